@@ -1,0 +1,1 @@
+"""Executables, and the two floors they stand on."""
