@@ -1,0 +1,73 @@
+"""What risk tells execution besides placing an order, and how execution acknowledges."""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from components.contracts.trading import TradingState
+from components.contracts.values import ClientOrderId, CommandId, IntentId
+
+
+class Cancel(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Cancel one working order."""
+
+    command_id: CommandId
+    client_order_id: ClientOrderId
+    reason: str
+
+
+class CancelAll(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Cancel every working order of the account."""
+
+    command_id: CommandId
+    reason: str
+
+
+class Withdraw(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Do not send this approved intent if it has not left yet."""
+
+    command_id: CommandId
+    intent_id: IntentId
+    reason: str
+
+
+class SetTradingState(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """From now on the account's trading state is this one."""
+
+    command_id: CommandId
+    state: TradingState
+    reason: str
+
+
+Control: TypeAlias = Cancel | CancelAll | Withdraw | SetTradingState
+
+
+class Fault(StrEnum):
+    """Why a sealed frame was refused."""
+
+    MALFORMED = "malformed"
+    VERSION = "version"
+    FORGED = "forged"
+    EXPIRED = "expired"
+    WRONG_ACCOUNT = "wrong_account"
+    REPLAYED = "replayed"
+    NOT_ACCEPTING = "not_accepting"
+
+
+class Accepted(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The command is on execution's disk (a repeat gets the same answer)."""
+
+    command_id: CommandId
+    sequence: int
+
+
+class Refused(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The frame was not acted on; without a proven id `command_id` is empty."""
+
+    command_id: CommandId
+    fault: Fault
+    detail: str
+
+
+Acknowledgement: TypeAlias = Accepted | Refused

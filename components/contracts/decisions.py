@@ -1,0 +1,204 @@
+"""What risk decides and writes down: checks, decisions, causes, and the requests it answers."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from components.contracts.commands import Fault
+from components.contracts.market import BookState
+from components.contracts.orders import OrderMessage
+from components.contracts.signals import ApprovalTerms, Intent
+from components.contracts.trading import Cause, TradingState
+from components.contracts.values import AccountId, CommandId, IntentId, Place, Symbol
+
+
+class Code(StrEnum):
+    """The stable name of each check; the same word in logs, metrics and answers."""
+
+    TRADING_STATE = "trading_state"
+    SYMBOL_ALLOWED = "symbol_allowed"
+    SIGNAL_AGE = "signal_age"
+    DUPLICATE = "duplicate"
+    BOOK_STATE = "book_state"
+    QUOTE_AGE = "quote_age"
+    SPREAD = "spread"
+    PRICE_COLLAR = "price_collar"
+    PRICE_TICK = "price_tick"
+    ORDER_QUANTITY = "order_quantity"
+    ORDER_NOTIONAL = "order_notional"
+    POSITION = "position"
+    SHORT_SALE = "short_sale"
+    SHRINKS_ONLY = "shrinks_only"
+    SELF_CROSS = "self_cross"
+    OPEN_ORDERS = "open_orders"
+    ORDER_RATE = "order_rate"
+
+
+class Checked(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One check's account of itself: what it saw, what it allows, whether it holds."""
+
+    code: Code
+    observed: str
+    limit: str
+    holds: bool
+
+
+class Facts(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Every judged fact that the log does not already hold, so that a decision can be re-judged from the log alone."""
+
+    now_ns: int
+    bid_price: Decimal | None
+    ask_price: Decimal | None
+    quote_received_at_ns: int
+    quote_place: Place | None
+    book_state: BookState
+    bus_intact: bool
+    causes: tuple[Cause, ...]
+
+
+class Decision(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Risk judged one intent; `terms` stand only where every check held."""
+
+    intent: Intent
+    checked: tuple[Checked, ...]
+    facts: Facts
+    limits_version: str
+    terms: ApprovalTerms | None
+
+    @property
+    def allowed(self) -> bool:
+        """Say whether an approval was given."""
+        return self.terms is not None
+
+    @property
+    def refusals(self) -> tuple[Checked, ...]:
+        """The checks that did not hold."""
+        return tuple(one for one in self.checked if not one.holds)
+
+
+class CauseRaised(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """From now on this is a reason not to trade freely."""
+
+    cause: Cause
+    reason: str
+    at_ns: int
+
+
+class CauseCleared(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """This reason is gone."""
+
+    cause: Cause
+    reason: str
+    at_ns: int
+
+
+class OrderEventApplied(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """One record of execution's journal, taken into risk's own log in sequence."""
+
+    place: Place
+    event: OrderMessage
+    at_ns: int
+
+
+class HandoverRefused(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Execution refused an approved intent for good: it was never sent, its exposure is released."""
+
+    intent_id: IntentId
+    fault: Fault
+    detail: str
+    at_ns: int
+
+
+class LogOpened(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """A start of risk on this log: under which limits and as which build."""
+
+    account: AccountId
+    limits_version: str
+    version: str
+    at_ns: int
+
+
+DecisionMessage: TypeAlias = Decision | CauseRaised | CauseCleared | OrderEventApplied | HandoverRefused | LogOpened
+
+
+class Judge(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Judge this intent; the request id is the intent id, so a repeat gets the stored answer."""
+
+    intent: Intent
+
+
+class Action(StrEnum):
+    """What an operator may ask of risk."""
+
+    HALT = "halt"
+    RESUME = "resume"
+    CANCEL_ALL = "cancel_all"
+
+
+class Operate(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """An operator's request."""
+
+    command_id: CommandId
+    action: Action
+    reason: str
+
+
+class ShowAccount(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Show the account as risk sees it."""
+
+    request_id: str
+
+
+JudgeRequest: TypeAlias = Judge | Operate | ShowAccount
+
+
+class Verdict(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The answer to one intent: every check's account, and the record of the log that holds it."""
+
+    intent_id: IntentId
+    allowed: bool
+    checked: tuple[Checked, ...]
+    sequence: int
+
+
+class Operated(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The answer to an operator."""
+
+    command_id: CommandId
+    done: bool
+    detail: str
+
+
+class Holding(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One position as risk sees it."""
+
+    symbol: Symbol
+    quantity: Decimal
+    average_price: Decimal
+
+
+class Account(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The account as risk sees it now."""
+
+    request_id: str
+    account: AccountId
+    state: TradingState
+    causes: tuple[Cause, ...]
+    holdings: tuple[Holding, ...]
+    working: tuple[IntentId, ...]
+    outbox: tuple[IntentId, ...]
+    unknown: tuple[IntentId, ...]
+    realised: Decimal
+    unrealised: Decimal
+    sequence: int
+
+
+class NotUnderstood(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The request was no request; nothing was done."""
+
+    detail: str
+
+
+JudgeReply: TypeAlias = Verdict | Operated | Account | NotUnderstood

@@ -1,0 +1,78 @@
+"""The header of every frame on the bus, and what subscribers ask of a stream's side socket."""
+
+from enum import IntEnum
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from components.contracts.values import Place
+
+SCHEMA_VERSION: Final = 1
+SCHEMA_VERSIONS_READ: Final = frozenset({SCHEMA_VERSION})
+"""The current version and the one before it."""
+
+
+class Kind(IntEnum):
+    """What a frame on a stream is."""
+
+    MESSAGE = 0
+    HEARTBEAT = 1
+
+
+class Header(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Who said it, where it stands in the stream, and when (wall clock, ns).
+
+    `event_at_ns` is the venue's own stamp, `received_at_ns` when the cause of this message reached us; both 0 where there is none.
+    A heartbeat carries the place of the last message before it.
+    """
+
+    schema: int
+    kind: Kind
+    producer: str
+    epoch: str
+    sequence: int
+    event_at_ns: int
+    received_at_ns: int
+    sent_at_ns: int
+    trace: bytes = b""
+
+
+class SnapshotRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Give me the present state of a state stream, and its place."""
+
+    stream: str
+
+
+class ReplayRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Give me an event stream's records from this one on (bounded; ask again for more)."""
+
+    stream: str
+    from_sequence: int
+
+
+class PositionReport(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """How far a subscriber has come; it is not answered."""
+
+    subscriber: str
+    place: Place
+
+
+SideRequest: TypeAlias = SnapshotRequest | ReplayRequest | PositionReport
+
+
+class Part(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Messages of one stream up to `place`, each with its sequence (0 in a snapshot); `complete` when nothing follows."""
+
+    place: Place
+    messages: tuple[tuple[int, bytes], ...]
+    complete: bool
+
+
+class Unavailable(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The stream cannot be given, and why."""
+
+    stream: str
+    reason: str
+
+
+SideReply: TypeAlias = Part | Unavailable

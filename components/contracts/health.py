@@ -1,0 +1,25 @@
+"""What every component says of itself."""
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from components.contracts.values import Place
+
+
+class Beat(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """I am alive; this is what I still wait for, and how far I have heard each stream."""
+
+    component: str
+    version: str
+    unmet: tuple[str, ...]
+    heard: tuple[Place, ...]
+    at_ns: int
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether nothing is waited for."""
+        return not self.unmet
+
+
+HealthMessage: TypeAlias = Beat

@@ -1,0 +1,83 @@
+"""What market_data says: quotes, trades, and how far each can be trusted."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from components.contracts.values import ZERO, Symbol, Venue
+
+
+class BookState(StrEnum):
+    """How far the prices of one symbol can be trusted."""
+
+    SYNCED = "synced"
+    SYNCING = "syncing"
+    GAP = "gap"
+    STALE = "stale"
+    CROSSED = "crossed"
+
+
+class FeedState(StrEnum):
+    """Whether a venue's feed is heard."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    DOWN = "down"
+
+
+class Quote(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The best bid and ask of one symbol; a price of zero means that side is absent."""
+
+    venue: Venue
+    symbol: Symbol
+    bid_price: Decimal
+    bid_size: Decimal
+    ask_price: Decimal
+    ask_size: Decimal
+    venue_at_ns: int
+    received_at_ns: int
+
+    @property
+    def is_two_sided(self) -> bool:
+        """Say whether both sides stand and do not cross."""
+        return ZERO < self.bid_price < self.ask_price
+
+    @property
+    def middle(self) -> Decimal:
+        """The price halfway between bid and ask."""
+        return (self.bid_price + self.ask_price) / 2
+
+
+class Trade(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """One print on the tape."""
+
+    venue: Venue
+    symbol: Symbol
+    price: Decimal
+    size: Decimal
+    venue_at_ns: int
+    received_at_ns: int
+
+
+class SymbolHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """A change of trust in one symbol's prices, with its reason."""
+
+    venue: Venue
+    symbol: Symbol
+    state: BookState
+    reason: str
+    at_ns: int
+
+
+class FeedHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """A change in whether a venue's feed is heard, with its reason."""
+
+    venue: Venue
+    state: FeedState
+    reason: str
+    at_ns: int
+
+
+MarketMessage: TypeAlias = Quote | Trade | SymbolHealth | FeedHealth

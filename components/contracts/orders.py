@@ -1,0 +1,227 @@
+"""What execution says: each record of its order journal, read aloud."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+
+from components.contracts.commands import Control
+from components.contracts.errors import InvariantError
+from components.contracts.signals import ApprovalTerms, Intent
+from components.contracts.values import (
+    CLIENT_ORDER_ID_LENGTH_MAX,
+    AccountId,
+    ClientOrderId,
+    ExecutionId,
+    IntentId,
+    Side,
+    Symbol,
+    Venue,
+    VenueOrderId,
+    is_identifier,
+)
+
+
+class OrderState(StrEnum):
+    """Where an intent can be once execution has it."""
+
+    RECEIVED = "received"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    PARTIALLY_FILLED = "partially_filled"
+    CANCELLING = "cancelling"
+    FILLED = "filled"
+    CANCELLED = "cancelled"
+    EXPIRED_AT_VENUE = "expired_at_venue"
+    REJECTED = "rejected"
+    NEVER_LANDED = "never_landed"
+    NEVER_SENT = "never_sent"
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether nothing can follow; only now is unfilled exposure released."""
+        return self in FINAL
+
+    @property
+    def is_working(self) -> bool:
+        """Say whether the order stands at the venue as far as we know."""
+        return self in WORKING
+
+
+FINAL: Final = frozenset(
+    {
+        OrderState.FILLED,
+        OrderState.CANCELLED,
+        OrderState.EXPIRED_AT_VENUE,
+        OrderState.REJECTED,
+        OrderState.NEVER_LANDED,
+        OrderState.NEVER_SENT,
+    }
+)
+WORKING: Final = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.CANCELLING})
+
+
+class Source(StrEnum):
+    """Where a piece of truth about an order came from."""
+
+    OURSELVES = "ourselves"
+    REPLY = "reply"
+    STREAM = "stream"
+    QUERY = "query"
+    RECONCILIATION = "reconciliation"
+
+
+def client_order_id(intent: Intent, attempt: int) -> ClientOrderId:
+    """Name an order after signal, leg and attempt, so that a repeat is recognised on both sides."""
+    name = f"{intent.signal_id}-{intent.leg}-{attempt}"
+    if not is_identifier(name, length_max=CLIENT_ORDER_ID_LENGTH_MAX):
+        raise InvariantError(f"client order id {name!r} is not 1-{CLIENT_ORDER_ID_LENGTH_MAX} of A-Z a-z 0-9 _ . -")
+    return ClientOrderId(name)
+
+
+class IntentReceived(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """An approved intent is on disk; from here on it can be acknowledged and sent."""
+
+    intent: Intent
+    terms: ApprovalTerms
+    client_order_id: ClientOrderId
+    at_ns: int
+
+
+class OrderSending(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The request may leave from now on."""
+
+    intent_id: IntentId
+    client_order_id: ClientOrderId
+    attempt: int
+    at_ns: int
+
+
+class OrderUpdated(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """An order is in this state now; `intent_id` is None for an order that is not ours."""
+
+    intent_id: IntentId | None
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId | None
+    symbol: Symbol
+    side: Side
+    quantity: Decimal
+    filled_quantity: Decimal
+    average_price: Decimal | None
+    state: OrderState
+    source: Source
+    reason: str
+    at_ns: int
+
+
+class Filled(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """One execution: this quantity at this price; `cumulative_quantity` is the order's total after it."""
+
+    execution_id: ExecutionId
+    intent_id: IntentId | None
+    client_order_id: ClientOrderId
+    venue_order_id: VenueOrderId
+    symbol: Symbol
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    cumulative_quantity: Decimal
+    source: Source
+    venue_at_ns: int
+    at_ns: int
+
+
+class ControlReceived(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """A control from risk is on disk."""
+
+    control: Control
+    terms: ApprovalTerms
+    at_ns: int
+
+
+class VenuePosition(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """One position as the venue states it; negative when short."""
+
+    symbol: Symbol
+    quantity: Decimal
+    average_price: Decimal
+
+
+class VenueAccount(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """The account as the venue states it."""
+
+    account_number: str
+    cash: Decimal
+    equity: Decimal
+    buying_power: Decimal
+    trading_blocked: bool
+
+
+class VenueSession(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Whether the venue trades now, and its clock's distance from ours."""
+
+    is_open: bool
+    next_open_at_ns: int
+    next_close_at_ns: int
+    clock_offset_ns: int
+
+
+class Opening(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Positions found at the venue when this journal was empty: where our own counting begins."""
+
+    account: AccountId
+    venue_account: VenueAccount
+    positions: tuple[VenuePosition, ...]
+    at_ns: int
+
+
+class Reconciled(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """What the venue says of account, positions and session, held against the journal; `differences` empty = equal."""
+
+    venue: Venue
+    venue_account: VenueAccount
+    session: VenueSession
+    positions: tuple[VenuePosition, ...]
+    open_orders: tuple[ClientOrderId, ...]
+    differences: tuple[str, ...]
+    at_ns: int
+
+
+class VenueCondition(StrEnum):
+    """How well the venue can be reached."""
+
+    REACHED = "reached"
+    DEGRADED = "degraded"
+    LOST = "lost"
+
+
+class VenueChanged(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The venue's REST or order stream became better or worse."""
+
+    venue: Venue
+    condition: VenueCondition
+    reason: str
+    at_ns: int
+
+
+class Collided(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The venue knows our client order id with another order: everything halts."""
+
+    client_order_id: ClientOrderId
+    detail: str
+    at_ns: int
+
+
+OrderMessage: TypeAlias = (
+    IntentReceived
+    | OrderSending
+    | OrderUpdated
+    | Filled
+    | ControlReceived
+    | Opening
+    | Reconciled
+    | VenueChanged
+    | Collided
+)

@@ -1,0 +1,134 @@
+"""What a strategy wants, and the two stages of its life: Signal[Unchecked] and Signal[Approved]."""
+
+from dataclasses import InitVar, dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Generic, TypeVar, final
+
+from msgspec import Struct
+
+from components.contracts._mint import MINT, Mint
+from components.contracts.errors import InvariantError
+from components.contracts.market import BookState
+from components.contracts.values import (
+    SIGNAL_ID_LENGTH_MAX,
+    ZERO,
+    AccountId,
+    IntentId,
+    OrderType,
+    Place,
+    Side,
+    SignalId,
+    StrategyId,
+    Symbol,
+    TimeInForce,
+    is_identifier,
+)
+
+
+class Purpose(StrEnum):
+    """Why an order is wanted; decides which checks concern it."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    STOP = "stop"
+    FLATTEN = "flatten"
+
+    @property
+    def only_shrinks(self) -> bool:
+        """Say whether an order of this purpose may never grow or flip a position."""
+        return self is not Purpose.ENTRY
+
+
+class Evidence(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """What the model saw and said, so that a fill can be traced back to its ticks."""
+
+    model_hash: str
+    schema_hash: str
+    features: tuple[float, ...]
+    prediction: tuple[float, ...]
+    seen: tuple[Place, ...]
+    book_state: BookState
+
+
+class Intent(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """One order that somebody wants; `tick_at_ns` is when the venue frame behind it was decoded."""
+
+    signal_id: SignalId
+    leg: int
+    strategy: StrategyId
+    purpose: Purpose
+    symbol: Symbol
+    side: Side
+    quantity: Decimal
+    order_type: OrderType
+    limit_price: Decimal | None
+    time_in_force: TimeInForce
+    evidence: Evidence
+    tick_at_ns: int
+    created_at_ns: int
+    expires_at_ns: int
+
+    def __post_init__(self) -> None:
+        """Refuse what no venue could take; a ValueError here names the path when decoding."""
+        if not is_identifier(self.signal_id, length_max=SIGNAL_ID_LENGTH_MAX):
+            raise ValueError(f"signal_id {self.signal_id!r}: 1-{SIGNAL_ID_LENGTH_MAX} of A-Z a-z 0-9 _ . -")
+        if not 0 <= self.leg <= 99:
+            raise ValueError(f"leg {self.leg}: 0-99")
+        if not (self.quantity.is_finite() and self.quantity > ZERO):
+            raise ValueError(f"quantity {self.quantity}: must be above 0")
+        if (self.limit_price is not None) != (self.order_type is OrderType.LIMIT):
+            raise ValueError(f"a {self.order_type} order with limit price {self.limit_price}")
+        if self.limit_price is not None and not (self.limit_price.is_finite() and self.limit_price > ZERO):
+            raise ValueError(f"limit_price {self.limit_price}: must be above 0")
+
+    @property
+    def intent_id(self) -> IntentId:
+        """One leg of one signal; the id under which it is judged, journalled and answered."""
+        return IntentId(f"{self.signal_id}-{self.leg}")
+
+
+class ApprovalTerms(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Under which limits, on which state and for how long an approval was given."""
+
+    account: AccountId
+    limits_version: str
+    state_sequence: int
+    approved_at_ns: int
+    expires_at_ns: int
+
+
+@final
+class Unchecked(Struct, frozen=True, gc=False):
+    """Risk has not looked at this yet."""
+
+
+@final
+class Approved(Struct, frozen=True, gc=False):
+    """A receipt, not a flag: the terms of the approval and the seal over order and terms."""
+
+    terms: ApprovalTerms
+    seal: bytes
+
+
+Stage = TypeVar("Stage", Unchecked, Approved)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal(Generic[Stage]):
+    """An intent together with the proof of how far it has come."""
+
+    intent: Intent
+    stage: Stage
+    mint: InitVar[Mint]
+
+    def __post_init__(self, mint: Mint) -> None:
+        """Refuse hand-made signals, also those made by replace()."""
+        if mint is not MINT:
+            raise InvariantError("a Signal is made by propose() or by risk, never by hand")
+
+
+def propose(intent: Intent) -> Signal[Unchecked]:
+    """Wrap what somebody wants; it can only be judged."""
+    return Signal(intent=intent, stage=Unchecked(), mint=MINT)

@@ -1,0 +1,202 @@
+"""What a sans-I/O service hears and what it may want done: inbound kinds in, effects out."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias, final
+
+from msgspec import Struct
+
+from components.contracts.frames import Header
+from components.contracts.topics import Stream
+from components.contracts.values import Place
+
+
+@final
+class Heard(Struct, frozen=True, gc=False):
+    """The next message of a stream, in order, nothing missing before it."""
+
+    stream: Stream
+    header: Header
+    body: Any
+
+    @property
+    def place(self) -> Place:
+        """Where in its stream the message stands."""
+        return Place(self.stream.name, self.header.epoch, self.header.sequence)
+
+
+@final
+class Lost(Struct, frozen=True, gc=False):
+    """A stream's continuity is broken (gap, silence, restart of the producer); Joined follows when it is whole again."""
+
+    stream: Stream
+    producer: str
+    missing: int
+    reason: str
+
+
+@final
+class Joined(Struct, frozen=True, gc=False):
+    """A stream is whole from `place` on.
+
+    For a state stream `messages` is the present state. For an event stream it is empty: its records were Heard one by one.
+    """
+
+    stream: Stream
+    producer: str
+    place: Place
+    messages: tuple[Any, ...]
+
+
+@final
+class Asked(Struct, frozen=True, gc=False):
+    """Somebody waits for an answer to `body`; give it with Reply and the same ticket."""
+
+    stream: Stream
+    ticket: bytes
+    body: Any
+
+
+@final
+class Answered(Struct, frozen=True, gc=False):
+    """The answer to a Request of ours."""
+
+    request_id: str
+    body: Any
+
+
+@final
+class Unanswered(Struct, frozen=True, gc=False):
+    """No answer came within the deadline: the outcome is unknown, not no."""
+
+    request_id: str
+
+
+@final
+class Acked(Struct, frozen=True, gc=False):
+    """The far end's word on something handed over."""
+
+    stream: Stream
+    body: Any
+
+
+@final
+class Called(Struct, frozen=True, gc=False):
+    """A call to the venue ended; `answer` is whatever the adapter's vocabulary says (an answer, or why there is none)."""
+
+    request: Any
+    answer: Any
+
+
+@final
+class Fed(Struct, frozen=True, gc=False):
+    """Something the venue said by itself."""
+
+    body: Any
+
+
+Inbound: TypeAlias = Heard | Lost | Joined | Asked | Answered | Unanswered | Acked | Called | Fed
+
+
+@final
+class Append(Struct, frozen=True, gc=False):
+    """Write this record; every later effect of the process waits until it is on disk.
+
+    If the service's journal is an event stream, the record is published on it once it is on disk.
+    """
+
+    entry: Any
+
+
+@final
+class Publish(Struct, frozen=True, gc=False):
+    """Say this on a state stream; the stamps are those of its cause, for measuring."""
+
+    stream: Stream
+    body: Any
+    event_at_ns: int = 0
+    received_at_ns: int = 0
+
+
+@final
+class Reply(Struct, frozen=True, gc=False):
+    """Answer what was Asked."""
+
+    ticket: bytes
+    body: Any
+
+
+@final
+class Request(Struct, frozen=True, gc=False):
+    """Ask a peer; Answered or Unanswered follows. The same id is sent again until the deadline."""
+
+    stream: Stream
+    request_id: str
+    body: Any
+    deadline_ms: int
+
+
+@final
+class HandOver(Struct, frozen=True, gc=False):
+    """Send a sealed frame without waiting; Acked follows, or nothing: then the outbox sends it again."""
+
+    stream: Stream
+    frame: bytes
+
+
+@final
+class Call(Struct, frozen=True, gc=False):
+    """Ask the venue's adapter; Called follows. Calls run concurrently, each with its own deadline."""
+
+    request: Any
+
+
+@final
+class Note(Struct, frozen=True, gc=False):
+    """Log one event with its facts."""
+
+    event: str
+    facts: dict[str, Any]
+    level: str = "info"
+
+
+@final
+class Halt(Struct, frozen=True, gc=False):
+    """End the process with this error after the effects before it are done."""
+
+    error: BaseException
+
+
+Effect: TypeAlias = Append | Publish | Reply | Request | HandOver | Call | Note | Halt
+Effects: TypeAlias = Sequence[Effect]
+
+
+class Service(Protocol):
+    """One component's behaviour, without I/O; drivers carry its effects out in order."""
+
+    def on_start(self, now_ns: int) -> Effects:
+        """Begin; called once, after the journal was replayed and before the first message."""
+        ...
+
+    def on_message(self, message: Inbound, now_ns: int) -> Effects:
+        """Hear one thing, say what should happen."""
+        ...
+
+    def on_tick(self, now_ns: int) -> Effects:
+        """Let time pass; called about every `tick_ms`."""
+        ...
+
+    def on_stop(self, now_ns: int) -> Effects:
+        """Take nothing new from now on; called once on SIGTERM, ticks and messages go on until `is_drained`."""
+        ...
+
+    def is_drained(self) -> bool:
+        """Say whether nothing that was begun is still open."""
+        ...
+
+    def snapshot(self, stream: Stream) -> tuple[Any, ...]:
+        """Give the present state of a state stream, for late joiners."""
+        ...
+
+    def unmet(self, now_ns: int) -> tuple[str, ...]:
+        """Name what readiness still waits for; empty means ready."""
+        ...
