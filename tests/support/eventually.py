@@ -1,0 +1,46 @@
+"""Waiting for something to become true, with an end: the only place in the tests that sleeps."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+Seen = TypeVar("Seen")
+
+WITHIN_S = 5.0
+EVERY_S = 0.01
+
+
+def eventually(probe: Callable[[], Seen], *, within_s: float = WITHIN_S, every_s: float = EVERY_S) -> Seen:
+    """Give the first truthy answer of the probe, or fail with the last one seen."""
+    deadline_s = time.monotonic() + within_s
+    while not (seen := probe()):
+        _stop_after(deadline_s, within_s, probe, seen)
+        time.sleep(every_s)
+    return seen
+
+
+async def eventually_async(
+    probe: Callable[[], Awaitable[Seen]], *, within_s: float = WITHIN_S, every_s: float = EVERY_S
+) -> Seen:
+    """Do the same on a running loop; a probe that hangs is cut off at the deadline too."""
+    deadline_s = time.monotonic() + within_s
+    seen: Seen | str = "nothing yet"
+    try:
+        async with asyncio.timeout(within_s):
+            while not (seen := await probe()):
+                _stop_after(deadline_s, within_s, probe, seen)
+                await asyncio.sleep(every_s)
+            return seen
+    except TimeoutError:
+        raise _never(within_s, probe, seen) from None
+
+
+def _stop_after(deadline_s: float, within_s: float, probe: object, seen: object) -> None:
+    if time.monotonic() >= deadline_s:
+        raise _never(within_s, probe, seen)
+
+
+def _never(within_s: float, probe: object, seen: object) -> AssertionError:
+    name = getattr(probe, "__qualname__", repr(probe))
+    return AssertionError(f"{name} did not come true within {within_s:g} s; it last gave {seen!r}")
