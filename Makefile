@@ -35,8 +35,8 @@ up: setup ## trade in the sandbox; options in ARGS="--headless --for 45 --json"
 	@exec $(BIN)/xtrader up $(ARGS)
 
 check: setup ## the fast gate: format, lint, types, imports, fast tests
-	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/pytest --quiet
 

@@ -1,0 +1,42 @@
+"""The waiter of the tests gives what it saw, or says why it gave up."""
+
+import asyncio
+from itertools import count
+
+import pytest
+
+from tests.support.eventually import eventually, eventually_async
+
+
+def test_the_first_truthy_answer_is_given() -> None:
+    answers = count()
+    assert eventually(lambda: next(answers), within_s=1, every_s=0) == 1
+
+
+def test_a_probe_that_never_comes_true_is_named_with_its_last_answer() -> None:
+    def no_fill_yet() -> list[str]:
+        return []
+
+    with pytest.raises(AssertionError, match=r"no_fill_yet did not come true within 0 s; it last gave \[\]"):
+        eventually(no_fill_yet, within_s=0)
+
+
+def test_the_last_look_is_taken_after_the_deadline() -> None:
+    assert eventually(lambda: "there", within_s=0) == "there"
+
+
+def test_on_a_loop_the_first_truthy_answer_is_given() -> None:
+    answers = count()
+
+    async def answer() -> int:
+        return next(answers)
+
+    assert asyncio.run(eventually_async(answer, within_s=1, every_s=0)) == 1
+
+
+def test_on_a_loop_a_probe_that_hangs_is_cut_off() -> None:
+    async def hang() -> bool:
+        return await asyncio.Future()
+
+    with pytest.raises(AssertionError, match="hang did not come true within 0.001 s; it last gave 'nothing yet'"):
+        asyncio.run(eventually_async(hang, within_s=0.001))
