@@ -1,0 +1,56 @@
+"""The one list of all processes, and whom each must wait for."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One executable: its name, and the ones that must be ready before it starts."""
+
+    name: str
+    after: tuple[str, ...]
+
+    def command(self, *arguments: str) -> list[str]:
+        """Give the command line that runs it under this interpreter."""
+        return [sys.executable, "-m", f"components.{self.name}", "run", *arguments]
+
+
+SANDBOX: Final = Child("sandbox", after=())
+EXECUTION: Final = Child("execution", after=("sandbox",))
+MARKET_DATA: Final = Child("market_data", after=("sandbox",))
+RISK: Final = Child("risk", after=("execution", "market_data"))
+SIGNALS: Final = Child("signals", after=("risk",))
+
+CHILDREN: Final = (SANDBOX, EXECUTION, MARKET_DATA, RISK, SIGNALS)
+"""In the order of readiness; stopping goes the other way."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueAddress:
+    """Where the sandbox listens and the keys it accepts; its line on standard output says so."""
+
+    trading_url: str
+    stream_url: str
+    data_url: str
+    admin_url: str
+    key: str
+    secret: str
+
+    def environment(self) -> Mapping[str, str]:
+        """Point every child at this venue."""
+        return {
+            "XTRADER__MARKET_DATA__ALPACA__STREAM_URL": self.data_url,
+            "XTRADER__EXECUTION__ALPACA__TRADING_URL": self.trading_url,
+            "XTRADER__EXECUTION__ALPACA__STREAM_URL": self.stream_url,
+            "APCA_API_KEY_ID": self.key,
+            "APCA_API_SECRET_KEY": self.secret,
+        }
+
+
+def waits_for(child: Child, children: tuple[Child, ...]) -> tuple[str, ...]:
+    """Name those of the running set that must be ready before this child starts."""
+    running = {one.name for one in children}
+    return tuple(name for name in child.after if name in running)
