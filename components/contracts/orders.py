@@ -82,21 +82,33 @@ def client_order_id(intent: Intent, attempt: int) -> ClientOrderId:
 
 
 class IntentReceived(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
-    """An approved intent is on disk; from here on it can be acknowledged and sent."""
+    """An approved intent is on disk; from here on it can be acknowledged and sent.
+
+    `frame` is what risk sealed, as it came: after a restart the approval is proven again from it before anything is sent.
+    """
 
     intent: Intent
     terms: ApprovalTerms
     client_order_id: ClientOrderId
     at_ns: int
+    frame: bytes = b""
+
+
+class FenceTerms(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """The order that uses up a client order id so that the one before it can never land."""
+
+    quantity: Decimal
+    limit_price: Decimal
 
 
 class OrderSending(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
-    """The request may leave from now on."""
+    """The request may leave from now on; with `fence` it is the fence of an order whose outcome is unknown."""
 
     intent_id: IntentId
     client_order_id: ClientOrderId
     attempt: int
     at_ns: int
+    fence: FenceTerms | None = None
 
 
 class OrderUpdated(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):

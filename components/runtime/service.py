@@ -1,6 +1,6 @@
 """What a sans-I/O service hears and what it may want done: inbound kinds in, effects out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, final
 
 from msgspec import Struct
@@ -160,13 +160,21 @@ class Note(Struct, frozen=True, gc=False):
 
 
 @final
+class Observe(Struct, frozen=True, gc=False):
+    """Measure how long ago `since_ns` was (wall clock) when the effects before this one are done, in seconds."""
+
+    measure: Callable[[float], object]
+    since_ns: int
+
+
+@final
 class Halt(Struct, frozen=True, gc=False):
     """End the process with this error after the effects before it are done."""
 
     error: BaseException
 
 
-Effect: TypeAlias = Append | Publish | Reply | Request | HandOver | Call | Note | Halt
+Effect: TypeAlias = Append | Publish | Reply | Request | HandOver | Call | Note | Observe | Halt
 Effects: TypeAlias = Sequence[Effect]
 
 
