@@ -22,8 +22,9 @@ class Kind(IntEnum):
 class Header(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Who said it, where it stands in the stream, and when (wall clock, ns).
 
-    `event_at_ns` is the venue's own stamp, `received_at_ns` when the cause of this message reached us; both 0 where there is none.
-    A heartbeat carries the place of the last message before it.
+    `event_at_ns` is the venue's own stamp, `received_at_ns` when the cause of this message reached us; both 0 where
+    there is none. A heartbeat carries the place of the last message before it. `run` is new at every start of the
+    producer, so that what an event stream said before anybody was connected to it is not taken for a loss.
     """
 
     schema: int
@@ -35,6 +36,7 @@ class Header(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, g
     received_at_ns: int
     sent_at_ns: int
     trace: bytes = b""
+    run: str = ""
 
 
 class SnapshotRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
@@ -61,7 +63,7 @@ SideRequest: TypeAlias = SnapshotRequest | ReplayRequest | PositionReport
 
 
 class Part(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
-    """Messages of one stream up to `place`, each with its sequence (0 in a snapshot); `complete` when nothing follows."""
+    """Messages of a stream up to `place`, each with its sequence (0 in a snapshot); `complete` when nothing follows."""
 
     place: Place
     messages: tuple[tuple[int, bytes], ...]

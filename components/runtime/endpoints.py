@@ -1,0 +1,68 @@
+"""Where each component's sockets are: one place per duty in the run folder, held by one process."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from components.contracts.errors import ConfigError
+from components.contracts.topics import EVERYONE, STREAMS, Stream
+from components.runtime.disk import REAL_DISK, OpenFile
+from components.runtime.files import make_private_folder
+from components.runtime.places import SOCKET_PATH_BYTES_MAX
+
+COMPONENTS: Final = tuple(
+    sorted({name for stream in STREAMS.values() for name in (stream.speaker, *stream.hearers)} - {EVERYONE})
+)
+"""Whoever the table of streams names; each says `health`."""
+
+
+def speakers(stream: Stream) -> tuple[str, ...]:
+    """Name the components that publish on a stream."""
+    return COMPONENTS if stream.speaker == EVERYONE else (stream.speaker,)
+
+
+def publications(run: Path, component: str) -> Path:
+    """Where a component publishes everything it says."""
+    return run / f"{component}.pub"
+
+
+def side(run: Path, component: str) -> Path:
+    """Where a component gives snapshots and replays of what it says."""
+    return run / f"{component}.side"
+
+
+def service(run: Path, stream: Stream) -> Path:
+    """Where the one hearer of a request stream answers."""
+    (answerer,) = stream.hearers
+    return run / f"{answerer}.{stream.name}"
+
+
+def address(path: Path) -> str:
+    """Give the address to connect to; a path the kernel would not bind is refused by name."""
+    size = len(os.fsencode(path))
+    if size > SOCKET_PATH_BYTES_MAX:
+        raise ConfigError(f"socket {path}: the path has {size} bytes, at most {SOCKET_PATH_BYTES_MAX}")
+    return f"ipc://{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The right to bind a path: without it a second process would silently steal the first one's socket."""
+
+    path: Path
+    lock: OpenFile
+
+    def release(self) -> None:
+        """Remove the socket file and let go; call it after the socket is closed."""
+        self.path.unlink(missing_ok=True)
+        REAL_DISK.close(self.lock)
+
+
+def hold(path: Path) -> Hold:
+    """Take the lock beside the path and clear what a killed process left there; Busy names the holder."""
+    address(path)
+    make_private_folder(path.parent)
+    lock = REAL_DISK.lock(path.with_name(f"{path.name}.lock"))
+    path.unlink(missing_ok=True)
+    return Hold(path, lock)

@@ -1,0 +1,348 @@
+"""Following one producer's stream without I/O: what is delivered, what must be asked for, and when it is whole."""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Any, Final, Protocol, TypeAlias
+
+from typing_extensions import override
+
+from components.contracts.frames import SCHEMA_VERSION, Header, Kind, Part, ReplayRequest, SnapshotRequest
+from components.contracts.topics import Stream, StreamClass
+from components.contracts.values import Place
+from components.runtime.codec import FrameRefused, decoder_of
+from components.runtime.continuity import Gap, InOrder, NewEpoch, Repeat, classify, place_before
+from components.runtime.service import Heard, Inbound, Joined, Lost
+
+Inbounds: TypeAlias = Sequence[Inbound]
+
+ASK_AGAIN_MS_FIRST: Final = 100
+ASK_AGAIN_MS_MAX: Final = 1_600
+MESSAGE: Final = int(Kind.MESSAGE)
+
+
+class Phase(Enum):
+    """How far we have come with a producer."""
+
+    AWAITING = auto()
+    """Nothing heard yet, or nothing for too long; the next frame begins the joining."""
+    JOINING = auto()
+    """Frames are kept back while a snapshot or the missing records are fetched."""
+    LIVE = auto()
+    """Each message is delivered as it comes."""
+    FOREIGN = auto()
+    """The producer's journal does not continue what we heard; nothing is delivered."""
+
+
+class Ledger(Protocol):
+    """Where a follower counts what it saw."""
+
+    def gap(self, missing: int) -> None:
+        """Count a loss within one run of the producer."""
+
+    def repeat(self) -> None:
+        """Count a message that had been heard before."""
+
+    def restart(self) -> None:
+        """Count another start of the producer."""
+
+    def refused(self, error: FrameRefused) -> None:
+        """Count and name a frame that is not what it should be."""
+
+
+class Follower(ABC):
+    """What both classes of streams share: the phase, the frames kept back, when to ask, and silence."""
+
+    def __init__(self, stream: Stream, producer: str, ledger: Ledger) -> None:
+        self.stream, self.producer, self.phase = stream, producer, Phase.AWAITING
+        self.epoch, self.last = "", 0
+        self._run = ""
+        self._ledger, self._decode = ledger, decoder_of(stream)
+        self._kept: deque[tuple[Header, bytes]] = deque()
+        self._tail = self._joined_at = 0
+        self._is_fresh = False
+        self._heard_at_ms = self._ask_at_ms = 0
+        self._ask_again_ms = ASK_AGAIN_MS_FIRST
+
+    @property
+    def place(self) -> Place:
+        """Where we are: the last message delivered."""
+        return Place(self.stream.name, self.epoch, self.last)
+
+    def hear(self, header: Header, payload: bytes) -> Inbounds:
+        """Take one frame, give what can be delivered now; FrameRefused leaves everything as if it had not come."""
+        self._is_fresh = True
+        if (
+            header.sequence == self.last + 1
+            and header.kind == MESSAGE
+            and self.phase is Phase.LIVE
+            and header.epoch == self.epoch
+            and header.run == self._run
+        ):
+            heard = Heard(self.stream, header, self._decode(payload))
+            self.last += 1
+            return (heard,)
+        return self._hear_otherwise(header, payload)
+
+    def elapse(self, now_ms: int) -> Inbounds:
+        """Let time pass: a producer that is silent for too long is lost."""
+        if self._is_fresh:
+            self._is_fresh, self._heard_at_ms = False, now_ms
+        elif self.phase is not Phase.AWAITING and now_ms - self._heard_at_ms > self.stream.silence_ms_max:
+            was, self.phase = self.phase, Phase.AWAITING
+            self._kept.clear()
+            if was is Phase.LIVE:
+                return (self._lost(0, "silence"),)
+        return ()
+
+    def wants(self, now_ms: int) -> SnapshotRequest | ReplayRequest | None:
+        """Give what should be asked now; unanswered it comes due again, ever later."""
+        if self.phase is not Phase.JOINING or now_ms < self._ask_at_ms:
+            return None
+        self._ask_at_ms = now_ms + self._ask_again_ms
+        self._ask_again_ms = min(2 * self._ask_again_ms, ASK_AGAIN_MS_MAX)
+        return self._request()
+
+    def take(self, part: Part) -> Inbounds:
+        """Take what was asked for; too late it is of no use."""
+        return self._take(part) if self.phase is Phase.JOINING and part.place.epoch == self.epoch else ()
+
+    def _hear_otherwise(self, header: Header, payload: bytes) -> Inbounds:
+        is_another_run = header.run != self._run
+        if is_another_run and self._run:
+            self._ledger.restart()
+        self._run = header.run
+        match self.phase:
+            case Phase.AWAITING:
+                return self._begin(header, payload)
+            case Phase.JOINING:
+                return self._keep(header, payload, is_another_run=is_another_run)
+            case Phase.LIVE:
+                return self._examine(header, payload, is_another_run=is_another_run)
+            case Phase.FOREIGN:
+                return self._hear_foreign(header, payload)
+
+    def _examine(self, header: Header, payload: bytes, *, is_another_run: bool) -> Inbounds:
+        match classify(header, self.epoch, self.last):
+            case InOrder():
+                return self._deliver(header, payload)
+            case Repeat():
+                return self._pass_over(header)
+            case Gap(missing):
+                self._count_gap(missing, is_another_run=is_another_run)
+                return [self._lost(missing, "gap"), *self._begin(header, payload)]
+            case NewEpoch():
+                return self._begin_anew(header, payload)
+
+    def _keep(self, header: Header, payload: bytes, *, is_another_run: bool) -> Inbounds:
+        """Hold a frame back; one that does not follow, or one too many, makes what was kept useless."""
+        match classify(header, self.epoch, self._tail):
+            case InOrder() if header.kind is Kind.HEARTBEAT:
+                return ()
+            case InOrder() if len(self._kept) < self.stream.high_water_mark:
+                self._kept.append((header, payload))
+                self._tail = header.sequence
+                return ()
+            case Repeat():
+                return self._pass_over(header)
+            case Gap(missing):
+                self._count_gap(missing, is_another_run=is_another_run)
+                return self._begin(header, payload)
+            case InOrder() | NewEpoch():
+                return self._begin(header, payload)
+
+    def _deliver(self, header: Header, payload: bytes) -> Inbounds:
+        if header.kind is Kind.HEARTBEAT:
+            return ()
+        heard = Heard(self.stream, header, self._decode(payload))
+        self.last = header.sequence
+        return (heard,)
+
+    def _pass_over(self, header: Header) -> Inbounds:
+        # What a snapshot or replay ran ahead of is no repeat.
+        if header.kind is Kind.MESSAGE and header.sequence > self._joined_at:
+            self._ledger.repeat()
+        return ()
+
+    def _count_gap(self, missing: int, *, is_another_run: bool) -> None:
+        # What was said before we reconnected to another run is fetched like a loss, but nobody dropped it.
+        if not is_another_run:
+            self._ledger.gap(missing)
+
+    def _hold_back(self, header: Header, payload: bytes) -> Inbounds:
+        """Keep frames from this one on, and ask for what lies before it."""
+        self.phase, self._tail = Phase.JOINING, header.sequence
+        self._kept.clear()
+        if header.kind is Kind.MESSAGE:
+            self._kept.append((header, payload))
+        self._ask_soon()
+        return ()
+
+    def _ask_soon(self) -> None:
+        self._ask_at_ms, self._ask_again_ms = 0, ASK_AGAIN_MS_FIRST
+
+    def _join(self, messages: tuple[Any, ...]) -> list[Inbound]:
+        """Be whole up to here, and go on with what was kept back."""
+        self.phase, self._joined_at = Phase.LIVE, self.last
+        inbounds: list[Inbound] = [Joined(self.stream, self.producer, self.place, messages)]
+        while self._kept and self.phase is Phase.LIVE:
+            header, payload = self._kept.popleft()
+            if header.sequence > self.last:
+                inbounds += self._hear_kept(header, payload)
+        return inbounds
+
+    def _hear_kept(self, header: Header, payload: bytes) -> Inbounds:
+        try:
+            return self.hear(header, payload)
+        except FrameRefused as error:
+            self._ledger.refused(error)
+            return ()
+
+    def _decoded(self, payload: bytes) -> Any:  # noqa: ANN401 -- as wide as the stream's union; None where refused
+        try:
+            return self._decode(payload)
+        except FrameRefused as error:
+            self._ledger.refused(error)
+            return None
+
+    def _lost(self, missing: int, reason: str) -> Lost:
+        return Lost(self.stream, self.producer, missing, reason)
+
+    @abstractmethod
+    def _begin(self, header: Header, payload: bytes) -> Inbounds:
+        """Begin to join at this frame."""
+
+    @abstractmethod
+    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
+        """Begin to join where counting began anew."""
+
+    @abstractmethod
+    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
+        """Hear a producer that does not continue what we heard."""
+
+    @abstractmethod
+    def _request(self) -> SnapshotRequest | ReplayRequest:
+        """Say what is missing."""
+
+    @abstractmethod
+    def _take(self, part: Part) -> Inbounds:
+        """Take a part of what was missing."""
+
+
+class StateFollower(Follower):
+    """A state stream is whole again with a snapshot that reaches up to the first frame kept back."""
+
+    _snapshot: list[Any]
+    _reach = 0
+
+    @override
+    def _begin(self, header: Header, payload: bytes) -> Inbounds:
+        self.epoch, self._reach = header.epoch, place_before(header)
+        return self._hold_back(header, payload)
+
+    @override
+    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
+        return [self._lost(0, "new epoch"), *self._begin(header, payload)]
+
+    @override
+    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
+        return self._begin(header, payload)
+
+    @override
+    def _request(self) -> SnapshotRequest:
+        self._snapshot = []
+        return SnapshotRequest(self.stream.name)
+
+    @override
+    def _take(self, part: Part) -> Inbounds:
+        bodies = [self._decoded(payload) for _, payload in part.messages]
+        if None in bodies or part.place.sequence < self._reach:
+            return ()
+        self._snapshot += bodies
+        if not part.complete:
+            return ()
+        self.last = part.place.sequence
+        return self._join(tuple(self._snapshot))
+
+
+class EventFollower(Follower):
+    """An event stream goes on from a given record, across restarts; what is missing is replayed from the journal."""
+
+    def __init__(self, stream: Stream, producer: str, ledger: Ledger, since: Place | None) -> None:
+        """Begin after `since`; without it, at whatever is said next. An epoch in it binds us to that journal."""
+        super().__init__(stream, producer, ledger)
+        self._is_anywhere = since is None
+        self._journal = since.epoch if since is not None else ""
+        self._is_cut = False
+        if since is not None:
+            self.epoch, self.last = since.epoch, since.sequence
+
+    @override
+    def _begin(self, header: Header, payload: bytes) -> Inbounds:
+        if self.epoch not in ("", header.epoch):
+            return self._begin_anew(header, payload)
+        self.epoch, before = header.epoch, place_before(header)
+        if self._is_anywhere:
+            self._is_anywhere, self.last = False, before
+        if before < self.last:
+            # Whatever it says next has places that we know under other records.
+            self._is_cut = True
+            return self._turn_away("the journal ends before what was heard")
+        if before > self.last:
+            return self._hold_back(header, payload)
+        return [*self._join(()), *self._hear_kept(header, payload)]
+
+    @override
+    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
+        if self._journal:
+            return self._turn_away("another journal")
+        self.epoch, self.last, self._joined_at = header.epoch, 0, 0
+        return [self._lost(0, "another journal"), *self._begin(header, payload)]
+
+    def _turn_away(self, reason: str) -> Inbounds:
+        self.phase = Phase.FOREIGN
+        self._kept.clear()
+        return (self._lost(0, reason),)
+
+    @override
+    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
+        if header.epoch == self.epoch and not self._is_cut:
+            return self._begin(header, payload)
+        if header.kind is Kind.HEARTBEAT:
+            return (self._lost(0, "the journal does not continue what was heard"),)
+        return ()
+
+    @override
+    def _request(self) -> ReplayRequest:
+        return ReplayRequest(self.stream.name, self.last + 1)
+
+    @override
+    def _take(self, part: Part) -> Inbounds:
+        inbounds: list[Inbound] = []
+        for sequence, payload in part.messages:
+            if sequence > self.last + 1 or (body := self._decoded(payload)) is None:
+                return inbounds
+            if sequence == self.last + 1:
+                inbounds.append(Heard(self.stream, self._header(sequence), body))
+                self.last = sequence
+        return inbounds + self._go_on(is_new=bool(inbounds))
+
+    def _go_on(self, *, is_new: bool) -> list[Inbound]:
+        while self._kept and self._kept[0][0].sequence <= self.last:
+            self._kept.popleft()
+        if self.last >= self._tail or (self._kept and self._kept[0][0].sequence == self.last + 1):
+            return self._join(())
+        if is_new:
+            self._ask_soon()
+        return []
+
+    def _header(self, sequence: int) -> Header:
+        return Header(SCHEMA_VERSION, Kind.MESSAGE, self.producer, self.epoch, sequence, 0, 0, 0, b"", self._run)
+
+
+def follow(stream: Stream, producer: str, ledger: Ledger, since: Place | None) -> Follower:
+    """Make the follower that a stream's class asks for."""
+    if stream.kind is StreamClass.EVENTS:
+        return EventFollower(stream, producer, ledger, since)
+    return StateFollower(stream, producer, ledger)
