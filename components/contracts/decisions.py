@@ -56,6 +56,7 @@ class Facts(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc
     book_state: BookState
     bus_intact: bool
     causes: tuple[Cause, ...]
+    is_stopping: bool
 
 
 class Decision(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
@@ -112,12 +113,13 @@ class HandoverRefused(Struct, frozen=True, array_like=True, tag=True, forbid_unk
 
 
 class LogOpened(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
-    """A start of risk on this log: under which limits and as which build."""
+    """A start of risk on this log: as which build, and under which limits (whole, so that the log alone can be re-judged)."""
 
     account: AccountId
     limits_version: str
     version: str
     at_ns: int
+    limits: str
 
 
 DecisionMessage: TypeAlias = Decision | CauseRaised | CauseCleared | OrderEventApplied | HandoverRefused | LogOpened

@@ -206,8 +206,8 @@ class Follower(ABC):
             self._ledger.refused(error)
             return None
 
-    def _lost(self, missing: int, reason: str) -> Lost:
-        return Lost(self.stream, self.producer, missing, reason)
+    def _lost(self, missing: int, reason: str, *, is_foreign: bool = False) -> Lost:
+        return Lost(self.stream, self.producer, missing, reason, is_foreign)
 
     @abstractmethod
     def _begin(self, header: Header, payload: bytes) -> Inbounds:
@@ -303,14 +303,14 @@ class EventFollower(Follower):
     def _turn_away(self, reason: str) -> Inbounds:
         self.phase = Phase.FOREIGN
         self._kept.clear()
-        return (self._lost(0, reason),)
+        return (self._lost(0, reason, is_foreign=True),)
 
     @override
     def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
         if header.epoch == self.epoch and not self._is_cut:
             return self._begin(header, payload)
         if header.kind is Kind.HEARTBEAT:
-            return (self._lost(0, "the journal does not continue what was heard"),)
+            return (self._lost(0, "the journal does not continue what was heard", is_foreign=True),)
         return ()
 
     @override

@@ -26,12 +26,16 @@ class Heard(Struct, frozen=True, gc=False):
 
 @final
 class Lost(Struct, frozen=True, gc=False):
-    """A stream's continuity is broken (gap, silence, restart of the producer); Joined follows when it is whole again."""
+    """A stream's continuity is broken (gap, silence, restart of the producer); Joined follows when it is whole again.
+
+    `is_foreign`: the producer's journal does not continue what we heard, so Joined will not follow by itself.
+    """
 
     stream: Stream
     producer: str
     missing: int
     reason: str
+    is_foreign: bool = False
 
 
 @final
