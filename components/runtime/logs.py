@@ -1,0 +1,154 @@
+"""Structured log lines on standard error; standard output carries only a verb's answer."""
+
+import logging
+import sys
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+from typing_extensions import override
+
+from components.runtime.clock import Clock, SystemClock
+from components.runtime.tables import LogFormat, LogLevel
+
+NS_PER_S: Final = 1_000_000_000
+HIDDEN: Final = "***"
+HIDDEN_LENGTH_MIN: Final = 8
+"""A shorter secret would black out words that only happen to contain it."""
+
+_secrets: set[str] = set()
+_encoder: Final = msgspec.json.Encoder(enc_hook=str, decimal_format="string")
+
+
+def configure(
+    service: str,
+    *,
+    clock: Clock | None = None,
+    level: LogLevel = LogLevel.INFO,
+    look: LogFormat = LogFormat.AUTO,
+    to: TextIO | None = None,
+) -> FilteringBoundLogger:
+    """Send this process's events, and the warnings of its libraries, to one stream; give its logger."""
+    to = to or sys.stderr
+    is_readable = look is LogFormat.READABLE or (look is LogFormat.AUTO and to.isatty())
+    number = logging.getLevelNamesMapping()[level.value.upper()]
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            _Stamp(service, clock or SystemClock()),
+            structlog.processors.format_exc_info,
+            _readable_line if is_readable else _json_line,
+            _without_secrets,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(to),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_LibraryWarnings()], level=logging.WARNING, force=True)
+    return logger()
+
+
+def logger() -> FilteringBoundLogger:
+    """Give the process's logger."""
+    made: FilteringBoundLogger = structlog.get_logger()
+    return made
+
+
+def hide(secret: str) -> None:
+    """Never let this text into a line, wherever it comes from."""
+    if len(secret) >= HIDDEN_LENGTH_MIN:
+        _secrets.add(secret)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stamp:
+    """Adds when it happened and in which executable."""
+
+    service: str
+    clock: Clock
+
+    def __call__(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        seconds, rest_ns = divmod(self.clock.now_ns(), NS_PER_S)
+        at = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return {
+            "ts": f"{at}.{rest_ns // 1_000:06d}Z",
+            "level": event.pop("level"),
+            "event": event.pop("event"),
+            "service": self.service,
+            **event,
+        }
+
+
+class _LibraryWarnings(logging.Handler):
+    """Turns what a library has to say into an event of ours."""
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        facts = {"library": record.name, "detail": record.getMessage(), "exc_info": record.exc_info}
+        logger().log(record.levelno, "library_said", **facts)
+
+
+def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
+    return _encoder.encode(_plain(event)).decode()
+
+
+def _plain(event: Mapping[str, Any]) -> dict[str, Any]:
+    # A text with lone surrogates (a file name, a peer's bytes) is the one kind of text that JSON cannot carry.
+    return {key: _clean(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _readable_line(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> str:
+    at, level, name = event.pop("ts")[11:23], event.pop("level"), event.pop("event")
+    service, trace = event.pop("service"), event.pop("exception", "")
+    facts = " ".join(f"{key}={_fact(value)}" for key, value in event.items())
+    line = f"{at} {level:<7} {service:<11} {name} {facts}".rstrip()
+    return f"{line}\n{trace}" if trace else line
+
+
+def _fact(value: object) -> str:
+    text = str(value)
+    return text if text and text.isprintable() and " " not in text else repr(text)
+
+
+def _without_secrets(_logger: WrappedLogger, _method: str, line: Any) -> str:  # noqa: ANN401  # the renderer's text
+    text: str = line
+    for secret in _secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+class OnceAMinute:
+    """Logs the first event of a kind at once, then one a minute with how many there were."""
+
+    EVERY_NS: Final = 60 * NS_PER_S
+    KINDS_MAX: Final = 1_000
+
+    def __init__(self, log: FilteringBoundLogger, clock: Clock) -> None:
+        """Start with nothing said."""
+        self._log = log
+        self._clock = clock
+        self._said_at_ns: dict[tuple[str, str], int] = {}
+        self._unsaid: dict[tuple[str, str], int] = {}
+
+    def warning(self, event: str, kind: str = "", **facts: Any) -> None:  # noqa: ANN401  # a fact is anything
+        """Count one event of this kind, and log it if a minute has passed since the last line."""
+        now_ns, key = self._clock.monotonic_ns(), self._key(event, kind)
+        said_at_ns = self._said_at_ns.get(key)
+        if said_at_ns is not None and now_ns - said_at_ns < self.EVERY_NS:
+            self._unsaid[key] = self._unsaid.get(key, 0) + 1
+            return
+        self._said_at_ns[key] = now_ns
+        self._log.warning(event, kind=key[1], count=1 + self._unsaid.pop(key, 0), **facts)
+
+    def _key(self, event: str, kind: str) -> tuple[str, str]:
+        # Kinds may come from outside; past the bound they share one line.
+        key = (event, kind)
+        return key if key in self._said_at_ns or len(self._said_at_ns) < self.KINDS_MAX else (event, "others")

@@ -1,0 +1,72 @@
+"""Counters, gauges and histograms with fixed names, in a registry of this process's own."""
+
+import platform
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.metrics import MetricWrapperBase
+
+from components.contracts.errors import InvariantError
+
+PREFIX: Final = "xtrader_"
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+HOP_BUCKETS_S: Final = tuple(50e-6 * 2**step for step in range(14))
+"""50 us to 0.4 s: the bus, a decision, a sync."""
+
+VENUE_BUCKETS_S: Final = tuple(5e-3 * 2**step for step in range(13))
+"""5 ms to 20 s: a request to a venue."""
+
+AnyMetric = TypeVar("AnyMetric", bound=MetricWrapperBase)
+
+
+class Metrics:
+    """What one executable counts; asked twice for a name, it gives the same one."""
+
+    def __init__(self, component: str, version: str) -> None:
+        """Start with what every executable says of itself."""
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left its annotation out
+        self._registry = CollectorRegistry()
+        self._made: dict[str, MetricWrapperBase] = {}
+        ProcessCollector(registry=self._registry)
+        build = self.gauge("build_info", "What runs.", ("component", "version", "python"))
+        build.labels(component, version, platform.python_version()).set(1)
+        self.up = self.gauge("up", "1 from the start of the process to its end.")
+        self.up.set(1)
+        self.ready = self.gauge("ready", "1 while nothing that readiness needs is unmet.")
+
+    def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
+        """Count events; labels hold only values of enums or names from the tables."""
+        return self._keep(Counter, name, lambda: Counter(PREFIX + name, text, labels, registry=self._registry))
+
+    def gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
+        """Show a value as it is now."""
+        return self._keep(Gauge, name, lambda: Gauge(PREFIX + name, text, labels, registry=self._registry))
+
+    def histogram(
+        self, name: str, text: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = HOP_BUCKETS_S
+    ) -> Histogram:
+        """Count spans of time by their length, in seconds."""
+        return self._keep(
+            Histogram, name, lambda: Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self._registry)
+        )
+
+    def exposition(self) -> bytes:
+        """Write everything as Prometheus reads it."""
+        return generate_latest(self._registry)
+
+    def _keep(self, kind: type[AnyMetric], name: str, make: Callable[[], AnyMetric]) -> AnyMetric:
+        made = self._made.get(name) or make()
+        if not isinstance(made, kind):
+            raise InvariantError(f"metric {name} is a {type(made).__name__}, not a {kind.__name__}")
+        self._made[name] = made
+        return made

@@ -1,0 +1,105 @@
+"""The arithmetic of trying again: backoff with jitter, a budget of requests, a breaker; all of it pure."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from components.contracts.errors import InvariantError
+
+NS_PER_S: Final = 1_000_000_000
+DOUBLINGS_MAX: Final = 32
+"""Past this a delay is at any cap; it keeps the power of two small."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backoff:
+    """How long to wait before each try after the first."""
+
+    first_ms_max: int
+    delay_ms_max: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first_ms_max <= self.delay_ms_max:
+            raise InvariantError(f"backoff from {self.first_ms_max} ms to {self.delay_ms_max} ms")
+
+    def delay_ms(self, failures: int, chance: float) -> float:
+        """Spread the wait over all of 0 to the bound (full jitter), by a chance in [0, 1)."""
+        doublings = min(max(failures - 1, 0), DOUBLINGS_MAX)
+        return chance * min(self.delay_ms_max, self.first_ms_max << doublings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenBucket:
+    """A budget that refills: `tokens` as of `at_ns`, never more than `capacity`."""
+
+    capacity: int
+    per_second: float
+    tokens: float
+    at_ns: int
+
+    @classmethod
+    def full(cls, *, capacity: int, per_second: float, now_ns: int) -> "TokenBucket":
+        """Start with everything there is."""
+        return cls(capacity=capacity, per_second=per_second, tokens=float(capacity), at_ns=now_ns)
+
+    def at(self, now_ns: int) -> "TokenBucket":
+        """Refill for the time that has passed; a clock that went back refills nothing."""
+        passed_ns = max(now_ns - self.at_ns, 0)
+        tokens = min(self.capacity, self.tokens + passed_ns * self.per_second / NS_PER_S)
+        return replace(self, tokens=tokens, at_ns=max(now_ns, self.at_ns))
+
+    def take(self, now_ns: int, count: int = 1) -> "TokenBucket | None":
+        """Give what is left after taking; None where there is not enough."""
+        filled = self.at(now_ns)
+        return replace(filled, tokens=filled.tokens - count) if filled.tokens >= count else None
+
+    def wait_ns(self, now_ns: int, count: int = 1) -> int:
+        """Say how long until there is enough."""
+        missing = count - self.at(now_ns).tokens
+        return 0 if missing <= 0 else int(missing * NS_PER_S / self.per_second) + 1
+
+
+class BreakerState(StrEnum):
+    """Whether a peer is asked."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    PROBING = "probing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """Stops asking a peer that keeps failing; after a pause one probe may find out whether it is back."""
+
+    failures_max: int
+    pause_ns: int
+    failures: int = 0
+    opened_at_ns: int = 0
+    probe_is_out: bool = False
+
+    def state(self, now_ns: int) -> BreakerState:
+        """Say whether the peer is asked now."""
+        if self.failures < self.failures_max:
+            return BreakerState.CLOSED
+        is_over = now_ns - self.opened_at_ns >= self.pause_ns
+        return BreakerState.PROBING if is_over else BreakerState.OPEN
+
+    def ask(self, now_ns: int) -> "Breaker | None":
+        """Give the breaker as it stands with one more request out; None where none may go."""
+        match self.state(now_ns):
+            case BreakerState.CLOSED:
+                return self
+            case BreakerState.OPEN:
+                return None
+            case BreakerState.PROBING:
+                return None if self.probe_is_out else replace(self, probe_is_out=True)
+
+    def succeeded(self) -> "Breaker":
+        """Close it: the peer answered."""
+        return replace(self, failures=0, probe_is_out=False)
+
+    def failed(self, now_ns: int) -> "Breaker":
+        """Count a failure; the last one that is allowed opens it, a failed probe keeps it open."""
+        failures = min(self.failures + 1, self.failures_max)
+        opened_at_ns = now_ns if failures == self.failures_max else self.opened_at_ns
+        return replace(self, failures=failures, opened_at_ns=opened_at_ns, probe_is_out=False)

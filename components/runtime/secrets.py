@@ -1,0 +1,106 @@
+"""Secrets are references, resolved late and never shown."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from secrets import token_bytes
+from typing import Annotated, Final, final
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+from typing_extensions import override
+
+from components.contracts.errors import ConfigError
+from components.runtime.config_problems import Unshown
+from components.runtime.files import make_private_folder, write_once
+from components.runtime.places import Places
+
+SEAL_KEY_BYTES: Final = 32
+SECRET_BYTES_MAX: Final = 64 * 1024
+HIDDEN: Final = "***"
+
+_REFERENCE: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\0]+)")
+
+
+def _checked(text: str) -> str:
+    if not _REFERENCE.fullmatch(text):
+        raise PydanticCustomError("secret_reference", "must be a reference: env:NAME or file:path")
+    return text
+
+
+SecretReference = Annotated[str, AfterValidator(_checked), Unshown()]
+"""A configured reference to a secret; a secret pasted in its place is refused without being repeated."""
+
+
+@final
+class Secret:
+    """A secret that shows itself only where it is asked to."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        """Take the secret's bytes."""
+        self._value = value
+
+    def reveal(self) -> bytes:
+        """Give the secret itself."""
+        return self._value
+
+    @override
+    def __repr__(self) -> str:
+        return f"Secret({HIDDEN})"
+
+    @override
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a secret is not copied into anything")
+
+
+def resolve(reference: str, *, root: Path, environ: Mapping[str, str]) -> Secret:
+    """Fetch what the reference names, or say how to mend it."""
+    match = _REFERENCE.fullmatch(reference)
+    if match is None:
+        raise ConfigError("a secret must be a reference: env:NAME or file:path")
+    if match[1]:
+        return _from_variable(match[2], environ)
+    return Secret(read_private(root / match[4]).strip())
+
+
+def read_private(path: Path) -> bytes:
+    """Read a file that only its owner may read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ConfigError(f"file:{path}: no such file; write the secret there and run: chmod 600 {path}") from None
+    except OSError as error:
+        raise ConfigError(f"file:{path}: {error.strerror or error}") from error
+    with os.fdopen(descriptor, "rb") as file:
+        if os.fstat(descriptor).st_mode & 0o077:
+            raise ConfigError(f"file:{path}: others may read it; run: chmod 600 {path}")
+        return file.read(SECRET_BYTES_MAX)
+
+
+def make_seal(places: Places) -> bool:
+    """Make the key that risk and execution share, once; False where it was there already."""
+    make_private_folder(places.keys)
+    return write_once(places.seal(), token_bytes(SEAL_KEY_BYTES))
+
+
+def read_seal(places: Places) -> bytes:
+    """Read the key that risk and execution share."""
+    path = places.seal()
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file; make the key with: xtrader config make-seal")
+    key = read_private(path)
+    if len(key) != SEAL_KEY_BYTES:
+        raise ConfigError(
+            f"{path}: {len(key)} bytes, a seal key has {SEAL_KEY_BYTES}; restore it from where it was kept"
+        )
+    return key
+
+
+def _from_variable(name: str, environ: Mapping[str, str]) -> Secret:
+    value = environ.get(name)
+    if not value:
+        raise ConfigError(f"env:{name}: the variable is not set; run: export {name}=…")
+    return Secret(value.encode())

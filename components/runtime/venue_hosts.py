@@ -1,0 +1,90 @@
+"""Which venue addresses may be used: the listed hosts, and a live account only where three switches agree."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Annotated, Final
+from urllib.parse import SplitResult, urlsplit
+
+from components.contracts.errors import ConfigError
+
+LIVE_HOSTS: Final = frozenset({"api.alpaca.markets", "broker-api.alpaca.markets"})
+"""Orders sent here move real money."""
+
+ENCRYPTED: Final = frozenset({"https", "wss"})
+PLAIN: Final = frozenset({"http", "ws"})
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+NEVER_LIVE: Final = "dev"
+ADDRESS_LENGTH_MAX: Final = 1024
+
+
+class VenueAddress:
+    """Marks a configured text as an address of a venue, so that its host is checked when it is loaded."""
+
+
+VenueUrl = Annotated[str, VenueAddress()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSwitches:
+    """Three independent statements that a live account is meant; each names the account."""
+
+    env: str
+    account: str
+    config: bool
+    """venues.live_trading in the files."""
+    environment: str
+    """XTRADER_LIVE_TRADING."""
+    file: str
+    """What the file keys/live holds."""
+
+    @property
+    def refusal(self) -> str | None:
+        """Say why a live account is refused; None where it is not."""
+        if self.env == NEVER_LIVE:
+            return f"is a live account, which {NEVER_LIVE} never reaches"
+        switches = {
+            "venues.live_trading = true": self.config,
+            f"XTRADER_LIVE_TRADING={self.account}": self.environment == self.account,
+            f"a file keys/live that says {self.account}": self.file == self.account,
+        }
+        missing = [name for name, agrees in switches.items() if not agrees]
+        return f"is a live account; missing: {', '.join(missing)}" if missing else None
+
+
+@dataclass(frozen=True, slots=True)
+class VenueGate:
+    """Decides whether an address may be used."""
+
+    allowed_hosts: Collection[str]
+    live: LiveSwitches
+
+    def problem(self, url: str) -> str | None:
+        """Say why the address may not be used; None where it may."""
+        parts = _split(url)
+        if parts is None:
+            return "is no address of the form https://host[:port]/path"
+        host = (parts.hostname or "").rstrip(".")
+        if host in LIVE_HOSTS and (refusal := self.live.refusal):
+            return f"{host} {refusal}"
+        if host not in self.allowed_hosts:
+            return f"{host} is not in venues.allowed_hosts ({', '.join(self.allowed_hosts) or 'empty'})"
+        if parts.scheme in PLAIN and host not in LOOPBACK:
+            return f"{parts.scheme} would send keys in the clear; only loopback may"
+        return None
+
+    def check(self, url: str) -> None:
+        """Refuse an address that may not be used."""
+        if problem := self.problem(url):
+            raise ConfigError(f"{url}: {problem}")
+
+
+def _split(url: str) -> SplitResult | None:
+    # Readers of URLs disagree about these characters, so that one may see another host than the next.
+    if len(url) > ADDRESS_LENGTH_MAX or any(c in "\\@" or c <= " " or c > "~" for c in url):
+        return None
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.scheme in ENCRYPTED | PLAIN and parts.hostname else None
