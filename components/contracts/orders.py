@@ -84,7 +84,7 @@ def client_order_id(intent: Intent, attempt: int) -> ClientOrderId:
 class IntentReceived(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """An approved intent is on disk; from here on it can be acknowledged and sent.
 
-    `frame` is what risk sealed, as it came: after a restart the approval is proven again from it before anything is sent.
+    `frame` is what risk sealed, as it came: after a restart the approval is proven again from it before it is sent.
     """
 
     intent: Intent
