@@ -1,0 +1,1 @@
+"""A faithful local Alpaca: hears REST and websockets, says orders, fills and a seeded market, forgets nothing."""

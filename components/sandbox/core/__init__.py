@@ -1,0 +1,1 @@
+"""The venue's pure decisions: its market, its rules, its matching and its books."""

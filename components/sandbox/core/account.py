@@ -1,0 +1,122 @@
+"""The account's arithmetic: positions after fills, equity, and what is left to buy with."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from msgspec import Struct
+
+from components.sandbox.core.decimals import ZERO
+from components.sandbox.core.matching import Quote
+from components.sandbox.core.orders import Order, OrderType, Side, Terms
+
+OPENING_CASH = Decimal(100_000)
+MULTIPLIER = Decimal(2)
+# A market order is paid for at a price that the market is unlikely to run past before it fills.
+MARKET_PRICE_MARGIN = Decimal("1.03")
+
+
+class Position(Struct, frozen=True):
+    """Shares held (negative when short) at their average price."""
+
+    symbol: str
+    qty: Decimal
+    avg_entry_price: Decimal
+
+
+class Configuration(Struct, frozen=True, kw_only=True):
+    """What the owner of the account can switch; the names are the venue's."""
+
+    dtbp_check: str = "entry"
+    fractional_trading: bool = True
+    max_margin_multiplier: str = "2"
+    max_options_trading_level: int | None = None
+    no_shorting: bool = False
+    pdt_check: str = "entry"
+    ptp_no_exception_entry: bool = False
+    suspend_trade: bool = False
+    trade_confirm_email: str = "all"
+    disable_overnight_trading: bool = False
+
+
+class Money(Struct, frozen=True):
+    """What the account is worth at the present quotes."""
+
+    cash: Decimal
+    long_value: Decimal
+    short_value: Decimal
+    reserved: Decimal
+
+    @property
+    def equity(self) -> Decimal:
+        """Return cash and positions together."""
+        return self.cash + self.long_value + self.short_value
+
+    @property
+    def buying_power(self) -> Decimal:
+        """Return what new exposure may still cost; half of every position is its margin."""
+        exposure = self.long_value - self.short_value
+        return max(ZERO, MULTIPLIER * self.equity - exposure - self.reserved)
+
+
+def apply_fill(position: Position, side: Side, qty: Decimal, price: Decimal) -> Position:
+    """Return the position after a fill: adding averages the price, reducing keeps it, crossing zero starts anew."""
+    after = position.qty + side.sign * qty
+    if after == ZERO:
+        return Position(position.symbol, ZERO, ZERO)
+    if position.qty * side.sign >= ZERO:
+        cost = abs(position.qty) * position.avg_entry_price + qty * price
+        return Position(position.symbol, after, cost / abs(after))
+    crossed = after * position.qty < ZERO
+    return Position(position.symbol, after, price if crossed else position.avg_entry_price)
+
+
+def closes(position_qty: Decimal, side: Side) -> bool:
+    """Tell whether this side brings the position towards zero."""
+    return position_qty * side.sign < ZERO
+
+
+def cost_of(terms: Terms, remaining: Decimal, quote: Quote) -> Decimal:
+    """Return what an opening order must be able to pay."""
+    if terms.notional is not None:
+        return terms.notional
+    return remaining * _reserved_price(terms, quote)
+
+
+def _reserved_price(terms: Terms, quote: Quote) -> Decimal:
+    cautious = quote.ask * MARKET_PRICE_MARGIN
+    named = terms.limit_price or terms.stop_price
+    if terms.side is Side.SELL:
+        return max(named or ZERO, cautious)
+    if terms.type in {OrderType.LIMIT, OrderType.STOP_LIMIT} and named is not None:
+        return named
+    return max(named or ZERO, cautious)
+
+
+def held_quantity(orders: Iterable[Order], side: Side) -> Decimal:
+    """Return how many shares open orders of one side already speak for."""
+    return sum((order.remaining for order in orders if order.terms.side is side and not order.waits), ZERO)
+
+
+def reserved(orders: Iterable[Order], positions: Mapping[str, Position], quotes: Mapping[str, Quote]) -> Decimal:
+    """Return the funds that open orders hold back: those that grow a position, at their cautious price."""
+    total = ZERO
+    for order in orders:
+        if order.waits:
+            continue
+        position = positions.get(order.terms.symbol)
+        if position is None or not closes(position.qty, order.terms.side):
+            total += cost_of(order.terms, order.remaining, quotes[order.terms.symbol])
+    return total
+
+
+def worth(
+    cash: Decimal,
+    positions: Mapping[str, Position],
+    orders: Iterable[Order],
+    quotes: Mapping[str, Quote],
+) -> Money:
+    """Value the account at the present quotes."""
+    values = [held.qty * quotes[held.symbol].middle for held in positions.values()]
+    long_value = sum((value for value in values if value > ZERO), ZERO)
+    short_value = sum((value for value in values if value < ZERO), ZERO)
+    return Money(cash, long_value, short_value, reserved(orders, positions, quotes))

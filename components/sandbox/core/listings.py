@@ -1,0 +1,53 @@
+"""Quotes, trades and bars as the data websocket says them."""
+
+from components.sandbox.core.bars import Bar
+from components.sandbox.core.decimals import from_cents
+from components.sandbox.core.market import MarketTrade
+from components.sandbox.core.matching import Quote
+
+Document = dict[str, object]
+
+
+def quote_document(quote: Quote) -> Document:
+    """Describe a quote; sizes are shares."""
+    return {
+        "T": "q",
+        "S": quote.symbol,
+        "bx": "V",
+        "bp": quote.bid,
+        "bs": quote.bid_size,
+        "ax": "V",
+        "ap": quote.ask,
+        "as": quote.ask_size,
+        "c": ["R"],
+        "z": "C",
+    }
+
+
+def trade_document(trade: MarketTrade, number: int) -> Document:
+    """Describe a trade of the others."""
+    return {
+        "T": "t",
+        "S": trade.symbol,
+        "i": number,
+        "x": "V",
+        "p": from_cents(trade.price_cents),
+        "s": trade.size,
+        "c": ["@"],
+        "z": "C",
+    }
+
+
+def bar_document(bar: Bar) -> Document:
+    """Describe a finished minute."""
+    return {
+        "T": "b",
+        "S": bar.symbol,
+        "o": bar.open,
+        "h": bar.high,
+        "l": bar.low,
+        "c": bar.close,
+        "v": bar.volume,
+        "n": bar.count,
+        "vw": bar.average,
+    }

@@ -1,0 +1,156 @@
+"""The seeded market: one regime-switching walk per symbol, the same for the same seed, weakly foretold by its quotes.
+
+Everything is whole numbers (a price is micro-dollars inside, cents outside), so a walk is identical on every machine.
+Two things can be learned from the quotes: a regime drifts for a minute or so (momentum), and the pressure that shows in
+the two sizes leads the price.
+"""
+
+from collections.abc import Iterator
+from enum import IntEnum
+from hashlib import blake2b
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from components.sandbox.core.chance import bell, draws, happens
+
+MICROS_PER_CENT = 10_000
+SWITCH_ONE_IN = 240  # a regime lasts 240 quotes on average: 48 seconds at speed 1
+TRADE_ONE_IN = 5  # five quotes a second make about one trade a second
+PRESSURE_KEPT_PERCENT = 88  # half of the pressure is gone after 5 to 6 quotes, about one second
+PRESSURE_MAX = 900  # of 1000, so that neither size ever reaches zero
+# The pull towards the first price: weak enough to leave trends alone, strong enough to keep a price positive for ever.
+PULL_DIVISOR = 20_000
+CENTS_MIN = 100
+
+KNOWN_CENTS = {
+    "AAPL": 19_000,
+    "AMD": 16_000,
+    "AMZN": 18_500,
+    "GOOGL": 17_500,
+    "META": 50_000,
+    "MSFT": 42_000,
+    "NVDA": 13_000,
+    "QQQ": 48_000,
+    "SPY": 56_000,
+    "TSLA": 25_000,
+}
+
+
+class Regime(IntEnum):
+    """What the market is doing at the moment."""
+
+    CALM = 0
+    UP = 1
+    DOWN = 2
+    WILD = 3
+
+
+# Per regime: the drift of one quote and its deviation, both in thousandths of a basis point of the first price.
+DRIFT = {Regime.CALM: 0, Regime.UP: 80, Regime.DOWN: -80, Regime.WILD: 0}
+DEVIATION = {Regime.CALM: 400, Regime.UP: 500, Regime.DOWN: 500, Regime.WILD: 1_100}
+LEAN = {
+    Regime.CALM: 0,
+    Regime.UP: 18,
+    Regime.DOWN: -18,
+    Regime.WILD: 0,
+}  # what a regime adds to the pressure at each quote
+PRESSURE_LEADS = 350  # full pressure moves the next quote by this many thousandths of a basis point
+
+
+class Walk(Struct, frozen=True, array_like=True):
+    """Where one symbol's walk stands; all that is needed to go on."""
+
+    symbol: str
+    first_micros: int
+    step: int
+    middle_micros: int
+    regime: Regime
+    pressure: int
+
+
+class MarketQuote(Struct, frozen=True, gc=False):
+    """The best bid and ask after one step; prices in cents, sizes in shares."""
+
+    symbol: str
+    bid_cents: int
+    ask_cents: int
+    bid_size: int
+    ask_size: int
+
+
+class MarketTrade(Struct, frozen=True, gc=False):
+    """One trade of the others; price in cents, size in shares."""
+
+    symbol: str
+    price_cents: int
+    size: int
+
+
+def begin(symbol: str) -> Walk:
+    """Return the start of a symbol's walk; an unknown symbol gets a price from its own name."""
+    cents = (
+        KNOWN_CENTS.get(symbol)
+        or 2_000 + int.from_bytes(blake2b(symbol.encode(), digest_size=4).digest(), "big") % 40_000
+    )
+    return Walk(symbol, cents * MICROS_PER_CENT, 0, cents * MICROS_PER_CENT, Regime.CALM, 0)
+
+
+def advance(walk: Walk, seed: int) -> tuple[Walk, MarketQuote, MarketTrade | None]:
+    """Take one step: the walk moves, quotes itself, and sometimes trades."""
+    drawn = draws(seed, walk.symbol, walk.step)
+    regime = Regime(drawn[1] % len(Regime)) if happens(drawn[0], SWITCH_ONE_IN) else walk.regime
+    pressure = _press(walk.pressure, regime, drawn[2])
+    middle = max(CENTS_MIN * MICROS_PER_CENT, walk.middle_micros + _move(walk, regime, drawn[3]))
+    moved = replace(walk, step=walk.step + 1, middle_micros=middle, regime=regime, pressure=pressure)
+    quote = _quote(moved, drawn[4], drawn[5])
+    return moved, quote, _trade(quote, pressure, drawn[6], drawn[7])
+
+
+def tape(symbol: str, seed: int) -> Iterator[tuple[MarketQuote, MarketTrade | None]]:
+    """Run a symbol's market offline, for ever, as fast as it is read."""
+    walk = begin(symbol)
+    while True:
+        walk, quote, trade = advance(walk, seed)
+        yield quote, trade
+
+
+def set_middle(walk: Walk, bid_cents: int, ask_cents: int) -> Walk:
+    """Put the walk where an operator says the price is; it goes on from there."""
+    return replace(walk, middle_micros=(bid_cents + ask_cents) * MICROS_PER_CENT // 2)
+
+
+def _press(pressure: int, regime: Regime, draw: int) -> int:
+    pressed = pressure * PRESSURE_KEPT_PERCENT // 100 + LEAN[regime] + bell(draw) * 170 // 1000
+    return max(-PRESSURE_MAX, min(PRESSURE_MAX, pressed))
+
+
+def _move(walk: Walk, regime: Regime, draw: int) -> int:
+    # The pressure that was visible in the last quote moves this one: that is what makes the sizes worth reading.
+    milli_points = DRIFT[regime] + walk.pressure * PRESSURE_LEADS // 1000 + bell(draw) * DEVIATION[regime] // 1000
+    pull = (walk.first_micros - walk.middle_micros) // PULL_DIVISOR
+    return walk.first_micros * milli_points // 10_000_000 + pull
+
+
+def _quote(walk: Walk, spread_draw: int, size_draw: int) -> MarketQuote:
+    wide = 2 if walk.regime is Regime.WILD else 1
+    # One basis point wide, at least two cents, and a random cent more.
+    half_micros = max(MICROS_PER_CENT, walk.first_micros // 20_000) * wide + spread_draw % MICROS_PER_CENT
+    bid = max(1, (walk.middle_micros - half_micros) // MICROS_PER_CENT)
+    ask = max(bid + 1, -((-walk.middle_micros - half_micros) // MICROS_PER_CENT))
+    base = 200 + size_draw % 400
+    bid_size = (1000 + walk.pressure) * base // 1000
+    ask_size = (1000 - walk.pressure) * base // 1000
+    return MarketQuote(walk.symbol, bid, ask, _round_lot(bid_size), _round_lot(ask_size))
+
+
+def _round_lot(size: int) -> int:
+    return max(10, size // 10 * 10)
+
+
+def _trade(quote: MarketQuote, pressure: int, draw: int, size_draw: int) -> MarketTrade | None:
+    if not happens(draw, TRADE_ONE_IN):
+        return None
+    buyer = (draw >> 8) % 2000 < 1000 + pressure
+    price = quote.ask_cents if buyer else quote.bid_cents
+    return MarketTrade(quote.symbol, price, 1 + size_draw % 200)

@@ -1,0 +1,65 @@
+"""What a replacement asks for: the old order's terms with a few of them changed."""
+
+from decimal import Decimal
+
+from msgspec import Struct
+
+from components.sandbox.core.decimals import places
+from components.sandbox.core.orders import Order, OrderType, Status, Terms
+from components.sandbox.core.refusals import NOT_OPEN, NOT_SENT_YET, NOTHING_CHANGED, Refusal, unprocessable
+from components.sandbox.core.validation import OrderBody, parse_terms
+
+
+class ReplaceBody(Struct, frozen=True, kw_only=True):
+    """The body of PATCH /v2/orders/{id}; what is absent stays as it was."""
+
+    qty: Decimal | None = None
+    time_in_force: str | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail: Decimal | None = None
+    client_order_id: str | None = None
+
+
+def revise(old: Order, body: ReplaceBody) -> Terms | Refusal:
+    """Return the new order's terms; its quantity is the new total less what the old one has filled."""
+    if refusal := _may_be_replaced(old, body):
+        return refusal
+    revised = parse_terms(_merge(old.terms, body))
+    if isinstance(revised, Refusal):
+        return revised
+    if revised == old.terms:
+        return NOTHING_CHANGED
+    total = revised.qty or Decimal(0)
+    if total <= old.filled_qty:
+        return unprocessable("qty must be greater than filled_qty")
+    return parse_terms(_merge(revised, ReplaceBody(qty=total - old.filled_qty)))
+
+
+def _may_be_replaced(old: Order, body: ReplaceBody) -> Refusal | None:
+    if old.status in {Status.ACCEPTED, Status.PENDING_NEW}:
+        return NOT_SENT_YET
+    if old.status not in {Status.NEW, Status.PARTIALLY_FILLED}:
+        return NOT_OPEN
+    if old.terms.notional is not None:
+        return unprocessable("notional orders cannot be replaced")
+    changes_fraction = body.qty is not None and body.qty != old.terms.qty and places(old.terms.qty or Decimal(0)) > 0
+    return unprocessable("qty of fractional orders cannot be replaced") if changes_fraction else None
+
+
+def _merge(terms: Terms, body: ReplaceBody) -> OrderBody:
+    by_price = terms.type is OrderType.TRAILING_STOP and terms.trail_price is not None
+    by_percent = terms.type is OrderType.TRAILING_STOP and not by_price
+    return OrderBody(
+        symbol=terms.symbol,
+        qty=terms.qty if body.qty is None else body.qty,
+        side=terms.side,
+        type=terms.type,
+        time_in_force=body.time_in_force or terms.time_in_force,
+        limit_price=terms.limit_price if body.limit_price is None else body.limit_price,
+        stop_price=terms.stop_price if body.stop_price is None else body.stop_price,
+        trail_price=(body.trail or terms.trail_price) if by_price else None,
+        trail_percent=(body.trail or terms.trail_percent) if by_percent else None,
+        extended_hours=terms.extended_hours,
+        position_intent=terms.position_intent,
+    )

@@ -1,0 +1,1 @@
+"""The edges of the venue: HTTP, websockets and the ledger on disk."""

@@ -1,0 +1,37 @@
+"""The venue's listening sockets, on loopback only."""
+
+import errno
+
+from aiohttp import web
+
+from components.contracts.errors import Busy, UsageError
+
+HOST = "127.0.0.1"
+# Connections are cut at the end; this is only a bound for what is half way through an answer.
+SHUTDOWN_S = 1.0
+
+
+class Doors:
+    """Every application that is being served."""
+
+    def __init__(self) -> None:
+        self._runners: list[web.AppRunner] = []
+
+    async def open(self, application: web.Application, port: int) -> int:
+        """Serve an application; return its port, a free one where 0 was asked for."""
+        runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        self._runners.append(runner)
+        try:
+            await web.TCPSite(runner, HOST, port).start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise Busy(f"port {port} is held by another process") from error
+            raise UsageError(f"port {port}: {error.strerror or error}") from error
+        bound: int = runner.addresses[0][1]
+        return bound
+
+    async def close(self) -> None:
+        """Stop serving."""
+        for runner in self._runners:
+            await runner.cleanup()

@@ -1,0 +1,164 @@
+"""The account endpoints: account, configurations, positions, fills."""
+
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
+
+import msgspec
+from aiohttp import web
+
+from components.sandbox.core.account import Configuration, Position, held_quantity
+from components.sandbox.core.documents import (
+    Document,
+    account_document,
+    asset_id,
+    closing_side,
+    order_document,
+    position_document,
+)
+from components.sandbox.core.refusals import NO_POSITION, invalid
+from components.sandbox.core.session import in_new_york
+from components.sandbox.core.stamps import stamp
+from components.sandbox.core.validation import OrderBody
+from components.sandbox.server.exchange import Exchange
+from components.sandbox.server.parameters import fill_filter, flag
+from components.sandbox.server.queries import Row, fills_like
+from components.sandbox.server.replies import Refused, reply
+from components.sandbox.server.rest_orders import granted
+from components.sandbox.server.store import Change, Credentials
+from components.sandbox.service import Step
+
+SHARE_STEP = Decimal("0.000000001")
+
+
+class AccountRoutes:
+    """Answers for the account, its positions and its fills."""
+
+    def __init__(self, exchange: Exchange, credentials: Credentials) -> None:
+        self._exchange = exchange
+        self._books = exchange.books
+        self._credentials = credentials
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the endpoints."""
+        return [
+            web.get("/v2/account", self.account),
+            web.get("/v2/account/configurations", self.configuration),
+            web.patch("/v2/account/configurations", self.configure),
+            web.get("/v2/account/activities", self.fills),
+            web.get("/v2/account/activities/FILL", self.fills),
+            web.get("/v2/positions", self.positions),
+            web.delete("/v2/positions", self.close_all),
+            web.get("/v2/positions/{symbol}", self.position),
+            web.delete("/v2/positions/{symbol}", self.close),
+        ]
+
+    async def account(self, _: web.Request) -> web.Response:
+        """Return the account at the present quotes."""
+        document = account_document(
+            self._credentials.account_id, self._credentials.opened_at_ns, self._books.money(), self._books.configuration
+        )
+        return await self._after_sync(document)
+
+    async def configuration(self, _: web.Request) -> web.Response:
+        """Return the owner's switches."""
+        return reply(self._books.configuration)
+
+    async def configure(self, request: web.Request) -> web.Response:
+        """Change some of the owner's switches."""
+        present: dict[str, object] = msgspec.to_builtins(self._books.configuration)
+        try:
+            wished = msgspec.json.decode(await request.read(), type=dict[str, object])
+            configuration = msgspec.convert({**present, **wished}, Configuration)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise Refused(invalid(f"invalid configuration: {error}")) from error
+        self._books.configuration = configuration
+        await self._exchange.ledger.append(Change(configuration=configuration))
+        return reply(configuration)
+
+    async def fills(self, request: web.Request) -> web.Response:
+        """Return a page of fills; this venue has no other activities."""
+        asked = request.query.get("activity_types", "FILL").upper().split(",")
+        rows = await self._exchange.ledger.ask(fills_like(fill_filter(request.query))) if "FILL" in asked else []
+        return reply([_fill_document(row) for row in rows])
+
+    async def positions(self, _: web.Request) -> web.Response:
+        """List the positions that are not flat."""
+        return await self._after_sync([self._describe(held) for held in self._books.held()])
+
+    async def position(self, request: web.Request) -> web.Response:
+        """Return one position."""
+        return await self._after_sync(self._describe(self._held(request)))
+
+    async def close(self, request: web.Request) -> web.Response:
+        """Close a position, or a part of it, at the market."""
+        held = self._held(request)
+        return reply(order_document(granted(await self._close(held, _part(held, request)))))
+
+    async def close_all(self, request: web.Request) -> web.Response:
+        """Close every position at the market, one answer each."""
+        if flag(request.query, "cancel_orders"):
+            for order_id in list(self._books.orders):
+                await self._cancel_now(order_id)
+        return reply([await self._close_one(held) for held in self._books.held()], 207)
+
+    async def _close_one(self, held: Position) -> Document:
+        step = await self._close(held, abs(held.qty))
+        if step.order is not None:
+            return {"symbol": held.symbol, "status": 200, "body": order_document(step.order)}
+        refusal = step.refusal or NO_POSITION
+        return {"symbol": held.symbol, "status": refusal.status, "body": refusal.body()}
+
+    async def _close(self, held: Position, qty: Decimal) -> Step:
+        body = OrderBody(symbol=held.symbol, qty=qty, side=closing_side(held), type="market", time_in_force="day")
+        return await self._exchange.carry_out(self._exchange.venue.submit(body, self._exchange.now_ns()))
+
+    async def _cancel_now(self, order_id: str) -> None:
+        # Shares must be free before they can be sold, so these cancels do not take their usual moment.
+        venue, now_ns = self._exchange.venue, self._exchange.now_ns()
+        if order_id in self._books.orders:
+            asked, ended = venue.cancel(order_id, now_ns), venue.proceed(order_id, now_ns)
+            await self._exchange.follow(Step((*asked.events, *ended.events)))
+
+    async def _after_sync(self, document: object) -> web.Response:
+        # What the books say may not be on disk yet; told is only what a crash cannot take back.
+        await self._exchange.ledger.ask(lambda _: None)
+        return reply(document)
+
+    def _held(self, request: web.Request) -> Position:
+        wanted = request.match_info["symbol"]
+        for held in self._books.held():
+            if wanted in {held.symbol, asset_id(held.symbol)}:
+                return held
+        raise Refused(NO_POSITION)
+
+    def _describe(self, held: Position) -> Document:
+        orders = self._books.orders_of(held.symbol)
+        return position_document(held, self._books.quotes[held.symbol], held_quantity(orders, closing_side(held)))
+
+
+def _part(held: Position, request: web.Request) -> Decimal:
+    try:
+        if "qty" in request.query:
+            return Decimal(request.query["qty"])
+        share = Decimal(request.query.get("percentage", "100")) / 100
+        return (abs(held.qty) * share).quantize(SHARE_STEP, ROUND_DOWN).normalize()
+    except InvalidOperation as error:
+        raise Refused(invalid("qty or percentage must be a number")) from error
+
+
+def _fill_document(row: Row) -> Document:
+    at_ns = int(str(row["at_ns"]))
+    local = in_new_york(at_ns)
+    return {
+        "id": f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{row['execution_id']}",
+        "activity_type": "FILL",
+        "transaction_time": stamp(at_ns),
+        "type": row["kind"],
+        "price": row["price"],
+        "qty": row["qty"],
+        "side": row["side"],
+        "symbol": row["symbol"],
+        "leaves_qty": row["leaves_qty"],
+        "order_id": row["order_id"],
+        "cum_qty": row["cum_qty"],
+        "order_status": row["status"],
+    }

@@ -1,0 +1,183 @@
+"""The tables the venue remembers by, with the statements that write them and the reading at a start."""
+
+import sqlite3
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import Struct, msgpack
+
+from components.contracts.errors import DamagedData, IoFailed
+from components.sandbox.core.account import OPENING_CASH, Configuration, Position
+from components.sandbox.core.books import Books
+from components.sandbox.core.decimals import plain_or_none
+from components.sandbox.core.market import Walk
+from components.sandbox.core.matching import Quote
+from components.sandbox.core.orders import Order, OrderEvent
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE orders (
+    order_id TEXT PRIMARY KEY, client_order_id TEXT NOT NULL UNIQUE, number INTEGER NOT NULL UNIQUE,
+    symbol TEXT NOT NULL, side TEXT NOT NULL, open INTEGER NOT NULL,
+    submitted_at_ns INTEGER NOT NULL, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX orders_open ON orders (open) WHERE open;
+CREATE TABLE events (
+    sequence INTEGER PRIMARY KEY, order_id TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,
+    at_ns INTEGER NOT NULL, execution_id TEXT, price TEXT, qty TEXT, position_qty TEXT,
+    cum_qty TEXT NOT NULL, leaves_qty TEXT NOT NULL
+);
+CREATE INDEX events_of_an_order ON events (order_id);
+CREATE INDEX events_that_are_fills ON events (at_ns) WHERE price IS NOT NULL;
+CREATE INDEX events_by_execution ON events (execution_id) WHERE execution_id IS NOT NULL;
+CREATE TABLE positions (symbol TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+"""
+T = TypeVar("T")
+
+
+class Credentials(Struct, frozen=True, kw_only=True):
+    """The one account of this venue with its keys."""
+
+    account_id: str
+    key: str
+    secret: str
+    opened_at_ns: int
+
+
+class Account(Struct, frozen=True):
+    """The counters and the cash that every order event may move."""
+
+    cash: Decimal = OPENING_CASH
+    orders_count: int = 0
+    executions_count: int = 0
+
+
+class Prices(Struct, frozen=True):
+    """Where the market stands."""
+
+    walks: list[Walk] = []
+    quotes: list[Quote] = []
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """All that one step changed, written together or not at all."""
+
+    events: tuple[OrderEvent, ...] = ()
+    orders: tuple[Order, ...] = ()
+    positions: tuple[Position, ...] = ()
+    account: Account | None = None
+    configuration: Configuration | None = None
+    credentials: Credentials | None = None
+    prices: Prices | None = None
+
+
+class Memory(Struct, frozen=True):
+    """What a start finds."""
+
+    books: Books
+    credentials: Credentials | None
+    prices: Prices
+
+
+def open_store(path: Path | None) -> sqlite3.Connection:
+    """Open the tables, made anew where there are none; without a path they live in memory only."""
+    try:
+        connection = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    except sqlite3.OperationalError as error:
+        raise IoFailed(f"{path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise DamagedData(f"{path}: {error}") from error
+    if version not in {0, SCHEMA_VERSION}:
+        raise DamagedData(f"{path}: tables of version {version}, this program reads {SCHEMA_VERSION}")
+    return connection
+
+
+def write(connection: sqlite3.Connection, change: Change) -> None:
+    """Write one change inside the present transaction."""
+    for event in change.events:
+        _write_event(connection, event)
+    _write_orders(connection, (*(event.order for event in change.events), *change.orders))
+    connection.executemany(
+        "INSERT OR REPLACE INTO positions VALUES (?, ?)",
+        [(position.symbol, msgpack.encode(position)) for position in change.positions],
+    )
+    for name in ("account", "configuration", "credentials", "prices"):
+        if (fact := getattr(change, name)) is not None:
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, msgpack.encode(fact)))
+
+
+def load(connection: sqlite3.Connection) -> Memory:
+    """Read back everything a venue needs to go on."""
+    account = _fact(connection, "account", Account) or Account()
+    prices = _fact(connection, "prices", Prices) or Prices()
+    books = Books(
+        cash=account.cash,
+        positions={held.symbol: held for held in _all(connection, "SELECT body FROM positions", Position)},
+        orders={
+            order.order_id: order
+            for order in _all(connection, "SELECT body FROM orders WHERE open ORDER BY number", Order)
+        },
+        used_ids={row[0] for row in connection.execute("SELECT client_order_id FROM orders")},
+        configuration=_fact(connection, "configuration", Configuration) or Configuration(),
+        quotes={quote.symbol: quote for quote in prices.quotes},
+        orders_count=account.orders_count,
+        executions_count=account.executions_count,
+    )
+    return Memory(books, _fact(connection, "credentials", Credentials), prices)
+
+
+def _write_event(connection: sqlite3.Connection, event: OrderEvent) -> None:
+    order = event.order
+    connection.execute(
+        "INSERT INTO events VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            order.order_id,
+            event.kind,
+            order.status,
+            event.at_ns,
+            event.execution_id,
+            plain_or_none(event.price),
+            plain_or_none(event.qty),
+            plain_or_none(event.position_qty),
+            plain_or_none(order.filled_qty),
+            plain_or_none(order.remaining),
+        ),
+    )
+
+
+def _write_orders(connection: sqlite3.Connection, orders: Iterable[Order]) -> None:
+    # The client id is unique in the table too: a second order under one id would fail here, loudly.
+    for order in orders:
+        connection.execute(
+            "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (order_id) DO UPDATE SET open = excluded.open, body = excluded.body",
+            (
+                order.order_id,
+                order.client_order_id,
+                order.number,
+                order.terms.symbol,
+                order.terms.side,
+                order.is_open,
+                order.submitted_at_ns,
+                msgpack.encode(order),
+            ),
+        )
+
+
+def _fact(connection: sqlite3.Connection, name: str, kind: type[T]) -> T | None:
+    row = connection.execute("SELECT body FROM facts WHERE name = ?", (name,)).fetchone()
+    return None if row is None else msgpack.decode(row[0], type=kind)
+
+
+def _all(connection: sqlite3.Connection, statement: str, kind: type[T]) -> list[T]:
+    return [msgpack.decode(row[0], type=kind) for row in connection.execute(statement)]

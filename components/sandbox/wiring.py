@@ -1,0 +1,161 @@
+"""Everything a running sandbox is made of, on one page."""
+
+import asyncio
+import secrets
+import signal
+from collections.abc import Callable
+from typing import NamedTuple
+from uuid import uuid4
+
+import click
+import msgspec
+import uvloop
+from aiohttp import web
+
+from components.runtime.clock import SystemClock
+from components.sandbox.config import TEST_SYMBOL, Settings
+from components.sandbox.core.faults import Faults
+from components.sandbox.core.limits import RateLimit
+from components.sandbox.core.market import Walk
+from components.sandbox.core.session import Session
+from components.sandbox.server.admin import AdminRoutes, refusals
+from components.sandbox.server.doors import HOST, Doors
+from components.sandbox.server.exchange import Exchange
+from components.sandbox.server.feed import Feed
+from components.sandbox.server.floor import Floor
+from components.sandbox.server.gate import make_gate
+from components.sandbox.server.ledger import Ledger
+from components.sandbox.server.rest_account import AccountRoutes
+from components.sandbox.server.rest_orders import OrderRoutes
+from components.sandbox.server.rest_reference import ReferenceRoutes
+from components.sandbox.server.store import Change, Credentials, Memory
+from components.sandbox.server.updates import TradeUpdates
+from components.sandbox.service import Venue
+
+BODY_BYTES_MAX = 1 << 16
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """Where the venue is and how to enter it: what `run --json` prints."""
+
+    trading_url: str
+    stream_url: str
+    data_url: str
+    admin_url: str
+    key: str
+    secret: str
+
+
+class House(NamedTuple):
+    """The parts that live together."""
+
+    ledger: Ledger
+    credentials: Credentials
+    exchange: Exchange
+    floor: Floor
+    updates: TradeUpdates
+    feeds: dict[str, Feed]
+    symbols: tuple[str, ...]
+    walks: list[Walk]
+    trading: web.Application
+    admin: web.Application
+
+
+def serve(settings: Settings, *, as_json: bool) -> None:
+    """Run a venue until a signal ends it."""
+    uvloop.run(_serve_until_signal(settings, as_json=as_json))
+
+
+async def run(settings: Settings, announce: Callable[[Ready], None], stop: asyncio.Event) -> None:
+    """Open a venue, say where it is, and serve until it is told to stop or its disk fails."""
+    house, doors = build(settings), Doors()
+    try:
+        house.ledger.start()
+        house.floor.open((*house.symbols, TEST_SYMBOL), house.walks)
+        await house.ledger.append(Change(credentials=house.credentials, prices=house.exchange.prices()))
+        port = await doors.open(house.trading, settings.port)
+        admin_port = await doors.open(house.admin, settings.admin_port)
+        house.exchange.resume()
+        announce(_ready(port, admin_port, house.credentials))
+        await _until_stopped(house, settings.speed, stop)
+        house.exchange.remember_prices()
+    finally:
+        for cut in (house.updates.drop, *(feed.drop for feed in house.feeds.values())):
+            cut()
+        await doors.close()
+        house.ledger.close()
+
+
+def build(settings: Settings) -> House:
+    """Put the parts together; nothing runs yet."""
+    ledger, now_ns, faults = Ledger(settings.state), SystemClock().now_ns, Faults()
+    memory = ledger.load()
+    credentials = memory.credentials or _new_credentials(now_ns())
+    symbols = _listed(settings, memory)
+    venue = Venue(memory.books, frozenset(symbols), Session(settings.session), settings.seed, lambda: str(uuid4()))
+    updates = TradeUpdates(credentials, faults)
+    exchange = Exchange(venue, ledger, updates, faults, now_ns)
+    feeds = {name: Feed(credentials, frozenset(symbols)) for name in ("iex", "sip")}
+    feeds["test"] = Feed(credentials, frozenset({TEST_SYMBOL}))
+    floor = Floor(exchange, tuple(feeds.values()), settings.seed, now_ns)
+
+    gate = make_gate(credentials, RateLimit(settings.rate_limit_per_minute), faults, now_ns)
+    trading = web.Application(middlewares=[gate], client_max_size=BODY_BYTES_MAX)
+    trading.add_routes(OrderRoutes(exchange).routes())
+    trading.add_routes(AccountRoutes(exchange, credentials).routes())
+    trading.add_routes(ReferenceRoutes(exchange, symbols).routes())
+    trading.add_routes([web.get("/stream", updates.serve)])
+    trading.add_routes([web.get(f"/v2/{name}", feed.serve) for name, feed in feeds.items()])
+    admin = web.Application(middlewares=[refusals])
+    admin.add_routes(AdminRoutes(exchange, floor, updates).routes())
+    return House(
+        ledger, credentials, exchange, floor, updates, feeds, symbols, memory.prices.walks, trading=trading, admin=admin
+    )
+
+
+async def _serve_until_signal(settings: Settings, *, as_json: bool) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(settings, lambda ready: _announce(ready, as_json=as_json), stop)
+
+
+async def _until_stopped(house: House, speed: float, stop: asyncio.Event) -> None:
+    """Let the market move and time pass; whatever ends first ends the rest."""
+    work = (house.floor.move(speed), house.floor.keep_house(), house.ledger.failed, stop.wait())
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _listed(settings: Settings, memory: Memory) -> tuple[str, ...]:
+    # What is held or ordered must have a price, also when it was not asked for this time.
+    held = [position.symbol for position in memory.books.held()]
+    ordered = [order.terms.symbol for order in memory.books.orders.values()]
+    return tuple(dict.fromkeys((*settings.symbols, *held, *ordered)))
+
+
+def _new_credentials(now_ns: int) -> Credentials:
+    key = "PK" + secrets.token_hex(9).upper()
+    return Credentials(account_id=str(uuid4()), key=key, secret=secrets.token_hex(20), opened_at_ns=now_ns)
+
+
+def _ready(port: int, admin_port: int, credentials: Credentials) -> Ready:
+    return Ready(
+        trading_url=f"http://{HOST}:{port}",
+        stream_url=f"ws://{HOST}:{port}/stream",
+        data_url=f"ws://{HOST}:{port}/v2/iex",
+        admin_url=f"http://{HOST}:{admin_port}",
+        key=credentials.key,
+        secret=credentials.secret,
+    )
+
+
+def _announce(ready: Ready, *, as_json: bool) -> None:
+    facts = msgspec.structs.asdict(ready)
+    click.echo(msgspec.json.encode(ready) if as_json else "\n".join(f"{k:<12} {v}" for k, v in facts.items()))
