@@ -1,0 +1,206 @@
+"""Every effect a log has on files, as one small seam that a simulated disk can take the place of."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
+
+from components.contracts.errors import Busy, IoFailed
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+Self = TypeVar("Self")
+Where = TypeVar("Where", bound="Path | OpenFile")
+
+IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
+MOUNTS: Final = Path("/proc/self/mountinfo")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """An open file and the path that its errors should name."""
+
+    descriptor: int
+    path: Path
+
+
+class Disk(Protocol):
+    """The calls a log makes; each either did all of it or raises IoFailed (lock: Busy)."""
+
+    def make_folder(self, folder: Path) -> None:
+        """Make the folder and its missing parents (0700), each durable in its own parent."""
+
+    def names(self, folder: Path) -> list[str]:
+        """List a folder, sorted; a folder that is not there is empty."""
+
+    def is_in_memory(self, folder: Path) -> bool:
+        """Tell whether the folder is on a file system where a sync costs nothing and keeps nothing."""
+
+    def lock(self, path: Path) -> OpenFile:
+        """Hold the file until it is closed; Busy names the process that does already."""
+
+    def create(self, path: Path) -> OpenFile:
+        """Make a new file (0600) for reading and writing; one that exists is an error."""
+
+    def open(self, path: Path, *, writable: bool) -> OpenFile:
+        """Open a file that exists."""
+
+    def close(self, file: OpenFile) -> None:
+        """Let go of the file, and of its lock."""
+
+    def size(self, file: OpenFile) -> int:
+        """Give the length in bytes."""
+
+    def read(self, file: OpenFile, offset: int, count: int) -> bytes:
+        """Read up to `count` bytes; fewer only where the file ends."""
+
+    def write(self, file: OpenFile, offset: int, content: bytes) -> None:
+        """Write all of it at the offset; durable only after fdatasync."""
+
+    def truncate(self, file: OpenFile, size: int) -> None:
+        """Cut the file; durable only after fdatasync."""
+
+    def fdatasync(self, file: OpenFile) -> None:
+        """Make the file's content durable. After a failure nothing is known: never try again."""
+
+    def rename(self, path: Path, to: Path) -> None:
+        """Give the file another name; durable only after sync_folder."""
+
+    def sync_folder(self, folder: Path) -> None:
+        """Make the names in the folder durable."""
+
+    def random_bytes(self, count: int) -> bytes:
+        """Give bytes that no other journal will be named by."""
+
+
+def _translated(
+    call: Callable[Concatenate[Self, Where, Params], Result],
+) -> Callable[Concatenate[Self, Where, Params], Result]:
+    @wraps(call)
+    def translated(self: Self, where: Where, /, *args: Params.args, **named: Params.kwargs) -> Result:
+        try:
+            return call(self, where, *args, **named)
+        except OSError as error:
+            path = where.path if isinstance(where, OpenFile) else where
+            raise IoFailed(f"{call.__name__} {path}: {error.strerror or error}") from error
+
+    return translated
+
+
+class RealDisk:
+    """The operating system's files."""
+
+    @_translated
+    def make_folder(self, folder: Path) -> None:
+        """Make the folder and its missing parents (0700), each durable in its own parent."""
+        missing = [one for one in (folder, *folder.parents) if not one.exists()]
+        for one in reversed(missing):
+            one.mkdir(mode=0o700, exist_ok=True)
+            self.sync_folder(one.parent)
+
+    @_translated
+    def names(self, folder: Path) -> list[str]:
+        """List a folder, sorted; a folder that is not there is empty."""
+        try:
+            return sorted(one.name for one in folder.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    @_translated
+    def is_in_memory(self, folder: Path) -> bool:
+        """Tell whether the folder is on a file system where a sync costs nothing and keeps nothing."""
+        return file_system_of(folder.resolve(), MOUNTS.read_text()) in IN_MEMORY
+
+    @_translated
+    def lock(self, path: Path) -> OpenFile:
+        """Hold the file until it is closed; Busy names the process that does already."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace")
+            os.close(descriptor)
+            raise Busy(f"{path} is held by process {holder or 'unknown'}") from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return OpenFile(descriptor, path)
+
+    @_translated
+    def create(self, path: Path) -> OpenFile:
+        """Make a new file (0600) for reading and writing; one that exists is an error."""
+        return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path)
+
+    @_translated
+    def open(self, path: Path, *, writable: bool) -> OpenFile:
+        """Open a file that exists."""
+        return OpenFile(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC), path)
+
+    @_translated
+    def close(self, file: OpenFile) -> None:
+        """Let go of the file, and of its lock."""
+        os.close(file.descriptor)
+
+    @_translated
+    def size(self, file: OpenFile) -> int:
+        """Give the length in bytes."""
+        return os.fstat(file.descriptor).st_size
+
+    @_translated
+    def read(self, file: OpenFile, offset: int, count: int) -> bytes:
+        """Read up to `count` bytes; fewer only where the file ends."""
+        return os.pread(file.descriptor, count, offset)
+
+    @_translated
+    def write(self, file: OpenFile, offset: int, content: bytes) -> None:
+        """Write all of it at the offset; a short write is a full disk and fails like one."""
+        written = os.pwrite(file.descriptor, content, offset)
+        if written != len(content):
+            raise IoFailed(
+                f"write {file.path}: only {written} of {len(content)} bytes went in (No space left on device)"
+            )
+
+    @_translated
+    def truncate(self, file: OpenFile, size: int) -> None:
+        """Cut the file; durable only after fdatasync."""
+        os.ftruncate(file.descriptor, size)
+
+    @_translated
+    def fdatasync(self, file: OpenFile) -> None:
+        """Make the file's content durable. After a failure nothing is known: never try again."""
+        os.fdatasync(file.descriptor)
+
+    @_translated
+    def rename(self, path: Path, to: Path) -> None:
+        """Give the file another name; durable only after sync_folder."""
+        path.rename(to)
+
+    @_translated
+    def sync_folder(self, folder: Path) -> None:
+        """Make the names in the folder durable."""
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def random_bytes(self, count: int) -> bytes:
+        """Give bytes that no other journal will be named by."""
+        return os.urandom(count)
+
+
+def file_system_of(folder: Path, mounts: str) -> str:
+    """Name the file system type that holds the folder, by the text of /proc/self/mountinfo."""
+    best, kind = -1, "unknown"
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        point = Path(left.split(" ")[4].replace("\\040", " "))
+        # Of two mounts on one point the later covers the earlier.
+        if folder.is_relative_to(point) and len(point.parts) >= best:
+            best, kind = len(point.parts), right.split(" ")[0]
+    return kind
+
+
+REAL_DISK: Final = RealDisk()
