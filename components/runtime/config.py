@@ -220,3 +220,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def environment_with(overrides: Mapping[str, str]) -> dict[str, str]:
+    """Give this process's environment with some variables replaced, for a child."""
+    return {**os.environ, **overrides}

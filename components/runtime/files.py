@@ -8,9 +8,12 @@ from components.contracts.errors import ConfigError, IoFailed
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put a file (0600) in place of whatever had its name; a reader sees the old one or the new one."""
+    """Put a file (0600) in place of whatever had its name; a reader sees the old one or the new one.
+
+    It is not synced: what is written so tells of a running process, and goes with it.
+    """
     try:
-        draft = _draft(path, content)
+        draft = _draft(path, content, is_durable=False)
         draft.replace(path)
     except OSError as error:
         raise IoFailed(f"write {path}: {error.strerror or error}") from error
@@ -19,7 +22,7 @@ def write_whole(path: Path, content: bytes) -> None:
 def write_once(path: Path, content: bytes) -> bool:
     """Put a file (0600) where none is and make it durable; False where one was, which is left alone."""
     try:
-        draft = _draft(path, content)
+        draft = _draft(path, content, is_durable=True)
         try:
             path.hardlink_to(draft)
         except FileExistsError:
@@ -46,13 +49,14 @@ def make_private_folder(folder: Path) -> None:
         raise ConfigError(f"{folder}: others may enter it; run: chmod 700 {folder}")
 
 
-def _draft(path: Path, content: bytes) -> Path:
+def _draft(path: Path, content: bytes, *, is_durable: bool) -> Path:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
-        os.fsync(descriptor)
+        if is_durable:
+            os.fsync(descriptor)
     return draft
 
 

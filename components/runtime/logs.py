@@ -53,7 +53,9 @@ def configure(
 
 
 def logger() -> FilteringBoundLogger:
-    """Give the process's logger."""
+    """Give the process's logger; before anything was configured it speaks as xtrader."""
+    if not structlog.is_configured():
+        return configure("xtrader")
     made: FilteringBoundLogger = structlog.get_logger()
     return made
 

@@ -1,0 +1,235 @@
+"""An executable's life: start, serve, stop, exit code."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+
+from components.contracts.errors import (
+    Busy,
+    ConfigError,
+    ContractError,
+    DamagedData,
+    InvariantError,
+    IoFailed,
+    PeerUnreachable,
+    TradingError,
+    UsageError,
+    VenueError,
+    VenueRejected,
+)
+from components.runtime.clock import SystemClock
+from components.runtime.disk import REAL_DISK
+from components.runtime.stopping import Stopped, StopSignals
+
+# What a process is made of takes a quarter of a second to import, which a verb's --help should not.
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from structlog.typing import FilteringBoundLogger
+
+    from components.runtime.config import Layers, Settings
+    from components.runtime.journal import Journal
+
+M = TypeVar("M", bound="BaseModel")
+
+EXIT_USAGE: Final = 64
+EXIT_BUG: Final = 70
+EXIT_INTERRUPTED: Final = 130
+EXIT_READER_LEFT: Final = 141
+EXITS: Final[Mapping[type[Exception], int]] = {
+    UsageError: EXIT_USAGE,
+    ConfigError: 78,
+    DamagedData: 65,
+    PeerUnreachable: 69,
+    IoFailed: 74,
+    Busy: 75,
+    ContractError: 65,
+    VenueError: 69,
+    VenueRejected: 1,
+    InvariantError: EXIT_BUG,
+    TradingError: EXIT_BUG,
+    click.FileError: 74,
+    click.ClickException: EXIT_USAGE,
+}
+"""The one place where a failure becomes an exit code; a kind that is not here has that of its nearest parent."""
+
+
+def run_command(command: click.Command, args: Sequence[str] | None = None) -> int:
+    """Run a command line; a mistake is told in one clear line, and only a bug leaves a traceback in the log."""
+    try:
+        result = command.main(args, standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit as left:
+        return EXIT_READER_LEFT if isinstance(left.__context__, BrokenPipeError) else _code(left)
+    except click.Abort:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_READER_LEFT
+    except Exception as error:
+        return _told(_first_of(error))
+    return result if type(result) is int else 0
+
+
+def exit_code_of(error: Exception) -> int:
+    """Give the exit code of this kind of failure; whatever is not raised on purpose is a bug."""
+    return next((EXITS[kind] for kind in type(error).__mro__ if kind in EXITS), EXIT_BUG)
+
+
+def _told(error: Exception) -> int:
+    code = exit_code_of(error)
+    if code == EXIT_BUG:
+        from components.runtime.logs import logger
+
+        logger().critical("bug", exc_info=error)
+        click.echo(f"error: this is a bug; the log has where: {type(error).__name__}: {error}", err=True)
+        return code
+    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    for line in message.splitlines():
+        click.echo(f"error: {line}", err=True)
+    return code
+
+
+def _first_of(error: Exception) -> Exception:
+    # Tasks that run together fail together; what was raised on purpose says most.
+    while isinstance(error, ExceptionGroup):
+        purposeful = error.subgroup(TradingError) or error
+        error = purposeful.exceptions[0]
+    return error
+
+
+def _code(left: SystemExit) -> int:
+    return left.code if isinstance(left.code, int) else int(left.code is not None)
+
+
+@contextmanager
+def running(name: str) -> Iterator["Process"]:
+    """Live an executable's life around a block that wires and serves; a signal ends it in order."""
+    with StopSignals().installed() as signals, ExitStack() as held, suppress(Stopped):
+        try:
+            yield Process(name, signals, held)
+        finally:
+            signals.only_ask()
+
+
+class Process:
+    """One running executable, and what the floors below give it."""
+
+    def __init__(self, name: str, signals: StopSignals, held: ExitStack) -> None:
+        """Read the configuration, take the lock, and say how the process is reached."""
+        from components.runtime import logs
+        from components.runtime.config import read_layers
+
+        self.name = name
+        self.version = version("xtrader")
+        self.clock = SystemClock()
+        self.layers: Layers = read_layers()
+        self.settings: Settings = self.layers.check({})
+        self.places = self.settings.places
+        runtime = self.settings.runtime
+        self.log: FilteringBoundLogger = logs.configure(
+            name, clock=self.clock, level=runtime.log_level, look=runtime.log_format
+        )
+        self.signals = signals
+        self._held = held
+        self._endpoints: dict[str, str] = {}
+        self._started_at_ns = self.clock.now_ns()
+        self._begin()
+
+    def config(self, model: type[M]) -> M:
+        """Give the process's own table, checked."""
+        return self.layers.check({self.name: model}).table(self.name, model)
+
+    def secret(self, reference: str) -> bytes:
+        """Fetch a secret by its reference; no log line will ever hold it."""
+        from components.runtime import logs
+        from components.runtime.secrets import resolve
+
+        secret = resolve(reference, root=self.places.root, environ=self.layers.environ).reveal()
+        logs.hide(secret.decode("utf-8", "replace"))
+        return secret
+
+    def seal_key(self) -> bytes:
+        """Give the bytes of the key that risk and execution share; only they may make a SealKey of it."""
+        from components.runtime.secrets import read_seal
+
+        return read_seal(self.places)
+
+    def journal(self) -> "Journal":
+        """Open the process's own journal; what a crash left at its end is told."""
+        from components.runtime.journal import Journal
+
+        folder, now_ns = self.places.journal(self.name), self.clock.now_ns()
+        journal = Journal.open(folder, owner=self.name, account=self.places.account, now_ns=now_ns)
+        self._held.callback(journal.close)
+        torn = self.metrics.counter(
+            "journal_torn_tails_total", "Unacknowledged ends of a journal that were cut at start."
+        )
+        if journal.torn:
+            torn.inc()
+            self.log.warning("torn_tail_cut", bytes=journal.torn.bytes_cut, kept_as=str(journal.torn.kept_as))
+        return journal
+
+    def announce(self, endpoints: Mapping[str, str]) -> None:
+        """Say where peers and verbs reach this process, by the name of each duty."""
+        from components.runtime.manifest import Manifest, write_manifest
+
+        self._endpoints.update(endpoints)
+        manifest = Manifest(
+            name=self.name,
+            pid=os.getpid(),
+            version=self.version,
+            started_at_ns=self._started_at_ns,
+            env=self.places.env,
+            account=self.places.account,
+            health_host=self.health.host,
+            health_port=self.health.port,
+            endpoints=self._endpoints,
+        )
+        write_manifest(self.places, manifest)
+
+    def _begin(self) -> None:
+        from components.runtime.health import HealthServer, pages_of
+        from components.runtime.metrics import Metrics
+        from components.runtime.pulse import Pulse
+        from components.runtime.watchdog import Watchdog
+
+        threading.excepthook = _end_with_thread
+        self.places.make()
+        lock = REAL_DISK.lock(self.places.lock(self.name))
+        self._held.callback(REAL_DISK.close, lock)
+        runtime = self.settings.runtime
+        self.metrics: Metrics = Metrics(self.name, self.version)
+        self.pulse: Pulse = Pulse(self.clock, self.places.ready(self.name), self.metrics.ready)
+        self._held.callback(self._take_away)
+        self.signals.before_leaving_at_once(self._take_away)
+        watchdog = Watchdog(self.pulse, runtime.watchdog_ms_max)
+        watchdog.start()
+        self._held.callback(watchdog.close)
+        pages = pages_of(self.pulse, self.metrics, stale_ms=runtime.watchdog_ms_max)
+        self.health: HealthServer = HealthServer(pages, self.clock, host=runtime.health_host, port=runtime.health_port)
+        self.health.start()
+        self._held.callback(self.health.close)
+        self.announce({})
+        self.log.info("process_started", version=self.version, env=self.places.env, account=self.places.account)
+        self._held.callback(self.log.info, "process_stopped")
+
+    def _take_away(self) -> None:
+        from components.runtime.manifest import remove_manifest
+
+        self.pulse.stop()
+        remove_manifest(self.places, self.name)
+
+
+def _end_with_thread(died: threading.ExceptHookArgs) -> None:
+    """End the process as a whole: it would be half alive otherwise."""
+    from components.runtime.logs import logger
+
+    facts = (died.exc_type, died.exc_value, died.exc_traceback)
+    logger().critical("thread_died", thread=died.thread.name if died.thread else "", exc_info=facts)
+    os._exit(EXIT_BUG)
