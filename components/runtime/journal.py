@@ -105,9 +105,12 @@ class Journal:
         if first > last:
             return
         scan = Scan(self._disk, self._folder, self._places.before(first))
-        yield from starmap(Record, islice(scan.records(first), last - first + 1))
-        if scan.tail is not None:
-            raise DamagedData(f"{scan.tail.described()}, though it had been durable")
+        read_to = first - 1
+        for record in starmap(Record, islice(scan.records(first), last - read_to)):
+            yield record
+            read_to = record.sequence
+        if read_to < last:
+            raise DamagedData(f"{self._folder}: record {read_to + 1} had been durable and is gone")
 
     def close(self) -> None:
         """Let go of the folder. Everything written is durable already."""

@@ -18,7 +18,7 @@ from components.runtime.journal_format import (
     genesis_digest,
     unpack_records,
 )
-from components.runtime.journal_segment import Segment, segment_name, segments_in
+from components.runtime.journal_segment import Segment, segments_in
 
 PLACE_EVERY_BYTES: Final = 1 << 18  # stepping over a quarter of a MiB takes about a millisecond
 _identity: Final = attrgetter("journal_id", "owner", "account")
@@ -92,33 +92,33 @@ class Scan:
         """Read on from this record; the frames before it are stepped over unread."""
         first = self._segments.index(self._start.segment)
         for number in range(first, len(self._segments)):
-            with closing(Segment(self._disk, self._folder / segment_name(self._segments[number]))) as segment:
-                is_begun = self._enter(segment, self._segments[number])
+            with closing(Segment(self._disk, self._folder, self._segments[number])) as segment:
+                is_begun = self._enter(segment)
                 if is_begun:
                     yield from self._records_of(segment, from_sequence)
                 if not is_begun or self.end < segment.size:
                     self._judge_damage(segment, self._segments[number + 1 : number + 2])
 
-    def _enter(self, segment: Segment, first_sequence: int) -> bool:
+    def _enter(self, segment: Segment) -> bool:
         """Check that the segment belongs where its name says, and stand before its first frame to be read."""
         self.end = 0
         if (found := segment.header()) is None:
             return False
         header, self.end = found
-        self._check_link(segment, header, first_sequence)
+        self._check_link(segment, header)
         self.header, self.head, self.last_write_at = header, header.previous, 0
-        if self._start.offset and first_sequence == self._start.segment:
+        if self._start.offset and segment.first_sequence == self._start.segment:
             self.head, self.end = None, self._start.offset
         return True
 
-    def _check_link(self, segment: Segment, header: SegmentHeader, first_sequence: int) -> None:
+    def _check_link(self, segment: Segment, header: SegmentHeader) -> None:
         expected = self._start.segment if self.header is None else self.last_sequence + 1
-        if not header.first_sequence == first_sequence == expected:
+        if not header.first_sequence == segment.first_sequence == expected:
             raise DamagedData(
                 f"{segment.path}: record {expected} is missing, record {header.first_sequence} comes next"
             )
         previous = self.head
-        if first_sequence == 1:
+        if segment.first_sequence == 1:
             previous = genesis_digest(*_identity(header))
         if self.header is not None and _identity(header) != _identity(self.header):
             raise DamagedData(f"{segment.path}: record {expected} is from another journal, {header.journal_id}")
@@ -130,7 +130,7 @@ class Scan:
             pass
         while (frame := segment.frame_at(self.end)) is not None:
             self._check_order(segment, frame.first_sequence)
-            yield from self._records_in(frame, segment.path, from_sequence)
+            yield from self._records_in(frame, segment, from_sequence)
 
     def _step_over(self, segment: Segment, from_sequence: int) -> bool:
         head = segment.head_at(self.end)
@@ -141,13 +141,13 @@ class Scan:
         self.head, self.end = None, self.end + FRAME_HEADER_BYTES + head.body_bytes
         return True
 
-    def _records_in(self, frame: Frame, path: Path, from_sequence: int) -> Iterator[Unpacked]:
+    def _records_in(self, frame: Frame, segment: Segment, from_sequence: int) -> Iterator[Unpacked]:
         head = self.head
-        for unpacked in unpack_records(frame, head, path):
+        for unpacked in unpack_records(frame, head, segment.path):
             head = unpacked[3]
             if unpacked[0] >= from_sequence:
                 yield unpacked
-        self.places.note(frame.first_sequence, int(path.stem), frame.offset)
+        self.places.note(frame.first_sequence, segment.first_sequence, frame.offset)
         self.head, self.last_sequence = head, self.last_sequence + frame.records
         self.last_write_at, self.end = frame.offset, frame.end
 

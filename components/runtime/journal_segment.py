@@ -45,10 +45,10 @@ def create_segment(disk: Disk, folder: Path, header: SegmentHeader) -> tuple[Ope
 class Segment:
     """A segment being read, perhaps while its writer is at work."""
 
-    def __init__(self, disk: Disk, path: Path) -> None:
-        self.path = path
+    def __init__(self, disk: Disk, folder: Path, first_sequence: int) -> None:
+        self.first_sequence, self.path = first_sequence, folder / segment_name(first_sequence)
         self._disk = disk
-        self._file = disk.open(path, writable=False)
+        self._file = disk.open(self.path, writable=False)
         self.size = disk.size(self._file)
         self._window, self._window_at = b"", 0
 
@@ -82,10 +82,10 @@ class Segment:
 
     def bytes_at(self, offset: int, count: int) -> bytes:
         """Read bytes of the file as it was when last measured; fewer only where it ended."""
-        count = max(min(count, self.size - offset), 0)
         start = offset - self._window_at
         if start < 0 or start + count > len(self._window):
-            self._window = self._disk.read(self._file, offset, min(max(count, WINDOW_BYTES), self.size - offset))
+            in_file = max(self.size - offset, 0)
+            self._window = self._disk.read(self._file, offset, min(max(count, WINDOW_BYTES), in_file))
             self._window_at, start = offset, 0
         return self._window[start : start + count]
 

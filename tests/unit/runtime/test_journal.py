@@ -1,6 +1,7 @@
 """The log keeps what it was given, in order, chained, for one writer and one account."""
 
 import pytest
+from google_crc32c import value as crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -200,3 +201,43 @@ def test_times_are_kept_as_given_even_when_the_clock_went_back() -> None:
     journal = open_journal(disk=SimulatedDisk())
     journal.write([(NOW_NS, b"late"), (NOW_NS - 5, b"early")])
     assert [record.at_ns for record in journal.records()] == [NOW_NS, NOW_NS - 5]
+
+
+def test_a_durable_record_that_vanishes_beneath_the_writer_is_noticed() -> None:
+    disk = SimulatedDisk()
+    journal = open_journal(disk=disk)
+    journal.write(entries(b"stays"))
+    (content,) = (one for path, one in disk.named.items() if path.suffix == ".log")
+    length = len(content.seen)
+    journal.write(entries(b"vanishes"))
+    content.seen = content.seen[:length]
+    with pytest.raises(DamagedData, match="record 2 had been durable and is gone"):
+        list(journal.records())
+
+
+def test_a_log_of_an_unknown_format_is_refused_by_name() -> None:
+    disk = SimulatedDisk()
+    open_journal(disk=disk).close()
+    (content,) = (one for path, one in disk.named.items() if path.suffix == ".log")
+    newer = content.seen[12:14] + b"\x02\x00" + content.seen[16:]
+    content.seen = content.seen[:8] + crc32c(newer).to_bytes(4, "little") + newer
+    with pytest.raises(DamagedData, match=r"log format 2 is not the one this program reads \(1\)"):
+        open_journal(disk=disk)
+
+
+def test_a_record_altered_together_with_its_checksum_breaks_the_chain() -> None:
+    disk = SimulatedDisk()
+    journal = open_journal(disk=disk)
+    ends = []
+    (content,) = (one for path, one in disk.named.items() if path.suffix == ".log")
+    for payload in (b"first", b"second"):
+        ends.append(len(content.seen))
+        journal.write(entries(payload))
+    forged = content.seen[ends[0] + 8 : ends[1] - 1] + b"T"
+    content.seen = b"".join(
+        [content.seen[: ends[0] + 4], crc32c(forged).to_bytes(4, "little"), forged, content.seen[ends[1] :]]
+    )
+    problem = verify(FOLDER, disk=disk).problem
+    assert problem is not None
+    assert "record 2 at offset" in problem
+    assert "does not follow from the one before it" in problem
