@@ -11,6 +11,13 @@ from components.runtime.journal_format import PAYLOAD_BYTES_MAX
 from tests.support.journals import FOLDER, NOW_NS, entries, open_journal, payloads
 from tests.support.simulated_disk import SimulatedDisk
 
+GOLDEN = (
+    "5854524c4f470d0a5138c438590001000000000000000000000000000000000100002a36fe9c97170100000000000000c83f"
+    "428a62d332e2c83cb5e7f4fc8c2f2231f7ce39ad31c399bf750be4b30b7404037269736b412d31f75846964c97f62c010002"
+    "0000006e0000005900000000000000010000000000000006000000010000000000000000002a36fe9c9717c83f428a62d332"
+    "e2c83cb5e7f4fc8c2f2231f7ce39ad31c399bf750be4b30b74676f6c64656e00000000020000000000000001002a36fe9c97"
+    "17ea140e7dd08a798aafc443e71b9d5383cd5daafc5b2badf4f49ef72705df0528"
+)
 FRAMES = st.lists(
     st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=60)), min_size=1, max_size=4), max_size=6
 )
@@ -241,3 +248,11 @@ def test_a_record_altered_together_with_its_checksum_breaks_the_chain() -> None:
     assert problem is not None
     assert "record 2 at offset" in problem
     assert "does not follow from the one before it" in problem
+
+
+def test_the_bytes_of_format_1_stay_as_they_are() -> None:
+    disk = SimulatedDisk()
+    journal = open_journal(disk=disk)
+    journal.write(entries(b"golden", b""))
+    (content,) = (one for path, one in disk.named.items() if path.suffix == ".log")
+    assert content.seen.hex() == GOLDEN
