@@ -64,7 +64,8 @@ def _pin(cpus: set[int] | None) -> None:
 
 def _source(folder: Path, pace: Pace, cpus: set[int] | None, _: Connection) -> None:
     _pin(cpus)
-    publisher = zmq.Context.instance().socket(zmq.XPUB)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+    publisher = context.socket(zmq.XPUB)
     publisher.bind(_address(folder, "market"))
     publisher.recv()
     time.sleep(0.5)
@@ -82,7 +83,7 @@ def _source(folder: Path, pace: Pace, cpus: set[int] | None, _: Connection) -> N
 
 def _asker(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None:
     _pin(cpus)
-    context = zmq.Context.instance()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     subscriber = context.socket(zmq.SUB)
     subscriber.connect(_address(folder, "market"))
     subscriber.subscribe(b"market")
@@ -107,7 +108,7 @@ def _asker(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None
 
 def _gate(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None:
     _pin(cpus)
-    context = zmq.Context.instance()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     router = context.socket(zmq.ROUTER)
     router.bind(_address(folder, "judge"))
     dealer = context.socket(zmq.DEALER)
@@ -130,7 +131,8 @@ def _gate(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None:
 
 def _sink(folder: Path, _: Pace, cpus: set[int] | None, report: Connection) -> None:
     _pin(cpus)
-    router = zmq.Context.instance().socket(zmq.ROUTER)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
+    router = context.socket(zmq.ROUTER)
     router.bind(_address(folder, "commands"))
     taken: list[float] = []
     while True:

@@ -44,6 +44,7 @@ class Berth:
     unready_since_ns: int | None = None
     unready_ns_max: int = 0
     given_up: int | None = None
+    is_wanted: bool = True
 
     @property
     def is_ready(self) -> bool:
@@ -101,7 +102,7 @@ class Crew:
         self._say(f"{berth.child.name} ended with {_ending(code)}; starting it again in {berth.lives.delay_ms} ms")
 
     def _is_due(self, berth: Berth, now_ns: int) -> bool:
-        if berth.given_up is not None or now_ns < berth.due_at_ns:
+        if not berth.is_wanted or berth.given_up is not None or now_ns < berth.due_at_ns:
             return False
         awaited = () if berth.was_ready else waits_for(berth.child, self._children)
         return all(self.berths[name].is_ready for name in awaited)
@@ -125,13 +126,14 @@ class Crew:
             self._say(f"{berth.child.name} is not ready: {berth.readiness.detail}")
 
     def _remember(self, berth: Berth, now_ns: int) -> None:
-        if berth.is_ready or not berth.was_ready:
+        if berth.is_ready or not berth.was_ready or not berth.is_wanted:
             berth.unready_since_ns = None
             return
         berth.unready_since_ns = berth.unready_since_ns or now_ns
         berth.unready_ns_max = max(berth.unready_ns_max, now_ns - berth.unready_since_ns)
 
     def _stop(self, berth: Berth) -> None:
+        berth.is_wanted = False
         process, berth.process = berth.process, None
         if process is None:
             return

@@ -4,6 +4,8 @@ import http.client
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 ANSWER_S_MAX: Final = 1.0
 PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 
@@ -16,6 +18,10 @@ class Readiness:
     detail: str
 
 
+class _Readyz(msgspec.Struct):
+    unmet: tuple[str, ...] = ()
+
+
 def readiness(port: int | None) -> Readiness:
     """Ask /readyz; no port or no answer is not ready."""
     if port is None:
@@ -24,13 +30,20 @@ def readiness(port: int | None) -> Readiness:
     if answer is None:
         return Readiness(is_ready=False, detail="does not answer")
     status, body = answer
-    return Readiness(is_ready=status == http.HTTPStatus.OK, detail=body.strip())
+    return Readiness(is_ready=status == http.HTTPStatus.OK, detail=_unmet(body))
 
 
 def metrics_page(port: int | None) -> str | None:
     """Fetch /metrics; None when nobody answers."""
     answer = None if port is None else _get(port, "/metrics")
     return answer[1] if answer and answer[0] == http.HTTPStatus.OK else None
+
+
+def _unmet(body: str) -> str:
+    try:
+        return ", ".join(msgspec.json.decode(body, type=_Readyz).unmet)
+    except msgspec.MsgspecError:
+        return body.strip()
 
 
 def _get(port: int, path: str) -> tuple[int, str] | None:

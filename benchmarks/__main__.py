@@ -1,0 +1,57 @@
+"""Measures every promise of speed against its floor in the same run; prints a table, writes var/bench.json."""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+MODULES = ("bus", "decision", "journal", "chain", "memory")
+REPORT = Path(__file__).resolve().parents[1] / "var" / "bench.json"
+COLUMNS = ("name", "value", "unit", "reference", "ratio", "bound", "holds")
+
+
+def main() -> int:
+    """Run the wanted modules; a bound that fails is printed as such and is no error."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", choices=MODULES, action="append", help="run these modules alone")
+    wanted = parser.parse_args().only or MODULES
+    print(f"python {platform.python_version()}, {platform.machine()}, load {_load()}", file=sys.stderr)
+    found: list[dict[str, Any]] = []
+    for name in wanted:
+        begun = time.monotonic()
+        found += import_module(f"benchmarks.{name}").rows()
+        print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+    print(_table(found))
+    REPORT.parent.mkdir(exist_ok=True)
+    REPORT.write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+def _load() -> str:
+    return Path("/proc/loadavg").read_text().split()[0]
+
+
+def _table(found: list[dict[str, Any]]) -> str:
+    cells = [COLUMNS, *(tuple(_text(row[column]) for column in COLUMNS) for row in found)]
+    widths = [max(len(line[place]) for line in cells) for place in range(len(COLUMNS))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "NO"
+        case float():
+            return f"{value:,.2f}"
+        case _:
+            return str(value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""Hands over to the command line."""
+
+import sys
+
+from components.runtime.process import run_command
+from components.xtrader.cli import cli
+
+
+def main() -> None:
+    """Run the umbrella command."""
+    sys.exit(run_command(cli))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Shows and verifies a journal from its folder alone; nothing needs to run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from components.contracts.decisions import DecisionMessage
+from components.contracts.errors import ContractError, UsageError
+from components.contracts.orders import OrderMessage
+from components.runtime import journal
+from components.runtime.codec import PAYLOAD_BYTES_MAX, typed_decoder
+
+
+def verify(folder: Path) -> dict[str, Any]:
+    """Follow the chain from genesis."""
+    found = journal.verify(_journal_folder(folder))
+    return {
+        "ok": found.ok,
+        "records": found.records,
+        "last_sequence": found.last_sequence,
+        "head_hash": found.head_hash,
+        "problem": found.problem,
+    }
+
+
+def dump(folder: Path, from_sequence: int) -> Iterator[dict[str, Any]]:
+    """Give each record as plain names and values."""
+    decode = typed_decoder(DecisionMessage | OrderMessage, PAYLOAD_BYTES_MAX)
+    for record in journal.read(_journal_folder(folder), from_sequence):
+        try:
+            body = decode(record.payload)
+        except ContractError as error:
+            yield {"sequence": record.sequence, "at_ns": record.at_ns, "kind": None, "unreadable": str(error)}
+            continue
+        yield {"sequence": record.sequence, "at_ns": record.at_ns, "kind": type(body).__name__, "entry": _plain(body)}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- as wide as what a record may hold
+    """Name the fields, which travel without names."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, bytes):
+        return value.hex()
+    return msgspec.to_builtins(value)
+
+
+def _journal_folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; a journal is a folder such as var/dev/sandbox/risk")
+    return folder

@@ -1,0 +1,104 @@
+"""Everything that `up` is made of, on one page."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from threading import Event
+from typing import Any
+
+import click
+
+from components.contracts.decisions import JudgeReply, JudgeRequest
+from components.contracts.topics import JUDGE
+from components.execution.config import ExecutionConfig
+from components.market_data.config import MarketDataConfig
+from components.runtime.clock import SystemClock
+from components.runtime.config import Layers, Settings, read_layers
+from components.runtime.disk import REAL_DISK
+from components.runtime.places import Places
+from components.runtime.secrets import make_seal, resolve
+from components.runtime.zmq_bus import ask
+from components.xtrader.children import CHILDREN, SANDBOX, VenueAddress
+from components.xtrader.crew import Crew
+from components.xtrader.ending import AskRisk, read_venue_positions
+from components.xtrader.schemas import models
+from components.xtrader.state import set_aside
+from components.xtrader.tally import Tally
+from components.xtrader.up import Parts, Run
+from components.xtrader.watch import Journals
+from components.xtrader.yard import ProcessYard
+
+ASK_MS_MAX = 2_000
+
+
+def trade(*, for_s: float | None, fresh: bool, seed: int, speed: float | None, as_json: bool) -> dict[str, Any]:
+    """Start everything, trade, stop everything, and give the account of the run."""
+    layers, clock = read_layers(), SystemClock()
+    settings = layers.check(models())
+    places, say = settings.places, _speaker(to_errors=as_json)
+    with ExitStack() as held:
+        places.make()
+        held.callback(REAL_DISK.close, REAL_DISK.lock(places.lock("up")))
+        stop = held.enter_context(_stop_on_signals())
+        if fresh and (aside := set_aside(places.state, clock.now_ns())):
+            say(f"old state set aside: {aside}")
+        if make_seal(places):
+            say(f"made the seal key: {places.seal()}")
+        with_sandbox = places.env == "dev"
+        children = tuple(child for child in CHILDREN if with_sandbox or child is not SANDBOX)
+        address = None if with_sandbox else _venue_address(layers, settings)
+        yard = ProcessYard(places, _sandbox_arguments(settings, seed, speed), clock.now_ns, address)
+        tally = Tally()
+        parts = Parts(
+            crew=Crew(children, yard, clock, say),
+            yard=yard,
+            clock=clock,
+            journals=Journals(places, tally),
+            tally=tally,
+            ask=_risk(places),
+            venue=lambda: read_venue_positions(yard.address),
+            stop=stop,
+            say=say,
+        )
+        return Run(parts, for_s=for_s).to_its_end()
+
+
+def _speaker(*, to_errors: bool) -> Callable[[str], None]:
+    """Say plain lines; standard output is left to the answer where a machine reads it."""
+    return lambda line: click.echo(line, err=to_errors)
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[Event]:
+    stop = Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
+    try:
+        yield stop
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+def _sandbox_arguments(settings: Settings, seed: int, speed: float | None) -> tuple[str, ...]:
+    symbols = settings.table("market_data", MarketDataConfig).symbols
+    pace = () if speed is None else ("--speed", str(speed))
+    state = str(settings.places.state / SANDBOX.name)
+    return ("--state", state, "--seed", str(seed), "--symbols", ",".join(symbols), *pace, "--json")
+
+
+def _venue_address(layers: Layers, settings: Settings) -> VenueAddress:
+    """Find the real venue where the configuration says it is."""
+    alpaca = settings.table("execution", ExecutionConfig).alpaca
+    data = settings.table("market_data", MarketDataConfig).alpaca
+    references = (alpaca.key, alpaca.secret)
+    key, secret = (resolve(one, root=layers.root, environ=layers.environ).reveal().decode() for one in references)
+    return VenueAddress(alpaca.trading_url, alpaca.stream_url, data.stream_url, "", key, secret)
+
+
+def _risk(places: Places) -> AskRisk:
+    def ask_risk(request: JudgeRequest) -> JudgeReply:
+        reply: JudgeReply = ask(places, JUDGE, request, deadline_ms=ASK_MS_MAX)
+        return reply
+
+    return ask_risk

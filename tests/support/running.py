@@ -1,0 +1,115 @@
+"""Runs `xtrader up` as a person would, on state of its own, and looks at it from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.eventually import eventually
+
+PROJECT = Path(__file__).resolve().parents[2]
+STOP_S_MAX = 60.0
+
+
+class Up:
+    """One running `xtrader up`."""
+
+    def __init__(self, state: Path, *arguments: str, overrides: Mapping[str, str] | None = None) -> None:
+        self.state = state
+        self.run = state / "r"
+        self.environment = {
+            **os.environ,
+            "XTRADER__RUNTIME__STATE_DIR": str(state / "var"),
+            "XTRADER__RUNTIME__RUN_DIR": str(self.run),
+            **(overrides or {}),
+        }
+        self._errors = (state / "up.err").open("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "components.xtrader", "up", "--headless", "--json", *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+        )
+
+    @property
+    def account(self) -> Path:
+        """The state folder of the sandbox account."""
+        return self.state / "var" / "dev" / "sandbox"
+
+    def said(self) -> str:
+        """Everything on standard error so far."""
+        return (self.state / "up.err").read_text()
+
+    def manifest(self, name: str) -> dict[str, Any] | None:
+        """What a component says of itself, if it is there."""
+        try:
+            found: dict[str, Any] = json.loads((self.run / f"{name}.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return found
+
+    def kill(self, name: str) -> int:
+        """SIGKILL a component; gives the pid that is no more."""
+        manifest = eventually(lambda: self.manifest(name), within_s=20)
+        pid = int(manifest["pid"])
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def is_back(self, name: str, killed: int) -> bool:
+        """Say whether another process of this name is ready."""
+        manifest = self.manifest(name)
+        if manifest is None or manifest["pid"] == killed:
+            return False
+        try:
+            return httpx.get(f"http://127.0.0.1:{manifest['health_port']}/readyz", timeout=1).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def venue(self) -> dict[str, Any]:
+        """Where the sandbox is, as it printed it."""
+        found: dict[str, Any] = json.loads((self.run / "sandbox.out").read_text().splitlines()[0])
+        return found
+
+    def stop(self) -> dict[str, Any]:
+        """Ask it to end, and give its account of the run."""
+        self.process.send_signal(signal.SIGINT)
+        return self.result(STOP_S_MAX)
+
+    def result(self, within_s: float) -> dict[str, Any]:
+        """Wait for the end and give the last line of standard output."""
+        out, _ = self.process.communicate(timeout=within_s)
+        lines = out.splitlines()
+        assert lines, f"nothing on standard output; standard error:\n{self.said()}"
+        last: dict[str, Any] = json.loads(lines[-1])
+        return last
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(STOP_S_MAX)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        if self.process.stdout:
+            self.process.stdout.close()
+        self._errors.close()
+
+
+@contextmanager
+def started(state: Path, *arguments: str, overrides: Mapping[str, str] | None = None) -> Iterator[Up]:
+    """Run `up` for the length of a block."""
+    up = Up(state, *arguments, overrides=overrides)
+    try:
+        yield up
+    finally:
+        up.close()
