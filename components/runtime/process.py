@@ -109,7 +109,11 @@ def _code(left: SystemExit) -> int:
 
 @contextmanager
 def running(name: str) -> Iterator["Process"]:
-    """Live an executable's life around a block that wires and serves; a signal ends it in order."""
+    """Live an executable's life around a block that wires and serves; a signal ends it in order.
+
+    A verb `run` imports its wiring inside the block, so that the lock is taken and signals are heard before that:
+    `with running("risk") as process: from components.risk.wiring import risk; risk(process)`.
+    """
     with StopSignals().installed() as signals, ExitStack() as held, suppress(Stopped):
         try:
             yield Process(name, signals, held)

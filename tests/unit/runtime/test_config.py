@@ -1,0 +1,215 @@
+"""What is wrong with a configuration is told in one line each, and what is right is laid over itself in order."""
+
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+
+from components.contracts.errors import ConfigError
+from components.runtime.config import check_all, environment_with, load, read_layers
+from components.runtime.secrets import SecretReference
+from components.runtime.tables import Table
+from components.runtime.venue_hosts import VenueUrl
+from tests.support.configurations import ConfigurationFolder, shared_configuration
+
+
+class Feed(StrEnum):
+    IEX = "iex"
+    SIP = "sip"
+
+
+class RiskLimits(Table):
+    order_notional_max: Decimal = Field(gt=0, le=100_000)
+    order_rate_max: int = Field(ge=1, le=200)
+
+
+class Risk(Table):
+    limits: RiskLimits
+    symbols: tuple[str, ...]
+    feed: Feed = Feed.IEX
+    key: SecretReference = "env:APCA_API_KEY_ID"
+    url: VenueUrl = "http://127.0.0.1:1"
+
+
+RISK = """
+[risk]
+symbols = ["AAPL", "MSFT"]
+[risk.limits]
+order_notional_max = 1000.10
+order_rate_max = 10
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ConfigurationFolder:
+    folder = shared_configuration(tmp_path)
+    folder.add("base", RISK)
+    return folder
+
+
+def problems(folder: ConfigurationFolder, **variables: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load({"risk": Risk}, folder.environ(**variables))
+    return str(caught.value).splitlines()
+
+
+def test_an_overlay_decides_key_by_key(folder: ConfigurationFolder) -> None:
+    folder.add("dev", "[risk.limits]\norder_rate_max = 20")
+    risk = load({"risk": Risk}, folder.environ()).table("risk", Risk)
+    assert risk.limits == RiskLimits(order_notional_max=Decimal("1000.10"), order_rate_max=20)
+
+
+def test_a_variable_decides_over_both_files(folder: ConfigurationFolder) -> None:
+    folder.add("dev", "[risk.limits]\norder_rate_max = 20")
+    variables = {"XTRADER__RISK__LIMITS__ORDER_RATE_MAX": "30", "XTRADER__RISK__SYMBOLS": '["TSLA"]'}
+    risk = load({"risk": Risk}, folder.environ(**variables)).table("risk", Risk)
+    assert (risk.limits.order_rate_max, risk.symbols) == (30, ("TSLA",))
+
+
+def test_a_variable_that_is_not_toml_is_a_text(folder: ConfigurationFolder) -> None:
+    url = "http://127.0.0.1:8080/v2?x=[1"
+    assert load({"risk": Risk}, folder.environ(XTRADER__RISK__URL=url)).table("risk", Risk).url == url
+
+
+def test_a_variable_cannot_bring_a_second_key(folder: ConfigurationFolder) -> None:
+    assert problems(folder, XTRADER__RISK__LIMITS__ORDER_RATE_MAX="5\nother = 1") == [
+        "XTRADER__RISK__LIMITS__ORDER_RATE_MAX: risk.limits.order_rate_max: '5\\nother = 1': "
+        "must be a whole number, at least 1 and at most 200"
+    ]
+
+
+def test_a_fraction_stays_exact(folder: ConfigurationFolder) -> None:
+    variables = {"XTRADER__RISK__LIMITS__ORDER_NOTIONAL_MAX": "0.1"}
+    risk = load({"risk": Risk}, folder.environ(**variables)).table("risk", Risk)
+    assert risk.limits.order_notional_max == Decimal("0.1")
+
+
+def test_each_key_has_its_origin(folder: ConfigurationFolder) -> None:
+    folder.add("dev", "[risk.limits]\norder_rate_max = 20")
+    layers = read_layers(folder.environ(XTRADER__RISK__FEED="sip"))
+    keys = (("risk", "limits", "order_rate_max"), ("risk", "limits", "order_notional_max"), ("risk", "feed"))
+    assert [layers.origin(key) for key in keys] == ["config/dev.toml", "config/base.toml", "XTRADER__RISK__FEED"]
+
+
+def test_a_misspelt_key_is_told_with_the_likely_one(folder: ConfigurationFolder) -> None:
+    folder.add("dev", "[risk.limits]\norder_notionl_max = 1")
+    assert problems(folder) == [
+        "config/dev.toml: risk.limits.order_notionl_max: no such key (did you mean order_notional_max?)"
+    ]
+
+
+def test_a_value_out_of_range_is_told_with_the_range(folder: ConfigurationFolder) -> None:
+    folder.add("dev", "[risk.limits]\norder_notional_max = -5.50")
+    assert problems(folder) == [
+        "config/dev.toml: risk.limits.order_notional_max: -5.50: must be a number, above 0 and at most 100000"
+    ]
+
+
+def test_a_value_of_another_kind_is_told_with_the_kind(folder: ConfigurationFolder) -> None:
+    folder.add("dev", '[risk]\nfeed = "otc"\n[risk.limits]\norder_rate_max = 1.5')
+    assert problems(folder) == [
+        "config/dev.toml: risk.limits.order_rate_max: 1.5: must be a whole number, at least 1 and at most 200",
+        "config/dev.toml: risk.feed: 'otc': must be one of iex, sip",
+    ]
+
+
+def test_a_table_where_a_value_stands_is_told(folder: ConfigurationFolder) -> None:
+    assert problems(folder, XTRADER__RISK__LIMITS="5") == [
+        "XTRADER__RISK__LIMITS: risk.limits: 5: must be a table"
+    ]
+
+
+def test_a_missing_key_is_told_with_what_belongs_there(folder: ConfigurationFolder) -> None:
+    folder.write("base", (folder.root / "config/base.toml").read_text().replace("order_rate_max = 10", ""))
+    assert problems(folder) == [
+        "config/base.toml: risk.limits.order_rate_max: is missing (a whole number, at least 1 and at most 200)"
+    ]
+
+
+def test_a_table_that_no_component_owns_is_told(folder: ConfigurationFolder) -> None:
+    folder.add("dev", "[riks]\nx = 1")
+    assert problems(folder) == ["config/dev.toml: riks: no such table (did you mean risk?)"]
+
+
+def test_another_components_table_is_not_read(folder: ConfigurationFolder) -> None:
+    folder.add("dev", "[execution]\nno_such_key = 1")
+    assert load({"risk": Risk}, folder.environ()).account.name == "sandbox"
+
+
+def test_broken_toml_is_told_with_its_line_for_every_file(folder: ConfigurationFolder) -> None:
+    folder.write("base", "[runtime]\nstate_dir = \n")
+    folder.write("dev", "[account\n")
+    base, dev = problems(folder)
+    assert base == "config/base.toml: is not TOML: Invalid value (at line 2, column 13)"
+    assert dev.startswith("config/dev.toml: is not TOML: Expected ']' at the end of a table declaration (at line 1")
+
+
+def test_every_mistake_of_one_load_is_told(folder: ConfigurationFolder) -> None:
+    folder.add("dev", "[risk]\nsymbls = []\n[runtime]\ndrain_ms_max = -1")
+    assert [line.split(": ")[1] for line in problems(folder, XTRADER__ACCOUNT__NAME="no good")] == [
+        "account.name",
+        "runtime.drain_ms_max",
+        "risk.symbls",
+    ]
+
+
+def test_a_pasted_secret_is_refused_and_not_repeated(folder: ConfigurationFolder) -> None:
+    assert problems(folder, XTRADER__RISK__KEY="PKABCDEF123456") == [
+        "XTRADER__RISK__KEY: risk.key: must be a reference: env:NAME or file:path"
+    ]
+
+
+def test_an_address_outside_the_allowed_hosts_is_told_at_load(folder: ConfigurationFolder) -> None:
+    assert problems(folder, XTRADER__RISK__URL="https://paper-api.alpaca.markets") == [
+        "XTRADER__RISK__URL: risk.url: https://paper-api.alpaca.markets: "
+        "paper-api.alpaca.markets is not in venues.allowed_hosts (127.0.0.1, localhost)"
+    ]
+
+
+def test_a_variable_without_a_key_is_told(folder: ConfigurationFolder) -> None:
+    assert problems(folder, XTRADER__RISK="1") == ["XTRADER__RISK: is not of the form XTRADER__TABLE__KEY"]
+
+
+def test_an_unknown_environment_is_told(folder: ConfigurationFolder) -> None:
+    assert problems(folder, XTRADER_ENV="prd") == [f"config/prd.toml: no such file in {folder.root}"]
+    assert problems(folder, XTRADER_ENV="../dev") == [
+        "XTRADER_ENV: '../dev' names no environment; one is a file beside base.toml, as dev or prod"
+    ]
+
+
+def test_a_missing_folder_of_configuration_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none: no such folder of configuration; name it in XTRADER_CONFIG_DIR$"):
+        load({}, {"XTRADER_CONFIG_DIR": str(tmp_path / "none")})
+
+
+def test_a_run_folder_that_is_too_long_for_sockets_is_told(folder: ConfigurationFolder) -> None:
+    long = "/x" * 50
+    assert problems(folder, XTRADER__RUNTIME__RUN_DIR=long) == [
+        f"XTRADER__RUNTIME__RUN_DIR: runtime.run_dir: {long}: is too long for the paths of sockets in it"
+    ]
+
+
+def test_the_places_follow_environment_and_account(folder: ConfigurationFolder) -> None:
+    places = load({}, folder.environ(XTRADER_ENV="prod", XTRADER__RUNTIME__RUN_DIR="r")).places
+    assert places.state == folder.root / "var/prod/paper"
+    assert places.keys == folder.root / "var/keys"
+    assert places.run == folder.root / "r"
+
+
+def test_what_was_checked_cannot_be_changed(folder: ConfigurationFolder) -> None:
+    settings = load({"risk": Risk}, folder.environ())
+    with pytest.raises(ValueError, match="frozen"):
+        settings.runtime.health_port = 1  # type: ignore[misc]
+
+
+def test_every_table_can_be_checked_together(folder: ConfigurationFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XTRADER_CONFIG_DIR", str(folder.root / "config"))
+    assert set(check_all({"risk": Risk}).tables) == {"risk"}
+
+
+def test_a_child_gets_our_environment_with_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "1")
+    environment = environment_with({"XTRADER_ENV": "prod"})
+    assert (environment["KEPT"], environment["XTRADER_ENV"]) == ("1", "prod")
