@@ -17,10 +17,32 @@ STOP_S_MAX: Final = 15.0
 KILL_S_MAX: Final = 5.0
 
 
+class Running(Protocol):
+    """A child's process."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Give the exit code once it ended."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Ask it something."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end."""
+        ...
+
+    def kill(self) -> None:
+        """End it."""
+        ...
+
+
 class Yard(Protocol):
     """How a child is launched and looked at."""
 
-    def launch(self, child: Child) -> "subprocess.Popen[bytes]":
+    def launch(self, child: Child) -> Running:
         """Start its process."""
         ...
 
@@ -34,7 +56,7 @@ class Berth:
     """One child's place: its process, its past deaths, how it is."""
 
     child: Child
-    process: "subprocess.Popen[bytes] | None" = None
+    process: Running | None = None
     lives: Lives = field(default_factory=Lives)
     started_at_ns: int = 0
     due_at_ns: int = 0

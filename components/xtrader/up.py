@@ -154,18 +154,11 @@ class Run:
 
     def _summary(self) -> dict[str, Any]:
         run, tally = self.account, self._parts.tally
-        comparison = run.comparison or Comparison(
-            {}, {}, 0, run.problem or "the run ended before positions were compared"
-        )
-        orders = tally.orders()
-        problem = (
-            run.problem
-            or comparison.problem
-            or _what_is_wrong(run, comparison, tally, self._meters.gaps, _away(self._parts.crew))
-        )
+        comparison = run.comparison or Comparison({}, {}, 0, run.problem or "positions were not compared")
+        problem = run.problem or comparison.problem or "; ".join(self._findings(comparison))
         return {
-            "ok": problem is None,
-            "problem": problem,
+            "ok": not problem,
+            "problem": problem or None,
             "ready_s": None if run.ready_ns is None else self._after_s(run.ready_ns),
             "first_fill_s": None if tally.first_fill is None else self._after_s(tally.first_fill.at_ns),
             "orders": tally.orders(),
