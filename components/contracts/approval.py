@@ -96,14 +96,14 @@ def seal_control(control: Control, terms: ApprovalTerms, key: SealKey) -> bytes:
     return body + key.seal(body)
 
 
-def open_command(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -> Signal[Approved] | Control:
-    """Open whatever risk sent: an approved signal or a control; or raise ApprovalRefused."""
+def open_command(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -> Signal[Approved] | SealedControl:
+    """Open whatever risk sent: an approved signal, or a control with its terms; or raise ApprovalRefused."""
     sealed = _open(frame, key, account, now_ns)
     match sealed:
         case SealedIntent(intent, terms):
             return Signal(intent=intent, stage=Approved(terms, frame[-SEAL_BYTES:]), mint=MINT)
-        case SealedControl(control, _):
-            return control
+        case SealedControl():
+            return sealed
 
 
 def _body(sealed: Sealed) -> bytes:
