@@ -1,0 +1,89 @@
+"""The seam of every transport: what a process can do on the bus; nothing above it knows the engine."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from components.contracts.topics import Stream
+from components.contracts.values import Place
+from components.runtime.answering import Records, SnapshotWanted
+from components.runtime.clock import Clock
+from components.runtime.exchange import Exchange
+from components.runtime.following import Inbounds
+from components.runtime.lines import Lines
+from components.runtime.metrics import Metrics
+from components.runtime.service import Inbound
+from components.runtime.tally import Log, Statistics
+
+NS_PER_MS: Final = 1_000_000
+VERB_TURN_MS: Final = 20
+"""How often a verb that waits looks to its joins and retries."""
+
+
+class Bus(Protocol):
+    """One process's end of every stream."""
+
+    @property
+    def is_hurried(self) -> bool:
+        """Say whether `tend` should be called again soon."""
+
+    def publish(self, stream: Stream, body: Any, event_at_ns: int = 0, received_at_ns: int = 0) -> None:  # noqa: ANN401
+        """Say a message of a state stream."""
+
+    def publish_record(self, sequence: int, payload: bytes) -> None:
+        """Read a record of the journal aloud; it is on disk."""
+
+    def reply(self, ticket: bytes, body: Any) -> None:  # noqa: ANN401 -- any answer of the stream
+        """Answer whoever holds this ticket."""
+
+    def request(self, stream: Stream, request_id: str, body: Any, deadline_ms: int) -> None:  # noqa: ANN401
+        """Ask; Answered or Unanswered comes out of a later receive or tend."""
+
+    def hand_over(self, stream: Stream, frame: bytes) -> None:
+        """Send a sealed frame if it can leave now."""
+
+    def receive(self, timeout_ms: int) -> Inbounds:
+        """Wait for messages."""
+
+    def drain(self, limit: int) -> list[Inbound]:
+        """Take what is there without waiting."""
+
+    def is_readable(self) -> bool:
+        """Say whether messages wait; ask after every send."""
+
+    def filenos(self) -> tuple[int, ...]:
+        """Give the descriptors to watch, edge-triggered."""
+
+    def watch(self, descriptor: int) -> None:
+        """Have `receive` wake up for this descriptor too."""
+
+    def tend(self) -> list[Inbound]:
+        """Do what is not hot: joins, replays, newcomers, deadlines, silence."""
+
+    def snapshots_wanted(self) -> list[SnapshotWanted]:
+        """Give what late joiners want that only the service can answer."""
+
+    def give_snapshot(self, wanted: SnapshotWanted, messages: Iterable[Any]) -> None:
+        """Send a state as it is after the last message said on its stream."""
+
+    def heartbeat(self) -> None:
+        """Once a second: say each stream's place, tell producers ours, bring the metrics up to date."""
+
+    def places(self) -> tuple[Place, ...]:
+        """Give how far each stream is heard."""
+
+    def statistics(self) -> Sequence[Statistics]:
+        """Give what was counted, stream by stream."""
+
+    def close(self) -> None:
+        """Close every socket; last words may leave within their bound."""
+
+
+def open_bus(
+    run: Path, lines: Lines, *, clock: Clock, metrics: Metrics, log: Log, records: Records | None = None
+) -> Bus:
+    """Open one process's end of every stream in `lines`; Busy where another process holds it.
+
+    `records` reads the journal of the record stream from a sequence on, for replays.
+    """
+    return Exchange(run, lines, clock, metrics, log, records)

@@ -1,0 +1,162 @@
+"""Carries effects out in the order they were returned; nothing overtakes a record that is not on disk yet."""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol, TypeAlias
+
+from msgspec import Struct
+
+from components.contracts.errors import InvariantError, IoFailed
+from components.runtime.answering import SnapshotWanted
+from components.runtime.bus import Bus
+from components.runtime.clock import Clock
+from components.runtime.codec import encode
+from components.runtime.service import Append, Call, Effect, Halt, HandOver, Note, Observe, Publish, Reply, Request
+
+NS_PER_S: Final = 1_000_000_000
+
+
+class Syncing(Protocol):
+    """What makes entries durable (components.runtime.commit.Committer)."""
+
+    failure: IoFailed | None
+
+    @property
+    def synced(self) -> int:
+        """The last durable sequence."""
+
+    def submit(self, at_ns: int, payload: bytes) -> int:
+        """Queue an entry; give the sequence it will have."""
+
+    def flush_inline(self) -> bool:
+        """Write what waits in this thread where the journal is in memory; False where another thread does it."""
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable when `synced` went on."""
+
+    def acknowledge(self) -> None:
+        """Make the descriptor quiet again."""
+
+
+class Logger(Protocol):
+    """What a Note is written to."""
+
+    def debug(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+        """Write one line."""
+
+    def info(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+        """Write one line."""
+
+    def warning(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+        """Write one line."""
+
+    def error(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+        """Write one line."""
+
+    def critical(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+        """Write one line."""
+
+
+class Record(Struct, frozen=True, gc=False):
+    """An entry on its way to the disk; everything behind it waits for its sync."""
+
+    sequence: int
+    payload: bytes
+
+
+class Snapshot(Struct, frozen=True, gc=False):
+    """A state as it was at this point of the order; it may already show what a waiting record says."""
+
+    wanted: SnapshotWanted
+    messages: tuple[Any, ...]
+
+
+Waiting: TypeAlias = Effect | Record | Snapshot
+
+
+class Carrier:
+    """Does what services return."""
+
+    def __init__(
+        self, bus: Bus, clock: Clock, log: Logger, syncing: Syncing | None, call: Callable[[Any], None] | None
+    ) -> None:
+        self._bus, self._clock, self._log, self._syncing, self._call = bus, clock, log, syncing, call
+        self._waiting: deque[Waiting] = deque()
+        self.halted: BaseException | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing waits for the disk."""
+        return not self._waiting
+
+    def carry(self, effects: Iterable[Waiting]) -> None:
+        """Carry these out behind all that came before."""
+        appended = False
+        for effect in effects:
+            if type(effect) is Append:
+                self._waiting.append(self._submit(effect))
+                appended = True
+            elif self._waiting:
+                self._waiting.append(effect)
+            else:
+                self._do(effect)
+        if appended and self._syncing is not None and self._syncing.flush_inline():
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Carry out what waited for records that are on disk now; IoFailed where the disk failed."""
+        syncing = self._syncing
+        if syncing is None:
+            return
+        synced, waiting = syncing.synced, self._waiting
+        while waiting:
+            effect = waiting[0]
+            if type(effect) is Record and effect.sequence > synced:
+                break
+            self._do(waiting.popleft())
+        if syncing.failure is not None:
+            raise syncing.failure
+
+    def on_synced(self) -> None:
+        """Hear that the disk went on."""
+        if self._syncing is not None:
+            self._syncing.acknowledge()
+            self.go_on()
+
+    def _submit(self, effect: Append) -> Record:
+        if self._syncing is None:
+            raise InvariantError(f"{type(effect.entry).__name__} appended by a process that has no journal")
+        payload = encode(effect.entry)
+        return Record(self._syncing.submit(self._clock.now_ns(), payload), payload)
+
+    def _do(self, effect: Waiting) -> None:  # noqa: C901, PLR0912 -- one line for each kind of effect
+        if self.halted is not None:
+            return
+        match effect:
+            case Publish(stream, body, event_at_ns, received_at_ns):
+                self._bus.publish(stream, body, event_at_ns, received_at_ns)
+            case Request(stream, request_id, body, deadline_ms):
+                self._bus.request(stream, request_id, body, deadline_ms)
+            case Reply(ticket, body):
+                self._bus.reply(ticket, body)
+            case HandOver(stream, frame):
+                self._bus.hand_over(stream, frame)
+            case Record(sequence, payload):
+                self._bus.publish_record(sequence, payload)
+            case Call(request):
+                self._start(request)
+            case Note(event, facts, level):
+                getattr(self._log, level)(event, **facts)
+            case Observe(measure, since_ns):
+                measure((self._clock.now_ns() - since_ns) / NS_PER_S)
+            case Snapshot(wanted, messages):
+                self._bus.give_snapshot(wanted, messages)
+            case Halt(error):
+                self.halted = error
+            case Append():
+                raise InvariantError("an append is submitted, never carried out twice")
+
+    def _start(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+        if self._call is None:
+            raise InvariantError(f"{type(request).__name__} called by a process that has no venue")
+        self._call(request)

@@ -1,0 +1,254 @@
+"""The two loops that run a sans-I/O service: a blocking one, and one on uvloop for who speaks to a venue."""
+
+import asyncio
+import gc
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvloop
+
+from components.contracts.errors import InvariantError
+from components.contracts.topics import HEALTH
+from components.runtime.bus import Bus
+from components.runtime.carrier import Carrier, Logger, Snapshot, Syncing
+from components.runtime.clock import Clock
+from components.runtime.heartbeat import Heartbeat
+from components.runtime.service import Called, Fed, Inbound, Service
+from components.runtime.venue import Caller, Feed
+
+NS_PER_MS: Final = 1_000_000
+HURRIED_TICK_MS: Final = 5
+"""While something is joined or replayed, here or by a peer, the loop looks to the side this often."""
+TURN_MESSAGES_MAX: Final = 64
+"""So many messages of one socket, then the others and the venue have their turn."""
+CALLS_MAX: Final = 64
+"""So many calls to the venue run at once; more wait, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """Everything a driver needs; `pulse` hears what is unmet about every tick, `should_stop` is asked as often."""
+
+    component: str
+    version: str
+    service: Service
+    bus: Bus
+    clock: Clock
+    log: Logger
+    committer: Syncing | None = None
+    """Opened and closed, like the bus, by whoever made the seat."""
+    venue: Caller | None = None
+    feed: Feed | None = None
+    tick_ms: int
+    pulse: Callable[[tuple[str, ...]], None]
+    should_stop: Callable[[], bool]
+    drain_ms_max: int
+
+
+class Life:
+    """What both loops do with a service: start, hear, tick, stop, drain."""
+
+    def __init__(self, seat: Seat, call: Callable[[Any], None] | None = None) -> None:
+        self._seat, self._service, self._bus, self._clock = seat, seat.service, seat.bus, seat.clock
+        self.carrier = Carrier(seat.bus, seat.clock, seat.log, seat.committer, call)
+        self._heartbeat = Heartbeat(seat.bus, seat.clock, seat.component, seat.version)
+        self._due_at_ns = self._tick_at_ns = 0
+        self._pause_ms = HURRIED_TICK_MS
+        self._drain_until_ns: int | None = None
+
+    def start(self) -> None:
+        """Begin; what is alive by now stays, so the collector need not look at it again."""
+        self._carry(self._service.on_start(self._clock.now_ns()))
+        gc.collect()
+        gc.freeze()
+
+    def hear(self, inbounds: Iterable[Inbound]) -> None:
+        """Give the service one thing after the other."""
+        on_message, now_ns, carry = self._service.on_message, self._clock.now_ns, self.carrier.carry
+        for inbound in inbounds:
+            if effects := on_message(inbound, now_ns()):
+                carry(effects)
+        if self.carrier.halted is not None:
+            raise self.carrier.halted
+
+    def pass_time(self) -> int:
+        """Tick, tend and beat where due; give the milliseconds that may be waited for a message."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns >= self._due_at_ns:
+            self._pass(now_ns)
+        return self._pause_ms
+
+    def is_over(self) -> bool:
+        """Say whether the loop ends: asked to stop, and drained or out of time."""
+        if self._drain_until_ns is None:
+            if not self._seat.should_stop():
+                return False
+            self._drain_until_ns = self._clock.monotonic_ns() + self._seat.drain_ms_max * NS_PER_MS
+            self._carry(self._service.on_stop(self._clock.now_ns()))
+        if self._service.is_drained() and self.carrier.is_idle:
+            return True
+        if self._clock.monotonic_ns() < self._drain_until_ns:
+            return False
+        self._seat.log.warning("drain_cut_short", drain_ms_max=self._seat.drain_ms_max)
+        return True
+
+    def _pass(self, now_ns: int) -> None:
+        self._tend()
+        if now_ns >= self._tick_at_ns:
+            self._tick_at_ns = now_ns + self._seat.tick_ms * NS_PER_MS
+            self._tick(now_ns)
+        self._pause_ms = HURRIED_TICK_MS if self._bus.is_hurried else self._seat.tick_ms
+        self._due_at_ns = now_ns + self._pause_ms * NS_PER_MS
+
+    def _tend(self) -> None:
+        self.hear(self._bus.tend())
+        for wanted in self._bus.snapshots_wanted():
+            is_ours = wanted.stream.name == HEALTH.name
+            messages = (self._heartbeat.last,) if is_ours else self._service.snapshot(wanted.stream)
+            self.carrier.carry((Snapshot(wanted, tuple(messages)),))
+
+    def _tick(self, now_ns: int) -> None:
+        self._carry(self._service.on_tick(self._clock.now_ns()))
+        unmet = ("stopping",) if self._drain_until_ns is not None else self._service.unmet(self._clock.now_ns())
+        self._heartbeat.beat(unmet, now_ns)
+        self._seat.pulse(unmet)
+
+    def _carry(self, effects: Sequence[Any]) -> None:
+        self.carrier.carry(effects)
+        if self.carrier.halted is not None:
+            raise self.carrier.halted
+
+
+def drive_blocking(seat: Seat) -> None:
+    """Run a service that speaks only to the bus."""
+    if seat.venue is not None or seat.feed is not None:
+        raise InvariantError("a venue needs the async driver")
+    life = Life(seat)
+    if seat.committer is not None:
+        seat.bus.watch(seat.committer.fileno())
+    life.start()
+    receive, hear, carrier = seat.bus.receive, life.hear, life.carrier
+    while not life.is_over():
+        timeout_ms = life.pass_time()
+        hear(receive(timeout_ms))
+        if not carrier.is_idle:
+            carrier.on_synced()
+
+
+def drive_async(seat: Seat) -> None:
+    """Run a service that speaks to a venue too."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_Turns(seat).run())
+
+
+class _Turns:
+    """The loop's turns: messages as the descriptors wake it, time as it passes, the venue as it speaks."""
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat, self._bus = seat, seat.bus
+        self._life = Life(seat, self._call if seat.venue is not None else None)
+        self._calls: set[asyncio.Task[None]] = set()
+        self._queued: deque[Any] = deque()
+        self._is_turn_due = False
+
+    async def run(self) -> None:
+        """Run until drained."""
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._loop.set_exception_handler(self._on_loop_error)
+        venue = self._seat.venue
+        if venue is not None:
+            await venue.open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._live(group)
+        finally:
+            self._watch_nothing()
+            if venue is not None:
+                await venue.close()
+
+    async def _live(self, group: asyncio.TaskGroup) -> None:
+        self._group = group
+        self._life.start()
+        feed = self._seat.feed
+        hearing = group.create_task(feed.run(self._deliver)) if feed is not None else None
+        for descriptor in self._bus.filenos():
+            self._loop.add_reader(descriptor, self._turn)
+        if self._seat.committer is not None:
+            self._loop.add_reader(self._seat.committer.fileno(), self._on_synced)
+        self._pass_time()
+        await self._over
+        for task in (*self._calls, *((hearing,) if hearing is not None else ())):
+            task.cancel()
+
+    def _turn(self) -> None:
+        self._is_turn_due = False
+        self._life.hear(self._bus.drain(TURN_MESSAGES_MAX))
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Take a turn soon if messages wait: any send may have swallowed the edge that would have woken us."""
+        if not self._is_turn_due and self._bus.is_readable():
+            self._is_turn_due = True
+            self._loop.call_soon(self._turn)
+
+    def _on_synced(self) -> None:
+        self._life.carrier.on_synced()
+        self._look_again()
+
+    def _pass_time(self) -> None:
+        pause_ms = self._life.pass_time()
+        if self._life.is_over():
+            self._end(None)
+        else:
+            self._loop.call_later(pause_ms / 1000, self._pass_time)
+        self._look_again()
+
+    def _deliver(self, body: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+        self._life.hear((Fed(body),))
+        self._look_again()
+
+    def _call(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+        self._queued.append(request)
+        self._start_calls()
+
+    def _start_calls(self) -> None:
+        while self._queued and len(self._calls) < CALLS_MAX and not self._over.done():
+            task = self._group.create_task(self._carry_out(self._queued.popleft()))
+            self._calls.add(task)
+            task.add_done_callback(self._on_call_ended)
+
+    def _on_call_ended(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        self._start_calls()
+
+    async def _carry_out(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+        if self._seat.venue is None:
+            raise InvariantError("a call without a venue")
+        answer = await self._seat.venue.call(request)
+        self._life.hear((Called(request, answer),))
+        self._look_again()
+
+    def _on_loop_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End with what one of our callbacks raised; trouble in a library's connection is only logged."""
+        error = context.get("exception")
+        if "handle" in context and isinstance(error, BaseException):
+            self._end(error)
+        else:
+            self._seat.log.warning("loop_error", message=context.get("message", ""), error=repr(error))
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._over.done():
+            return
+        if error is None:
+            self._over.set_result(None)
+        else:
+            self._over.set_exception(error)
+
+    def _watch_nothing(self) -> None:
+        for descriptor in self._bus.filenos():
+            self._loop.remove_reader(descriptor)
+        if self._seat.committer is not None:
+            self._loop.remove_reader(self._seat.committer.fileno())

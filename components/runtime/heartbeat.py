@@ -1,0 +1,29 @@
+"""Saying that we are alive: once a second the place of each stream, and on `health` what we still wait for."""
+
+from typing import Final
+
+from components.contracts.health import Beat
+from components.contracts.topics import HEALTH, HEARTBEAT_MS
+from components.runtime.bus import Bus
+from components.runtime.clock import Clock
+
+NS_PER_MS: Final = 1_000_000
+
+
+class Heartbeat:
+    """Speaks at once when readiness changes, and otherwise every HEARTBEAT_MS."""
+
+    def __init__(self, bus: Bus, clock: Clock, component: str, version: str) -> None:
+        self._bus, self._clock, self._component, self._version = bus, clock, component, version
+        self._due_at_ns = 0
+        self.last = Beat(component, version, ("starting",), (), 0)
+
+    def beat(self, unmet: tuple[str, ...], now_ns: int) -> None:
+        """Let time pass; `now_ns` is monotonic."""
+        is_due = now_ns >= self._due_at_ns
+        if is_due:
+            self._due_at_ns = now_ns + HEARTBEAT_MS * NS_PER_MS
+            self._bus.heartbeat()
+        if is_due or unmet != self.last.unmet:
+            self.last = Beat(self._component, self._version, unmet, self._bus.places(), self._clock.now_ns())
+            self._bus.publish(HEALTH, self.last)

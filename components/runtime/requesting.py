@@ -1,0 +1,84 @@
+"""Asking one peer: requests that are sent again until answered, and sealed frames that are not waited for."""
+
+from typing import Any
+
+from components.contracts.topics import Stream, StreamClass
+from components.runtime.asking import Asking, id_within
+from components.runtime.codec import Flaw, FrameRefused, decode_header, encode, reply_decoder_of
+from components.runtime.following import Inbounds
+from components.runtime.service import Acked, Answered, Inbound, Unanswered
+from components.runtime.speaking import Voice
+from components.runtime.tally import Tally
+from components.runtime.zmq_bus import Client
+
+
+class Requesting:
+    """Our end of one stream on which a peer answers."""
+
+    def __init__(self, stream: Stream, client: Client, tally: Tally, voice: Voice) -> None:
+        self.port, self._stream, self._tally, self._voice = client, stream, tally, voice
+        self._topic, self._decode = stream.name.encode(), reply_decoder_of(stream)
+        self._asking = Asking()
+        self._count = 0
+
+    def request(self, request_id: str, body: Any, now_ms: int, deadline_ms: int) -> bool:  # noqa: ANN401
+        """Ask; False where too many requests wait already: the outcome of this one is unknown at once."""
+        payload = encode(body)
+        self._tally.requests += 1
+        if not self._asking.begin(request_id, payload, now_ms, deadline_ms):
+            self._tally.unanswered += 1
+            return False
+        if not self._send(payload):
+            self._asking.postpone(request_id)
+        return True
+
+    def hand_over(self, frame: bytes) -> None:
+        """Send a sealed frame if it can leave now; if not, the outbox will send it again."""
+        if self._send(frame):
+            self._tally.handed_over += 1
+        else:
+            self._tally.not_handed_over += 1
+
+    def hear(self, frames: list[bytes]) -> Inbounds:
+        """Take one answer; one that nobody waits for is counted and dropped, never taken for another's."""
+        try:
+            body = self._understand(frames)
+        except FrameRefused as error:
+            self._tally.refused(error)
+            return ()
+        if self._stream.kind is StreamClass.SEALED:
+            return (Acked(self._stream, body),)
+        request_id = id_within(body)
+        if request_id is not None and self._asking.settle(request_id):
+            return (Answered(request_id, body),)
+        self._tally.stale_replies += 1
+        return ()
+
+    def tend(self, now_ms: int) -> list[Inbound]:
+        """Give up what is too late, send again what is due."""
+        late = self._asking.expire(now_ms)
+        self._tally.unanswered += len(late)
+        for request_id, payload in self._asking.due(now_ms):
+            if self._send(payload):
+                self._tally.retries += 1
+            else:
+                self._asking.postpone(request_id)
+        return [Unanswered(request_id) for request_id in late]
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.port.close()
+
+    def _understand(self, frames: list[bytes]) -> Any:  # noqa: ANN401 -- any answer of the stream
+        if len(frames) != 4 or frames[0]:
+            raise FrameRefused(Flaw.SHAPE, f"{len(frames)} frames in an answer, must be a delimiter and 3")
+        if frames[1] != self._topic:
+            raise FrameRefused(Flaw.TOPIC, f"not an answer on {self._stream.name}")
+        decode_header(frames[2])
+        self._tally.received += 1
+        self._tally.received_bytes += len(frames[3])
+        return self._decode(frames[3])
+
+    def _send(self, payload: bytes) -> bool:
+        self._count += 1
+        return self.port.send((), (self._topic, self._voice.header(self._count), payload))

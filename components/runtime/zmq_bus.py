@@ -1,0 +1,207 @@
+"""ZeroMQ, and the only file that imports it: four kinds of sockets and one wait, without a word about streams."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import zmq
+
+from components.contracts.errors import IoFailed
+from components.contracts.topics import HEARTBEAT_MS
+from components.runtime.endpoints import Hold, address, hold
+
+FRAMES_MAX: Final = 8
+"""A delimiter, three frames, and room for the hops a request came through."""
+FRAME_BYTES_MAX: Final = 4 << 20
+"""Twice the largest part: what is larger never reaches us, libzmq drops the peer that sends it."""
+LAST_WORDS_MS: Final = 300
+"""What was said just before the end may still leave; nothing else may hold a process up."""
+RECONNECT_MS: Final = 20
+RECONNECT_MS_MAX: Final = 500
+PEER_SILENCE_MS_MAX: Final = 5 * HEARTBEAT_MS
+"""A peer whose machinery does not answer for so long is disconnected, so that its queue does not fill up."""
+
+_POLLIN, _EVENTS, _RCVMORE = int(zmq.POLLIN), zmq.EVENTS, zmq.RCVMORE
+_MORE: Final = zmq.SNDMORE
+_NOW: Final = zmq.DONTWAIT
+_MORE_NOW: Final = zmq.SNDMORE | zmq.DONTWAIT
+
+
+class Port:
+    """One socket that is read whole messages at a time."""
+
+    def __init__(self, socket: "zmq.Socket[bytes]", held: Hold | None = None) -> None:
+        self.socket, self._held = socket, held
+        self._receive, self._send, self._get = socket.recv, socket.send, socket.getsockopt
+        self._timeout_ms = -1
+
+    def fileno(self) -> int:
+        """Give the descriptor; it is edge-triggered, so after anything done here `is_readable` must be asked again."""
+        return int(self.socket.getsockopt(zmq.FD))
+
+    def is_readable(self) -> bool:
+        """Say whether a message waits."""
+        return bool(int(self._get(_EVENTS)) & _POLLIN)
+
+    def read(self) -> list[bytes]:
+        """Read one message that is there; frames beyond FRAMES_MAX are read and dropped."""
+        frames = [self._receive()]
+        while self._get(_RCVMORE):
+            frame = self._receive()
+            if len(frames) < FRAMES_MAX:
+                frames.append(frame)
+        return frames
+
+    def read_within(self, timeout_ms: int) -> list[bytes] | None:
+        """Wait for one message on this socket alone, which is as fast as C."""
+        if timeout_ms != self._timeout_ms:
+            self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
+            self._timeout_ms = timeout_ms
+        try:
+            return self.read()
+        except zmq.Again:
+            return None
+
+    def close(self) -> None:
+        """Close, without waiting here, and leave the path to the next."""
+        self.socket.close()
+        if self._held is not None:
+            self._held.release()
+
+
+class Publication(Port):
+    """Where everything a process says leaves; a slow hearer loses, nobody waits for it."""
+
+    def send(self, topic: bytes, header: bytes, payload: bytes) -> None:
+        """Say it to whoever is connected."""
+        send = self._send
+        send(topic, _MORE)
+        send(header, _MORE)
+        send(payload)
+
+    def newcomers(self) -> set[bytes]:
+        """Give the topics that were subscribed to since the last call."""
+        topics = set()
+        while self.is_readable():
+            (frame, *_) = self.read()
+            if frame[:1] == b"\x01":
+                topics.add(frame[1:])
+        return topics
+
+
+class Server(Port):
+    """Where requests arrive, from a plain REQ too; a client that is gone never holds it up."""
+
+    def reply(self, envelope: Iterable[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
+        """Answer along the hops the request came; False where the client is gone or does not read."""
+        send = self._send
+        try:
+            for hop in envelope:
+                send(hop, _MORE_NOW)
+            send(b"", _MORE_NOW)
+            send(frames[0], _MORE_NOW)
+            send(frames[1], _MORE_NOW)
+            send(frames[2], _NOW)
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return False
+        return True
+
+
+class Client(Port):
+    """Where one peer is asked; what cannot leave now is not queued."""
+
+    def send(self, envelope: Sequence[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
+        """Send a request, never waiting; False where the peer is not there or does not read."""
+        send = self._send
+        try:
+            for hop in envelope:
+                send(hop, _MORE_NOW)
+            send(b"", _MORE_NOW)
+            send(frames[0], _MORE_NOW)
+            send(frames[1], _MORE_NOW)
+            send(frames[2], _NOW)
+        except zmq.Again:
+            return False
+        return True
+
+
+class Transport:
+    """The sockets of one process, and the one wait over those that are hot."""
+
+    def __init__(self) -> None:
+        self._context = zmq.Context()
+        self._hot: dict[object, Port | None] = {}
+        self._polled: list[tuple[Any, int]] = []
+
+    def publish_at(self, path: Path, high_water_mark: int) -> Publication:
+        """Bind the socket of everything a process says."""
+        socket = self._socket(zmq.XPUB, high_water_mark, linger_ms=LAST_WORDS_MS)
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # each newcomer is seen, not only the first
+        return Publication(socket, self._bind(socket, path))
+
+    def serve_at(self, path: Path, high_water_mark: int) -> Server:
+        """Bind a socket that is asked."""
+        socket = self._socket(zmq.ROUTER, high_water_mark, linger_ms=LAST_WORDS_MS)
+        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        return Server(socket, self._bind(socket, path))
+
+    def subscribe_to(self, paths_with_marks: Iterable[tuple[Path, int]], topics: Iterable[bytes]) -> Port:
+        """Hear topics from several processes on one socket; they may come later and come again."""
+        socket = self._socket(zmq.SUB, 0)
+        for topic in topics:
+            socket.setsockopt(zmq.SUBSCRIBE, topic)
+        for path, high_water_mark in paths_with_marks:
+            socket.setsockopt(zmq.RCVHWM, high_water_mark)
+            socket.connect(address(path))
+        return Port(socket)
+
+    def ask_at(self, path: Path, high_water_mark: int) -> Client:
+        """Connect to a socket that is asked; it may come later and come again."""
+        socket = self._socket(zmq.DEALER, high_water_mark)
+        socket.setsockopt(zmq.IMMEDIATE, 1)
+        socket.connect(address(path))
+        return Client(socket)
+
+    def heat(self, port: Port) -> None:
+        """Wake up for this port."""
+        self._hot[port.socket] = port
+        self._polled.append((port.socket, _POLLIN))
+
+    def watch(self, descriptor: int) -> None:
+        """Wake up for a descriptor of somebody else too."""
+        self._hot[descriptor] = None
+        self._polled.append((descriptor, _POLLIN))
+
+    def wait(self, timeout_ms: int) -> list[Port]:
+        """Wait for the hot ports and descriptors; give the ports that are readable."""
+        hot = self._hot
+        ready = zmq.zmq_poll(self._polled, timeout_ms)
+        return [port for socket, _ in ready if (port := hot[socket]) is not None]
+
+    def end(self) -> None:
+        """Let the last words leave, within their bound; every port is closed before."""
+        self._context.term()
+
+    def _socket(self, kind: int, high_water_mark: int, *, linger_ms: int = 0) -> "zmq.Socket[bytes]":
+        socket = self._context.socket(kind)
+        socket.setsockopt(zmq.LINGER, linger_ms)
+        socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, PEER_SILENCE_MS_MAX)
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS_MAX)
+        socket.set_hwm(high_water_mark)
+        return socket
+
+    def _bind(self, socket: "zmq.Socket[bytes]", path: Path) -> Hold:
+        held = hold(path)
+        try:
+            socket.bind(address(path))
+        except zmq.ZMQError as error:
+            held.release()
+            raise IoFailed(f"bind {path}: {error}") from error
+        return held
