@@ -1,0 +1,84 @@
+"""How far one symbol's prices can be trusted, and what each quote, silence and broken feed does to that."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from components.contracts.market import BookState, Quote, Trade
+from components.contracts.values import ZERO
+
+LEAST: Final = Decimal("1e-9")
+MOST: Final = Decimal("1e12")
+"""No share is worth or counted less or more; beyond them arithmetic downstream would round or overflow."""
+
+
+class Flaw(StrEnum):
+    """Why a message of the venue has no effect but to be counted."""
+
+    UNLISTED = "unlisted"
+    OUT_OF_RANGE = "out_of_range"
+    OUT_OF_ORDER = "out_of_order"
+
+
+class Book(Struct, frozen=True, gc=False):
+    """The last quote of one symbol and the trust in it."""
+
+    state: BookState
+    reason: str
+    since_ns: int
+    quote: Quote | None = None
+    venue_at_ns: int = 0
+    """No quote older than this is taken; 0 where the next one begins anew."""
+
+
+def begin(now_ns: int) -> Book:
+    """Give the book of a symbol that nothing is known of."""
+    return Book(BookState.SYNCING, "no quote yet", now_ns)
+
+
+def take_quote(book: Book, quote: Quote) -> Book | Flaw:
+    """Take the venue's next quote, or say what is wrong with it."""
+    if not _is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size):
+        return Flaw.OUT_OF_RANGE
+    if quote.venue_at_ns < book.venue_at_ns:
+        return Flaw.OUT_OF_ORDER
+    state, reason = _trust(quote)
+    since_ns = book.since_ns if state is book.state else quote.received_at_ns
+    return Book(state, reason, since_ns, quote, quote.venue_at_ns)
+
+
+def check_trade(trade: Trade) -> Flaw | None:
+    """Say what is wrong with a print, if anything."""
+    good = _is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
+    return None if good else Flaw.OUT_OF_RANGE
+
+
+def flag(book: Book, state: BookState, reason: str, now_ns: int) -> Book:
+    """Take trust away; the next quote may then carry any time, for the venue's clock may have been set back."""
+    since_ns = book.since_ns if state is book.state else now_ns
+    return replace(book, state=state, reason=reason, since_ns=since_ns, venue_at_ns=0)
+
+
+def age(book: Book, *, now_ns: int, age_ns_max: int) -> Book:
+    """Flag the book stale when its last quote is older than allowed."""
+    if book.state is not BookState.SYNCED or book.quote is None:
+        return book
+    age_ns = now_ns - book.quote.received_at_ns
+    if age_ns <= age_ns_max:
+        return book
+    return flag(book, BookState.STALE, f"no quote for {age_ns // 1_000_000} ms", now_ns)
+
+
+def _trust(quote: Quote) -> tuple[BookState, str]:
+    if not (quote.bid_price and quote.bid_size and quote.ask_price and quote.ask_size):
+        return BookState.SYNCING, "one side is absent"
+    if quote.bid_price >= quote.ask_price:
+        return BookState.CROSSED, f"bid {quote.bid_price} >= ask {quote.ask_price}"
+    return BookState.SYNCED, "quoted"
+
+
+def _is_in_range(*numbers: Decimal) -> bool:
+    return all(number.is_finite() and (number == ZERO or LEAST <= number <= MOST) for number in numbers)

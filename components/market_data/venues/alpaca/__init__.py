@@ -1,0 +1,1 @@
+"""Alpaca's stock stream: quotes and trades over one websocket."""
