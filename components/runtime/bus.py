@@ -1,21 +1,29 @@
 """The seam of every transport: what a process can do on the bus; nothing above it knows the engine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from components.contracts.topics import Stream
+from components.contracts.errors import PeerUnreachable
+from components.contracts.topics import Stream, StreamClass
 from components.contracts.values import Place
 from components.runtime.answering import Records, SnapshotWanted
-from components.runtime.clock import Clock
+from components.runtime.clock import Clock, SystemClock
+from components.runtime.codec import encode
+from components.runtime.endpoints import service
 from components.runtime.exchange import Exchange
 from components.runtime.following import Inbounds
 from components.runtime.lines import Lines
+from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
-from components.runtime.service import Inbound
+from components.runtime.requesting import understand_answer
+from components.runtime.service import Heard, Inbound
+from components.runtime.speaking import Voice, new_run
 from components.runtime.tally import Log, Statistics
+from components.runtime.zmq_bus import question
 
 NS_PER_MS: Final = 1_000_000
+VERB: Final = "verb"
 VERB_TURN_MS: Final = 20
 """How often a verb that waits looks to its joins and retries."""
 
@@ -87,3 +95,36 @@ def open_bus(
     `records` reads the journal of the record stream from a sequence on, for replays.
     """
     return Exchange(run, lines, clock, metrics, log, records)
+
+
+def ask(run: Path, stream: Stream, body: Any, deadline_ms: int) -> Any:  # noqa: ANN401 -- any request, any answer
+    """Ask a running process once, for a verb; PeerUnreachable means the outcome is unknown.
+
+    On a sealed stream the body is the frame itself.
+    """
+    payload = body if stream.kind is StreamClass.SEALED else encode(body)
+    header = Voice(VERB, new_run(), SystemClock()).header()
+    frames = question(service(run, stream), (stream.name.encode(), header, payload), deadline_ms)
+    if frames is None:
+        (answerer,) = stream.hearers
+        raise PeerUnreachable(f"{answerer} did not answer on {stream.name} within {deadline_ms} ms; is it running?")
+    return understand_answer(stream, frames)
+
+
+def tail(run: Path, stream: Stream, since: Place | None = None, *, quiet_ms_max: int | None = None) -> Iterator[Heard]:
+    """Follow a stream, for a verb, until the caller has enough or nothing came for `quiet_ms_max`.
+
+    With a place, an event stream is replayed from behind it; a state stream begins with what is said next.
+    """
+    clock = SystemClock()
+    lines = Lines(component=VERB, hears={stream: since})
+    bus = open_bus(run, lines, clock=clock, metrics=Metrics(VERB, ""), log=logger())
+    quiet_since_ns = clock.monotonic_ns()
+    try:
+        while quiet_ms_max is None or clock.monotonic_ns() - quiet_since_ns < quiet_ms_max * NS_PER_MS:
+            for inbound in (*bus.receive(VERB_TURN_MS), *bus.tend()):
+                if isinstance(inbound, Heard):
+                    quiet_since_ns = clock.monotonic_ns()
+                    yield inbound
+    finally:
+        bus.close()

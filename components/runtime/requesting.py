@@ -17,7 +17,7 @@ class Requesting:
 
     def __init__(self, stream: Stream, client: Client, tally: Tally, voice: Voice) -> None:
         self.port, self._stream, self._tally, self._voice = client, stream, tally, voice
-        self._topic, self._decode = stream.name.encode(), reply_decoder_of(stream)
+        self._topic = stream.name.encode()
         self._asking = Asking()
         self._count = 0
 
@@ -70,15 +70,24 @@ class Requesting:
         self.port.close()
 
     def _understand(self, frames: list[bytes]) -> Any:  # noqa: ANN401 -- any answer of the stream
-        if len(frames) != 4 or frames[0]:
-            raise FrameRefused(Flaw.SHAPE, f"{len(frames)} frames in an answer, must be a delimiter and 3")
-        if frames[1] != self._topic:
-            raise FrameRefused(Flaw.TOPIC, f"not an answer on {self._stream.name}")
-        decode_header(frames[2])
+        if not frames or frames[0]:
+            raise FrameRefused(Flaw.SHAPE, "an answer without its delimiter")
+        body = understand_answer(self._stream, frames[1:])
         self._tally.received += 1
         self._tally.received_bytes += len(frames[3])
-        return self._decode(frames[3])
+        return body
 
     def _send(self, payload: bytes) -> bool:
         self._count += 1
         return self.port.send((), (self._topic, self._voice.header(self._count), payload))
+
+
+def understand_answer(stream: Stream, frames: list[bytes]) -> Any:  # noqa: ANN401 -- any answer of the stream
+    """Read the three frames of an answer, or raise FrameRefused."""
+    if len(frames) != 3:
+        raise FrameRefused(Flaw.SHAPE, f"{len(frames)} frames in an answer, must be 3")
+    topic, head, payload = frames
+    if topic != stream.name.encode():
+        raise FrameRefused(Flaw.TOPIC, f"not an answer on {stream.name}")
+    decode_header(head)
+    return reply_decoder_of(stream)(payload)

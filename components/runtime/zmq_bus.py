@@ -129,6 +129,25 @@ class Client(Port):
         return True
 
 
+def question(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) -> list[bytes] | None:
+    """Ask once as a plain REQ and give the answer's frames; None where none came in time.
+
+    RELAXED lets another question follow an unanswered one; CORRELATE keeps a late answer from being taken for another.
+    """
+    with zmq.Context() as context, context.socket(zmq.REQ) as socket:
+        for option in (zmq.REQ_RELAXED, zmq.REQ_CORRELATE, zmq.IMMEDIATE):
+            socket.setsockopt(option, 1)
+        for option in (zmq.SNDTIMEO, zmq.RCVTIMEO):
+            socket.setsockopt(option, timeout_ms)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(address(path))
+        try:
+            socket.send_multipart(frames)
+            return socket.recv_multipart()
+        except zmq.Again:
+            return None
+
+
 class Transport:
     """The sockets of one process, and the one wait over those that are hot."""
 
