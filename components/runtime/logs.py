@@ -3,8 +3,10 @@
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -33,8 +35,7 @@ def configure(
     to: TextIO | None = None,
 ) -> FilteringBoundLogger:
     """Send this process's events, and the warnings of its libraries, to one stream; give its logger."""
-    to = to or sys.stderr
-    is_readable = look is LogFormat.READABLE or (look is LogFormat.AUTO and to.isatty())
+    is_readable = look is LogFormat.READABLE or (look is LogFormat.AUTO and (to or sys.stderr).isatty())
     number = logging.getLevelNamesMapping()[level.value.upper()]
     structlog.configure(
         processors=[
@@ -45,7 +46,7 @@ def configure(
             _without_secrets,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(to),
+        logger_factory=lambda *_: _Lines(to),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_LibraryWarnings()], level=logging.WARNING, force=True)
@@ -56,7 +57,7 @@ def logger() -> FilteringBoundLogger:
     """Give the process's logger; before anything was configured it speaks as xtrader."""
     if not structlog.is_configured():
         return configure("xtrader")
-    made: FilteringBoundLogger = structlog.get_logger()
+    made: FilteringBoundLogger = structlog.get_logger().bind()
     return made
 
 
@@ -64,6 +65,23 @@ def hide(secret: str) -> None:
     """Never let this text into a line, wherever it comes from."""
     if len(secret) >= HIDDEN_LENGTH_MIN:
         _secrets.add(secret)
+
+
+class _Lines:
+    """Writes each line whole; where standard error cannot be written, a line is lost rather than the process."""
+
+    _lock = Lock()
+
+    def __init__(self, to: TextIO | None) -> None:
+        self._to = to
+
+    def msg(self, line: str) -> None:
+        to = self._to or sys.stderr
+        with self._lock, suppress(OSError):
+            to.write(f"{line}\n")
+            to.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from components.runtime.files import make_private_folder
 SOCKET_PATH_BYTES_MAX: Final = 107
 """The kernel's bound on the path of a local socket."""
 
-SOCKET_NAME_BYTES_MAX: Final = 32
+SOCKET_NAME_BYTES_MAX: Final = 24
 
 
 @dataclass(frozen=True, slots=True)

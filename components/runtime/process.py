@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from enum import StrEnum
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -23,7 +24,7 @@ from components.contracts.errors import (
     VenueError,
     VenueRejected,
 )
-from components.runtime.clock import SystemClock
+from components.runtime.clock import Clock, SystemClock
 from components.runtime.disk import REAL_DISK
 from components.runtime.stopping import Stopped, StopSignals
 
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
     from structlog.typing import FilteringBoundLogger
 
+    from components.contracts.topics import Stream
+    from components.contracts.values import Place
     from components.runtime.config import Layers, Settings
     from components.runtime.journal import Journal
+    from components.runtime.service import Service
+    from components.runtime.venue import Caller, Feed
 
 M = TypeVar("M", bound="BaseModel")
 
@@ -121,6 +126,13 @@ def running(name: str) -> Iterator["Process"]:
             signals.only_ask()
 
 
+class Loop(StrEnum):
+    """Which loop a service runs on: a blocking one where there is only the bus, the other beside a venue."""
+
+    BLOCKING = "blocking"
+    ASYNC = "async"
+
+
 class Process:
     """One running executable, and what the floors below give it."""
 
@@ -131,7 +143,7 @@ class Process:
 
         self.name = name
         self.version = version("xtrader")
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
         self.layers: Layers = read_layers()
         self.settings: Settings = self.layers.check({})
         self.places = self.settings.places
@@ -196,6 +208,45 @@ class Process:
             endpoints=self._endpoints,
         )
         write_manifest(self.places, manifest)
+
+    def serve(  # noqa: PLR0913  # a wiring reads as one call that names each connection
+        self,
+        service: "Service",
+        *,
+        hears: "Mapping[Stream, Place | None] | None" = None,
+        says: "Sequence[Stream]" = (),
+        answers: "Sequence[Stream]" = (),
+        asks: "Sequence[Stream]" = (),
+        hands_over: "Sequence[Stream]" = (),
+        journal: "Journal | None" = None,
+        journal_stream: "Stream | None" = None,
+        venue: "Caller | None" = None,
+        feed: "Feed | None" = None,
+        loop: Loop = Loop.BLOCKING,
+        tick_ms: int = 50,
+    ) -> None:
+        """Run the service until a signal asks to stop, and until it is drained or out of time.
+
+        `hears` says from where: after this place of an event stream, or None from now on. `journal_stream` is the event
+        stream that reads the journal aloud. Every process says `health` too.
+        """
+        from components.contracts.topics import HEALTH
+        from components.runtime.lines import Lines
+        from components.runtime.serving import Work, serve
+
+        lines = Lines(
+            component=self.name,
+            hears=hears or {},
+            says=tuple(dict.fromkeys((*says, HEALTH))),
+            answers=tuple(answers),
+            asks=tuple(asks),
+            hands_over=tuple(hands_over),
+            record=journal_stream,
+            journal_id=journal.journal_id if journal else "",
+            last_sequence=journal.last_sequence if journal else 0,
+        )
+        self.signals.only_ask()
+        serve(self, Work(service, lines, journal, venue, feed, loop is Loop.ASYNC, tick_ms))
 
     def _begin(self) -> None:
         from components.runtime.health import HealthServer, pages_of

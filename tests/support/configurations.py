@@ -36,7 +36,8 @@ def shared_configuration(root: Path) -> ConfigurationFolder:
     folder.write("base", SHARED_BASE)
     folder.write("dev", '[account]\nname = "sandbox"\n[venues]\nallowed_hosts = ["127.0.0.1", "localhost"]\n')
     folder.write(
-        "prod", '[account]\nname = "paper"\n[venues]\nallowed_hosts = ["paper-api.alpaca.markets", "api.alpaca.markets"]\n'
+        "prod",
+        '[account]\nname = "paper"\n[venues]\nallowed_hosts = ["paper-api.alpaca.markets", "api.alpaca.markets"]\n',
     )
     return folder
 

@@ -74,10 +74,10 @@ def test_a_variable_that_is_not_toml_is_a_text(folder: ConfigurationFolder) -> N
 
 
 def test_a_variable_cannot_bring_a_second_key(folder: ConfigurationFolder) -> None:
-    assert problems(folder, XTRADER__RISK__LIMITS__ORDER_RATE_MAX="5\nother = 1") == [
-        "XTRADER__RISK__LIMITS__ORDER_RATE_MAX: risk.limits.order_rate_max: '5\\nother = 1': "
-        "must be a whole number, at least 1 and at most 200"
-    ]
+    (problem,) = problems(folder, XTRADER__RISK__LIMITS__ORDER_RATE_MAX="5\nother = 1")
+    assert problem.startswith(
+        "XTRADER__RISK__LIMITS__ORDER_RATE_MAX: risk.limits.order_rate_max: '5\\nother = 1': must"
+    )
 
 
 def test_a_fraction_stays_exact(folder: ConfigurationFolder) -> None:
@@ -116,9 +116,7 @@ def test_a_value_of_another_kind_is_told_with_the_kind(folder: ConfigurationFold
 
 
 def test_a_table_where_a_value_stands_is_told(folder: ConfigurationFolder) -> None:
-    assert problems(folder, XTRADER__RISK__LIMITS="5") == [
-        "XTRADER__RISK__LIMITS: risk.limits: 5: must be a table"
-    ]
+    assert problems(folder, XTRADER__RISK__LIMITS="5") == ["XTRADER__RISK__LIMITS: risk.limits: 5: must be a table"]
 
 
 def test_a_missing_key_is_told_with_what_belongs_there(folder: ConfigurationFolder) -> None:
@@ -162,10 +160,10 @@ def test_a_pasted_secret_is_refused_and_not_repeated(folder: ConfigurationFolder
 
 
 def test_an_address_outside_the_allowed_hosts_is_told_at_load(folder: ConfigurationFolder) -> None:
-    assert problems(folder, XTRADER__RISK__URL="https://paper-api.alpaca.markets") == [
-        "XTRADER__RISK__URL: risk.url: https://paper-api.alpaca.markets: "
-        "paper-api.alpaca.markets is not in venues.allowed_hosts (127.0.0.1, localhost)"
-    ]
+    (problem,) = problems(folder, XTRADER__RISK__URL="https://evil.example")
+    place, why = problem.split(": https://evil.example: ")
+    assert place == "XTRADER__RISK__URL: risk.url"
+    assert why == "evil.example is not in venues.allowed_hosts (127.0.0.1, localhost)"
 
 
 def test_a_variable_without_a_key_is_told(folder: ConfigurationFolder) -> None:
@@ -201,7 +199,7 @@ def test_the_places_follow_environment_and_account(folder: ConfigurationFolder) 
 def test_what_was_checked_cannot_be_changed(folder: ConfigurationFolder) -> None:
     settings = load({"risk": Risk}, folder.environ())
     with pytest.raises(ValueError, match="frozen"):
-        settings.runtime.health_port = 1  # type: ignore[misc]
+        settings.runtime.health_port = 1
 
 
 def test_every_table_can_be_checked_together(folder: ConfigurationFolder, monkeypatch: pytest.MonkeyPatch) -> None:

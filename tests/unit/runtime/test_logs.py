@@ -1,0 +1,85 @@
+"""One event is one line, and nonsense that repeats is one line a minute."""
+
+import io
+import json
+import logging
+from decimal import Decimal
+
+import pytest
+
+from components.runtime import logs
+from components.runtime.logs import OnceAMinute
+from components.runtime.tables import LogFormat, LogLevel
+from tests.support.clocks import ManualClock
+
+
+def lines_of(written: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in written.getvalue().splitlines()]
+
+
+@pytest.fixture
+def written() -> io.StringIO:
+    return io.StringIO()
+
+
+def test_an_event_is_one_json_line_with_its_facts(written: io.StringIO) -> None:
+    log = logs.configure("risk", clock=ManualClock(1_700_000_000_123_456_789), look=LogFormat.JSON, to=written)
+    log.info("intent_refused", limit=Decimal("1000.10"), detail="two\nlines")
+    assert lines_of(written) == [
+        {
+            "ts": "2023-11-14T22:13:20.123456Z",
+            "level": "info",
+            "event": "intent_refused",
+            "service": "risk",
+            "limit": "1000.10",
+            "detail": "two\nlines",
+        }
+    ]
+
+
+def test_a_terminal_gets_a_readable_line(written: io.StringIO) -> None:
+    log = logs.configure("risk", clock=ManualClock(1_700_000_000_123_456_789), look=LogFormat.READABLE, to=written)
+    log.warning("intent_refused", limit=Decimal("1000.10"), detail="two words")
+    assert written.getvalue() == "22:13:20.123 warning risk        intent_refused limit=1000.10 detail='two words'\n"
+
+
+def test_what_is_not_a_terminal_gets_json(written: io.StringIO) -> None:
+    logs.configure("risk", to=written).info("started")
+    assert lines_of(written)[0]["event"] == "started"
+
+
+def test_less_than_the_level_is_not_written(written: io.StringIO) -> None:
+    log = logs.configure("risk", level=LogLevel.WARNING, to=written)
+    log.info("quiet")
+    log.error("loud")
+    assert [line["event"] for line in lines_of(written)] == ["loud"]
+
+
+def test_a_text_that_json_cannot_carry_is_still_a_line(written: io.StringIO) -> None:
+    logs.configure("risk", look=LogFormat.JSON, to=written).info("read", name="\udcff", peer=b"\xff".decode("latin-1"))
+    assert lines_of(written)[0]["name"] == "\\udcff"
+
+
+def test_a_warning_of_a_library_is_an_event(written: io.StringIO) -> None:
+    logs.configure("risk", to=written)
+    logging.getLogger("some.library").warning("retrying %s", "soon")
+    line = lines_of(written)[0]
+    assert (line["event"], line["library"], line["detail"]) == ("library_said", "some.library", "retrying soon")
+
+
+def test_repeated_nonsense_is_counted_and_told_once_a_minute(written: io.StringIO) -> None:
+    clock = ManualClock()
+    sparing = OnceAMinute(logs.configure("risk", look=LogFormat.JSON, to=written), clock)
+    for _ in range(5):
+        sparing.warning("frame_dropped", "malformed")
+    clock.pass_ms(60_000)
+    sparing.warning("frame_dropped", "malformed")
+    assert [line["count"] for line in lines_of(written)] == [1, 5]
+
+
+def test_kinds_from_outside_are_bounded(written: io.StringIO) -> None:
+    sparing = OnceAMinute(logs.configure("risk", look=LogFormat.JSON, to=written), ManualClock())
+    for number in range(OnceAMinute.KINDS_MAX + 100):
+        sparing.warning("frame_dropped", str(number))
+    assert len(lines_of(written)) == OnceAMinute.KINDS_MAX + 1
+    assert lines_of(written)[-1]["kind"] == "others"
