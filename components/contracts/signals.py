@@ -3,7 +3,7 @@
 from dataclasses import InitVar, dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Generic, TypeVar, final
+from typing import Final, Generic, TypeVar, final
 
 from msgspec import Struct
 
@@ -24,6 +24,12 @@ from components.contracts.values import (
     TimeInForce,
     is_identifier,
 )
+
+
+STEP: Final = Decimal("1e-9")
+MOST: Final = Decimal("1e12")
+COUNTABLE: Final = "must be above 0, at most 1e12, with at most 9 decimals"
+"""No venue counts finer or further, and arithmetic on such numbers neither rounds nor overflows."""
 
 
 class Purpose(StrEnum):
@@ -75,17 +81,21 @@ class Intent(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fiel
             raise ValueError(f"signal_id {self.signal_id!r}: 1-{SIGNAL_ID_LENGTH_MAX} of A-Z a-z 0-9 _ . -")
         if not 0 <= self.leg <= 99:
             raise ValueError(f"leg {self.leg}: 0-99")
-        if not (self.quantity.is_finite() and self.quantity > ZERO):
-            raise ValueError(f"quantity {self.quantity}: must be above 0")
+        if not _is_countable(self.quantity):
+            raise ValueError(f"quantity {self.quantity:.12g}: {COUNTABLE}")
         if (self.limit_price is not None) != (self.order_type is OrderType.LIMIT):
             raise ValueError(f"a {self.order_type} order with limit price {self.limit_price}")
-        if self.limit_price is not None and not (self.limit_price.is_finite() and self.limit_price > ZERO):
-            raise ValueError(f"limit_price {self.limit_price}: must be above 0")
+        if self.limit_price is not None and not _is_countable(self.limit_price):
+            raise ValueError(f"limit_price {self.limit_price:.12g}: {COUNTABLE}")
 
     @property
     def intent_id(self) -> IntentId:
         """One leg of one signal; the id under which it is judged, journalled and answered."""
         return IntentId(f"{self.signal_id}-{self.leg}")
+
+
+def _is_countable(number: Decimal) -> bool:
+    return number.is_finite() and ZERO < number <= MOST and not number % STEP
 
 
 class ApprovalTerms(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):

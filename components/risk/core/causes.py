@@ -1,0 +1,125 @@
+"""Which reasons not to trade freely are present, and which events raise one that stays."""
+
+from typing import TypeAlias
+
+from components.contracts.decisions import CauseCleared, CauseRaised
+from components.contracts.orders import (
+    Collided,
+    ControlReceived,
+    IntentReceived,
+    OrderMessage,
+    Reconciled,
+    VenueCondition,
+)
+from components.contracts.trading import EFFECTS, Cause, TradingState
+from components.risk.core.checks import NS_PER_MS
+from components.risk.core.fold import agrees, holds_the_same
+from components.risk.core.limits import Timing
+from components.risk.core.state import RiskState
+from components.risk.core.surroundings import Surroundings
+
+Reasons: TypeAlias = dict[Cause, str]
+
+
+def present(state: RiskState, around: Surroundings, timing: Timing, now_ns: int) -> Reasons:
+    """Name every cause that evidence decides, as it is now; latched ones are not asked about.
+
+    Until both streams were joined and the account reconciled for the first time, STARTING stands for all of them.
+    """
+    truth = _of_account(state, around, timing, now_ns)
+    if Cause.STARTING in state.causes and (truth or around.market_lost is not None):
+        waiting = [*truth.values(), *([f"market: {around.market_lost}"] if around.market_lost is not None else [])]
+        return {Cause.STARTING: "; ".join(waiting)}
+    return truth | _of_market(state, around, now_ns)
+
+
+def waiting(state: RiskState, around: Surroundings, timing: Timing, now_ns: int) -> tuple[str, ...]:
+    """Name what readiness waits for: orders, the account, the market, a fresh price."""
+    unmet = list(_of_account(state, around, timing, now_ns).values())
+    if around.market_lost is not None:
+        unmet.append(f"market: {around.market_lost}")
+    elif stale := around.staleness(now_ns):
+        unmet.append(f"prices: {stale}")
+    return tuple(unmet)
+
+
+def blockers(state: RiskState, around: Surroundings, timing: Timing, now_ns: int) -> Reasons:
+    """Name what must be over before latched causes may be cleared: whatever halts by itself."""
+    found = present(state, around, timing, now_ns)
+    return {cause: reason for cause, reason in found.items() if EFFECTS[cause].state is TradingState.HALTED}
+
+
+def settling(state: RiskState, found: Reasons, now_ns: int) -> list[CauseRaised | CauseCleared]:
+    """Bring the causes that evidence decides in line with it; what is new is raised before what is gone is cleared."""
+    standing = [cause for cause in state.causes if not EFFECTS[cause].latched]
+    gone = [CauseCleared(cause, "evidence is back", now_ns) for cause in standing if cause not in found]
+    return [*raising(state, found, now_ns), *gone]
+
+
+def raising(state: RiskState, reasons: Reasons, now_ns: int) -> list[CauseRaised]:
+    """Raise what does not stand already."""
+    return [CauseRaised(cause, why, now_ns) for cause, why in reasons.items() if cause not in state.causes]
+
+
+def alarms(state: RiskState, event: OrderMessage) -> Reasons:
+    """Name the latched causes that this event raises, before it is applied."""
+    match event:
+        case Collided(client_order_id=name, detail=detail):
+            return {Cause.ID_COLLISION: f"{name}: {detail}"}
+        case Reconciled() if not agrees(state, event):
+            return _divergence(state, event)
+        case _:
+            return {}
+
+
+def missing_end(state: RiskState, event: OrderMessage) -> str:
+    """Name what execution acted on and our log does not hold, as it lost its end; empty when it is whole."""
+    match event:
+        case IntentReceived(intent=intent, terms=terms):
+            order, remembered = state.orders.get(intent.intent_id), state.memory.find(intent.intent_id)
+            if order is not None and order.terms is not None:
+                is_ours = order.terms == terms
+            else:
+                is_ours = remembered is not None and remembered.verdict.sequence == terms.state_sequence
+            return "" if is_ours else f"intent {intent.intent_id}, approved by record {terms.state_sequence}"
+        case ControlReceived(control=control, terms=terms) if terms.state_sequence > state.last_sequence:
+            return f"control {control.command_id}, given at record {terms.state_sequence}"
+        case _:
+            return ""
+
+
+def _of_account(state: RiskState, around: Surroundings, timing: Timing, now_ns: int) -> Reasons:
+    if around.orders_lost is not None:
+        return {Cause.EXECUTION_DOWN: f"orders: {around.orders_lost}"}
+    if state.differing:
+        return {Cause.UNRECONCILED: "the venue's last account of itself differs"}
+    age_ns = now_ns - state.reconciled_at_ns
+    if state.reconciled_at_ns <= around.orders_lost_at_ns or age_ns > timing.reconciliation_age_ms_max * NS_PER_MS:
+        return {Cause.UNRECONCILED: f"account: not reconciled within {timing.reconciliation_age_ms_max} ms"}
+    return {}
+
+
+def _of_market(state: RiskState, around: Surroundings, now_ns: int) -> Reasons:
+    doubts = {
+        Cause.BUS_GAP: f"market: {around.market_lost}" if around.market_lost is not None else "",
+        Cause.DATA_STALE: around.staleness(now_ns),
+        Cause.VENUE_DEGRADED: _venue_trouble(state),
+        Cause.CLOCK_SUSPECT: around.clock_doubt(now_ns),
+    }
+    return {cause: reason for cause, reason in doubts.items() if reason}
+
+
+def _venue_trouble(state: RiskState) -> str:
+    if state.venue_condition in (None, VenueCondition.REACHED):
+        return ""
+    return f"the venue is {state.venue_condition}"
+
+
+def _divergence(state: RiskState, event: Reconciled) -> Reasons:
+    """Tell a real difference from one that a fill in flight makes: that one is gone at the next reconciliation."""
+    if holds_the_same(state, event) or (event.differences and not state.differing):
+        return {}
+    ours, theirs = state.positions(), {one.symbol: one.quantity for one in event.positions if one.quantity}
+    unequal = sorted(symbol for symbol in ours.keys() | theirs.keys() if ours.get(symbol) != theirs.get(symbol))
+    told = ", ".join(f"{symbol}: ours {ours.get(symbol, 0):f}, venue {theirs.get(symbol, 0):f}" for symbol in unequal)
+    return {Cause.DIVERGENCE: told}

@@ -1,0 +1,109 @@
+"""What risk allows and how long it waits: the schemas of [risk.limits] and [risk.timing]."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cached_property
+from hashlib import blake2b
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from components.contracts.decisions import Code
+from components.contracts.values import Symbol, canonical
+
+VERSION_BYTES: Final = 8
+
+SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
+Positive = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"))]
+
+
+class Strict(BaseModel):
+    """A table of the configuration: frozen, and a key it does not know is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Limits(Strict):
+    """What one order, one symbol and the account may do; every decision carries the version of these."""
+
+    symbols: tuple[SymbolText, ...] = Field(min_length=1, max_length=1_000)
+    signal_age_ms_max: int = Field(ge=1, le=600_000)
+    clock_skew_ms_max: int = Field(ge=0, le=10_000)
+    repeat_window_ms: int = Field(ge=0, le=60_000)
+    quote_age_ms_max: int = Field(ge=1, le=600_000)
+    spread_bps_max: Positive
+    price_collar_bps_max: Positive
+    price_tick: Positive
+    price_tick_below_one: Positive
+    order_quantity_max: Positive
+    quantity_increment: Positive
+    order_notional_max: Positive
+    position_quantity_max: Positive
+    short_selling: bool
+    open_orders_max: int = Field(ge=1, le=500)
+    order_rate_per_minute_max: int = Field(ge=1, le=10_000)
+
+    @field_validator("symbols")
+    @classmethod
+    def _each_once(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(symbols)) != len(symbols):
+            raise ValueError("each symbol may stand once")
+        return symbols
+
+    @cached_property
+    def allowed(self) -> frozenset[Symbol]:
+        """The allow-list as a set."""
+        return frozenset(Symbol(symbol) for symbol in self.symbols)
+
+    @cached_property
+    def text(self) -> str:
+        """These limits as canonical JSON: the same limits always give the same text."""
+        return json.dumps({name: _plain(value) for name, value in self}, sort_keys=True, separators=(",", ":"))
+
+    @cached_property
+    def version(self) -> str:
+        """A short name for exactly these limits."""
+        return blake2b(self.text.encode(), digest_size=VERSION_BYTES).hexdigest()
+
+    @cached_property
+    def said(self) -> Mapping[Code, str]:
+        """Each check's limit in words, made once: every decision repeats them."""
+        return {
+            Code.SYMBOL_ALLOWED: f"one of {len(self.symbols)} symbols",
+            Code.SIGNAL_AGE: f"{self.signal_age_ms_max} ms",
+            Code.DUPLICATE: f"no repeat within {self.repeat_window_ms} ms",
+            Code.QUOTE_AGE: f"{self.quote_age_ms_max} ms",
+            Code.SPREAD: f"{canonical(self.spread_bps_max)} bps",
+            Code.PRICE_COLLAR: f"{canonical(self.price_collar_bps_max)} bps",
+            Code.ORDER_QUANTITY: f"{canonical(self.order_quantity_max)} by {canonical(self.quantity_increment)}",
+            Code.ORDER_NOTIONAL: canonical(self.order_notional_max),
+            Code.POSITION: canonical(self.position_quantity_max),
+            Code.SHORT_SALE: "short" if self.short_selling else "0",
+            Code.OPEN_ORDERS: str(self.open_orders_max),
+            Code.ORDER_RATE: f"{self.order_rate_per_minute_max} a minute",
+        }
+
+    def tick(self, price: Decimal) -> Decimal:
+        """Give the step that a price of this size may be quoted in."""
+        return self.price_tick if price >= 1 else self.price_tick_below_one
+
+
+class Timing(Strict):
+    """How long approvals live, how often things are tried again, how old evidence may be."""
+
+    approval_ttl_ms: int = Field(ge=100, le=300_000)
+    handover_retry_ms: int = Field(ge=10, le=60_000)
+    order_age_ms_max: int = Field(ge=100, le=86_400_000)
+    cancel_retry_ms: int = Field(ge=100, le=600_000)
+    reconciliation_age_ms_max: int = Field(ge=1_000, le=600_000)
+    data_age_ms_max: int = Field(ge=100, le=600_000)
+    clock_jump_ms_max: int = Field(ge=100, le=60_000)
+    clock_suspect_ms: int = Field(ge=0, le=600_000)
+    profit_and_loss_every_ms: int = Field(ge=50, le=60_000)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- any field of the model
+    if isinstance(value, Decimal):
+        return canonical(value)
+    return sorted(value) if isinstance(value, tuple) else value

@@ -1,0 +1,96 @@
+"""The account as the log tells it."""
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from components.contracts.orders import OrderState, VenueCondition
+from components.contracts.signals import Intent
+from components.contracts.trading import EFFECTS, Cause, TradingState, worst
+from components.contracts.values import ZERO, AccountId, Place, Quantity, Symbol
+from components.risk.core.ledger import Exposure
+from components.risk.core.limits import Limits
+from components.risk.core.memory import Memory
+from components.risk.core.orders import LiveOrder
+
+RATE_WINDOW_NS: Final = 60_000_000_000
+"""The order rate counts a minute; no window of any check is longer."""
+
+
+class Approval(Struct, frozen=True, array_like=True, gc=False):
+    """When an order was approved and what it looked like, for the checks that look back."""
+
+    at_ns: int
+    shape: tuple[Any, ...]
+
+
+class RiskState(Struct, frozen=True, gc=False, kw_only=True):
+    """Everything risk knows from its own log; replaced as a whole by every record, never changed."""
+
+    account: AccountId
+    journal_id: str
+    last_sequence: int = 0
+    opened_sequence: int = 0
+    limits: Limits | None = None
+    causes: dict[Cause, str] = {}
+    exposures: dict[Symbol, Exposure] = {}
+    orders: dict[str, LiveOrder] = {}
+    memory: Memory = Memory()
+    approvals: tuple[Approval, ...] = ()
+    orders_place: Place | None = None
+    reconciled_at_ns: int = 0
+    differing: int = 0
+    venue_condition: VenueCondition | None = None
+
+    @property
+    def trading_state(self) -> TradingState:
+        """The worst of the present causes."""
+        return worst(frozenset(self.causes))
+
+    @property
+    def next_sequence(self) -> int:
+        """The number that the next record of the log will have."""
+        return self.last_sequence + 1
+
+    @property
+    def latched(self) -> tuple[Cause, ...]:
+        """The causes that stay until they are cleared by hand."""
+        return tuple(cause for cause in self.causes if EFFECTS[cause].latched)
+
+    @property
+    def outbox(self) -> tuple[LiveOrder, ...]:
+        """Approved intents that execution has not been heard to have."""
+        return tuple(order for order in self.orders.values() if order.state is None)
+
+    @property
+    def unknown(self) -> tuple[LiveOrder, ...]:
+        """Orders of which only the venue can tell what became of them."""
+        return tuple(order for order in self.orders.values() if order.state is OrderState.UNKNOWN)
+
+    def exposure(self, symbol: Symbol) -> Exposure:
+        """Give a symbol's position; one never heard of is flat."""
+        return self.exposures.get(symbol) or Exposure(symbol)
+
+    def positions(self) -> dict[Symbol, Quantity]:
+        """Give what is held, flat symbols left out."""
+        return {symbol: one.quantity for symbol, one in self.exposures.items() if one.quantity != ZERO}
+
+
+def shape_of(intent: Intent) -> tuple[Any, ...]:
+    """Give what makes two orders the same in the eyes of a broker."""
+    return (intent.symbol, intent.side, intent.quantity, intent.order_type, intent.limit_price)
+
+
+def encode_state(state: RiskState) -> bytes:
+    """Write the state down for comparison: equal states give equal bytes."""
+    return _encoder.encode(state)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 -- msgspec hands over what it does not know
+    if isinstance(value, Limits):
+        return value.text
+    raise NotImplementedError(type(value).__name__)
+
+
+_encoder: Final = msgspec.msgpack.Encoder(enc_hook=_plain)
