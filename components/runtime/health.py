@@ -17,6 +17,9 @@ from components.runtime.metrics import CONTENT_TYPE, Metrics
 from components.runtime.pulse import Pulse
 
 CONNECTIONS_MAX: Final = 16
+BACKLOG: Final = 128
+"""Above this the kernel lets a client wait a second before it tries again."""
+
 REQUEST_BYTES_MAX: Final = 4096
 CONNECTION_NS_MAX: Final = 2_000_000_000
 LOOK_S: Final = 0.25
@@ -175,7 +178,7 @@ class HealthServer:
 def _bound(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.create_server(address[:2], family=family, backlog=CONNECTIONS_MAX)
+        listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Busy(f"port {port} on {host} is held by another process") from error

@@ -66,11 +66,13 @@ EXITS: Final[Mapping[type[Exception], int]] = {
 
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> int:
     """Run a command line; a mistake is told in one clear line, and only a bug leaves a traceback in the log."""
+    stdout = sys.stdout
     try:
         result = command.main(args, standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as left:
-        return EXIT_READER_LEFT if isinstance(left.__context__, BrokenPipeError) else _code(left)
+        # click leaves so when nobody reads any longer, with a standard output that no longer complains.
+        return _code(left) if sys.stdout is stdout else EXIT_READER_LEFT
     except click.Abort:
         return EXIT_INTERRUPTED
     except BrokenPipeError:

@@ -1,0 +1,215 @@
+"""A real process: it starts, is found, is ready, stops in order, and says how it ended."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from components.runtime.clock import SystemClock
+from components.runtime.config import environment_with, load
+from components.runtime.manifest import Manifest, read_manifest
+from components.runtime.places import Places
+from tests.support.configurations import ConfigurationFolder, shared_configuration
+from tests.support.eventually import eventually
+from tests.support.living import NAME
+
+pytestmark = pytest.mark.integration
+
+now_ns = SystemClock().monotonic_ns
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class House:
+    """A configuration of the test's own, and the processes that live in it."""
+
+    def __init__(self, folder: ConfigurationFolder) -> None:
+        self.folder = folder
+        self.overrides = folder.environ(XTRADER__RUNTIME__RUN_DIR="run")
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self, life: str, **variables: str) -> "subprocess.Popen[str]":
+        return self.run("live", life, **variables)
+
+    @property
+    def places(self) -> Places:
+        return load({}, self.overrides).places
+
+    def run(self, verb: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.living", verb, *arguments],
+            cwd=PROJECT,
+            env=environment_with({**self.overrides, **variables}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.started.append(process)
+        return process
+
+    def is_ready(self) -> bool:
+        return self.places.ready(NAME).exists()
+
+    def manifest(self) -> Manifest | None:
+        return read_manifest(self.places, NAME)
+
+    def left(self) -> set[str]:
+        return {path.name for path in self.places.run.iterdir()}
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with TemporaryDirectory(prefix="x") as root:
+        house = House(shared_configuration(Path(root)))
+        yield house
+        for process in house.started:
+            process.kill()
+            process.communicate()
+
+
+def ended(process: "subprocess.Popen[str]", within_s: float = 15) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=within_s)
+    return process.returncode, errors
+
+
+def events(errors: str) -> list[str]:
+    return [json.loads(line)["event"] for line in errors.splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize("life", ["serving", "serving_on_uvloop", "with_a_journal"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_and_ends_with_zero(house: House, life: str, number: signal.Signals) -> None:
+    process = house.start(life)
+    eventually(house.is_ready)
+    process.send_signal(number)
+    code, errors = ended(process, within_s=5)
+    assert code == 0, errors
+    assert events(errors) == ["process_started", "intake_stopped", "process_stopped"]
+    assert "risk.json" not in house.left()
+    assert "risk.ready" not in house.left()
+
+
+def test_what_is_never_drained_is_cut_at_its_bound(house: House) -> None:
+    process = house.start("never_drained", XTRADER__RUNTIME__DRAIN_MS_MAX="300")
+    eventually(house.is_ready)
+    asked_at_ns = now_ns()
+    process.terminate()
+    code, errors = ended(process)
+    assert code == 0, errors
+    assert 0.3e9 <= now_ns() - asked_at_ns < 2e9
+    assert "drain_cut_short" in events(errors)
+
+
+def test_a_second_signal_ends_at_once(house: House) -> None:
+    process = house.start("never_drained", XTRADER__RUNTIME__DRAIN_MS_MAX="60000")
+    eventually(house.is_ready)
+    process.terminate()
+    eventually(lambda: not house.is_ready())
+    process.terminate()
+    assert ended(process, within_s=2)[0] == 128 + signal.SIGTERM
+    assert house.manifest() is None
+    assert "risk.json" not in house.left()
+
+
+def test_a_signal_during_the_start_ends_with_zero(house: House) -> None:
+    process = house.start("starting_for_ever")
+    eventually(house.manifest)
+    process.terminate()
+    code, errors = ended(process, within_s=5)
+    assert code == 0, errors
+    assert events(errors)[-1] == "process_stopped"
+    assert "risk.json" not in house.left()
+
+
+def test_the_manifest_says_how_it_is_reached(house: House) -> None:
+    process = house.start("serving")
+    eventually(house.is_ready)
+    manifest = house.manifest()
+    assert manifest is not None
+    assert (manifest.pid, manifest.env, manifest.account) == (process.pid, "dev", "sandbox")
+    assert manifest.endpoints["publications"] == f"ipc://{house.places.run}/risk.pub"
+    assert manifest.health_port > 0
+
+
+def test_a_second_one_of_the_same_name_is_told_who_is_there(house: House) -> None:
+    first = house.start("serving")
+    eventually(house.is_ready)
+    code, errors = ended(house.start("serving"))
+    assert code == 75
+    assert f"error: {house.places.lock(NAME)} is held by process {first.pid}" in errors
+    assert house.manifest() is not None
+
+
+def test_a_process_that_was_killed_leaves_no_lock_behind(house: House) -> None:
+    first = house.start("serving")
+    eventually(house.is_ready)
+    first.kill()
+    first.wait()
+    second = house.start("serving")
+    eventually(lambda: (manifest := house.manifest()) is not None and manifest.pid == second.pid)
+
+
+def test_a_stuck_loop_is_ended_with_its_stacks(house: House) -> None:
+    code, errors = ended(house.start("stuck", XTRADER__RUNTIME__WATCHDOG_MS_MAX="200"))
+    assert code == 70
+    assert "loop_is_stuck" in events(errors)
+    assert "in on_tick" in errors
+
+
+def test_a_process_that_was_paused_is_not_taken_for_stuck(house: House) -> None:
+    process = house.start("serving", XTRADER__RUNTIME__WATCHDOG_MS_MAX="400")
+    eventually(house.is_ready)
+    process.send_signal(signal.SIGSTOP)
+    renewed_at = house.places.ready(NAME).stat().st_mtime_ns
+    paused_at_ns = now_ns()
+    eventually(lambda: now_ns() - paused_at_ns > 1e9)
+    process.send_signal(signal.SIGCONT)
+    eventually(lambda: house.places.ready(NAME).stat().st_mtime_ns > renewed_at)
+    process.terminate()
+    assert ended(process)[0] == 0
+
+
+def test_a_bug_in_a_service_is_one_line_and_a_traceback_in_the_log(house: House) -> None:
+    code, errors = ended(house.start("broken"))
+    assert code == 70
+    assert errors.splitlines()[-1] == "error: this is a bug; the log has where: KeyError: 'a bug in the service'"
+    assert events(errors)[-1] == "bug"
+    assert "risk.json" not in house.left()
+
+
+def test_a_thread_that_dies_takes_the_process_with_it(house: House) -> None:
+    code, errors = ended(house.start("losing_a_thread"))
+    assert code == 70
+    assert "thread_died" in events(errors)
+
+
+def test_a_wrong_configuration_starts_nothing(house: House) -> None:
+    code, errors = ended(house.start("serving", XTRADER__RUNTIME__DRAIN_MS_MAX="-1"))
+    assert code == 78
+    assert errors == (
+        "error: XTRADER__RUNTIME__DRAIN_MS_MAX: runtime.drain_ms_max: -1: "
+        "must be a whole number, at least 0 and at most 60000\n"
+    )
+    assert not (house.folder.root / "run").exists()
+
+
+def test_a_secret_never_reaches_the_log(house: House) -> None:
+    code, errors = ended(house.start("telling_a_secret", APCA_API_KEY_ID="PK0123456789"))
+    assert code == 0
+    assert "PK0123456789" not in errors
+    assert '"key":"***"' in errors
+
+
+def test_a_reader_that_leaves_is_no_traceback(house: House) -> None:
+    process = house.run("talk")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    code, errors = ended(process)
+    assert (code, errors) == (141, "")
