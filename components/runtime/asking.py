@@ -18,6 +18,7 @@ class InFlight:
     deadline_at_ms: int
     again_at_ms: int
     again_ms: int
+    sent_count: int = 0
 
 
 class Asking:
@@ -30,30 +31,21 @@ class Asking:
     def __len__(self) -> int:
         return len(self._in_flight)
 
-    def begin(self, request_id: str, payload: bytes, now_ms: int, deadline_ms: int) -> bool:
-        """Remember a request that is being sent; False where no more can be in flight."""
+    def begin(self, request_id: str, payload: bytes, now_ms: int, deadline_ms: int) -> InFlight | None:
+        """Remember a request, due at once; None where no more can be in flight."""
         if len(self._in_flight) >= self._in_flight_max:
-            return False
+            return None
         again_ms = max(ASK_AGAIN_MS_MIN, deadline_ms // ATTEMPTS_PER_DEADLINE)
-        self._in_flight[request_id] = InFlight(payload, now_ms + deadline_ms, now_ms + again_ms, again_ms)
-        return True
-
-    def postpone(self, request_id: str) -> None:
-        """Have a request that could not leave sent at the next occasion."""
-        self._in_flight[request_id].again_at_ms = 0
+        asked = self._in_flight[request_id] = InFlight(payload, now_ms + deadline_ms, now_ms, again_ms)
+        return asked
 
     def settle(self, request_id: str) -> bool:
         """Take an answer; False where nobody waits for it (any more)."""
         return self._in_flight.pop(request_id, None) is not None
 
-    def due(self, now_ms: int) -> list[tuple[str, bytes]]:
-        """Give what should be sent again now."""
-        due = []
-        for request_id, waiting in self._in_flight.items():
-            if waiting.again_at_ms <= now_ms:
-                waiting.again_at_ms = now_ms + waiting.again_ms
-                due.append((request_id, waiting.payload))
-        return due
+    def due(self, now_ms: int) -> list[InFlight]:
+        """Give what should be sent now, or again."""
+        return [asked for asked in self._in_flight.values() if asked.again_at_ms <= now_ms]
 
     def expire(self, now_ms: int) -> list[str]:
         """Give up what has passed its deadline: its outcome is unknown."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.contracts.topics import Stream, StreamClass
-from components.runtime.asking import Asking, id_within
+from components.runtime.asking import Asking, InFlight, id_within
 from components.runtime.codec import Flaw, FrameRefused, decode_header, encode, reply_decoder_of
 from components.runtime.following import Inbounds
 from components.runtime.service import Acked, Answered, Inbound, Unanswered
@@ -23,13 +23,12 @@ class Requesting:
 
     def request(self, request_id: str, body: Any, now_ms: int, deadline_ms: int) -> bool:  # noqa: ANN401
         """Ask; False where too many requests wait already: the outcome of this one is unknown at once."""
-        payload = encode(body)
         self._tally.requests += 1
-        if not self._asking.begin(request_id, payload, now_ms, deadline_ms):
+        asked = self._asking.begin(request_id, encode(body), now_ms, deadline_ms)
+        if asked is None:
             self._tally.unanswered += 1
             return False
-        if not self._send(payload):
-            self._asking.postpone(request_id)
+        self._send_request(asked, now_ms)
         return True
 
     def hand_over(self, frame: bytes) -> None:
@@ -58,11 +57,8 @@ class Requesting:
         """Give up what is too late, send again what is due."""
         late = self._asking.expire(now_ms)
         self._tally.unanswered += len(late)
-        for request_id, payload in self._asking.due(now_ms):
-            if self._send(payload):
-                self._tally.retries += 1
-            else:
-                self._asking.postpone(request_id)
+        for asked in self._asking.due(now_ms):
+            self._send_request(asked, now_ms)
         return [Unanswered(request_id) for request_id in late]
 
     def close(self) -> None:
@@ -76,6 +72,13 @@ class Requesting:
         self._tally.received += 1
         self._tally.received_bytes += len(frames[3])
         return body
+
+    def _send_request(self, asked: InFlight, now_ms: int) -> None:
+        """Send; what cannot leave because nobody is there stays due."""
+        if self._send(asked.payload):
+            self._tally.retries += asked.sent_count > 0
+            asked.sent_count += 1
+            asked.again_at_ms = now_ms + asked.again_ms
 
     def _send(self, payload: bytes) -> bool:
         self._count += 1

@@ -1,0 +1,295 @@
+"""What a hop between two processes costs against raw pyzmq sending the same bytes in the same shape."""
+
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import zmq
+
+from components.contracts.decisions import Operated, ShowAccount
+from components.contracts.frames import SCHEMA_VERSION, Header, Kind
+from components.contracts.market import Quote
+from components.contracts.topics import JUDGE, MARKET, Stream
+from components.contracts.values import CommandId, Symbol, Venue
+from components.runtime.bus import Bus, open_bus
+from components.runtime.clock import SystemClock
+from components.runtime.codec import encode
+from components.runtime.drivers import Seat, drive_blocking
+from components.runtime.lines import Lines
+from components.runtime.logs import logger
+from components.runtime.metrics import Metrics
+from components.runtime.service import Answered, Asked, Effects, Heard, Inbound, Joined, Reply
+
+Row = dict[str, Any]
+Work = Callable[[Connection, Path], None]
+
+PACE_NS: Final = 1_000_000
+"""A thousand hops a second of each kind, taking turns: a paced stream, as a market is, not a hot loop."""
+WARM_UP: Final = 300
+SAMPLES: Final = 3_000
+RATIO_MAX: Final = 1.5
+WITHIN_S: Final = 30
+
+QUOTE: Final = Quote(
+    Venue("alpaca"), Symbol("AAPL"), Decimal("187.21"), Decimal(3), Decimal("187.23"), Decimal(5), 10**18, 10**18
+)
+SPAWN: Final = multiprocessing.get_context("spawn")
+
+
+def rows() -> list[Row]:
+    """Measure each placement; only the one that a chain is pinned to has a bound."""
+    allowed = sorted(os.sched_getaffinity(0))
+    found: list[Row] = []
+    try:
+        for name, cores in _placements(allowed).items():
+            is_promised = cores[0] == cores[1]
+            found += [
+                _row(f"bus hop p50 ({name})", _hops(_hear, *cores), bound=RATIO_MAX if is_promised else None),
+                _row(f"bus hop p50 ({name}, hearer polls)", _hops(_hear_and_poll, *cores), bound=None),
+                _row(f"bus request and reply p50 ({name})", _round_trips(*cores), bound=None),
+            ]
+    finally:
+        os.sched_setaffinity(0, allowed)
+    return found
+
+
+def _placements(allowed: Sequence[int]) -> dict[str, tuple[int, int]]:
+    placements = {"same core": (allowed[0], allowed[0])}
+    return placements if len(allowed) == 1 else placements | {"one core each": (allowed[0], allowed[1])}
+
+
+def _row(name: str, samples_ns: tuple[list[int], list[int]], bound: float | None) -> Row:
+    ours, raw = (median(samples) / 1e3 for samples in samples_ns)
+    ratio = ours / raw
+    holds = bound is None or ratio <= bound
+    text = None if bound is None else f"<= {bound}"
+    return {
+        "name": name, "value": ours, "unit": "us", "reference": raw, "ratio": ratio, "bound": text, "holds": holds
+    }  # fmt: skip
+
+
+def _hops(hear: Work, core: int, far_core: int) -> tuple[list[int], list[int]]:
+    """Publish by turns through the bus and raw; the far ends say how long each message took."""
+    with tempfile.TemporaryDirectory(prefix="xb-") as folder, zmq.Context() as context:
+        run = Path(folder)
+        bus = _open(run, Lines(component="market_data", says=(MARKET,)))
+        raw = context.socket(zmq.XPUB)
+        raw.bind(f"ipc://{run}/raw")
+        ours = _Far(hear, run, far_core)
+        floor = _Far(_hear_raw, run, far_core)
+        _pin(core)
+        _await_subscriptions(bus, raw, ours)
+        frames = _frames(MARKET, QUOTE)
+        for _ in _paced(WARM_UP + SAMPLES):
+            bus.publish(MARKET, QUOTE, time.monotonic_ns(), time.monotonic_ns())
+            _pause(PACE_NS // 2)
+            raw.send_multipart((frames[0], frames[1], time.monotonic_ns().to_bytes(8, "big") + frames[2][8:]))
+        result = ours.samples(), floor.samples()
+        bus.close()
+        raw.close(linger=0)
+        return result
+
+
+def _round_trips(core: int, far_core: int) -> tuple[list[int], list[int]]:
+    with tempfile.TemporaryDirectory(prefix="xb-") as folder, zmq.Context() as context:
+        run = Path(folder)
+        server, raw_server = _Far(_answer, run, far_core), _Far(_answer_raw, run, far_core)
+        bus = _open(run, Lines(component="signals", asks=(JUDGE,)))
+        raw = context.socket(zmq.DEALER)
+        raw.connect(f"ipc://{run}/raw")
+        _pin(core)
+        frames = (b"", *_frames(JUDGE, ShowAccount("0123456789")))
+        ours: list[int] = []
+        floor: list[int] = []
+        for number in _paced(WARM_UP + SAMPLES):
+            ours.append(_timed(partial(_ask, bus, f"{number:010}")))
+            _pause(PACE_NS // 2)
+            floor.append(_timed(lambda: (raw.send_multipart(frames), raw.recv_multipart())))
+        bus.close()
+        raw.close(linger=0)
+        for far in (server, raw_server):
+            far.end()
+        return ours[WARM_UP:], floor[WARM_UP:]
+
+
+def _ask(bus: Bus, request_id: str) -> None:
+    bus.request(JUDGE, request_id, ShowAccount(request_id), 5_000)
+    while not any(isinstance(inbound, Answered) for inbound in bus.receive(10)):
+        bus.tend()
+
+
+def _timed(call: Callable[[], object]) -> int:
+    began_ns = time.monotonic_ns()
+    call()
+    return time.monotonic_ns() - began_ns
+
+
+def _paced(count: int) -> Iterator[int]:
+    due_ns = time.monotonic_ns()
+    for number in range(count):
+        due_ns += PACE_NS
+        yield number
+        _pause(due_ns - time.monotonic_ns())
+
+
+def _pause(span_ns: int) -> None:
+    if span_ns > 0:
+        time.sleep(span_ns / 1e9)
+
+
+def _pin(core: int) -> None:
+    os.sched_setaffinity(0, {core})
+
+
+def _open(run: Path, lines: Lines) -> Bus:
+    return open_bus(run, lines, clock=SystemClock(), metrics=Metrics(lines.component, "bench"), log=logger())
+
+
+def _frames(stream: Stream, body: object) -> tuple[bytes, bytes, bytes]:
+    at_ns = time.time_ns()
+    header = Header(SCHEMA_VERSION, Kind.MESSAGE, "market_data", "0" * 12, 1_000, at_ns, at_ns, at_ns, b"", "0" * 12)
+    return stream.name.encode(), encode(header), encode(body)
+
+
+def _await_subscriptions(bus: Bus, raw: "zmq.Socket[bytes]", ours: "_Far") -> None:
+    raw.recv()
+    deadline_s = time.monotonic() + WITHIN_S
+    while not ours.has_said():
+        bus.tend()
+        for wanted in bus.snapshots_wanted():
+            bus.give_snapshot(wanted, ())
+        if time.monotonic() > deadline_s:
+            sys.exit("the far end did not join")
+        time.sleep(0.001)
+
+
+class _Far:
+    """A process at the other end, and the line on which it tells its samples."""
+
+    def __init__(self, work: Work, run: Path, core: int) -> None:
+        self._line, far = SPAWN.Pipe()
+        self._process = SPAWN.Process(target=_work, args=(work, far, run, core))
+        self._process.start()
+
+    def has_said(self) -> bool:
+        return self._line.poll() and self._line.recv() == "joined"
+
+    def samples(self) -> list[int]:
+        if not self._line.poll(WITHIN_S):
+            sys.exit("the far end heard too little")
+        samples: list[int] = self._line.recv()
+        self.end()
+        return samples[WARM_UP:]
+
+    def end(self) -> None:
+        self._line.send("end")
+        self._process.join()
+
+
+def _work(work: Work, line: Connection, run: Path, core: int) -> None:
+    _pin(core)
+    work(line, run)
+
+
+class _Hearer:
+    """The least service: it notes how old each message is when it has it."""
+
+    def __init__(self, line: Connection) -> None:
+        self._line = line
+        self.samples: list[int] = []
+
+    def on_start(self, now_ns: int) -> Effects:  # noqa: ARG002 -- as a Service
+        return ()
+
+    def on_message(self, message: Inbound, now_ns: int) -> Effects:  # noqa: ARG002 -- as a Service
+        match message:
+            case Heard():
+                self.samples.append(time.monotonic_ns() - message.header.event_at_ns)
+            case Joined():
+                self._line.send("joined")
+            case Asked(_, ticket, body):
+                return (Reply(ticket, Operated(body.request_id, done=True, detail="")),)
+            case _:
+                pass
+        return ()
+
+    def on_tick(self, now_ns: int) -> Effects:  # noqa: ARG002 -- as a Service
+        return ()
+
+    def on_stop(self, now_ns: int) -> Effects:  # noqa: ARG002 -- as a Service
+        return ()
+
+    def is_drained(self) -> bool:
+        return True
+
+    def snapshot(self, stream: Stream) -> tuple[Any, ...]:  # noqa: ARG002 -- as a Service
+        return ()
+
+    def unmet(self, now_ns: int) -> tuple[str, ...]:  # noqa: ARG002 -- as a Service
+        return ()
+
+
+def _drive(line: Connection, run: Path, lines: Lines, is_over: Callable[[_Hearer], bool]) -> None:
+    hearer, bus = _Hearer(line), _open(run, lines)
+    seat = Seat(
+        component=lines.component, version="bench", service=hearer, bus=bus, clock=SystemClock(), log=logger(),
+        tick_ms=50, pulse=lambda _: None, should_stop=lambda: is_over(hearer), drain_ms_max=0
+    )  # fmt: skip
+    drive_blocking(seat)
+    bus.close()
+    line.send(hearer.samples)
+    line.recv()
+
+
+def _hear(line: Connection, run: Path) -> None:
+    lines = Lines(component="signals", hears={MARKET: None})
+    _drive(line, run, lines, lambda hearer: len(hearer.samples) >= WARM_UP + SAMPLES)
+
+
+def _hear_and_poll(line: Connection, run: Path) -> None:
+    """Hear as a process does that is asked too: it waits for several sockets."""
+    lines = Lines(component="risk", hears={MARKET: None}, answers=(JUDGE,))
+    _drive(line, run, lines, lambda hearer: len(hearer.samples) >= WARM_UP + SAMPLES)
+
+
+def _answer(line: Connection, run: Path) -> None:
+    _drive(line, run, Lines(component="risk", answers=(JUDGE,)), lambda _: line.poll())
+
+
+def _hear_raw(line: Connection, run: Path) -> None:
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.subscribe(MARKET.name)
+        socket.connect(f"ipc://{run}/raw")
+        samples: list[int] = []
+        while len(samples) < WARM_UP + SAMPLES:
+            payload = socket.recv_multipart()[2]
+            samples.append(time.monotonic_ns() - int.from_bytes(payload[:8], "big"))
+        line.send(samples)
+        line.recv()
+
+
+def _answer_raw(line: Connection, run: Path) -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.bind(f"ipc://{run}/raw")
+        answer = _frames(JUDGE, Operated(CommandId("0123456789"), done=True, detail=""))
+        socket.rcvtimeo = 50
+        while not line.poll():
+            try:
+                identity, delimiter, *_ = socket.recv_multipart()
+            except zmq.Again:
+                continue
+            socket.send_multipart((identity, delimiter, *answer))
+
+
+if __name__ == "__main__":
+    for row in rows():
+        print(row)
