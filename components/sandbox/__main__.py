@@ -1,6 +1,15 @@
-"""Run the sandbox venue as a program of its own."""
+"""Hands over to the command line."""
 
-from components.sandbox.cli import main
+import sys
+
+from components.runtime.process import run_command
+from components.sandbox.cli import cli
+
+
+def main() -> None:
+    """Run the sandbox's command."""
+    sys.exit(run_command(cli))
+
 
 if __name__ == "__main__":
     main()

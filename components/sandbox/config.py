@@ -1,21 +1,21 @@
 """What one can ask of a sandbox when starting it."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
+import msgspec
 
 from components.contracts.errors import UsageError
 from components.sandbox.core.session import SessionName
 
-SYMBOLS_DEFAULT = "AAPL,MSFT,NVDA,SPY,TSLA"
 SYMBOLS_MAX = 30  # the free plan's limit: more could not be subscribed anyway
 TEST_SYMBOL = "FAKEPACA"
 _SYMBOL = re.compile(r"[A-Z]{1,5}(\.[A-Z])?")
 
 
-class Settings(Struct, frozen=True, kw_only=True):
-    """The settings of one venue, checked."""
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The settings of one venue."""
 
     port: int
     admin_port: int
@@ -25,6 +25,15 @@ class Settings(Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
     session: SessionName
     rate_limit_per_minute: int
+
+
+def check(asked: Mapping[str, object]) -> Settings:
+    """Check what the command line could not: the symbols, and that two ports are two."""
+    session = SessionName(str(asked["session"]))
+    settings = Settings(**{**asked, "symbols": parse_symbols(str(asked["symbols"])), "session": session})  # type: ignore[arg-type]
+    if settings.port and settings.port == settings.admin_port:
+        raise UsageError(f"--port and --admin-port are both {settings.port}")
+    return settings
 
 
 def parse_symbols(text: str) -> tuple[str, ...]:

@@ -2,17 +2,19 @@
 
 import asyncio
 import secrets
-import signal
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 from uuid import uuid4
 
-import click
 import msgspec
 import uvloop
 from aiohttp import web
 
+from components.runtime.cli import answer
 from components.runtime.clock import SystemClock
+from components.runtime.logs import configure, hide, logger
+from components.runtime.stopping import SIGNALS, Stopped, StopSignals
 from components.sandbox.config import TEST_SYMBOL, Settings
 from components.sandbox.core.faults import Faults
 from components.sandbox.core.limits import RateLimit
@@ -61,9 +63,12 @@ class House(NamedTuple):
     admin: web.Application
 
 
-def serve(settings: Settings, *, as_json: bool) -> None:
+def serve(settings: Settings, signals: StopSignals, *, as_json: bool) -> None:
     """Run a venue until a signal ends it."""
-    uvloop.run(_serve_until_signal(settings, as_json=as_json))
+    log = configure("sandbox")
+    with suppress(Stopped):
+        uvloop.run(_serve_until_signal(settings, signals, as_json=as_json))
+    log.info("venue_closed")
 
 
 async def run(settings: Settings, announce: Callable[[Ready], None], stop: asyncio.Event) -> None:
@@ -91,6 +96,7 @@ def build(settings: Settings) -> House:
     ledger, now_ns, faults = Ledger(settings.state), SystemClock().now_ns, Faults()
     memory = ledger.load()
     credentials = memory.credentials or _new_credentials(now_ns())
+    hide(credentials.secret)
     symbols = _listed(settings, memory)
     venue = Venue(memory.books, frozenset(symbols), Session(settings.session), settings.seed, lambda: str(uuid4()))
     updates = TradeUpdates(credentials, faults)
@@ -113,10 +119,11 @@ def build(settings: Settings) -> House:
     )
 
 
-async def _serve_until_signal(settings: Settings, *, as_json: bool) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _serve_until_signal(settings: Settings, signals: StopSignals, *, as_json: bool) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop.set)
+    signals.only_ask()
     await run(settings, lambda ready: _announce(ready, as_json=as_json), stop)
 
 
@@ -157,5 +164,5 @@ def _ready(port: int, admin_port: int, credentials: Credentials) -> Ready:
 
 
 def _announce(ready: Ready, *, as_json: bool) -> None:
-    facts = msgspec.structs.asdict(ready)
-    click.echo(msgspec.json.encode(ready) if as_json else "\n".join(f"{k:<12} {v}" for k, v in facts.items()))
+    logger().info("venue_open", trading_url=ready.trading_url, admin_url=ready.admin_url)
+    answer(ready, as_json=as_json)

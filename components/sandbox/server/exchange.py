@@ -54,7 +54,7 @@ class Exchange:
             prices=self.prices() if symbols else None,
         )
         written = self.ledger.append(change)
-        written.add_done_callback(lambda _: self._tell(events))
+        written.add_done_callback(lambda done: None if done.cancelled() else self._tell(events))
         return written
 
     def on_quote(self, quote: Quote) -> None:

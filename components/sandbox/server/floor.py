@@ -14,6 +14,7 @@ from components.sandbox.server.feed import Feed
 
 QUOTES_PER_SECOND = 5  # of each symbol, at speed 1
 PAUSE_S_MIN = 0.002  # below this the loop would spend its time falling asleep, so several steps share one awakening
+STEPS_MAX = 100  # in one go; a market too fast for this machine must not keep it from answering
 HOUSEKEEPING_S = 0.25
 REMEMBER_EVERY = 4  # housekeeping turns: prices are written down once a second
 
@@ -70,7 +71,8 @@ class Floor:
             await asyncio.sleep(max(PAUSE_S_MIN, due_s - loop.time()))
             # After a stall the market goes on from now: a burst of old quotes would help nobody.
             due_s = max(due_s, loop.time() - HOUSEKEEPING_S)
-            while due_s <= loop.time():
+            last_turn = turn + STEPS_MAX
+            while due_s <= loop.time() and turn < last_turn:
                 due_s, turn = due_s + pause_s, turn + 1
                 if self._moves():
                     self.step(symbols[turn % len(symbols)])

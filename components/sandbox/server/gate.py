@@ -64,6 +64,8 @@ async def _carry_out(request: web.Request, handler: Handler) -> web.StreamRespon
 
 def _misanswer(status: int) -> web.Response:
     match status:
+        case 401:
+            return refuse(UNAUTHORIZED)
         case 429:
             return refuse(RATE_LIMITED)
         case 500:

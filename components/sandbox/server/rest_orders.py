@@ -1,5 +1,6 @@
 """The order endpoints: create, read, list, cancel, replace."""
 
+import asyncio
 from typing import TypeVar
 
 import msgspec
@@ -81,7 +82,8 @@ class OrderRoutes:
     async def cancel_all(self, _: web.Request) -> web.Response:
         """Ask to cancel everything that is open, one answer each."""
         open_orders = list(self._exchange.books.orders.values())
-        answers = [_bulk(order.order_id, await self._cancel(order.order_id, order.status)) for order in open_orders]
+        refusals = await asyncio.gather(*(self._cancel(order.order_id, order.status) for order in open_orders))
+        answers = [_bulk(order.order_id, refusal) for order, refusal in zip(open_orders, refusals, strict=True)]
         return reply(answers, 207)
 
     async def _find(self, request: web.Request) -> Order:

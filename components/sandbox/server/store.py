@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct, msgpack
 
 from components.contracts.errors import DamagedData, IoFailed
@@ -85,6 +86,8 @@ class Memory(Struct, frozen=True):
 def open_store(path: Path | None) -> sqlite3.Connection:
     """Open the tables, made anew where there are none; without a path they live in memory only."""
     try:
+        if path is not None:
+            path.touch(mode=0o600)  # the account's secret is in it
         connection = sqlite3.connect(
             path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=64
         )
@@ -93,7 +96,7 @@ def open_store(path: Path | None) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, OSError) as error:
         raise IoFailed(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
         raise DamagedData(f"{path}: {error}") from error
@@ -118,6 +121,13 @@ def write(connection: sqlite3.Connection, change: Change) -> None:
 
 def load(connection: sqlite3.Connection) -> Memory:
     """Read back everything a venue needs to go on."""
+    try:
+        return _load(connection)
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
+        raise DamagedData(f"the venue's books: {error}") from error
+
+
+def _load(connection: sqlite3.Connection) -> Memory:
     account = _fact(connection, "account", Account) or Account()
     prices = _fact(connection, "prices", Prices) or Prices()
     books = Books(
