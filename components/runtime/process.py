@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
@@ -140,6 +139,8 @@ class Process:
 
     def __init__(self, name: str, signals: StopSignals, held: ExitStack) -> None:
         """Read the configuration, take the lock, and say how the process is reached."""
+        from importlib.metadata import version
+
         from components.runtime import logs
         from components.runtime.config import read_layers
 
