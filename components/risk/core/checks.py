@@ -14,7 +14,7 @@ from components.contracts.values import ZERO, Side
 from components.risk.core.ledger import EXACT, Exposure
 from components.risk.core.limits import Limits
 from components.risk.core.rules import may_pass
-from components.risk.core.state import RATE_WINDOW_NS, RiskState, shape_of
+from components.risk.core.state import RiskState, paced, shape_of
 
 BPS: Final = Decimal(10_000)
 NS_PER_MS: Final = 1_000_000
@@ -201,8 +201,7 @@ def order_rate_is_low(case: Case) -> Checked:
     """Bound how many orders are approved within a minute."""
     if case.shrinks:
         return _NOT_FOR_EXITS[Code.ORDER_RATE]
-    since_ns = case.facts.now_ns - RATE_WINDOW_NS
-    count = sum(1 for one in case.state.approvals if one.at_ns > since_ns) + 1
+    count = paced(case.state, case.facts.now_ns) + 1
     holds = count <= case.limits.order_rate_per_minute_max
     return Checked(Code.ORDER_RATE, str(count), case.limits.said[Code.ORDER_RATE], holds=holds)
 
@@ -243,7 +242,7 @@ def _repetition(case: Case) -> str:
 def _is_same_again(case: Case) -> bool:
     shape = shape_of(case.intent)
     since_ns = case.facts.now_ns - case.limits.repeat_window_ms * NS_PER_MS
-    for one in reversed(case.state.approvals):
+    for one in reversed(case.state.recent):
         if one.at_ns <= since_ns:
             return False
         if one.shape == shape:

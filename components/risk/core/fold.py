@@ -34,7 +34,7 @@ from components.risk.core.ledger import filled, opened
 from components.risk.core.limits import Limits
 from components.risk.core.memory import remembering
 from components.risk.core.orders import LiveOrder, approved, executed, key_of, received, sending, updated
-from components.risk.core.state import RATE_WINDOW_NS, Approval, RiskState, shape_of
+from components.risk.core.state import PACE_STEP_NS, PACE_STEPS, RECENT_MAX, Approval, RiskState, shape_of
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -80,9 +80,16 @@ def _decided(state: RiskState, decision: Decision) -> RiskState:
     if not decision.allowed:
         return state
     now_ns = decision.facts.now_ns
-    recent = tuple(one for one in state.approvals if now_ns - one.at_ns < RATE_WINDOW_NS)
-    state = replace(state, approvals=(*recent, Approval(now_ns, shape_of(intent))))
+    recent = (*state.recent[1 - RECENT_MAX :], Approval(now_ns, shape_of(intent)))
+    state = replace(state, recent=recent, pace=_pace(state, now_ns // PACE_STEP_NS))
     return _with_order(state, intent.intent_id, approved(decision))
+
+
+def _pace(state: RiskState, step: int) -> tuple[tuple[int, int], ...]:
+    kept = [one for one in state.pace if one[0] >= step - PACE_STEPS]
+    if kept and kept[-1][0] == step:
+        return (*kept[:-1], (step, kept[-1][1] + 1))
+    return (*kept, (step, 1))
 
 
 def _begun(state: RiskState, record: LogOpened) -> RiskState:

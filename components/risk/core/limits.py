@@ -41,8 +41,8 @@ class Limits(Strict):
     order_notional_max: Positive
     position_quantity_max: Positive
     short_selling: bool
-    open_orders_max: int = Field(ge=1, le=500)
-    order_rate_per_minute_max: int = Field(ge=1, le=10_000)
+    open_orders_max: int = Field(ge=1, le=10_000)
+    order_rate_per_minute_max: int = Field(ge=1, le=1_000_000)
 
     @field_validator("symbols")
     @classmethod

@@ -14,12 +14,15 @@ from components.risk.core.limits import Limits
 from components.risk.core.memory import Memory
 from components.risk.core.orders import LiveOrder
 
-RATE_WINDOW_NS: Final = 60_000_000_000
-"""The order rate counts a minute; no window of any check is longer."""
+PACE_STEP_NS: Final = 5_000_000_000
+"""Approvals are counted in steps of five seconds: the minute of the order rate is then 60 to 65 seconds, never less."""
+PACE_STEPS: Final = 12
+RECENT_MAX: Final = 64
+"""So many approvals are compared when the same order comes again."""
 
 
 class Approval(Struct, frozen=True, array_like=True, gc=False):
-    """When an order was approved and what it looked like, for the checks that look back."""
+    """When an order was approved and what it looked like."""
 
     at_ns: int
     shape: tuple[Any, ...]
@@ -37,7 +40,9 @@ class RiskState(Struct, frozen=True, gc=False, kw_only=True):
     exposures: dict[Symbol, Exposure] = {}
     orders: dict[str, LiveOrder] = {}
     memory: Memory = Memory()
-    approvals: tuple[Approval, ...] = ()
+    recent: tuple[Approval, ...] = ()
+    pace: tuple[tuple[int, int], ...] = ()
+    """How many orders were approved in each step of the last minute, oldest first."""
     orders_place: Place | None = None
     reconciled_at_ns: int = 0
     differing: int = 0
@@ -80,6 +85,12 @@ class RiskState(Struct, frozen=True, gc=False, kw_only=True):
 def shape_of(intent: Intent) -> tuple[Any, ...]:
     """Give what makes two orders the same in the eyes of a broker."""
     return (intent.symbol, intent.side, intent.quantity, intent.order_type, intent.limit_price)
+
+
+def paced(state: RiskState, now_ns: int) -> int:
+    """Count the approvals of the last minute."""
+    oldest = now_ns // PACE_STEP_NS - PACE_STEPS
+    return sum([count for step, count in state.pace if step >= oldest])
 
 
 def encode_state(state: RiskState) -> bytes:

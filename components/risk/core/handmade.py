@@ -1,0 +1,73 @@
+"""An intent written by hand and a market made up for it, to ask what risk would say."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from components.contracts.decisions import Facts
+from components.contracts.errors import UsageError
+from components.contracts.market import BookState
+from components.contracts.signals import Evidence, Intent, Purpose
+from components.contracts.trading import Cause
+from components.contracts.values import AccountId, OrderType, Quantity, Symbol, TimeInForce
+from components.risk.core.ledger import Exposure
+from components.risk.core.limits import Limits
+from components.risk.core.state import RiskState
+
+LIFE_NS: Final = 1_000_000_000
+NO_EVIDENCE: Final = Evidence("", "", (), (), (), BookState.SYNCED)
+NAMES: Final = frozenset(Intent.__struct_fields__)
+
+
+def intent_of(written: Mapping[str, Any], now_ns: int) -> Intent:
+    """Make an intent of what was written; symbol, side and quantity are needed, the rest has sensible values."""
+    if unknown := sorted(set(written) - NAMES):
+        raise UsageError(f"no such field: {', '.join(unknown)}; there are {', '.join(sorted(NAMES))}")
+    filled = {**_usual(written, now_ns), **written}
+    for name in ("quantity", "limit_price"):
+        filled[name] = None if filled.get(name) is None else str(filled[name])
+    missing = [name for name in ("symbol", "side", "quantity") if filled.get(name) is None]
+    if missing:
+        raise UsageError(f"an intent needs {', '.join(missing)}")
+    try:
+        return msgspec.convert(["Intent", *(filled[name] for name in Intent.__struct_fields__)], Intent)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise UsageError(f"not an intent: {error}") from error
+
+
+def facts_of(
+    *,
+    bid: Decimal | None,
+    ask: Decimal | None,
+    quote_age_ms: int,
+    book: BookState,
+    causes: tuple[Cause, ...],
+    now_ns: int,
+) -> Facts:
+    """Make up what the intent is judged by."""
+    return Facts(now_ns, bid, ask, now_ns - quote_age_ms * 1_000_000, None, book, True, causes, False)  # noqa: FBT003
+
+
+def state_of(limits: Limits, symbol: Symbol, position: Quantity) -> RiskState:
+    """Make up an account that holds this one position and nothing else."""
+    exposures = {symbol: Exposure(symbol, position)}
+    return RiskState(account=AccountId("made-up"), journal_id="", limits=limits, exposures=exposures)
+
+
+def _usual(written: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
+    priced = written.get("limit_price") is not None
+    return {
+        "signal_id": "handmade",
+        "leg": 0,
+        "strategy": "handmade",
+        "purpose": Purpose.ENTRY,
+        "order_type": OrderType.LIMIT if priced else OrderType.MARKET,
+        "limit_price": None,
+        "time_in_force": TimeInForce.DAY,
+        "evidence": NO_EVIDENCE,
+        "tick_at_ns": now_ns,
+        "created_at_ns": now_ns,
+        "expires_at_ns": now_ns + LIFE_NS,
+    }
