@@ -44,7 +44,7 @@ def make_private_folder(folder: Path) -> None:
     except OSError as error:
         raise IoFailed(f"make {folder}: {error.strerror or error}") from error
     if not S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise ConfigError(f"{folder}: is not a folder of user {os.geteuid()}; remove it or set runtime.run_dir")
+        raise ConfigError(f"{folder}: is not a folder of user {os.geteuid()}; move it away")
     if found.st_mode & 0o077:
         raise ConfigError(f"{folder}: others may enter it; run: chmod 700 {folder}")
 

@@ -265,7 +265,7 @@ class Process:
         self.metrics: Metrics = Metrics(self.name, self.version)
         self.pulse: Pulse = Pulse(self.clock, self.places.ready(self.name), self.metrics.ready)
         self._held.callback(self._take_away)
-        self.signals.before_leaving_at_once(self._take_away)
+        self.signals.before_leaving_at_once(self._vanish)
         watchdog = Watchdog(self.pulse, runtime.watchdog_ms_max)
         watchdog.start()
         self._held.callback(watchdog.close)
@@ -282,6 +282,11 @@ class Process:
 
         self.pulse.stop()
         remove_manifest(self.places, self.name)
+
+    def _vanish(self) -> None:
+        # Runs inside a signal handler, where waiting for any lock could be for ever. The run lock makes both files ours.
+        for path in (self.places.manifest(self.name), self.places.ready(self.name)):
+            path.unlink(missing_ok=True)
 
 
 def _end_with_thread(died: threading.ExceptHookArgs) -> None:

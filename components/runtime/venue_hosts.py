@@ -18,7 +18,7 @@ ADDRESS_LENGTH_MAX: Final = 1024
 
 
 class VenueAddress:
-    """Marks a configured text as an address of a venue, so that its host is checked when it is loaded."""
+    """Marks a field of a table as a venue's address, so that its host is checked when it is loaded."""
 
 
 VenueUrl = Annotated[str, VenueAddress()]

@@ -12,7 +12,7 @@ from components.runtime.config import check_all, environment_with, load, read_la
 from components.runtime.secrets import SecretReference
 from components.runtime.tables import Table
 from components.runtime.venue_hosts import VenueUrl
-from tests.support.configurations import ConfigurationFolder, shared_configuration
+from tests.support.configurations import ConfigurationFolder, shared_configuration, shipped_configuration
 
 
 class Feed(StrEnum):
@@ -205,6 +205,13 @@ def test_what_was_checked_cannot_be_changed(folder: ConfigurationFolder) -> None
 def test_every_table_can_be_checked_together(folder: ConfigurationFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XTRADER_CONFIG_DIR", str(folder.root / "config"))
     assert set(check_all({"risk": Risk}).tables) == {"risk"}
+
+
+@pytest.mark.parametrize(("env", "account"), [("dev", "sandbox"), ("prod", "paper")])
+def test_what_the_project_ships_is_right(tmp_path: Path, env: str, account: str) -> None:
+    settings = load({}, shipped_configuration(tmp_path).environ(XTRADER_ENV=env))
+    assert settings.account.name == account
+    assert settings.gate.problem("https://api.alpaca.markets")
 
 
 def test_a_child_gets_our_environment_with_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
