@@ -1,0 +1,60 @@
+"""The schema of the table [execution] in config/*.toml."""
+
+from pydantic import Field
+
+from components.execution.core.condition import ConditionLimits
+from components.execution.core.identity import FenceLimits
+from components.runtime.secrets import SecretReference
+from components.runtime.tables import Table
+from components.runtime.venue_hosts import VenueUrl
+
+
+class PaceConfig(Table):
+    """The venue's requests a minute, split so that nothing can starve a cancel."""
+
+    orders_per_minute: int = Field(ge=1, le=10_000)
+    reads_per_minute: int = Field(ge=10, le=10_000)
+    reserve_per_minute: int = Field(ge=1, le=10_000)
+
+
+class ReconcileConfig(Table):
+    """How often our record is held against the venue's."""
+
+    interval_s: int = Field(ge=1, le=300)
+    fills_margin_s: int = Field(ge=1, le=600)
+
+
+class DeskConfig(Table):
+    """How orders are moved on."""
+
+    submits_in_flight_max: int = Field(ge=1, le=64)
+    cancel_check_ms: int = Field(ge=100, le=60_000)
+    buffered_events_max: int = Field(ge=100, le=1_000_000)
+
+
+class AlpacaConfig(Table):
+    """How Alpaca is reached; the keys are references to secrets."""
+
+    trading_url: VenueUrl
+    stream_url: VenueUrl
+    key: SecretReference
+    secret: SecretReference
+    connect_ms_max: int = Field(ge=50, le=30_000)
+    answer_ms_max: int = Field(ge=100, le=60_000)
+    connections_max: int = Field(ge=1, le=64)
+    ping_interval_ms: int = Field(ge=100, le=60_000)
+    pong_ms_max: int = Field(ge=100, le=60_000)
+    silence_ms_max: int = Field(ge=1_000, le=600_000)
+    reconnect_first_ms_max: int = Field(ge=1, le=250)
+    reconnect_ms_max: int = Field(ge=250, le=120_000)
+
+
+class ExecutionConfig(Table):
+    """Everything execution can be told."""
+
+    pace: PaceConfig
+    reconcile: ReconcileConfig
+    desk: DeskConfig
+    fence: FenceLimits
+    condition: ConditionLimits
+    alpaca: AlpacaConfig

@@ -1,0 +1,62 @@
+"""What execution counts."""
+
+from typing import Final
+
+from components.contracts.commands import Fault
+from components.contracts.orders import Filled, OrderMessage, OrderState, OrderUpdated, Reconciled, Source
+from components.execution.core.state import ExecutionState
+from components.runtime.metrics import VENUE_BUCKETS_S, Metrics
+
+NS_PER_S: Final = 1_000_000_000
+
+
+class Meters:
+    """Counters of frames, orders and fills, and the spans that matter."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Name everything once, so that a page shows zeros and not gaps."""
+        self._frames = metrics.counter("frames_refused_total", "Sealed frames not acted on.", ("fault",))
+        self._states = metrics.counter("orders_total", "Orders that came into this state.", ("state",))
+        self._fills = metrics.counter("fills_total", "Executions, by where we heard of them.", ("source",))
+        self._unknown = metrics.gauge("orders_unknown", "Orders whose outcome at the venue is not known.")
+        self._working = metrics.gauge("orders_unfinished", "Orders that are not final.")
+        self._reconciled = metrics.gauge(
+            "reconciled_timestamp_seconds", "When the venue's account was last found equal to the journal."
+        )
+        self._late = metrics.counter("late_fills_total", "Fills that came after their order was final.")
+        self.tick_to_order = metrics.histogram(
+            "tick_to_order_seconds", "From the venue's frame with the tick to the intent on execution's disk."
+        ).observe
+        self.submit = metrics.histogram(
+            "submit_seconds", "From sending an order to the venue's answer.", buckets=VENUE_BUCKETS_S
+        ).observe
+        for fault in Fault:
+            self._frames.labels(fault.value)
+        for state in OrderState:
+            self._states.labels(state.value)
+        for source in Source:
+            self._fills.labels(source.value)
+
+    def refused(self, fault: Fault) -> None:
+        """Count a frame that was not acted on."""
+        self._frames.labels(fault.value).inc()
+
+    def wrote(self, before: OrderState | None, record: OrderMessage) -> None:
+        """Count what a record says; `before` is the state its order was in."""
+        match record:
+            case OrderUpdated(state=state) if state is not before:
+                self._states.labels(state.value).inc()
+            case Filled(source=source):
+                self._fills.labels(source.value).inc()
+                if before is not None and before.is_final:
+                    self._late.inc()
+            case Reconciled(differences=(), at_ns=at_ns):
+                self._reconciled.set(at_ns / NS_PER_S)
+            case _:
+                return
+
+    def show(self, state: ExecutionState) -> None:
+        """Show what is open now."""
+        open_orders = tuple(state.open_orders())
+        self._working.set(len(open_orders))
+        self._unknown.set(sum(order.state is OrderState.UNKNOWN for order in open_orders))

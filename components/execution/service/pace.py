@@ -1,0 +1,63 @@
+"""How many requests the venue allows a minute, and who may use them."""
+
+from dataclasses import replace
+
+from components.execution.config import PaceConfig
+from components.runtime.retry import TokenBucket
+
+SECONDS_PER_MINUTE = 60
+
+
+class Pace:
+    """The local share of the venue's limit: orders, reads, and a reserve for cancels and for orders in doubt."""
+
+    def __init__(self, limits: PaceConfig) -> None:
+        """Begin with full buckets."""
+        self._orders = _bucket(limits.orders_per_minute)
+        self._reads = _bucket(limits.reads_per_minute)
+        self._reserve = _bucket(limits.reserve_per_minute)
+        self._closed_until_ns = 0
+
+    def close_until(self, at_ns: int) -> None:
+        """Send nothing that can wait before then: the venue said so."""
+        self._closed_until_ns = max(self._closed_until_ns, at_ns)
+
+    def may_order(self, now_ns: int) -> bool:
+        """Take a place for an order."""
+        left = self._orders.take(now_ns)
+        if left is None or now_ns < self._closed_until_ns:
+            return False
+        self._orders = left
+        return True
+
+    def may_read(self, now_ns: int, count: int) -> bool:
+        """Take places for questions about the account."""
+        left = self._reads.take(now_ns, count)
+        if left is None or now_ns < self._closed_until_ns:
+            return False
+        self._reads = left
+        return True
+
+    def may_resolve(self, now_ns: int) -> bool:
+        """Take a place for a question about one order; it may use the reserve."""
+        if self.may_read(now_ns, 1):
+            return True
+        left = self._reserve.take(now_ns)
+        if left is None or now_ns < self._closed_until_ns:
+            return False
+        self._reserve = left
+        return True
+
+    def cancel(self, now_ns: int) -> None:
+        """Note that a cancel or a fence leaves: it never waits for a place, later orders do."""
+        left = self._reserve.take(now_ns)
+        if left is not None:
+            self._reserve = left
+            return
+        refilled = self._orders.at(now_ns)
+        self._orders = replace(refilled, tokens=refilled.tokens - 1)
+
+
+def _bucket(per_minute: int) -> TokenBucket:
+    # A clock at zero: the first look at the time fills it.
+    return TokenBucket.full(capacity=per_minute, per_second=per_minute / SECONDS_PER_MINUTE, now_ns=0)

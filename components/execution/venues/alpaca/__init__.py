@@ -1,0 +1,1 @@
+"""Alpaca: trading REST over httpx, the trade_updates stream over websockets."""
