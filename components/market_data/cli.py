@@ -1,0 +1,107 @@
+"""The verbs of market_data: run it, and listen to what it says."""
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from components.runtime.cli import answer, json_option
+
+JOIN_MS_MAX = 5_000
+TURN_MS = 20
+
+
+@click.group(help="Venue feeds: quotes and trades, and how far each can be trusted.")
+def cli() -> None:
+    """Group the verbs."""
+
+
+@cli.command()
+def run() -> None:
+    """Serve until SIGTERM."""
+    from components.market_data.wiring import market_data
+    from components.runtime.process import running
+
+    with running("market_data") as process:
+        market_data(process)
+
+
+@cli.command()
+@click.option("--symbol", help="Only what is about this symbol.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after so many messages.")
+@json_option
+def tail(symbol: str | None, count: int | None, *, as_json: bool) -> None:
+    """Follow what a running market_data says."""
+    for sequence, body in islice(_heard(symbol), count):
+        facts = {"sequence": sequence, **_facts(body)}
+        answer(facts, as_json=as_json, text=" ".join(f"{key}={value}" for key, value in facts.items()))
+
+
+@cli.command()
+@click.argument("symbol")
+@json_option
+def quote(symbol: str, *, as_json: bool) -> int:
+    """Show the last quote of a symbol and how far it can be trusted; exit 1 where there is none."""
+    from components.contracts.market import Quote, SymbolHealth
+
+    told = [body for body in _present() if getattr(body, "symbol", None) == symbol.upper()]
+    facts = {
+        "symbol": symbol.upper(),
+        "quote": next((_facts(body) for body in told if isinstance(body, Quote)), None),
+        "health": next((_facts(body) for body in told if isinstance(body, SymbolHealth)), None),
+    }
+    answer(facts, as_json=as_json)
+    return 0 if facts["quote"] else 1
+
+
+def _heard(symbol: str | None) -> Iterator[tuple[int, Any]]:
+    from components.contracts.topics import MARKET
+    from components.runtime.bus import tail as follow
+
+    wanted = symbol.upper() if symbol else None
+    for heard in follow(_run_folder(), MARKET):
+        if wanted is None or getattr(heard.body, "symbol", None) == wanted:
+            yield heard.header.sequence, heard.body
+
+
+def _present() -> tuple[Any, ...]:
+    """Join the stream as any process does: its present state comes first."""
+    from components.contracts.errors import PeerUnreachable
+    from components.contracts.topics import MARKET
+    from components.runtime.bus import open_bus
+    from components.runtime.clock import SystemClock
+    from components.runtime.lines import Lines
+    from components.runtime.logs import logger
+    from components.runtime.metrics import Metrics
+    from components.runtime.service import Joined
+
+    lines, clock = Lines(component="verb", hears={MARKET: None}), SystemClock()
+    bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("verb", ""), log=logger())
+    until_ns = clock.monotonic_ns() + JOIN_MS_MAX * 1_000_000
+    try:
+        while clock.monotonic_ns() < until_ns:
+            for inbound in (*bus.receive(TURN_MS), *bus.tend()):
+                if isinstance(inbound, Joined):
+                    return inbound.messages
+    finally:
+        bus.close()
+    raise PeerUnreachable(f"market_data gave no snapshot within {JOIN_MS_MAX} ms")
+
+
+def _run_folder() -> Path:
+    from components.contracts.errors import PeerUnreachable
+    from components.runtime.config import load
+    from components.runtime.manifest import read_manifest
+
+    places = load().places
+    if read_manifest(places, "market_data") is None:
+        raise PeerUnreachable(f"market_data is not running ({places.manifest('market_data')})")
+    return places.run
+
+
+def _facts(body: Any) -> dict[str, Any]:  # noqa: ANN401  # any message of the stream
+    from msgspec.structs import asdict
+
+    return {"type": type(body).__name__, **asdict(body)}

@@ -1,0 +1,18 @@
+"""The schema of the table [signals]."""
+
+from pydantic import Field
+
+from components.runtime.tables import Table
+from components.signals.core.strategy import StrategySettings
+
+
+class SignalsConfig(Table):
+    """Which model wishes, how, and how long a wish lives."""
+
+    strategy_id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,12}$")
+    model: str = Field(min_length=1)
+    quote_age_ms_max: int = Field(ge=10, le=600_000)
+    signal_ttl_ms: int = Field(ge=10, le=60_000)
+    judge_ms_max: int = Field(ge=10, le=60_000)
+    symbols_max: int = Field(ge=1, le=10_000)
+    strategy: StrategySettings

@@ -1,0 +1,1 @@
+"""Pure decisions: features from prices, wishes from predictions."""

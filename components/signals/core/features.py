@@ -1,0 +1,92 @@
+"""The features of one symbol, kept up to date with a constant amount of work for each quote and trade."""
+
+from collections import deque
+from math import isfinite, log, log1p, sqrt
+from typing import Final
+
+from components.signals.core.schema import QUOTES_TO_WARM
+
+BASIS_POINTS: Final = 10_000.0
+QUOTE_GAP_S_MAX: Final = 60.0
+"""Longer silences all look alike; the model is never shown a night."""
+
+
+def _weight(window: int) -> float:
+    return 2.0 / (window + 1)
+
+
+_W5: Final = _weight(5)
+_W10: Final = _weight(10)
+_W20: Final = _weight(20)
+_W60: Final = _weight(60)
+
+
+class Features:
+    """Takes two-sided quotes and prints in order; gives the row of SCHEMA, or None while it is not warm.
+
+    Exponential means start at their first value. Floats inside: the row only ever feeds a model, never an order.
+    """
+
+    __slots__ = (
+        "_flow", "_gap_s", "_imbalance", "_imbalance_5", "_logs", "_mean_10", "_mean_60", "_middle",
+        "_quote_at_ns", "_spread", "_variance",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: what follows does not continue what was."""
+        self._logs: deque[float] = deque(maxlen=QUOTES_TO_WARM)
+        self._quote_at_ns = 0
+        self._middle = self._mean_10 = self._mean_60 = self._variance = self._flow = 0.0
+        self._spread = self._imbalance = self._imbalance_5 = self._gap_s = 0.0
+
+    def take_quote(self, bid_price: float, bid_size: float, ask_price: float, ask_size: float, at_ns: int) -> None:
+        """Move on by one quote; both sides must stand and not cross."""
+        self._middle = (bid_price + ask_price) / 2
+        level = log(self._middle)
+        self._spread = (ask_price - bid_price) / self._middle * BASIS_POINTS
+        self._imbalance = (bid_size - ask_size) / (bid_size + ask_size)
+        if self._logs:
+            self._follow(level, at_ns)
+        else:
+            self._mean_10 = self._mean_60 = level
+            self._imbalance_5 = self._imbalance
+        self._logs.append(level)
+        self._quote_at_ns = at_ns
+
+    def take_trade(self, price: float) -> None:
+        """Count a print above the middle as a buyer's, below as a seller's."""
+        side = (price > self._middle) - (price < self._middle) if self._logs else 0
+        self._flow += _W10 * (side - self._flow)
+
+    def row(self) -> tuple[float, ...] | None:
+        """Give the numbers in the order of SCHEMA; never one that is not finite."""
+        logs = self._logs
+        if len(logs) < QUOTES_TO_WARM:
+            return None
+        level = logs[-1]
+        row = (
+            (level - logs[-2]) * BASIS_POINTS,
+            (level - logs[-6]) * BASIS_POINTS,
+            (level - logs[0]) * BASIS_POINTS,
+            (level - self._mean_10) * BASIS_POINTS,
+            (level - self._mean_60) * BASIS_POINTS,
+            sqrt(self._variance),
+            self._spread,
+            self._imbalance,
+            self._imbalance_5,
+            self._imbalance * self._spread / 2,
+            self._flow,
+            log1p(self._gap_s),
+        )
+        return row if isfinite(sum(row)) else None
+
+    def _follow(self, level: float, at_ns: int) -> None:
+        step = (level - self._logs[-1]) * BASIS_POINTS
+        self._variance += _W20 * (step * step - self._variance)
+        self._mean_10 += _W10 * (level - self._mean_10)
+        self._mean_60 += _W60 * (level - self._mean_60)
+        self._imbalance_5 += _W5 * (self._imbalance - self._imbalance_5)
+        self._gap_s = min(max(at_ns - self._quote_at_ns, 0) / 1e9, QUOTE_GAP_S_MAX)

@@ -1,0 +1,101 @@
+"""What to wish for: in when the model leans up, out (or short, where allowed) when it leans down."""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Annotated, Final
+
+from msgspec import Struct
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.contracts.market import Quote
+from components.contracts.signals import Purpose
+from components.contracts.values import ZERO, Side, TimeInForce
+
+TICK: Final = Decimal("0.01")
+TICK_BELOW_ONE: Final = Decimal("0.0001")
+"""US stocks quote in hundredths of a cent below one dollar (Regulation NMS, rule 612)."""
+ONE_BASIS_POINT: Final = Decimal("0.0001")
+
+Positive = Annotated[Decimal, Field(gt=0)]
+Edge = Annotated[float, Field(gt=0, lt=1)]
+
+
+class StrategySettings(BaseModel):
+    """When to wish and for how much."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    edge_enter_min: Edge
+    edge_exit_min: Edge
+    cool_down_ms: int = Field(ge=0, le=3_600_000)
+    quantity: Positive
+    position_max: Positive
+    price_offset_bps: Decimal = Field(ge=0, le=100)
+    time_in_force: TimeInForce
+    short_allowed: bool
+
+
+class Standing(Struct, frozen=True, gc=False):
+    """Where we stand in one symbol: what is held (negative when short) and what still works at the venue."""
+
+    held: Decimal = ZERO
+    working_buy: Decimal = ZERO
+    working_sell: Decimal = ZERO
+
+
+class Wish(Struct, frozen=True, gc=False):
+    """One order worth asking for."""
+
+    purpose: Purpose
+    side: Side
+    quantity: Decimal
+    limit_price: Decimal
+    time_in_force: TimeInForce
+
+
+def decide(quote: Quote, edge: float, standing: Standing, settings: StrategySettings) -> Wish | None:
+    """Turn the model's lean into an order, or into nothing."""
+    side = Side.BUY if edge > 0 else Side.SELL
+    against, along = (
+        (standing.working_sell, standing.working_buy)
+        if side is Side.BUY
+        else (standing.working_buy, standing.working_sell)
+    )
+    # A venue refuses both sides of one account at once as a wash trade.
+    if against > ZERO:
+        return None
+    sized = _exit(side, abs(edge), standing.held, along, settings) or _entry(
+        side, abs(edge), standing.held, along, settings
+    )
+    if sized is None:
+        return None
+    purpose, quantity = sized
+    price = marketable_price(quote, side, settings.price_offset_bps)
+    return Wish(purpose, side, quantity, price, settings.time_in_force) if price > ZERO else None
+
+
+def marketable_price(quote: Quote, side: Side, offset_bps: Decimal) -> Decimal:
+    """Give a limit that reaches the far side; rounding never makes it worse than the offset allows."""
+    if side is Side.BUY:
+        return _to_tick(quote.ask_price * (1 + offset_bps * ONE_BASIS_POINT), ROUND_FLOOR)
+    return _to_tick(quote.bid_price * (1 - offset_bps * ONE_BASIS_POINT), ROUND_CEILING)
+
+
+def _exit(
+    side: Side, lean: float, held: Decimal, along: Decimal, settings: StrategySettings
+) -> tuple[Purpose, Decimal] | None:
+    closing = -held * side.sign - along
+    return (Purpose.EXIT, closing) if lean >= settings.edge_exit_min and closing > ZERO else None
+
+
+def _entry(
+    side: Side, lean: float, held: Decimal, along: Decimal, settings: StrategySettings
+) -> tuple[Purpose, Decimal] | None:
+    on_side = held * side.sign
+    if lean < settings.edge_enter_min or on_side < ZERO or (side is Side.SELL and not settings.short_allowed):
+        return None
+    return (Purpose.ENTRY, settings.quantity) if on_side + along + settings.quantity <= settings.position_max else None
+
+
+def _to_tick(price: Decimal, rounding: str) -> Decimal:
+    tick = TICK if price >= 1 else TICK_BELOW_ONE
+    return (price / tick).to_integral_value(rounding=rounding) * tick

@@ -1,0 +1,1 @@
+"""The edges to the world: the runtime that carries a trained model."""

@@ -1,0 +1,372 @@
+"""What signals asks of risk, and everything that keeps it from asking."""
+
+import math
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from components.contracts.decisions import Checked, Code, Judge, NotUnderstood, Operated, Verdict
+from components.contracts.errors import InvariantError
+from components.contracts.frames import Header, Kind
+from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
+from components.contracts.positions import Position, ProfitAndLoss
+from components.contracts.signals import Intent, Purpose
+from components.contracts.topics import JUDGE, MARKET, POSITIONS, Stream
+from components.contracts.values import ZERO, CommandId, IntentId, Place, Side, StrategyId, Symbol, TimeInForce, Venue
+from components.runtime.metrics import Metrics
+from components.runtime.service import Answered, Effect, Fed, Heard, Joined, Lost, Note, Request, Unanswered
+from components.signals.core.intents import Terms
+from components.signals.core.schema import QUOTES_TO_WARM
+from components.signals.core.strategy import StrategySettings
+from components.signals.service import SignalsService
+from tests.support.models import CARD, DOWN, FLAT, UP, FakeModel
+from tests.support.readings import reading
+
+AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
+VENUE = Venue("alpaca")
+MS = 1_000_000
+T0 = 1_700_000_000_000_000_000
+TERMS = Terms(
+    strategy=StrategyId("demo"),
+    epoch="nmaohcnc4oy2q",
+    quote_age_ms_max=1_000,
+    signal_ttl_ms=2_000,
+    judge_ms_max=800,
+    symbols_max=3,
+)
+SETTINGS = StrategySettings(
+    edge_enter_min=0.3,
+    edge_exit_min=0.3,
+    cool_down_ms=3_000,
+    quantity=Decimal(1),
+    position_max=Decimal(3),
+    price_offset_bps=Decimal(2),
+    time_in_force=TimeInForce.IOC,
+    short_allowed=False,
+)
+
+
+class Desk:
+    """A service with a model that answers what the test wants, and two streams that say it."""
+
+    def __init__(self, answer: tuple[float, ...] = UP) -> None:
+        self.metrics = Metrics("signals", "test")
+        self.model = FakeModel(answer)
+        self.service = SignalsService(self.model, SETTINGS, TERMS, self.metrics)
+        self.now_ns = T0
+        self.sequence = 0
+        self.service.on_start(T0)
+
+    def hear(self, stream: Stream, body: Any) -> list[Effect]:
+        self.sequence += 1
+        header = Header(1, Kind.MESSAGE, stream.speaker, "e1", self.sequence, T0, self.now_ns - MS, self.now_ns)
+        return list(self.service.on_message(Heard(stream, header, body), self.now_ns))
+
+    def join(self, stream: Stream, *messages: Any) -> list[Effect]:
+        joined = Joined(stream, stream.speaker, Place(stream.name, "e1", self.sequence), messages)
+        return list(self.service.on_message(joined, self.now_ns))
+
+    def lose(self, stream: Stream) -> list[Effect]:
+        return list(self.service.on_message(Lost(stream, stream.speaker, 3, "gap"), self.now_ns))
+
+    def quote(self, symbol: Symbol = AAPL, **changes: Any) -> list[Effect]:
+        quote = Quote(
+            VENUE, symbol, Decimal("189.99"), Decimal(200), Decimal("190.01"), Decimal(300), T0, self.now_ns - MS
+        )
+        return self.hear(MARKET, replace(quote, **changes))
+
+    def warm(self, symbol: Symbol = AAPL) -> None:
+        for _ in range(QUOTES_TO_WARM - 1):
+            assert not asked(self.quote(symbol))
+
+    def wait(self, milliseconds: int) -> None:
+        self.now_ns += milliseconds * MS
+
+    def answer(self, intent: Intent, *, allowed: bool = True, checked: tuple[Checked, ...] = ()) -> list[Effect]:
+        verdict = Verdict(intent.intent_id, allowed, checked, 7)
+        return list(self.service.on_message(Answered(intent.intent_id, verdict), self.now_ns))
+
+
+def asked(effects: Iterable[Effect]) -> list[Intent]:
+    return [effect.body.intent for effect in effects if isinstance(effect, Request)]
+
+
+def health(symbol: Symbol, state: BookState = BookState.SYNCED) -> SymbolHealth:
+    return SymbolHealth(VENUE, symbol, state, "test", T0)
+
+
+def held(quantity: int, symbol: Symbol = AAPL) -> Position:
+    return Position(symbol, Decimal(quantity), Decimal(190), ZERO, ZERO, ZERO, T0)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    made = Desk()
+    made.join(POSITIONS)
+    made.join(MARKET, health(AAPL), health(MSFT))
+    return made
+
+
+@pytest.fixture
+def warm(desk: Desk) -> Desk:
+    desk.warm()
+    return desk
+
+
+def test_a_warm_symbol_that_leans_up_is_wished_for(warm: Desk) -> None:
+    (request,) = warm.quote()
+    assert isinstance(request, Request)
+    assert isinstance(request.body, Judge)
+    intent = request.body.intent
+    assert (request.stream, request.request_id, request.deadline_ms) == (JUDGE, intent.intent_id, 800)
+    assert (intent.symbol, intent.side, intent.purpose) == (AAPL, Side.BUY, Purpose.ENTRY)
+    assert (intent.quantity, intent.limit_price, intent.time_in_force) == (
+        Decimal(1),
+        Decimal("190.04"),
+        TimeInForce.IOC,
+    )
+
+
+def test_an_intent_carries_its_times_and_a_name_that_no_other_start_gives(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    assert intent.signal_id == "demo-nmaohcnc4oy2q-1"
+    assert (intent.tick_at_ns, intent.created_at_ns) == (warm.now_ns - MS, warm.now_ns)
+    assert intent.expires_at_ns == warm.now_ns + 2_000 * MS
+
+
+def test_an_intent_carries_what_was_seen_and_thought(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    evidence = intent.evidence
+    assert (evidence.model_hash, evidence.schema_hash) == (CARD.file_hash, CARD.schema_hash)
+    assert (evidence.features, evidence.prediction) == (warm.model.asked[-1], UP)
+    assert evidence.seen == (Place("market", "e1", 1), Place("market", "e1", QUOTES_TO_WARM))
+    assert evidence.book_state is BookState.SYNCED
+
+
+def test_the_same_tape_gives_the_same_bytes() -> None:
+    def play() -> list[Intent]:
+        desk = Desk()
+        desk.join(POSITIONS)
+        desk.join(MARKET, health(AAPL))
+        desk.warm()
+        return asked(desk.quote())
+
+    assert play() == play()
+
+
+def test_one_wish_per_symbol_waits_for_its_answer_at_a_time(warm: Desk) -> None:
+    assert asked(warm.quote())
+    warm.wait(10_000)
+    assert not asked(warm.quote())
+
+
+def test_another_symbol_need_not_wait(warm: Desk) -> None:
+    warm.warm(MSFT)
+    assert asked(warm.quote())
+    assert asked(warm.quote(MSFT))
+
+
+def test_after_an_answer_the_symbol_cools_down(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    warm.answer(intent)
+    warm.wait(2_999)
+    assert not asked(warm.quote())
+    warm.wait(1)
+    (second,) = asked(warm.quote())
+    assert second.signal_id == "demo-nmaohcnc4oy2q-2"
+
+
+def test_a_clock_that_is_set_back_does_not_stretch_the_pause(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    warm.answer(intent)
+    warm.wait(-60_000)
+    assert asked(warm.quote())
+
+
+def test_what_is_held_is_sold_when_the_model_leans_down(warm: Desk) -> None:
+    warm.model.answer = DOWN
+    assert not asked(warm.quote())
+    warm.hear(POSITIONS, held(2))
+    (intent,) = asked(warm.quote())
+    assert (intent.side, intent.purpose, intent.quantity, intent.limit_price) == (
+        Side.SELL,
+        Purpose.EXIT,
+        Decimal(2),
+        Decimal("189.96"),
+    )
+
+
+def test_a_position_of_the_snapshot_counts_too() -> None:
+    desk = Desk(DOWN)
+    desk.join(POSITIONS, ProfitAndLoss(ZERO, ZERO, T0), held(1))
+    desk.join(MARKET, health(AAPL))
+    desk.warm()
+    assert asked(desk.quote())
+
+
+def test_a_flat_model_wishes_for_nothing(warm: Desk) -> None:
+    warm.model.answer = FLAT
+    assert not asked(warm.quote())
+    assert reading(warm.metrics, "signals_predictions_total") == 1
+
+
+@pytest.mark.parametrize("state", [state for state in BookState if state is not BookState.SYNCED])
+def test_a_book_that_is_not_in_sync_is_not_traded_on(warm: Desk, state: BookState) -> None:
+    warm.hear(MARKET, health(AAPL, state))
+    assert not asked(warm.quote())
+
+
+def test_after_a_gap_the_features_begin_anew(warm: Desk) -> None:
+    warm.hear(MARKET, health(AAPL, BookState.GAP))
+    warm.hear(MARKET, health(AAPL))
+    warm.warm()
+    (intent,) = asked(warm.quote())
+    assert intent.evidence.seen[0].sequence == QUOTES_TO_WARM + 2
+
+
+@pytest.mark.parametrize("state", [BookState.STALE, BookState.CROSSED, BookState.SYNCING])
+def test_a_moment_of_distrust_costs_no_features(warm: Desk, state: BookState) -> None:
+    warm.hear(MARKET, health(AAPL, state))
+    warm.hear(MARKET, health(AAPL))
+    assert asked(warm.quote())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bid_price": ZERO},
+        {"ask_size": ZERO},
+        {"bid_price": Decimal("190.01")},
+        {"ask_price": Decimal("1e400")},
+        {"bid_size": Decimal("1e400")},
+        {"bid_price": Decimal("1e-400"), "ask_price": Decimal("2e-400")},
+    ],
+)
+def test_a_quote_that_says_no_price_is_passed_over(warm: Desk, changes: dict[str, Any]) -> None:
+    assert not asked(warm.quote(**changes))
+    assert asked(warm.quote())
+
+
+def test_a_quote_that_reached_us_too_late_is_not_traded_on(warm: Desk) -> None:
+    assert not asked(warm.quote(received_at_ns=warm.now_ns - 1_001 * MS))
+    assert asked(warm.quote(received_at_ns=warm.now_ns - 1_000 * MS))
+
+
+@pytest.mark.parametrize("stream", [MARKET, POSITIONS])
+def test_a_broken_stream_stops_every_wish_until_it_is_whole(warm: Desk, stream: Stream) -> None:
+    warm.lose(stream)
+    assert not asked(warm.quote())
+    assert warm.service.unmet(warm.now_ns) == (f"{stream.name}: gap",)
+    warm.join(stream, health(AAPL))
+    if stream is MARKET:
+        warm.warm()
+    assert asked(warm.quote())
+    assert reading(warm.metrics, "signals_stream_losses_total", stream=stream.name) == 1
+
+
+def test_a_rejoined_market_is_trusted_only_as_its_snapshot_says(warm: Desk) -> None:
+    warm.lose(MARKET)
+    warm.join(MARKET, health(MSFT))
+    warm.warm()
+    assert not asked(warm.quote())
+
+
+def test_a_rejoined_positions_stream_forgets_what_it_does_not_repeat(warm: Desk) -> None:
+    warm.hear(POSITIONS, held(2))
+    warm.lose(POSITIONS)
+    warm.join(POSITIONS)
+    warm.model.answer = DOWN
+    assert not asked(warm.quote())
+
+
+def test_readiness_waits_for_both_streams() -> None:
+    desk = Desk()
+    assert desk.service.unmet(T0) == ("market: not joined yet", "positions: not joined yet")
+    desk.join(MARKET)
+    desk.join(POSITIONS)
+    assert desk.service.unmet(T0) == ()
+
+
+@pytest.mark.parametrize("answer", [(math.nan, 0.5, 0.5), (0.9, 0.9, 0.9), (1.0,), (-0.5, 0.5, 1.0)])
+def test_a_senseless_prediction_is_counted_and_wishes_for_nothing(warm: Desk, answer: tuple[float, ...]) -> None:
+    warm.model.answer = answer
+    assert not asked(warm.quote())
+    assert reading(warm.metrics, "signals_senseless_total") == 1
+
+
+def test_every_refusing_check_is_counted_by_its_code(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    checked = (
+        Checked(Code.QUOTE_AGE, "9", "5", holds=False),
+        Checked(Code.POSITION, "1", "5", holds=True),
+        Checked(Code.ORDER_RATE, "9", "5", holds=False),
+    )
+    (note,) = warm.answer(intent, allowed=False, checked=checked)
+    assert isinstance(note, Note)
+    assert note.facts["refusals"] == [Code.QUOTE_AGE, Code.ORDER_RATE]
+    assert reading(warm.metrics, "signals_verdicts_total", outcome="quote_age") == 1
+    assert reading(warm.metrics, "signals_verdicts_total", outcome="position") == 0
+
+
+def test_no_answer_is_counted_and_nothing_assumed(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    warm.service.on_message(Unanswered(intent.intent_id), warm.now_ns)
+    assert reading(warm.metrics, "signals_verdicts_total", outcome="unanswered") == 1
+    assert warm.service.is_drained()
+    warm.wait(3_000)
+    assert asked(warm.quote())
+
+
+def test_an_answer_that_comes_after_all_is_passed_over(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    warm.service.on_message(Unanswered(intent.intent_id), warm.now_ns)
+    assert warm.answer(intent) == []
+
+
+def test_a_request_that_risk_did_not_understand_is_told(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    (note,) = warm.service.on_message(Answered(intent.intent_id, NotUnderstood("what?")), warm.now_ns)
+    assert isinstance(note, Note)
+    assert (note.event, note.level) == ("signal_not_understood", "warning")
+
+
+def test_stopping_wishes_for_nothing_and_waits_for_what_is_asked(warm: Desk) -> None:
+    warm.warm(MSFT)
+    (intent,) = asked(warm.quote())
+    warm.service.on_stop(warm.now_ns)
+    assert not asked(warm.quote(MSFT))
+    assert not warm.service.is_drained()
+    warm.answer(intent)
+    assert warm.service.is_drained()
+
+
+def test_symbols_past_the_bound_are_not_watched(desk: Desk) -> None:
+    desk.quote(Symbol("TSLA"))
+    for _ in range(QUOTES_TO_WARM + 1):
+        assert not asked(desk.quote(Symbol("SPY")))
+    desk.hear(MARKET, Trade(VENUE, Symbol("SPY"), Decimal(1), Decimal(1), T0, T0))
+
+
+def test_what_it_need_not_know_changes_nothing(warm: Desk) -> None:
+    warm.hear(MARKET, FeedHealth(VENUE, FeedState.DOWN, "test", T0))
+    warm.hear(MARKET, Trade(VENUE, AAPL, Decimal("190.01"), Decimal(10), T0, T0))
+    assert asked(warm.quote())
+
+
+def test_what_cannot_be_is_a_bug(warm: Desk) -> None:
+    (intent,) = asked(warm.quote())
+    answer = Operated(CommandId("c"), done=True, detail="")
+    with pytest.raises(InvariantError):
+        warm.service.on_message(Answered(intent.intent_id, answer), warm.now_ns)
+    with pytest.raises(InvariantError):
+        warm.service.on_message(Fed("x"), warm.now_ns)
+    with pytest.raises(InvariantError):
+        warm.service.snapshot(MARKET)
+
+
+def test_an_answer_to_nobody_is_passed_over(desk: Desk) -> None:
+    verdict = Verdict(IntentId("demo-x-1-0"), allowed=True, checked=(), sequence=1)
+    assert desk.service.on_message(Answered("demo-x-1-0", verdict), T0) == ()
