@@ -1,6 +1,6 @@
 """The seam of every transport: what a process can do on the bus; nothing above it knows the engine."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -62,8 +62,8 @@ class Bus(Protocol):
     def filenos(self) -> tuple[int, ...]:
         """Give the descriptors to watch, edge-triggered."""
 
-    def watch(self, descriptor: int) -> None:
-        """Have `receive` wake up for this descriptor too."""
+    def watch(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+        """Have `receive` wake up for this descriptor too, and tell its owner before it gives any message."""
 
     def tend(self) -> list[Inbound]:
         """Do what is not hot: joins, replays, newcomers, deadlines, silence."""

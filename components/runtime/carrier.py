@@ -82,7 +82,6 @@ class Carrier:
     ) -> None:
         self._bus, self._clock, self._log, self._syncing, self._call = bus, clock, log, syncing, call
         self._waiting: deque[Waiting] = deque()
-        self.halted: BaseException | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -130,8 +129,6 @@ class Carrier:
         return Record(self._syncing.submit(self._clock.now_ns(), payload), payload)
 
     def _do(self, effect: Waiting) -> None:  # noqa: C901, PLR0912 -- one line for each kind of effect
-        if self.halted is not None:
-            return
         match effect:
             case Publish(stream, body, event_at_ns, received_at_ns):
                 self._bus.publish(stream, body, event_at_ns, received_at_ns)
@@ -152,7 +149,7 @@ class Carrier:
             case Snapshot(wanted, messages):
                 self._bus.give_snapshot(wanted, messages)
             case Halt(error):
-                self.halted = error
+                raise error
             case Append():
                 raise InvariantError("an append is submitted, never carried out twice")
 

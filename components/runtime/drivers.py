@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,7 +60,7 @@ class Life:
 
     def start(self) -> None:
         """Begin; what is alive by now stays, so the collector need not look at it again."""
-        self._carry(self._service.on_start(self._clock.now_ns()))
+        self.carrier.carry(self._service.on_start(self._clock.now_ns()))
         gc.collect()
         gc.freeze()
 
@@ -70,8 +70,6 @@ class Life:
         for inbound in inbounds:
             if effects := on_message(inbound, now_ns()):
                 carry(effects)
-        if self.carrier.halted is not None:
-            raise self.carrier.halted
 
     def pass_time(self) -> int:
         """Tick, tend and beat where due; give the milliseconds that may be waited for a message."""
@@ -86,7 +84,7 @@ class Life:
             if not self._seat.should_stop():
                 return False
             self._drain_until_ns = self._clock.monotonic_ns() + self._seat.drain_ms_max * NS_PER_MS
-            self._carry(self._service.on_stop(self._clock.now_ns()))
+            self.carrier.carry(self._service.on_stop(self._clock.now_ns()))
         if self._service.is_drained() and self.carrier.is_idle:
             return True
         if self._clock.monotonic_ns() < self._drain_until_ns:
@@ -110,15 +108,10 @@ class Life:
             self.carrier.carry((Snapshot(wanted, tuple(messages)),))
 
     def _tick(self, now_ns: int) -> None:
-        self._carry(self._service.on_tick(self._clock.now_ns()))
+        self.carrier.carry(self._service.on_tick(self._clock.now_ns()))
         unmet = ("stopping",) if self._drain_until_ns is not None else self._service.unmet(self._clock.now_ns())
         self._heartbeat.beat(unmet, now_ns)
         self._seat.pulse(unmet)
-
-    def _carry(self, effects: Sequence[Any]) -> None:
-        self.carrier.carry(effects)
-        if self.carrier.halted is not None:
-            raise self.carrier.halted
 
 
 def drive_blocking(seat: Seat) -> None:
@@ -127,14 +120,11 @@ def drive_blocking(seat: Seat) -> None:
         raise InvariantError("a venue needs the async driver")
     life = Life(seat)
     if seat.committer is not None:
-        seat.bus.watch(seat.committer.fileno())
+        seat.bus.watch(seat.committer.fileno(), life.carrier.on_synced)
     life.start()
-    receive, hear, carrier = seat.bus.receive, life.hear, life.carrier
+    receive, hear = seat.bus.receive, life.hear
     while not life.is_over():
-        timeout_ms = life.pass_time()
-        hear(receive(timeout_ms))
-        if not carrier.is_idle:
-            carrier.on_synced()
+        hear(receive(life.pass_time()))
 
 
 def drive_async(seat: Seat) -> None:

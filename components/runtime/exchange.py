@@ -102,9 +102,9 @@ class Exchange:
         """Give the descriptors to watch, edge-triggered."""
         return tuple(port.fileno() for port in self._handlers)
 
-    def watch(self, descriptor: int) -> None:
-        """Have `receive` wake up for this descriptor too."""
-        self._transport.watch(descriptor)
+    def watch(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+        """Have `receive` wake up for this descriptor too, and tell its owner before it gives any message."""
+        self._transport.watch(descriptor, on_readable)
         self._only = None
 
     def tend(self) -> list[Inbound]:

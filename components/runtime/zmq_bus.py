@@ -1,6 +1,6 @@
 """ZeroMQ, and the only file that imports it: four kinds of sockets and one wait, without a word about streams."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -153,7 +153,7 @@ class Transport:
 
     def __init__(self) -> None:
         self._context = zmq.Context()
-        self._hot: dict[object, Port | None] = {}
+        self._hot: dict[object, Port | Callable[[], None]] = {}
         self._polled: list[tuple[Any, int]] = []
 
     def publish_at(self, path: Path, high_water_mark: int) -> Publication:
@@ -190,16 +190,21 @@ class Transport:
         self._hot[port.socket] = port
         self._polled.append((port.socket, _POLLIN))
 
-    def watch(self, descriptor: int) -> None:
-        """Wake up for a descriptor of somebody else too."""
-        self._hot[descriptor] = None
+    def watch(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+        """Wake up for a descriptor of somebody else too, and tell them."""
+        self._hot[descriptor] = on_readable
         self._polled.append((descriptor, _POLLIN))
 
     def wait(self, timeout_ms: int) -> list[Port]:
         """Wait for the hot ports and descriptors; give the ports that are readable."""
-        hot = self._hot
-        ready = zmq.zmq_poll(self._polled, timeout_ms)
-        return [port for socket, _ in ready if (port := hot[socket]) is not None]
+        ports = []
+        for socket, _ in zmq.zmq_poll(self._polled, timeout_ms):
+            hot = self._hot[socket]
+            if isinstance(hot, Port):
+                ports.append(hot)
+            else:
+                hot()
+        return ports
 
     def end(self) -> None:
         """Let the last words leave, within their bound; every port is closed before."""
