@@ -24,7 +24,6 @@ from components.contracts.errors import (
     VenueRejected,
 )
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.disk import REAL_DISK
 from components.runtime.stopping import Stopped, StopSignals
 
 # What a process is made of takes a quarter of a second to import, which a verb's --help should not.
@@ -143,6 +142,7 @@ class Process:
 
         from components.runtime import logs
         from components.runtime.config import read_layers
+        from components.runtime.presence import Presence
 
         self.name = name
         self.version = version("xtrader")
@@ -156,9 +156,13 @@ class Process:
         )
         self.signals = signals
         self._held = held
-        self._endpoints: dict[str, str] = {}
-        self._started_at_ns = self.clock.now_ns()
-        self._begin()
+        threading.excepthook = _end_with_thread
+        self._presence = Presence(name, self.version, self.settings, self.clock, held)
+        self.metrics = self._presence.metrics
+        self.pulse = self._presence.pulse
+        signals.before_leaving_at_once(self._presence.vanish)
+        self.log.info("process_started", version=self.version, env=self.places.env, account=self.places.account)
+        held.callback(self.log.info, "process_stopped")
 
     def config(self, model: type[M]) -> M:
         """Give the process's own table, checked."""
@@ -196,21 +200,7 @@ class Process:
 
     def announce(self, endpoints: Mapping[str, str]) -> None:
         """Say where peers and verbs reach this process, by the name of each duty."""
-        from components.runtime.manifest import Manifest, write_manifest
-
-        self._endpoints.update(endpoints)
-        manifest = Manifest(
-            name=self.name,
-            pid=os.getpid(),
-            version=self.version,
-            started_at_ns=self._started_at_ns,
-            env=self.places.env,
-            account=self.places.account,
-            health_host=self.health.host,
-            health_port=self.health.port,
-            endpoints=self._endpoints,
-        )
-        write_manifest(self.places, manifest)
+        self._presence.announce(endpoints)
 
     def serve(  # noqa: PLR0913  # a wiring reads as one call that names each connection
         self,
@@ -250,43 +240,6 @@ class Process:
         )
         self.signals.only_ask()
         serve(self, Work(service, lines, journal, venue, feed, loop is Loop.ASYNC, tick_ms))
-
-    def _begin(self) -> None:
-        from components.runtime.health import HealthServer, pages_of
-        from components.runtime.metrics import Metrics
-        from components.runtime.pulse import Pulse
-        from components.runtime.watchdog import Watchdog
-
-        threading.excepthook = _end_with_thread
-        self.places.make()
-        lock = REAL_DISK.lock(self.places.lock(self.name))
-        self._held.callback(REAL_DISK.close, lock)
-        runtime = self.settings.runtime
-        self.metrics: Metrics = Metrics(self.name, self.version)
-        self.pulse: Pulse = Pulse(self.clock, self.places.ready(self.name), self.metrics.ready)
-        self._held.callback(self._take_away)
-        self.signals.before_leaving_at_once(self._vanish)
-        watchdog = Watchdog(self.pulse, runtime.watchdog_ms_max)
-        watchdog.start()
-        self._held.callback(watchdog.close)
-        pages = pages_of(self.pulse, self.metrics, stale_ms=runtime.watchdog_ms_max)
-        self.health: HealthServer = HealthServer(pages, self.clock, host=runtime.health_host, port=runtime.health_port)
-        self.health.start()
-        self._held.callback(self.health.close)
-        self.announce({})
-        self.log.info("process_started", version=self.version, env=self.places.env, account=self.places.account)
-        self._held.callback(self.log.info, "process_stopped")
-
-    def _take_away(self) -> None:
-        from components.runtime.manifest import remove_manifest
-
-        self.pulse.stop()
-        remove_manifest(self.places, self.name)
-
-    def _vanish(self) -> None:
-        # Runs inside a signal handler, where waiting for any lock could be for ever. The run lock makes both files ours.
-        for path in (self.places.manifest(self.name), self.places.ready(self.name)):
-            path.unlink(missing_ok=True)
 
 
 def _end_with_thread(died: threading.ExceptHookArgs) -> None:
