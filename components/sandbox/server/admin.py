@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from components.sandbox.core.decimals import plain
 from components.sandbox.core.documents import Document, order_document
 from components.sandbox.core.faults import Fault, FaultKind
 from components.sandbox.core.matching import Quote
@@ -13,7 +14,7 @@ from components.sandbox.core.orders import Order
 from components.sandbox.core.refusals import invalid, symbol_not_found
 from components.sandbox.server.exchange import Exchange
 from components.sandbox.server.floor import Floor
-from components.sandbox.server.queries import OrderFilter, history_of, orders_like
+from components.sandbox.server.queries import OrderFilter, histories, orders_like
 from components.sandbox.server.replies import Refused, refuse, reply
 from components.sandbox.server.rest_orders import read_body
 from components.sandbox.server.updates import TradeUpdates
@@ -58,13 +59,14 @@ class AdminRoutes:
 
     async def state(self, _: web.Request) -> web.Response:
         """Return everything: orders with their histories, positions, money, counts."""
-        orders = [await self._with_history(order) for order in await self._all_orders()]
+        told = await self._exchange.ledger.ask(histories)
+        orders = [{**order_document(one), "history": told.get(one.order_id, [])} for one in await self._all_orders()]
         books = self._exchange.books
         return reply(
             {
                 "orders": orders,
-                "positions": {held.symbol: format(held.qty, "f") for held in books.held()},
-                "cash": format(books.cash, "f"),
+                "positions": {held.symbol: plain(held.qty) for held in books.held()},
+                "cash": plain(books.cash),
                 "counts": self._counts(),
                 "faults": self._armed(),
                 "quotes": {quote.symbol: [str(quote.bid), str(quote.ask)] for quote in books.quotes.values()},
@@ -105,10 +107,6 @@ class AdminRoutes:
 
     async def _all_orders(self) -> list[Order]:
         return await self._exchange.ledger.ask(orders_like(OrderFilter(ascending=True, limit=ORDERS_MAX)))
-
-    async def _with_history(self, order: Order) -> Document:
-        history = await self._exchange.ledger.ask(history_of(order.order_id))
-        return {**order_document(order), "history": history}
 
     def _counts(self) -> Document:
         books = self._exchange.books

@@ -8,7 +8,6 @@ from msgspec import Struct, msgpack
 from components.sandbox.core.orders import Order
 
 Row = dict[str, object]
-Query = Callable[[sqlite3.Connection], list[Order]]
 _EVENT_FIELDS = ("kind", "status", "at_ns", "execution_id", "price", "qty", "position_qty", "cum_qty", "leaves_qty")
 _FILL = (
     "SELECT events.kind, events.status, events.at_ns, events.execution_id, events.price, events.qty, events.cum_qty,"
@@ -103,12 +102,10 @@ def fills_like(wanted: FillFilter) -> Callable[[sqlite3.Connection], list[Row]]:
     return query
 
 
-def history_of(order_id: str) -> Callable[[sqlite3.Connection], list[Row]]:
-    """Ask for everything that happened to one order."""
-
-    def query(connection: sqlite3.Connection) -> list[Row]:
-        columns = ", ".join(_EVENT_FIELDS)
-        statement = f"SELECT {columns} FROM events WHERE order_id = ? ORDER BY sequence"  # noqa: S608 - constants only
-        return [dict(zip(_EVENT_FIELDS, row, strict=True)) for row in connection.execute(statement, (order_id,))]
-
-    return query
+def histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
+    """Tell of every order everything that happened to it."""
+    statement = f"SELECT order_id, {', '.join(_EVENT_FIELDS)} FROM events ORDER BY sequence"  # noqa: S608 - constants only
+    told: dict[str, list[Row]] = {}
+    for order_id, *facts in connection.execute(statement):
+        told.setdefault(order_id, []).append(dict(zip(_EVENT_FIELDS, facts, strict=True)))
+    return told

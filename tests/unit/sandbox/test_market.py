@@ -1,0 +1,64 @@
+"""The seeded market is the same for the same seed, sane, and worth learning from."""
+
+from itertools import islice
+
+import pytest
+
+from components.sandbox.core.market import KNOWN_CENTS, MarketQuote, advance, begin, set_middle, tape
+
+
+def _quotes(symbol: str, seed: int, count: int) -> list[MarketQuote]:
+    return [quote for quote, _ in islice(tape(symbol, seed), count)]
+
+
+def test_the_same_seed_gives_the_same_market() -> None:
+    assert list(islice(tape("AAPL", 7), 200)) == list(islice(tape("AAPL", 7), 200))
+
+
+def test_another_seed_or_symbol_gives_another_market() -> None:
+    assert _quotes("AAPL", 7, 50) != _quotes("AAPL", 8, 50)
+    assert [one.bid_size for one in _quotes("AAPL", 7, 50)] != [one.bid_size for one in _quotes("MSFT", 7, 50)]
+
+
+def test_the_first_quotes_of_a_seed_never_change() -> None:
+    seen = [(one.bid_cents, one.ask_cents, one.bid_size, one.ask_size) for one in _quotes("AAPL", 7, 3)]
+    assert seen == [(18998, 19002, 510, 440), (18999, 19002, 480, 640), (18999, 19004, 230, 340)]
+
+
+def test_a_walk_that_was_interrupted_goes_on_as_if_it_had_not_been() -> None:
+    walk = begin("SPY")
+    for _ in range(100):
+        walk, _, _ = advance(walk, 7)
+    assert advance(walk, 7)[1] == _quotes("SPY", 7, 101)[100]
+
+
+@pytest.mark.parametrize("symbol", ["AAPL", "TSLA", "ZZZZZ"])
+def test_a_quote_is_never_crossed_nor_empty(symbol: str) -> None:
+    for quote in _quotes(symbol, 3, 500):
+        assert 0 < quote.bid_cents < quote.ask_cents
+        assert quote.bid_size > 0
+        assert quote.ask_size > 0
+
+
+def test_about_one_quote_in_five_comes_with_a_trade_inside_the_quote() -> None:
+    steps = list(islice(tape("NVDA", 5), 1_000))
+    trades = [(quote, trade) for quote, trade in steps if trade is not None]
+    assert 140 < len(trades) < 260
+    assert all(trade.price_cents in {quote.bid_cents, quote.ask_cents} for quote, trade in trades)
+
+
+def test_the_larger_size_leads_the_price() -> None:
+    quotes = _quotes("AAPL", 11, 800)
+    pairs = list(zip(quotes, quotes[5:], strict=False))
+    right = sum((one.bid_size > one.ask_size) == (later.bid_cents > one.bid_cents) for one, later in pairs)
+    assert 0.52 < right / len(pairs) < 0.75
+
+
+def test_a_price_set_by_hand_is_where_the_walk_goes_on() -> None:
+    _, quote, _ = advance(set_middle(begin("AAPL"), 50_000, 50_010), 7)
+    assert abs(quote.bid_cents - 50_000) < 50
+
+
+def test_a_symbol_without_a_known_price_gets_one_from_its_name() -> None:
+    assert begin("XYZ") == begin("XYZ")
+    assert begin("AAPL").first_micros == KNOWN_CENTS["AAPL"] * 10_000
