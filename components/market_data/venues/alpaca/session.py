@@ -89,10 +89,14 @@ async def open_session(config: AlpacaConfig, keys: Keys, symbols: Sequence[Symbo
     """Connect, authenticate, subscribe; close cleanly at the end, for the account has only one connection."""
     try:
         async with _connect(config) as connection:
-            session = Session(connection, config.reply_ms_max)
-            await session.authenticate(keys)
-            await session.subscribe(symbols)
-            yield session
+            try:
+                session = Session(connection, config.reply_ms_max)
+                await session.authenticate(keys)
+                await session.subscribe(symbols)
+                yield session
+            finally:
+                # Being stopped is no error of ours (1011): say goodbye as one should.
+                await connection.close()
     except InvalidStatus as error:
         raise of_status(error.response.status_code) from error
     except InvalidURI as error:

@@ -1,0 +1,170 @@
+"""A data stream that follows a script for each connection, and an ear that listens to it through the real feed."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Self, TypeVar
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from components.contracts.values import Symbol
+from components.market_data.config import AlpacaConfig
+from components.market_data.venues.alpaca.feed import AlpacaFeed
+from components.market_data.venues.alpaca.session import Keys
+from components.runtime.clock import SystemClock
+from components.runtime.secrets import Secret
+from tests.support.eventually import eventually_async
+
+Script = Callable[[ServerConnection], Awaitable[None]]
+Told = TypeVar("Told")
+SYMBOLS = (Symbol("AAPL"), Symbol("MSFT"))
+QUOTE = (
+    '{"T":"q","S":"AAPL","bx":"V","bp":189.99,"bs":200,"ax":"V","ap":190.01,"as":300,"c":["R"],"z":"C",'
+    '"t":"2026-11-20T14:31:24.700123456Z"}'
+)
+CONNECTED = '[{"T":"success","msg":"connected"}]'
+AUTHENTICATED = '[{"T":"success","msg":"authenticated"}]'
+
+
+def config(url: str, **changes: Any) -> AlpacaConfig:
+    """A patient feed on a quick machine."""
+    usual = {
+        "stream_url": url,
+        "key": "env:KEY",
+        "secret": "env:SECRET",
+        "symbols_max": 30,
+        "connect_ms_max": 3_000,
+        "reply_ms_max": 3_000,
+        "close_ms_max": 100,
+        "ping_every_ms": 1_000,
+        "ping_ms_max": 1_000,
+        "mute_ms_first": 3_000,
+        "mute_ms_max": 60_000,
+        "retry_ms_first": 20,
+        "retry_ms_max": 40,
+        "frame_bytes_max": 65_536,
+    }
+    return AlpacaConfig.model_validate(usual | changes)
+
+
+def failure(code: int, text: str) -> str:
+    return f'[{{"T":"error","code":{code},"msg":"{text}"}}]'
+
+
+def subscription(symbols: Sequence[str] = SYMBOLS) -> str:
+    return json.dumps([{"T": "subscription", "trades": [*symbols], "quotes": [*symbols], "bars": []}])
+
+
+async def welcome(connection: ServerConnection) -> None:
+    """Go through the handshake as Alpaca does."""
+    await connection.send(CONNECTED)
+    await connection.recv()
+    await connection.send(AUTHENTICATED)
+    await connection.recv()
+    await connection.send(subscription())
+
+
+async def be_good(connection: ServerConnection) -> None:
+    """Welcome, quote once, stay."""
+    await welcome(connection)
+    await connection.send(f"[{QUOTE}]")
+    await connection.wait_closed()
+
+
+def saying(*frames: str) -> Script:
+    """Say these frames one after the other, then stay."""
+
+    async def script(connection: ServerConnection) -> None:
+        for frame in frames:
+            await connection.send(frame)
+        await connection.wait_closed()
+
+    return script
+
+
+class ScriptedVenue:
+    """The n-th connection gets the n-th script, later ones the last; `status` answers upgrades instead of scripts."""
+
+    def __init__(self, *scripts: Script, statuses: Sequence[tuple[int, dict[str, str]]] = ()) -> None:
+        self._scripts = scripts
+        self._statuses = list(statuses)
+        self.connections = 0
+        self.upgrades = 0
+        self.close_codes: list[int | None] = []
+        self._server: Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._server = await serve(self._converse, "127.0.0.1", 0, process_request=self._answer, compression=None)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    @property
+    def url(self) -> str:
+        assert self._server is not None
+        port = next(iter(self._server.sockets)).getsockname()[1]
+        return f"ws://127.0.0.1:{port}/v2/iex"
+
+    async def closed_with(self) -> list[int | None]:
+        """How each connection ended, in the order of their ends."""
+        return self.close_codes
+
+    def _answer(self, connection: ServerConnection, _: Request) -> Response | None:
+        self.upgrades += 1
+        if not self._statuses:
+            return None
+        status, headers = self._statuses.pop(0)
+        response = connection.respond(HTTPStatus(status), "no")
+        for name, value in headers.items():
+            response.headers[name] = value
+        return response
+
+    async def _converse(self, connection: ServerConnection) -> None:
+        script = self._scripts[min(self.connections, len(self._scripts) - 1)]
+        self.connections += 1
+        with suppress(ConnectionClosed):
+            await script(connection)
+        await connection.close()
+        self.close_codes.append(connection.close_code)
+
+
+class Ear:
+    """Runs a feed and keeps what it delivers."""
+
+    def __init__(
+        self, setup: AlpacaConfig, *, keys: tuple[str, str] = ("KEY", "SECRET"), symbols: Sequence[str] = SYMBOLS
+    ) -> None:
+        key, secret = (Secret(one.encode()) for one in keys)
+        # The jitter's chance is 0: a retry comes at once, so a test need not wait to see that none comes.
+        self._feed = AlpacaFeed(setup, Keys(key, secret), [Symbol(one) for one in symbols], SystemClock(), lambda: 0.0)
+        self.told: list[Any] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._feed.run(self.told.append))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    def all(self, kind: type[Told]) -> list[Told]:
+        return [one for one in self.told if isinstance(one, kind)]
+
+    async def hears(self, kind: type[Told], count: int = 1, *, within_s: float = 10.0) -> list[Told]:
+        """Wait until so many of a kind were delivered."""
+
+        async def probe() -> list[Told]:
+            found = self.all(kind)
+            return found if len(found) >= count else []
+
+        return await eventually_async(probe, within_s=within_s)
