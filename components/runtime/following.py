@@ -233,12 +233,13 @@ class Follower(ABC):
 class StateFollower(Follower):
     """A state stream is whole again with a snapshot that reaches up to the first frame kept back."""
 
-    _snapshot: list[Any]
+    _snapshot: list[Any] | None = None
     _reach = 0
 
     @override
     def _begin(self, header: Header, payload: bytes) -> Inbounds:
         self.epoch, self._reach = header.epoch, place_before(header)
+        self._snapshot = None  # the rest of a snapshot asked for earlier would be taken for a whole one
         return self._hold_back(header, payload)
 
     @override
@@ -257,7 +258,7 @@ class StateFollower(Follower):
     @override
     def _take(self, part: Part) -> Inbounds:
         bodies = [self._decoded(payload) for _, payload in part.messages]
-        if None in bodies or part.place.sequence < self._reach:
+        if self._snapshot is None or None in bodies or part.place.sequence < self._reach:
             return ()
         self._snapshot += bodies
         if not part.complete:

@@ -1,0 +1,46 @@
+"""A ledger and a log that a test can read."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from components.runtime.codec import FrameRefused
+
+
+@dataclass
+class Ledger:
+    gaps: list[int] = field(default_factory=list)
+    repeats: int = 0
+    restarts: int = 0
+    flaws: list[str] = field(default_factory=list)
+
+    def gap(self, missing: int) -> None:
+        self.gaps.append(missing)
+
+    def repeat(self) -> None:
+        self.repeats += 1
+
+    def restart(self) -> None:
+        self.restarts += 1
+
+    def refused(self, error: FrameRefused) -> None:
+        self.flaws.append(error.flaw.value)
+
+
+@dataclass
+class Log:
+    lines: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+
+    def debug(self, event: str, **facts: Any) -> None:
+        self.lines.append(("debug", event, facts))
+
+    def info(self, event: str, **facts: Any) -> None:
+        self.lines.append(("info", event, facts))
+
+    def warning(self, event: str, **facts: Any) -> None:
+        self.lines.append(("warning", event, facts))
+
+    def error(self, event: str, **facts: Any) -> None:
+        self.lines.append(("error", event, facts))
+
+    def critical(self, event: str, **facts: Any) -> None:
+        self.lines.append(("critical", event, facts))
