@@ -1,0 +1,128 @@
+"""The real executable beside a real venue: its verbs hear what it says, and it leaves when it is asked to."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from components.runtime.config import environment_with
+from tests.support.eventually import eventually
+from tests.support.sandbox import running_sandbox
+
+pytestmark = pytest.mark.integration
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Desk:
+    """One market_data process on state of its own, and the verbs that look at it."""
+
+    def __init__(self, state: Path, **overrides: str) -> None:
+        self._run = state / "r"
+        folders = {
+            "XTRADER__RUNTIME__STATE_DIR": str(state / "var"),
+            "XTRADER__RUNTIME__RUN_DIR": str(self._run),
+        }
+        self._environment = environment_with(folders | overrides)
+        self.process = subprocess.Popen(
+            self._command("market_data", "run"), cwd=PROJECT, env=self._environment, stderr=subprocess.PIPE, text=True
+        )
+
+    def verb(self, component: str, *arguments: str) -> list[Any]:
+        """Run a verb to its end; give its lines."""
+        done = subprocess.run(
+            self._command(component, *arguments, "--json"),
+            cwd=PROJECT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def unmet(self) -> list[str] | None:
+        """What readiness waits for; None while nobody answers."""
+        try:
+            manifest = json.loads((self._run / "market_data.json").read_text())
+            reply = httpx.get(f"http://127.0.0.1:{manifest['health_port']}/readyz", timeout=1)
+        except (OSError, ValueError, httpx.HTTPError):
+            return None
+        unmet: list[str] = reply.json()["unmet"]
+        return unmet
+
+    def end(self) -> tuple[int, str]:
+        """Ask it to leave; give its exit code and its log."""
+        self.process.terminate()
+        _, log = self.process.communicate(timeout=10)
+        return self.process.returncode, log
+
+    def _command(self, component: str, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", f"components.{component}", *arguments]
+
+
+def desk_beside(where: dict[str, str], state: Path) -> Desk:
+    return Desk(
+        state,
+        XTRADER__MARKET_DATA__ALPACA__STREAM_URL=where["data_url"],
+        APCA_API_KEY_ID=where["key"],
+        APCA_API_SECRET_KEY=where["secret"],
+    )
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with running_sandbox("--speed", "10") as sandbox:
+        made = desk_beside(sandbox.where, tmp_path)
+        try:
+            eventually(lambda: made.unmet() == [], within_s=20)
+            yield made
+        finally:
+            if made.process.poll() is None:
+                made.end()
+
+
+def test_verbs_hear_what_it_says_and_it_leaves_in_order(desk: Desk) -> None:
+    followed = desk.verb("market_data", "tail", "--symbol", "nvda", "--count", "3")
+    assert {one["symbol"] for one in followed} == {"NVDA"}
+    sequences = [one["sequence"] for one in followed]
+    assert sequences == sorted(set(sequences))
+    (shown,) = desk.verb("market_data", "quote", "spy")
+    assert (shown["quote"]["symbol"], shown["health"]["state"]) == ("SPY", "synced")
+    (row,) = desk.verb("signals", "features", "--symbol", "AAPL", "--count", "1")
+    assert row["symbol"] == "AAPL"
+    code, log = desk.end()
+    assert code == 0
+    assert '"process_stopped"' in log
+    assert '"bug"' not in log
+
+
+def test_a_venue_that_comes_back_is_heard_again(tmp_path: Path) -> None:
+    with running_sandbox("--state", str(tmp_path / "venue")) as sandbox:
+        desk = desk_beside(sandbox.where, tmp_path)
+        try:
+            eventually(lambda: desk.unmet() == [], within_s=20)
+            sandbox.kill()
+            (reason,) = eventually(desk.unmet) or []
+            assert "feed alpaca is down" in reason
+            (shown,) = desk.verb("market_data", "quote", "AAPL")
+            assert shown["health"]["state"] == "gap"
+            sandbox.come_back()
+            eventually(lambda: desk.unmet() == [], within_s=20)
+        finally:
+            code, _ = desk.end()
+        assert code == 0
+
+
+def test_a_verb_without_a_process_to_ask_says_so(tmp_path: Path) -> None:
+    environment = environment_with({"XTRADER__RUNTIME__RUN_DIR": str(tmp_path / "r")})
+    command = [sys.executable, "-m", "components.market_data", "quote", "AAPL"]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "market_data is not running" in done.stderr
