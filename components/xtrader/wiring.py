@@ -12,12 +12,12 @@ from components.contracts.decisions import JudgeReply, JudgeRequest
 from components.contracts.topics import JUDGE
 from components.execution.config import ExecutionConfig
 from components.market_data.config import MarketDataConfig
+from components.runtime.bus import ask
 from components.runtime.clock import SystemClock
 from components.runtime.config import Layers, Settings, read_layers
 from components.runtime.disk import REAL_DISK
 from components.runtime.places import Places
 from components.runtime.secrets import make_seal, resolve
-from components.runtime.zmq_bus import ask
 from components.xtrader.children import CHILDREN, SANDBOX, VenueAddress
 from components.xtrader.crew import Crew
 from components.xtrader.ending import AskRisk, read_venue_positions
@@ -98,7 +98,7 @@ def _venue_address(layers: Layers, settings: Settings) -> VenueAddress:
 
 def _risk(places: Places) -> AskRisk:
     def ask_risk(request: JudgeRequest) -> JudgeReply:
-        reply: JudgeReply = ask(places, JUDGE, request, deadline_ms=ASK_MS_MAX)
+        reply: JudgeReply = ask(places.run, JUDGE, request, ASK_MS_MAX)
         return reply
 
     return ask_risk

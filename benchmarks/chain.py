@@ -1,0 +1,176 @@
+"""Tick-to-order: from the decoded venue frame to the intent on execution's disk, against a chain that only passes bytes."""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import raw_chain
+from benchmarks.raw_chain import Pace
+from components.contracts.orders import IntentReceived
+from components.contracts.topics import ORDERS
+from components.runtime.bus import tail
+from components.runtime.clock import SystemClock
+from components.runtime.config import read_layers
+from components.runtime.places import Places
+from components.runtime.secrets import make_seal
+from components.xtrader.children import CHILDREN
+from components.xtrader.crew import Crew
+from components.xtrader.schemas import models
+from components.xtrader.yard import ProcessYard
+
+BOUND = 2.5
+SPEED = 8.0
+"""Five symbols, five quotes and a trade a second each: about 240 messages a second."""
+TICKS_PER_S = 240.0
+TICKS_PER_ORDER = 8
+"""About thirty orders a second: paced traffic, not a hot loop."""
+FLOOR_TICKS = 3_600
+ORDERS_COUNTED = 500
+ORDERS_SKIPPED = 50
+READY_S_MAX = 60
+COUNT_S_MAX = 90
+MEMORY = Path("/dev/shm")  # noqa: S108  # a memory file system is what is measured
+
+Cpus = tuple[set[int], set[int], set[int], set[int]]
+HOT = ("market_data", "signals", "risk", "execution")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the four processes of the chain run; the venue and this one run wherever there is room."""
+
+    name: str
+    cpus: Cpus | None
+
+
+PLACEMENTS = (
+    Placement("unpinned", None),
+    Placement("same core", ({0}, {0}, {0}, {0})),
+    Placement("split", ({0}, {1}, {0}, {1})),
+)
+
+UNLIMITED = {
+    "XTRADER__SIGNALS__STRATEGY__EDGE_ENTER_MIN": "0.0",
+    "XTRADER__SIGNALS__STRATEGY__EDGE_EXIT_MIN": "0.0",
+    "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "100",
+    "XTRADER__RISK__LIMITS__ORDER_RATE_PER_MINUTE_MAX": "1_000_000",
+    "XTRADER__RISK__LIMITS__REPEAT_WINDOW_MS": "0",
+    "XTRADER__EXECUTION__PACE__ORDERS_PER_MINUTE": "10_000",
+}
+
+
+def rows() -> list[dict[str, Any]]:
+    """Measure each placement beside its own floor, and the same on disk."""
+    found = []
+    for placement in PLACEMENTS:
+        floor_us = _floor(placement)
+        with _folder(MEMORY) as folder:
+            memory_us = _ours(folder, placement)
+        found.append(_row(f"tick-to-order p50, {placement.name}, journals in memory", memory_us, floor_us, BOUND))
+        if placement.cpus is None:
+            with _folder(None) as folder:
+                found.append(
+                    _row("tick-to-order p50, unpinned, journals on disk", _ours(folder, placement), floor_us, None)
+                )
+    return found
+
+
+def _floor(placement: Placement) -> float:
+    pace = Pace(TICKS_PER_S, TICKS_PER_ORDER, FLOOR_TICKS)
+    return raw_chain.median(raw_chain.run(pace, placement.cpus))
+
+
+def _row(name: str, value_us: float, floor_us: float, bound: float | None) -> dict[str, Any]:
+    ratio = value_us / floor_us
+    return {
+        "name": name,
+        "value": round(value_us, 1),
+        "unit": "us",
+        "reference": round(floor_us, 1),
+        "ratio": round(ratio, 2),
+        "bound": None if bound is None else f"<= {bound}",
+        "holds": bound is None or ratio <= bound,
+    }
+
+
+@contextmanager
+def _folder(base: Path | None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="xt-", dir=base) as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _environment(folder: Path) -> Iterator[None]:
+    wanted = {
+        **UNLIMITED,
+        "XTRADER__RUNTIME__STATE_DIR": str(folder / "var"),
+        "XTRADER__RUNTIME__RUN_DIR": str(folder / "r"),
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _ours(folder: Path, placement: Placement) -> float:
+    """Run the real processes until enough intents were accepted; give the p50 in microseconds."""
+    with _environment(folder):
+        places = read_layers().check(models()).places
+        places.make()
+        make_seal(places)
+        state = ("--state", str(places.state / "sandbox"))
+        pace = ("--speed", str(SPEED), "--rate-limit-per-minute", "1000000")
+        yard = ProcessYard(places, (*state, *pace, "--json"), SystemClock().now_ns)
+        crew = Crew(CHILDREN, yard, SystemClock(), lambda _: None)
+        try:
+            _until_ready(crew)
+            _place(crew, placement)
+            return statistics.median(_taken(places))
+        finally:
+            crew.stop()
+
+
+def _until_ready(crew: Crew) -> None:
+    deadline = time.monotonic() + READY_S_MAX
+    while not crew.is_ready:
+        crew.step()
+        time.sleep(0.05)
+        if time.monotonic() > deadline:
+            waiting: Mapping[str, str] = {name: berth.readiness.detail for name, berth in crew.berths.items()}
+            raise TimeoutError(f"not ready within {READY_S_MAX} s: {waiting}")
+
+
+def _place(crew: Crew, placement: Placement) -> None:
+    if placement.cpus is None:
+        return
+    for name, cpus in zip(HOT, placement.cpus, strict=True):
+        process = crew.berths[name].process
+        if process is None:
+            raise RuntimeError(f"{name} is gone")
+        for thread in Path(f"/proc/{process.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), cpus)
+
+
+def _taken(places: Places) -> list[float]:
+    taken: list[float] = []
+    deadline = time.monotonic() + COUNT_S_MAX
+    for heard in tail(places.run, ORDERS, quiet_ms_max=10_000):
+        if isinstance(heard.body, IntentReceived):
+            taken.append((heard.header.sent_at_ns - heard.body.intent.tick_at_ns) / 1e3)
+        if len(taken) >= ORDERS_SKIPPED + ORDERS_COUNTED or time.monotonic() > deadline:
+            break
+    if len(taken) <= ORDERS_SKIPPED:
+        raise TimeoutError(f"only {len(taken)} intents in {COUNT_S_MAX} s")
+    return taken[ORDERS_SKIPPED:]
