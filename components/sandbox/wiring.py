@@ -129,7 +129,9 @@ async def _serve_until_signal(settings: Settings, signals: StopSignals, *, as_js
 
 async def _until_stopped(house: House, speed: float, stop: asyncio.Event) -> None:
     """Let the market move and time pass; whatever ends first ends the rest."""
-    work = (house.floor.move(speed), house.floor.keep_house(), house.ledger.failed, stop.wait())
+    # At speed 0 only an operator moves the market.
+    market = [house.floor.move(speed)] if speed else []
+    work = (*market, house.floor.keep_house(), house.ledger.failed, stop.wait())
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -39,7 +39,8 @@ def body(**changes: Any) -> OrderBody:
         "time_in_force": "day",
     } | changes
     decimals = {"qty", "notional", "limit_price", "stop_price", "trail_price", "trail_percent"}
-    return OrderBody(**{k: Decimal(str(v)) if k in decimals and v is not None else v for k, v in plain.items()})
+    exact: dict[str, Any] = {k: Decimal(str(v)) if k in decimals and v is not None else v for k, v in plain.items()}
+    return OrderBody(**exact)
 
 
 def venue(session: SessionName = SessionName.ALWAYS, seed: int = 1, **quotes: tuple[str, str]) -> Venue:

@@ -61,9 +61,7 @@ class Floor:
         self.show(quote)
 
     async def move(self, speed: float) -> None:
-        """Move the market for ever; at speed 0 only an operator moves it."""
-        if speed <= 0:
-            return
+        """Move the market for ever."""
         pause_s = 1 / (QUOTES_PER_SECOND * speed * len(self._exchange.walks))
         loop = asyncio.get_running_loop()
         due_s, turn, symbols = loop.time(), 0, list(self._exchange.walks)
