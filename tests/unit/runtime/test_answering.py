@@ -1,0 +1,26 @@
+"""The way an answer goes back, and how a large state is cut."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.runtime.answering import envelope_of, split, ticket_of
+
+HOPS = st.lists(st.binary(min_size=1, max_size=255), min_size=1, max_size=4).map(tuple)
+
+
+def test_a_plain_request_is_split_at_the_first_empty_frame() -> None:
+    assert split([b"id", b"", b"topic", b"header", b""]) == ((b"id",), [b"topic", b"header", b""])
+
+
+def test_a_request_may_come_over_hops() -> None:
+    assert split([b"id", b"number", b"", b"topic"]) == ((b"id", b"number"), [b"topic"])
+
+
+def test_a_request_without_a_delimiter_is_empty_but_can_be_answered() -> None:
+    assert split([b"id", b"topic", b"header"]) == ((b"id",), [])
+
+
+@given(index=st.integers(0, 255), hops=HOPS)
+def test_a_ticket_leads_back_where_the_request_came_from(index: int, hops: tuple[bytes, ...]) -> None:
+    ticket = ticket_of(index, hops)
+    assert (ticket[0], envelope_of(ticket)) == (index, hops)
