@@ -14,10 +14,11 @@ from pathlib import Path
 import zmq
 
 STAMP = struct.Struct("<qB")
-TICK_PAYLOAD_BYTES = 110
-HEADER_BYTES = 60
-JUDGE_BYTES = 420
-COMMAND_BYTES = 500
+TICK_PAYLOAD_BYTES = 60
+HEADER_BYTES = 65
+JUDGE_BYTES = 340
+COMMAND_BYTES = 440
+"""What a quote, a header, a request to judge and a sealed approval weigh."""
 WARM_UP_TICKS = 200
 
 
@@ -92,7 +93,7 @@ def _asker(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None
     poller = zmq.Poller()
     poller.register(subscriber, zmq.POLLIN)
     poller.register(dealer, zmq.POLLIN)
-    padding = bytes(JUDGE_BYTES)
+    header, padding = bytes(HEADER_BYTES), bytes(JUDGE_BYTES - STAMP.size)
     while True:
         for socket, _events in poller.poll():
             frames = socket.recv_multipart()
@@ -101,7 +102,7 @@ def _asker(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None
             stamp = frames[2][: STAMP.size]
             if (wanted := STAMP.unpack(stamp)[1]) == 0:
                 continue
-            dealer.send_multipart((b"", b"", stamp + padding))
+            dealer.send_multipart((b"", b"judge", header, stamp + padding))
             if wanted == 3:
                 return
 
@@ -116,15 +117,15 @@ def _gate(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None:
     poller = zmq.Poller()
     poller.register(router, zmq.POLLIN)
     poller.register(dealer, zmq.POLLIN)
-    padding = bytes(COMMAND_BYTES)
+    header, padding = bytes(HEADER_BYTES), bytes(COMMAND_BYTES - STAMP.size)
     while True:
         for socket, _events in poller.poll():
             frames = socket.recv_multipart()
             if socket is dealer:
                 continue
-            stamp = frames[3][: STAMP.size]
-            router.send_multipart((frames[0], b"", b"", b"y"))
-            dealer.send_multipart((b"", stamp + padding))
+            stamp = frames[4][: STAMP.size]
+            router.send_multipart((frames[0], b"", b"judge", header, b"y"))
+            dealer.send_multipart((b"", b"commands", header, stamp + padding))
             if STAMP.unpack(stamp)[1] == 3:
                 return
 
@@ -137,7 +138,7 @@ def _sink(folder: Path, _: Pace, cpus: set[int] | None, report: Connection) -> N
     taken: list[float] = []
     while True:
         frames = router.recv_multipart()
-        sent_ns, wanted = STAMP.unpack(frames[2][: STAMP.size])
+        sent_ns, wanted = STAMP.unpack(frames[4][: STAMP.size])
         if wanted == 3:
             report.send(taken)
             return
