@@ -12,6 +12,7 @@ from components.contracts.orders import (
     VenueCondition,
 )
 from components.contracts.trading import EFFECTS, Cause, TradingState
+from components.contracts.values import ZERO
 from components.risk.core.checks import NS_PER_MS
 from components.risk.core.fold import agrees, holds_the_same
 from components.risk.core.limits import Timing
@@ -102,7 +103,7 @@ def _of_account(state: RiskState, around: Surroundings, timing: Timing, now_ns: 
 def _of_market(state: RiskState, around: Surroundings, now_ns: int) -> Reasons:
     doubts = {
         Cause.BUS_GAP: f"market: {around.market_lost}" if around.market_lost is not None else "",
-        Cause.DATA_STALE: around.staleness(now_ns),
+        Cause.DATA_STALE: around.staleness(now_ns) if around.market_lost is None else "",
         Cause.VENUE_DEGRADED: _venue_trouble(state),
         Cause.CLOCK_SUSPECT: around.clock_doubt(now_ns),
     }
@@ -121,5 +122,7 @@ def _divergence(state: RiskState, event: Reconciled) -> Reasons:
         return {}
     ours, theirs = state.positions(), {one.symbol: one.quantity for one in event.positions if one.quantity}
     unequal = sorted(symbol for symbol in ours.keys() | theirs.keys() if ours.get(symbol) != theirs.get(symbol))
-    told = ", ".join(f"{symbol}: ours {ours.get(symbol, 0):f}, venue {theirs.get(symbol, 0):f}" for symbol in unequal)
+    told = ", ".join(
+        f"{symbol}: ours {ours.get(symbol, ZERO):f}, venue {theirs.get(symbol, ZERO):f}" for symbol in unequal
+    )
     return {Cause.DIVERGENCE: told}

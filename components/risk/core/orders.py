@@ -36,9 +36,9 @@ class LiveOrder(Struct, frozen=True, array_like=True, gc=False):
         return self.state is not None and self.state.is_final and self.remaining <= ZERO
 
     def is_ours_at_work(self, since_ns: int) -> bool:
-        """Say whether it is our own and has been working since then or longer."""
+        """Say whether it is our own and has been working since before then."""
         is_working = self.intent is not None and self.state is not None and self.state.is_working
-        return is_working and 0 < self.working_since_ns <= since_ns
+        return is_working and 0 < self.working_since_ns < since_ns
 
 
 def key_of(intent_id: IntentId | None, client_order_id: ClientOrderId) -> str:

@@ -47,6 +47,7 @@ class Surroundings:
         passed_ms = (now_ns - self.seen_ns) / NS_PER_MS
         if self.seen_ns and not -self._limits.clock_skew_ms_max <= passed_ms <= self._timing.clock_jump_ms_max:
             self._suspect_until_ns = now_ns + self._timing.clock_suspect_ms * NS_PER_MS
+            self.quoted_at_ns = 0  # a stamp from before the jump says nothing about an age after it
         self.seen_ns = now_ns
 
     def join_market(self, place: Place, messages: Iterable[MarketMessage]) -> None:
@@ -103,7 +104,8 @@ class Surroundings:
         if FeedState.LIVE not in self._feeds.values():
             feeds = ", ".join(f"{venue} {state}" for venue, state in self._feeds.items())
             return f"no live feed ({feeds or 'none heard'})"
-        if now_ns - self.quoted_at_ns > self._timing.data_age_ms_max * NS_PER_MS:
+        age_ms = (now_ns - self.quoted_at_ns) / NS_PER_MS
+        if not -self._limits.clock_skew_ms_max <= age_ms <= self._timing.data_age_ms_max:
             return f"no quote of an allowed symbol for {self._timing.data_age_ms_max} ms"
         return ""
 
@@ -117,7 +119,7 @@ class Surroundings:
             return
         self._sightings[quote.symbol] = Sighting(quote, place)
         if quote.symbol in self._limits.allowed:
-            self.quoted_at_ns = max(self.quoted_at_ns, min(quote.received_at_ns, self.seen_ns))
+            self.quoted_at_ns = max(self.quoted_at_ns, quote.received_at_ns)
 
     def _book(self, symbol: Symbol) -> BookState:
         return self._books.get(symbol, BookState.STALE)

@@ -1,0 +1,207 @@
+"""The account is a fold over the log: the same log gives the same bytes, and every sum agrees with its parts."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from components.contracts.commands import Fault
+from components.contracts.decisions import DecisionMessage, HandoverRefused
+from components.contracts.errors import DamagedData
+from components.contracts.orders import Opening, OrderMessage, OrderSending, OrderState, VenuePosition, client_order_id
+from components.contracts.signals import Intent, Purpose
+from components.contracts.trading import Cause
+from components.contracts.values import ZERO, AccountId, Quantity, Side, Symbol
+from components.risk.core.fold import apply, replay
+from components.risk.core.judge import decide
+from components.risk.core.state import RiskState, encode_state
+from tests.unit.risk.world import (
+    AAPL,
+    ACCOUNT,
+    JOURNAL,
+    LIMITS,
+    MSFT,
+    NOW,
+    World,
+    a_fill,
+    a_state,
+    an_intent,
+    an_update,
+    approved,
+    events,
+    fresh_intent,
+    opened,
+    received,
+    reconciled,
+    some_facts,
+    with_orders,
+)
+
+
+def told(state: RiskState, *bodies: OrderMessage) -> RiskState:
+    after = state.orders_place.sequence if state.orders_place else 0
+    for record in events(*bodies, after=after):
+        state = apply(state, record)
+    return state
+
+
+def reserved(state: RiskState, side: Side, symbol: Symbol) -> Quantity:
+    return sum((o.remaining for o in state.orders.values() if (o.side, o.symbol) == (side, symbol)), ZERO)
+
+
+def test_an_approval_reserves_what_it_may_buy() -> None:
+    exposure = with_orders(a_state(), an_intent()).exposure(AAPL)
+    assert (exposure.working_buy, exposure.buys, exposure.quantity) == (Decimal(10), 1, ZERO)
+
+
+@pytest.mark.parametrize("state", [one for one in OrderState if not one.is_final])
+def test_no_state_but_a_final_one_releases_what_is_reserved(state: OrderState) -> None:
+    intent = an_intent()
+    after = told(with_orders(a_state(), intent), an_update(intent, state))
+    assert after.exposure(AAPL).working_buy == intent.quantity
+
+
+@pytest.mark.parametrize("state", [one for one in OrderState if one.is_final and one is not OrderState.FILLED])
+def test_a_final_state_releases_what_was_not_filled(state: OrderState) -> None:
+    intent = an_intent()
+    after = told(with_orders(a_state(), intent), a_fill(intent, "4", "100"), an_update(intent, state, filled="4"))
+    exposure = after.exposure(AAPL)
+    assert (exposure.quantity, exposure.working_buy, exposure.buys, after.orders) == (Decimal(4), ZERO, 0, {})
+
+
+def test_a_fill_moves_the_position_and_takes_it_off_what_is_reserved() -> None:
+    intent = an_intent()
+    exposure = told(with_orders(a_state(), intent), a_fill(intent, "4", "100")).exposure(AAPL)
+    assert (exposure.quantity, exposure.working_buy) == (Decimal(4), Decimal(6))
+
+
+def test_a_final_order_whose_fill_is_still_to_come_stays_reserved_by_that_much() -> None:
+    intent = an_intent()
+    early = told(with_orders(a_state(), intent), an_update(intent, OrderState.CANCELLED, filled="4"))
+    assert early.exposure(AAPL).working_buy == Decimal(4)
+    after = told(early, a_fill(intent, "4", "100"))
+    assert (after.exposure(AAPL).quantity, after.orders) == (Decimal(4), {})
+
+
+def test_a_fill_after_the_end_of_its_order_is_a_position_still() -> None:
+    intent = an_intent()
+    after = told(with_orders(a_state(), intent), an_update(intent, OrderState.CANCELLED), a_fill(intent, "3", "100"))
+    assert after.exposure(AAPL).quantity == Decimal(3)
+    assert after.exposure(AAPL).working_buy == ZERO
+
+
+def test_a_strangers_order_reserves_too_and_its_missed_fills_are_not_counted_twice() -> None:
+    after = told(
+        a_state(),
+        an_update(None, OrderState.PARTIALLY_FILLED, filled="2"),
+        a_fill(None, "2", "100", cumulative_quantity=Decimal(2)),
+    )
+    assert after.exposure(AAPL).working_buy == Decimal(3)
+    assert told(after, an_update(None, OrderState.CANCELLED, filled="2")).orders == {}
+
+
+def test_a_stranger_cannot_take_the_place_of_our_order_by_its_name() -> None:
+    intent = an_intent()
+    state = with_orders(a_state(), intent)
+    after = told(state, an_update(None, OrderState.CANCELLED, client_order_id=intent.intent_id))
+    assert after.orders == state.orders
+
+
+def test_an_approval_that_was_written_off_and_arrived_after_all_is_reserved_again() -> None:
+    intent = an_intent()
+    state = with_orders(a_state(), intent)
+    terms = state.orders[intent.intent_id].terms
+    assert terms is not None
+    released = apply(state, HandoverRefused(intent.intent_id, Fault.FORGED, "", NOW))
+    assert released.exposure(AAPL).working_buy == ZERO
+    assert told(released, received(intent, terms)).exposure(AAPL).working_buy == intent.quantity
+
+
+def test_an_opening_sets_positions_and_closes_what_it_does_not_name() -> None:
+    state = told(a_state(), a_fill(None, "7", "50", symbol=MSFT))
+    opening = Opening(ACCOUNT, reconciled().venue_account, (VenuePosition(AAPL, Decimal(3), Decimal(90)),), NOW)
+    after = told(state, opening)
+    assert after.positions() == {AAPL: Decimal(3)}
+    assert after.exposure(AAPL).average_price == Decimal(90)
+
+
+def test_a_clean_reconciliation_counts_and_a_differing_one_does_not() -> None:
+    state = told(a_state(), a_fill(None, "5", "100"))
+    clean = told(state, reconciled((AAPL, "5")))
+    assert (clean.reconciled_at_ns, clean.differing) == (NOW, 0)
+    for event in (reconciled((AAPL, "4")), reconciled((AAPL, "5"), differences=("order x",)), reconciled()):
+        assert told(state, event).reconciled_at_ns == 0
+        assert told(state, event, event).differing == 2
+        assert told(state, event, reconciled((AAPL, "5"))).differing == 0
+
+
+def test_a_flat_symbol_is_the_same_as_none() -> None:
+    assert told(a_state(), reconciled((AAPL, "0"))).reconciled_at_ns == NOW
+
+
+def test_a_start_keeps_what_is_latched_and_asks_for_everything_else_anew() -> None:
+    state = replace(a_state(), causes={Cause.DATA_STALE: "", Cause.OPERATOR_HALT: "lunch"})
+    assert apply(state, opened()).causes == {Cause.STARTING: "nothing is known yet", Cause.OPERATOR_HALT: "lunch"}
+
+
+def test_a_log_of_another_account_is_refused() -> None:
+    with pytest.raises(DamagedData, match="record 1: the log of account sandbox"):
+        apply(RiskState(account=AccountId("paper"), journal_id=JOURNAL), opened())
+
+
+def test_a_record_out_of_order_is_damage() -> None:
+    with pytest.raises(DamagedData, match="record 3 where 1 belongs"):
+        replay(RiskState(account=ACCOUNT, journal_id=JOURNAL), [(3, opened())])
+
+
+def test_a_whole_life_replays_to_the_same_bytes() -> None:
+    world = World().active()
+    for number, intent in enumerate(fresh_intent(world, f"n{n}", limit_price=f"100.{n:02}") for n in range(4)):
+        world.judge(intent)
+        terms = world.state.orders[intent.intent_id].terms
+        assert terms is not None
+        world.event(received(intent, terms))
+        world.event(a_fill(intent, "3", "100.3"))
+        world.event(an_update(intent, OrderState.UNKNOWN if number % 2 else OrderState.CANCELLED, filled="3"))
+    world.lose("orders")
+    empty = RiskState(account=ACCOUNT, journal_id=JOURNAL)
+    again = replay(empty, enumerate(world.log, 1))
+    assert encode_state(again) == encode_state(world.state)
+    assert encode_state(again) != encode_state(replay(empty, enumerate(world.log[:-1], 1)))
+
+
+INTENTS = [an_intent(f"n{number}", purpose=Purpose.ENTRY, side=side) for number, side in enumerate([*Side] * 2)]
+order_events = st.one_of(
+    st.builds(an_update, st.sampled_from([*INTENTS, None]), st.sampled_from(OrderState), st.sampled_from(["0", "4"])),
+    st.builds(a_fill, st.sampled_from([*INTENTS, None]), st.sampled_from(["1", "3", "12"]), st.just("100.5")),
+    st.builds(lambda one: OrderSending(one.intent_id, client_order_id(one, 1), 1, NOW), st.sampled_from(INTENTS)),
+)
+
+
+@given(st.lists(st.one_of(st.sampled_from(INTENTS), order_events), max_size=25))
+def test_what_is_reserved_is_always_the_sum_of_what_is_live(steps: list[Intent | OrderMessage]) -> None:
+    state = a_state()
+    records: list[DecisionMessage] = [opened()]
+    for step in steps:
+        after = state.orders_place.sequence if state.orders_place else 0
+        record = approved(state, step) if isinstance(step, Intent) else events(step, after=after)[0]
+        records.append(record)
+        state = apply(state, record)
+    exposure = state.exposure(AAPL)
+    assert exposure.working_buy == reserved(state, Side.BUY, AAPL)
+    assert exposure.working_sell == reserved(state, Side.SELL, AAPL)
+    assert (exposure.buys + exposure.sells) == len(state.orders)
+    empty = RiskState(account=ACCOUNT, journal_id=JOURNAL)
+    assert encode_state(replay(empty, enumerate(records, 1))) == encode_state(state)
+
+
+@given(st.lists(st.sampled_from(INTENTS), max_size=10))
+def test_a_state_is_never_changed_by_what_comes_after(intents: list[Intent]) -> None:
+    state = a_state()
+    for intent in intents:
+        before = encode_state(state)
+        following = apply(state, decide(intent, some_facts(), LIMITS, state, 1))
+        assert encode_state(state) == before
+        state = following

@@ -1,0 +1,60 @@
+"""Limits are checked when they are read, and named by their content."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from components.contracts.decisions import Code
+from components.risk.core.checks import CHECKS
+from components.risk.core.limits import Limits
+from tests.unit.risk.world import LIMITS
+
+
+def test_limits_go_through_their_text_unchanged() -> None:
+    again = Limits.model_validate_json(LIMITS.text)
+    assert (again.text, again.version) == (LIMITS.text, LIMITS.version)
+
+
+def test_the_same_limits_written_otherwise_have_the_same_version() -> None:
+    written = LIMITS.model_dump() | {"spread_bps_max": Decimal("20.00"), "symbols": ("MSFT", "AAPL")}
+    assert Limits(**written).version == LIMITS.version
+
+
+@pytest.mark.parametrize("name", sorted(set(Limits.model_fields) - {"symbols", "short_selling"}))
+def test_another_limit_is_another_version(name: str) -> None:
+    assert Limits(**LIMITS.model_dump() | {name: getattr(LIMITS, name) + 1}).version != LIMITS.version
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"order_notionl_max": 1},
+        {"order_notional_max": 0},
+        {"order_quantity_max": -1},
+        {"spread_bps_max": "NaN"},
+        {"symbols": ()},
+        {"symbols": ("AAPL", "AAPL")},
+        {"symbols": ("aapl",)},
+        {"repeat_window_ms": 60_001},
+    ],
+    ids=str,
+)
+def test_a_wrong_limit_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Limits(**LIMITS.model_dump() | change)
+
+
+def test_limits_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        LIMITS.open_orders_max = 6
+
+
+def test_prices_below_one_have_finer_ticks() -> None:
+    assert [LIMITS.tick(Decimal(price)) for price in ("1", "0.9999")] == [Decimal("0.01"), Decimal("0.0001")]
+
+
+def test_every_limit_that_is_said_belongs_to_a_check() -> None:
+    assert set(LIMITS.said) < set(Code)
+    assert len(CHECKS) == len(set(CHECKS))

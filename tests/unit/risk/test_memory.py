@@ -1,0 +1,71 @@
+"""What was answered is remembered up to a bound, and what was forgotten is known to be."""
+
+import pytest
+
+from components.contracts.decisions import Verdict
+from components.contracts.signals import Intent
+from components.risk.core import memory as module
+from components.risk.core.memory import CHUNK, CHUNKS, Memory, digest_of, remembering
+from tests.unit.risk.world import NOW, an_intent
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 4)
+    monkeypatch.setattr(module, "CHUNKS", 3)
+
+
+def thought(number: int) -> Intent:
+    return an_intent(f"n{number}", created_at_ns=NOW + number)
+
+
+def verdict(intent: Intent, *, allowed: bool = True) -> Verdict:
+    return Verdict(intent.intent_id, allowed, (), 1)
+
+
+def remember(count: int, *, allowed: bool = True) -> Memory:
+    memory = Memory()
+    for number in range(count):
+        memory = remembering(memory, thought(number), verdict(thought(number), allowed=allowed))
+    return memory
+
+
+def test_the_bound_is_what_the_caption_says() -> None:
+    assert (CHUNK * (CHUNKS - 1), CHUNK * CHUNKS) == (1_792, 2_048)
+
+
+@pytest.mark.parametrize("count", [1, 4, 8, 11])
+def test_the_last_answers_are_remembered(count: int) -> None:
+    memory = remember(count)
+    for number in range(max(0, count - 8), count):
+        found = memory.find(thought(number).intent_id)
+        assert found is not None
+        assert found.digest == digest_of(thought(number))
+
+
+def test_memory_never_grows_beyond_its_bound() -> None:
+    memory = remember(100)
+    assert len(memory.young) + sum(len(chunk) for chunk in memory.old) <= 12
+
+
+def test_a_forgotten_approval_leaves_its_mark() -> None:
+    assert remember(11).forgotten_at_ns == 0
+    assert remember(12).find(thought(3).intent_id) is None
+    assert remember(12).forgotten_at_ns == NOW + 3
+    assert remember(16).forgotten_at_ns == NOW + 7
+
+
+def test_a_forgotten_refusal_does_no_harm_and_leaves_none() -> None:
+    assert remember(40, allowed=False).forgotten_at_ns == 0
+
+
+def test_the_first_answer_stays_the_answer() -> None:
+    intent = thought(1)
+    memory = remembering(Memory(), intent, verdict(intent))
+    assert remembering(memory, intent, verdict(intent, allowed=False)) is memory
+
+
+def test_an_older_memory_is_not_changed_by_a_newer_one() -> None:
+    older = remember(2)
+    remembering(older, thought(2), verdict(thought(2)))
+    assert older.find(thought(2).intent_id) is None

@@ -1,0 +1,412 @@
+"""Builders with good defaults for the tests of risk, and a service in a small world around it."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+from msgspec.structs import replace
+
+from components.contracts.approval import SealedControl, SealKey, open_command
+from components.contracts.commands import Control
+from components.contracts.decisions import (
+    Decision,
+    DecisionMessage,
+    Facts,
+    Judge,
+    LogOpened,
+    Operate,
+    Operated,
+    OrderEventApplied,
+    Verdict,
+)
+from components.contracts.frames import Header, Kind
+from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth
+from components.contracts.orders import (
+    Filled,
+    IntentReceived,
+    OrderMessage,
+    OrderState,
+    OrderUpdated,
+    Reconciled,
+    Source,
+    VenueAccount,
+    VenuePosition,
+    VenueSession,
+    client_order_id,
+)
+from components.contracts.signals import ApprovalTerms, Evidence, Intent, Purpose
+from components.contracts.topics import JUDGE, MARKET, ORDERS, POSITIONS, STREAMS
+from components.contracts.values import (
+    AccountId,
+    ExecutionId,
+    OrderType,
+    Place,
+    Side,
+    SignalId,
+    StrategyId,
+    Symbol,
+    TimeInForce,
+    Venue,
+    VenueOrderId,
+)
+from components.risk.core.fold import apply
+from components.risk.core.limits import Limits, Timing
+from components.risk.core.state import RiskState
+from components.risk.service import RiskService
+from components.runtime.metrics import Metrics
+from components.runtime.service import (
+    Append,
+    Asked,
+    Effect,
+    HandOver,
+    Heard,
+    Joined,
+    Lost,
+    Publish,
+    Reply,
+)
+
+NOW = 1_800_000_000_000_000_000
+MS = 1_000_000
+ACCOUNT = AccountId("sandbox")
+JOURNAL = "0123456789abcdef0123456789abcdef"
+ORDER_JOURNAL = "fedcba9876543210fedcba9876543210"
+KEY = SealKey(bytes(range(32)))
+AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
+ALPACA = Venue("alpaca")
+EVIDENCE = Evidence("model", "schema", (0.5,), (0.7,), (Place("market", "e", 4),), BookState.SYNCED)
+
+LIMITS = Limits(
+    symbols=("AAPL", "MSFT"),
+    signal_age_ms_max=2_000,
+    clock_skew_ms_max=100,
+    repeat_window_ms=1_000,
+    quote_age_ms_max=1_000,
+    spread_bps_max=Decimal(20),
+    price_collar_bps_max=Decimal(50),
+    price_tick=Decimal("0.01"),
+    price_tick_below_one=Decimal("0.0001"),
+    order_quantity_max=Decimal(100),
+    quantity_increment=Decimal(1),
+    order_notional_max=Decimal(10_000),
+    position_quantity_max=Decimal(150),
+    short_selling=False,
+    open_orders_max=5,
+    order_rate_per_minute_max=10,
+)
+TIMING = Timing(
+    approval_ttl_ms=10_000,
+    handover_retry_ms=500,
+    order_age_ms_max=60_000,
+    cancel_retry_ms=5_000,
+    reconciliation_age_ms_max=30_000,
+    data_age_ms_max=5_000,
+    clock_jump_ms_max=2_000,
+    clock_suspect_ms=3_000,
+    profit_and_loss_every_ms=1_000,
+)
+
+
+def an_intent(name: str = "s", **changes: Any) -> Intent:
+    """Want ten AAPL at the ask; `quantity` and `limit_price` may be given as text."""
+    fields: dict[str, Any] = {
+        "signal_id": SignalId(name),
+        "leg": 0,
+        "strategy": StrategyId("demo"),
+        "purpose": Purpose.ENTRY,
+        "symbol": AAPL,
+        "side": Side.BUY,
+        "quantity": "10",
+        "order_type": OrderType.LIMIT,
+        "limit_price": "100.02",
+        "time_in_force": TimeInForce.DAY,
+        "evidence": EVIDENCE,
+        "tick_at_ns": NOW,
+        "created_at_ns": NOW,
+        "expires_at_ns": NOW + 2_000 * MS,
+    } | changes
+    fields["quantity"] = Decimal(fields["quantity"])
+    fields["limit_price"] = None if fields["limit_price"] is None else Decimal(fields["limit_price"])
+    return Intent(**fields)
+
+
+def an_exit(name: str = "x", **changes: Any) -> Intent:
+    """Want to sell ten AAPL that are held."""
+    return an_intent(name, **{"purpose": Purpose.EXIT, "side": Side.SELL, "limit_price": "99.98"} | changes)
+
+
+def some_facts(**changes: Any) -> Facts:
+    """See a fresh, narrow, trusted market and nothing that stands against trading."""
+    facts = Facts(
+        now_ns=NOW,
+        bid_price=Decimal("99.98"),
+        ask_price=Decimal("100.02"),
+        quote_received_at_ns=NOW,
+        quote_place=Place("market", "e", 7),
+        book_state=BookState.SYNCED,
+        bus_intact=True,
+        causes=(),
+        is_stopping=False,
+    )
+    return replace(facts, **changes)
+
+
+def opened(limits: Limits = LIMITS, at_ns: int = NOW) -> LogOpened:
+    """Begin a life of the process."""
+    return LogOpened(ACCOUNT, limits.version, "0", at_ns, limits.text)
+
+
+def a_state(*records: DecisionMessage, limits: Limits = LIMITS) -> RiskState:
+    """Fold these records after a log was opened."""
+    state = RiskState(account=ACCOUNT, journal_id=JOURNAL)
+    for record in (opened(limits), *records):
+        state = apply(state, record)
+    return state
+
+
+def events(*bodies: OrderMessage, after: int = 0) -> list[OrderEventApplied]:
+    """Apply these as the next records of execution's journal."""
+    return [
+        OrderEventApplied(Place(ORDERS.name, ORDER_JOURNAL, sequence), body, NOW)
+        for sequence, body in enumerate(bodies, after + 1)
+    ]
+
+
+def approved(state: RiskState, intent: Intent, facts: Facts | None = None) -> Decision:
+    """Decide without asking: the state takes it as an approval."""
+    terms = ApprovalTerms(ACCOUNT, LIMITS.version, state.next_sequence, NOW, NOW + 10_000 * MS)
+    return Decision(intent, (), facts or some_facts(), LIMITS.version, terms)
+
+
+def with_orders(state: RiskState, *intents: Intent) -> RiskState:
+    """Approve these intents."""
+    for intent in intents:
+        state = apply(state, approved(state, intent))
+    return state
+
+
+def holding(quantity: str, symbol: Symbol = AAPL, price: str = "100", after: int = 0) -> OrderEventApplied:
+    """Hold this many, by a fill of somebody else's order."""
+    number = Decimal(quantity)
+    side = Side.BUY if number > 0 else Side.SELL
+    (event,) = events(a_fill(None, str(abs(number)), price, symbol=symbol, side=side), after=after)
+    return event
+
+
+def a_fill(intent: Intent | None, quantity: str, price: str, **changes: Any) -> Filled:
+    """Fill so much of an order at this price."""
+    fields: dict[str, Any] = {
+        "execution_id": ExecutionId("x"),
+        "intent_id": intent.intent_id if intent else None,
+        "client_order_id": client_order_id(intent, 1) if intent else "by-hand",
+        "venue_order_id": VenueOrderId("v"),
+        "symbol": intent.symbol if intent else AAPL,
+        "side": intent.side if intent else Side.BUY,
+        "quantity": Decimal(quantity),
+        "price": Decimal(price),
+        "cumulative_quantity": Decimal(quantity),
+        "source": Source.STREAM,
+        "venue_at_ns": NOW,
+        "at_ns": NOW,
+    }
+    return Filled(**fields | changes)
+
+
+def an_update(intent: Intent | None, state: OrderState, filled: str = "0", **changes: Any) -> OrderUpdated:
+    """Say that an order is in this state now."""
+    fields: dict[str, Any] = {
+        "intent_id": intent.intent_id if intent else None,
+        "client_order_id": client_order_id(intent, 1) if intent else "by-hand",
+        "venue_order_id": VenueOrderId("v"),
+        "symbol": intent.symbol if intent else AAPL,
+        "side": intent.side if intent else Side.BUY,
+        "quantity": intent.quantity if intent else Decimal(5),
+        "filled_quantity": Decimal(filled),
+        "average_price": None,
+        "state": state,
+        "source": Source.STREAM,
+        "reason": "",
+        "at_ns": NOW,
+    }
+    return OrderUpdated(**fields | changes)
+
+
+def received(intent: Intent, terms: ApprovalTerms) -> IntentReceived:
+    """Say that execution has it."""
+    return IntentReceived(intent, terms, client_order_id(intent, 1), NOW)
+
+
+def reconciled(*held: tuple[Symbol, str], at_ns: int = NOW, differences: tuple[str, ...] = ()) -> Reconciled:
+    """Have the venue state these positions."""
+    return Reconciled(
+        venue=ALPACA,
+        venue_account=VenueAccount("PA1", Decimal(1), Decimal(1), Decimal(1), trading_blocked=False),
+        session=VenueSession(is_open=True, next_open_at_ns=0, next_close_at_ns=0, clock_offset_ns=0),
+        positions=tuple(VenuePosition(symbol, Decimal(quantity), Decimal(100)) for symbol, quantity in held),
+        open_orders=(),
+        differences=differences,
+        at_ns=at_ns,
+    )
+
+
+def a_quote(symbol: Symbol = AAPL, bid: str = "99.98", ask: str = "100.02", at_ns: int = NOW) -> Quote:
+    """Quote a symbol."""
+    return Quote(ALPACA, symbol, Decimal(bid), Decimal(100), Decimal(ask), Decimal(100), at_ns, at_ns)
+
+
+def market(at_ns: int = NOW) -> tuple[Any, ...]:
+    """Give a market's present state: live, in sync, freshly quoted."""
+    symbols = (AAPL, MSFT)
+    health = (SymbolHealth(ALPACA, symbol, BookState.SYNCED, "", at_ns) for symbol in symbols)
+    quotes = (a_quote(symbol, at_ns=at_ns) for symbol in symbols)
+    return (FeedHealth(ALPACA, FeedState.LIVE, "", at_ns), *health, *quotes)
+
+
+class World:
+    """A risk service with what is around it: feed it, look at its effects and its log."""
+
+    def __init__(
+        self,
+        log: Iterable[DecisionMessage] = (),
+        *,
+        limits: Limits = LIMITS,
+        timing: Timing = TIMING,
+        now_ns: int = NOW,
+    ) -> None:
+        self.now_ns = now_ns
+        self.log: list[DecisionMessage] = list(log)
+        self._limits, self._timing = limits, timing
+        self._tickets = count(1)
+        self.heard = self._last_place()
+        self.service = self._begin()
+
+    def _begin(self) -> RiskService:
+        state = RiskState(account=ACCOUNT, journal_id=JOURNAL)
+        for record in self.log:
+            state = apply(state, record)
+        metrics = Metrics("risk", "0")
+        service = RiskService(
+            limits=self._limits, timing=self._timing, key=KEY, state=state, metrics=metrics, version="0"
+        )
+        self.metrics = metrics
+        self.started = self._keep(service.on_start(self.now_ns))
+        return service
+
+    def _last_place(self) -> int:
+        places = [one.place.sequence for one in self.log if isinstance(one, OrderEventApplied)]
+        return places[-1] if places else 0
+
+    def _keep(self, effects: Iterable[Effect]) -> list[Effect]:
+        kept = list(effects)
+        self.log += [one.entry for one in kept if isinstance(one, Append)]
+        return kept
+
+    @property
+    def state(self) -> RiskState:
+        return self.service._state  # noqa: SLF001 -- what is only told in parts is looked at as a whole here
+
+    def restarted(self) -> "World":
+        """Kill it and start again on the same log."""
+        return World(self.log, limits=self._limits, timing=self._timing, now_ns=self.now_ns)
+
+    def hear(self, message: Any) -> list[Effect]:
+        return self._keep(self.service.on_message(message, self.now_ns))
+
+    def tick(self, passed_ms: int = 0) -> list[Effect]:
+        self.now_ns += passed_ms * MS
+        return self._keep(self.service.on_tick(self.now_ns))
+
+    def wait(self, span_ms: int) -> list[Effect]:
+        """Let time pass in ticks of 50 ms, with a market that goes on quoting."""
+        effects: list[Effect] = []
+        for _ in range(span_ms // 50):
+            self.now_ns += 50 * MS
+            self.quote()
+            effects += self._keep(self.service.on_tick(self.now_ns))
+        return effects
+
+    def quote(self, **changes: Any) -> list[Effect]:
+        header = Header(1, Kind.MESSAGE, "market_data", "e", 9, 0, 0, 0)
+        return self.hear(Heard(MARKET, header, a_quote(**{"at_ns": self.now_ns} | changes)))
+
+    def say(self, body: Any) -> list[Effect]:
+        """Let market_data say something."""
+        return self.hear(Heard(MARKET, Header(1, Kind.MESSAGE, "market_data", "e", 9, 0, 0, 0), body))
+
+    def event(self, body: OrderMessage, journal: str = ORDER_JOURNAL) -> list[Effect]:
+        """Let execution write down something."""
+        self.heard += 1
+        return self.hear(Heard(ORDERS, Header(1, Kind.MESSAGE, "execution", journal, self.heard, 0, 0, 0), body))
+
+    def join_market(self) -> list[Effect]:
+        return self.hear(Joined(MARKET, "market_data", Place("market", "e", 5), market(self.now_ns)))
+
+    def join_orders(self) -> list[Effect]:
+        return self.hear(Joined(ORDERS, "execution", Place("orders", ORDER_JOURNAL, self.heard), ()))
+
+    def lose(self, name: str, reason: str = "silence", *, is_foreign: bool = False) -> list[Effect]:
+        return self.hear(Lost(STREAMS[name], "whoever", 0, reason, is_foreign))
+
+    def reconcile(self, *held: tuple[Symbol, str], differences: tuple[str, ...] = ()) -> list[Effect]:
+        return self.event(reconciled(*held, at_ns=self.now_ns, differences=differences))
+
+    def active(self) -> "World":
+        """Give every evidence that trading needs."""
+        self.join_market()
+        self.join_orders()
+        positions = [(symbol, str(quantity)) for symbol, quantity in self.state.positions().items()]
+        self.reconcile(*positions)
+        return self
+
+    def judge(self, intent: Intent) -> tuple[Verdict, list[Effect]]:
+        return self.ask(Judge(intent))
+
+    def operate(self, request: Operate) -> tuple[Operated, list[Effect]]:
+        return self.ask(request)
+
+    def ask(self, body: Any) -> tuple[Any, list[Effect]]:
+        ticket = str(next(self._tickets)).encode()
+        effects = self.hear(Asked(JUDGE, ticket, body))
+        (answer,) = [one.body for one in effects if isinstance(one, Reply) and one.ticket == ticket]
+        return answer, effects
+
+
+def fresh_intent(world: World, name: str = "s", **changes: Any) -> Intent:
+    """Want something that was thought of just now."""
+    now_ns = world.now_ns
+    return an_intent(name, **{"created_at_ns": now_ns, "expires_at_ns": now_ns + 2_000 * MS} | changes)
+
+
+def frames(effects: Iterable[Effect]) -> list[bytes]:
+    """Pick what is handed over."""
+    return [one.frame for one in effects if isinstance(one, HandOver)]
+
+
+def controls(effects: Iterable[Effect]) -> list[Control]:
+    """Pick the controls that are handed over."""
+    return [one[0] for one in _opened(effects) if one[0] is not None]
+
+
+def handed_over(effects: Iterable[Effect]) -> list[Intent]:
+    """Pick the approved intents that are handed over."""
+    return [one[1] for one in _opened(effects) if one[1] is not None]
+
+
+def _opened(effects: Iterable[Effect]) -> Iterator[tuple[Control | None, Intent | None]]:
+    for frame in frames(effects):
+        found = open_command(frame, KEY, ACCOUNT, 0)
+        if isinstance(found, SealedControl):
+            yield found.control, None
+        else:
+            yield None, found.intent
+
+
+def said(effects: Iterable[Effect]) -> list[Any]:
+    """Pick what is said on `positions`."""
+    return [one.body for one in effects if isinstance(one, Publish) and one.stream is POSITIONS]
+
+
+def appended(effects: Iterable[Effect]) -> list[Any]:
+    """Pick what is written down."""
+    return [one.entry for one in effects if isinstance(one, Append)]
