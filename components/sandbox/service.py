@@ -72,9 +72,15 @@ class Venue:
     def cancel(self, order_id: str, now_ns: int) -> Step:
         """Begin to cancel an open order; a fill may still win."""
         order = self.books.orders[order_id]
-        if order.status in {Status.PENDING_CANCEL, Status.PENDING_REPLACE} or order.waits:
+        if order.waits:
+            return self._end(order, EventKind.CANCELED, now_ns)
+        if order.status is Status.PENDING_CANCEL:
             return Step(order=order)
-        return self._change(replace(order, status=Status.PENDING_CANCEL), EventKind.PENDING_CANCEL, now_ns)
+        # Whoever cancels wants nothing left, so a replacement that is under way goes with the order it would replace.
+        dropped = self._forsake_replacement(order, now_ns)
+        leaving = replace(order, status=Status.PENDING_CANCEL, replaced_by=None)
+        asked = self._change(leaving, EventKind.PENDING_CANCEL, now_ns)
+        return Step((*dropped, *asked.events), asked.order)
 
     def replace(self, order_id: str, body: ReplaceBody, now_ns: int) -> Step:
         """Begin to replace an open order by a new one with its own id."""
@@ -89,7 +95,7 @@ class Venue:
             return Step(refusal=terms)
         if refusal := admit(terms, self._scene(terms.symbol, without=order_id)):
             return Step(refusal=refusal)
-        entered = self._enter(client_order_id, replace(terms, position_intent=None), now_ns)
+        entered = self._enter(client_order_id, terms, now_ns)
         new = self.books.keep(replace(entered, replaces=order_id, waits=True, replaces_filled_qty=old.filled_qty))
         leaving = replace(old, status=Status.PENDING_REPLACE, replaced_by=new.order_id)
         events = self._change(leaving, EventKind.PENDING_REPLACE, now_ns).events

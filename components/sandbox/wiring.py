@@ -18,7 +18,6 @@ from components.runtime.stopping import SIGNALS, Stopped, StopSignals
 from components.sandbox.config import TEST_SYMBOL, Settings
 from components.sandbox.core.faults import Faults
 from components.sandbox.core.limits import RateLimit
-from components.sandbox.core.market import Walk
 from components.sandbox.core.session import Session
 from components.sandbox.server.admin import AdminRoutes, refusals
 from components.sandbox.server.doors import HOST, Doors
@@ -30,7 +29,7 @@ from components.sandbox.server.ledger import Ledger
 from components.sandbox.server.rest_account import AccountRoutes
 from components.sandbox.server.rest_orders import OrderRoutes
 from components.sandbox.server.rest_reference import ReferenceRoutes
-from components.sandbox.server.store import Change, Credentials, Memory
+from components.sandbox.server.store import Change, Credentials, Memory, Prices
 from components.sandbox.server.updates import TradeUpdates
 from components.sandbox.service import Venue
 
@@ -58,7 +57,7 @@ class House(NamedTuple):
     updates: TradeUpdates
     feeds: dict[str, Feed]
     symbols: tuple[str, ...]
-    walks: list[Walk]
+    prices: Prices
     trading: web.Application
     admin: web.Application
 
@@ -76,7 +75,7 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
     house, doors = build(settings), Doors()
     try:
         house.ledger.start()
-        house.floor.open((*house.symbols, TEST_SYMBOL), house.walks)
+        house.floor.open((*house.symbols, TEST_SYMBOL), house.prices)
         await house.ledger.append(Change(credentials=house.credentials, prices=house.exchange.prices()))
         port = await doors.open(house.trading, settings.port)
         admin_port = await doors.open(house.admin, settings.admin_port)
@@ -115,7 +114,7 @@ def build(settings: Settings) -> House:
     admin = web.Application(middlewares=[refusals])
     admin.add_routes(AdminRoutes(exchange, floor, updates).routes())
     return House(
-        ledger, credentials, exchange, floor, updates, feeds, symbols, memory.prices.walks, trading=trading, admin=admin
+        ledger, credentials, exchange, floor, updates, feeds, symbols, memory.prices, trading=trading, admin=admin
     )
 
 
@@ -131,7 +130,7 @@ async def _until_stopped(house: House, speed: float, stop: asyncio.Event) -> Non
     """Let the market move and time pass; whatever ends first ends the rest."""
     # At speed 0 only an operator moves the market.
     market = [house.floor.move(speed)] if speed else []
-    work = (*market, house.floor.keep_house(), house.ledger.failed, stop.wait())
+    work = (*market, house.floor.keep_house(), house.ledger.failed, _bug(), stop.wait())
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -140,6 +139,22 @@ async def _until_stopped(house: House, speed: float, stop: asyncio.Event) -> Non
     finally:
         for task in tasks:
             task.cancel()
+
+
+def _bug() -> "asyncio.Future[None]":
+    """Wait for a callback that fails: a venue that leaves an order half led on must not go on as if nothing were."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[None] = loop.create_future()
+
+    def notice(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if isinstance(error, Exception) and not isinstance(error, OSError) and not found.done():
+            found.set_exception(error)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(notice)
+    return found
 
 
 def _listed(settings: Settings, memory: Memory) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ def test_a_killed_venue_goes_on_where_it_ended(tmp_path: Path) -> None:
         assert sandbox.where == where
         assert (after["positions"], after["cash"]) == (before["positions"], before["cash"])
         assert {name: after["counts"][name] for name in ("orders", "executions")} == {"orders": 2, "executions": 1}
+        assert after["counts"]["events"] == before["counts"]["events"]
         assert [one["history"] for one in after["orders"]] == [one["history"] for one in before["orders"]]
         with sandbox.client() as client:
             assert client.get("/v2/orders?status=all").json() == orders

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from components.sandbox.core.decimals import places
 from components.sandbox.core.orders import Order, OrderType, Status, Terms
@@ -28,7 +29,8 @@ def revise(old: Order, body: ReplaceBody) -> Terms | Refusal:
     revised = parse_terms(_merge(old.terms, body))
     if isinstance(revised, Refusal):
         return revised
-    if revised == old.terms:
+    # What the new order does to the position is found out when it enters.
+    if revised == replace(old.terms, position_intent=None):
         return NOTHING_CHANGED
     total = revised.qty or Decimal(0)
     if total <= old.filled_qty:
@@ -61,5 +63,4 @@ def _merge(terms: Terms, body: ReplaceBody) -> OrderBody:
         trail_price=(body.trail or terms.trail_price) if by_price else None,
         trail_percent=(body.trail or terms.trail_percent) if by_percent else None,
         extended_hours=terms.extended_hours,
-        position_intent=terms.position_intent,
     )

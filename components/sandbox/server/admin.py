@@ -14,7 +14,7 @@ from components.sandbox.core.orders import Order
 from components.sandbox.core.refusals import invalid, symbol_not_found
 from components.sandbox.server.exchange import Exchange
 from components.sandbox.server.floor import Floor
-from components.sandbox.server.queries import OrderFilter, histories, orders_like
+from components.sandbox.server.queries import OrderFilter, events_count, histories, orders_like
 from components.sandbox.server.replies import Refused, refuse, reply
 from components.sandbox.server.rest_orders import read_body
 from components.sandbox.server.updates import TradeUpdates
@@ -67,7 +67,7 @@ class AdminRoutes:
                 "orders": orders,
                 "positions": {held.symbol: plain(held.qty) for held in books.held()},
                 "cash": plain(books.cash),
-                "counts": self._counts(),
+                "counts": self._counts(await self._exchange.ledger.ask(events_count)),
                 "faults": self._armed(),
                 "quotes": {quote.symbol: [str(quote.bid), str(quote.ask)] for quote in books.quotes.values()},
             }
@@ -108,13 +108,14 @@ class AdminRoutes:
     async def _all_orders(self) -> list[Order]:
         return await self._exchange.ledger.ask(orders_like(OrderFilter(ascending=True, limit=ORDERS_MAX)))
 
-    def _counts(self) -> Document:
+    def _counts(self, events: int) -> Document:
         books = self._exchange.books
         return {
             "orders": books.orders_count,
             "executions": books.executions_count,
             "open_orders": len(books.orders),
-            "events_this_run": self._exchange.events_count,
+            "events": events,
+            "trades": self._exchange.trades_count,
             "quotes_this_run": self._floor.quotes_count,
         }
 

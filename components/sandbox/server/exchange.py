@@ -29,7 +29,7 @@ class Exchange:
         self.ledger = ledger
         self.faults = faults
         self.now_ns = now_ns
-        self.events_count = 0
+        self.trades_count = 0
         self.walks: dict[str, Walk] = {}
         self._updates = updates
 
@@ -72,7 +72,7 @@ class Exchange:
 
     def prices(self) -> Prices:
         """Return where the market stands."""
-        return Prices(list(self.walks.values()), list(self.books.quotes.values()))
+        return Prices(list(self.walks.values()), list(self.books.quotes.values()), self.trades_count)
 
     def _follow(self, step: Step) -> None:
         if step.events:
@@ -80,7 +80,6 @@ class Exchange:
 
     def _tell(self, events: Sequence[OrderEvent]) -> None:
         for event in events:
-            self.events_count += 1
             self._updates.publish(event_document(event))
         for event in events:
             self._lead_on(event.order)

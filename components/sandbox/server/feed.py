@@ -24,9 +24,8 @@ ERRORS = {
     404: "auth timeout",
     405: "symbol limit exceeded",
     406: "connection limit exceeded",
-    407: "slow client",
 }
-FATAL = frozenset({402, 404, 406, 407})
+FATAL = frozenset({402, 404, 406})
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*([./][A-Z]+)?")
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
 _TO_MSGPACK = msgspec.msgpack.Encoder(decimal_format="number")
@@ -55,7 +54,10 @@ class _Request(msgspec.Struct, frozen=True):
 class Feed:
     """One endpoint such as /v2/iex: one authenticated connection at a time."""
 
-    def __init__(self, credentials: Credentials, listed: frozenset[str]) -> None:
+    def __init__(
+        self, credentials: Credentials, listed: frozenset[str], authenticate_within_s: float = AUTHENTICATE_WITHIN_S
+    ) -> None:
+        self.authenticate_within_s = authenticate_within_s
         self.credentials = credentials
         self.listed = listed
         self.holder: _Listener | None = None
@@ -95,7 +97,7 @@ class _Listener:
         key, secret = request.headers.get("APCA-API-KEY-ID"), request.headers.get("APCA-API-SECRET-KEY")
         if key is not None and secret is not None and (code := self._authenticate(key, secret)) is not None:
             self._refuse(code)
-        deadline = asyncio.get_running_loop().call_later(AUTHENTICATE_WITHIN_S, self._time_out)
+        deadline = asyncio.get_running_loop().call_later(self._feed.authenticate_within_s, self._time_out)
         try:
             async for frame in self.socket.messages():
                 if (code := self._hear(frame)) is not None and self._refuse(code):
@@ -167,6 +169,7 @@ class _Listener:
             # Every frame is an array, even of one.
             self.socket.say(_TO_MSGPACK.encode([document]) if self._packed else _TO_JSON.encode([document]).decode())
         except Overflow:
+            # A client this slow would not read the word for it either.
             self.socket.abort()
 
 

@@ -7,10 +7,11 @@ from components.sandbox.core.bars import Bar, begin_bar, extend_bar, is_over
 from components.sandbox.core.decimals import from_cents
 from components.sandbox.core.faults import FaultKind
 from components.sandbox.core.listings import bar_document, quote_document, trade_document
-from components.sandbox.core.market import MarketQuote, MarketTrade, Walk, advance, begin, set_middle
+from components.sandbox.core.market import MarketQuote, MarketTrade, advance, begin, set_middle
 from components.sandbox.core.matching import Quote
 from components.sandbox.server.exchange import Exchange
 from components.sandbox.server.feed import Feed
+from components.sandbox.server.store import Prices
 
 QUOTES_PER_SECOND = 5  # of each symbol, at speed 1
 PAUSE_S_MIN = 0.002  # below this the loop would spend its time falling asleep, so several steps share one awakening
@@ -29,11 +30,11 @@ class Floor:
         self._seed = seed
         self._now_ns = now_ns
         self._bars: dict[str, Bar] = {}
-        self._trades_count = 0
 
-    def open(self, symbols: Sequence[str], remembered: Sequence[Walk]) -> None:
+    def open(self, symbols: Sequence[str], remembered: Prices) -> None:
         """Put every symbol's walk in place; one without a quote yet says its first."""
-        known = {walk.symbol: walk for walk in remembered}
+        known = {walk.symbol: walk for walk in remembered.walks}
+        self._exchange.trades_count = remembered.trades_count
         for symbol in symbols:
             self._exchange.walks[symbol] = known.get(symbol) or begin(symbol)
             if symbol not in self._exchange.books.quotes:
@@ -91,8 +92,8 @@ class Floor:
         return not stopped and self._exchange.venue.is_trading(self._now_ns())
 
     def _print(self, trade: MarketTrade, now_ns: int) -> None:
-        self._trades_count += 1
-        self._publish("trades", trade.symbol, trade_document(trade, self._trades_count), now_ns)
+        self._exchange.trades_count += 1
+        self._publish("trades", trade.symbol, trade_document(trade, self._exchange.trades_count), now_ns)
         price, bar = from_cents(trade.price_cents), self._bars.get(trade.symbol)
         if bar is not None and is_over(bar, now_ns):
             self._publish_bar(bar)

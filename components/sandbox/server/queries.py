@@ -109,3 +109,9 @@ def histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
     for order_id, *facts in connection.execute(statement):
         told.setdefault(order_id, []).append(dict(zip(_EVENT_FIELDS, facts, strict=True)))
     return told
+
+
+def events_count(connection: sqlite3.Connection) -> int:
+    """Ask how many order events there ever were."""
+    count: int = connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0]
+    return count

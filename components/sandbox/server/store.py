@@ -61,6 +61,7 @@ class Prices(Struct, frozen=True):
 
     walks: list[Walk] = []
     quotes: list[Quote] = []
+    trades_count: int = 0
 
 
 class Change(Struct, frozen=True, kw_only=True):

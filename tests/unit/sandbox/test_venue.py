@@ -127,6 +127,38 @@ def test_a_fill_may_win_over_a_replacement() -> None:
     assert made.books.orders == {}
 
 
+def test_a_part_that_fills_meanwhile_keeps_the_old_order() -> None:
+    made = venue(seed=_seed_with_a_partial_first_fill())
+    old = place(made, type="limit", limit_price=90, qty=100)[-1].order
+    new = made.replace(old.order_id, ReplaceBody(qty=body(qty=120).qty), NOON_NS).order
+    assert new is not None
+    assert told(made.on_quote(quote("89.90", "89.95"), NOON_NS)) == ["partial_fill"]
+    assert told(made.proceed(old.order_id, NOON_NS)) == ["order_replace_rejected", "rejected"]
+    (stays,) = made.books.orders.values()
+    assert (stays.order_id, stays.status, stays.replaced_by) == (old.order_id, Status.PARTIALLY_FILLED, None)
+
+
+def test_a_replacement_counts_what_the_old_order_has_filled() -> None:
+    made = venue(seed=_seed_with_a_partial_first_fill())
+    old = place(made, type="limit", limit_price=101, qty=100)[-1].order
+    new = made.replace(old.order_id, ReplaceBody(qty=body(qty=150).qty), NOON_NS).order
+    assert new is not None
+    assert new.terms.qty == 150 - old.filled_qty
+
+
+@pytest.mark.parametrize("which", ["old", "new"])
+def test_a_cancel_leaves_nothing_of_a_replacement_under_way(which: str) -> None:
+    made = venue()
+    old = place(made, **RESTING)[-1].order
+    new = made.replace(old.order_id, ReplaceBody(limit_price=body(limit_price=91).limit_price), NOON_NS).order
+    assert new is not None
+    for order in (old, new) if which == "old" else (new, old):
+        if order.order_id in made.books.orders:
+            made.cancel(order.order_id, NOON_NS)
+    made.proceed(old.order_id, NOON_NS)
+    assert made.books.orders == {}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
