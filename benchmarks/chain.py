@@ -1,4 +1,4 @@
-"""Tick-to-order: from the decoded venue frame to the intent on execution's disk, against a chain that only passes bytes."""
+"""Tick-to-order: from the decoded venue frame to the intent on disk, against a chain that only passes bytes."""
 
 import os
 import statistics

@@ -60,7 +60,7 @@ class Up:
     def kill(self, name: str) -> int:
         """SIGKILL a component; gives the pid that is no more."""
         manifest = eventually(lambda: self.manifest(name), within_s=20)
-        pid = int(manifest["pid"])
+        pid = int((manifest or {})["pid"])
         os.kill(pid, signal.SIGKILL)
         return pid
 
