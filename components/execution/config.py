@@ -47,6 +47,7 @@ class AlpacaConfig(Table):
     silence_ms_max: int = Field(ge=1_000, le=600_000)
     reconnect_first_ms_max: int = Field(ge=1, le=250)
     reconnect_ms_max: int = Field(ge=250, le=120_000)
+    frame_bytes_max: int = Field(ge=1_024, le=64 * 1024 * 1024)
 
 
 class ExecutionConfig(Table):

@@ -1,0 +1,90 @@
+"""What Alpaca's refusals and the network's failures mean, sorted by what is known afterwards."""
+
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import httpx
+
+from components.execution.core.venue import (
+    DuplicateId,
+    NotDone,
+    NotProcessed,
+    OrderMissing,
+    OrderRefused,
+    OutcomeUnknown,
+    Unauthorized,
+    Unreachable,
+)
+from components.execution.venues.alpaca.documents import RefusalDocument, read
+
+NS_PER_S: Final = 1_000_000_000
+THROTTLED_FOR_NS: Final = 1_000_000_000
+"""Where a throttled reply does not say until when."""
+
+THROTTLED_NS_MAX: Final = 60_000_000_000
+TEXT_LENGTH_MAX: Final = 300
+TAKEN: Final = "client_order_id must be unique"
+NOT_FOUND: Final = "order not found"
+NO_PERMISSION: Final = ("forbidden", "unauthorized", "not authorized")
+
+NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+"""Raised before the first byte of a request is written; after any other failure it may have arrived."""
+
+Failure = NotDone | DuplicateId | OrderMissing
+
+
+def of_transport(error: httpx.TransportError) -> Unreachable | OutcomeUnknown:
+    """Say whether a request certainly did not leave."""
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Unreachable(reason) if isinstance(error, NEVER_LEFT) else OutcomeUnknown(reason)
+
+
+def of_response(response: httpx.Response, now_ns: int) -> Failure:
+    """Sort an answer that is not a yes: by status first, then by its text, never by its code alone."""
+    status, text = response.status_code, text_of(response)
+    lowered = text.lower()
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        return NotProcessed(retry_at_ns(response, now_ns), text)
+    if not response.is_client_error or status == httpx.codes.REQUEST_TIMEOUT:
+        return OutcomeUnknown(f"{status} {text}")
+    if TAKEN in lowered:
+        return DuplicateId(text)
+    return _of_client_error(status, text, lowered)
+
+
+def text_of(response: httpx.Response) -> str:
+    """Give the reason as Alpaca words it, or the beginning of whatever a gateway said."""
+    refusal = read(response.content, RefusalDocument)
+    text = refusal.message if refusal is not None and refusal.message else response.text
+    return " ".join(text.split())[:TEXT_LENGTH_MAX]
+
+
+def retry_at_ns(response: httpx.Response, now_ns: int) -> int:
+    """Read when the quota comes back: seconds to wait, a date, or the second of the reset."""
+    waits = [_after_ns(response.headers.get("Retry-After", ""), now_ns), _reset_ns(response)]
+    known = [at_ns for at_ns in waits if at_ns is not None and at_ns > now_ns]
+    return min(max(known, default=now_ns + THROTTLED_FOR_NS), now_ns + THROTTLED_NS_MAX)
+
+
+def _of_client_error(status: int, text: str, lowered: str) -> Failure:
+    is_about_keys = status == httpx.codes.FORBIDDEN and any(word in lowered for word in NO_PERMISSION)
+    if status == httpx.codes.UNAUTHORIZED or is_about_keys:
+        return Unauthorized(f"{status} {text}")
+    if status == httpx.codes.NOT_FOUND:
+        # Only the venue's own words count: a gateway's 404, or a wrong path, says nothing about an order.
+        return OrderMissing() if NOT_FOUND in lowered else OutcomeUnknown(f"{status} {text}")
+    return OrderRefused(status, text)
+
+
+def _after_ns(text: str, now_ns: int) -> int | None:
+    if text.isdecimal():
+        return now_ns + int(text) * NS_PER_S
+    try:
+        return int(parsedate_to_datetime(text).timestamp()) * NS_PER_S
+    except ValueError:
+        return None
+
+
+def _reset_ns(response: httpx.Response) -> int | None:
+    text = response.headers.get("X-RateLimit-Reset", "")
+    return int(text) * NS_PER_S if text.isdecimal() else None

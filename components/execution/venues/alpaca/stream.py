@@ -1,0 +1,154 @@
+"""Alpaca's trade_updates as a feed that never gives up: every order event, and when none can be heard."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from typing_extensions import override
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from components.contracts.errors import VenueUnavailable
+from components.execution.config import AlpacaConfig
+from components.execution.core.venue import OrderEvent, StreamDown, StreamUp, UnreadableEvent
+from components.execution.venues.alpaca.documents import (
+    AuthorizationDocument,
+    ListeningDocument,
+    StreamDocument,
+    UpdateDocument,
+    read,
+)
+from components.execution.venues.alpaca.wire import MS_PER_S, Keys
+from components.execution.venues.alpaca.words import event_of
+from components.runtime.retry import Backoff
+
+UPDATES: Final = "trade_updates"
+CLOSE_S_MAX: Final = 0.25
+"""A clean close frees the account's only connection at once; a dead venue must not hold us up for it."""
+
+BUSY_MS_MIN: Final = 1_000
+"""Where the venue answers the upgrade with 429 its one connection is still held, or we come too often."""
+
+TOO_MANY_REQUESTS: Final = 429
+LISTEN: Final = msgspec.json.encode({"action": "listen", "data": {"streams": [UPDATES]}}).decode()
+
+
+class AlpacaStream:
+    """Connects, listens, and connects again; between StreamUp and StreamDown every event is delivered."""
+
+    def __init__(self, config: AlpacaConfig, keys: Keys, chance: Callable[[], float]) -> None:
+        """Take what a connection needs; `chance` gives numbers in [0, 1) for the jitter."""
+        self._config, self._keys, self._chance = config, keys, chance
+        self._backoff = Backoff(first_ms_max=config.reconnect_first_ms_max, delay_ms_max=config.reconnect_ms_max)
+        self._failures = 0
+
+    async def run(self, deliver: Callable[[object], None]) -> None:
+        """Listen for ever; each end is told, then the next connection is tried."""
+        while True:
+            pause_ms_min = 0
+            try:
+                await self._listen(deliver)
+            except InvalidStatus as error:
+                status = error.response.status_code
+                pause_ms_min = BUSY_MS_MIN if status == TOO_MANY_REQUESTS else 0
+                deliver(StreamDown(f"the venue answers the connection with HTTP {status}"))
+            except (VenueUnavailable, WebSocketException, OSError, TimeoutError) as error:
+                deliver(StreamDown(f"{type(error).__name__}: {error}"))
+            self._failures += 1
+            delay_ms = max(self._backoff.delay_ms(self._failures, self._chance()), pause_ms_min)
+            await asyncio.sleep(delay_ms / MS_PER_S)
+
+    async def _listen(self, deliver: Callable[[object], None]) -> None:
+        async with self._connect() as connection:
+            try:
+                async with asyncio.timeout(self._config.answer_ms_max / MS_PER_S):
+                    await self._introduce(connection)
+                    await self._confirm(connection, deliver)
+                deliver(StreamUp())
+                self._failures = 0
+                await self._follow(connection, deliver)
+            finally:
+                # Being stopped is no error of ours (1011): say goodbye as one should.
+                await connection.close()
+
+    async def _introduce(self, connection: ClientConnection) -> None:
+        key, secret = self._keys.key.reveal().decode(), self._keys.secret.reveal().decode()
+        words = {"action": "authenticate", "data": {"key_id": key, "secret_key": secret}}
+        await connection.send(msgspec.json.encode(words).decode())
+        reply = read(await connection.recv(decode=False), StreamDocument)
+        told = read(reply.data, AuthorizationDocument) if reply is not None else None
+        if told is None or told.status != "authorized":
+            raise VenueUnavailable("the venue does not authorize us" if told is None else f"we are {told.status}")
+        await connection.send(LISTEN)
+
+    async def _confirm(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
+        """Wait until the venue says that it listens to us; an event may come before that word."""
+        while not _is_confirmed(frame := await connection.recv(decode=False)):
+            deliver_frame(frame, deliver)
+
+    async def _follow(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
+        """Deliver events; after a silence ask to listen again: a socket may be alive and mute."""
+        is_asked = False
+        while True:
+            patience_ms = self._config.answer_ms_max if is_asked else self._config.silence_ms_max
+            try:
+                async with asyncio.timeout(patience_ms / MS_PER_S):
+                    frame = await connection.recv(decode=False)
+            except TimeoutError:
+                if is_asked:
+                    raise VenueUnavailable("the stream is mute: connected, but nothing is answered") from None
+                await connection.send(LISTEN)
+                is_asked = True
+                continue
+            is_asked = False
+            deliver_frame(frame, deliver)
+
+    def _connect(self) -> connect:
+        return _DirectConnect(
+            self._config.stream_url,
+            compression=None,
+            proxy=None,
+            user_agent_header="xtrader",
+            open_timeout=self._config.connect_ms_max / MS_PER_S,
+            close_timeout=CLOSE_S_MAX,
+            ping_interval=self._config.ping_interval_ms / MS_PER_S,
+            ping_timeout=self._config.pong_ms_max / MS_PER_S,
+            max_size=self._config.frame_bytes_max,
+        )
+
+
+class _DirectConnect(connect):
+    """Connects to the configured host or not at all: the keys must not follow a redirect."""
+
+    @override
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+def deliver_frame(frame: bytes, deliver: Callable[[object], None]) -> None:
+    """Hand an event over; a frame that should be one and cannot be read is told as such."""
+    document = read(frame, StreamDocument)
+    if document is not None and document.stream != UPDATES:
+        return
+    deliver(UnreadableEvent("a frame that is no document") if document is None else _event_in(document))
+
+
+def _event_in(document: StreamDocument) -> OrderEvent | UnreadableEvent:
+    update = read(document.data, UpdateDocument)
+    if update is None:
+        return UnreadableEvent("an event without what an event must have")
+    try:
+        return event_of(update)
+    except ValueError as error:
+        return UnreadableEvent(str(error))
+
+
+def _is_confirmed(frame: bytes) -> bool:
+    document = read(frame, StreamDocument)
+    if document is None or document.stream != "listening":
+        return False
+    listening = read(document.data, ListeningDocument)
+    if listening is None or UPDATES not in listening.streams:
+        raise VenueUnavailable("the venue does not let us hear order events")
+    return True

@@ -1,0 +1,129 @@
+"""Claims that hold for every interleaving of what the stream and REST say, not only for the ones we thought of."""
+
+from decimal import Decimal
+from itertools import accumulate
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.contracts.orders import Filled, OrderMessage, OrderState, OrderUpdated
+from components.execution.core.orders import may_follow
+from components.execution.core.state import ExecutionState
+from components.execution.core.venue import OrderAccepted, OrderFound, QueryOrder, ReadVenue, SubmitOrder, VenueOrder
+from tests.unit.execution.scene import Scene, fill_event, filled_to, position, read, row, seen, status_event
+
+
+class Truth:
+    """What really happens to an order at the venue: its executions, then perhaps a cancel."""
+
+    def __init__(self, quantities: list[int], *, is_cancelled: bool) -> None:
+        self.quantities = quantities
+        self.totals = list(accumulate(quantities))
+        self.is_cancelled = is_cancelled and self.totals[-1] < 10
+
+    def order(self, count: int) -> VenueOrder:
+        """Give the venue's account of the order after so many executions."""
+        total = self.totals[count - 1] if count else 0
+        if self.is_cancelled and count == len(self.totals):
+            return filled_to(total, average=self.average(count), state=OrderState.CANCELLED, word="canceled")
+        return filled_to(total, average=self.average(count)) if total else seen()
+
+    def average(self, count: int) -> str:
+        spent = sum(quantity * price(n) for n, quantity in enumerate(self.quantities[:count]))
+        return str(Decimal(spent) / self.totals[count - 1])
+
+    def event(self, number: int) -> object:
+        quantity, total = self.quantities[number], self.totals[number]
+        return fill_event(quantity, total, price=str(price(number)), average=self.average(number + 1))
+
+    def rows(self, count: int) -> list[Any]:
+        return [row(self.quantities[n], self.totals[n], price=str(price(n))) for n in range(count)]
+
+    def reading(self, count: int) -> Any:
+        held = self.totals[count - 1] if count else 0
+        return read(self.order(count), fills=self.rows(count), positions=[position(held)] if held else [])
+
+
+def price(number: int) -> int:
+    return 150 - number
+
+
+quantities = st.lists(st.integers(1, 4), min_size=1, max_size=4).filter(lambda found: sum(found) <= 10)
+words = st.lists(
+    st.tuples(st.sampled_from(["event", "status", "reading", "reply", "query"]), st.integers(0, 4)), max_size=14
+)
+
+
+def say(scene: Scene, truth: Truth, kind: str, moment: int) -> None:
+    """Let the venue say something that was true at some moment, in any order and as often as it likes."""
+    count = min(moment, len(truth.totals))
+    match kind:
+        case "event":
+            scene.feed(truth.event(min(moment, len(truth.totals) - 1)))
+        case "status":
+            scene.feed(status_event(truth.order(count)))
+        case "reading":
+            scene.feed_reading(truth.reading(count))
+        case "reply":
+            for call in scene.calls(SubmitOrder):
+                scene.answer(call, OrderAccepted(truth.order(count)))
+        case _:
+            for question in scene.calls(QueryOrder):
+                scene.answer(question, OrderFound(truth.order(count)))
+
+
+@given(quantities=quantities, is_cancelled=st.booleans(), said=words)
+def test_whatever_is_said_in_whatever_order_the_books_end_as_the_venues(
+    quantities: list[int], said: list[tuple[str, int]], *, is_cancelled: bool
+) -> None:
+    truth = Truth(quantities, is_cancelled=is_cancelled)
+    scene = Scene().open()
+    scene.accept()
+    for kind, moment in said:
+        say(scene, truth, kind, moment)
+    scene.feed_reading(truth.reading(len(truth.totals)))
+    say(scene, truth, "query", len(truth.totals))
+    assert scene.state.positions == {"AAPL": truth.totals[-1]}
+    assert scene.order_state() is truth.order(len(truth.totals)).state
+    spent = sum(quantity * cost for quantity, cost in scene.fills())
+    assert abs(spent - sum(quantity * price(n) for n, quantity in enumerate(quantities))) < Decimal("1e-6")
+    check_journal(scene.journal)
+
+
+@given(quantities=quantities, is_cancelled=st.booleans(), said=words, cut=st.integers(0, 40))
+def test_a_restart_in_the_middle_changes_nothing(
+    quantities: list[int], said: list[tuple[str, int]], cut: int, *, is_cancelled: bool
+) -> None:
+    truth = Truth(quantities, is_cancelled=is_cancelled)
+    scene = Scene().open()
+    opened = len(scene.journal)
+    scene.accept()
+    for kind, moment in said:
+        say(scene, truth, kind, moment)
+    scene = scene.restart(records=min(opened + 2 + cut, len(scene.journal))).start()
+    scene.feed_reading(truth.reading(len(truth.totals)))
+    say(scene, truth, "query", len(truth.totals))
+    assert scene.state.positions == {"AAPL": truth.totals[-1]}
+    assert scene.order_state() is truth.order(len(truth.totals)).state
+    check_journal(scene.journal)
+
+
+def check_journal(journal: list[OrderMessage]) -> None:
+    """Check what holds for every journal: totals rise, states follow the table, nothing leaves a final state."""
+    state = ExecutionState()
+    levels: dict[str, Decimal] = {}
+    for record in journal:
+        order = state.known(record) if isinstance(record, OrderUpdated | Filled) else None
+        if isinstance(record, OrderUpdated) and order is not None:
+            assert may_follow(order.state, record.state)
+        if isinstance(record, Filled):
+            assert record.cumulative_quantity == levels.get(record.venue_order_id, Decimal(0)) + record.quantity
+            levels[record.venue_order_id] = record.cumulative_quantity
+        state.apply(record)
+
+
+def test_a_reading_is_asked_for_whenever_the_stream_connects() -> None:
+    scene = Scene().open()
+    scene.feed_reading(read())
+    assert not scene.calls(ReadVenue)
