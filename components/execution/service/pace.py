@@ -1,11 +1,15 @@
 """How many requests the venue allows a minute, and who may use them."""
 
 from dataclasses import replace
+from typing import Final
 
 from components.execution.config import PaceConfig
 from components.runtime.retry import TokenBucket
 
-SECONDS_PER_MINUTE = 60
+SECONDS_PER_MINUTE: Final = 60
+BURST_SHARE: Final = 4
+BURST_MIN: Final = 10
+"""A quarter of a minute's requests may go at once, and always as many as one reading needs."""
 
 
 class Pace:
@@ -60,4 +64,5 @@ class Pace:
 
 def _bucket(per_minute: int) -> TokenBucket:
     # A clock at zero: the first look at the time fills it.
-    return TokenBucket.full(capacity=per_minute, per_second=per_minute / SECONDS_PER_MINUTE, now_ns=0)
+    capacity = max(per_minute // BURST_SHARE, BURST_MIN)
+    return TokenBucket.full(capacity=capacity, per_second=per_minute / SECONDS_PER_MINUTE, now_ns=0)

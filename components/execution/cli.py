@@ -1,0 +1,179 @@
+"""The verbs of execution: run it, read its journal, and ask the venue itself."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from components.runtime.cli import answer, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from components.contracts.orders import OrderMessage
+    from components.execution.core.orders import Order
+    from components.execution.core.venue import VenueRead
+
+FILLS_SHOWN_S = 3_600
+
+
+@click.group(help="Approved orders on their way to the venue, and what became of them.")
+def cli() -> None:
+    """Group the verbs."""
+
+
+@cli.command()
+def run() -> None:
+    """Serve until SIGTERM."""
+    from components.execution.wiring import execution
+    from components.runtime.process import running
+
+    with running("execution") as process:
+        execution(process)
+
+
+@cli.command()
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Show so many, the newest.")
+@click.option("--open", "only_open", is_flag=True, help="Only orders that are not final.")
+@json_option
+def orders(last: int, *, only_open: bool, as_json: bool) -> None:
+    """Show the orders of the journal; nothing needs to run."""
+    from components.contracts.values import canonical
+    from components.execution.core.state import ExecutionState
+
+    state = ExecutionState()
+    for _, record in _journal():
+        state.apply(record)
+    found = [order for order in state.orders.values() if not (only_open and order.state.is_final)]
+    shown = [_order_facts(order) for order in found[-last:]]
+    facts = {
+        "orders": shown,
+        "total": len(found),
+        "positions": {symbol: canonical(quantity) for symbol, quantity in state.positions.items()},
+        "trading": state.trading,
+        "venue": state.condition,
+        "last_sequence": state.sequence,
+    }
+    answer(facts, as_json=as_json, text="\n".join([*map(_order_line, shown), _summary(facts)]))
+
+
+@cli.command()
+@click.argument("client_order_id")
+@json_option
+def order(client_order_id: str, *, as_json: bool) -> int:
+    """Show every record of one order, by its client order id or its intent id; exit 1 where there is none."""
+    from msgspec.structs import asdict
+
+    told: list[dict[str, Any]] = []
+    for sequence, record in _journal():
+        if client_order_id in _names_of(record):
+            told.append({"sequence": sequence, "kind": type(record).__name__, **asdict(record)})
+            told[-1].pop("frame", None)
+    lines = [f"{one['sequence']:>8}  {one['kind']:<16} {_details(one)}" for one in told]
+    answer({"order": client_order_id, "records": told}, as_json=as_json, text="\n".join(lines) or "no such order")
+    return 0 if told else 1
+
+
+@cli.command()
+@json_option
+def venue(*, as_json: bool) -> None:
+    """Ask the venue itself for account, positions, open orders and the fills of the last hour."""
+    from components.contracts.values import canonical
+
+    found = _read_venue()
+    facts = {
+        "account": found.account.account_number,
+        "equity": found.account.equity,
+        "cash": found.account.cash,
+        "trading_blocked": found.account.trading_blocked,
+        "session_open": found.session.is_open,
+        "positions": {one.symbol: canonical(one.quantity) for one in found.positions},
+        "open_orders": [_venue_order_facts(one) for one in found.orders],
+        "fills": len(found.fills),
+    }
+    answer(facts, as_json=as_json)
+
+
+def _journal() -> "Iterator[tuple[int, OrderMessage]]":
+    from components.contracts.errors import DamagedData, UsageError
+    from components.contracts.topics import ORDERS
+    from components.runtime.codec import FrameRefused, decoder_of
+    from components.runtime.config import load
+    from components.runtime.journal import read
+
+    folder = load().places.journal("execution")
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no journal yet; execution has not run")
+    decode = decoder_of(ORDERS)
+    for record in read(folder):
+        try:
+            yield record.sequence, decode(record.payload)
+        except FrameRefused as error:
+            raise DamagedData(f"record {record.sequence}: {error.detail}") from error
+
+
+def _order_facts(order: "Order") -> dict[str, Any]:
+    names = ("client_order_id", "intent_id", "venue_order_id", "symbol", "side", "quantity", "filled", "state")
+    return {name: getattr(order, name) for name in names} | {"average_price": order.average_price}
+
+
+def _order_line(facts: dict[str, Any]) -> str:
+    owner = "" if facts["intent_id"] else "  (not ours)"
+    what = f"{facts['side']:<4} {facts['filled']}/{facts['quantity']} {facts['symbol']}"
+    return f"{facts['client_order_id']:<40} {facts['state']:<17} {what} at {facts['average_price']}{owner}"
+
+
+def _summary(facts: dict[str, Any]) -> str:
+    held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in facts["positions"].items()) or "flat"
+    return f"{facts['total']} orders, {held}, trading {facts['trading']}, venue {facts['venue']}"
+
+
+def _names_of(record: "OrderMessage") -> set[str]:
+    from components.contracts.orders import ControlReceived, IntentReceived
+
+    about = record.control if isinstance(record, ControlReceived) else record
+    names = {getattr(about, "client_order_id", None), getattr(about, "intent_id", None)}
+    if isinstance(record, IntentReceived):
+        names.add(record.intent.intent_id)
+    return {name for name in names if name}
+
+
+def _details(facts: dict[str, Any]) -> str:
+    shown = ("state", "source", "quantity", "price", "cumulative_quantity", "filled_quantity", "reason", "fence")
+    return " ".join(f"{name}={facts[name]}" for name in shown if facts.get(name) is not None)
+
+
+def _venue_order_facts(order: Any) -> dict[str, Any]:  # noqa: ANN401  # imported late, as all of the venue is
+    names = ("client_order_id", "venue_order_id", "symbol", "side", "quantity", "filled_quantity", "word")
+    return {name: getattr(order, name) for name in names}
+
+
+def _read_venue() -> "VenueRead":
+    import asyncio
+
+    from components.contracts.errors import VenueUnavailable
+    from components.execution.config import ExecutionConfig
+    from components.execution.core.venue import ReadVenue, VenueRead
+    from components.execution.venues.alpaca.reading import Reading
+    from components.execution.venues.alpaca.wire import Keys, Wire
+    from components.runtime.clock import SystemClock
+    from components.runtime.config import read_layers
+    from components.runtime.secrets import resolve
+
+    layers, clock = read_layers(), SystemClock()
+    settings = layers.check({"execution": ExecutionConfig})
+    config = settings.table("execution", ExecutionConfig).alpaca
+    key, secret = (
+        resolve(one, root=settings.places.root, environ=layers.environ) for one in (config.key, config.secret)
+    )
+
+    async def ask() -> object:
+        wire = Wire(config, Keys(key, secret))
+        try:
+            return await Reading(wire, clock).whole(ReadVenue(0, (), clock.now_ns() - FILLS_SHOWN_S * 1_000_000_000))
+        finally:
+            await wire.close()
+
+    found = asyncio.run(ask())
+    if not isinstance(found, VenueRead):
+        raise VenueUnavailable(f"{config.trading_url}: {found}")
+    return found
