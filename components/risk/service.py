@@ -338,7 +338,8 @@ class _Counts:
     """What is counted; every label is a word of ours or a symbol of the allow-list."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self._decisions = metrics.counter("risk_decisions_total", "Intents judged", ("allowed",))
+        decisions = metrics.counter("risk_decisions_total", "Intents judged", ("allowed",))
+        self._allowed, self._refused = decisions.labels("true"), decisions.labels("false")
         self._refusals = metrics.counter("risk_refusals_total", "Checks that did not hold", ("code",))
         self.repeats = metrics.counter("risk_repeats_total", "Requests that were answered before")
         self.handovers_refused = metrics.counter(
@@ -357,7 +358,7 @@ class _Counts:
 
     def decided(self, decision: Decision) -> None:
         """Count one decision and each check that did not hold."""
-        self._decisions.labels(str(decision.allowed).lower()).inc()
+        (self._allowed if decision.allowed else self._refused).inc()
         for one in decision.refusals:
             self._refusals.labels(one.code).inc()
 

@@ -59,7 +59,8 @@ class Limits(Strict):
     @cached_property
     def text(self) -> str:
         """These limits as canonical JSON: the same limits always give the same text."""
-        return json.dumps({name: _plain(value) for name, value in self}, sort_keys=True, separators=(",", ":"))
+        fields = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def version(self) -> str:

@@ -17,6 +17,13 @@ def test_limits_go_through_their_text_unchanged() -> None:
     assert (again.text, again.version) == (LIMITS.text, LIMITS.version)
 
 
+def test_looking_at_limits_does_not_change_their_version() -> None:
+    looked_at = Limits(**LIMITS.model_dump())
+    assert looked_at.allowed
+    assert looked_at.said
+    assert looked_at.version == LIMITS.version
+
+
 def test_the_same_limits_written_otherwise_have_the_same_version() -> None:
     written = LIMITS.model_dump() | {"spread_bps_max": Decimal("20.00"), "symbols": ("MSFT", "AAPL")}
     assert Limits(**written).version == LIMITS.version

@@ -1,0 +1,288 @@
+"""What a yes costs: every check, the decision's record encoded, the seal and the frame, on a busy account."""
+
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from functools import partial
+from hashlib import blake2b
+from itertools import islice
+from statistics import median
+from typing import Any, Final
+
+from components.contracts.approval import SealKey, approve, write_frame
+from components.contracts.decisions import CauseCleared, Decision, Judge, LogOpened, OrderEventApplied
+from components.contracts.frames import SCHEMA_VERSION, Header, Kind
+from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth
+from components.contracts.orders import (
+    IntentReceived,
+    OrderMessage,
+    OrderState,
+    OrderUpdated,
+    Reconciled,
+    Source,
+    VenueAccount,
+    VenueSession,
+    client_order_id,
+)
+from components.contracts.signals import Evidence, Intent, Purpose, propose
+from components.contracts.topics import JUDGE, MARKET, ORDERS
+from components.contracts.trading import Cause
+from components.contracts.values import (
+    ZERO,
+    AccountId,
+    OrderType,
+    Place,
+    Side,
+    SignalId,
+    StrategyId,
+    Symbol,
+    TimeInForce,
+    Venue,
+)
+from components.risk.core.fold import apply
+from components.risk.core.judge import decide
+from components.risk.core.limits import Limits, Timing
+from components.risk.core.state import RiskState
+from components.risk.core.surroundings import Surroundings
+from components.risk.service import RiskService
+from components.runtime.codec import decoder_of, encode
+from components.runtime.metrics import Metrics
+from components.runtime.service import Asked, Heard, Joined
+
+Row = dict[str, Any]
+
+BOUND_US: Final = 60.0
+SYMBOLS: Final = tuple(Symbol(f"S{letter}") for letter in "ABCDEFGHIJKLMNOPQRST")
+WORKING: Final = 50
+REMEMBERED: Final = 1_000
+WARM_UP: Final = 300
+SAMPLES: Final = 2_000
+PAUSE_S: Final = 1 / 300
+TTL_NS: Final = 10_000_000_000
+ACCOUNT: Final = AccountId("bench")
+KEY: Final = SealKey(bytes(32))
+ALPACA: Final = Venue("alpaca")
+EVIDENCE: Final = Evidence(
+    "f" * 64,
+    "e" * 64,
+    tuple(number / 7 for number in range(12)),
+    (0.61, 0.30, 0.09),
+    tuple(Place("market", "d" * 16, number) for number in range(2)),
+    BookState.SYNCED,
+)
+TIMING: Final = Timing(
+    approval_ttl_ms=10_000,
+    handover_retry_ms=500,
+    order_age_ms_max=60_000,
+    cancel_retry_ms=5_000,
+    reconciliation_age_ms_max=600_000,
+    data_age_ms_max=600_000,
+    clock_jump_ms_max=60_000,
+    clock_suspect_ms=0,
+    profit_and_loss_every_ms=1_000,
+)
+LIMITS: Final = Limits(
+    symbols=SYMBOLS,
+    signal_age_ms_max=600_000,
+    clock_skew_ms_max=100,
+    repeat_window_ms=1_000,
+    quote_age_ms_max=600_000,
+    spread_bps_max=Decimal(30),
+    price_collar_bps_max=Decimal(50),
+    price_tick=Decimal("0.01"),
+    price_tick_below_one=Decimal("0.0001"),
+    order_quantity_max=Decimal(100),
+    quantity_increment=Decimal(1),
+    order_notional_max=Decimal(1_000_000),
+    position_quantity_max=Decimal(1_000_000),
+    short_selling=False,
+    open_orders_max=10_000,
+    order_rate_per_minute_max=1_000_000,
+)
+
+
+def rows() -> list[Row]:
+    """Measure the promise between quotes, as in a live process; beside it after idle pauses, and the whole request."""
+    state, around = _busy_account(time.time_ns())
+    quotes = _Quotes(around)
+    floor_us = _p50(_floor(state, around), quotes.hear)
+    ours_us = _p50(_judged(state, around), quotes.hear)
+    idle_us = _p50(_judged(state, around), lambda: time.sleep(PAUSE_S))
+    request_us = _p50(_requested(state), quotes.hear)
+    return [
+        _row("decision + seal p50", ours_us, floor_us, BOUND_US),
+        _row("decision + seal p50, 300 a second on an idle core", idle_us, None, None),
+        _row("request to risk p50, all of it before the disk", request_us, None, None),
+    ]
+
+
+class _Quotes:
+    """What a live process does between two judgements: it reads quotes."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around, self._decode = around, decoder_of(MARKET)
+        self._frames = [encode(message) for message in _market(time.time_ns()) if isinstance(message, Quote)]
+        self._place = Place("market", "m", 2)
+
+    def hear(self) -> None:
+        """Decode a quote of every symbol and take it in."""
+        for frame in self._frames:
+            self._around.hear_market(self._decode(frame), self._place)
+
+
+def _judged(state: RiskState, around: Surroundings) -> Iterator[Callable[[], object]]:
+    """Judge, write the record's bytes, seal, write the frame."""
+    for intent in _wishes():
+
+        def judged(intent: Intent = intent) -> object:
+            now_ns = intent.created_at_ns
+            facts = around.facts(intent.symbol, now_ns, tuple(state.causes), is_stopping=False)
+            decision = decide(intent, facts, LIMITS, state, TTL_NS)
+            record = encode(decision)
+            if decision.terms is None:
+                raise SystemExit(f"refused: {decision.refusals}")
+            return record, write_frame(approve(propose(intent), decision.terms, KEY))
+
+        yield judged
+
+
+def _floor(state: RiskState, around: Surroundings) -> Iterator[Callable[[], object]]:
+    """Encode and hash the same bytes, with nothing decided."""
+    keyed = blake2b(key=bytes(32), digest_size=32)
+    for intent in _wishes():
+        facts = around.facts(intent.symbol, intent.created_at_ns, (), is_stopping=False)
+        decision = decide(intent, facts, LIMITS, state, TTL_NS)
+
+        def hashed(decision: Decision = decision) -> object:
+            record, sealing = encode(decision), keyed.copy()
+            sealing.update(encode((decision.intent, decision.terms)))
+            return record, sealing.digest()
+
+        yield hashed
+
+
+def _requested(state: RiskState) -> Iterator[Callable[[], object]]:
+    """Let the service answer: weigh the evidence, judge, fold, seal, and say what is to be done."""
+    service = RiskService(limits=LIMITS, timing=TIMING, key=KEY, state=state, metrics=Metrics("risk", "0"), version="0")
+    now_ns = time.time_ns()
+    service.on_start(now_ns)
+    _give_evidence(service, state, now_ns)
+    last = _give_evidence(service, state, now_ns)
+    for number, intent in enumerate(_wishes(), last + 1):
+        asked = Asked(JUDGE, b"ticket", Judge(intent))
+        yield partial(service.on_message, asked, intent.created_at_ns)
+        # What was judged leaves the books again, so that they stay as full as they are.
+        service.on_message(_heard(number, _update(intent, OrderState.NEVER_SENT)), intent.created_at_ns)
+
+
+def _give_evidence(service: RiskService, state: RiskState, now_ns: int) -> int:
+    last = 1 + (state.orders_place.sequence if state.orders_place else 0)
+    service.on_message(_heard(last, _reconciled(now_ns)), now_ns)
+    service.on_message(Joined(ORDERS, "execution", Place("orders", "o", last), ()), now_ns)
+    service.on_message(Joined(MARKET, "market_data", Place("market", "m", 1), _market(now_ns)), now_ns)
+    return last
+
+
+def _heard(sequence: int, event: OrderMessage) -> Heard:
+    return Heard(ORDERS, Header(SCHEMA_VERSION, Kind.MESSAGE, "execution", "o", sequence, 0, 0, 0), event)
+
+
+def _busy_account(now_ns: int) -> tuple[RiskState, Surroundings]:
+    """Twenty symbols, fifty orders at work, and a morning's answers remembered."""
+    around = Surroundings(LIMITS, TIMING)
+    around.join_orders()
+    around.join_market(Place("market", "m", 1), _market(now_ns))
+    state = RiskState(account=ACCOUNT, journal_id="j" * 32)
+    state = apply(state, LogOpened(ACCOUNT, LIMITS.version, "0", now_ns, LIMITS.text))
+    wishes = _wishes("past", 5_000)
+    for number in range(REMEMBERED):
+        intent = next(wishes)
+        facts = around.facts(intent.symbol, intent.created_at_ns, (), is_stopping=False)
+        decision = decide(intent, facts, LIMITS, state, TTL_NS)
+        state = apply(state, decision)
+        state = _acted_on(state, decision, at_work=number >= REMEMBERED - WORKING)
+    return apply(state, CauseCleared(Cause.STARTING, "", now_ns)), around
+
+
+def _acted_on(state: RiskState, decision: Decision, *, at_work: bool) -> RiskState:
+    if decision.terms is None:
+        return state
+    intent = decision.intent
+    update = _update(intent, OrderState.OPEN if at_work else OrderState.CANCELLED)
+    for event in (IntentReceived(intent, decision.terms, update.client_order_id, 0), update):
+        sequence = state.orders_place.sequence + 1 if state.orders_place else 1
+        state = apply(state, OrderEventApplied(Place("orders", "o", sequence), event, 0))
+    return state
+
+
+def _update(intent: Intent, state: OrderState) -> OrderUpdated:
+    return OrderUpdated(
+        intent.intent_id,
+        client_order_id(intent, 1),
+        None,
+        intent.symbol,
+        intent.side,
+        intent.quantity,
+        ZERO,
+        None,
+        state,
+        Source.STREAM,
+        "",
+        intent.created_at_ns,
+    )
+
+
+def _wishes(name: str = "now", number: int = 0) -> Iterator[Intent]:
+    while True:
+        number += 1
+        now_ns = time.time_ns()
+        yield Intent(
+            SignalId(f"{name}-{number}"),
+            0,
+            StrategyId("bench"),
+            Purpose.ENTRY,
+            SYMBOLS[number % len(SYMBOLS)],
+            Side.BUY,
+            Decimal(1 + number % 7),
+            OrderType.LIMIT,
+            Decimal("187.22") + Decimal(number % 89) / 100,
+            TimeInForce.IOC,
+            EVIDENCE,
+            now_ns,
+            now_ns,
+            now_ns + TTL_NS,
+        )
+
+
+def _market(now_ns: int) -> tuple[Any, ...]:
+    health = (SymbolHealth(ALPACA, symbol, BookState.SYNCED, "", now_ns) for symbol in SYMBOLS)
+    bid, ask, size = Decimal("187.21"), Decimal("187.25"), Decimal(3)
+    quotes = (Quote(ALPACA, symbol, bid, size, ask, size, now_ns, now_ns) for symbol in SYMBOLS)
+    return (FeedHealth(ALPACA, FeedState.LIVE, "", now_ns), *health, *quotes)
+
+
+def _reconciled(now_ns: int) -> Reconciled:
+    account = VenueAccount("A", ZERO, ZERO, ZERO, trading_blocked=False)
+    return Reconciled(ALPACA, account, VenueSession(True, 0, 0, 0), (), (), (), now_ns)  # noqa: FBT003
+
+
+def _p50(work: Iterator[Callable[[], object]], between: Callable[[], object]) -> float:
+    found = []
+    for one in islice(work, WARM_UP + SAMPLES):
+        between()
+        begun_ns = time.perf_counter_ns()
+        one()
+        found.append((time.perf_counter_ns() - begun_ns) / 1e3)
+    return median(found[WARM_UP:])
+
+
+def _row(name: str, value_us: float, reference_us: float | None, bound_us: float | None) -> Row:
+    return {
+        "name": name,
+        "value": round(value_us, 2),
+        "unit": "us",
+        "reference": None if reference_us is None else round(reference_us, 2),
+        "ratio": None if reference_us is None else round(value_us / reference_us, 2),
+        "bound": None if bound_us is None else f"< {bound_us:g} us",
+        "holds": bound_us is None or value_us < bound_us,
+    }
