@@ -18,7 +18,7 @@ import zmq
 from components.contracts.decisions import Operated, ShowAccount
 from components.contracts.frames import SCHEMA_VERSION, Header, Kind
 from components.contracts.market import Quote
-from components.contracts.topics import JUDGE, MARKET, Stream
+from components.contracts.topics import HEALTH, JUDGE, MARKET, Stream
 from components.contracts.values import CommandId, Symbol, Venue
 from components.runtime.bus import Bus, open_bus
 from components.runtime.clock import SystemClock
@@ -81,7 +81,7 @@ def _hops(hear: Work, core: int, far_core: int) -> tuple[list[int], list[int]]:
     """Publish by turns through the bus and raw; the far ends say how long each message took."""
     with tempfile.TemporaryDirectory(prefix="xb-") as folder, zmq.Context() as context:
         run = Path(folder)
-        bus = _open(run, Lines(component="market_data", says=(MARKET,)))
+        bus = _open(run, Lines(component="market_data", says=(MARKET, HEALTH)))
         raw = context.socket(zmq.XPUB)
         raw.bind(f"ipc://{run}/raw")
         ours = _Far(hear, run, far_core)
@@ -251,18 +251,18 @@ def _drive(line: Connection, run: Path, lines: Lines, is_over: Callable[[_Hearer
 
 
 def _hear(line: Connection, run: Path) -> None:
-    lines = Lines(component="signals", hears={MARKET: None})
+    lines = Lines(component="signals", hears={MARKET: None}, says=(HEALTH,))
     _drive(line, run, lines, lambda hearer: len(hearer.samples) >= WARM_UP + SAMPLES)
 
 
 def _hear_and_poll(line: Connection, run: Path) -> None:
     """Hear as a process does that is asked too: it waits for several sockets."""
-    lines = Lines(component="risk", hears={MARKET: None}, answers=(JUDGE,))
+    lines = Lines(component="risk", hears={MARKET: None}, answers=(JUDGE,), says=(HEALTH,))
     _drive(line, run, lines, lambda hearer: len(hearer.samples) >= WARM_UP + SAMPLES)
 
 
 def _answer(line: Connection, run: Path) -> None:
-    _drive(line, run, Lines(component="risk", answers=(JUDGE,)), lambda _: line.poll())
+    _drive(line, run, Lines(component="risk", answers=(JUDGE,), says=(HEALTH,)), lambda _: line.poll())
 
 
 def _hear_raw(line: Connection, run: Path) -> None:

@@ -97,10 +97,6 @@ class Answering:
         """Answer; whether anybody still listens is only counted."""
         self._send(envelope_of(ticket), body)
 
-    def close(self) -> None:
-        """Close the socket."""
-        self.port.close()
-
     def _understand(self, message: list[bytes]) -> Any:  # noqa: ANN401 -- any request of the stream
         if len(message) != 3:
             raise FrameRefused(Flaw.SHAPE, f"{len(message)} frames after the delimiter, must be 3")
@@ -153,10 +149,6 @@ class SideDesk:
         parts = _in_parts([(0, encode(message)) for message in messages])
         for index, part in enumerate(parts):
             self._send(wanted.envelope, Part(place, tuple(part), index == len(parts) - 1))
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.port.close()
 
     def _serve(self, envelope: Envelope, message: list[bytes]) -> list[SnapshotWanted]:
         if len(message) != 3:

@@ -1,9 +1,11 @@
 """One process's end of every stream: what it says, hears, asks and answers, over the sockets of one transport."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from components.contracts.errors import InvariantError
 from components.contracts.topics import Stream
 from components.contracts.values import Place
 from components.runtime.answering import Answering, Records, SideDesk, SnapshotWanted
@@ -35,15 +37,20 @@ class Exchange:
         self._tallies = Tallies(lines.streams, metrics, clock, log)
         self._transport = Transport()
         self._handlers: dict[Port, Hear] = {}
-        self._hearing = Hearing(self._transport, run, lines.hears, self._tallies, self._voice) if lines.hears else None
-        if self._hearing is not None:
-            self._heat(self._hearing.port, self._hearing.hear)
-        self._speaking, self._desk = self._speak(run, lines, metrics, records)
-        self._answering = [self._answer(run, index, stream) for index, stream in enumerate(lines.answers)]
-        self._requesting = {stream.name: self._request(run, stream) for stream in (*lines.asks, *lines.hands_over)}
-        self._only = next(iter(self._handlers)) if len(self._handlers) == 1 else None
         self._late: list[Inbound] = []
         self._hurried_until_ms = 0
+        with ExitStack() as undo:
+            undo.callback(self._transport.close)
+            self._hearing = (
+                Hearing(self._transport, run, lines.hears, self._tallies, self._voice) if lines.hears else None
+            )
+            if self._hearing is not None:
+                self._heat(self._hearing.port, self._hearing.hear)
+            self._speaking, self._desk = self._speak(run, lines, metrics, records)
+            self._answering = [self._answer(run, index, stream) for index, stream in enumerate(lines.answers)]
+            self._requesting = {stream.name: self._request(run, stream) for stream in (*lines.asks, *lines.hands_over)}
+            self._only = next(iter(self._handlers)) if len(self._handlers) == 1 else None
+            undo.pop_all()
 
     @property
     def is_hurried(self) -> bool:
@@ -52,8 +59,9 @@ class Exchange:
 
     def publish(self, stream: Stream, body: Any, event_at_ns: int = 0, received_at_ns: int = 0) -> None:  # noqa: ANN401
         """Say a message of a state stream."""
-        if self._speaking is not None:
-            self._speaking.publish(stream, body, event_at_ns, received_at_ns)
+        if self._speaking is None:
+            raise InvariantError(f"{stream.name} is not among the lines of this process")
+        self._speaking.publish(stream, body, event_at_ns, received_at_ns)
 
     def publish_record(self, sequence: int, payload: bytes) -> None:
         """Read a record of the journal aloud; it is on disk."""
@@ -150,11 +158,7 @@ class Exchange:
     def close(self) -> None:
         """Close every socket; last words may leave within their bound."""
         self._tallies.move()
-        closing: list[Any] = [*self._answering, *self._requesting.values(), self._desk, self._hearing, self._speaking]
-        for end in closing:
-            if end is not None:
-                end.close()
-        self._transport.end()
+        self._transport.close()
 
     def _now_ms(self) -> int:
         return self._voice.clock.monotonic_ns() // 1_000_000

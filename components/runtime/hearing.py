@@ -88,11 +88,6 @@ class Hearing:
         """Give how far each stream is heard."""
         return tuple(follower.place for follower in self._all() if follower.epoch)
 
-    def close(self) -> None:
-        """Close every socket."""
-        for port in (self.port, *self._sides.values()):
-            port.close()
-
     def _all(self) -> Iterator[Follower]:
         for by_producer in self._followers.values():
             yield from by_producer.values()

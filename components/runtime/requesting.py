@@ -61,10 +61,6 @@ class Requesting:
             self._send_request(asked, now_ms)
         return [Unanswered(request_id) for request_id in late]
 
-    def close(self) -> None:
-        """Close the socket."""
-        self.port.close()
-
     def _understand(self, frames: list[bytes]) -> Any:  # noqa: ANN401 -- any answer of the stream
         if not frames or frames[0]:
             raise FrameRefused(Flaw.SHAPE, "an answer without its delimiter")

@@ -99,10 +99,6 @@ class Speaking:
                 self._beat(line)
         return bool(newcomers)
 
-    def close(self) -> None:
-        """Close the socket; last words may leave within their bound."""
-        self._publication.close()
-
     def _say(self, line: Line, payload: bytes, event_at_ns: int, received_at_ns: int) -> None:
         header = Header(
             SCHEMA_VERSION,

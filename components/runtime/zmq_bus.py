@@ -1,8 +1,9 @@
 """ZeroMQ, and the only file that imports it: four kinds of sockets and one wait, without a word about streams."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import zmq
 
@@ -148,11 +149,15 @@ def question(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) ->
             return None
 
 
+AnyPort = TypeVar("AnyPort", bound=Port)
+
+
 class Transport:
     """The sockets of one process, and the one wait over those that are hot."""
 
     def __init__(self) -> None:
         self._context = zmq.Context()
+        self._ports: list[Port] = []
         self._hot: dict[object, Port | Callable[[], None]] = {}
         self._polled: list[tuple[Any, int]] = []
 
@@ -160,13 +165,13 @@ class Transport:
         """Bind the socket of everything a process says."""
         socket = self._socket(zmq.XPUB, high_water_mark, linger_ms=LAST_WORDS_MS)
         socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # each newcomer is seen, not only the first
-        return Publication(socket, self._bind(socket, path))
+        return self._opened(Publication(socket, self._bind(socket, path)))
 
     def serve_at(self, path: Path, high_water_mark: int) -> Server:
         """Bind a socket that is asked."""
         socket = self._socket(zmq.ROUTER, high_water_mark, linger_ms=LAST_WORDS_MS)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        return Server(socket, self._bind(socket, path))
+        return self._opened(Server(socket, self._bind(socket, path)))
 
     def subscribe_to(self, paths_with_marks: Iterable[tuple[Path, int]], topics: Iterable[bytes]) -> Port:
         """Hear topics from several processes on one socket; they may come later and come again."""
@@ -176,14 +181,14 @@ class Transport:
         for path, high_water_mark in paths_with_marks:
             socket.setsockopt(zmq.RCVHWM, high_water_mark)
             socket.connect(address(path))
-        return Port(socket)
+        return self._opened(Port(socket))
 
     def ask_at(self, path: Path, high_water_mark: int) -> Client:
         """Connect to a socket that is asked; it may come later and come again."""
         socket = self._socket(zmq.DEALER, high_water_mark)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.connect(address(path))
-        return Client(socket)
+        return self._opened(Client(socket))
 
     def heat(self, port: Port) -> None:
         """Wake up for this port."""
@@ -206,8 +211,10 @@ class Transport:
                 hot()
         return ports
 
-    def end(self) -> None:
-        """Let the last words leave, within their bound; every port is closed before."""
+    def close(self) -> None:
+        """Close every port; last words may leave within their bound."""
+        for port in self._ports:
+            port.close()
         self._context.term()
 
     def _socket(self, kind: int, high_water_mark: int, *, linger_ms: int = 0) -> "zmq.Socket[bytes]":
@@ -222,10 +229,17 @@ class Transport:
         return socket
 
     def _bind(self, socket: "zmq.Socket[bytes]", path: Path) -> Hold:
-        held = hold(path)
-        try:
-            socket.bind(address(path))
-        except zmq.ZMQError as error:
-            held.release()
-            raise IoFailed(f"bind {path}: {error}") from error
+        with ExitStack() as undo:
+            undo.callback(socket.close)
+            held = hold(path)
+            undo.callback(held.release)
+            try:
+                socket.bind(address(path))
+            except zmq.ZMQError as error:
+                raise IoFailed(f"bind {path}: {error}") from error
+            undo.pop_all()
         return held
+
+    def _opened(self, port: AnyPort) -> AnyPort:
+        self._ports.append(port)
+        return port

@@ -119,8 +119,8 @@ def ring() -> Iterator[Ring]:
 class Turning:
     """Turns a party on a thread of its own, as its process would."""
 
-    def __init__(self, party: Party) -> None:
-        self._party, self._ended = party, Event()
+    def __init__(self, party: Party, then: Callable[[], object] = lambda: None) -> None:
+        self._party, self._then, self._ended = party, then, Event()
         self._thread = Thread(target=self._turn)
 
     def __enter__(self) -> None:
@@ -133,6 +133,7 @@ class Turning:
     def _turn(self) -> None:
         while not self._ended.wait(0.005):
             self._party.turn()
+            self._then()
 
 
 def beat(number: int) -> Beat:
