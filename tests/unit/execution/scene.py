@@ -1,4 +1,4 @@
-"""A small stage for the order service: frames, venue orders and answers with good defaults, and a journal to restart from."""
+"""A small stage for the order service: frames, venue orders and answers with good defaults, and its journal."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -312,7 +312,7 @@ class Scene:
     def records(self, kind: type[Found]) -> list[Found]:
         return [record for record in self.journal if isinstance(record, kind)]
 
-    def fills(self) -> list[tuple[Decimal, Decimal]]:
+    def fills(self) -> list[tuple[Any, Any]]:
         """Give quantity and price of every fill."""
         return [(fill.quantity, fill.price) for fill in self.records(Filled)]
 

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from components.contracts.orders import Filled, OrderMessage, OrderState, OrderUpdated
 from components.execution.core.orders import may_follow
 from components.execution.core.state import ExecutionState
-from components.execution.core.venue import OrderAccepted, OrderFound, QueryOrder, ReadVenue, SubmitOrder, VenueOrder
+from components.execution.core.venue import (
+    OrderAccepted,
+    OrderEvent,
+    OrderFound,
+    QueryOrder,
+    ReadVenue,
+    SubmitOrder,
+    VenueOrder,
+)
 from tests.unit.execution.scene import Scene, fill_event, filled_to, position, read, row, seen, status_event
 
 
@@ -33,7 +41,7 @@ class Truth:
         spent = sum(quantity * price(n) for n, quantity in enumerate(self.quantities[:count]))
         return str(Decimal(spent) / self.totals[count - 1])
 
-    def event(self, number: int) -> object:
+    def event(self, number: int) -> OrderEvent:
         quantity, total = self.quantities[number], self.totals[number]
         return fill_event(quantity, total, price=str(price(number)), average=self.average(number + 1))
 

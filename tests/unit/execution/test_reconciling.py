@@ -1,6 +1,7 @@
 """Claims about holding our record against the venue's."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -18,20 +19,20 @@ from components.execution.core.venue import (
     Unreachable,
     VenueOrder,
 )
-from tests.unit.execution.scene import Scene, fill_event, filled_to, position, read, row, seen, venue_id
+from tests.unit.execution.scene import Scene, fill_event, filled_to, name_of, position, read, row, seen, venue_id
 
-FOREIGN = {"venue_order_id": VenueOrderId("v-9"), "client_order_id": ClientOrderId("by hand")}
+FOREIGN: dict[str, Any] = {"venue_order_id": VenueOrderId("v-9"), "client_order_id": ClientOrderId("by hand")}
 
 
-def foreign(cumulative: int, **changes: object) -> VenueOrder:
+def foreign(cumulative: int, **changes: Any) -> VenueOrder:
     return filled_to(cumulative, **FOREIGN | changes)
 
 
-def read_again(scene: Scene, answer: object) -> None:
+def read_again(scene: Scene, answer: Any) -> None:
     """Answer the next reading, as soon as one is due."""
     for _ in range(400):
         if asked := scene.calls(ReadVenue):
-            scene.answer(asked[-1], answer)  # type: ignore[arg-type]
+            scene.answer(asked[-1], answer)
             return
         scene.pass_ms(100)
     raise AssertionError("no reading was due")
@@ -57,7 +58,7 @@ def test_a_reading_asks_for_each_order_that_is_not_final() -> None:
     scene.work()
     scene.accept(2)
     scene.pass_ms(31_000)
-    assert scene.call(ReadVenue).orders == (QueryOrder("demo-e1-1-0-1", venue_id()), QueryOrder("demo-e1-2-0-1"))
+    assert scene.call(ReadVenue).orders == (QueryOrder(name_of(1), venue_id()), QueryOrder(name_of(2)))
 
 
 def test_a_fill_the_stream_lost_is_found_and_its_late_event_counts_nothing() -> None:
@@ -118,7 +119,7 @@ def test_reconciled_tells_the_positions_that_the_journal_has_at_that_record() ->
 
 
 @pytest.mark.parametrize("answer", [Unreachable("refused"), OutcomeUnknown("timeout"), NotProcessed(0, "slow down")])
-def test_a_venue_that_cannot_be_read_is_never_read_as_flat(answer: object) -> None:
+def test_a_venue_that_cannot_be_read_is_never_read_as_flat(answer: Any) -> None:
     scene = Scene().open(positions=[position(7)])
     scene.pass_ms(31_000)
     count = len(scene.journal)

@@ -1,5 +1,7 @@
 """Claims about crashes: whatever point of the journal a restart begins from, no order is doubled and none is lost."""
 
+from typing import Any
+
 import pytest
 
 from components.contracts.approval import write_frame
@@ -46,9 +48,11 @@ def live_through(scene: Scene, at_the_venue: VenueOrder | None) -> None:
                     held = [position(10)] if at_the_venue is not None and at_the_venue.quantity == 10 else []
                     scene.answer(call, read(*orders, positions=held))
                 case Fence():
-                    fence = {"quantity": call.quantity, "limit_price": call.limit_price}
+                    fence: dict[str, Any] = {"quantity": call.quantity, "limit_price": call.limit_price}
                     at_the_venue = seen(state=OrderState.CANCELLED, word="canceled", **fence)
                     scene.answer(call, OrderAccepted(at_the_venue))
+                case _:
+                    raise AssertionError(call)
         scene.pass_ms(100)
 
 

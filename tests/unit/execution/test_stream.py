@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ from tests.unit.execution.scene import (
     status_event,
 )
 
-CANCELLED = {"state": OrderState.CANCELLED, "word": "canceled"}
+CANCELLED: dict[str, Any] = {"state": OrderState.CANCELLED, "word": "canceled"}
 
 
 def working() -> Scene:
@@ -165,7 +166,11 @@ def test_a_fill_without_price_or_average_is_asked_for_not_guessed() -> None:
 
 def test_an_order_that_is_not_ours_moves_the_position_and_is_told_without_an_intent() -> None:
     scene = working()
-    foreign = {"venue_order_id": VenueOrderId("v-9"), "client_order_id": ClientOrderId("by hand"), "side": Side.SELL}
+    foreign: dict[str, Any] = {
+        "venue_order_id": VenueOrderId("v-9"),
+        "client_order_id": ClientOrderId("by hand"),
+        "side": Side.SELL,
+    }
     scene.feed(OrderEvent(EventKind.EXECUTION, filled_to(10, **foreign), None))
     assert scene.state.positions == {"AAPL": -10}
     assert scene.records(Filled)[0].intent_id is None

@@ -1,6 +1,7 @@
 """Claims about orders whose outcome is not known: they stay unknown until the venue itself says otherwise."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -9,7 +10,6 @@ from components.contracts.orders import Collided, OrderSending, OrderState
 from components.contracts.values import OrderType, Symbol
 from components.execution.core.venue import (
     Answer,
-    CancelAccepted,
     CancelOrder,
     DuplicateId,
     Fence,
@@ -145,7 +145,7 @@ def test_a_name_that_is_taken_by_the_same_order_is_that_order() -> None:
         {"order_type": "market", "limit_price": None},
     ],
 )
-def test_a_name_that_is_taken_by_another_order_halts_everything(changes: dict[str, object]) -> None:
+def test_a_name_that_is_taken_by_another_order_halts_everything(changes: dict[str, Any]) -> None:
     scene = Scene().open()
     scene.answer(scene.accept(), TAKEN)
     scene.answer(scene.call(QueryOrder), OrderFound(seen(**changes)))
