@@ -65,7 +65,7 @@ class MarketDataService:
     def on_stop(self, now_ns: int) -> Effects:
         """Say that these prices go on no longer."""
         return [
-            *self._feed_is(FeedState.DOWN, "market_data stops", now_ns),
+            *self._feed_is(FeedState.DOWN, "market_data stops", now_ns, level="info"),
             *self._flag(BookState.GAP, now_ns),
         ]
 
@@ -116,15 +116,17 @@ class MarketDataService:
 
     def _drop(self, dropped: Dropped, now_ns: int) -> Effects:
         self._counts.drops.inc()
-        return [*self._feed_is(FeedState.DOWN, dropped.reason, now_ns), *self._flag(BookState.GAP, now_ns)]
+        return [
+            *self._feed_is(FeedState.DOWN, dropped.reason, now_ns, level="error"),
+            *self._flag(BookState.GAP, now_ns),
+        ]
 
-    def _feed_is(self, state: FeedState, reason: str, now_ns: int) -> Effects:
+    def _feed_is(self, state: FeedState, reason: str, now_ns: int, *, level: str = "info") -> Effects:
         before, self._feed = self._feed, FeedHealth(self._venue, state, reason, now_ns)
         if (before.state, before.reason) == (state, reason):
             self._feed = before
             return []
         self._counts.live.set(state is FeedState.LIVE)
-        level = "error" if state is FeedState.DOWN else "info"
         return [Publish(MARKET, self._feed), Note("feed_changed", {"state": state, "reason": reason}, level)]
 
     def _flag(self, state: BookState, now_ns: int) -> Iterator[Effect]:
