@@ -1,0 +1,48 @@
+"""The least service: it writes down what it hears and does what the test wants done."""
+
+from collections.abc import Callable
+from typing import Any
+
+from components.contracts.topics import Stream
+from components.runtime.service import Effects, Inbound
+
+
+class Script:
+    """Answers each thing with what `react` gives for it."""
+
+    def __init__(self, react: Callable[[Inbound], Effects] = lambda _: ()) -> None:
+        self.react = react
+        self.heard: list[Inbound] = []
+        self.ticks = 0
+        self.calls: list[str] = []
+        self.started: Effects = ()
+        self.ticked: Effects = ()
+        self.stopped: Effects = ()
+        self.state: tuple[Any, ...] = ()
+        self.waits_for: tuple[str, ...] = ()
+        self.drained = True
+
+    def on_start(self, now_ns: int) -> Effects:
+        self.calls.append("start")
+        return self.started
+
+    def on_message(self, message: Inbound, now_ns: int) -> Effects:
+        self.heard.append(message)
+        return self.react(message)
+
+    def on_tick(self, now_ns: int) -> Effects:
+        self.ticks += 1
+        return self.ticked
+
+    def on_stop(self, now_ns: int) -> Effects:
+        self.calls.append("stop")
+        return self.stopped
+
+    def is_drained(self) -> bool:
+        return self.drained
+
+    def snapshot(self, stream: Stream) -> tuple[Any, ...]:
+        return self.state
+
+    def unmet(self, now_ns: int) -> tuple[str, ...]:
+        return self.waits_for
