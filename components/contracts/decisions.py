@@ -113,7 +113,7 @@ class HandoverRefused(Struct, frozen=True, array_like=True, tag=True, forbid_unk
 
 
 class LogOpened(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
-    """A start of risk on this log: as which build, and under which limits (whole, so that the log alone can be re-judged)."""
+    """A start of risk on this log: as which build, under which limits (whole, so the log alone can be re-judged)."""
 
     account: AccountId
     limits_version: str

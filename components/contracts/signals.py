@@ -25,7 +25,6 @@ from components.contracts.values import (
     is_identifier,
 )
 
-
 STEP: Final = Decimal("1e-9")
 MOST: Final = Decimal("1e12")
 COUNTABLE: Final = "must be above 0, at most 1e12, with at most 9 decimals"

@@ -42,7 +42,7 @@ class Lost(Struct, frozen=True, gc=False):
 class Joined(Struct, frozen=True, gc=False):
     """A stream is whole from `place` on.
 
-    For a state stream `messages` is the present state. For an event stream it is empty: its records were Heard one by one.
+    For a state stream `messages` is the present state. For an event stream it is empty: its records were Heard singly.
     """
 
     stream: Stream
@@ -85,7 +85,7 @@ class Acked(Struct, frozen=True, gc=False):
 
 @final
 class Called(Struct, frozen=True, gc=False):
-    """A call to the venue ended; `answer` is whatever the adapter's vocabulary says (an answer, or why there is none)."""
+    """A call to the venue ended; `answer` is what the adapter's vocabulary says (an answer, or why there is none)."""
 
     request: Any
     answer: Any
