@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
-CODE = $(wildcard components tests benchmarks)
+CODE = $(wildcard components tests benchmarks models)
 SLOW = $(wildcard tests/integration tests/replay tests/e2e tests/chaos)
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules

@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "components").rglob("*.py"))
 TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
-CAPTIONED = MODULES + TEST_FILES + sorted((ROOT / "benchmarks").rglob("*.py"))
+OTHERS = [path for folder in ("benchmarks", "models") for path in sorted((ROOT / folder).rglob("*.py"))]
+CAPTIONED = MODULES + TEST_FILES + OTHERS
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 SENTENCE_END = re.compile(r"[.?!](?:\s|$)")
