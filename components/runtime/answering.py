@@ -30,6 +30,10 @@ PART_BYTES_GOAL: Final = 256 * 1024
 PART_RECORDS_MAX: Final = 1_024
 """One part holds a service up for a few milliseconds, not more."""
 SIDE_REQUESTS_PER_TURN_MAX: Final = 64
+SIDE: Final = b"side"
+"""The topic of whatever is said at the side."""
+HOP_BYTES_MAX: Final = 255
+"""The longest name that ZeroMQ gives a hop; a ticket says in one byte how long each is."""
 
 Envelope: TypeAlias = tuple[bytes, ...]
 
@@ -53,6 +57,8 @@ Records: TypeAlias = Callable[[int], Iterable[Kept]]
 def split(frames: list[bytes]) -> tuple[Envelope, list[bytes]]:
     """Part the hops from the message at the first empty frame, so that a plain REQ is understood."""
     for index, frame in enumerate(frames):
+        if len(frame) > HOP_BYTES_MAX:
+            break
         if not frame and index:
             return tuple(frames[:index]), frames[index + 1 :]
     return tuple(frames[:1]), []
@@ -153,6 +159,8 @@ class SideDesk:
     def _serve(self, envelope: Envelope, message: list[bytes]) -> list[SnapshotWanted]:
         if len(message) != 3:
             raise FrameRefused(Flaw.SHAPE, f"{len(message)} frames at the side, must be 3")
+        if message[0] != SIDE:
+            raise FrameRefused(Flaw.TOPIC, "not for the side")
         decode_header(message[1])
         request = decode_side_request(message[2])
         match request:
@@ -196,7 +204,7 @@ class SideDesk:
             self._lag.labels(now.stream, subscriber).set(max(0, now.sequence - report.place.sequence))
 
     def _send(self, envelope: Envelope, body: Any) -> None:  # noqa: ANN401
-        if not self.port.reply(envelope, (b"side", self._voice.header(), encode(body))):
+        if not self.port.reply(envelope, (SIDE, self._voice.header(), encode(body))):
             self._tally.replies_undelivered += 1
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from components.contracts.frames import Part, PositionReport, SideReply
 from components.contracts.topics import Stream
 from components.contracts.values import Place
+from components.runtime.answering import SIDE
 from components.runtime.codec import Flaw, FrameRefused, decode_header, decode_side_reply, encode
 from components.runtime.endpoints import publications, side, speakers
 from components.runtime.following import Follower, Inbounds, Phase, follow
@@ -15,7 +16,6 @@ from components.runtime.speaking import Voice
 from components.runtime.tally import Tallies, Tally
 from components.runtime.zmq_bus import Client, Port, Transport
 
-SIDE: Final = b"side"
 SIDE_MARK: Final = 1_000
 
 

@@ -20,6 +20,12 @@ def test_a_request_without_a_delimiter_is_empty_but_can_be_answered() -> None:
     assert split([b"id", b"topic", b"header"]) == ((b"id",), [])
 
 
+def test_what_no_ticket_can_name_is_no_hop() -> None:
+    longest = b"h" * 255
+    assert split([b"id", longest, b"", b"topic"]) == ((b"id", longest), [b"topic"])
+    assert split([b"id", longest + b"h", b"", b"topic"]) == ((b"id",), [])
+
+
 @given(index=st.integers(0, 255), hops=HOPS)
 def test_a_ticket_leads_back_where_the_request_came_from(index: int, hops: tuple[bytes, ...]) -> None:
     ticket = ticket_of(index, hops)
