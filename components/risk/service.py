@@ -211,7 +211,7 @@ class RiskService:
         if lost.stream.name == MARKET.name:
             self._around.lose_market(lost.reason)
         elif lost.stream.name == ORDERS.name:
-            self._around.lose_orders(lost.reason, now_ns)
+            self._around.lose_orders(lost.reason, self._state.last_sequence)
             if lost.is_foreign:
                 return self._diverge(f"orders: {lost.reason}", now_ns)
         return self._settle(now_ns)

@@ -94,8 +94,9 @@ def _of_account(state: RiskState, around: Surroundings, timing: Timing, now_ns: 
         return {Cause.EXECUTION_DOWN: f"orders: {around.orders_lost}"}
     if state.differing:
         return {Cause.UNRECONCILED: "the venue's last account of itself differs"}
-    age_ns = now_ns - state.reconciled_at_ns
-    if state.reconciled_at_ns <= around.orders_lost_at_ns or age_ns > timing.reconciliation_age_ms_max * NS_PER_MS:
+    if state.reconciled_sequence <= around.orders_lost_after:
+        return {Cause.UNRECONCILED: "account: not reconciled since orders were joined"}
+    if now_ns - state.reconciled_at_ns > timing.reconciliation_age_ms_max * NS_PER_MS:
         return {Cause.UNRECONCILED: f"account: not reconciled within {timing.reconciliation_age_ms_max} ms"}
     return {}
 

@@ -144,7 +144,7 @@ def _compared(state: RiskState, event: Opening | Reconciled) -> RiskState:
         flat = {symbol: opened(one, ZERO, ZERO) for symbol, one in state.exposures.items()}
         return replace(state, exposures=flat | taken)
     if agrees(state, event):
-        return replace(state, reconciled_at_ns=event.at_ns, differing=0)
+        return replace(state, reconciled_at_ns=event.at_ns, reconciled_sequence=state.last_sequence, differing=0)
     return replace(state, differing=state.differing + 1)
 
 

@@ -45,6 +45,8 @@ class RiskState(Struct, frozen=True, gc=False, kw_only=True):
     """How many orders were approved in each step of the last minute, oldest first."""
     orders_place: Place | None = None
     reconciled_at_ns: int = 0
+    reconciled_sequence: int = 0
+    """Which record of this log holds the last reconciliation that left nothing open."""
     differing: int = 0
     venue_condition: VenueCondition | None = None
 

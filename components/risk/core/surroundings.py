@@ -40,7 +40,8 @@ class Surroundings:
         self.market_lost: str | None = "not heard yet"
         """Why the market is not whole; None when it is. The same for orders."""
         self.orders_lost: str | None = "not heard yet"
-        self.orders_lost_at_ns = 0
+        self.orders_lost_after = 0
+        """How far our log was when order events were last lost."""
 
     def see_time(self, now_ns: int) -> None:
         """Compare with the last time seen: ticks come steadily, so a leap is the clock's."""
@@ -78,9 +79,9 @@ class Surroundings:
         """Note that every order event up to now was heard."""
         self.orders_lost = None
 
-    def lose_orders(self, reason: str, now_ns: int) -> None:
-        """Note that order events may be missing; only what is reconciled after this counts."""
-        self.orders_lost, self.orders_lost_at_ns = reason, now_ns
+    def lose_orders(self, reason: str, last_sequence: int) -> None:
+        """Note that order events may be missing; only what is reconciled after this record counts."""
+        self.orders_lost, self.orders_lost_after = reason, last_sequence
 
     def facts(self, symbol: Symbol, now_ns: int, causes: tuple[Cause, ...], *, is_stopping: bool) -> Facts:
         """Collect what an intent in this symbol is judged by."""

@@ -13,7 +13,7 @@ from components.contracts.topics import COMMANDS, MARKET, ORDERS
 from components.contracts.trading import EFFECTS, Cause, TradingState
 from components.contracts.values import ClientOrderId, CommandId, Place
 from components.runtime.service import Acked, Joined
-from tests.unit.risk.world import AAPL, ALPACA, MS, World, appended, controls, fresh_intent, said
+from tests.unit.risk.world import AAPL, ALPACA, MS, World, appended, controls, fresh_intent, reconciled, said
 
 
 def feed(world: World, state: FeedState) -> None:
@@ -150,6 +150,16 @@ def test_after_execution_was_lost_only_a_new_reconciliation_counts() -> None:
     world.lose("orders")
     world.join_orders()
     assert set(world.state.causes) == {Cause.UNRECONCILED}
+
+
+def test_what_execution_reconciled_at_its_start_counts_although_its_loss_was_seen_later() -> None:
+    world = World().active()
+    begun_ns = world.now_ns
+    world.wait(3_500)
+    world.lose("orders")
+    world.event(reconciled(at_ns=begun_ns + 1_000 * MS))
+    world.join_orders()
+    assert world.state.causes == {}
 
 
 def test_an_old_reconciliation_heard_in_a_replay_does_not_count() -> None:
