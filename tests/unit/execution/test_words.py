@@ -38,15 +38,48 @@ from components.execution.venues.alpaca.words import (
 )
 from tests.unit.execution.scene import START_NS, intent, name_of
 
-STATUSES = set(
-    "new partially_filled filled done_for_day canceled expired replaced pending_cancel pending_replace pending_review"
-    " accepted pending_new accepted_for_bidding stopped rejected suspended calculated held".split()
-)
-EVENT_WORDS = set(
-    "pending_new accepted new partial_fill fill canceled expired rejected done_for_day calculated stopped suspended"
-    " pending_review restated held pending_cancel pending_replace replaced order_cancel_rejected"
-    " order_replace_rejected".split()
-)
+STATUSES = {
+    "new",
+    "partially_filled",
+    "filled",
+    "done_for_day",
+    "canceled",
+    "expired",
+    "replaced",
+    "pending_cancel",
+    "pending_replace",
+    "pending_review",
+    "accepted",
+    "pending_new",
+    "accepted_for_bidding",
+    "stopped",
+    "rejected",
+    "suspended",
+    "calculated",
+    "held",
+}
+EVENT_WORDS = {
+    "pending_new",
+    "accepted",
+    "new",
+    "partial_fill",
+    "fill",
+    "canceled",
+    "expired",
+    "rejected",
+    "done_for_day",
+    "calculated",
+    "stopped",
+    "suspended",
+    "pending_review",
+    "restated",
+    "held",
+    "pending_cancel",
+    "pending_replace",
+    "replaced",
+    "order_cancel_rejected",
+    "order_replace_rejected",
+}
 ORDER = json.dumps(
     {
         "id": "61e69015-8549-4bfd-b9c3-01e75843f47d",

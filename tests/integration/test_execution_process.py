@@ -1,0 +1,325 @@
+"""One real execution process between a real bus and a sandbox venue: what it accepts, survives and tells."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from components.contracts.approval import SealKey, approve, seal_control, write_frame
+from components.contracts.commands import Accepted, Cancel, CancelAll, Fault, Refused
+from components.contracts.signals import propose
+from components.contracts.topics import COMMANDS
+from components.contracts.values import AccountId, ClientOrderId, CommandId, SignalId, TimeInForce
+from components.execution.core.state import ExecutionState
+from components.execution.wiring import replay
+from components.runtime.bus import ask
+from components.runtime.clock import SystemClock
+from components.runtime.journal import read, verify
+from tests.support.eventually import eventually
+from tests.support.sandbox import PROJECT, RunningSandbox, running_sandbox
+from tests.unit.execution.scene import intent, terms
+
+pytestmark = pytest.mark.integration
+
+CLOCK = SystemClock()
+SECRET = bytes(range(32))
+KEY = SealKey(SECRET)
+NUMBERS = count(1)
+ANSWER_MS_MAX = 3_000
+
+
+class RunningExecution:
+    """An execution process with state of its own, and the test in risk's place."""
+
+    def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
+        self.run, self.state = folder / "r", folder / "var"
+        self.sandbox = sandbox
+        keys = self.state / "keys"
+        keys.mkdir(parents=True, mode=0o700, exist_ok=True)
+        (keys / "seal").write_bytes(SECRET)
+        (keys / "seal").chmod(0o600)
+        self.environment = {
+            "XTRADER_ENV": "dev",
+            "XTRADER__RUNTIME__STATE_DIR": str(self.state),
+            "XTRADER__RUNTIME__RUN_DIR": str(self.run),
+            "XTRADER__EXECUTION__ALPACA__TRADING_URL": sandbox.where["trading_url"],
+            "XTRADER__EXECUTION__ALPACA__STREAM_URL": sandbox.where["stream_url"],
+            "XTRADER__EXECUTION__ALPACA__ANSWER_MS_MAX": "1000",
+            "APCA_API_KEY_ID": sandbox.where["key"],
+            "APCA_API_SECRET_KEY": sandbox.where["secret"],
+        }
+        self.start()
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "dev" / "sandbox" / "execution"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "components.execution", "run"],
+            cwd=PROJECT,
+            env=self.environment,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def ready(self) -> "RunningExecution":
+        eventually(lambda: self.page("readyz") == '{"ready":true,"unmet":[]}', within_s=15)
+        return self
+
+    def page(self, name: str) -> str:
+        """Read one of its pages; empty where it is not there."""
+        try:
+            manifest = json.loads((self.run / "execution.json").read_text())
+            return httpx.get(f"http://127.0.0.1:{manifest['health_port']}/{name}", timeout=2).text.strip()
+        except (OSError, ValueError, httpx.HTTPError):
+            return ""
+
+    def counted(self, line: str) -> float:
+        rows = [row for row in self.page("metrics").splitlines() if row.startswith(line + " ")]
+        return float(rows[0].split()[-1]) if rows else 0.0
+
+    def ask(self, frame: bytes) -> Any:
+        return ask(self.run, COMMANDS, frame, ANSWER_MS_MAX)
+
+    def verb(self, *arguments: str) -> Any:
+        """Run a verb with --json and give its answer."""
+        done = subprocess.run(
+            [sys.executable, "-m", "components.execution", *arguments, "--json"],
+            cwd=PROJECT,
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return json.loads(done.stdout)
+
+    def replayed(self) -> ExecutionState:
+        return replay(read(self.journal))
+
+    def venue_orders(self) -> list[dict[str, Any]]:
+        with self.sandbox.admin() as admin:
+            orders: list[dict[str, Any]] = admin.get("/orders").json()
+        return orders
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(5)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(10)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[RunningSandbox]:
+    with running_sandbox("--seed", "7", "--symbols", "AAPL,MSFT") as running:
+        running.arm("stop_quotes")
+        running.set_quote("AAPL", "99.99", "100.01")
+        yield running
+
+
+@pytest.fixture
+def execution(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExecution]:
+    running = RunningExecution(tmp_path_factory.mktemp("x"), sandbox)
+    try:
+        yield running.ready()
+    finally:
+        if running.process.poll() is None:
+            running.kill()
+
+
+def frame(limit: str = "101", life_ms: int = 5_000, account: str = "sandbox", key: SealKey = KEY) -> tuple[bytes, str]:
+    """Seal an order under a new name; with this limit it fills at once, or rests where it is below 99."""
+    from decimal import Decimal  # noqa: PLC0415
+
+    now_ns = CLOCK.now_ns()
+    number = next(NUMBERS)
+    wanted = intent(
+        signal_id=SignalId(f"it-{number}"),
+        limit_price=Decimal(limit),
+        quantity=Decimal(1),
+        time_in_force=TimeInForce.DAY,
+        tick_at_ns=now_ns,
+    )
+    sealed = write_frame(approve(propose(wanted), terms(now_ns, life_ms, AccountId(account)), key))
+    return sealed, f"it-{number}-0-1"
+
+
+def test_an_approved_order_is_journalled_sent_filled_and_counted(execution: RunningExecution) -> None:
+    sealed, name = frame()
+    answer = execution.ask(sealed)
+    assert isinstance(answer, Accepted)
+    eventually(lambda: execution.verb("orders")["positions"] == {"AAPL": "1"})
+    (order,) = execution.verb("orders")["orders"]
+    assert (order["client_order_id"], order["state"], order["filled"]) == (name, "filled", "1")
+    kinds = [record["kind"] for record in execution.verb("order", name)["records"]]
+    assert kinds[:2] == ["IntentReceived", "OrderSending"]
+    assert execution.verb("venue")["positions"] == {"AAPL": "1"}
+    assert execution.counted("xtrader_tick_to_order_seconds_count") == 1
+    assert execution.end() == 0
+    assert verify(execution.journal).ok
+
+
+def test_frames_that_are_not_what_risk_sealed_for_us_now_are_refused_counted_and_send_nothing(
+    execution: RunningExecution,
+) -> None:
+    good, name = frame()
+    bad = {
+        Fault.FORGED: frame(key=SealKey(b"f" * 32))[0],
+        Fault.EXPIRED: frame(life_ms=-1)[0],
+        Fault.WRONG_ACCOUNT: frame(account="another")[0],
+        Fault.VERSION: b"\x07" + frame()[0][1:],
+        Fault.MALFORMED: b"short",
+    }
+    for fault, sealed in bad.items():
+        answer = execution.ask(sealed)
+        assert isinstance(answer, Refused)
+        assert answer.fault is fault
+        assert execution.counted(f'xtrader_frames_refused_total{{fault="{fault}"}}') == 1
+    altered = good[:60] + bytes((good[60] ^ 4,)) + good[61:]
+    assert execution.ask(altered).fault is Fault.FORGED
+    first, again = execution.ask(good), execution.ask(good)
+    assert isinstance(first, Accepted)
+    assert again == first
+    assert execution.counted('xtrader_frames_refused_total{fault="replayed"}') == 1
+    eventually(lambda: execution.replayed().positions)
+    assert [order["client_order_id"] for order in execution.venue_orders()] == [name]
+
+
+@pytest.mark.parametrize("kind", ["accept_then_drop", "accept_then_504", "accept_then_delay"])
+def test_an_order_whose_answer_was_lost_is_found_and_not_sent_twice(execution: RunningExecution, kind: str) -> None:
+    execution.sandbox.arm(kind, ms=2_500)
+    sealed, name = frame()
+    execution.ask(sealed)
+    eventually(lambda: execution.replayed().positions, within_s=8)
+    assert [order["client_order_id"] for order in execution.venue_orders()] == [name]
+
+
+def test_an_order_that_never_arrived_is_sent_again_under_its_name(execution: RunningExecution) -> None:
+    execution.sandbox.arm("answer", status=503, times=2)
+    sealed, name = frame()
+    execution.ask(sealed)
+    eventually(lambda: execution.replayed().positions, within_s=8)
+    assert [order["client_order_id"] for order in execution.venue_orders()] == [name]
+
+
+def test_an_order_that_stays_unknown_past_its_approval_is_fenced(execution: RunningExecution) -> None:
+    execution.sandbox.arm("answer", status=503, times=2)
+    sealed, name = frame(life_ms=300)
+    execution.ask(sealed)
+
+    def is_closed() -> bool:
+        order = execution.replayed().of_client_id(ClientOrderId(name))
+        return order is not None and order.state == "never_landed"
+
+    eventually(is_closed, within_s=10)
+    eventually(lambda: [order["status"] for order in execution.venue_orders()] == ["canceled"])
+    (fence,) = execution.venue_orders()
+    assert (fence["client_order_id"], fence["qty"], fence["limit_price"]) == (name, "1", "0.01")
+    assert execution.replayed().positions == {}
+
+
+def test_a_fill_that_the_stream_loses_is_found_by_reading(execution: RunningExecution) -> None:
+    execution.sandbox.arm("lose_event", times=10)
+    sealed, _ = frame()
+    execution.ask(sealed)
+    eventually(lambda: execution.replayed().positions == {"AAPL": 1}, within_s=12)
+
+
+def test_events_that_come_twice_and_streams_that_drop_count_nothing_twice(execution: RunningExecution) -> None:
+    execution.sandbox.arm("duplicate_event", times=50)
+    for _ in range(5):
+        execution.ask(frame()[0])
+        execution.sandbox.arm("drop_stream")
+    eventually(lambda: execution.replayed().positions == {"AAPL": 5}, within_s=12)
+    assert execution.verb("venue")["positions"] == {"AAPL": "5"}
+
+
+def test_orders_are_cancelled_one_by_one_and_all_together(execution: RunningExecution) -> None:
+    names = []
+    for _ in range(3):
+        sealed, name = frame(limit="90")
+        execution.ask(sealed)
+        names.append(name)
+    eventually(lambda: len([one for one in execution.replayed().open_orders() if one.venue_order_id]) == 3)
+    given = terms(CLOCK.now_ns())
+    execution.ask(seal_control(Cancel(CommandId("c-1"), ClientOrderId(names[0]), "drill"), given, KEY))
+    eventually(lambda: not [one for one in execution.replayed().open_orders() if one.client_order_id == names[0]])
+    execution.ask(seal_control(CancelAll(CommandId("c-2"), "drill"), given, KEY))
+    eventually(lambda: not list(execution.replayed().open_orders()))
+    assert {order["status"] for order in execution.venue_orders()} == {"canceled"}
+
+
+def test_a_halt_file_stops_orders_with_everybody_else_alive(execution: RunningExecution) -> None:
+    (execution.journal.parent / "HALT").touch()
+    sealed, name = frame()
+    execution.ask(sealed)
+
+    def is_kept_back() -> bool:
+        order = execution.replayed().of_client_id(ClientOrderId(name))
+        return order is not None and order.state == "never_sent"
+
+    eventually(is_kept_back)
+    assert execution.venue_orders() == []
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_while_trading_nothing_is_doubled_or_lost(execution: RunningExecution) -> None:
+    sent: list[str] = []
+    for _ in range(4):
+        for _ in range(3):
+            sealed, name = frame()
+            assert isinstance(execution.ask(sealed), Accepted)
+            sent.append(name)
+        execution.kill()
+        execution.start()
+        execution.ready()
+    eventually(lambda: not list(execution.replayed().open_orders()), within_s=15)
+    at_the_venue = [order["client_order_id"] for order in execution.venue_orders() if order["limit_price"] == "101"]
+    assert sorted(at_the_venue) == sorted(set(at_the_venue))
+    assert set(at_the_venue) <= set(sent)
+    landed = {one for one in sent if execution.replayed().orders[one].state == "filled"}
+    assert landed == set(at_the_venue)
+    assert execution.replayed().positions == {"AAPL": len(landed)}
+    assert execution.verb("venue")["positions"] == {"AAPL": str(len(landed))}
+    execution.kill()
+    assert verify(execution.journal).ok
+
+
+def test_a_venue_that_dies_and_comes_back_is_followed_again(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("v")
+    with running_sandbox("--seed", "7", "--symbols", "AAPL", "--state", str(folder / "venue")) as sandbox:
+        sandbox.arm("stop_quotes")
+        sandbox.set_quote("AAPL", "99.99", "100.01")
+        execution = RunningExecution(folder, sandbox)
+        try:
+            execution.ready()
+            execution.ask(frame(limit="90")[0])
+            eventually(lambda: any(one.venue_order_id for one in execution.replayed().open_orders()))
+            sandbox.kill()
+            eventually(lambda: "venue" in execution.page("readyz"))
+            sandbox.come_back()
+            execution.ready()
+            (order,) = list(execution.replayed().open_orders())
+            assert order.state == "open"
+        finally:
+            execution.kill()
+
+
+def test_another_account_at_the_venue_ends_the_process_with_78(execution: RunningExecution) -> None:
+    assert execution.end() == 0
+    with running_sandbox("--symbols", "AAPL") as other:
+        for name, key in (("TRADING_URL", "trading_url"), ("STREAM_URL", "stream_url")):
+            execution.environment[f"XTRADER__EXECUTION__ALPACA__{name}"] = other.where[key]
+        execution.environment |= {"APCA_API_KEY_ID": other.where["key"], "APCA_API_SECRET_KEY": other.where["secret"]}
+        execution.start()
+        assert execution.process.wait(15) == 78
