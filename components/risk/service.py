@@ -204,7 +204,11 @@ class RiskService:
                 return self._diverge(f"orders come from journal {joined.place.epoch}, not {known.epoch}", now_ns)
             self._around.join_orders()
             self._outbox.hurry()
-            return [*self._settle(now_ns), self._tell_execution(now_ns)]
+            effects = [*self._settle(now_ns), self._tell_execution(now_ns)]
+            if (halted := self._state.causes.get(Cause.OPERATOR_HALT)) is not None:
+                # What the halt asked for may have been lost with us, or with execution.
+                effects += self._stand_down(halted, now_ns)
+            return effects
         return self._settle(now_ns)
 
     def _on_lost(self, lost: Lost, now_ns: int) -> Effects:
@@ -264,12 +268,17 @@ class RiskService:
         if not reason:
             return [], "a halt needs a reason"
         effects = self._record(halting(self._state, reason, now_ns), now_ns)
+        return [*effects, *self._stand_down(reason, now_ns)], ""
+
+    def _stand_down(self, reason: str, now_ns: int) -> list[Effect]:
+        """Withdraw what has not left, cancel what has."""
+        effects: list[Effect] = []
         for order in self._state.orders.values():
             if unsent(order) and order.intent is not None:
                 intent_id = order.intent.intent_id
                 withdraw = partial(Withdraw, intent_id=intent_id, reason=reason)
                 effects.append(self._issue(f"withdraw {intent_id}", withdraw, now_ns))
-        return [*effects, self._cancel_all(reason, now_ns)], ""
+        return [*effects, self._cancel_all(reason, now_ns)]
 
     def _resume(self, reason: str, now_ns: int) -> tuple[list[Effect], str]:
         effects = self._settle(now_ns)

@@ -43,6 +43,16 @@ def test_a_halt_withdraws_what_has_not_left_and_only_that() -> None:
     assert [one.intent_id for one in controls(effects) if isinstance(one, Withdraw)] == ["a-0", "r-0"]
 
 
+def test_a_halt_is_seen_through_after_a_restart_and_whenever_execution_comes_back() -> None:
+    world = World().active()
+    world.judge(fresh_intent(world))
+    world.operate(ask("1", Action.HALT, "lunch"))
+    again = world.restarted()
+    for _ in range(2):
+        assert [type(one) for one in controls(again.join_orders())] == [SetTradingState, Withdraw, CancelAll]
+        again.lose("orders")
+
+
 def test_a_halt_needs_a_reason() -> None:
     world = World().active()
     answer, effects = world.operate(ask("1", Action.HALT))
