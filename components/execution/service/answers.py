@@ -58,7 +58,7 @@ class Answers:
                 self._contact.failed(reason)
             case NotProcessed(retry_at_ns, text):
                 self._contact.throttled(text)
-                self._pace.close_until(min(retry_at_ns, now_ns + DELAY_NS_MAX))
+                self._pace.close_until(retry_at_ns, now_ns)
             case Unauthorized(text):
                 self._contact.refused(text)
             case HaltedByFile():

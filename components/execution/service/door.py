@@ -63,8 +63,8 @@ class Door:
         name = client_order_id(intent, FIRST_ATTEMPT)
         received = self._book.write(IntentReceived(intent, signal.stage.terms, name, now_ns, frame))
         answer = Reply(ticket, Accepted(_name_of(intent), self._book.state.sequence))
-        sending = self._desk.press(self._book.state.orders[name], now_ns)
-        # Both records in one sync; the answer, then the request, leave when it is done.
+        sending = self._desk.press_all(now_ns)
+        # All records in one sync, then the answer, then the request; whoever waited before goes first.
         records = [effect for effect in sending if isinstance(effect, Append)]
         others = [effect for effect in sending if not isinstance(effect, Append)]
         return [received, *records, answer, Observe(self._meters.tick_to_order, intent.tick_at_ns), *others]
