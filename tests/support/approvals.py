@@ -1,0 +1,50 @@
+"""Wishes, terms and sealed frames as risk would make them now, with good defaults."""
+
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from components.contracts.approval import SealKey, approve, write_frame
+from components.contracts.signals import ApprovalTerms, Intent, propose
+from components.contracts.values import AccountId, OrderType, SignalId
+from components.runtime.clock import SystemClock
+from tests.support.messages import INTENT
+
+ACCOUNT = AccountId("sandbox")
+LIFE_NS = 30_000_000_000
+FOREIGN_KEY = SealKey(b"not what execution was given....")
+
+
+def wish(name: str, **changes: Any) -> Intent:
+    """Make an intent that fills at once: one share at the market's price."""
+    now_ns = SystemClock().now_ns()
+    facts: dict[str, Any] = {
+        "signal_id": SignalId(name),
+        "leg": 0,
+        "quantity": Decimal(1),
+        "order_type": OrderType.MARKET,
+        "limit_price": None,
+        "tick_at_ns": now_ns,
+        "created_at_ns": now_ns,
+        "expires_at_ns": now_ns + LIFE_NS,
+    }
+    return replace(INTENT, **facts | changes)
+
+
+def terms(account: AccountId = ACCOUNT, *, life_ns: int = LIFE_NS) -> ApprovalTerms:
+    """Approve now; a negative life ended before it began."""
+    now_ns = SystemClock().now_ns()
+    return ApprovalTerms(account, "limits-1", 0, now_ns, now_ns + life_ns)
+
+
+def sealed(intent: Intent, key: SealKey, given: ApprovalTerms | None = None) -> bytes:
+    """Write the frame of an approval."""
+    return write_frame(approve(propose(intent), given or terms(), key))
+
+
+def with_flipped_bit(frame: bytes, at: int) -> bytes:
+    """Change one bit of one byte."""
+    altered = bytearray(frame)
+    altered[at] ^= 0b0000_0100
+    return bytes(altered)

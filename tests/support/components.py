@@ -1,0 +1,81 @@
+"""One real component in a process of its own, on state of its own, and what can be seen of it from outside."""
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from components.runtime.config import environment_with, load
+from components.runtime.manifest import Manifest, read_manifest
+from components.runtime.places import Places
+
+PROJECT = Path(__file__).resolve().parents[2]
+LEAVE_S_MAX = 15
+
+
+class RunningComponent:
+    """A component that runs from `start` on."""
+
+    def __init__(self, name: str, state: Path, overrides: Mapping[str, str]) -> None:
+        self.name, self._log = name, state / f"{name}.log"
+        folders = {"XTRADER__RUNTIME__STATE_DIR": str(state / "var"), "XTRADER__RUNTIME__RUN_DIR": str(state / "r")}
+        self._environment = environment_with({**folders, **overrides})
+        self.places: Places = load(environ=self._environment).places
+
+    @property
+    def log(self) -> str:
+        """Everything on standard error so far."""
+        return self._log.read_text()
+
+    def start(self) -> None:
+        """Start it, the first time or again."""
+        command = [sys.executable, "-m", f"components.{self.name}", "run"]
+        with self._log.open("ab") as errors:
+            self.process = subprocess.Popen(command, cwd=PROJECT, env=self._environment, stderr=errors)
+
+    def is_ready(self) -> bool:
+        """Say whether this very process waits for nothing."""
+        assert self.process.poll() is None, self.log
+        manifest = read_manifest(self.places, self.name)
+        if manifest is None or manifest.pid != self.process.pid:
+            return False
+        try:
+            return httpx.get(page_address(manifest, "readyz"), timeout=2).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def kill(self) -> None:
+        """End it without a word."""
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> int:
+        """Ask it to leave; give the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(LEAVE_S_MAX)
+        finally:
+            self.process.kill()
+
+
+def page_address(manifest: Manifest, page: str) -> str:
+    """Give the address of one of a process's health pages."""
+    return f"http://{manifest.health_host}:{manifest.health_port}/{page}"
+
+
+def counted(places: Places, component: str, metric: str, label: str) -> Counter[str]:
+    """Read a counter off the metrics page of a running process, by one label; what is zero is left out."""
+    manifest = read_manifest(places, component)
+    assert manifest is not None, f"{component} does not run"
+    page = httpx.get(page_address(manifest, "metrics"), timeout=5).text
+    found: Counter[str] = Counter()
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            if sample.name == f"xtrader_{metric}_total":
+                found[sample.labels[label]] += int(sample.value)
+    return +found
