@@ -44,7 +44,7 @@ from components.risk.core.judge import decide
 from components.risk.core.limits import Limits, Timing
 from components.risk.core.state import RiskState
 from components.risk.core.surroundings import Surroundings
-from components.risk.service import RiskService
+from components.risk.service.gate import RiskService
 from components.runtime.codec import decoder_of, encode
 from components.runtime.metrics import Metrics
 from components.runtime.service import Asked, Heard, Joined

@@ -10,7 +10,7 @@ from components.contracts.values import AccountId, Place
 from components.risk.config import RiskConfig
 from components.risk.core.fold import replay
 from components.risk.core.state import RiskState
-from components.risk.service import RiskService
+from components.risk.service.gate import RiskService
 from components.runtime.codec import FrameRefused, decoder_of
 from components.runtime.journal import Record
 from components.runtime.process import Process

@@ -11,7 +11,7 @@ from components.contracts.orders import (
     Reconciled,
     VenueCondition,
 )
-from components.contracts.trading import EFFECTS, Cause, TradingState
+from components.contracts.trading import EFFECTS, Cause
 from components.contracts.values import ZERO
 from components.risk.core.checks import NS_PER_MS
 from components.risk.core.fold import agrees, holds_the_same
@@ -42,12 +42,6 @@ def waiting(state: RiskState, around: Surroundings, timing: Timing, now_ns: int)
     elif stale := around.staleness(now_ns):
         unmet.append(f"prices: {stale}")
     return tuple(unmet)
-
-
-def blockers(state: RiskState, around: Surroundings, timing: Timing, now_ns: int) -> Reasons:
-    """Name what must be over before latched causes may be cleared: whatever halts by itself."""
-    found = present(state, around, timing, now_ns)
-    return {cause: reason for cause, reason in found.items() if EFFECTS[cause].state is TradingState.HALTED}
 
 
 def settling(state: RiskState, found: Reasons, now_ns: int) -> list[CauseRaised | CauseCleared]:

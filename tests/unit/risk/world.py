@@ -53,7 +53,7 @@ from components.contracts.values import (
 from components.risk.core.fold import apply
 from components.risk.core.limits import Limits, Timing
 from components.risk.core.state import RiskState
-from components.risk.service import RiskService
+from components.risk.service.gate import RiskService
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     Append,
@@ -304,7 +304,7 @@ class World:
 
     @property
     def state(self) -> RiskState:
-        return self.service._state  # noqa: SLF001 -- what is only told in parts is looked at as a whole here
+        return self.service.state
 
     def restarted(self) -> "World":
         """Kill it and start again on the same log."""

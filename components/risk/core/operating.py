@@ -1,7 +1,7 @@
 """What an operator may ask, and what stands against it."""
 
 from components.contracts.decisions import CauseCleared, CauseRaised
-from components.contracts.trading import Cause
+from components.contracts.trading import EFFECTS, Cause, TradingState
 from components.risk.core.causes import Reasons
 from components.risk.core.state import RiskState
 
@@ -11,6 +11,11 @@ def halting(state: RiskState, reason: str, now_ns: int) -> tuple[CauseRaised, ..
     if Cause.OPERATOR_HALT in state.causes:
         return ()
     return (CauseRaised(Cause.OPERATOR_HALT, reason, now_ns),)
+
+
+def standing_against(found: Reasons) -> Reasons:
+    """Pick what must be over before latched causes may be cleared: whatever halts by itself."""
+    return {cause: reason for cause, reason in found.items() if EFFECTS[cause].state is TradingState.HALTED}
 
 
 def hindrance(state: RiskState, standing: Reasons, reason: str) -> str:
