@@ -25,11 +25,12 @@ from components.xtrader.schemas import models
 from components.xtrader.yard import ProcessYard
 
 BOUND = 2.5
-SPEED = 8.0
-"""Five symbols, five quotes and a trade a second each: about 240 messages a second."""
+SYMBOL = "AAPL"
+SPEED = 40.0
+"""One symbol, five quotes and a trade a second at speed 1: about 240 messages a second, one after the other."""
 TICKS_PER_S = 240.0
 TICKS_PER_ORDER = 8
-"""About thirty orders a second: paced traffic, not a hot loop."""
+"""About thirty orders a second: paced traffic, not a hot loop; each is done with before the next begins."""
 FLOOR_TICKS = 3_600
 ORDERS_COUNTED = 500
 ORDERS_SKIPPED = 50
@@ -56,9 +57,11 @@ PLACEMENTS = (
 )
 
 UNLIMITED = {
-    "XTRADER__SIGNALS__STRATEGY__EDGE_ENTER_MIN": "0.0",
-    "XTRADER__SIGNALS__STRATEGY__EDGE_EXIT_MIN": "0.0",
-    "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "100",
+    "XTRADER__SIGNALS__STRATEGY__EDGE_ENTER_MIN": "0.001",
+    "XTRADER__SIGNALS__STRATEGY__EDGE_EXIT_MIN": "0.001",
+    "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "30",
+    "XTRADER__MARKET_DATA__SYMBOLS": f'["{SYMBOL}"]',
+    "XTRADER__RISK__LIMITS__SYMBOLS": f'["{SYMBOL}"]',
     "XTRADER__RISK__LIMITS__ORDER_RATE_PER_MINUTE_MAX": "1_000_000",
     "XTRADER__RISK__LIMITS__REPEAT_WINDOW_MS": "0",
     "XTRADER__EXECUTION__PACE__ORDERS_PER_MINUTE": "10_000",
@@ -131,7 +134,7 @@ def _ours(folder: Path, placement: Placement) -> float:
         places.make()
         make_seal(places)
         state = ("--state", str(places.state / "sandbox"))
-        pace = ("--speed", str(SPEED), "--rate-limit-per-minute", "1000000")
+        pace = ("--symbols", SYMBOL, "--speed", str(SPEED), "--rate-limit-per-minute", "1000000")
         yard = ProcessYard(places, (*state, *pace, "--json"), SystemClock().now_ns)
         crew = Crew(CHILDREN, yard, SystemClock(), lambda _: None)
         try:

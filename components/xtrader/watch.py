@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from components.contracts.errors import ContractError
+from components.contracts.errors import ContractError, UsageError
 from components.contracts.topics import DECISIONS, ORDERS, Stream
 from components.runtime import journal
 from components.runtime.codec import decoder_of
@@ -23,18 +23,24 @@ class Follower:
     def __init__(self, folder: Path, stream: Stream) -> None:
         self._folder = folder
         self._decode = decoder_of(stream)
-        self._next = 1 + journal.verify(folder).last_sequence if folder.is_dir() else 1
+        self._next = 1
+        for record in self._records():
+            self._next = record.sequence + 1
 
     def new_entries(self) -> Iterator[Any]:
         """Give what was written since the last look; an entry that is no message of the stream is left to verify."""
-        if not self._folder.is_dir():
-            return
-        for record in journal.read(self._folder, self._next):
+        for record in self._records():
             self._next = record.sequence + 1
             try:
                 yield self._decode(record.payload)
             except ContractError:
                 continue
+
+    def _records(self) -> Iterator[journal.Record]:
+        try:
+            yield from journal.read(self._folder, self._next)
+        except UsageError:
+            return  # its owner has not begun it yet
 
 
 @dataclass(slots=True)

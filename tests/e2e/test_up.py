@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.eventually import eventually
 from tests.support.running import PROJECT, started
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -21,6 +22,13 @@ def run_once(state: Path) -> dict[str, Any]:
         result = up.result(within_s=120)
         assert up.process.returncode == 0, f"{result}\n{up.said()}"
     return result
+
+
+def try_up(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "components.xtrader", "up", "--headless", "--json"]
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=30
+    )
 
 
 def verify(folder: Path) -> dict[str, Any]:
@@ -51,7 +59,8 @@ def test_two_runs_in_a_row_fill_orders_and_agree_with_the_venue(tmp_path: Path) 
 
 
 def test_up_on_state_that_is_in_use_says_by_whom(tmp_path: Path) -> None:
-    with started(tmp_path, "--for", "30") as first, started(tmp_path, "--for", "1") as second:
-        second.process.wait(30)
-        assert second.process.returncode == 75
-        assert str(first.process.pid) in second.said()
+    with started(tmp_path) as first:
+        eventually(lambda: first.manifest("sandbox"), within_s=20)
+        second = try_up(first.environment)
+    assert second.returncode == 75
+    assert str(first.process.pid) in second.stderr
