@@ -61,13 +61,10 @@ def orders(last: int, *, only_open: bool, as_json: bool) -> None:
 @json_option
 def order(client_order_id: str, *, as_json: bool) -> int:
     """Show every record of one order, by its client order id or its intent id; exit 1 where there is none."""
-    from msgspec.structs import asdict
-
     told: list[dict[str, Any]] = []
     for sequence, record in _journal():
         if client_order_id in _names_of(record):
-            told.append({"sequence": sequence, "kind": type(record).__name__, **asdict(record)})
-            told[-1].pop("frame", None)
+            told.append({"sequence": sequence, "kind": type(record).__name__, **_named(record)})
     lines = [f"{one['sequence']:>8}  {one['kind']:<16} {_details(one)}" for one in told]
     answer({"order": client_order_id, "records": told}, as_json=as_json, text="\n".join(lines) or "no such order")
     return 0 if told else 1
@@ -135,6 +132,15 @@ def _names_of(record: "OrderMessage") -> set[str]:
     if isinstance(record, IntentReceived):
         names.add(record.intent.intent_id)
     return {name for name in names if name}
+
+
+def _named(value: Any) -> Any:  # noqa: ANN401  # as wide as what a record may hold
+    """Name the fields, which travel without names; the sealed frame is nothing to look at."""
+    from msgspec import Struct
+
+    if isinstance(value, Struct):
+        return {name: _named(getattr(value, name)) for name in value.__struct_fields__ if name != "frame"}
+    return [_named(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _details(facts: dict[str, Any]) -> str:

@@ -25,6 +25,9 @@ from components.contracts.values import (
 PRICE_STEP: Final = Decimal("1e-9")
 """A price worked out of averages is rounded here; venues round theirs much earlier."""
 
+IN_QUESTION: Final = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
+"""Where an order may or may not be at the venue."""
+
 AT_THE_VENUE: Final = frozenset(
     {
         OrderState.OPEN,
@@ -39,7 +42,8 @@ AT_THE_VENUE: Final = frozenset(
 """Where the venue's own word can put an order."""
 
 NEXT: Final[Mapping[OrderState, frozenset[OrderState]]] = {
-    OrderState.RECEIVED: frozenset({OrderState.SENDING, OrderState.NEVER_SENT}),
+    # What is found at the venue has been sent, whatever a damaged disk lost of it.
+    OrderState.RECEIVED: AT_THE_VENUE | {OrderState.SENDING, OrderState.NEVER_SENT},
     # A request that certainly was not processed (halted, throttled, never connected) was never sent.
     OrderState.SENDING: AT_THE_VENUE | {OrderState.UNKNOWN, OrderState.NEVER_SENT},
     OrderState.UNKNOWN: AT_THE_VENUE | {OrderState.NEVER_LANDED},

@@ -6,7 +6,7 @@ from components.contracts.orders import OrderState, Source
 from components.execution.config import ExecutionConfig
 from components.execution.core.chase import DELAY_NS_MAX, Errand, Unsent
 from components.execution.core.condition import Contact
-from components.execution.core.orders import Order
+from components.execution.core.orders import IN_QUESTION, Order
 from components.execution.core.truths import Word
 from components.execution.core.venue import (
     Answer,
@@ -38,7 +38,6 @@ NS_PER_MS: Final = 1_000_000
 CANCEL_CHECKS_MAX: Final = 8
 """A cancel that does not end is looked after at most so many times less often than at first."""
 
-IN_QUESTION: Final = (OrderState.SENDING, OrderState.UNKNOWN)
 OrderRequest = SubmitOrder | Fence | QueryOrder | CancelOrder
 
 

@@ -21,7 +21,7 @@ from components.execution.core.chase import (
     next_step,
 )
 from components.execution.core.identity import FenceLimits, fence, fence_terms
-from components.execution.core.orders import Order
+from components.execution.core.orders import IN_QUESTION, Order
 from components.execution.core.venue import CancelOrder, QueryOrder, SubmitOrder
 from components.execution.service.book import Book
 from components.execution.service.pace import Pace
@@ -76,8 +76,7 @@ class Desk:
 
     def unresolved(self) -> tuple[Order, ...]:
         """Give the orders that may or may not be at the venue."""
-        doubtful = (OrderState.SENDING, OrderState.UNKNOWN)
-        return tuple(order for order in self._book.state.open_orders() if order.state in doubtful)
+        return tuple(order for order in self._book.state.open_orders() if order.state in IN_QUESTION)
 
     def _stance(self) -> Stance:
         return Stance(

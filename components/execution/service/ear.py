@@ -18,6 +18,7 @@ class Ear:
         self._book, self._rounds, self._contact = book, rounds, contact
         self._kept: list[OrderEvent] = []
         self._events_max = events_max
+        self._reason = ""
 
     def heard(self, body: StreamBody, now_ns: int) -> list[Effect]:
         """Take in what the stream says."""
@@ -25,8 +26,7 @@ class Ear:
             case StreamUp():
                 return self._up(now_ns)
             case StreamDown(reason):
-                self._contact.is_stream_up, self.is_live = False, False
-                return [Note("order_stream_down", {"reason": reason}, "warning")]
+                return self._down(reason)
             case UnreadableEvent(reason):
                 self._rounds.begin_anew(now_ns)
                 return [Note("order_event_unreadable", {"reason": reason}, "error")]
@@ -41,8 +41,17 @@ class Ear:
         kept, self._kept = self._kept, []
         return [effect for event in kept for effect in self._hear(event, now_ns)]
 
+    def _down(self, reason: str) -> list[Effect]:
+        self._contact.is_stream_up, self.is_live = False, False
+        # A venue that stays away says the same with every try.
+        if reason == self._reason:
+            return []
+        self._reason = reason
+        return [Note("order_stream_down", {"reason": reason}, "warning")]
+
     def _up(self, now_ns: int) -> list[Effect]:
         self._contact.is_stream_up, self.is_live = True, False
+        self._reason = ""
         self._kept.clear()
         self._rounds.begin_anew(now_ns)
         return [Note("order_stream_up", {})]

@@ -3,7 +3,16 @@
 from typing import Final
 
 from components.contracts.commands import Fault
-from components.contracts.orders import Filled, OrderMessage, OrderState, OrderUpdated, Reconciled, Source
+from components.contracts.orders import (
+    Filled,
+    IntentReceived,
+    OrderMessage,
+    OrderSending,
+    OrderState,
+    OrderUpdated,
+    Reconciled,
+    Source,
+)
 from components.execution.core.state import ExecutionState
 from components.runtime.metrics import VENUE_BUCKETS_S, Metrics
 
@@ -44,6 +53,10 @@ class Meters:
     def wrote(self, before: OrderState | None, record: OrderMessage) -> None:
         """Count what a record says; `before` is the state its order was in."""
         match record:
+            case IntentReceived():
+                self._states.labels(OrderState.RECEIVED.value).inc()
+            case OrderSending(fence=None):
+                self._states.labels(OrderState.SENDING.value).inc()
             case OrderUpdated(state=state) if state is not before:
                 self._states.labels(state.value).inc()
             case Filled(source=source):

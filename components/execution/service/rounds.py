@@ -6,6 +6,7 @@ from components.contracts.errors import ConfigError
 from components.contracts.orders import Opening, Reconciled, Source
 from components.contracts.values import AccountId, Venue, VenueOrderId
 from components.execution.config import ReconcileConfig
+from components.execution.core.orders import IN_QUESTION
 from components.execution.core.reconcile import Doubt, check_account, compare, same_moment, to_ask, unexplained
 from components.execution.core.truths import Word
 from components.execution.core.venue import Answer, ReadVenue, VenueRead
@@ -44,6 +45,7 @@ class Rounds:
         self._before: VenueRead | None = None
         self._unexplained: set[VenueOrderId] = set()
         self._unexplainable: set[VenueOrderId] = set()
+        self._reason = ""
         self._at_opening: set[VenueOrderId] = set()
 
     def begin_anew(self, now_ns: int) -> None:
@@ -72,11 +74,12 @@ class Rounds:
         """Try again soon; a venue that cannot be read is never read as flat."""
         self._is_out = False
         self._again(now_ns)
-        return [Note("venue_not_read", {"answer": str(answer)}, "warning")]
+        reason, self._reason = self._reason, str(answer)
+        return [] if reason == self._reason else [Note("venue_not_read", {"answer": self._reason}, "warning")]
 
     def take_in(self, read: VenueRead, now_ns: int) -> list[Effect]:
         """Write down what a reading adds to our record."""
-        self._is_out = False
+        self._is_out, self._reason = False, ""
         state = self._book.state
         if state.opening is None:
             return self._open(read, now_ns)
@@ -102,7 +105,9 @@ class Rounds:
             self._again(now_ns)
             return []
         found = compare(state, read)
-        if not self._doubt.is_settled(found, state.fills):
+        # An order that may be at the venue may be the difference; it is asked for anyway.
+        is_explainable = bool(found) and any(order.state in IN_QUESTION for order in state.open_orders())
+        if is_explainable or not self._doubt.is_settled(found, state.fills):
             self._again(now_ns)
             return []
         self._due_at_ns, self._quick = now_ns + self._config.interval_s * NS_PER_S, 0

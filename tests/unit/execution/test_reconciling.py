@@ -14,6 +14,7 @@ from components.execution.core.venue import (
     OutcomeUnknown,
     QueryOrder,
     ReadVenue,
+    StreamDown,
     StreamUp,
     Unauthorized,
     Unreachable,
@@ -245,3 +246,23 @@ def test_refused_keys_lose_the_venue_at_once() -> None:
     read_again(scene, Unauthorized("unauthorized."))
     assert scene.records(VenueChanged)[-1].condition is VenueCondition.LOST
     assert "keys refused" in scene.service.unmet(scene.now_ns)[0]
+
+
+def test_a_difference_is_not_believed_while_an_order_of_unknown_outcome_may_explain_it() -> None:
+    scene = Scene().open()
+    scene.answer(scene.accept(), OutcomeUnknown("timeout"))
+    count = len(scene.records(Reconciled))
+    scene.pass_ms(31_000)
+    for _ in range(5):
+        read_again(scene, read(positions=[position(10)]))
+    assert len(scene.records(Reconciled)) == count
+
+
+def test_a_venue_that_stays_away_is_told_once() -> None:
+    scene = Scene().open()
+    scene.pass_ms(31_000)
+    for _ in range(3):
+        read_again(scene, Unreachable("refused"))
+        scene.feed(StreamDown("refused"))
+    assert scene.notes().count("venue_not_read") == 1
+    assert scene.notes().count("order_stream_down") == 1

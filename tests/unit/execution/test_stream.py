@@ -224,3 +224,13 @@ def test_without_the_stream_we_are_not_ready_and_say_so() -> None:
     scene = working()
     scene.feed(StreamDown("closed"))
     assert scene.service.unmet(scene.now_ns) == ("venue degraded: the order stream is down",)
+
+
+def test_an_end_that_knows_less_than_we_do_is_asked_about_not_believed() -> None:
+    scene = working()
+    scene.feed(fill_event(5, 5))
+    scene.feed(status_event(filled_to(3, **CANCELLED)))
+    assert scene.order_state() is OrderState.PARTIALLY_FILLED
+    scene.answer(scene.call(QueryOrder), OrderFound(filled_to(5, **CANCELLED)))
+    assert scene.order_state() is OrderState.CANCELLED
+    assert scene.state.positions == {"AAPL": 5}

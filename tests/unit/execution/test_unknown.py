@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from components.contracts.commands import SetTradingState
 from components.contracts.orders import Collided, OrderSending, OrderState
-from components.contracts.values import OrderType, Symbol
+from components.contracts.trading import TradingState
+from components.contracts.values import CommandId, OrderType, Symbol
 from components.execution.core.venue import (
     Answer,
     CancelOrder,
@@ -30,6 +32,7 @@ from tests.unit.execution.scene import (
     LIFE_MS,
     NS_PER_MS,
     Scene,
+    control_frame,
     filled_to,
     frame,
     intent,
@@ -331,3 +334,25 @@ def test_a_lost_venue_is_not_sent_new_orders() -> None:
     assert scene.service.unmet(scene.now_ns)
     scene.ask(frame(intent(9), terms(scene.now_ns)))
     assert scene.order_state(9) is OrderState.RECEIVED
+
+
+def test_after_a_repetition_without_an_answer_the_venue_is_asked_before_the_next_one() -> None:
+    scene, _ = lost()
+    scene.pass_ms(200)
+    scene.answer(scene.call(QueryOrder), OrderMissing())
+    scene.answer(scene.call(SubmitOrder), TIMEOUT)
+    scene.pass_ms(500)
+    assert not scene.calls(SubmitOrder)
+    assert scene.calls(QueryOrder)
+
+
+def test_an_unknown_order_is_not_repeated_while_trading_is_halted_and_fenced_when_it_expires() -> None:
+    scene, _ = lost()
+    halted = SetTradingState(CommandId("h"), TradingState.HALTED, "drill")
+    scene.ask(control_frame(halted, terms(scene.now_ns)))
+    for _ in range(100):
+        for question in scene.calls(QueryOrder):
+            scene.answer(question, OrderMissing())
+        assert not scene.calls(SubmitOrder)
+        scene.pass_ms(100)
+    assert scene.calls(Fence)
