@@ -103,16 +103,25 @@ class Carrier:
             self.go_on()
 
     def go_on(self) -> None:
-        """Carry out what waited for records that are on disk now; IoFailed where the disk failed."""
+        """Carry out what waited for records that are on disk now; IoFailed where the disk failed.
+
+        The records themselves are read aloud last: an order that waits to be handed on goes before its own echo.
+        """
         syncing = self._syncing
         if syncing is None:
             return
         synced, waiting = syncing.synced, self._waiting
-        while waiting:
-            effect = waiting[0]
-            if type(effect) is Record and effect.sequence > synced:
-                break
-            self._do(waiting.popleft())
+        records: list[Record] = []
+        try:
+            while waiting and not (type(waiting[0]) is Record and waiting[0].sequence > synced):
+                effect = waiting.popleft()
+                if type(effect) is Record:
+                    records.append(effect)
+                else:
+                    self._do(effect)
+        finally:
+            for record in records:
+                self._do(record)
         if syncing.failure is not None:
             raise syncing.failure
 
