@@ -23,7 +23,8 @@ from components.contracts.values import CommandId, Symbol, Venue
 from components.runtime.bus import Bus, open_bus
 from components.runtime.clock import SystemClock
 from components.runtime.codec import encode
-from components.runtime.drivers import Seat, drive_blocking
+from components.runtime.drivers import drive_blocking
+from components.runtime.life import Seat
 from components.runtime.lines import Lines
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics

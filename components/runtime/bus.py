@@ -7,7 +7,6 @@ from typing import Any, Final, Protocol
 from components.contracts.errors import PeerUnreachable
 from components.contracts.topics import Stream, StreamClass
 from components.contracts.values import Place
-from components.runtime.answering import Records, SnapshotWanted
 from components.runtime.clock import Clock, SystemClock
 from components.runtime.codec import encode
 from components.runtime.endpoints import service
@@ -18,6 +17,7 @@ from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
 from components.runtime.requesting import understand_answer
 from components.runtime.service import Heard, Inbound
+from components.runtime.side import Records, SnapshotWanted
 from components.runtime.speaking import Voice, new_run
 from components.runtime.tally import Log, Statistics
 from components.runtime.zmq_bus import question

@@ -7,11 +7,11 @@ from typing import Any, Final, Protocol, TypeAlias
 from msgspec import Struct
 
 from components.contracts.errors import InvariantError, IoFailed
-from components.runtime.answering import SnapshotWanted
 from components.runtime.bus import Bus
 from components.runtime.clock import Clock
 from components.runtime.codec import encode
 from components.runtime.service import Append, Call, Effect, Halt, HandOver, Note, Observe, Publish, Reply, Request
+from components.runtime.side import SnapshotWanted
 
 NS_PER_S: Final = 1_000_000_000
 

@@ -8,15 +8,17 @@ from typing import Any, Final
 from components.contracts.errors import InvariantError
 from components.contracts.topics import Stream
 from components.contracts.values import Place
-from components.runtime.answering import Answering, Records, SideDesk, SnapshotWanted
+from components.runtime.answering import Answering
 from components.runtime.clock import Clock
-from components.runtime.endpoints import publications, service, side
+from components.runtime.endpoints import publications, service
+from components.runtime.endpoints import side as side_of
 from components.runtime.following import Inbounds
 from components.runtime.hearing import SIDE_MARK, Hearing
 from components.runtime.lines import Lines
 from components.runtime.metrics import Metrics
 from components.runtime.requesting import Requesting
 from components.runtime.service import Inbound, Unanswered
+from components.runtime.side import Records, SideDesk, SnapshotWanted
 from components.runtime.speaking import Speaking, Voice, new_run
 from components.runtime.tally import Log, Statistics, Tallies
 from components.runtime.zmq_bus import Port, Transport
@@ -182,7 +184,7 @@ class Exchange:
         lag = metrics.gauge(
             "bus_subscriber_lag_messages", "How far a hearer is behind, as it says.", ("stream", "subscriber")
         )
-        server = self._transport.serve_at(side(run, lines.component), SIDE_MARK)
+        server = self._transport.serve_at(side_of(run, lines.component), SIDE_MARK)
         return speaking, SideDesk(server, speaking, records, self._tallies.of(said[-1]), lag)
 
     def _answer(self, run: Path, index: int, stream: Stream) -> Answering:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeAlias
 
-from typing_extensions import override
-
-from components.contracts.frames import SCHEMA_VERSION, Header, Kind, Part, ReplayRequest, SnapshotRequest
-from components.contracts.topics import Stream, StreamClass
+from components.contracts.frames import Header, Kind, Part, ReplayRequest, SnapshotRequest
+from components.contracts.topics import Stream
 from components.contracts.values import Place
 from components.runtime.codec import FrameRefused, decoder_of
-from components.runtime.continuity import Gap, InOrder, NewEpoch, Repeat, classify, place_before
+from components.runtime.continuity import Gap, InOrder, NewEpoch, Repeat, classify
 from components.runtime.service import Heard, Inbound, Joined, Lost
 
 Inbounds: TypeAlias = Sequence[Inbound]
@@ -228,122 +226,3 @@ class Follower(ABC):
     @abstractmethod
     def _take(self, part: Part) -> Inbounds:
         """Take a part of what was missing."""
-
-
-class StateFollower(Follower):
-    """A state stream is whole again with a snapshot that reaches up to the first frame kept back."""
-
-    _snapshot: list[Any] | None = None
-    _reach = 0
-
-    @override
-    def _begin(self, header: Header, payload: bytes) -> Inbounds:
-        self.epoch, self._reach = header.epoch, place_before(header)
-        self._snapshot = None  # the rest of a snapshot asked for earlier would be taken for a whole one
-        return self._hold_back(header, payload)
-
-    @override
-    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
-        return [self._lost(0, "new epoch"), *self._begin(header, payload)]
-
-    @override
-    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
-        return self._begin(header, payload)
-
-    @override
-    def _request(self) -> SnapshotRequest:
-        self._snapshot = []
-        return SnapshotRequest(self.stream.name)
-
-    @override
-    def _take(self, part: Part) -> Inbounds:
-        bodies = [self._decoded(payload) for _, payload in part.messages]
-        if self._snapshot is None or None in bodies or part.place.sequence < self._reach:
-            return ()
-        self._snapshot += bodies
-        if not part.complete:
-            return ()
-        self.last = part.place.sequence
-        return self._join(tuple(self._snapshot))
-
-
-class EventFollower(Follower):
-    """An event stream goes on from a given record, across restarts; what is missing is replayed from the journal."""
-
-    def __init__(self, stream: Stream, producer: str, ledger: Ledger, since: Place | None) -> None:
-        """Begin after `since`; without it, at whatever is said next. An epoch in it binds us to that journal."""
-        super().__init__(stream, producer, ledger)
-        self._is_anywhere = since is None
-        self._journal = since.epoch if since is not None else ""
-        self._is_cut = False
-        if since is not None:
-            self.epoch, self.last = since.epoch, since.sequence
-
-    @override
-    def _begin(self, header: Header, payload: bytes) -> Inbounds:
-        if self.epoch not in ("", header.epoch):
-            return self._begin_anew(header, payload)
-        self.epoch, before = header.epoch, place_before(header)
-        if self._is_anywhere:
-            self._is_anywhere, self.last = False, before
-        if before < self.last:
-            # Whatever it says next has places that we know under other records.
-            self._is_cut = True
-            return self._turn_away("the journal ends before what was heard")
-        if before > self.last:
-            return self._hold_back(header, payload)
-        return [*self._join(()), *self._hear_kept(header, payload)]
-
-    @override
-    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
-        if self._journal:
-            return self._turn_away("another journal")
-        self.epoch, self.last, self._joined_at = header.epoch, 0, 0
-        return [self._lost(0, "another journal"), *self._begin(header, payload)]
-
-    def _turn_away(self, reason: str) -> Inbounds:
-        self.phase = Phase.FOREIGN
-        self._kept.clear()
-        return (self._lost(0, reason, is_foreign=True),)
-
-    @override
-    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
-        if header.epoch == self.epoch and not self._is_cut:
-            return self._begin(header, payload)
-        if header.kind is Kind.HEARTBEAT:
-            return (self._lost(0, "the journal does not continue what was heard", is_foreign=True),)
-        return ()
-
-    @override
-    def _request(self) -> ReplayRequest:
-        return ReplayRequest(self.stream.name, self.last + 1)
-
-    @override
-    def _take(self, part: Part) -> Inbounds:
-        inbounds: list[Inbound] = []
-        for sequence, payload in part.messages:
-            if sequence > self.last + 1 or (body := self._decoded(payload)) is None:
-                return inbounds
-            if sequence == self.last + 1:
-                inbounds.append(Heard(self.stream, self._header(sequence), body))
-                self.last = sequence
-        return inbounds + self._go_on(is_new=bool(inbounds))
-
-    def _go_on(self, *, is_new: bool) -> list[Inbound]:
-        while self._kept and self._kept[0][0].sequence <= self.last:
-            self._kept.popleft()
-        if self.last >= self._tail or (self._kept and self._kept[0][0].sequence == self.last + 1):
-            return self._join(())
-        if is_new:
-            self._ask_soon()
-        return []
-
-    def _header(self, sequence: int) -> Header:
-        return Header(SCHEMA_VERSION, Kind.MESSAGE, self.producer, self.epoch, sequence, 0, 0, 0, b"", self._run)
-
-
-def follow(stream: Stream, producer: str, ledger: Ledger, since: Place | None) -> Follower:
-    """Make the follower that a stream's class asks for."""
-    if stream.kind is StreamClass.EVENTS:
-        return EventFollower(stream, producer, ledger, since)
-    return StateFollower(stream, producer, ledger)

@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Final
 
 from components.contracts.frames import Part, PositionReport, SideReply
-from components.contracts.topics import Stream
+from components.contracts.topics import Stream, StreamClass
 from components.contracts.values import Place
-from components.runtime.answering import SIDE
 from components.runtime.codec import Flaw, FrameRefused, decode_header, decode_side_reply, encode
-from components.runtime.endpoints import publications, side, speakers
-from components.runtime.following import Follower, Inbounds, Phase, follow
+from components.runtime.endpoints import publications, speakers
+from components.runtime.endpoints import side as side_of
+from components.runtime.event_following import EventFollower
+from components.runtime.following import Follower, Inbounds, Ledger, Phase
 from components.runtime.service import Inbound
+from components.runtime.side import SIDE
 from components.runtime.speaking import Voice
+from components.runtime.state_following import StateFollower
 from components.runtime.tally import Tallies, Tally
 from components.runtime.zmq_bus import Client, Port, Transport
 
@@ -41,7 +44,7 @@ class Hearing:
             [(publications(run, producer), mark) for producer, mark in marks.items()], self._followers
         )
         self._sides: dict[str, Client] = {
-            producer: transport.ask_at(side(run, producer), SIDE_MARK) for producer in marks
+            producer: transport.ask_at(side_of(run, producer), SIDE_MARK) for producer in marks
         }
         self._asked: dict[bytes, Follower] = {}
         self._asked_by: dict[Follower, bytes] = {}
@@ -129,3 +132,10 @@ def _side_reply(frames: list[bytes]) -> SideReply:
         raise FrameRefused(Flaw.SHAPE, f"{len(frames)} frames at the side, must be 5")
     decode_header(frames[3])
     return decode_side_reply(frames[4])
+
+
+def follow(stream: Stream, producer: str, ledger: Ledger, since: Place | None) -> Follower:
+    """Make the follower that a stream's class asks for."""
+    if stream.kind is StreamClass.EVENTS:
+        return EventFollower(stream, producer, ledger, since)
+    return StateFollower(stream, producer, ledger)

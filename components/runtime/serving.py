@@ -12,9 +12,10 @@ from components.runtime.bus import open_bus
 from components.runtime.clock import Clock
 from components.runtime.commit import Committer
 from components.runtime.config import Settings
-from components.runtime.drivers import Seat, drive_async, drive_blocking
+from components.runtime.drivers import drive_async, drive_blocking
 from components.runtime.endpoints import address, publications, service, side
 from components.runtime.journal import Journal
+from components.runtime.life import Seat
 from components.runtime.lines import Lines
 from components.runtime.metrics import Metrics
 from components.runtime.pulse import Pulse

@@ -20,8 +20,9 @@ from components.contracts.topics import COMMANDS, HEALTH, JUDGE, ORDERS
 from components.contracts.values import CommandId, Place, Venue
 from components.runtime.clock import SystemClock
 from components.runtime.commit import Committer
-from components.runtime.drivers import CALLS_MAX, Seat, drive_async, drive_blocking
+from components.runtime.drivers import CALLS_MAX, drive_async, drive_blocking
 from components.runtime.journal import Journal
+from components.runtime.life import Seat
 from components.runtime.service import Acked, Append, Asked, Call, Called, Effects, Fed, Halt, Heard, Inbound, Reply
 from tests.support.buses import Party, Ring, Turning, ring
 from tests.support.eventually import eventually_async

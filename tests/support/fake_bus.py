@@ -6,8 +6,8 @@ from typing import Any
 from components.contracts.errors import IoFailed
 from components.contracts.topics import Stream
 from components.contracts.values import Place
-from components.runtime.answering import SnapshotWanted
 from components.runtime.service import Inbound
+from components.runtime.side import SnapshotWanted
 from components.runtime.tally import Statistics
 
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from components.contracts.errors import InvariantError, IoFailed
 from components.contracts.topics import COMMANDS, JUDGE, POSITIONS
-from components.runtime.answering import SnapshotWanted
 from components.runtime.carrier import Carrier, Snapshot
 from components.runtime.service import Append, Call, Effect, Halt, HandOver, Note, Observe, Publish, Reply, Request
+from components.runtime.side import SnapshotWanted
 from tests.support.clocks import ManualClock
 from tests.support.fake_bus import FakeBus, FakeSyncing
 from tests.support.ledgers import Log

@@ -6,9 +6,10 @@ import pytest
 
 from components.contracts.errors import InvariantError
 from components.contracts.topics import HEALTH, POSITIONS
-from components.runtime.answering import SnapshotWanted
-from components.runtime.drivers import HURRIED_TICK_MS, Life, Seat, drive_blocking
+from components.runtime.drivers import drive_blocking
+from components.runtime.life import HURRIED_TICK_MS, Life, Seat
 from components.runtime.service import Append, Effects, Fed, Halt, Inbound, Publish, Reply
+from components.runtime.side import SnapshotWanted
 from tests.support.clocks import ManualClock
 from tests.support.fake_bus import FakeBus, FakeSyncing
 from tests.support.ledgers import Log

@@ -15,7 +15,8 @@ from components.contracts.positions import ProfitAndLoss
 from components.contracts.topics import ORDERS, POSITIONS
 from components.contracts.values import ZERO, Place, Venue
 from components.runtime.codec import FrameRefused, encode
-from components.runtime.following import ASK_AGAIN_MS_FIRST, ASK_AGAIN_MS_MAX, Follower, Phase, follow
+from components.runtime.following import ASK_AGAIN_MS_FIRST, ASK_AGAIN_MS_MAX, Follower, Phase
+from components.runtime.hearing import follow
 from components.runtime.service import Heard, Inbound, Joined, Lost
 from tests.support.ledgers import Ledger
 

@@ -1,0 +1,46 @@
+"""Following a state stream: whole again with a snapshot that reaches up to the first frame kept back."""
+
+from typing import Any
+
+from typing_extensions import override
+
+from components.contracts.frames import Header, Part, SnapshotRequest
+from components.runtime.continuity import place_before
+from components.runtime.following import Follower, Inbounds
+
+
+class StateFollower(Follower):
+    """Has the present state, or asks for it."""
+
+    _snapshot: list[Any] | None = None
+    _reach = 0
+
+    @override
+    def _begin(self, header: Header, payload: bytes) -> Inbounds:
+        self.epoch, self._reach = header.epoch, place_before(header)
+        self._snapshot = None  # the rest of a snapshot asked for earlier would be taken for a whole one
+        return self._hold_back(header, payload)
+
+    @override
+    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
+        return [self._lost(0, "new epoch"), *self._begin(header, payload)]
+
+    @override
+    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
+        return self._begin(header, payload)
+
+    @override
+    def _request(self) -> SnapshotRequest:
+        self._snapshot = []
+        return SnapshotRequest(self.stream.name)
+
+    @override
+    def _take(self, part: Part) -> Inbounds:
+        bodies = [self._decoded(payload) for _, payload in part.messages]
+        if self._snapshot is None or None in bodies or part.place.sequence < self._reach:
+            return ()
+        self._snapshot += bodies
+        if not part.complete:
+            return ()
+        self.last = part.place.sequence
+        return self._join(tuple(self._snapshot))
