@@ -1,7 +1,7 @@
 """Tick-to-order: from the decoded venue frame to the intent on disk, against a chain that only passes bytes."""
 
+import math
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -12,16 +12,15 @@ from typing import Any
 
 from benchmarks import raw_chain
 from benchmarks.raw_chain import Pace
-from components.contracts.orders import IntentReceived
-from components.contracts.topics import ORDERS
-from components.runtime.bus import tail
 from components.runtime.clock import SystemClock
 from components.runtime.config import read_layers
-from components.runtime.places import Places
 from components.runtime.secrets import make_seal
 from components.xtrader.children import CHILDREN
 from components.xtrader.crew import Crew
+from components.xtrader.exposition import Buckets, buckets, samples
 from components.xtrader.schemas import models
+from components.xtrader.vitals import metrics_page
+from components.xtrader.watch import TICK_TO_ORDER
 from components.xtrader.yard import ProcessYard
 
 BOUND = 2.5
@@ -33,7 +32,7 @@ TICKS_PER_ORDER = 8
 """About thirty orders a second: paced traffic, not a hot loop; each is done with before the next begins."""
 FLOOR_TICKS = 3_600
 ORDERS_COUNTED = 500
-ORDERS_SKIPPED = 50
+WARM_UP_S = 3.0
 READY_S_MAX = 60
 COUNT_S_MAX = 90
 MEMORY = Path("/dev/shm")  # noqa: S108  # a memory file system is what is measured
@@ -59,7 +58,7 @@ PLACEMENTS = (
 UNLIMITED = {
     "XTRADER__SIGNALS__STRATEGY__EDGE_ENTER_MIN": "0.001",
     "XTRADER__SIGNALS__STRATEGY__EDGE_EXIT_MIN": "0.001",
-    "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "30",
+    "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "0",
     "XTRADER__MARKET_DATA__SYMBOLS": f'["{SYMBOL}"]',
     "XTRADER__RISK__LIMITS__SYMBOLS": f'["{SYMBOL}"]',
     "XTRADER__RISK__LIMITS__ORDER_RATE_PER_MINUTE_MAX": "1_000_000",
@@ -140,7 +139,8 @@ def _ours(folder: Path, placement: Placement) -> float:
         try:
             _until_ready(crew)
             _place(crew, placement)
-            return statistics.median(_taken(places))
+            time.sleep(WARM_UP_S)
+            return (_taken(crew, yard).quantile(0.5) or math.inf) * 1e6
         finally:
             crew.stop()
 
@@ -166,14 +166,24 @@ def _place(crew: Crew, placement: Placement) -> None:
             os.sched_setaffinity(int(thread.name), cpus)
 
 
-def _taken(places: Places) -> list[float]:
-    taken: list[float] = []
+def _taken(crew: Crew, yard: ProcessYard) -> Buckets:
+    """Read execution's own histogram before and after enough intents were accepted."""
+    before = _histogram(crew, yard)
     deadline = time.monotonic() + COUNT_S_MAX
-    for heard in tail(places.run, ORDERS, quiet_ms_max=10_000):
-        if isinstance(heard.body, IntentReceived):
-            taken.append((heard.header.sent_at_ns - heard.body.intent.tick_at_ns) / 1e3)
-        if len(taken) >= ORDERS_SKIPPED + ORDERS_COUNTED or time.monotonic() > deadline:
-            break
-    if len(taken) <= ORDERS_SKIPPED:
-        raise TimeoutError(f"only {len(taken)} intents in {COUNT_S_MAX} s")
-    return taken[ORDERS_SKIPPED:]
+    while True:
+        time.sleep(1.0)
+        now = _histogram(crew, yard)
+        taken = Buckets({bound: count - before.counts.get(bound, 0.0) for bound, count in now.counts.items()})
+        if taken.counts[math.inf] >= ORDERS_COUNTED:
+            return taken
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"only {taken.counts[math.inf]:.0f} intents in {COUNT_S_MAX} s")
+
+
+def _histogram(crew: Crew, yard: ProcessYard) -> Buckets:
+    execution = crew.berths["execution"]
+    pid = execution.process.pid if execution.process else 0
+    page = metrics_page(yard.health_port(execution.child, pid))
+    if page is None:
+        raise RuntimeError("execution does not answer")
+    return buckets(samples(page), TICK_TO_ORDER)

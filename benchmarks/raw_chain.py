@@ -20,6 +20,7 @@ JUDGE_BYTES = 340
 COMMAND_BYTES = 440
 """What a quote, a header, a request to judge and a sealed approval weigh."""
 WARM_UP_TICKS = 200
+WAIT_S_MAX = 120
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ def run(pace: Pace, cpus: tuple[set[int], set[int], set[int], set[int]] | None) 
         ]
         for process in processes:
             process.start()
+        if not near.poll(WAIT_S_MAX):
+            raise TimeoutError(f"the raw chain did not end within {WAIT_S_MAX} s")
         taken: list[float] = near.recv()
         for process in processes:
             process.join(10)

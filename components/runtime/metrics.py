@@ -23,6 +23,9 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 HOP_BUCKETS_S: Final = tuple(50e-6 * 2**step for step in range(14))
 """50 us to 0.4 s: the bus, a decision, a sync."""
 
+CHAIN_BUCKETS_S: Final = tuple(50e-6 * 2 ** (step / 4) for step in range(57))
+"""50 us to 0.8 s in quarter steps: the one span that is promised, so that its median can be read to a few per cent."""
+
 VENUE_BUCKETS_S: Final = tuple(5e-3 * 2**step for step in range(13))
 """5 ms to 20 s: a request to a venue."""
 

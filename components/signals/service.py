@@ -138,12 +138,12 @@ class SignalsService:
         match reply:
             case Verdict(allowed=True):
                 self._counts.verdicts.labels("allowed").inc()
-                return [_note("signal_allowed", answered, symbol)]
+                return [_note("signal_allowed", answered, symbol, level="debug")]
             case Verdict(checked=checked):
                 codes = [one.code for one in checked if not one.holds]
                 for code in codes:
                     self._counts.verdicts.labels(code).inc()
-                return [_note("signal_refused", answered, symbol, refusals=codes)]
+                return [_note("signal_refused", answered, symbol, level="debug", refusals=codes)]
             case NotUnderstood(detail):
                 self._counts.verdicts.labels("not_understood").inc()
                 return [_note("signal_not_understood", answered, symbol, level="warning", detail=detail)]

@@ -67,7 +67,7 @@ class Door:
         # All records in one sync, then the answer, then the request; whoever waited before goes first.
         records = [effect for effect in sending if isinstance(effect, Append)]
         others = [effect for effect in sending if not isinstance(effect, Append)]
-        return [received, *records, answer, Observe(self._meters.tick_to_order, intent.tick_at_ns), *others]
+        return [received, *records, Observe(self._meters.tick_to_order, intent.tick_at_ns), answer, *others]
 
     def _repeated(self, ticket: bytes, frame: bytes, intent: Intent, now_ns: int) -> list[Effect] | None:
         receipt = self._book.state.receipts.get(intent.intent_id)

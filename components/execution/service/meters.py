@@ -14,7 +14,7 @@ from components.contracts.orders import (
     Source,
 )
 from components.execution.core.state import ExecutionState
-from components.runtime.metrics import VENUE_BUCKETS_S, Metrics
+from components.runtime.metrics import CHAIN_BUCKETS_S, VENUE_BUCKETS_S, Metrics
 
 NS_PER_S: Final = 1_000_000_000
 
@@ -34,7 +34,9 @@ class Meters:
         )
         self._late = metrics.counter("late_fills_total", "Fills that came after their order was final.")
         self.tick_to_order = metrics.histogram(
-            "tick_to_order_seconds", "From the venue's frame with the tick to the intent on execution's disk."
+            "tick_to_order_seconds",
+            "From the venue's frame with the tick to the intent on execution's disk.",
+            buckets=CHAIN_BUCKETS_S,
         ).observe
         self.submit = metrics.histogram(
             "submit_seconds", "From sending an order to the venue's answer.", buckets=VENUE_BUCKETS_S

@@ -42,7 +42,7 @@ def test_an_intent_is_on_disk_before_it_is_acknowledged_and_before_it_leaves() -
     scene = Scene().open()
     effects = scene.ask(frame())
     kinds = [type(effect) for effect in effects]
-    assert kinds == [Append, Append, Reply, Observe, Call]
+    assert kinds == [Append, Append, Observe, Reply, Call]
     assert [type(effect.entry) for effect in effects if isinstance(effect, Append)] == [IntentReceived, OrderSending]
     assert scene.replies() == [Accepted(CommandId(intent().intent_id), len(scene.journal) - 1)]
     assert scene.call(SubmitOrder).client_order_id == name_of()
