@@ -55,7 +55,7 @@ class ProcessYard:
                     stdout=output,
                     stderr=errors,
                     start_new_session=True,
-                    preexec_fn=_stop_with_parent,  # noqa: PLW1509  # one thread here, and no child may outlive it
+                    preexec_fn=stop_with_parent,  # noqa: PLW1509  # one thread here, and no child may outlive it
                 )
         except OSError as error:
             raise IoFailed(f"cannot start {child.name}: {error}") from error
@@ -124,5 +124,6 @@ def _port(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].rpartition(":")[2]
 
 
-def _stop_with_parent() -> None:
+def stop_with_parent() -> None:
+    """Have the kernel ask this new child to stop should its parent die."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
