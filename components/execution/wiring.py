@@ -28,13 +28,10 @@ HALT_FILE: Final = "HALT"
 def execution(process: Process) -> None:
     """Wire the parts together and serve until asked to stop."""
     config = process.config(ExecutionConfig)
-    seal = (SealKey(process.seal_key()), AccountId(process.places.account))
     keys = Keys(Secret(process.secret(config.alpaca.key)), Secret(process.secret(config.alpaca.secret)))
     journal = process.journal()
-    state = replay(journal.records())
-    service = ExecutionService(state, config, Meters(process.metrics), venue=ALPACA, seal=seal)
     process.serve(
-        service,
+        service_of(process, config, replay(journal.records())),
         answers=[COMMANDS],
         journal=journal,
         journal_stream=ORDERS,
@@ -42,6 +39,12 @@ def execution(process: Process) -> None:
         feed=AlpacaStream(config.alpaca, keys, random),
         loop=Loop.ASYNC,
     )
+
+
+def service_of(process: Process, config: ExecutionConfig, state: ExecutionState) -> ExecutionService:
+    """Make the service; by what the venue is reached is no matter to it."""
+    seal = (SealKey(process.seal_key()), AccountId(process.places.account))
+    return ExecutionService(state, config, Meters(process.metrics), venue=ALPACA, seal=seal)
 
 
 def replay(records: Iterable[Record]) -> ExecutionState:

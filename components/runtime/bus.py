@@ -20,7 +20,7 @@ from components.runtime.service import Heard, Inbound
 from components.runtime.side import Records, SnapshotWanted
 from components.runtime.speaking import Voice, new_run
 from components.runtime.tally import Log, Statistics
-from components.runtime.zmq_bus import question
+from components.runtime.zmq_bus import Transport, question
 
 NS_PER_MS: Final = 1_000_000
 VERB: Final = "verb"
@@ -94,7 +94,8 @@ def open_bus(
 
     `records` reads the journal of the record stream from a sequence on, for replays.
     """
-    return Exchange(run, lines, clock, metrics, log, records)
+    voice = Voice(lines.component, new_run(), clock)
+    return Exchange(run, lines, voice, Transport(), metrics=metrics, log=log, records=records)
 
 
 def ask(run: Path, stream: Stream, body: Any, deadline_ms: int) -> Any:  # noqa: ANN401 -- any request, any answer

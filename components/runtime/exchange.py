@@ -9,7 +9,6 @@ from components.contracts.errors import InvariantError
 from components.contracts.topics import Stream
 from components.contracts.values import Place
 from components.runtime.answering import Answering
-from components.runtime.clock import Clock
 from components.runtime.endpoints import publications, service
 from components.runtime.endpoints import side as side_of
 from components.runtime.following import Inbounds
@@ -19,7 +18,7 @@ from components.runtime.metrics import Metrics
 from components.runtime.requesting import Requesting
 from components.runtime.service import Inbound, Unanswered
 from components.runtime.side import Records, SideDesk, SnapshotWanted
-from components.runtime.speaking import Speaking, Voice, new_run
+from components.runtime.speaking import Speaking, Voice
 from components.runtime.tally import Log, Statistics, Tallies
 from components.runtime.zmq_bus import Port, Transport
 
@@ -32,12 +31,19 @@ Hear = Callable[[list[bytes]], Inbounds]
 class Exchange:
     """The bus as one process has it; satisfies components.runtime.bus.Bus."""
 
-    def __init__(
-        self, run: Path, lines: Lines, clock: Clock, metrics: Metrics, log: Log, records: Records | None
+    def __init__(  # noqa: PLR0913  # what every duty of the bus shares, given by whoever opens it
+        self,
+        run: Path,
+        lines: Lines,
+        voice: Voice,
+        transport: Transport,
+        *,
+        metrics: Metrics,
+        log: Log,
+        records: Records | None,
     ) -> None:
-        self._voice = Voice(lines.component, new_run(), clock)
-        self._tallies = Tallies(lines.streams, metrics, clock, log)
-        self._transport = Transport()
+        self._voice, self._transport = voice, transport
+        self._tallies = Tallies(lines.streams, metrics, voice.clock, log)
         self._handlers: dict[Port, Hear] = {}
         self._late: list[Inbound] = []
         self._hurried_until_ms = 0
