@@ -20,6 +20,7 @@ def cli() -> None:
 @click.option("--admin-port", type=PORT, default=0, help="The operator's side door; 0 takes a free port.")
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same market.")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder of the books; without it nothing is kept.")
+@click.option("--keys", type=click.Path(path_type=Path), help="Folder for the files `key` and `secret`.")
 @click.option("--speed", type=click.FloatRange(0, 1000), default=1.0, show_default=True, help="Events, not the clock.")
 @click.option("--symbols", default="AAPL,MSFT,NVDA,SPY,TSLA", show_default=True, help="What is listed.")
 @click.option("--session", type=click.Choice(["always", "nyse"]), default="always", show_default=True)

@@ -21,6 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_port: int
     seed: int
     state: Path | None
+    keys: Path | None
     speed: float
     symbols: tuple[str, ...]
     session: SessionName

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from components.runtime.cli import answer
 from components.runtime.clock import SystemClock
+from components.runtime.files import make_private_folder, write_whole
 from components.runtime.logs import configure, hide, logger
 from components.runtime.stopping import SIGNALS, Stopped, StopSignals
 from components.sandbox.config import TEST_SYMBOL, Settings
@@ -29,6 +31,7 @@ from components.sandbox.server.ledger import Ledger
 from components.sandbox.server.rest_account import AccountRoutes
 from components.sandbox.server.rest_orders import OrderRoutes
 from components.sandbox.server.rest_reference import ReferenceRoutes
+from components.sandbox.server.stepping import SteppedClock
 from components.sandbox.server.store import Change, Credentials, Memory, Prices
 from components.sandbox.server.updates import TradeUpdates
 from components.sandbox.service import Venue
@@ -77,6 +80,9 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
         house.ledger.start()
         house.floor.open((*house.symbols, TEST_SYMBOL), house.prices)
         await house.ledger.append(Change(credentials=house.credentials, prices=house.exchange.prices()))
+        if settings.keys is not None:
+            # Before a door is open, so that whoever sees one finds the keys.
+            hand_out(house.credentials, settings.keys)
         port = await doors.open(house.trading, settings.port)
         admin_port = await doors.open(house.admin, settings.admin_port)
         house.exchange.resume()
@@ -92,7 +98,8 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
 
 def build(settings: Settings) -> House:
     """Put the parts together; nothing runs yet."""
-    ledger, now_ns, faults = Ledger(settings.state), SystemClock().now_ns, Faults()
+    ledger, clock, faults = Ledger(settings.state), SteppedClock(SystemClock().now_ns), Faults()
+    now_ns = clock.now_ns
     memory = ledger.load()
     credentials = memory.credentials or _new_credentials(now_ns())
     hide(credentials.secret)
@@ -112,7 +119,7 @@ def build(settings: Settings) -> House:
     trading.add_routes([web.get("/stream", updates.serve)])
     trading.add_routes([web.get(f"/v2/{name}", feed.serve) for name, feed in feeds.items()])
     admin = web.Application(middlewares=[refusals])
-    admin.add_routes(AdminRoutes(exchange, floor, updates).routes())
+    admin.add_routes(AdminRoutes(exchange, floor, updates, feeds, clock).routes())
     return House(
         ledger, credentials, exchange, floor, updates, feeds, symbols, memory.prices, trading=trading, admin=admin
     )
@@ -167,6 +174,13 @@ def _listed(settings: Settings, memory: Memory) -> tuple[str, ...]:
 def _new_credentials(now_ns: int) -> Credentials:
     key = "PK" + secrets.token_hex(9).upper()
     return Credentials(account_id=str(uuid4()), key=key, secret=secrets.token_hex(20), opened_at_ns=now_ns)
+
+
+def hand_out(credentials: Credentials, folder: Path) -> None:
+    """Write the keys where processes that did not start this venue read them, each as a file of its owner."""
+    make_private_folder(folder)
+    write_whole(folder / "key", credentials.key.encode())
+    write_whole(folder / "secret", credentials.secret.encode())
 
 
 def _ready(port: int, admin_port: int, credentials: Credentials) -> Ready:
