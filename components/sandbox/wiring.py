@@ -11,6 +11,7 @@ from uuid import uuid4
 import msgspec
 import uvloop
 from aiohttp import web
+from msgspec import structs
 
 from components.runtime.cli import answer
 from components.runtime.clock import SystemClock
@@ -86,7 +87,7 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
         port = await doors.open(house.trading, settings.port)
         admin_port = await doors.open(house.admin, settings.admin_port)
         house.exchange.resume()
-        announce(_ready(port, admin_port, house.credentials))
+        announce(_ready(port, admin_port, _shown(house.credentials, settings.keys)))
         await _until_stopped(house, settings.speed, stop)
         house.exchange.remember_prices()
     finally:
@@ -181,6 +182,13 @@ def hand_out(credentials: Credentials, folder: Path) -> None:
     make_private_folder(folder)
     write_whole(folder / "key", credentials.key.encode())
     write_whole(folder / "secret", credentials.secret.encode())
+
+
+def _shown(credentials: Credentials, folder: Path | None) -> Credentials:
+    # Keys that stand in files are told by reference: what is printed may end in a log.
+    if folder is None:
+        return credentials
+    return structs.replace(credentials, key=f"file:{folder / 'key'}", secret=f"file:{folder / 'secret'}")
 
 
 def _ready(port: int, admin_port: int, credentials: Credentials) -> Ready:

@@ -99,6 +99,18 @@ class RunningSandbox:
             reply = admin.post("/quotes", json={"symbol": symbol, "bid": bid, "ask": ask})
         assert reply.status_code == 204, reply.text
 
+    def print_trade(self, symbol: str, price: str, size: int = 100) -> None:
+        """Let others trade."""
+        with self.admin() as admin:
+            reply = admin.post("/trades", json={"symbol": symbol, "price": price, "size": size})
+        assert reply.status_code == 204, reply.text
+
+    def step_clock(self, ahead_ms: int) -> None:
+        """Set the venue's time forward."""
+        with self.admin() as admin:
+            reply = admin.post("/clock", json={"ahead_ms": ahead_ms})
+        assert reply.status_code == 204, reply.text
+
     def arm(self, kind: str, **facts: Any) -> None:
         """Switch a fault on."""
         with self.admin() as admin:

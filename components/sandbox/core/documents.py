@@ -10,6 +10,7 @@ from components.sandbox.core.orders import FILLS, Order, OrderEvent, OrderType, 
 from components.sandbox.core.stamps import stamp, stamp_or_none
 
 Document = dict[str, object]
+EXCHANGE = "NASDAQ"  # of every share here
 MAINTENANCE = Decimal("0.3")
 
 
@@ -81,7 +82,7 @@ def position_document(position: Position, quote: Quote, held: Decimal) -> Docume
     return {
         "asset_id": asset_id(position.symbol),
         "symbol": position.symbol,
-        "exchange": "NASDAQ",
+        "exchange": EXCHANGE,
         "asset_class": "us_equity",
         "asset_marginable": True,
         "qty": plain(position.qty),
@@ -149,7 +150,7 @@ def asset_document(symbol: str) -> Document:
     return {
         "id": asset_id(symbol),
         "class": "us_equity",
-        "exchange": "NASDAQ",
+        "exchange": EXCHANGE,
         "symbol": symbol,
         "name": f"{symbol} Common Stock",
         "status": "active",

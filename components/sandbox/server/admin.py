@@ -1,6 +1,8 @@
-"""The operator's side door: the venue's own view of everything, faults, quotes by hand, health."""
+"""The operator's side door: the venue's own view of everything, faults, quotes and time by hand, health."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
@@ -9,17 +11,21 @@ from aiohttp.typedefs import Handler
 from components.sandbox.core.decimals import plain
 from components.sandbox.core.documents import Document, order_document
 from components.sandbox.core.faults import Fault, FaultKind
+from components.sandbox.core.market import MarketTrade
 from components.sandbox.core.matching import Quote
 from components.sandbox.core.orders import Order
 from components.sandbox.core.refusals import invalid, symbol_not_found
 from components.sandbox.server.exchange import Exchange
+from components.sandbox.server.feed import Feed
 from components.sandbox.server.floor import Floor
 from components.sandbox.server.queries import OrderFilter, events_count, histories, orders_like
 from components.sandbox.server.replies import Refused, refuse, reply
 from components.sandbox.server.rest_orders import read_body
+from components.sandbox.server.stepping import SteppedClock
 from components.sandbox.server.updates import TradeUpdates
 
 ORDERS_MAX = 1_000_000
+STEP_MS_MAX = 366 * 86_400_000
 
 
 class QuoteBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,13 +38,31 @@ class QuoteBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ask_size: int = 100
 
 
+class TradeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A trade of the others, printed by hand."""
+
+    symbol: str
+    price: Decimal
+    size: int = 100
+
+
+class StepBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How far the venue's clock is set forward."""
+
+    ahead_ms: Annotated[int, msgspec.Meta(ge=1, le=STEP_MS_MAX)]
+
+
 class AdminRoutes:
     """Answers operators and tests; bound to loopback, without keys."""
 
-    def __init__(self, exchange: Exchange, floor: Floor, updates: TradeUpdates) -> None:
+    def __init__(
+        self, exchange: Exchange, floor: Floor, updates: TradeUpdates, feeds: Mapping[str, Feed], clock: SteppedClock
+    ) -> None:
         self._exchange = exchange
         self._floor = floor
         self._updates = updates
+        self._feeds = feeds
+        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """List the endpoints."""
@@ -51,6 +75,8 @@ class AdminRoutes:
             web.post("/faults", self.arm),
             web.delete("/faults", self.clear),
             web.post("/quotes", self.quote),
+            web.post("/trades", self.trade),
+            web.post("/clock", self.step),
         ]
 
     async def health(self, _: web.Request) -> web.Response:
@@ -69,6 +95,7 @@ class AdminRoutes:
                 "cash": plain(books.cash),
                 "counts": self._counts(await self._exchange.ledger.ask(events_count)),
                 "faults": self._armed(),
+                "heard": self._heard(),
                 "quotes": {quote.symbol: [str(quote.bid), str(quote.ask)] for quote in books.quotes.values()},
             }
         )
@@ -97,13 +124,35 @@ class AdminRoutes:
     async def quote(self, request: web.Request) -> web.Response:
         """Put the market of one symbol where the operator says."""
         body = await read_body(request, QuoteBody)
-        if body.symbol not in self._exchange.books.quotes:
-            raise Refused(symbol_not_found(body.symbol))
+        self._require_listed(body.symbol)
         if not 0 < body.bid < body.ask:
             raise Refused(invalid("a quote needs 0 < bid < ask"))
         now_ns = self._exchange.now_ns()
         self._floor.set_quote(Quote(body.symbol, body.bid, body.ask, body.bid_size, body.ask_size, now_ns))
         return web.Response(status=204)
+
+    async def trade(self, request: web.Request) -> web.Response:
+        """Print a trade in one symbol."""
+        body = await read_body(request, TradeBody)
+        self._require_listed(body.symbol)
+        cents = body.price * 100
+        if body.size < 1 or cents < 1 or cents != int(cents):
+            raise Refused(invalid("a trade needs a price in whole cents and a size, both > 0"))
+        self._floor.show_trade(MarketTrade(body.symbol, int(cents), body.size))
+        return web.Response(status=204)
+
+    async def step(self, request: web.Request) -> web.Response:
+        """Set the venue's clock forward, with all that this brings: bars, expiries, sessions."""
+        self._clock.step((await read_body(request, StepBody)).ahead_ms)
+        self._floor.tick()
+        return web.Response(status=204)
+
+    def _require_listed(self, symbol: str) -> None:
+        if symbol not in self._exchange.books.quotes:
+            raise Refused(symbol_not_found(symbol))
+
+    def _heard(self) -> Document:
+        return {"trade_updates": self._updates.is_heard, **{name: one.heard() for name, one in self._feeds.items()}}
 
     async def _all_orders(self) -> list[Order]:
         return await self._exchange.ledger.ask(orders_like(OrderFilter(ascending=True, limit=ORDERS_MAX)))

@@ -67,6 +67,10 @@ class Feed:
         if self.holder is not None and symbol in self.listed:
             self.holder.tell(channel, symbol, document, at_ns)
 
+    def heard(self) -> Document | None:
+        """State what the listener has subscribed to; nothing where nobody listens."""
+        return None if self.holder is None else self.holder.subscribed()
+
     def drop(self) -> None:
         """Cut the listener off without a word."""
         if self.holder is not None:
@@ -104,6 +108,9 @@ class _Listener:
                     await self.socket.close()
         finally:
             deadline.cancel()
+
+    def subscribed(self) -> Document:
+        return self._subscriptions.document()
 
     def tell(self, channel: str, symbol: str, document: Document, at_ns: int) -> None:
         if self._subscriptions.hears(channel, symbol):

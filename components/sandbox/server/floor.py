@@ -61,6 +61,15 @@ class Floor:
         self._exchange.walks[quote.symbol] = set_middle(walk, int(quote.bid * 100), int(quote.ask * 100))
         self.show(quote)
 
+    def show_trade(self, trade: MarketTrade) -> None:
+        """Print a trade as an operator says it happened; it moves no quote and fills no order."""
+        self._print(trade, self._now_ns())
+
+    def tick(self) -> None:
+        """Let time pass: what expires ends, what waits for the session enters, minutes that are over become bars."""
+        self._exchange.on_tick()
+        self._finish_bars()
+
     async def move(self, speed: float) -> None:
         """Move the market for ever."""
         pause_s = 1 / (QUOTES_PER_SECOND * speed * len(self._exchange.walks))
@@ -77,13 +86,12 @@ class Floor:
                     self.step(symbols[turn % len(symbols)])
 
     async def keep_house(self) -> None:
-        """Let time pass for queued and expiring orders, finish bars, remember prices."""
+        """Let time pass, and remember prices."""
         turn = 0
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
             turn += 1
-            self._exchange.on_tick()
-            self._finish_bars()
+            self.tick()
             if turn % REMEMBER_EVERY == 0:
                 self._exchange.remember_prices()
 

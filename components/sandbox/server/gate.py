@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 from aiohttp.typedefs import Handler, Middleware
 
 from components.sandbox.core.faults import FaultKind, Faults
@@ -35,8 +35,18 @@ def make_gate(credentials: Credentials, limit: RateLimit, faults: Faults, now_ns
 
 
 def _is_known(credentials: Credentials, request: web.Request) -> bool:
+    if (basic := _basic(request.headers.get("Authorization", ""))) is not None:
+        return matches(credentials, basic.login, basic.password)
     key, secret = request.headers.get("APCA-API-KEY-ID", ""), request.headers.get("APCA-API-SECRET-KEY", "")
     return matches(credentials, key, secret)
+
+
+def _basic(header: str) -> BasicAuth | None:
+    """Read keys from an Authorization header, which some clients send in place of the venue's own two."""
+    try:
+        return BasicAuth.decode(header) if header.startswith("Basic ") else None
+    except ValueError:
+        return None
 
 
 async def _answer(request: web.Request, handler: Handler, faults: Faults) -> web.StreamResponse:

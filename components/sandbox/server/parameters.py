@@ -16,6 +16,7 @@ DAY_NS = 86_400 * NANOSECONDS
 
 def order_filter(query: Query) -> OrderFilter:
     """Read the parameters of a list of orders."""
+    _only_one_way_to_page(query)
     status = _one_of(query, "status", ("open", "closed", "all"))
     return OrderFilter(
         open={"open": True, "closed": False, "all": None}[status],
@@ -28,6 +29,11 @@ def order_filter(query: Query) -> OrderFilter:
         ascending=_one_of(query, "direction", ("desc", "asc")) == "asc",
         limit=_count(query, "limit", 50, ORDERS_MAX),
     )
+
+
+def lists_shares(query: Query) -> bool:
+    """Tell whether a list may hold shares, the only class of assets this venue has."""
+    return "us_equity" in query.get("asset_class", "us_equity").split(",")
 
 
 def fill_filter(query: Query) -> FillFilter:
@@ -54,6 +60,12 @@ def order_id(text: str) -> str:
         return str(UUID(text))
     except ValueError as error:
         raise Refused(ORDER_ID_MALFORMED) from error
+
+
+def _only_one_way_to_page(query: Query) -> None:
+    by_id = {"before_order_id", "after_order_id"} & set(query)
+    if len(by_id) > 1 or (by_id and {"after", "until"} & set(query)):
+        raise Refused(invalid("after_order_id and before_order_id exclude each other, and after and until"))
 
 
 def _one_of(query: Query, name: str, choices: tuple[str, ...]) -> str:

@@ -136,6 +136,8 @@ class AccountRoutes:
 
 
 def _part(held: Position, request: web.Request) -> Decimal:
+    if {"qty", "percentage"} <= set(request.query):
+        raise Refused(invalid("only one of qty or percentage is accepted"))
     try:
         if "qty" in request.query:
             return Decimal(request.query["qty"])

@@ -13,7 +13,7 @@ from components.sandbox.core.refusals import BODY_MALFORMED, NOT_OPEN, Refusal, 
 from components.sandbox.core.replacement import ReplaceBody
 from components.sandbox.core.validation import OrderBody
 from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.parameters import order_filter, order_id
+from components.sandbox.server.parameters import lists_shares, order_filter, order_id
 from components.sandbox.server.queries import order_by, orders_like
 from components.sandbox.server.replies import Refused, reply
 from components.sandbox.service import Step
@@ -48,7 +48,7 @@ class OrderRoutes:
     async def list(self, request: web.Request) -> web.Response:
         """Return a page of orders."""
         orders = await self._exchange.ledger.ask(orders_like(order_filter(request.query)))
-        return reply([order_document(order) for order in orders])
+        return reply([order_document(order) for order in orders if lists_shares(request.query)])
 
     async def read(self, request: web.Request) -> web.Response:
         """Return one order by its id."""

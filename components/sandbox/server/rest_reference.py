@@ -4,10 +4,11 @@ from datetime import date, timedelta
 
 from aiohttp import web
 
-from components.sandbox.core.documents import Document, asset_document, asset_id
+from components.sandbox.core.documents import EXCHANGE, Document, asset_document, asset_id
 from components.sandbox.core.refusals import invalid, symbol_not_found
 from components.sandbox.core.session import NANOSECONDS, Phase, in_new_york, trading_days
 from components.sandbox.server.exchange import Exchange
+from components.sandbox.server.parameters import lists_shares
 from components.sandbox.server.replies import Refused, reply
 
 CALENDAR_DAYS = 30
@@ -53,7 +54,7 @@ class ReferenceRoutes:
     async def assets(self, request: web.Request) -> web.Response:
         """List what can be traded here."""
         wanted = request.query.get("status", "active") == "active"
-        wanted = wanted and request.query.get("asset_class", "us_equity") == "us_equity"
+        wanted = wanted and request.query.get("exchange", EXCHANGE) == EXCHANGE and lists_shares(request.query)
         return reply([asset_document(symbol) for symbol in self._symbols] if wanted else [])
 
     async def asset(self, request: web.Request) -> web.Response:

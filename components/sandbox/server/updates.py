@@ -38,6 +38,11 @@ class TradeUpdates:
         self._authorized = False
         self._listening = False
 
+    @property
+    def is_heard(self) -> bool:
+        """Tell whether somebody listens, so that the next event is told."""
+        return self._listening
+
     def publish(self, document: Mapping[str, object]) -> None:
         """Tell the subscriber, if there is one that listens; the faults have their say first."""
         lost = self._faults.strike(FaultKind.LOSE_EVENT) is not None
