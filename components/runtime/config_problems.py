@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from components.contracts.values import canonical
 from components.runtime.layers import KeyPath
 from components.runtime.venue_hosts import VenueAddress, VenueGate
 
@@ -101,13 +102,17 @@ def _allowed(field: FieldInfo | None, before: str, after: str) -> str:
         return ""
     kind = _kind(field.annotation)
     bounds = " and ".join(
-        f"{words} {getattr(mark, key)}"
+        f"{words} {_number(getattr(mark, key))}"
         for mark in field.metadata
         for key, words in BOUNDS.items()
         if hasattr(mark, key)
     )
     words = ", ".join(part for part in (kind, bounds) if part)
     return f"{before}{words}{after}" if words else ""
+
+
+def _number(bound: object) -> str:
+    return canonical(bound) if isinstance(bound, Decimal) else str(bound)
 
 
 def _kind(annotation: object) -> str:

@@ -1,0 +1,153 @@
+"""What a person can get wrong before a start: one clear line, the right exit code, and nothing was touched."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from components.runtime.disk import REAL_DISK
+from components.runtime.secrets import make_seal
+from tests.support.attempts import KEYS, Ended, Stage, staged
+
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(120)]
+
+COMPONENTS = ("market_data", "signals", "risk", "execution")
+WITH_KEYS = ("market_data", "execution")
+WITH_SEAL = ("risk", "execution")
+WITH_JOURNAL = ("risk", "execution")
+EVERYTHING = "xtrader"
+
+WRONG_KEYS = {
+    "market_data": ("market_data", "quote_age_max_ms", "quote_age_ms_max"),
+    "signals": ("signals.strategy", "cooldown_ms", "cool_down_ms"),
+    "risk": ("risk.limits", "order_notionl_max", "order_notional_max"),
+    "execution": ("execution.pace", "order_per_minute", "orders_per_minute"),
+}
+WRONG_VALUES = {
+    "market_data": ("market_data", "quote_age_ms_max", "5", "a whole number, at least 50 and at most 600000"),
+    "signals": ("signals", "judge_ms_max", "0", "a whole number, at least 10 and at most 60000"),
+    "risk": ("risk.limits", "order_notional_max", "-1", "a number, above 0 and at most 1000000000000"),
+    "execution": ("execution.reconcile", "interval_s", "301", "a whole number, at least 1 and at most 300"),
+}
+each_component = pytest.mark.parametrize("name", COMPONENTS)
+alone_and_with_all = pytest.mark.parametrize("runs_all", [False, True], ids=["alone", "up"])
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return staged(tmp_path)
+
+
+@pytest.fixture
+def sealed(stage: Stage) -> Stage:
+    make_seal(stage.places)
+    return stage
+
+
+@alone_and_with_all
+@each_component
+def test_a_misspelt_key_is_told_with_its_file_and_the_likely_one(stage: Stage, name: str, *, runs_all: bool) -> None:
+    table, key, likely = WRONG_KEYS[name]
+    put(stage, table, f"{key} = 1")
+    ended = stage.attempt(EVERYTHING if runs_all else name)
+    assert ended == Ended(78, [f"error: config/dev.toml: {table}.{key}: no such key (did you mean {likely}?)"])
+    assert not stage.places.state.exists()
+
+
+@alone_and_with_all
+@each_component
+def test_a_value_out_of_range_is_told_with_the_range(stage: Stage, name: str, *, runs_all: bool) -> None:
+    table, key, value, allowed = WRONG_VALUES[name]
+    put(stage, table, f"{key} = {value}")
+    ended = stage.attempt(EVERYTHING if runs_all else name)
+    assert ended == Ended(78, [f"error: config/dev.toml: {table}.{key}: {value}: must be {allowed}"])
+    assert not stage.places.state.exists()
+
+
+def test_a_table_that_nobody_owns_stops_everything(stage: Stage) -> None:
+    stage.folder.add("dev", "[riks]\nx = 1")
+    assert stage.attempt(EVERYTHING) == Ended(78, ["error: config/dev.toml: riks: no such table (did you mean risk?)"])
+
+
+@pytest.mark.parametrize("variable", KEYS)
+@pytest.mark.parametrize("name", WITH_KEYS)
+def test_a_missing_key_of_the_venue_is_told_by_its_name(sealed: Stage, name: str, variable: str) -> None:
+    ended = sealed.attempt(name, without=variable)
+    assert ended == Ended(78, [f"error: env:{variable}: the variable is not set; run: export {variable}=…"])
+
+
+def test_without_keys_the_paper_account_is_not_tried(stage: Stage) -> None:
+    ended = stage.attempt(EVERYTHING, without="APCA_API_SECRET_KEY", XTRADER_ENV="prod")
+    name = "APCA_API_SECRET_KEY"
+    assert (ended.code, ended.said[-1]) == (78, f"error: env:{name}: the variable is not set; run: export {name}=…")
+
+
+@pytest.mark.parametrize("name", WITH_SEAL)
+def test_a_missing_seal_is_told_with_the_command_that_makes_it(stage: Stage, name: str) -> None:
+    told = f"error: {stage.places.seal()}: no such file; make the key with: xtrader config make-seal"
+    assert stage.attempt(name) == Ended(78, [told])
+
+
+@pytest.mark.parametrize("name", WITH_SEAL)
+def test_a_seal_that_others_may_read_is_refused(sealed: Stage, name: str) -> None:
+    seal = sealed.places.seal()
+    seal.chmod(0o644)
+    assert sealed.attempt(name) == Ended(78, [f"error: file:{seal}: others may read it; run: chmod 600 {seal}"])
+
+
+@pytest.mark.parametrize("name", [*COMPONENTS, "up"])
+def test_a_held_lock_is_told_with_the_pid_that_holds_it(sealed: Stage, name: str) -> None:
+    places = sealed.places
+    places.make()
+    with closing_lock(places.lock(name)):
+        ended = sealed.attempt(EVERYTHING if name == "up" else name)
+    assert ended == Ended(75, [f"error: {places.lock(name)} is held by process {os.getpid()}"])
+
+
+@pytest.mark.parametrize("name", WITH_JOURNAL)
+def test_a_journal_that_another_writes_is_told_with_the_pid(sealed: Stage, name: str) -> None:
+    folder = sealed.places.journal(name)
+    folder.mkdir(parents=True, mode=0o700)
+    with closing_lock(folder / "lock"):
+        ended = sealed.attempt(name)
+    assert ended == Ended(75, [f"error: {folder / 'lock'} is held by process {os.getpid()}"])
+
+
+@each_component
+def test_a_health_port_that_is_held_is_told(sealed: Stage, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        ended = sealed.attempt(name, XTRADER__RUNTIME__HEALTH_PORT=port)
+    assert (ended.code, len(ended.said)) == (75, 1)
+    assert ended.said[0].startswith(f"error: port {port} on 127.0.0.1 is held by ")
+
+
+def test_a_name_that_is_no_symbol_stops_everything_with_the_reason_in_the_log(sealed: Stage) -> None:
+    ended = sealed.attempt(EVERYTHING, XTRADER__MARKET_DATA__SYMBOLS='["AAPL", "ABC123"]')
+    assert ended.code == 1
+    assert "sandbox ended with exit code 64; another start would end the same way" in ended.said
+    assert "'ABC123' is not a symbol" in (sealed.places.state / "logs" / "sandbox.log").read_text()
+
+
+def put(stage: Stage, table: str, line: str) -> None:
+    """Write a line into a table of dev.toml, in the place of the same key."""
+    text = (stage.folder.root / "config" / "dev.toml").read_text()
+    lines = [one for one in text.splitlines() if one.split(" = ")[0] != line.split(" = ", maxsplit=1)[0]]
+    head = f"[{table}]"
+    if head not in lines:
+        lines.append(head)
+    lines.insert(lines.index(head) + 1, line)
+    stage.folder.write("dev", "\n".join(lines))
+
+
+@contextmanager
+def closing_lock(path: Path) -> Iterator[None]:
+    """Hold a lock as another process of ours would."""
+    lock = REAL_DISK.lock(path)
+    try:
+        yield
+    finally:
+        REAL_DISK.close(lock)

@@ -1,0 +1,67 @@
+"""A component that is started once and is expected to refuse: how it ended and what it said."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from components.runtime.config import environment_with, load
+from components.runtime.places import Places
+from tests.support.configurations import ConfigurationFolder, shipped_configuration
+
+PROJECT = Path(__file__).resolve().parents[2]
+END_S_MAX = 30
+KEYS = {"APCA_API_KEY_ID": "PK0", "APCA_API_SECRET_KEY": "secret"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An exit code and the lines for a person; log lines are left out."""
+
+    code: int
+    said: list[str]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A configuration, state and run folder of a test's own."""
+
+    folder: ConfigurationFolder
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def places(self) -> Places:
+        """Where everything is."""
+        return load(environ=self._environment({})).places
+
+    def attempt(
+        self, component: str, *, preexec: Callable[[], None] | None = None, without: str = "", **overrides: str
+    ) -> Ended:
+        """Run a component, or `xtrader up`, to its end."""
+        verb = ("up", "--headless", "--json") if component == "xtrader" else ("run",)
+        environment = self._environment(overrides)
+        environment.pop(without, None)
+        done = subprocess.run(
+            [sys.executable, "-m", f"components.{component}", *verb],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=END_S_MAX,
+            preexec_fn=preexec,  # limits of the child alone
+        )
+        return Ended(done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("{")])
+
+    def _environment(self, overrides: Mapping[str, str]) -> dict[str, str]:
+        return environment_with({**self.folder.environ(), **KEYS, **self.environment, **overrides})
+
+
+def staged(root: Path) -> Stage:
+    """Prepare what the project ships, with state of a test's own and log lines that can be told from words."""
+    folder = shipped_configuration(root)
+    (root / "models").symlink_to(PROJECT / "models")
+    own = {"STATE_DIR": str(root / "var"), "RUN_DIR": str(root / "r"), "LOG_FORMAT": "json"}
+    return Stage(folder, {f"XTRADER__RUNTIME__{name}": value for name, value in own.items()})
