@@ -1,11 +1,10 @@
 """The umbrella's verbs, and every component's verbs under its name."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from components.runtime.cli import LazyGroup, answer, json_option, to_json
+from components.runtime.cli import LazyGroup, answer, json_option
 
 COMPONENTS = {
     "market-data": ("components.market_data.cli:cli", "Venue feeds: run, and look into them."),
@@ -13,6 +12,9 @@ COMPONENTS = {
     "risk": ("components.risk.cli:cli", "The only gate: run, look into it, halt and resume."),
     "execution": ("components.execution.cli:cli", "Orders at the venue: run, and look into them."),
     "sandbox": ("components.sandbox.cli:cli", "A local venue that speaks Alpaca's protocols."),
+    "config": ("components.xtrader.configuration.cli:config", "What is configured, and where each key comes from."),
+    "journal": ("components.xtrader.journal.cli:journal", "Verify a journal's hash chain, or read it."),
+    "drill": ("components.xtrader.drills.cli:cli", "Hurt a system of its own, and prove what it kept."),
 }
 
 
@@ -22,18 +24,22 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--headless", is_flag=True, expose_value=False, help="Plain lines only (they are all there is yet).")
+@click.option("--headless", is_flag=True, help="Plain lines also on a terminal.")
 @click.option("--for", "for_s", type=click.FloatRange(min=0), help="Seconds to trade, counted from ready.")
 @click.option("--fresh", is_flag=True, help="Set the old state aside (never deleted) and begin anew.")
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="The sandbox's market.")
 @click.option("--speed", type=click.FloatRange(min=0, max=1000), help="The sandbox's events per second, as a factor.")
 @json_option
-def up(*, as_json: bool, **asked: Any) -> int:  # noqa: ANN401  # the options above type them
-    """Start everything in order of readiness and trade until Ctrl-C or --for."""
+def up(*, headless: bool, as_json: bool, **asked: Any) -> int:  # noqa: ANN401  # the options above type them
+    """Start everything in order of readiness and trade until Ctrl-C or --for; on a terminal with a live view."""
+    import sys
+
+    from components.xtrader.summary import in_words
     from components.xtrader.wiring import trade
 
-    result = trade(as_json=as_json, **asked)
-    answer(result, as_json=as_json, text=_summary(result))
+    live = not headless and sys.stdout.isatty()
+    result = trade(as_json=as_json, live=live, **asked)
+    answer(result, as_json=as_json, text=in_words(result))
     return 0 if result["ok"] else 1
 
 
@@ -51,72 +57,48 @@ def status(*, as_json: bool) -> int:
     return 0 if plain["ok"] else 1
 
 
-@cli.group()
-def journal() -> None:
-    """Look into a journal's folder; nothing needs to run."""
-
-
-@journal.command("verify")
-@click.argument("folder", type=click.Path(path_type=Path))
+@cli.command()
+@click.option("--within", "within_s", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds.")
 @json_option
-def journal_verify(folder: Path, *, as_json: bool) -> int:
-    """Follow the hash chain from the first record; exit 65 where it breaks."""
-    from components.contracts.errors import DamagedData
-    from components.runtime.process import EXITS
-    from components.xtrader.journals import verify
+def down(within_s: float, *, as_json: bool) -> int:
+    """Stop a running `up` in order, as Ctrl-C there would; exit 69 where none runs, 1 where it does not stop."""
+    from threading import Event
 
-    found = verify(folder)
-    answer(found, as_json=as_json)
-    return 0 if found["ok"] else EXITS[DamagedData]
-
-
-@journal.command("dump")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--from", "from_sequence", type=click.IntRange(min=1), default=1, show_default=True)
-@json_option
-def journal_dump(folder: Path, from_sequence: int, *, as_json: bool) -> None:
-    """Print each record, one a line."""
-    from components.xtrader.journals import dump
-
-    for row in dump(folder, from_sequence):
-        entry = row.get("entry", row.get("unreadable"))
-        click.echo(to_json(row) if as_json else f"{row['sequence']:>8} {row['kind'] or '?':<20} {to_json(entry)}")
-
-
-@cli.group()
-def config() -> None:
-    """Look into the configuration; nothing needs to run."""
-
-
-@config.command("check")
-@json_option
-def config_check(*, as_json: bool) -> None:
-    """Check every table of every component; exit 78 with one line for each mistake."""
-    from components.runtime.config import check_all
-    from components.xtrader.schemas import models
-
-    checked = check_all(models())
-    facts = {"ok": True, "env": checked.places.env, "account": checked.places.account, "tables": sorted(checked.tables)}
-    tables = ", ".join(sorted(checked.tables))
-    text = f"{checked.places.env}: every table is right ({tables})"
-    answer(facts, as_json=as_json, text=text)
-
-
-@config.command("make-seal")
-@json_option
-def config_make_seal(*, as_json: bool) -> None:
-    """Make the key that risk and execution share, once; an existing one is never touched."""
+    from components.runtime.clock import SystemClock
     from components.runtime.config import load
-    from components.runtime.secrets import make_seal
+    from components.xtrader.down import stop
 
-    places = load().places
-    made = make_seal(places)
-    text = f"{places.seal()}: " + ("made" if made else "was there already, left as it is")
-    answer({"made": made, "path": str(places.seal())}, as_json=as_json, text=text)
+    pid, stopped = stop(load().places, SystemClock(), lambda ms: Event().wait(ms / 1e3), within_s)
+    text = f"process {pid} stopped" if stopped else f"process {pid} still runs after {within_s:.0f} s"
+    answer({"pid": pid, "stopped": stopped}, as_json=as_json, text=text)
+    return 0 if stopped else 1
 
 
-def _summary(result: dict[str, Any]) -> str:
-    orders = ", ".join(f"{count} {name}" for name, count in result["orders"].items())
-    held = ", ".join(f"{quantity} {symbol}" for symbol, quantity in result["positions"].items()) or "flat"
-    verdict = "ok" if result["ok"] else f"not ok: {result['problem']}"
-    return f"{verdict}\norders: {orders}; fills: {result['fills']}; gaps: {result['bus']['gaps']}\npositions: {held}"
+@cli.command()
+@json_option
+def doctor(*, as_json: bool) -> int:
+    """Look for whatever would keep `up` from running, and say how to mend it; exit 1 where something would."""
+    from components.xtrader.doctor.visit import examine
+
+    found = examine()
+    facts = {"ok": not any(one.stops for one in found), "findings": [one.plain() for one in found]}
+    answer(facts, as_json=as_json, text="\n".join(line for one in found for line in one.lines()))
+    return 0 if facts["ok"] else 1
+
+
+@cli.command()
+@click.argument("order")
+@json_option
+def explain(order: str, *, as_json: bool) -> int:
+    """Tell an order's whole story from the journals: its client order, intent or signal id, or `last`; exit 1 if none.
+
+    Nothing needs to run. A signal that risk refused has a story too.
+    """
+    from components.xtrader.explain.asking import story_of
+
+    story = story_of(order)
+    if story is None:
+        answer({"order": order, "found": False}, as_json=as_json, text=f"no journal knows an order {order}")
+        return 1
+    answer({"found": True, **story.facts()}, as_json=as_json, text="\n".join(story.lines()))
+    return 0

@@ -29,6 +29,8 @@ class Comparison:
     venue_positions: Mapping[str, str]
     open_orders: int
     problem: str | None
+    realised: Decimal | None = None
+    unrealised: Decimal | None = None
 
     @property
     def is_equal(self) -> bool:
@@ -70,7 +72,7 @@ def _look(ask: AskRisk, venue: ReadVenue, command_id: CommandId) -> Comparison:
         open_orders = len(account.working) + len(account.outbox) + len(account.unknown)
         if open_orders:
             ask(Operate(command_id=command_id, action=Action.CANCEL_ALL, reason="the run ends"))
-        return Comparison(_holdings(account), venue(), open_orders, None)
+        return Comparison(_holdings(account), venue(), open_orders, None, account.realised, account.unrealised)
     except (PeerUnreachable, VenueUnavailable) as error:
         return Comparison({}, {}, 0, str(error))
 

@@ -34,15 +34,15 @@ def dump(folder: Path, from_sequence: int) -> Iterator[dict[str, Any]]:
         except ContractError as error:
             yield {"sequence": record.sequence, "at_ns": record.at_ns, "kind": None, "unreadable": str(error)}
             continue
-        yield {"sequence": record.sequence, "at_ns": record.at_ns, "kind": type(body).__name__, "entry": _plain(body)}
+        yield {"sequence": record.sequence, "at_ns": record.at_ns, "kind": type(body).__name__, "entry": plain(body)}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- as wide as what a record may hold
+def plain(value: Any) -> Any:  # noqa: ANN401 -- as wide as what a record may hold
     """Name the fields, which travel without names."""
     if isinstance(value, msgspec.Struct):
-        return {name: _plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, bytes):
         return value.hex()
     return msgspec.to_builtins(value)

@@ -17,6 +17,7 @@ class Tally:
     fills: int = 0
     first_fill: Filled | None = None
     allowed: int = 0
+    refused_signals: int = 0
     refused: Counter[str] = field(default_factory=Counter)
 
     def count_order_event(self, message: OrderMessage) -> None:
@@ -39,6 +40,8 @@ class Tally:
             return
         if message.allowed:
             self.allowed += 1
+        else:
+            self.refused_signals += 1
         self.refused.update(str(one.code) for one in message.refusals)
 
     def orders(self) -> dict[str, int]:

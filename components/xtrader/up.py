@@ -1,25 +1,21 @@
 """One command: the whole system in order of readiness, watched to its end, with an honest account of the run."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 from typing import Any, Final
 
-from components.contracts.orders import Filled
-from components.contracts.values import canonical
 from components.runtime.clock import Clock
 from components.xtrader.children import SIGNALS
 from components.xtrader.crew import Berth, Crew
 from components.xtrader.ending import AskRisk, Comparison, ReadVenue, settle
-from components.xtrader.tally import Tally
+from components.xtrader.show import Show
 from components.xtrader.vitals import metrics_page
-from components.xtrader.watch import Journals, Meters
+from components.xtrader.watch import Journals, Seen
 from components.xtrader.yard import ProcessYard
 
 LOOK_MS: Final = 100
 READY_S_MAX: Final = 60.0
 METERS_EVERY_NS: Final = 1_000_000_000
-STATUS_EVERY_NS: Final = 5_000_000_000
 UNREADY_S_MAX: Final = 20.0
 """A component that was away for longer than this was not ready to the end, even if it came back."""
 
@@ -28,15 +24,19 @@ UNREADY_S_MAX: Final = 20.0
 class Parts:
     """What a run is made of."""
 
-    crew: Crew
+    seen: Seen
     yard: ProcessYard
     clock: Clock
     journals: Journals
-    tally: Tally
     ask: AskRisk
     venue: ReadVenue
     stop: Event
-    say: Callable[[str], None]
+    show: Show
+
+    @property
+    def crew(self) -> Crew:
+        """Whom the run watches over."""
+        return self.seen.crew
 
 
 @dataclass(slots=True)
@@ -44,7 +44,6 @@ class Account:
     """What there is to say about a run once it is over."""
 
     begun_ns: int
-    ready_ns: int | None = None
     problem: str | None = None
     ready_at_end: bool = False
     comparison: Comparison | None = None
@@ -56,11 +55,9 @@ class Run:
     def __init__(self, parts: Parts, *, for_s: float | None) -> None:
         self._parts = parts
         self._for_s = for_s
-        self._meters = Meters()
         self._lives: dict[str, int] = {}
-        self._meters_due_ns = self._status_due_ns = 0
-        self._told_fill = False
-        self.account = Account(parts.clock.now_ns())
+        self._meters_due_ns = 0
+        self.account = Account(parts.seen.begun_ns)
         self._begun_monotonic_ns = parts.clock.monotonic_ns()
 
     def to_its_end(self) -> dict[str, Any]:
@@ -85,8 +82,8 @@ class Run:
                 self.account.problem = f"not ready within {READY_S_MAX:.0f} s ({waiting})"
             if self.account.problem:
                 return False
-        self.account.ready_ns = self._parts.clock.now_ns()
-        self._parts.say(f"everything is ready ({self._seconds():.1f} s)")
+        self._parts.seen.ready_ns = self._parts.clock.now_ns()
+        self._parts.show.say(f"everything is ready ({self._seconds():.1f} s)")
         return True
 
     def _until_end(self) -> None:
@@ -100,7 +97,7 @@ class Run:
         parts, run = self._parts, self.account
         run.ready_at_end = parts.crew.is_ready and run.problem is None
         self._read_meters()
-        parts.say("stopping intake, cancelling what works, comparing positions")
+        parts.show.say("stopping intake, cancelling what works, comparing positions")
         parts.crew.stop(SIGNALS.name)
         run.comparison = settle(parts.ask, parts.venue, parts.clock, self._wait, f"{run.begun_ns:x}")
         self._read_meters()
@@ -112,39 +109,24 @@ class Run:
         if now_ns >= self._meters_due_ns:
             self._meters_due_ns = now_ns + METERS_EVERY_NS
             self._read_meters()
-        self._tell(now_ns)
         if (lost := self._parts.crew.given_up) is not None:
             self.account.problem = f"{lost.child.name} cannot run: see {self._parts.yard.log_path(lost.child)}"
 
     def _wait(self, wait_ms: int) -> None:
         self._parts.stop.wait(wait_ms / 1e3)
         self._parts.crew.step()
+        now_ns = self._parts.clock.monotonic_ns()
+        self._parts.show.tell(self._parts.seen, now_ns)
 
     def _read_meters(self) -> None:
         for name, berth in self._parts.crew.berths.items():
             if self._lives.setdefault(name, berth.restarts) != berth.restarts:
                 self._lives[name] = berth.restarts
-                self._meters.begin_life(name)
+                self._parts.seen.meters.begin_life(name)
             pid = berth.process.pid if berth.process else 0
             page = metrics_page(self._parts.yard.health_port(berth.child, pid))
             if page is not None:
-                self._meters.read(name, page)
-
-    def _tell(self, now_ns: int) -> None:
-        first = self._parts.tally.first_fill
-        if first is not None and not self._told_fill:
-            self._told_fill = True
-            self._parts.say(f"first fill after {self._after_s(first.at_ns):.1f} s: {_in_words(first)}")
-        if self.account.ready_ns is not None and now_ns >= self._status_due_ns:
-            self._status_due_ns = now_ns + STATUS_EVERY_NS
-            self._parts.say(self._status_line())
-
-    def _status_line(self) -> str:
-        tally = self._parts.tally
-        orders = ", ".join(f"{count} {name}" for name, count in tally.orders().items())
-        refused = ", ".join(f"{code} {count}" for code, count in tally.refused.most_common(3))
-        verdicts = f"{tally.allowed} approved" + (f", refused: {refused}" if refused else "")
-        return f"orders: {orders}; fills: {tally.fills}; {verdicts}; gaps: {self._meters.gaps}"
+                self._parts.seen.meters.read(name, page)
 
     def _seconds(self) -> float:
         return (self._parts.clock.monotonic_ns() - self._begun_monotonic_ns) / 1e9
@@ -153,27 +135,28 @@ class Run:
         return round((at_ns - self.account.begun_ns) / 1e9, 3)
 
     def _summary(self) -> dict[str, Any]:
-        run, tally = self.account, self._parts.tally
+        run, tally, ready_ns = self.account, self._parts.seen.tally, self._parts.seen.ready_ns
         comparison = run.comparison or Comparison({}, {}, 0, run.problem or "positions were not compared")
         problem = run.problem or comparison.problem or "; ".join(self._findings(comparison))
         return {
             "ok": not problem,
             "problem": problem or None,
-            "ready_s": None if run.ready_ns is None else self._after_s(run.ready_ns),
+            "ready_s": None if ready_ns is None else self._after_s(ready_ns),
             "first_fill_s": None if tally.first_fill is None else self._after_s(tally.first_fill.at_ns),
             "orders": tally.orders(),
             "fills": tally.fills,
+            "profit_and_loss": {"realised": comparison.realised, "unrealised": comparison.unrealised},
             "verdicts": {"approved": tally.allowed, "refused": dict(sorted(tally.refused.items()))},
-            "bus": {"gaps": self._meters.gaps},
+            "bus": {"gaps": self._parts.seen.meters.gaps},
             "positions": dict(sorted(comparison.positions.items())),
             "venue_positions": dict(sorted(comparison.venue_positions.items())),
-            "latency_us": self._meters.latency_us(),
+            "latency_us": self._parts.seen.meters.latency_us(),
             "restarts": {name: berth.restarts for name, berth in self._parts.crew.berths.items() if berth.restarts},
         }
 
     def _findings(self, comparison: Comparison) -> list[str]:
         """Name everything that a run which is ok has not."""
-        tally, gaps, away = self._parts.tally, self._meters.gaps, _away(self._parts.crew)
+        tally, gaps, away = self._parts.seen.tally, self._parts.seen.meters.gaps, _away(self._parts.crew)
         unknown = tally.orders()["unknown"]
         findings = {
             "not every component was ready at the end": not self.account.ready_at_end,
@@ -193,8 +176,3 @@ def _away(crew: Crew) -> list[str]:
 
 def _unready(crew: Crew) -> list[Berth]:
     return [berth for berth in crew.berths.values() if not berth.is_ready]
-
-
-def _in_words(fill: Filled) -> str:
-    verb = {"buy": "bought", "sell": "sold"}[fill.side]
-    return f"{verb} {canonical(fill.quantity)} {fill.symbol} at {canonical(fill.price)} ({fill.client_order_id})"

@@ -1,6 +1,6 @@
 """What `up` sees of the running system: the journals as they grow, the metrics of each component."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,8 @@ from components.contracts.topics import DECISIONS, ORDERS, Stream
 from components.runtime import journal
 from components.runtime.codec import decoder_of
 from components.runtime.places import Places
+from components.xtrader.crew import Crew
+from components.xtrader.explain.newest import Newest
 from components.xtrader.exposition import Buckets, Sample, buckets, samples, total
 from components.xtrader.tally import Tally
 
@@ -27,12 +29,12 @@ class Follower:
         for record in self._records():
             self._next = record.sequence + 1
 
-    def new_entries(self) -> Iterator[Any]:
+    def new_entries(self) -> Iterator[tuple[int, Any]]:
         """Give what was written since the last look; an entry that is no message of the stream is left to verify."""
         for record in self._records():
             self._next = record.sequence + 1
             try:
-                yield self._decode(record.payload)
+                yield record.sequence, self._decode(record.payload)
             except ContractError:
                 continue
 
@@ -76,16 +78,32 @@ class Meters:
 
 
 class Journals:
-    """Both journals of the account, counted into one tally."""
+    """Both journals of the account, counted into one tally and told as stories."""
 
-    def __init__(self, places: Places, tally: Tally) -> None:
-        self._readers: tuple[tuple[Follower, Callable[[Any], None]], ...] = (
-            (Follower(places.journal("execution"), ORDERS), tally.count_order_event),
-            (Follower(places.journal("risk"), DECISIONS), tally.count_decision),
-        )
+    def __init__(self, places: Places, tally: Tally, stories: Newest) -> None:
+        self._tally, self._stories = tally, stories
+        self._orders = Follower(places.journal("execution"), ORDERS)
+        self._decisions = Follower(places.journal("risk"), DECISIONS)
 
     def catch_up(self) -> None:
-        """Count what both have written since the last time."""
-        for follower, count in self._readers:
-            for entry in follower.new_entries():
-                count(entry)
+        """Take in what both have written since the last time; a decision is on disk before its order is."""
+        for sequence, event in self._orders.new_entries():
+            self._tally.count_order_event(event)
+            self._stories.take_event(sequence, event)
+        for sequence, message in self._decisions.new_entries():
+            self._tally.count_decision(message)
+            self._stories.take_decision(sequence, message)
+
+
+@dataclass(slots=True)
+class Seen:
+    """Everything that `up` sees of the running system."""
+
+    title: str
+    begun_ns: int
+    crew: Crew
+    tally: Tally
+    stories: Newest
+    meters: Meters = field(default_factory=Meters)
+    ready_ns: int | None = None
+    """When every component was ready for the first time."""

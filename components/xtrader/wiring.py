@@ -1,77 +1,101 @@
 """Everything that `up` is made of, on one page."""
 
 import signal
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from threading import Event
 from typing import Any
-
-import click
 
 from components.contracts.decisions import JudgeReply, JudgeRequest
 from components.contracts.topics import JUDGE
 from components.execution.config import ExecutionConfig
 from components.market_data.config import MarketDataConfig
 from components.runtime.bus import ask
-from components.runtime.clock import SystemClock
+from components.runtime.clock import Clock, SystemClock
 from components.runtime.config import Layers, Settings, read_layers
 from components.runtime.disk import REAL_DISK
 from components.runtime.places import Places
 from components.runtime.secrets import make_seal, resolve
+from components.signals.config import SignalsConfig
 from components.xtrader.children import CHILDREN, SANDBOX, VenueAddress
 from components.xtrader.crew import Crew
 from components.xtrader.ending import AskRisk, read_venue_positions
+from components.xtrader.explain.models import model_name
+from components.xtrader.explain.newest import Newest
+from components.xtrader.live.ear import Ear
+from components.xtrader.live.screen import Screen
+from components.xtrader.live.show import LiveView
 from components.xtrader.schemas import models
+from components.xtrader.show import PlainLines, Show
 from components.xtrader.state import set_aside
 from components.xtrader.tally import Tally
 from components.xtrader.up import Parts, Run
-from components.xtrader.watch import Journals
+from components.xtrader.watch import Journals, Seen
 from components.xtrader.yard import ProcessYard
 
 ASK_MS_MAX = 2_000
 
 
-def trade(*, for_s: float | None, fresh: bool, seed: int, speed: float | None, as_json: bool) -> dict[str, Any]:
+def trade(
+    *, for_s: float | None, fresh: bool, seed: int, speed: float | None, live: bool, as_json: bool
+) -> dict[str, Any]:
     """Start everything, trade, stop everything, and give the account of the run."""
     layers, clock = read_layers(), SystemClock()
     settings = layers.check(models())
-    places, say = settings.places, _speaker(to_errors=as_json)
+    places = settings.places
     with ExitStack() as held:
         places.make()
         held.callback(REAL_DISK.close, REAL_DISK.lock(places.lock("up")))
         stop = held.enter_context(_stop_on_signals())
+        show = _show(layers, settings, clock, is_live=live and not as_json, to_errors=as_json)
+        held.callback(show.close)
         if fresh and (aside := set_aside(places.state, clock.now_ns())):
-            say(f"old state set aside: {aside}")
+            show.say(f"old state set aside: {aside}")
         if make_seal(places):
-            say(f"made the seal key: {places.seal()}")
+            show.say(f"made the seal key: {places.seal()}")
         with_sandbox = places.env == "dev"
         children = tuple(child for child in CHILDREN if with_sandbox or child is not SANDBOX)
         address = None if with_sandbox else _venue_address(layers, settings)
         yard = ProcessYard(places, _sandbox_arguments(settings, seed, speed), clock.now_ns, address)
-        tally = Tally()
+        seen = Seen(
+            title=f"{places.env}/{places.account}",
+            begun_ns=clock.now_ns(),
+            crew=Crew(children, yard, clock, show.say),
+            tally=Tally(),
+            stories=Newest(),
+        )
         parts = Parts(
-            crew=Crew(children, yard, clock, say),
+            seen=seen,
             yard=yard,
             clock=clock,
-            journals=Journals(places, tally),
-            tally=tally,
+            journals=Journals(places, seen.tally, seen.stories),
             ask=_risk(places),
             venue=lambda: read_venue_positions(yard.address),
             stop=stop,
-            say=say,
+            show=show,
         )
         return Run(parts, for_s=for_s).to_its_end()
 
 
-def _speaker(*, to_errors: bool) -> Callable[[str], None]:
-    """Say plain lines; standard output is left to the answer where a machine reads it."""
-    return lambda line: click.echo(line, err=to_errors)
+def _show(layers: Layers, settings: Settings, clock: Clock, *, is_live: bool, to_errors: bool) -> Show:
+    """Speak in frames where a person looks at a terminal that can draw them, else in lines."""
+    card = settings.places.root / settings.table("signals", SignalsConfig).model
+    name_model = partial(model_name, card)
+    if not is_live or layers.environ.get("TERM", "dumb") == "dumb":
+        return PlainLines(name_model, to_errors=to_errors)
+    screen = Screen(sys.stdout.fileno(), sys.stdin.fileno())
+    colour = not layers.environ.get("NO_COLOR")
+    return LiveView(screen, Ear(settings.places.run, clock), clock, name_model, colour=colour)
 
 
 @contextmanager
 def _stop_on_signals() -> Iterator[Event]:
     stop = Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)  # the terminal was closed; nohup asks not to hear of it
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield stop

@@ -20,6 +20,9 @@ from components.xtrader.vitals import Readiness, readiness
 LOG_BYTES_KEPT_MAX: Final = 16 * 1024 * 1024
 """A log longer than this is set aside as .1 when its process starts; the one before is replaced."""
 
+FREE_PORT: Final = {"XTRADER__RUNTIME__HEALTH_PORT": "0"}
+"""A fixed one is for processes that run by themselves; here five would want it."""
+
 PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
@@ -50,7 +53,7 @@ class ProcessYard:
             with log.open("ab") as errors, self._output(child).open("wb") as output:
                 return subprocess.Popen(
                     child.command(*self._arguments(child)),
-                    env=environment_with(self.address.environment() if self.address else {}),
+                    env=environment_with(self.variables),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=errors,
@@ -59,6 +62,11 @@ class ProcessYard:
                 )
         except OSError as error:
             raise IoFailed(f"cannot start {child.name}: {error}") from error
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What every child is told beside our own environment: the venue, and to take a free port of its own."""
+        return {**(self.address.environment() if self.address else {}), **FREE_PORT}
 
     def look(self, child: Child, pid: int) -> Readiness:
         """Ask the child's health port."""

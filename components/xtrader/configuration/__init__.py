@@ -1,0 +1,1 @@
+"""What the configuration says, where each of its keys comes from, and what it may say."""

@@ -1,0 +1,75 @@
+"""The verbs that look into the configuration; nothing needs to run."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from components.runtime.cli import answer, json_option, to_json
+
+if TYPE_CHECKING:
+    from components.xtrader.configuration.showing import Key
+
+
+@click.group()
+def config() -> None:
+    """Look into the configuration; nothing needs to run."""
+
+
+@config.command()
+@json_option
+def check(*, as_json: bool) -> None:
+    """Check every table of every component; exit 78 with one line for each mistake."""
+    from components.runtime.config import check_all
+    from components.xtrader.schemas import models
+
+    checked = check_all(models())
+    facts = {"ok": True, "env": checked.places.env, "account": checked.places.account, "tables": sorted(checked.tables)}
+    tables = ", ".join(sorted(checked.tables))
+    text = f"{checked.places.env}: every table is right ({tables})"
+    answer(facts, as_json=as_json, text=text)
+
+
+@config.command()
+@click.option("--origins", is_flag=True, help="Name the file or variable that decides each key.")
+@click.option("--table", help="Only this table, as risk or risk.limits.")
+@json_option
+def show(table: str | None, *, origins: bool, as_json: bool) -> int:
+    """Show every key as it holds, all layers together; secrets stay references. Exit 1 where no key is meant."""
+    from components.xtrader.configuration.showing import keys, tree
+
+    found = keys(table)
+    if as_json:
+        click.echo(to_json({"config": tree(found), **({"origins": _origins(found)} if origins else {})}))
+    else:
+        width = max((len(one.line()) for one in found), default=0)
+        click.echo("\n".join(f"{one.line():<{width}}  # {one.origin}" if origins else one.line() for one in found))
+    return 0 if found else 1
+
+
+@config.command()
+@json_option
+def schema(*, as_json: bool) -> None:
+    """Print the JSON schema of all tables: each key with its kind and range."""
+    import json
+
+    from components.xtrader.configuration.showing import json_schema
+
+    found = json_schema()
+    click.echo(to_json(found) if as_json else json.dumps(found, indent=1))
+
+
+@config.command("make-seal")
+@json_option
+def make_seal(*, as_json: bool) -> None:
+    """Make the key that risk and execution share, once; an existing one is never touched."""
+    from components.runtime.config import load
+    from components.runtime.secrets import make_seal as make
+
+    places = load().places
+    made = make(places)
+    text = f"{places.seal()}: " + ("made" if made else "was there already, left as it is")
+    answer({"made": made, "path": str(places.seal())}, as_json=as_json, text=text)
+
+
+def _origins(found: "list[Key]") -> dict[str, str]:
+    return {one.name: one.origin for one in found}

@@ -1,0 +1,75 @@
+"""Every key of the checked configuration with its value and its origin, and the schema of all tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, create_model
+
+from components.runtime.config import Layers, read_layers
+from components.runtime.layers import KeyPath
+from components.runtime.tables import AccountConfig, RuntimeConfig, VenuesConfig
+from components.xtrader.schemas import models
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key as it holds."""
+
+    path: KeyPath
+    value: Any
+    origin: str
+
+    @property
+    def name(self) -> str:
+        """Its path with dots."""
+        return ".".join(self.path)
+
+    def line(self) -> str:
+        """Write it as TOML would."""
+        return f"{self.name} = {_toml(self.value)}"
+
+
+def keys(below: str | None = None) -> list[Key]:
+    """List every key that holds, or those of one table; a configuration that is wrong is refused as everywhere."""
+    layers = read_layers()
+    settings = layers.check(models())
+    shared = {"account": settings.account, "runtime": settings.runtime, "venues": settings.venues}
+    found = [key for name, model in {**shared, **settings.tables}.items() for key in _keys(model, (name,), layers)]
+    wanted = tuple(below.split(".")) if below else ()
+    return [key for key in found if key.path[: len(wanted)] == wanted]
+
+
+def tree(found: Sequence[Key]) -> dict[str, Any]:
+    """Put the keys back into their tables."""
+    root: dict[str, Any] = {}
+    for key in found:
+        node = root
+        for part in key.path[:-1]:
+            node = node.setdefault(part, {})
+        node[key.path[-1]] = key.value
+    return root
+
+
+def json_schema() -> Mapping[str, Any]:
+    """Give the JSON schema of all tables together."""
+    tables = {"account": AccountConfig, "runtime": RuntimeConfig, "venues": VenuesConfig, **models()}
+    fields: dict[str, Any] = {name: (model, ...) for name, model in tables.items()}
+    schema: dict[str, Any] = create_model("Configuration", **fields).model_json_schema()
+    return schema
+
+
+def _keys(model: BaseModel, above: KeyPath, layers: Layers) -> Iterator[Key]:
+    for name in type(model).model_fields:
+        value, path = getattr(model, name), (*above, name)
+        if isinstance(value, BaseModel):
+            yield from _keys(value, path, layers)
+        else:
+            yield Key(path, value, layers.origin(path))
+
+
+def _toml(value: Any) -> str:  # noqa: ANN401  # whatever a key may hold
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + " }"
+    return msgspec.json.encode(value, enc_hook=str).decode()

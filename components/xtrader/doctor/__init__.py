@@ -1,0 +1,1 @@
+"""Looks for whatever would keep `up` from running, and says how to mend it."""

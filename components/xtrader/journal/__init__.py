@@ -1,0 +1,1 @@
+"""The verbs around a journal's folder."""
