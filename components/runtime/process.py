@@ -92,12 +92,19 @@ def _told(error: Exception) -> int:
         from components.runtime.logs import logger
 
         logger().critical("bug", exc_info=error)
-        click.echo(f"error: this is a bug; the log has where: {type(error).__name__}: {error}", err=True)
+        _say(f"this is a bug; the log has where: {type(error).__name__}: {error}")
         return code
-    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
-    for line in message.splitlines():
-        click.echo(f"error: {line}", err=True)
+    _say(error.format_message() if isinstance(error, click.ClickException) else str(error))
     return code
+
+
+def _say(message: str) -> None:
+    """Tell a person, unless there is no room to: the exit code is the same then."""
+    try:
+        for line in message.splitlines():
+            click.echo(f"error: {line}", err=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def _first_of(error: Exception) -> Exception:
