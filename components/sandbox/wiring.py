@@ -80,7 +80,7 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
     try:
         house.ledger.start()
         house.floor.open((*house.symbols, TEST_SYMBOL), house.prices)
-        await house.ledger.append(Change(credentials=house.credentials, prices=house.exchange.prices()))
+        await house.ledger.commit(Change(credentials=house.credentials, prices=house.exchange.prices()))
         if settings.keys is not None:
             # Before a door is open, so that whoever sees one finds the keys.
             hand_out(house.credentials, settings.keys)

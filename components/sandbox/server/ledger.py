@@ -46,6 +46,13 @@ class Ledger:
         """Write a change; the future is done when it is on disk."""
         return self._put(lambda connection: write(connection, change), writes=True)
 
+    async def commit(self, change: Change) -> None:
+        """Write a change and wait until it is on disk, or for what keeps it from there."""
+        written = self.append(change)
+        await asyncio.wait({written, self.failed}, return_when=asyncio.FIRST_COMPLETED)
+        if self.failed.done():
+            self.failed.result()
+
     async def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query after everything that was appended before it."""
         answer: T = await self._put(query, writes=False)
