@@ -71,9 +71,26 @@ def order(client_order_id: str, *, as_json: bool) -> int:
 
 
 @cli.command()
+@click.option("--from", "from_sequence", type=click.IntRange(min=1), help="Begin with this record of the journal.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after so many records.")
+@json_option
+def tail(from_sequence: int | None, count: int | None, *, as_json: bool) -> None:
+    """Follow what a running execution writes down: each order event as it happens."""
+    from itertools import islice
+
+    for sequence, body in islice(_said(from_sequence), count):
+        facts = {"sequence": sequence, "kind": type(body).__name__, **_named(body)}
+        name = facts.get("client_order_id") or facts.get("intent_id") or ""
+        answer(facts, as_json=as_json, text=f"{sequence:>8}  {facts['kind']:<16} {name:<36} {_details(facts)}".rstrip())
+
+
+@cli.command()
 @json_option
 def venue(*, as_json: bool) -> None:
-    """Ask the venue itself for account, positions, open orders and the fills of the last hour."""
+    """Ask the venue itself for account, positions, open orders and the fills of the last hour.
+
+    Beside a running `xtrader up` that is the sandbox which it started; otherwise what the configuration names.
+    """
     from components.contracts.values import canonical
 
     found = _read_venue()
@@ -88,6 +105,22 @@ def venue(*, as_json: bool) -> None:
         "fills": len(found.fills),
     }
     answer(facts, as_json=as_json)
+
+
+def _said(from_sequence: int | None) -> "Iterator[tuple[int, OrderMessage]]":
+    from components.contracts.errors import PeerUnreachable
+    from components.contracts.topics import ORDERS
+    from components.contracts.values import Place
+    from components.runtime.bus import tail as follow
+    from components.runtime.config import load
+    from components.runtime.manifest import read_manifest
+
+    places = load().places
+    if read_manifest(places, "execution") is None:
+        raise PeerUnreachable(f"execution is not running ({places.manifest('execution')})")
+    since = None if from_sequence is None else Place(ORDERS.name, "", from_sequence - 1)
+    for heard in follow(places.run, ORDERS, since):
+        yield heard.header.sequence, heard.body
 
 
 def _journal() -> "Iterator[tuple[int, OrderMessage]]":
@@ -162,10 +195,10 @@ def _read_venue() -> "VenueRead":
     from components.execution.venues.alpaca.reading import Reading
     from components.execution.venues.alpaca.wire import Keys, Wire
     from components.runtime.clock import SystemClock
-    from components.runtime.config import read_layers
+    from components.runtime.config import read_layers_beside_up
     from components.runtime.secrets import resolve
 
-    layers, clock = read_layers(), SystemClock()
+    layers, clock = read_layers_beside_up(), SystemClock()
     settings = layers.check({"execution": ExecutionConfig})
     config = settings.table("execution", ExecutionConfig).alpaca
     key, secret = (

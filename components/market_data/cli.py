@@ -56,6 +56,33 @@ def quote(symbol: str, *, as_json: bool) -> int:
     return 0 if facts["quote"] else 1
 
 
+@cli.command()
+@json_option
+def state(*, as_json: bool) -> int:
+    """Show every symbol's last price, its age, and how far it can be trusted; exit 1 where one cannot be."""
+    from components.contracts.market import BookState, FeedHealth, Quote, SymbolHealth
+    from components.runtime.clock import SystemClock
+
+    told, now_ns = _present(), SystemClock().now_ns()
+    trust = {body.symbol: body.state for body in told if isinstance(body, SymbolHealth)}
+    feeds = {body.venue: body.state for body in told if isinstance(body, FeedHealth)}
+    rows = [
+        {
+            "symbol": body.symbol,
+            "bid": body.bid_price,
+            "ask": body.ask_price,
+            "age_ms": round((now_ns - body.received_at_ns) / 1e6, 1),
+            "trust": trust.get(body.symbol),
+        }
+        for body in told
+        if isinstance(body, Quote)
+    ]
+    text = [f"feed {venue}: {feed}" for venue, feed in feeds.items()]
+    text += ["{symbol:<8} {bid:>11} {ask:>11} {age_ms:>9} ms  {trust}".format_map(row) for row in rows]
+    answer({"feeds": feeds, "symbols": rows, "trust": trust}, as_json=as_json, text="\n".join(text))
+    return 0 if trust and all(one is BookState.SYNCED for one in trust.values()) else 1
+
+
 def _heard(symbol: str | None) -> Iterator[tuple[int, Any]]:
     from components.contracts.topics import MARKET
     from components.runtime.bus import tail as follow

@@ -11,7 +11,7 @@ from typing_extensions import override
 from components.runtime.cli import answer, json_option, refuse_usage
 
 if TYPE_CHECKING:
-    from components.contracts.decisions import Action, Checked, DecisionMessage, JudgeReply, JudgeRequest
+    from components.contracts.decisions import Action, Checked, Decision, DecisionMessage, JudgeReply, JudgeRequest
 
 ANSWER_MS_MAX = 2_000
 
@@ -110,6 +110,46 @@ def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN4
 
 
 @cli.command()
+@click.argument("file", type=click.File())
+@json_option
+def submit(file: IO[str], *, as_json: bool) -> int:
+    """Hand an intent from a JSON file (- reads it here) to the running risk; exit 1 where it is refused.
+
+    It is judged and, where every check holds, traded like any other: {"symbol": "SPY", "side": "buy", "quantity": 1}.
+    Its id is new each time, unless the file gives a signal_id: the same id again gets the same answer.
+    """
+    from components.contracts.decisions import Judge, Verdict
+    from components.risk.core.handmade import intent_of
+    from components.runtime.clock import SystemClock
+
+    intent = intent_of({"signal_id": _new_id(), **_written(file.read())}, SystemClock().now_ns())
+    told = _ask(Judge(intent))
+    if not isinstance(told, Verdict):
+        refuse_usage(f"risk answered with {type(told).__name__}: {getattr(told, 'detail', '')}")
+    facts = {"intent_id": told.intent_id, "allowed": told.allowed, "checked": [_row(one) for one in told.checked]}
+    head = f"{told.intent_id}: {'approved' if told.allowed else 'refused'} (record {told.sequence} of risk's log)"
+    answer({**facts, "sequence": told.sequence}, as_json=as_json, text=f"{head}\n{_table(told.checked)}")
+    return 0 if told.allowed else 1
+
+
+@cli.command()
+@click.option("--refused", "only_refused", is_flag=True, help="Only what was refused.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after so many.")
+@json_option
+def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
+    """Follow the verdicts of a running risk, each with the reasons against it."""
+    from itertools import islice
+
+    for sequence, decision in islice(_verdicts(only_refused=only_refused), count):
+        intent, against = decision.intent, [f"{one.code} {one.observed}" for one in decision.refusals]
+        wish = f"{intent.side} {intent.quantity} {intent.symbol} at {intent.limit_price or 'market'}"
+        verdict = f"refused: {'; '.join(against)}" if against else "approved"
+        facts = {"sequence": sequence, "intent_id": intent.intent_id, "wish": wish, "refusals": against}
+        text = f"{sequence:>8}  {intent.intent_id:<32} {wish:<32} {verdict}"
+        answer({**facts, "allowed": decision.allowed}, as_json=as_json, text=text)
+
+
+@cli.command()
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--verify", is_flag=True, help="Judge every decision again, from the log alone.")
 @json_option
@@ -130,8 +170,6 @@ def _records(folder: Path) -> "Iterator[tuple[int, DecisionMessage]]":
 
 
 def _judged(text: str, *, causes: tuple[str, ...], position: Decimal, **quote: Any) -> "tuple[Checked, ...]":  # noqa: ANN401
-    import json
-
     from components.contracts.market import BookState
     from components.contracts.trading import Cause
     from components.risk.config import RiskConfig
@@ -140,18 +178,44 @@ def _judged(text: str, *, causes: tuple[str, ...], position: Decimal, **quote: A
     from components.runtime.clock import SystemClock
     from components.runtime.config import load
 
+    written = _written(text)
     try:
-        written = json.loads(text, parse_float=Decimal)
         present = tuple(Cause(one) for one in causes)
     except ValueError as error:
         refuse_usage(str(error))
-    if not isinstance(written, dict):
-        refuse_usage("an intent is a JSON object")
     limits = load({"risk": RiskConfig}).table("risk", RiskConfig).limits
     now_ns = SystemClock().now_ns()
     intent = intent_of(written, now_ns)
     facts = facts_of(**quote, book=BookState.SYNCED, causes=present, now_ns=now_ns)
     return judge(intent, facts, limits, state_of(limits, intent.symbol, position))
+
+
+def _written(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        written = json.loads(text, parse_float=Decimal)
+    except ValueError as error:
+        refuse_usage(f"an intent is a JSON object: {error}")
+    if not isinstance(written, dict):
+        refuse_usage("an intent is a JSON object")
+    return written
+
+
+def _verdicts(*, only_refused: bool) -> "Iterator[tuple[int, Decision]]":
+    from components.contracts.decisions import Decision
+    from components.contracts.errors import PeerUnreachable
+    from components.contracts.topics import DECISIONS
+    from components.runtime.bus import tail as follow
+    from components.runtime.config import load
+    from components.runtime.manifest import read_manifest
+
+    places = load().places
+    if read_manifest(places, "risk") is None:
+        raise PeerUnreachable(f"risk is not running ({places.manifest('risk')})")
+    for heard in follow(places.run, DECISIONS):
+        if isinstance(heard.body, Decision) and not (only_refused and heard.body.allowed):
+            yield heard.header.sequence, heard.body
 
 
 def _operate(action: "Action", reason: str, *, as_json: bool) -> int:

@@ -18,6 +18,7 @@ from components.runtime.config_problems import problem_lines, refused_addresses
 from components.runtime.layers import KeyPath, Layer, merge, read_file, read_variables
 from components.runtime.places import Places, derive_run_folder, leaves_room
 from components.runtime.tables import AccountConfig, RuntimeConfig, VenuesConfig
+from components.runtime.told import read_told
 from components.runtime.venue_hosts import LiveSwitches, VenueGate
 
 M = TypeVar("M", bound=BaseModel)
@@ -184,6 +185,13 @@ def read_layers(environ: Mapping[str, str] | None = None) -> Layers:
         raise ConfigError("\n".join(problems))
     spelled: dict[str, Any] = reduce(merge, (layer.values for layer in files), {})
     return Layers(folder, env, environ, (*files, read_variables(environ, spelled)))
+
+
+def read_layers_beside_up(environ: Mapping[str, str] | None = None) -> Layers:
+    """Read as a verb does: where `xtrader up` runs on the same run folder, its children's venue is the verb's too."""
+    layers = read_layers(environ)
+    told = read_told(layers.check({}).places)
+    return read_layers({**layers.environ, **told}) if told else layers
 
 
 def load(models: Mapping[str, type[BaseModel]] | None = None, environ: Mapping[str, str] | None = None) -> Settings:

@@ -1,13 +1,17 @@
 """The sandbox's verbs: run it, and look into it."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.runtime.cli import answer, json_option
+from components.runtime.cli import answer, json_option, refuse_usage
+
+if TYPE_CHECKING:
+    from components.sandbox.core.faults import Fault
 
 PORT = click.IntRange(0, 65535)
+url_option = click.option("--url", help="The admin_url that `run` printed; without it the sandbox of `xtrader up`.")
 
 
 @click.group(help="A local venue that speaks Alpaca's protocols: trading, order updates, market data.")
@@ -41,11 +45,54 @@ def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options 
 
 
 @cli.command()
-@click.option("--url", required=True, help="The admin_url that `run` printed.")
+@url_option
 @json_option
-def state(url: str, *, as_json: bool) -> None:
+def state(url: str | None, *, as_json: bool) -> None:
     """Show a running venue's own view: orders with their histories, positions, counts."""
-    from components.sandbox.report import read_state, state_lines
+    from components.sandbox.report import read_state, side_door, state_lines
 
-    found = read_state(url)
+    found = read_state(side_door(url))
     answer(found, as_json=as_json, text=state_lines(found))
+
+
+@cli.command()
+@url_option
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Show so many, the newest.")
+@json_option
+def orders(url: str | None, last: int, *, as_json: bool) -> None:
+    """Show the venue's own list of orders, as nobody else has touched it."""
+    from components.sandbox.report import order_line, read_orders, side_door
+
+    found = read_orders(side_door(url))
+    shown = found[-last:]
+    text = "\n".join([*map(order_line, shown), f"{len(found)} orders"])
+    answer({"orders": shown, "total": len(found)}, as_json=as_json, text=text)
+
+
+@cli.command()
+@url_option
+@click.option("--arm", "kind", help="Switch this one on, as accept_then_504.")
+@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="How often it strikes.")
+@click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True, help="Chances that pass before.")
+@click.option("--ms", type=click.IntRange(min=0), default=0, show_default=True, help="For those that delay.")
+@click.option("--status", type=click.IntRange(400, 599), default=503, show_default=True, help="For `answer`.")
+@click.option("--clear", "is_clearing", is_flag=True, help="Switch all off first.")
+@json_option
+def faults(url: str | None, kind: str | None, *, is_clearing: bool, as_json: bool, **how: Any) -> None:  # noqa: ANN401
+    """Show the faults that are switched on, and switch: the venue drops, delays, rejects, loses events, goes mute."""
+    from components.sandbox.report import arm, clear, fault_line, read_faults, side_door
+
+    door = side_door(url)
+    if is_clearing:
+        clear(door)
+    found = arm(door, _fault(kind, **how)) if kind else read_faults(door)
+    text = "\n".join(map(fault_line, found)) or "no fault is switched on"
+    answer({"faults": found}, as_json=as_json, text=text)
+
+
+def _fault(kind: str, **how: Any) -> "Fault":  # noqa: ANN401  # the options above type them
+    from components.sandbox.core.faults import Fault, FaultKind
+
+    if kind not in set(FaultKind):
+        refuse_usage(f"--arm: no fault {kind!r}; there are {', '.join(FaultKind)}")
+    return Fault(kind=FaultKind(kind), **how)

@@ -1,39 +1,95 @@
 """A running venue's own view, read through its side door, in lines a person can scan."""
 
-from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import Any, TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
 
 import msgspec
 
 from components.contracts.errors import PeerUnreachable, UsageError
+from components.runtime.config import load
+from components.runtime.manifest import read_manifest
+from components.sandbox.core.faults import Fault
+
+T = TypeVar("T")
 
 TIMEOUT_S = 5.0
 LINES_MAX = 50
 
 
-def read_state(url: str) -> dict[str, Any]:
+def side_door(url: str | None) -> str:
+    """Give the side door that is meant: this one, or that of the sandbox which `xtrader up` runs here."""
+    if url is not None:
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"--url: {url!r} is not an http address")
+        return url.rstrip("/")
+    places = load().places
+    manifest = read_manifest(places, "sandbox")
+    if manifest is None:
+        raise PeerUnreachable(f"no sandbox runs here ({places.manifest('sandbox')}); name another's admin_url by --url")
+    return manifest.endpoints["admin"]
+
+
+def read_state(door: str) -> dict[str, Any]:
     """Ask a venue for everything it knows."""
-    if not url.startswith(("http://", "https://")):
-        raise UsageError(f"--url: {url!r} is not an http address")
+    return _asked(door, "/state", dict[str, Any])
+
+
+def read_orders(door: str) -> list[dict[str, Any]]:
+    """Ask a venue for its own list of orders, oldest first."""
+    return _asked(door, "/orders", list[dict[str, Any]])
+
+
+def read_faults(door: str) -> list[dict[str, Any]]:
+    """Ask which switches are on and what they have done."""
+    return _asked(door, "/faults", list[dict[str, Any]])
+
+
+def arm(door: str, fault: Fault) -> list[dict[str, Any]]:
+    """Switch a fault on; gives what is on now."""
+    return _asked(door, "/faults", list[dict[str, Any]], "POST", msgspec.json.encode(fault))
+
+
+def clear(door: str) -> None:
+    """Switch every fault off."""
+    _sent(door, "/faults", "DELETE", None)
+
+
+def _asked(door: str, path: str, kind: type[T], method: str = "GET", body: bytes | None = None) -> T:
     try:
-        with urlopen(f"{url.rstrip('/')}/state", timeout=TIMEOUT_S) as reply:  # noqa: S310  # the scheme is checked
-            return msgspec.json.decode(reply.read(), type=dict[str, Any])
-    except (URLError, TimeoutError) as error:
-        raise PeerUnreachable(f"{url}: no sandbox answers there ({error})") from error
+        return msgspec.json.decode(_sent(door, path, method, body), type=kind)
     except msgspec.MsgspecError as error:
-        raise PeerUnreachable(f"{url}: what answers there is no sandbox's side door") from error
+        raise PeerUnreachable(f"{door}: what answers there is no sandbox's side door") from error
+
+
+def _sent(door: str, path: str, method: str, body: bytes | None) -> bytes:
+    request = Request(f"{door}{path}", body, {"Content-Type": "application/json"}, method=method)  # noqa: S310  # the same
+    try:
+        with urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310  # the scheme is checked
+            content: bytes = reply.read()
+            return content
+    except HTTPError as error:
+        raise UsageError(f"{door}{path}: {error.read().decode('utf-8', 'replace')}") from error
+    except (URLError, TimeoutError) as error:
+        raise PeerUnreachable(f"{door}: no sandbox answers there ({error})") from error
 
 
 def state_lines(state: dict[str, Any]) -> str:
     """Show the counts, the positions and the latest orders."""
     counts = "  ".join(f"{name} {value}" for name, value in state["counts"].items())
     held = [f"  {symbol:<6} {quantity:>10}" for symbol, quantity in sorted(state["positions"].items())]
-    orders = [_order_line(order) for order in state["orders"][-LINES_MAX:]]
+    orders = [order_line(order) for order in state["orders"][-LINES_MAX:]]
     return "\n".join([f"cash {state['cash']}  {counts}", "positions", *held, "latest orders", *orders])
 
 
-def _order_line(order: dict[str, Any]) -> str:
+def fault_line(fault: dict[str, Any]) -> str:
+    """Show one switch and what it has done."""
+    what = " ".join(f"{name}={value}" for name, value in fault.items() if name not in {"kind", "seen", "done"})
+    return f"{fault['kind']:<18} struck {fault['done']} of {fault['seen']} chances  {what}"
+
+
+def order_line(order: dict[str, Any]) -> str:
+    """Show one order as the venue has it."""
     amount = order["qty"] or f"${order['notional']}"
     facts = (order["client_order_id"], order["side"], amount, order["symbol"], order["type"], order["status"])
     return "  " + "  ".join(str(fact) for fact in facts)

@@ -18,6 +18,7 @@ from components.runtime.config import Layers, Settings, read_layers
 from components.runtime.disk import REAL_DISK
 from components.runtime.places import Places
 from components.runtime.secrets import make_seal, resolve
+from components.runtime.told import remove_told
 from components.signals.config import SignalsConfig
 from components.xtrader.children import CHILDREN, SANDBOX, VenueAddress
 from components.xtrader.crew import Crew
@@ -48,6 +49,7 @@ def trade(
     with ExitStack() as held:
         places.make()
         held.callback(REAL_DISK.close, REAL_DISK.lock(places.lock("up")))
+        held.callback(remove_told, places)
         stop = held.enter_context(_stop_on_signals())
         show = _show(layers, settings, clock, is_live=live and not as_json, to_errors=as_json)
         held.callback(show.close)

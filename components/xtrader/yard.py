@@ -14,6 +14,7 @@ from components.contracts.errors import IoFailed
 from components.runtime.config import environment_with
 from components.runtime.manifest import Manifest, read_manifest, write_manifest
 from components.runtime.places import Places
+from components.runtime.told import write_told
 from components.xtrader.children import SANDBOX, Child, VenueAddress
 from components.xtrader.vitals import Readiness, readiness
 
@@ -101,6 +102,7 @@ class ProcessYard:
         if not complete:
             return
         self.address = msgspec.json.decode(line, type=VenueAddress)
+        write_told(self._places, self.address.environment())
         manifest = Manifest(
             name=SANDBOX.name,
             pid=pid,
