@@ -1,0 +1,77 @@
+"""The committed dashboard is what its script makes, is laid out sanely, and draws only metrics that the code counts."""
+
+import json
+import re
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from docker.grafana.generate import FILE, dashboard, text
+
+PROJECT = Path(__file__).resolve().parents[2]
+GRAFANA = PROJECT / "docker" / "grafana"
+MADE_BY_THE_LIBRARY = {"process_cpu_seconds_total"}
+METRIC = re.compile(r"\b(?:xtrader|process)_[a-z_]+\b")
+SERIES_OF = re.compile(r"_(total|bucket)$")
+
+
+def panels() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = dashboard()["panels"]
+    return found
+
+
+def expressions() -> list[str]:
+    return [target["expr"] for panel in panels() for target in panel["targets"]]
+
+
+def counted_names() -> set[str]:
+    """Every name that the code gives to a counter, gauge or histogram, as Prometheus shows it."""
+    sources = "\n".join(file.read_text() for file in (PROJECT / "components").rglob("*.py"))
+    names = re.findall(r"\.(?:counter|gauge|histogram)\(\s*\"([a-z_]+)\"", sources)
+    bus = re.search(r"HELP: Final = \{(.*?)\n\}", sources, re.DOTALL)
+    assert bus is not None
+    names += [f"bus_{name}" for name in re.findall(r'^    "([a-z_]+)":', bus[1], re.MULTILINE)]
+    return {f"xtrader_{name.removesuffix('_total')}" for name in names}
+
+
+def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
+    beside = one["x"] + one["w"] <= other["x"] or other["x"] + other["w"] <= one["x"]
+    below = one["y"] + one["h"] <= other["y"] or other["y"] + other["h"] <= one["y"]
+    return not (beside or below)
+
+
+def test_the_committed_dashboard_is_what_the_script_makes() -> None:
+    assert FILE.read_text() == text(), "run docker/grafana/generate.py and commit what it writes"
+
+
+def test_no_two_panels_have_one_id_or_lie_on_each_other() -> None:
+    assert len({panel["id"] for panel in panels()}) == len(panels())
+    for one, other in combinations(panels(), 2):
+        assert not overlap(one["gridPos"], other["gridPos"]), (one["title"], other["title"])
+
+
+def test_every_panel_says_what_it_shows_and_in_which_unit() -> None:
+    for panel in panels():
+        assert panel["title"]
+        assert panel["description"].endswith(".")
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["targets"]
+
+
+def test_counters_are_only_shown_as_rates_or_sums_of_what_is_missing() -> None:
+    bare = [one for one in expressions() if re.search(r"_(total|bucket)\b(?!\[)", one)]
+    assert bare == ["sum(xtrader_bus_missing_total)"]
+
+
+def test_every_metric_of_the_dashboard_is_counted_by_the_code() -> None:
+    drawn = {name for one in expressions() for name in METRIC.findall(one)} - MADE_BY_THE_LIBRARY
+    assert {SERIES_OF.sub("", name) for name in drawn} <= counted_names()
+
+
+def test_what_is_provisioned_is_there() -> None:
+    provider = (GRAFANA / "provisioning" / "dashboards" / "xtrader.yml").read_text()
+    compose = (PROJECT / "docker" / "docker-compose.yml").read_text()
+    assert "path: /var/lib/grafana/dashboards" in provider
+    assert "./grafana/dashboards:/var/lib/grafana/dashboards:ro" in compose
+    assert f"/var/lib/grafana/dashboards/{FILE.name}" in compose
+    assert json.loads(FILE.read_text())["uid"] == "xtrader-overview"
