@@ -15,6 +15,7 @@ COMPONENTS = {
     "config": ("components.xtrader.configuration.cli:config", "What is configured, and where each key comes from."),
     "journal": ("components.xtrader.journal.cli:journal", "Verify a journal's hash chain, or read it."),
     "drill": ("components.xtrader.drills.cli:cli", "Hurt a system of its own, and prove what it kept."),
+    "simulate": ("components.xtrader.simulation.cli:simulate", "Crash all four at every effect, in one process."),
 }
 
 

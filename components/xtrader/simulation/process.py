@@ -1,0 +1,135 @@
+"""A process as the components' own wiring pages know it, on simulated files and clocks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+from pydantic import BaseModel
+from structlog.typing import FilteringBoundLogger
+from typing_extensions import override
+
+from components.contracts.topics import HEALTH, Stream
+from components.contracts.values import Place
+from components.execution.core.state import ExecutionState
+from components.runtime.journal import Journal
+from components.runtime.lines import Lines
+from components.runtime.metrics import Metrics
+from components.runtime.places import Places
+from components.runtime.process import Loop, Process
+from components.runtime.service import Service
+from components.runtime.venue import Caller, Feed
+from components.xtrader.simulation.disk import SimulatedDisk
+from components.xtrader.simulation.schedule import SimulatedClock
+from components.xtrader.simulation.settings import ACCOUNT, TABLES
+
+VERSION: Final = "simulated"
+SEAL: Final = b"a seal for simulated orders only"
+ROOT: Final = Path("/simulated")
+PLACES: Final = Places(root=ROOT, env="dev", account=ACCOUNT, state=ROOT, run=ROOT, keys=ROOT)
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Diary:
+    """A logger that keeps the last lines, for whoever looks into a failing run."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def debug(self, event: str, **facts: Any) -> None:  # noqa: ANN401  # as the logger declares it
+        """Leave it out."""
+
+    def info(self, event: str, **facts: Any) -> None:  # noqa: ANN401
+        """Keep one line."""
+        self.lines.append(f"{event} {facts}")
+
+    warning = error = critical = info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What one process finds around it; the disk is its own."""
+
+    clock: SimulatedClock
+    disk: SimulatedDisk
+    diary: Diary
+    metrics: Metrics
+    segment_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    """What a wiring page asked to have served."""
+
+    service: Service
+    lines: Lines
+    journal: Journal | None
+    tick_ms: int
+
+
+class SimulatedProcess(Process):
+    """Gives a wiring page what the real process gives, and keeps what it wants served."""
+
+    def __init__(self, name: str, machine: Machine) -> None:
+        self.name, self.version = name, VERSION
+        self.clock, self.metrics, self.places = machine.clock, machine.metrics, PLACES
+        self.log = cast("FilteringBoundLogger", machine.diary)
+        self._machine = machine
+        self.wired: Wired | None = None
+        self.orders: ExecutionState | None = None
+        """What execution knows, for whoever compares."""
+
+    @override
+    def config(self, model: type[M]) -> M:
+        return model.model_validate(TABLES[self.name])
+
+    @override
+    def secret(self, reference: str) -> bytes:
+        return reference.encode()
+
+    @override
+    def seal_key(self) -> bytes:
+        return SEAL
+
+    @override
+    def journal(self) -> Journal:
+        machine = self._machine
+        return Journal.open(
+            PLACES.journal(self.name),
+            owner=self.name,
+            account=ACCOUNT,
+            now_ns=machine.clock.now_ns(),
+            disk=machine.disk,
+            segment_bytes_max=machine.segment_bytes_max,
+        )
+
+    @override
+    def serve(  # as the process it stands for
+        self,
+        service: Service,
+        *,
+        hears: Mapping[Stream, Place | None] | None = None,
+        says: Sequence[Stream] = (),
+        answers: Sequence[Stream] = (),
+        asks: Sequence[Stream] = (),
+        hands_over: Sequence[Stream] = (),
+        journal: Journal | None = None,
+        journal_stream: Stream | None = None,
+        venue: Caller | None = None,
+        feed: Feed | None = None,
+        loop: Loop = Loop.BLOCKING,
+        tick_ms: int = 50,
+    ) -> None:
+        lines = Lines(
+            component=self.name,
+            hears=hears or {},
+            says=tuple(dict.fromkeys((*says, HEALTH))),
+            answers=tuple(answers),
+            asks=tuple(asks),
+            hands_over=tuple(hands_over),
+            record=journal_stream,
+            journal_id=journal.journal_id if journal else "",
+            last_sequence=journal.last_sequence if journal else 0,
+        )
+        self.wired = Wired(service, lines, journal, tick_ms)

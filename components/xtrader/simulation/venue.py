@@ -1,0 +1,274 @@
+"""The way to the venue and back: requests that are lost, late or answered wrongly, and a stream that loses its tail."""
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Final
+
+from components.contracts.orders import VenueAccount, VenueSession
+from components.contracts.values import VenueOrderId
+from components.execution.core.venue import (
+    AllCancelled,
+    Answer,
+    CancelAllOrders,
+    CancelOrder,
+    Execution,
+    Fence,
+    NotProcessed,
+    OrderEvent,
+    OrderFound,
+    OrderMissing,
+    OrderRefused,
+    OutcomeUnknown,
+    QueryOrder,
+    ReadVenue,
+    Request,
+    StreamBody,
+    StreamDown,
+    StreamUp,
+    SubmitOrder,
+    Unreachable,
+    VenueOrder,
+    VenueRead,
+)
+from components.xtrader.simulation.books import LOTS, UNPROCESSABLE, Books, Standing, Terms
+from components.xtrader.simulation.chance import Chance
+from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Schedule, SimulatedClock
+
+ANSWER_MS_MAX: Final = 400
+"""So long our end waits for an answer; a request may arrive after that, even after its approval has expired."""
+LATE_MS_MAX: Final = 2_500
+FORBIDDEN: Final = 403
+
+Answered = Callable[[Answer], None]
+
+
+class Trouble(Enum):
+    """What can become of one request."""
+
+    UNREACHABLE = auto()
+    THROTTLED = auto()
+    LOST = auto()
+    LATE = auto()
+    ANSWER_LOST = auto()
+    ERROR_BEFORE = auto()
+    ERROR_AFTER = auto()
+    SLOW = auto()
+    REFUSED = auto()
+
+
+class VenueLine:
+    """Carries requests to the books and answers back, each on its own."""
+
+    def __init__(self, schedule: Schedule, chance: Chance, clock: SimulatedClock, books: Books) -> None:
+        self._schedule, self._chance, self._clock, self._books = schedule, chance, clock, books
+        self.pending = 0
+        """Requests that may still arrive."""
+
+    def carry(self, request: Request, answered: Answered) -> None:
+        """Carry one request; whoever asked may be gone by the time it is answered."""
+        trouble = self._trouble()
+        if isinstance(request, ReadVenue):
+            self._read(request, trouble, answered)
+            return
+        match trouble:
+            case None:
+                self._arrive(request, self._hop_ns(), lambda answer: self._back(answered, answer))
+            case Trouble.SLOW:
+                self._arrive(request, self._chance.between_ms(1, ANSWER_MS_MAX), answered)
+            case Trouble.ANSWER_LOST | Trouble.LOST | Trouble.LATE:
+                self._go_silent(request, trouble, answered)
+            case Trouble.ERROR_AFTER:
+                self._arrive(request, self._hop_ns(), lambda _: answered(OutcomeUnknown("502 bad gateway")))
+            case _:
+                self._back(answered, self._refusal(request, trouble))
+
+    def _trouble(self) -> Trouble | None:
+        is_troubled = self._chance.happens(self._chance.odds.call_trouble)
+        return self._chance.dice.choice(tuple(Trouble)) if is_troubled else None
+
+    def _go_silent(self, request: Request, trouble: Trouble, answered: Answered) -> None:
+        if trouble is Trouble.ANSWER_LOST:
+            self._arrive(request, self._hop_ns(), lambda _: None)
+        elif trouble is Trouble.LATE:
+            self._arrive(request, self._chance.between_ms(ANSWER_MS_MAX, LATE_MS_MAX), lambda _: None)
+        unknown = OutcomeUnknown(f"no answer within {ANSWER_MS_MAX} ms")
+        self._schedule.after(ANSWER_MS_MAX * NS_PER_MS, lambda: answered(unknown))
+
+    def _refusal(self, request: Request, trouble: Trouble) -> Answer:
+        match trouble:
+            case Trouble.UNREACHABLE:
+                return Unreachable("connection refused")
+            case Trouble.THROTTLED:
+                return NotProcessed(self._clock.now_ns() + self._chance.between_ms(1, 300), "too many requests")
+            case Trouble.REFUSED if isinstance(request, SubmitOrder):
+                return OrderRefused(FORBIDDEN, "insufficient buying power")
+            case _:
+                return OutcomeUnknown("503 service unavailable")
+
+    def _arrive(self, request: Request, delay_ns: int, answered: Answered) -> None:
+        self.pending += 1
+
+        def arrive() -> None:
+            self.pending -= 1
+            answered(self._done(request))
+
+        self._schedule.after(delay_ns, arrive)
+
+    def _done(self, request: Request) -> Answer:
+        books = self._books
+        match request:
+            case SubmitOrder() | Fence():
+                return books.place(_terms_of(request))
+            case QueryOrder():
+                order = self._asked_for(request)
+                return OrderMissing() if order is None else OrderFound(order.told())
+            case CancelOrder(_, venue_order_id):
+                return books.cancel(venue_order_id)
+            case CancelAllOrders():
+                books.cancel_all()
+                return AllCancelled(())
+            case ReadVenue():
+                return OrderRefused(UNPROCESSABLE, "a reading is many requests")
+
+    def _asked_for(self, query: QueryOrder) -> Standing | None:
+        if query.venue_order_id is not None:
+            return self._books.orders.get(query.venue_order_id)
+        return self._books.by_client_id.get(query.client_order_id)
+
+    def _read(self, request: ReadVenue, trouble: Trouble | None, answered: Answered) -> None:
+        """Ask for one thing after the other, as an adapter does: the books move in between."""
+        if trouble is not None:
+            unknown = OutcomeUnknown("a part of the reading was not given")
+            self._schedule.after(self._chance.between_ms(1, ANSWER_MS_MAX), lambda: answered(unknown))
+            return
+        reading = _Reading(request, self._books, self._clock)
+        steps = (reading.read_open, reading.read_named, reading.read_fills)
+        delay_ns = 0
+        for step in steps:
+            delay_ns += self._hop_ns()
+            self._schedule.after(delay_ns, step)
+        self._schedule.after(delay_ns + self._hop_ns(), lambda: answered(reading.whole()))
+
+    def _back(self, answered: Answered, answer: Answer) -> None:
+        self._schedule.after(self._hop_ns(), lambda: answered(answer))
+
+    def _hop_ns(self) -> int:
+        return self._chance.dice.randint(200 * NS_PER_US, 8 * NS_PER_MS)
+
+
+class _Reading:
+    """One reading of the account while it goes on."""
+
+    def __init__(self, request: ReadVenue, books: Books, clock: SimulatedClock) -> None:
+        self._request, self._books, self._clock = request, books, clock
+        self._orders: dict[VenueOrderId, VenueOrder] = {}
+        self._missing: tuple[QueryOrder, ...] = ()
+        self._fills: tuple[Execution, ...] = ()
+
+    def read_open(self) -> None:
+        """List what is open."""
+        self._orders = {order.venue_order_id: order.told() for order in self._books.working()}
+
+    def read_named(self) -> None:
+        """Ask for each order that was named and is not open."""
+        books, names = self._books, {order.client_order_id for order in self._orders.values()}
+        for query in self._request.orders:
+            if query.venue_order_id in self._orders or query.client_order_id in names:
+                continue
+            found = books.orders.get(query.venue_order_id) if query.venue_order_id is not None else None
+            found = found or books.by_client_id.get(query.client_order_id)
+            if found is None:
+                self._missing = (*self._missing, query)
+            else:
+                self._orders[found.venue_order_id] = found.told()
+
+    def read_fills(self) -> None:
+        """List the fills since then."""
+        self._fills = tuple(fill for fill in self._books.fills if fill.venue_at_ns > self._request.fills_after_ns)
+
+    def whole(self) -> VenueRead:
+        """End with the positions."""
+        return VenueRead(
+            orders=tuple(self._orders.values()),
+            missing=self._missing,
+            fills=self._fills,
+            positions=self._books.holdings(),
+            account=VenueAccount("SIM1", LOTS, LOTS, LOTS, trading_blocked=False),
+            session=VenueSession(is_open=True, next_open_at_ns=0, next_close_at_ns=0, clock_offset_ns=0),
+        )
+
+
+class OrderStream:
+    """The venue's one connection that says by itself what happened to orders, while it stands."""
+
+    def __init__(self, schedule: Schedule, chance: Chance) -> None:
+        self._schedule, self._chance = schedule, chance
+        self._deliver: Callable[[StreamBody], None] | None = None
+        self._connection = 0
+        self._is_up = False
+        self._last_at_ns = 0
+
+    def attach(self, deliver: Callable[[StreamBody], None]) -> None:
+        """Connect for a new process; the one before is gone."""
+        self._connection += 1
+        self._is_up, self._deliver = False, deliver
+        self._connect()
+
+    def drop(self) -> None:
+        """Break the connection: what is on its way is lost, and it is made anew."""
+        if not self._is_up or self._deliver is None:
+            return
+        self._connection += 1
+        self._is_up = False
+        self._deliver(StreamDown("connection reset"))
+        self._connect()
+
+    def say(self, event: OrderEvent) -> None:
+        """Say what happened, to whoever listens now; some of it gets lost without a word."""
+        if not self._is_up or self._chance.happens(self._chance.odds.event_lost):
+            return
+        self._send(event)
+        if self._chance.happens(self._chance.odds.event_repeat):
+            self._send(event)
+
+    def _connect(self) -> None:
+        connection = self._connection
+        self._schedule.after(self._chance.between_ms(2, 80), lambda: self._up(connection))
+
+    def _up(self, connection: int) -> None:
+        if connection == self._connection:
+            self._is_up = True
+            self._send(StreamUp())
+
+    def _send(self, body: StreamBody) -> None:
+        connection = self._connection
+        at_ns = self._schedule.now_ns + self._chance.dice.randint(100 * NS_PER_US, 6 * NS_PER_MS)
+        self._last_at_ns = max(self._last_at_ns, at_ns)
+        self._schedule.after(self._last_at_ns - self._schedule.now_ns, lambda: self._arrive(connection, body))
+
+    def _arrive(self, connection: int, body: StreamBody) -> None:
+        if connection == self._connection and self._deliver is not None:
+            self._deliver(body)
+
+
+def _terms_of(request: SubmitOrder | Fence) -> Terms:
+    if isinstance(request, Fence):
+        return Terms(
+            client_order_id=request.client_order_id,
+            symbol=request.symbol,
+            side=request.side,
+            quantity=request.quantity,
+            limit_price=request.limit_price,
+            time_in_force=request.time_in_force,
+            is_fence=True,
+        )
+    intent = request.signal.intent
+    return Terms(
+        client_order_id=request.client_order_id,
+        symbol=intent.symbol,
+        side=intent.side,
+        quantity=intent.quantity,
+        limit_price=intent.limit_price,
+        time_in_force=intent.time_in_force,
+        is_fence=False,
+    )
