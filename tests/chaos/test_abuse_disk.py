@@ -1,0 +1,118 @@
+"""A disk that cannot be written ends whoever needs it before anything is acknowledged, and with room it goes on."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from components.runtime.config import load
+from components.runtime.places import Places
+from components.runtime.secrets import make_seal
+from components.xtrader.drills.evidence import judged
+from tests.support.attempts import Stage, staged
+from tests.support.disks import fill, no_more_room, read_only, small_disk
+from tests.support.eventually import eventually
+from tests.support.running import Up, started
+from tests.support.written import fills
+
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
+
+COMPONENTS = ("sandbox", "market_data", "signals", "risk", "execution")
+WRITERS = ("execution", "risk")
+READY_S_MAX = 60
+BACK_S_MAX = 40
+ROOM_BYTES = 2_000
+"""For a few records more: the failure comes in the middle of trading, not at once."""
+
+
+@dataclass(frozen=True)
+class Trading:
+    """A whole system that trades."""
+
+    up: Up
+    places: Places
+
+    def trades_again(self) -> None:
+        """Wait for fills after this moment, with everybody ready."""
+        for name in COMPONENTS:
+            eventually(lambda name=name: self.up.is_back(name, killed=0), within_s=READY_S_MAX)  # type: ignore[misc]
+        before = fills(self.places)
+        eventually(lambda: fills(self.places) > before + 1, within_s=BACK_S_MAX)
+
+    def ends_with(self, code: int, name: str) -> int:
+        """Say how often a component has ended so."""
+        return self.up.said().count(f"{name} ended with exit code {code}; starting it again")
+
+    def log(self, name: str) -> str:
+        """Give what a component wrote to its log."""
+        return (self.places.state / "logs" / f"{name}.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
+    with started(tmp_path_factory.mktemp("x")) as up:
+        yield Trading(up, load(environ=up.environment).places)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    made = staged(tmp_path)
+    make_seal(made.places)
+    return made
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
+def test_a_file_where_the_state_belongs_is_told(stage: Stage, name: str) -> None:
+    stage.places.state.parent.parent.joinpath("dev").write_text("")
+    ended = stage.attempt(name)
+    assert (ended.code, len(ended.said)) == (74, 1), ended
+    assert str(stage.places.state) in ended.said[0]
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
+def test_a_state_that_may_not_be_written_is_told(stage: Stage, name: str) -> None:
+    stage.places.state.mkdir(parents=True)
+    with read_only(stage.places.state):
+        ended = stage.attempt(name)
+    assert (ended.code, len(ended.said)) == (74, 1), ended
+    assert str(stage.places.state) in ended.said[0]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_process_without_room_stops_and_goes_on_once_there_is_some(trading: Trading, name: str) -> None:
+    trading.trades_again()
+    pid = (trading.up.manifest(name) or {})["pid"]
+    journal = max(trading.places.journal(name).glob("*.log"))
+    no_more_room(pid, journal.stat().st_size + ROOM_BYTES)
+    eventually(lambda: trading.ends_with(74, name) == 1, within_s=BACK_S_MAX)
+    (told,) = (line for line in trading.log(name).splitlines() if line.startswith("error: "))
+    assert str(journal) in told
+    assert "No space left on device" in told
+    trading.trades_again()
+
+
+def test_what_stopped_for_want_of_room_lost_nothing(trading: Trading) -> None:
+    result = trading.up.stop()
+    assert result["positions"] == result["venue_positions"], result
+    assert judged(trading.places)[0] == []
+
+
+def test_a_full_disk_stops_all_who_write_and_room_lets_them_go_on(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "var", kilobytes=4_096), started(tmp_path) as up:
+        trading = Trading(up, load(environ=up.environment).places)
+        trading.trades_again()
+        filler = fill(trading.places.state)
+        eventually(lambda: len(codes(up)) > 2, within_s=BACK_S_MAX)
+        filler.unlink()
+        trading.trades_again()
+        result = up.stop()
+        assert set(codes(up)) == {74}, up.said()
+        assert result["positions"] == result["venue_positions"], result
+        assert judged(trading.places)[0] == []
+
+
+def codes(up: Up) -> list[int]:
+    """List the exit codes that children ended with."""
+    return [int(code) for code in re.findall(r"ended with exit code (\d+)", up.said())]

@@ -1,0 +1,62 @@
+"""Disks that are full or may not be written, made of what this machine allows."""
+
+import os
+import resource
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Let nobody write into a folder: permission bits, and where those do not bind, the file system's own."""
+    folder.chmod(0o500)
+    sealed = os.access(folder, os.W_OK) and _done("chattr", "+i", str(folder))
+    try:
+        if os.access(folder, os.W_OK) and not sealed:
+            pytest.skip("nothing on this machine keeps this user from writing")
+        yield
+    finally:
+        if sealed:
+            _done("chattr", "-i", str(folder))
+        folder.chmod(0o700)
+
+
+@contextmanager
+def small_disk(folder: Path, *, kilobytes: int) -> Iterator[None]:
+    """Mount a disk of this size, where mounting is allowed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not _done("mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=700", "none", str(folder)):
+        pytest.skip("this user may not mount a disk")
+    try:
+        yield
+    finally:
+        _done("umount", "--lazy", str(folder))
+
+
+def fill(folder: Path) -> Path:
+    """Write until the disk takes no more; give the file that holds all of it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4_096)):
+                continue
+        except OSError:
+            return filler
+    raise AssertionError("this disk has no end")
+
+
+def no_more_room(pid: int, file_bytes_max: int) -> None:
+    """Let a running process write no file beyond this size; its successor is free again."""
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes_max, hard))
+
+
+def _done(*command: str) -> bool:
+    try:
+        return subprocess.run(command, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        return False
