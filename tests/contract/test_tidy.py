@@ -2,15 +2,14 @@
 
 import ast
 import re
-import subprocess
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import grimp
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.project import ROOT, name_of, project_texts
+
 MODULES = sorted((ROOT / "components").rglob("*.py"))
 TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
 OTHERS = [path for folder in ("benchmarks", "models") for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -25,10 +24,6 @@ PROMISE_FOR_LATER = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 MACHINE_PATH = re.compile(r"(?<![\w.~$}/-])/(?:root|work|Users/\w+|home/\w+)/")
 
 
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
-
-
 def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), filename=str(path))
 
@@ -36,19 +31,6 @@ def tree_of(path: Path) -> ast.Module:
 def lazily_imported() -> set[str]:
     """Find the modules that a command group names by address and imports when they are called."""
     return {module for path in MODULES for module in LAZY_ADDRESS.findall(path.read_text())}
-
-
-def project_texts() -> Iterator[tuple[Path, str]]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    for path in (ROOT / name for name in listed.split("\0") if name):
-        if path.is_file() and b"\0" not in (content := path.read_bytes()):
-            yield path, content.decode()
 
 
 @pytest.mark.parametrize("path", CAPTIONED, ids=name_of)

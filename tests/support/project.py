@@ -1,0 +1,26 @@
+"""The project as its repository sees it: every text that is tracked or about to be."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def name_of(path: Path) -> str:
+    """Name a file as one would on the command line."""
+    return str(path.relative_to(ROOT))
+
+
+def project_texts() -> Iterator[tuple[Path, str]]:
+    """Read every file that is text and not ignored."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for path in (ROOT / name for name in listed.split("\0") if name):
+        if path.is_file() and b"\0" not in (content := path.read_bytes()):
+            yield path, content.decode()
