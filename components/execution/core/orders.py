@@ -118,8 +118,8 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
         return self.client_order_id if self.is_ours else f"venue:{self.venue_order_id}"
 
 
-def received(record: IntentReceived) -> Order:
-    """Begin an order of ours."""
+def received(record: IntentReceived, *, is_withdrawn: bool = False, is_cancel_wanted: bool = False) -> Order:
+    """Begin an order of ours, of which more may have been said before it came."""
     intent = record.intent
     return Order(
         client_order_id=record.client_order_id,
@@ -134,6 +134,8 @@ def received(record: IntentReceived) -> Order:
         purpose=intent.purpose,
         expires_at_ns=record.terms.expires_at_ns,
         frame=record.frame,
+        is_cancel_wanted=is_cancel_wanted,
+        is_withdrawn=is_withdrawn,
     )
 
 

@@ -111,20 +111,21 @@ class ExecutionState:
         return order
 
     def _keep(self, order: Order) -> None:
-        self.orders[order.key] = order
+        key = order.key
+        self.orders[key] = order
         if order.venue_order_id is not None:
-            self._by_venue_id[order.venue_order_id] = order.key
+            self._by_venue_id[order.venue_order_id] = key
         if order.state.is_final:
-            self.unfinished.pop(order.key, None)
+            self.unfinished.pop(key, None)
         else:
-            self.unfinished[order.key] = None
+            self.unfinished[key] = None
 
     def _receive(self, record: IntentReceived) -> None:
         intent_id = record.intent.intent_id
         self.receipts[intent_id] = Receipt(self.sequence, record.frame[-SEAL_BYTES:])
         self._by_intent[intent_id] = record.client_order_id
-        name, is_withdrawn = record.client_order_id, intent_id in self.withdrawn
-        self._keep(replace(received(record), is_withdrawn=is_withdrawn, is_cancel_wanted=name in self.cancel_wishes))
+        is_withdrawn, is_cancel_wanted = intent_id in self.withdrawn, record.client_order_id in self.cancel_wishes
+        self._keep(received(record, is_withdrawn=is_withdrawn, is_cancel_wanted=is_cancel_wanted))
 
     def _send(self, record: OrderSending) -> None:
         order = self._ours(record.client_order_id)

@@ -5,7 +5,7 @@ from typing import Final
 from components.contracts.approval import ApprovalRefused, SealKey, open_frame
 from components.contracts.orders import OrderSending, OrderState, Source, VenueCondition
 from components.contracts.signals import Approved, Signal
-from components.contracts.values import AccountId, IntentId
+from components.contracts.values import AccountId, ClientOrderId, IntentId
 from components.execution.config import DeskConfig
 from components.execution.core.chase import (
     Ask,
@@ -28,6 +28,9 @@ from components.execution.service.pace import Pace
 from components.runtime.service import Call, Effect, Note
 
 FIRST_ATTEMPT: Final = 1
+UNSENT: Final = IN_QUESTION | {OrderState.RECEIVED}
+"""Where an order waits to be sent, unless its request is out."""
+
 STEPS_MAX: Final = 4
 """No order needs more steps in one turn; a bound, not a plan."""
 
@@ -48,14 +51,25 @@ class Desk:
         self._book, self._pace = book, pace
         self._config, self._fences = config, fences
         self._key, self._account = seal
+        self._someone_waits = False
+        self._proven: Signal[Approved] | None = None
 
     def press_all(self, now_ns: int) -> list[Effect]:
         """Do whatever is due about any order."""
         state = self._book.state
         doubtful = [state.orders[key] for key, errand in self._book.errands() if errand.doubt]
         due = {order.key: order for order in (*state.open_orders(), *doubtful)}
+        self._someone_waits = False
         effects = [effect for order in due.values() for effect in self.press(order, now_ns)]
         self._book.forget_settled()
+        return effects
+
+    def press_new(self, name: ClientOrderId, proven: Signal[Approved], now_ns: int) -> list[Effect]:
+        """Do what is due about an order whose frame was opened a moment ago; whoever waits to be sent goes first."""
+        self._proven = proven
+        order = self._book.state.orders[name]
+        effects = self.press_all(now_ns) if self._someone_waits else self.press(order, now_ns)
+        self._proven = None
         return effects
 
     def press(self, order: Order, now_ns: int) -> list[Effect]:
@@ -65,8 +79,11 @@ class Desk:
             order, errand = self._book.state.orders[order.key], self._book.errand(order)
             done = self._do(order, errand, next_step(order, errand, self._stance(), now_ns), now_ns)
             if not done:
+                self._someone_waits |= order.state in UNSENT and not errand.posted_at_ns
                 break
             effects.extend(done)
+            if errand.posted_at_ns:
+                break  # its answer comes first
         return effects
 
     def is_idle(self) -> bool:
@@ -103,7 +120,7 @@ class Desk:
                 return self._cancel(order, errand, now_ns)
 
     def _send(self, order: Order, errand: Errand, now_ns: int) -> list[Effect]:
-        posting = sum(errand.posted_at_ns > 0 for _, errand in self._book.errands())
+        posting = sum([errand.posted_at_ns > 0 for _, errand in self._book.errands()])
         if posting >= self._config.submits_in_flight_max or not self._pace.may_order(now_ns):
             return []
         signal = self._prove(order, now_ns)
@@ -117,7 +134,10 @@ class Desk:
         return [*effects, Call(SubmitOrder(order.client_order_id, signal))]
 
     def _prove(self, order: Order, now_ns: int) -> Signal[Approved] | None:
-        """Open the sealed frame again, right before each sending: what a restart remembers is proven anew too."""
+        """Open the sealed frame right before each sending: what was put off or a restart remembers is proven anew."""
+        proven = self._proven
+        if proven is not None and proven.intent.intent_id == order.intent_id:
+            return proven
         try:
             return open_frame(order.frame, self._key, self._account, now_ns)
         except ApprovalRefused:

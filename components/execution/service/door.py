@@ -54,17 +54,16 @@ class Door:
 
     def _intent(self, ticket: bytes, frame: bytes, signal: Signal[Approved], now_ns: int) -> list[Effect]:
         intent = signal.intent
+        intent_id = CommandId(intent.intent_id)
         if (repeat := self._repeated(ticket, frame, intent, now_ns)) is not None:
             return repeat
         if not self._desk.is_ready or self._desk.is_stopping:
-            return self._refuse(
-                ticket, _name_of(intent), Fault.NOT_ACCEPTING, "not reconciled yet, or stopping", now_ns
-            )
+            return self._refuse(ticket, intent_id, Fault.NOT_ACCEPTING, "not reconciled yet, or stopping", now_ns)
         name = client_order_id(intent, FIRST_ATTEMPT)
         received = self._book.write(IntentReceived(intent, signal.stage.terms, name, now_ns, frame))
-        answer = Reply(ticket, Accepted(_name_of(intent), self._book.state.sequence))
-        sending = self._desk.press_all(now_ns)
-        # All records in one sync, then the answer, then the request; whoever waited before goes first.
+        answer = Reply(ticket, Accepted(intent_id, self._book.state.sequence))
+        sending = self._desk.press_new(name, signal, now_ns)
+        # All records in one sync, then the answer, then the request.
         records = [effect for effect in sending if isinstance(effect, Append)]
         others = [effect for effect in sending if not isinstance(effect, Append)]
         return [received, *records, Observe(self._meters.tick_to_order, intent.tick_at_ns), answer, *others]
@@ -93,7 +92,8 @@ class Door:
         written = self._book.write(ControlReceived(control, sealed.terms, now_ns))
         facts = {"command_id": control.command_id, "control": type(control).__name__, "reason": control.reason}
         answer = Reply(ticket, Accepted(control.command_id, self._book.state.sequence))
-        return [written, answer, Note("control_received", facts), *self._obey(control)]
+        note = Note("control_received", facts)
+        return [written, answer, note, *self._obey(control), *self._desk.press_all(now_ns)]
 
     def _obey(self, control: Control) -> list[Effect]:
         """Do what the fold of the journal cannot: look for what we do not know."""

@@ -70,9 +70,10 @@ class ExecutionService(Service):
     @override
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
         """Hear one thing, then do whatever is due."""
+        if isinstance(message, Asked) and message.stream is COMMANDS:
+            # No command says anything of the venue, and the door does itself what is due after one.
+            return self._door.asked(message.ticket, message.body, now_ns)
         match message:
-            case Asked(stream, ticket, body) if stream is COMMANDS:
-                return self._go_on(self._door.asked(ticket, body, now_ns), now_ns)
             case Called(request, answer):
                 return self._go_on(self._answered(request, answer, now_ns), now_ns)
             case Fed(body):

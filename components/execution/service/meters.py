@@ -25,7 +25,7 @@ class Meters:
     def __init__(self, metrics: Metrics) -> None:
         """Name everything once, so that a page shows zeros and not gaps."""
         self._frames = metrics.counter("frames_refused_total", "Sealed frames not acted on.", ("fault",))
-        self._states = metrics.counter("orders_total", "Orders that came into this state.", ("state",))
+        states = metrics.counter("orders_total", "Orders that came into this state.", ("state",))
         self._fills = metrics.counter("fills_total", "Executions, by where we heard of them.", ("source",))
         self._unknown = metrics.gauge("orders_unknown", "Orders whose outcome at the venue is not known.")
         self._working = metrics.gauge("orders_unfinished", "Orders that are not final.")
@@ -43,8 +43,9 @@ class Meters:
         ).observe
         for fault in Fault:
             self._frames.labels(fault.value)
-        for state in OrderState:
-            self._states.labels(state.value)
+        # Looking a label up costs more than counting.
+        self._into = {state: states.labels(state.value) for state in OrderState}
+        self._received, self._sending = self._into[OrderState.RECEIVED], self._into[OrderState.SENDING]
         for source in Source:
             self._fills.labels(source.value)
 
@@ -56,11 +57,11 @@ class Meters:
         """Count what a record says; `before` is the state its order was in."""
         match record:
             case IntentReceived():
-                self._states.labels(OrderState.RECEIVED.value).inc()
+                self._received.inc()
             case OrderSending(fence=None):
-                self._states.labels(OrderState.SENDING.value).inc()
+                self._sending.inc()
             case OrderUpdated(state=state) if state is not before:
-                self._states.labels(state.value).inc()
+                self._into[state].inc()
             case Filled(source=source):
                 self._fills.labels(source.value).inc()
                 if before is not None and before.is_final:

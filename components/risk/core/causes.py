@@ -46,6 +46,8 @@ def waiting(state: RiskState, around: Surroundings, timing: Timing, now_ns: int)
 
 def settling(state: RiskState, found: Reasons, now_ns: int) -> list[CauseRaised | CauseCleared]:
     """Bring the causes that evidence decides in line with it; what is new is raised before what is gone is cleared."""
+    if not found and not state.causes:
+        return []
     standing = [cause for cause in state.causes if not EFFECTS[cause].latched]
     gone = [CauseCleared(cause, "evidence is back", now_ns) for cause in standing if cause not in found]
     return [*raising(state, found, now_ns), *gone]
@@ -96,13 +98,16 @@ def _of_account(state: RiskState, around: Surroundings, timing: Timing, now_ns: 
 
 
 def _of_market(state: RiskState, around: Surroundings, now_ns: int) -> Reasons:
-    doubts = {
-        Cause.BUS_GAP: f"market: {around.market_lost}" if around.market_lost is not None else "",
-        Cause.DATA_STALE: around.staleness(now_ns) if around.market_lost is None else "",
-        Cause.VENUE_DEGRADED: _venue_trouble(state),
-        Cause.CLOCK_SUSPECT: around.clock_doubt(now_ns),
-    }
-    return {cause: reason for cause, reason in doubts.items() if reason}
+    reasons: Reasons = {}
+    if around.market_lost is not None:
+        reasons[Cause.BUS_GAP] = f"market: {around.market_lost}"
+    elif stale := around.staleness(now_ns):
+        reasons[Cause.DATA_STALE] = stale
+    if trouble := _venue_trouble(state):
+        reasons[Cause.VENUE_DEGRADED] = trouble
+    if doubt := around.clock_doubt(now_ns):
+        reasons[Cause.CLOCK_SUSPECT] = doubt
+    return reasons
 
 
 def _venue_trouble(state: RiskState) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from components.contracts.decisions import Checked, Code, Facts
 from components.contracts.market import BookState
-from components.contracts.signals import Intent
+from components.contracts.signals import Intent, Purpose
 from components.contracts.trading import TradingState, worst
 from components.contracts.values import ZERO, Side
 from components.risk.core.ledger import EXACT, Exposure
@@ -39,16 +39,27 @@ Check: TypeAlias = Callable[[Case], Checked]
 _NOT_FOR_EXITS: Final = {code: Checked(code, "-", "does not concern exits", holds=True) for code in Code}
 _NOT_FOR_ENTRIES: Final = {code: Checked(code, "-", "does not concern entries", holds=True) for code in Code}
 
+# What nearly every order is told, made once: a judgement is mostly the writing of its account.
+_MAY_PASS: Final = {purpose: f"{purpose} may pass" for purpose in Purpose}
+_PASSES_FREELY: Final = {
+    purpose: Checked(Code.TRADING_STATE, str(TradingState.ACTIVE), said, holds=True)
+    for purpose, said in _MAY_PASS.items()
+}
+_IN_SYNC: Final = Checked(Code.BOOK_STATE, str(BookState.SYNCED), BookState.SYNCED, holds=True)
+_NOTHING_AGAINST: Final = Checked(Code.SELF_CROSS, "0 opposite orders", "0", holds=True)
+
 
 def trading_state_allows_it(case: Case) -> Checked:
     """Let pass what the trading state lets pass, and no entry while stopping."""
     causes = case.facts.causes
     if case.facts.is_stopping and not case.shrinks:
         return Checked(Code.TRADING_STATE, "stopping", TradingState.ACTIVE, holds=False)
-    state = worst(frozenset(causes)) if causes else TradingState.ACTIVE
-    observed = f"{state}: {', '.join(causes)}" if causes else str(state)
-    limit = f"{case.intent.purpose} may pass"
-    return Checked(Code.TRADING_STATE, observed, limit, holds=may_pass(state, case.intent.purpose, causes))
+    purpose = case.intent.purpose
+    if not causes:
+        return _PASSES_FREELY[purpose]
+    state = worst(frozenset(causes))
+    observed = f"{state}: {', '.join(causes)}"
+    return Checked(Code.TRADING_STATE, observed, _MAY_PASS[purpose], holds=may_pass(state, purpose, causes))
 
 
 def symbol_is_allowed(case: Case) -> Checked:
@@ -83,10 +94,10 @@ def book_can_be_trusted(case: Case) -> Checked:
     if case.shrinks:
         return _NOT_FOR_EXITS[Code.BOOK_STATE]
     facts = case.facts
+    if facts.bus_intact and facts.book_state is BookState.SYNCED:
+        return _IN_SYNC
     observed = str(facts.book_state) if facts.bus_intact else "bus gap"
-    return Checked(
-        Code.BOOK_STATE, observed, BookState.SYNCED, holds=facts.bus_intact and facts.book_state is BookState.SYNCED
-    )
+    return Checked(Code.BOOK_STATE, observed, BookState.SYNCED, holds=False)
 
 
 def quote_is_fresh(case: Case) -> Checked:
@@ -184,7 +195,7 @@ def exit_only_shrinks(case: Case) -> Checked:
 def no_own_order_stands_against_it(case: Case) -> Checked:
     """Never work both sides of a symbol: the venue refuses it as a wash trade."""
     against = case.exposure.orders(Side.SELL if case.intent.side is Side.BUY else Side.BUY)
-    return Checked(Code.SELF_CROSS, f"{against} opposite orders", "0", holds=against == 0)
+    return Checked(Code.SELF_CROSS, f"{against} opposite orders", "0", holds=False) if against else _NOTHING_AGAINST
 
 
 def open_orders_are_few(case: Case) -> Checked:

@@ -29,8 +29,8 @@ from components.contracts.orders import (
     VenueChanged,
 )
 from components.contracts.trading import EFFECTS, Cause
-from components.contracts.values import ZERO, Quantity
-from components.risk.core.ledger import filled, opened
+from components.contracts.values import ZERO, Quantity, Symbol
+from components.risk.core.ledger import Exposure, filled, opened
 from components.risk.core.limits import Limits
 from components.risk.core.memory import remembering
 from components.risk.core.orders import LiveOrder, approved, executed, key_of, received, sending, updated
@@ -42,10 +42,10 @@ Value = TypeVar("Value")
 
 def apply(state: RiskState, record: DecisionMessage) -> RiskState:
     """Take in the next record of the log."""
+    if isinstance(record, Decision):
+        return _decided(state, record)
     state = replace(state, last_sequence=state.last_sequence + 1)
     match record:
-        case Decision():
-            return _decided(state, record)
         case OrderEventApplied(place, event, _):
             return replace(_heard(state, event), orders_place=place)
         case CauseRaised(cause, reason, _):
@@ -75,14 +75,22 @@ def verdict_of(decision: Decision, sequence: int) -> Verdict:
 
 
 def _decided(state: RiskState, decision: Decision) -> RiskState:
-    intent = decision.intent
-    state = replace(state, memory=remembering(state.memory, intent, verdict_of(decision, state.last_sequence)))
+    """Remember the answer, reserve what was approved: one new state, not one for each."""
+    intent, sequence = decision.intent, state.last_sequence + 1
+    memory = remembering(state.memory, intent, verdict_of(decision, sequence))
     if not decision.allowed:
-        return state
+        return replace(state, last_sequence=sequence, memory=memory)
     now_ns = decision.facts.now_ns
-    recent = (*state.recent[1 - RECENT_MAX :], Approval(now_ns, shape_of(intent)))
-    state = replace(state, recent=recent, pace=_pace(state, now_ns // PACE_STEP_NS))
-    return _with_order(state, intent.intent_id, approved(decision))
+    orders, exposures = _books_with(state, intent.intent_id, approved(decision))
+    return replace(
+        state,
+        last_sequence=sequence,
+        memory=memory,
+        recent=(*state.recent[1 - RECENT_MAX :], Approval(now_ns, shape_of(intent))),
+        pace=_pace(state, now_ns // PACE_STEP_NS),
+        orders=orders,
+        exposures=exposures,
+    )
 
 
 def _pace(state: RiskState, step: int) -> tuple[tuple[int, int], ...]:
@@ -159,16 +167,24 @@ def holds_the_same(state: RiskState, event: Reconciled) -> bool:
 
 
 def _with_order(state: RiskState, key: str, order: LiveOrder | None) -> RiskState:
-    """Put an order into the books or take it out, and move what is reserved by the difference."""
+    """Put an order into the books or take it out."""
+    orders, exposures = _books_with(state, key, order)
+    return replace(state, orders=orders, exposures=exposures)
+
+
+def _books_with(
+    state: RiskState, key: str, order: LiveOrder | None
+) -> tuple[dict[str, LiveOrder], dict[Symbol, Exposure]]:
+    """Give orders and exposures with an order in them or without it, what is reserved moved by the difference."""
     before = state.orders.get(key)
     after = None if order is None or order.is_over else order
     one = after or before
     if one is None:
-        return state
+        return state.orders, state.exposures
     orders = _without(state.orders, key) if after is None else state.orders | {key: after}
     reserved = _reserved(after) - _reserved(before)
     exposure = state.exposure(one.symbol).reserved(one.side, reserved, (after is not None) - (before is not None))
-    return replace(state, orders=orders, exposures=state.exposures | {one.symbol: exposure})
+    return orders, state.exposures | {one.symbol: exposure}
 
 
 def _reserved(order: LiveOrder | None) -> Quantity:

@@ -3,7 +3,7 @@
 from components.contracts.decisions import Checked, Decision, Facts
 from components.contracts.errors import DamagedData
 from components.contracts.signals import ApprovalTerms, Intent
-from components.contracts.values import Price, Side
+from components.contracts.values import ZERO, Price, Side
 from components.risk.core.checks import CHECKS, Case
 from components.risk.core.limits import Limits
 from components.risk.core.state import RiskState
@@ -42,7 +42,7 @@ def is_confirmed(state: RiskState, decision: Decision) -> bool:
 
 def _case(intent: Intent, facts: Facts, limits: Limits, state: RiskState) -> Case:
     bid, ask = facts.bid_price, facts.ask_price
-    middle = (bid + ask) / 2 if bid is not None and ask is not None and 0 < bid < ask else None
+    middle = (bid + ask) / 2 if bid is not None and ask is not None and ZERO < bid < ask else None
     price = _price(intent, bid, ask)
     shrinks = intent.purpose.only_shrinks
     return Case(intent, facts, limits, state, state.exposure(intent.symbol), shrinks, middle, price)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -31,7 +32,7 @@ class Exposure(Struct, frozen=True, array_like=True, gc=False):
     @property
     def average_price(self) -> Price:
         """What one unit of the position cost; zero when flat."""
-        return _plain(_divided(self.cost, self.quantity)) if self.quantity else ZERO
+        return _average(self.cost, self.quantity) if self.quantity else ZERO
 
     def working(self, side: Side) -> Quantity:
         """Give what orders of this side may still fill."""
@@ -91,6 +92,12 @@ def _part(cost: Money, closed: Quantity, held: Quantity) -> Money:
     if closed == held:
         return cost if closed else ZERO
     return _divided(cost * closed, held)
+
+
+@lru_cache(maxsize=256)
+def _average(cost: Money, quantity: Quantity) -> Price:
+    """Divide once for each fill, not each time that the position is told."""
+    return _plain(_divided(cost, quantity))
 
 
 def _divided(number: Decimal, by: Decimal) -> Decimal:

@@ -12,7 +12,7 @@ from components.contracts.values import IntentId
 
 CHUNK: Final = 256
 CHUNKS: Final = 8
-"""The last 1,792 to 2,048 intents are remembered: minutes of any strategy, about 6 MB."""
+"""The last 1,792 to 2,048 intents are remembered: minutes of any strategy, about 9 MB."""
 
 DIGEST_BYTES: Final = 16
 
@@ -20,11 +20,15 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class Remembered(Struct, frozen=True, array_like=True, gc=False):
-    """One answer, and the digest of the intent it was given to."""
+    """One answer, and the intent it was given to."""
 
-    digest: bytes
-    created_at_ns: int
+    intent: Intent
     verdict: Verdict
+
+    @property
+    def digest(self) -> bytes:
+        """Tell the intent apart from any other; worked out only when its id comes again."""
+        return digest_of(self.intent)
 
 
 class Memory(Struct, frozen=True, array_like=True, gc=False):
@@ -54,10 +58,11 @@ def digest_of(intent: Intent) -> bytes:
 
 def remembering(memory: Memory, intent: Intent, verdict: Verdict) -> Memory:
     """Remember one more answer; the first answer given to an id stays the answer."""
-    if memory.find(intent.intent_id) is not None:
+    intent_id = intent.intent_id
+    if memory.find(intent_id) is not None:
         return memory
     young = memory.young.copy()
-    young[intent.intent_id] = Remembered(digest_of(intent), intent.created_at_ns, verdict)
+    young[intent_id] = Remembered(intent, verdict)
     if len(young) < CHUNK:
         return Memory(young, memory.old, memory.forgotten_at_ns)
     return _turned(young, memory)
@@ -67,5 +72,5 @@ def _turned(full: dict[IntentId, Remembered], memory: Memory) -> Memory:
     old = (full, *memory.old)
     kept, dropped = old[: CHUNKS - 1], old[CHUNKS - 1 :]
     # A refusal that is forgotten does no harm: judged again, the intent is approved once at most.
-    forgotten = (one.created_at_ns for chunk in dropped for one in chunk.values() if one.verdict.allowed)
+    forgotten = (one.intent.created_at_ns for chunk in dropped for one in chunk.values() if one.verdict.allowed)
     return Memory({}, kept, max(memory.forgotten_at_ns, *forgotten, 0))

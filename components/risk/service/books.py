@@ -31,7 +31,8 @@ class Books:
 
     def settle(self, now_ns: int) -> list[Effect]:
         """Bring the causes in line with the evidence."""
-        return self.record(settling(self.state, self.present(now_ns), now_ns), now_ns)
+        changes = settling(self.state, self.present(now_ns), now_ns)
+        return self.record(changes, now_ns) if changes else []
 
     def present(self, now_ns: int) -> Reasons:
         """Name the causes that evidence gives now."""

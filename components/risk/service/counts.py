@@ -31,7 +31,10 @@ class Counts:
 
     def decided(self, decision: Decision) -> None:
         """Count one decision and each check that did not hold."""
-        (self._allowed if decision.allowed else self._refused).inc()
+        if decision.allowed:
+            self._allowed.inc()
+            return
+        self._refused.inc()
         for one in decision.refusals:
             self._refusals.labels(one.code).inc()
 

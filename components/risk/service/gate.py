@@ -142,7 +142,8 @@ class RiskService:
 
     def _judge(self, ticket: bytes, intent: Intent, now_ns: int) -> Effects:
         """Judge by the evidence of this moment; what was judged before gets the answer it got."""
-        known = self.state.memory.find(intent.intent_id)
+        intent_id = intent.intent_id
+        known = self.state.memory.find(intent_id)
         if known is not None and known.digest == digest_of(intent):
             self._counts.repeats.inc()
             return (Reply(ticket, known.verdict),)
@@ -151,11 +152,11 @@ class RiskService:
         effects.append(self._books.write(decision))
         self._counts.decided(decision)
         if decision.allowed:
-            frame = self._outbox.approval(self.state.orders[intent.intent_id], now_ns)
+            frame = self._outbox.approval(self.state.orders[intent_id], now_ns)
             effects.append(HandOver(COMMANDS, frame))
         effects.append(Reply(ticket, verdict_of(decision, self.state.last_sequence)))
-        effects.append(Observe(self._counts.decision_seconds.observe, now_ns))
-        return [*effects, self._told(decision, now_ns)]
+        effects += (Observe(self._counts.decision_seconds.observe, now_ns), self._told(decision, now_ns))
+        return effects
 
     def _decided(self, intent: Intent, now_ns: int) -> Decision:
         state, ttl_ns = self.state, self._timing.approval_ttl_ms * NS_PER_MS
