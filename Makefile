@@ -4,15 +4,15 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
-CODE = $(wildcard components tests benchmarks models)
+CODE = $(wildcard components tests benchmarks models docker/grafana)
 SLOW = $(wildcard tests/integration tests/replay tests/e2e tests/chaos)
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help setup up check test e2e chaos bench format lock
+.PHONY: help setup up check test e2e chaos containers dashboard bench audit secrets format lock
 
 help: ## list the recipes
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## make .venv from the hashed lock; quick when nothing changed
 	@:
@@ -49,15 +49,38 @@ e2e: setup ## the processes together
 chaos: setup ## kill, pause, delay, lie
 	@$(BIN)/pytest --quiet tests/chaos
 
+containers: ## build the image, bring everything up in containers, kill one, verify the journals
+	@docker/local/packages shellcheck
+	@shellcheck docker/prove docker/healthy docker/local/*
+	@docker/prove
+
+dashboard: setup ## check rules and dashboard against a real Prometheus that scrapes a running `up`
+	@docker/local/packages prometheus
+	@$(BIN)/pytest --quiet tests/e2e/test_prometheus.py tests/e2e/test_dashboard.py
+
 bench: setup ## measure every promise of speed; prints a table, writes var/bench.json
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+audit: setup ## is what is installed what is locked, does it fit together, what is newer in the index
+	@$(BIN)/pytest --quiet tests/contract/test_lock.py
+	@$(BIN)/python -m pip check
+	@echo "newer in the package index (no word on weaknesses: see CONTRIBUTING.md):"
+	@$(BIN)/python -m pip list --outdated --disable-pip-version-check --exclude pip --exclude setuptools 2>/dev/null \
+	    || echo "the index did not answer"
+
+secrets: setup ## does anything in the repository look like a secret
+	@$(BIN)/pytest --quiet tests/contract/test_secrets.py
 
 format: setup ## let ruff put the code in order
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-lock: ## compile requirements.lock anew from pyproject.toml
+UV_COMPILE = var/lock/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-emit-index-url \
+    --no-emit-find-links --no-annotate --no-header
+
+lock: ## compile the locks anew from pyproject.toml: everything, what the image runs, what builds it
 	@$(PYTHON) -m venv var/lock
 	@var/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
-	@var/lock/bin/uv pip compile pyproject.toml --all-extras --upgrade --quiet --generate-hashes --python-version 3.11 \
-	    --no-emit-index-url --no-emit-find-links --no-annotate --no-header --output-file requirements.lock
+	@$(UV_COMPILE) pyproject.toml --all-extras --upgrade --output-file requirements.lock
+	@$(UV_COMPILE) pyproject.toml --constraints requirements.lock --output-file requirements-runtime.lock
+	@echo hatchling | $(UV_COMPILE) - --constraints requirements.lock --output-file requirements-build.lock
