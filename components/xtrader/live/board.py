@@ -24,7 +24,7 @@ class Ticker:
     bid: Decimal | None = None
     ask: Decimal | None = None
     age_ms: float | None = None
-    trust: str = "not heard"
+    trust: str = "unheard"
     held: Decimal = Decimal(0)
     average_price: Decimal | None = None
     unrealised: Decimal | None = None

@@ -34,7 +34,7 @@ def board_of(seen: Seen, ear: Ear, now_ns: int) -> Board:
         counts=counts_of(seen),
         realised=None if result is None else result.realised,
         unrealised=None if result is None else result.unrealised,
-        latency_ms={name: value / 1e3 for name, value in latency_us.items()},
+        latency_ms={name: latency_us[name] / 1e3 for name in ("p50", "p99") if name in latency_us},
         tickers=tickers_of(ear, now_ns),
         judgements=tuple(islice(_judgements(seen.stories), ROWS_MAX)),
         tickets=tuple(islice(_tickets(seen.stories), ROWS_MAX)),
@@ -50,12 +50,11 @@ def lights_of(crew: Crew) -> tuple[Light, ...]:
 
 def counts_of(seen: Seen) -> dict[str, int]:
     """Name what is counted, in the order in which it is shown."""
-    orders = seen.tally.orders()
+    orders = {name: count for name, count in seen.tally.orders().items() if name != "submitted"}
     return {
         "approved": seen.tally.allowed,
         "refused": seen.tally.refused_signals,
         **orders,
-        "fills": seen.tally.fills,
         "gaps": seen.meters.gaps,
         "restarts": sum(berth.restarts for berth in seen.crew.berths.values()),
     }
@@ -78,7 +77,7 @@ def _ticker(ear: Ear, symbol: Symbol, now_ns: int) -> Ticker:
         bid=None if quote is None else quote.bid_price,
         ask=None if quote is None else quote.ask_price,
         age_ms=None if quote is None else max(0.0, (now_ns - quote.received_at_ns) / NS_PER_MS),
-        trust="not heard" if trust is None else trust,
+        trust="unheard" if trust is None else trust,
         held=held,
         average_price=position.average_price if is_open and position is not None else None,
         unrealised=unrealised,

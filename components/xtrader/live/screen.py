@@ -1,10 +1,11 @@
 """A terminal taken over for a while: one write for each frame, and always given back as it was."""
 
 import os
+import select
 import termios
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 ENTER: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 """Another screen, no cursor, no wrapping of long lines."""
@@ -15,59 +16,85 @@ TO_LINE_END: Final = "\x1b[K"
 TO_SCREEN_END: Final = "\x1b[J"
 END_FRAME: Final = "\x1b[?2026l"
 
+LAST_WORDS_TRIES_MAX: Final = 10
+LAST_WORDS_S: Final = 0.1
+
 SMALLEST: Final = os.terminal_size((20, 2))
 USUAL: Final = os.terminal_size((80, 24))
 
 
 class Screen:
-    """Draws frames; keys that are typed meanwhile are not echoed, and Ctrl-C still interrupts."""
+    """Draws frames; keys that are typed meanwhile are not echoed, and Ctrl-C still interrupts.
+
+    A terminal that does not read (a hung connection) never holds us up: frames are left out until it does.
+    """
 
     def __init__(self, output: int, keyboard: int) -> None:
-        self._output, self._keyboard = output, keyboard
+        self._terminal, self._keyboard = _opened_anew(output), keyboard
         self._shown: tuple[Sequence[str], os.terminal_size] | None = None
+        self._unsent = b""
         self._modes = self._quiet_keyboard()
-        self._is_gone = False
-        self._write(ENTER)
+        self._send(ENTER)
 
     @property
     def size(self) -> os.terminal_size:
         """Ask how large the terminal is now."""
         try:
-            found = os.get_terminal_size(self._output)
+            found = os.get_terminal_size(self._terminal)
         except OSError:
             return USUAL
         return USUAL if 0 in found else os.terminal_size(map(max, found, SMALLEST))
 
     def draw(self, lines: Sequence[str]) -> None:
         """Show these lines; the same frame twice costs nothing."""
-        if self._shown == (lines, self.size):
+        frame = (lines, self.size)
+        if self._unsent:
+            self._send("")
+        if self._unsent or self._shown == frame:
             return
-        self._shown = (lines, self.size)
+        self._shown = frame
         body = "\r\n".join(f"{one}{TO_LINE_END}" for one in lines)
-        self._write(f"{BEGIN_FRAME}{body}{TO_SCREEN_END}{END_FRAME}")
+        self._send(f"{BEGIN_FRAME}{body}{TO_SCREEN_END}{END_FRAME}")
 
     def close(self) -> None:
-        """Give the terminal back, also one that shows another size or is gone."""
-        self._write(LEAVE)
+        """Give the terminal back, unless it is gone."""
+        self._send(LEAVE)
+        for _ in range(LAST_WORDS_TRIES_MAX):
+            if not self._unsent:
+                break
+            select.select([], [self._terminal], [], LAST_WORDS_S)
+            self._send("")
         if self._modes is not None:
             with suppress(termios.error):
                 termios.tcsetattr(self._keyboard, termios.TCSADRAIN, self._modes)
+        os.close(self._terminal)
 
-    def _quiet_keyboard(self) -> "list[int | list[bytes | int]] | None":
-        """Switch off the echo and Ctrl-Z, which would leave a stopped view on the screen."""
+    def _quiet_keyboard(self) -> "list[Any] | None":
+        """Switch off the echo, Ctrl-S, and Ctrl-Z, which would leave a stopped view on the screen."""
         try:
             before, quiet = termios.tcgetattr(self._keyboard), termios.tcgetattr(self._keyboard)
         except termios.error:
             return None
+        quiet[0] &= ~termios.IXON
         quiet[3] &= ~(termios.ECHO | termios.ICANON)
         quiet[6][termios.VSUSP] = b"\x00"
         termios.tcsetattr(self._keyboard, termios.TCSADRAIN, quiet)
         return before
 
-    def _write(self, text: str) -> None:
-        rest = text.encode()
-        while rest and not self._is_gone:
-            try:
-                rest = rest[os.write(self._output, rest) :]
-            except OSError:
-                self._is_gone = True  # the terminal was closed: the system goes on or is stopped, not our concern
+    def _send(self, text: str) -> None:
+        """Write what the terminal takes now and keep the rest."""
+        self._unsent += text.encode()
+        try:
+            self._unsent = self._unsent[os.write(self._terminal, self._unsent) :]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._unsent = b""  # the terminal was closed: whether the run goes on is not decided here
+
+
+def _opened_anew(output: int) -> int:
+    """Open the terminal a second time, for the first is shared with the shell, which waits when it writes."""
+    try:
+        return os.open(os.ttyname(output), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return os.dup(output)

@@ -19,7 +19,9 @@ STATE_TONES: Final = {
 NOTHING: Final = "-"
 ROOM_FOR_WORDS: Final = 16
 """Fewer free lines than this are left to the lists."""
-LISTS: Final = 3
+SECTION_LEAST: Final = 3
+LIST_LEAST: Final = 5
+"""A gap, a title and rows that make it worth while."""
 
 
 def view(board: Board, width: int, height: int) -> list[Line]:
@@ -82,24 +84,28 @@ def _words(board: Board, width: int) -> Iterator[Line]:
 
 
 def _sections(board: Board, room: int) -> list[Line]:
-    """Prices take what they need, up to half; the lists share the rest, and what one does not use the next may."""
-    tables: list[tuple[str, Sequence[Line]]] = [
-        (_TICKER_HEAD, [_ticker(one) for one in board.tickers]),
+    """Prices take what they need, up to two thirds; of the lists as many share the rest as get some rows each."""
+    lines = _section(_TICKER_HEAD, [_ticker(one) for one in board.tickers], room * 2 // 3)
+    lists: list[tuple[str, Sequence[Line]]] = [
         ("SIGNALS AND VERDICTS", [_judgement(one) for one in board.judgements]),
         ("ORDERS", [_ticket(one) for one in board.tickets]),
         ("EVENTS", [line(one) for one in reversed(board.happenings)]),
     ]
-    lines: list[Line] = []
-    for index, (title, rows) in enumerate(tables):
-        share = (room - len(lines)) // (len(tables) - index) if index else room // 2
-        if share >= LISTS:
-            lines += [EMPTY, line(Piece(title, Tone.STRONG)), *rows[: share - 2]]
+    shown = lists[: max(1, (room - len(lines)) // LIST_LEAST)]
+    for index, (title, rows) in enumerate(shown):
+        lines += _section(title, rows, (room - len(lines)) // (len(shown) - index))
     return lines
 
 
+def _section(title: str, rows: Sequence[Line], room: int) -> list[Line]:
+    if room < SECTION_LEAST:
+        return []
+    return [EMPTY, line(Piece(title, Tone.STRONG)), *rows[: room - 2]]
+
+
 _TICKER_HEAD: Final = (
-    f"{'PRICES':<7}{'bid':>11}{'asked':>11}{'age':>9}  {'trust':<10}"
-    f"{'held':>7}{'average':>11}{'unrealised':>12}{'working':>9}"
+    f"{'PRICES':<7}{'bid':>10}{'asked':>10}{'age':>10}  {'trust':<8}"
+    f"{'held':>6}{'average':>10}{'unrealised':>12}{'working':>9}"
 )
 
 
@@ -107,9 +113,9 @@ def _ticker(one: Ticker) -> Line:
     trusted = Tone.GOOD if one.trust == "synced" else Tone.WARNING
     held = canonical(one.held) if one.held else NOTHING
     return line(
-        f"{one.symbol:<7}{_number(one.bid):>11}{_number(one.ask):>11}{_age(one.age_ms):>9}  ",
-        Piece(f"{one.trust:<10}", trusted),
-        f"{held:>7}{_number(one.average_price):>11}",
+        f"{one.symbol:<7}{_number(one.bid):>10}{_number(one.ask):>10}{_age(one.age_ms):>10}  ",
+        Piece(f"{one.trust:<8}", trusted),
+        f"{held:>6}{_number(one.average_price):>10}",
         _money(one.unrealised, width=12),
         f"{canonical(one.working) if one.working else NOTHING:>9}",
     )
@@ -118,7 +124,7 @@ def _ticker(one: Ticker) -> Line:
 def _judgement(one: Judgement) -> Line:
     edge = "" if one.edge is None else f" edge {one.edge:+.2f}"
     verdict = Piece("approved", Tone.GOOD) if one.allowed else Piece(f"refused: {one.reason}", Tone.BAD)
-    return line(Piece(f"{clock_time(one.at_ns)}  ", Tone.QUIET), f"{one.wish:<36}", f"{edge:<12}", verdict)
+    return line(Piece(f"{clock_time(one.at_ns)}  ", Tone.QUIET), f"{one.wish:<33}", f"{edge:<12}", verdict)
 
 
 def _ticket(one: Ticket) -> Line:
@@ -127,7 +133,7 @@ def _ticket(one: Ticket) -> Line:
     after = ", ".join(f"{name} after {span(ms)}" for name, ms in times.items() if ms is not None)
     return line(
         Piece(f"{clock_time(one.at_ns)}  ", Tone.QUIET),
-        f"{one.wish:<36} ",
+        f"{one.wish:<33} ",
         Piece(f"{one.state:<12} ", tones.get(one.state, Tone.PLAIN)),
         f"{one.outcome:<16} {after:<38}  ",
         Piece(one.name, Tone.QUIET),
