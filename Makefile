@@ -9,7 +9,7 @@ SLOW = $(wildcard tests/integration tests/replay tests/e2e tests/chaos)
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help setup up check test e2e chaos containers dashboard bench audit secrets format lock
+.PHONY: help setup up check test e2e chaos simulate containers dashboard bench audit secrets format lock
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ containers: ## build the image, bring everything up in containers, kill one, ver
 dashboard: setup ## check rules and dashboard against a real Prometheus that scrapes a running `up`
 	@docker/local/packages prometheus
 	@$(BIN)/pytest --quiet tests/e2e/test_prometheus.py tests/e2e/test_dashboard.py
+
+simulate: setup ## crash all four at every effect, in one process; more seeds in ARGS="--seed 1000 --crash-points 100000"
+	@$(BIN)/xtrader simulate --every 1000 --seed 1
+	@$(BIN)/xtrader simulate --crash-points 10000 $(ARGS)
 
 bench: setup ## measure every promise of speed; prints a table, writes var/bench.json
 	@exec $(BIN)/python -m benchmarks $(ARGS)

@@ -1,13 +1,15 @@
 """The simulation catches what it is there to catch: each promise, broken on purpose, is noticed within a few seeds."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
-from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from components.contracts.decisions import Code
 from components.contracts.errors import IoFailed
@@ -18,14 +20,16 @@ from components.risk.core import judge
 from components.risk.core.checks import CHECKS, position_stays_within_limit
 from components.runtime.carrier import Carrier
 from components.runtime.disk import OpenFile
-from components.runtime.metrics import Metrics
+from components.runtime.process import run_command
 from components.runtime.service import Append
-from components.xtrader.simulation.campaign import CRASH_POINTS_PER_RUN, again
+from components.xtrader.simulation.campaign import storms, sweep
+from components.xtrader.simulation.cli import simulate
 from components.xtrader.simulation.disk import SimulatedDisk
-from components.xtrader.simulation.run import Report, Run
+from components.xtrader.simulation.run import Report
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
 
+ROOT = Path(__file__).parents[2]
 SEEDS_MAX = 60
 """Within so many runs (about 1,500 crash points, ten seconds) every mutant must be noticed."""
 
@@ -86,18 +90,16 @@ def without_the_position_check(patch: pytest.MonkeyPatch) -> None:
 MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     without_data_sync: "had been durable",
     without_folder_sync: "had been durable",
-    with_a_second_try_after_a_failed_sync: "had been durable",
-    with_intents_forgotten: "received intent",
+    with_a_second_try_after_a_failed_sync: "had been durable|is damaged",
+    with_intents_forgotten: "a second time",
     with_answers_before_the_sync: "not on its disk|in no journal",
-    with_unknown_taken_for_no: "",
+    with_unknown_taken_for_no: "at the venue, .* rejected here",
     without_the_position_check: "beyond the limit",
 }
 
 
 def first_broken(seeds_max: int) -> Report | None:
-    gauges: dict[str, Metrics] = {}
-    reports = (Run(seed, CRASH_POINTS_PER_RUN, gauges).to_its_end() for seed in range(1, seeds_max + 1))
-    return next((one for one in reports if one.problem), None)
+    return next((one for one in storms(1, seeds_max, 0) if one.problem), None)
 
 
 @pytest.mark.parametrize("mutate", MUTANTS, ids=lambda mutate: mutate.__name__)
@@ -105,4 +107,38 @@ def test_a_mutant_is_caught(mutate: Callable[[pytest.MonkeyPatch], None], monkey
     mutate(monkeypatch)
     broken = first_broken(SEEDS_MAX)
     assert broken is not None
-    print(broken.seed, broken.problem)
+    assert re.search(MUTANTS[mutate], broken.problem), broken.problem
+
+
+def test_a_broken_promise_ends_with_its_seed_and_the_command_that_shows_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_data_sync(monkeypatch)
+    ended = CliRunner().invoke(simulate, ["--seed", "1", "--json"])
+    figures = json.loads(ended.output)
+    seed, problem = figures["broken"][0]["seed"], figures["broken"][0]["problem"]
+    assert figures["violations"] == 1
+    assert f"again: xtrader simulate --seed {seed} --runs 1" in CliRunner().invoke(simulate, ["--seed", "1"]).output
+    replayed = CliRunner().invoke(simulate, ["--seed", str(seed), "--runs", "1", "--json"])
+    assert json.loads(replayed.output)["broken"][0]["problem"] == problem
+    assert run_command(simulate, ["--seed", str(seed), "--runs", "1"]) == 1
+
+
+def test_a_crash_before_each_effect_of_one_run_breaks_nothing() -> None:
+    reports = list(sweep(1, range(1, 60)))
+    assert [one.problem for one in reports if one.problem] == []
+    assert {one.crash_points for one in reports} == {1}
+
+
+@pytest.mark.parametrize("hashing", ["1", "2"])
+def test_a_run_depends_on_nothing_but_its_seed(hashing: str) -> None:
+    show = "from components.xtrader.simulation.campaign import storms; print(next(storms(5, 1, 0)).trace)"
+    ended = subprocess.run(
+        [sys.executable, "-c", show],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PYTHONHASHSEED": hashing},
+        cwd=ROOT,
+    )
+    assert ended.stdout.strip() == next(storms(5, 1, 0)).trace

@@ -1,13 +1,14 @@
 """Many runs, one seed after the other, until enough was crashed or a promise was broken."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import Final
 
 from msgspec import Struct
 
 from components.runtime.clock import Clock
 from components.runtime.metrics import Metrics
-from components.xtrader.simulation.run import Report, Run
+from components.xtrader.simulation.run import Plan, Report, Run
 
 CRASH_POINTS_PER_RUN: Final = 25
 """Journals stay short, so that a start costs little; the calm at the end is paid for once in so many."""
@@ -40,48 +41,56 @@ class Figures(Struct, frozen=True, kw_only=True):
             f"{self.approvals} approvals, {self.orders} orders, {self.fills} fills",
         ]
         for one in self.broken:
-            lines += [*one.last_lines, f"seed {one.seed}: {one.problem}", f"again: {again(one.seed)}"]
+            lines += [*one.last_lines, f"seed {one.seed}: {one.problem}", f"again: {again(one)}"]
         return "\n".join(lines)
 
 
-def again(seed: int) -> str:
+def again(report: Report) -> str:
     """Give the command that replays exactly one run."""
-    return f"xtrader simulate --seed {seed} --runs 1"
+    how = "--runs 1" if report.crash_at is None else f"--crash-at {report.crash_at}"
+    return f"xtrader simulate --seed {report.seed} {how}"
 
 
-def simulate(first_seed: int, runs: int | None, crash_points: int, clock: Clock) -> Figures:
-    """Run so many seeds, or as many as it takes for so many crash points; the first broken promise ends it."""
-    began_ns = clock.monotonic_ns()
-    reports: list[Report] = []
-    for report in _reports(first_seed):
-        reports.append(report)
-        points = sum(one.crash_points for one in reports)
-        if report.problem or (len(reports) >= runs if runs is not None else points >= crash_points):
-            break
-    return _figures(first_seed, reports, max(clock.monotonic_ns() - began_ns, 1))
-
-
-def _reports(seed: int) -> Iterator[Report]:
+def storms(first_seed: int, runs: int | None, crash_points: int) -> Iterator[Report]:
+    """Run so many seeds, or as many as it takes for so many crash points."""
     gauges: dict[str, Metrics] = {}
-    while True:
-        yield Run(seed, CRASH_POINTS_PER_RUN, gauges).to_its_end()
-        seed += 1
+    plan, points = Plan(crash_points=CRASH_POINTS_PER_RUN), 0
+    for seed in count(first_seed):
+        yield (report := Run(seed, plan, gauges).to_its_end())
+        points += report.crash_points
+        if seed + 1 - first_seed == runs or (runs is None and points >= crash_points):
+            return
 
 
-def _figures(first_seed: int, reports: list[Report], took_ns: int) -> Figures:
-    points = sum(one.crash_points for one in reports)
-    broken = tuple(one for one in reports if one.problem)
+def sweep(seed: int, effects: Iterable[int]) -> Iterator[Report]:
+    """Run one seed again and again, and crash it once each time: before every one of these effects."""
+    gauges: dict[str, Metrics] = {}
+    for effect in effects:
+        yield Run(seed, Plan(crash_at=effect), gauges).to_its_end()
+
+
+def figures_of(reports: Iterator[Report], clock: Clock) -> Figures:
+    """Add up; the first broken promise ends it."""
+    began_ns, done = clock.monotonic_ns(), [next(reports)]
+    while not done[-1].problem and (report := next(reports, None)) is not None:
+        done.append(report)
+    return _sum(done, max(clock.monotonic_ns() - began_ns, 1))
+
+
+def _sum(done: list[Report], took_ns: int) -> Figures:
+    points = sum(one.crash_points for one in done)
+    broken = tuple(one for one in done if one.problem)
     return Figures(
-        first_seed=first_seed,
-        runs=len(reports),
+        first_seed=done[0].seed,
+        runs=len(done),
         crash_points=points,
-        effects=sum(one.effects for one in reports),
-        starts=sum(one.starts for one in reports),
-        approvals=sum(one.approvals for one in reports),
-        orders=sum(one.orders for one in reports),
-        fills=sum(one.fills for one in reports),
+        effects=sum(one.effects for one in done),
+        starts=sum(one.starts for one in done),
+        approvals=sum(one.approvals for one in done),
+        orders=sum(one.orders for one in done),
+        fills=sum(one.fills for one in done),
         violations=len(broken),
-        simulated_s=sum(one.simulated_s for one in reports),
+        simulated_s=sum(one.simulated_s for one in done),
         crash_points_per_minute=points * NS_PER_MINUTE // took_ns,
         broken=broken,
     )

@@ -28,6 +28,8 @@ class Odds:
     event_repeat: float = 0.0
     stream_drop: float = 0.0
     """The order stream ends, asked each time the market moves."""
+    outage: float = 0.0
+    """The venue cannot be reached for a while, asked each time the market moves."""
     feed_drop: float = 0.0
     """The market's feed ends, asked each time the market moves."""
     clock_jump: float = 0.0
@@ -49,6 +51,7 @@ STORM: Final = Odds(
     event_lost=0.02,
     event_repeat=0.02,
     stream_drop=0.003,
+    outage=0.001,
     feed_drop=0.003,
     clock_jump=0.0005,
     operator=0.006,

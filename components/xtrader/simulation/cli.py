@@ -11,15 +11,25 @@ from components.runtime.cli import answer, json_option
 @click.option(
     "--crash-points", type=click.IntRange(min=1), default=1_000, show_default=True, help="As many runs as this takes."
 )
+@click.option("--every", type=click.IntRange(min=1), help="One seed only, crashed before each of its first effects.")
+@click.option("--crash-at", type=click.IntRange(min=1), help="One run of it: crashed before this effect.")
 @json_option
-def simulate(*, seed: int, runs: int | None, crash_points: int, as_json: bool) -> int:
+def simulate(
+    *, seed: int, runs: int | None, crash_points: int, every: int | None, crash_at: int | None, as_json: bool
+) -> int:
     """Crash all four services at random effects and hold them to their promises; exit 1 with the seed of a broken one.
 
     Nothing real is touched: files, clocks, network and venue are simulated, and one seed always gives the same run.
     """
     from components.runtime.clock import SystemClock
-    from components.xtrader.simulation.campaign import simulate as run_all
+    from components.xtrader.simulation.campaign import figures_of, storms, sweep
 
-    figures = run_all(seed, runs, crash_points, SystemClock())
+    if crash_at is not None:
+        reports = sweep(seed, (crash_at,))
+    elif every is not None:
+        reports = sweep(seed, range(1, every + 1))
+    else:
+        reports = storms(seed, runs, crash_points)
+    figures = figures_of(reports, SystemClock())
     answer(figures, as_json=as_json, text=figures.text())
     return 1 if figures.violations else 0

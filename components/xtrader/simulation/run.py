@@ -35,6 +35,7 @@ LOOK_MS: Final = 50
 CALM_S_MAX: Final = 30
 """Longer than any deadline, pause or expiry in the settings; what is not right by then never will be."""
 STORM_S_MAX: Final = 600
+OUTAGE_MS_MAX: Final = 1_500
 PATIENCE_MS: Final = 500
 """A process with less to do than the fuse is long is let live."""
 SEGMENT_BYTES: Final = (4_096, 65_536)
@@ -45,6 +46,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """What one run was made of; `problem` is empty where every promise was kept."""
 
     seed: int
+    crash_at: int | None
     crash_points: int
     effects: int
     starts: int
@@ -57,11 +59,19 @@ class Report(Struct, frozen=True, kw_only=True):
     last_lines: tuple[str, ...]
 
 
+class Plan(Struct, frozen=True, kw_only=True):
+    """Where a run is crashed: so many times at random, or once, before this effect of all of them."""
+
+    crash_points: int = 1
+    crash_at: int | None = None
+
+
 class Run:
     """Everything of one seed."""
 
-    def __init__(self, seed: int, crash_points: int, gauges: dict[str, Metrics], odds: Odds = STORM) -> None:
-        self._seed, self._wanted = seed, crash_points
+    def __init__(self, seed: int, plan: Plan, gauges: dict[str, Metrics], odds: Odds = STORM) -> None:
+        """`gauges` are the processes' metrics, which any number of runs may share."""
+        self._seed, self._plan = seed, plan
         dice = Random(seed)
         self._chance = Chance(dice, odds)
         self._schedule = Schedule()
@@ -94,6 +104,7 @@ class Run:
             problem = str(broken)
         return Report(
             seed=self._seed,
+            crash_at=self._plan.crash_at,
             crash_points=self._points,
             effects=self._effects,
             starts=self._starts,
@@ -134,7 +145,7 @@ class Run:
         self._move_market()
         self._arm_soon()
         until_ns = STORM_S_MAX * NS_PER_S
-        while self._points < self._wanted and self._schedule.now_ns < until_ns:
+        while self._points < self._plan.crash_points and self._schedule.now_ns < until_ns:
             self._schedule.step()
 
     def _calm(self) -> None:
@@ -155,6 +166,8 @@ class Run:
 
     def _note(self, name: str, what: str) -> None:
         self._effects += 1
+        if self._effects == self._plan.crash_at:
+            self._hosts[name].fuse = 1
         self._trace.update(f"{self._schedule.now_ns} {name} {what}\n".encode())
 
     def _start_soon(self, host: Host) -> None:
@@ -185,7 +198,7 @@ class Run:
             self._start_soon(host)
 
     def _arm_soon(self) -> None:
-        if not self._is_calm:
+        if not self._is_calm and self._plan.crash_at is None:
             self._schedule.after(self._chance.between_ms(0, self._chance.dice.choice((5, 60, 600))), self._arm)
 
     def _arm(self) -> None:
@@ -214,6 +227,9 @@ class Run:
     def _mischief(self) -> None:
         chance, odds = self._chance, self._chance.odds
         if chance.happens(odds.stream_drop):
+            self._stream.drop()
+        if chance.happens(odds.outage):
+            self._line.go_out(chance.between_ms(50, OUTAGE_MS_MAX))
             self._stream.drop()
         if chance.happens(odds.feed_drop) and self._tell_feed is not None:
             self._tell_feed(Dropped("connection reset", final=False))

@@ -63,6 +63,11 @@ class VenueLine:
         self._schedule, self._chance, self._clock, self._books = schedule, chance, clock, books
         self.pending = 0
         """Requests that may still arrive."""
+        self._out_until_ns = 0
+
+    def go_out(self, span_ns: int) -> None:
+        """Be out of reach for a while."""
+        self._out_until_ns = self._schedule.now_ns + span_ns
 
     def carry(self, request: Request, answered: Answered) -> None:
         """Carry one request; whoever asked may be gone by the time it is answered."""
@@ -83,6 +88,8 @@ class VenueLine:
                 self._back(answered, self._refusal(request, trouble))
 
     def _trouble(self) -> Trouble | None:
+        if self._schedule.now_ns < self._out_until_ns:
+            return self._chance.dice.choice((Trouble.UNREACHABLE, Trouble.LOST, Trouble.ERROR_BEFORE))
         is_troubled = self._chance.happens(self._chance.odds.call_trouble)
         return self._chance.dice.choice(tuple(Trouble)) if is_troubled else None
 

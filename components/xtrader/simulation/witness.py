@@ -4,14 +4,17 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from components.contracts.commands import Accepted
-from components.contracts.decisions import Decision, Verdict
+from components.contracts.decisions import CauseRaised, Decision, Verdict
 from components.contracts.orders import ControlReceived, IntentReceived, OrderSending
 from components.contracts.topics import COMMANDS, DECISIONS, JUDGE, ORDERS
+from components.contracts.trading import Cause
 from components.contracts.values import ClientOrderId, IntentId
 from components.runtime.codec import decoder_of, reply_decoder_of
 
 RECORDS: Final = {"execution": decoder_of(ORDERS), "risk": decoder_of(DECISIONS)}
 ANSWERS: Final = {stream.name.encode(): reply_decoder_of(stream) for stream in (COMMANDS, JUDGE)}
+FALSE_ALARMS: Final = frozenset({Cause.DIVERGENCE, Cause.ID_COLLISION})
+"""Nobody else trades on this account, and no file is damaged: these can only be mistakes."""
 
 
 class PromiseBroken(Exception):
@@ -79,6 +82,8 @@ class Witness:
                 return name
             case ControlReceived(control=control):
                 return control.command_id
+            case CauseRaised(cause=cause, reason=why) if cause in FALSE_ALARMS:
+                raise PromiseBroken(f"risk halts for good with nothing wrong: {cause}: {why}")
             case Decision(intent=intent):
                 self.approved += record.allowed
                 return intent.intent_id

@@ -9,7 +9,7 @@ from components.contracts.errors import IoFailed
 from components.runtime.metrics import Metrics
 from components.xtrader.simulation.chance import CALM, Chance, Odds
 from components.xtrader.simulation.disk import SECTOR_BYTES, SimulatedDisk
-from components.xtrader.simulation.run import Run
+from components.xtrader.simulation.run import Plan, Run
 
 FOLDER = Path("/folder")
 FILE = FOLDER / "file"
@@ -25,7 +25,7 @@ def content(disk: SimulatedDisk) -> bytes:
 
 
 def test_a_run_keeps_every_promise_and_reaches_the_venue() -> None:
-    reports = [Run(seed, 10, {}).to_its_end() for seed in (1, 2, 3)]
+    reports = [Run(seed, Plan(crash_points=10), {}).to_its_end() for seed in (1, 2, 3)]
     assert [one.problem for one in reports] == [""] * 3
     assert min(one.crash_points for one in reports) >= 10
     assert sum(one.fills for one in reports) > 0
@@ -33,7 +33,7 @@ def test_a_run_keeps_every_promise_and_reaches_the_venue() -> None:
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
     gauges: dict[str, Metrics] = {}
-    first, again, other = (Run(seed, 5, gauges).to_its_end() for seed in (7, 7, 8))
+    first, again, other = (Run(seed, Plan(crash_points=5), gauges).to_its_end() for seed in (7, 7, 8))
     assert first == again
     assert first.trace != other.trace
 
