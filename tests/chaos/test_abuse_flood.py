@@ -1,0 +1,152 @@
+"""More is asked than can be answered, and more is said than is read: memory stays bounded, and work goes on."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from msgspec.structs import replace
+
+from components.contracts.approval import SealKey, seal_control
+from components.contracts.commands import Accepted, Withdraw
+from components.contracts.decisions import Account, Judge, ShowAccount
+from components.contracts.topics import COMMANDS, JUDGE
+from components.contracts.values import CommandId, IntentId, SignalId
+from components.runtime.bus import ask
+from components.runtime.codec import encode
+from components.runtime.config import environment_with, load
+from components.runtime.manifest import read_manifest
+from components.runtime.secrets import read_seal
+from components.xtrader.drills.evidence import judged
+from tests.support.approvals import terms
+from tests.support.components import PROJECT, RunningComponent, page_address
+from tests.support.eventually import eventually
+from tests.support.messages import INTENT
+from tests.support.nonsense import HEADER, stranger
+from tests.support.running import Up, started
+from tests.support.sandbox import running_sandbox
+from tests.support.written import fills
+
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
+
+REQUESTS = 3_000
+ANSWER_MS_MAX = 5_000
+GROWTH_BYTES_MAX = 64 << 20
+WITHIN_S = 60
+KEPT_MAX = 40_000
+"""What waits for a hearer that stopped: the high-water marks of the speaker and of the hearer."""
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with started(tmp_path_factory.mktemp("x")) as running:
+        eventually(lambda: "first fill" in running.said(), within_s=WITHIN_S)
+        yield running
+
+
+@contextmanager
+def bounded(pid: int) -> Iterator[None]:
+    """See that a process has not grown by the end of a block."""
+    process = psutil.Process(pid)
+    before = process.memory_info().rss
+    yield
+    assert process.memory_info().rss - before < GROWTH_BYTES_MAX
+
+
+def pid_of(up: Up, name: str) -> int:
+    return int((up.manifest(name) or {})["pid"])
+
+
+def withdrawal(name: str, key: SealKey) -> bytes:
+    """Seal a control that changes nothing."""
+    return seal_control(Withdraw(CommandId(name), IntentId("nobody's-0"), "a drill"), terms(), key)
+
+
+def wish(name: str, _: SealKey) -> bytes:
+    """Ask for an order that came too late."""
+    return encode(Judge(replace(INTENT, signal_id=SignalId(name))))
+
+
+@pytest.mark.parametrize(("door", "request_of"), [("risk.judge", wish), ("execution.commands", withdrawal)])
+def test_a_flood_of_requests_whose_asker_never_reads_is_survived(
+    up: Up, door: str, request_of: Callable[[str, SealKey], bytes]
+) -> None:
+    places, (name, _, topic) = load(environ=up.environment).places, door.partition(".")
+    key = SealKey(read_seal(places))
+    with bounded(pid_of(up, name)), stranger(places.socket(door)) as client:
+        for number in range(REQUESTS):
+            client.say([b"", topic.encode(), HEADER, request_of(f"flood-{number}", key)])
+        assert isinstance(ask(places.run, JUDGE, ShowAccount("a-1"), ANSWER_MS_MAX), Account)
+        assert isinstance(ask(places.run, COMMANDS, withdrawal(f"after-{name}", key), ANSWER_MS_MAX), Accepted)
+    before = fills(places)
+    eventually(lambda: fills(places) > before, within_s=WITHIN_S)
+
+
+def test_after_the_floods_the_same_processes_agree_with_the_venue(up: Up) -> None:
+    result = up.stop()
+    assert result["ok"], f"{result}\n{up.said()}"
+    assert result["restarts"] == {}
+    assert judged(load(environ=up.environment).places)[0] == []
+
+
+def test_a_subscriber_that_stops_reading_loses_and_sees_it_while_the_publisher_goes_on(tmp_path: Path) -> None:
+    with running_sandbox("--speed", "1000") as venue:
+        keys = {"APCA_API_KEY_ID": venue.where["key"], "APCA_API_SECRET_KEY": venue.where["secret"]}
+        overrides = {"XTRADER__MARKET_DATA__ALPACA__STREAM_URL": venue.where["data_url"], **keys}
+        speaker = RunningComponent("market_data", tmp_path, overrides)
+        speaker.start()
+        eventually(speaker.is_ready, within_s=WITHIN_S)
+        with tailing(tmp_path) as (tail, heard):
+            eventually(lambda: len(sequences(heard)) > 100, within_s=WITHIN_S)
+            with bounded(speaker.process.pid):
+                tail.send_signal(signal.SIGSTOP)
+                said = published(speaker)
+                eventually(lambda: published(speaker) > said + 2 * KEPT_MAX, within_s=WITHIN_S)
+            tail.send_signal(signal.SIGCONT)
+            eventually(lambda: sequences(heard)[-1] > said + 2 * KEPT_MAX, within_s=WITHIN_S, every_s=0.2)
+        assert speaker.is_ready()
+        assert speaker.end() == 0, speaker.log
+    steps = [after - before for before, after in pairwise(sequences(heard))]
+    assert max(steps) > 1, "nothing was lost: the subscriber was not slow enough"
+    assert min(steps) == 1
+
+
+@contextmanager
+def tailing(state: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
+    """Follow market_data by its own verb, into a file."""
+    heard = state / "heard"
+    folders = {"XTRADER__RUNTIME__STATE_DIR": str(state / "var"), "XTRADER__RUNTIME__RUN_DIR": str(state / "r")}
+    command = [sys.executable, "-m", "components.market_data", "tail", "--json"]
+    with heard.open("wb") as output:
+        tail = subprocess.Popen(command, cwd=PROJECT, env=environment_with(folders), stdout=output)
+    try:
+        yield tail, heard
+    finally:
+        tail.kill()
+        tail.wait()
+
+
+def sequences(heard: Path) -> list[int]:
+    """Read the places of the messages that the tail printed, whole lines only."""
+    lines = heard.read_bytes().splitlines(keepends=True)
+    told: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    return [one["sequence"] for one in told]
+
+
+def published(speaker: RunningComponent) -> int:
+    """Read how many messages were said on the market stream."""
+    manifest = read_manifest(speaker.places, speaker.name)
+    assert manifest is not None
+    page = httpx.get(page_address(manifest, "metrics"), timeout=5).text
+    found = re.search(r'xtrader_bus_published_total\{.*stream="market".*\} (\S+)', page)
+    assert found is not None, page
+    return int(float(found[1]))

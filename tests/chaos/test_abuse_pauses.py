@@ -1,0 +1,97 @@
+"""Each process stopped for longer than silence may last is missed, and when it goes on nothing was doubled or lost."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from components.contracts.topics import STREAMS
+from components.contracts.trading import Cause
+from components.runtime.clock import SystemClock
+from components.runtime.config import load
+from components.runtime.places import Places
+from components.xtrader.drills.evidence import judged
+from tests.support.eventually import eventually
+from tests.support.running import Up, started
+from tests.support.written import decisions, fills, raised, standing
+
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
+
+COMPONENTS = ("sandbox", "market_data", "signals", "risk", "execution")
+SILENCE_NS_MAX = max(stream.silence_ms_max for stream in STREAMS.values()) * 1_000_000
+NOTICED_S_MAX = 20
+BACK_S_MAX = 40
+OVERRIDES = {"XTRADER__RISK__TIMING__CLOCK_SUSPECT_MS": "1000"}
+
+monotonic_ns = SystemClock().monotonic_ns
+
+
+@dataclass(frozen=True)
+class Trading:
+    """A whole system that trades, and how far its log had come when something was done to it."""
+
+    up: Up
+    places: Places
+
+    def causes_since(self, count: int) -> set[Cause]:
+        """Name what risk has raised since its log had so many records."""
+        return raised(decisions(self.places)[count:])
+
+    def is_told(self, line: str) -> bool:
+        """Say whether `up` has told this."""
+        return line in self.up.said()
+
+
+@pytest.fixture(scope="module")
+def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
+    with started(tmp_path_factory.mktemp("x"), overrides=OVERRIDES) as up:
+        yield Trading(up, load(environ=up.environment).places)
+
+
+@contextmanager
+def paused(up: Up, name: str) -> Iterator[None]:
+    """Stop a process in the middle of whatever it does, for longer than any stream may be silent."""
+    pid = int((up.manifest(name) or {})["pid"])
+    os.kill(pid, signal.SIGSTOP)
+    stopped_at_ns = monotonic_ns()
+    try:
+        yield
+        eventually(lambda: monotonic_ns() - stopped_at_ns > SILENCE_NS_MAX, within_s=NOTICED_S_MAX)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+NOTICED: dict[str, Callable[[Trading, int], object]] = {
+    "sandbox": lambda trading, since: trading.causes_since(since) & {Cause.DATA_STALE, Cause.VENUE_DEGRADED},
+    "market_data": lambda trading, since: trading.causes_since(since) & {Cause.DATA_STALE, Cause.BUS_GAP},
+    "execution": lambda trading, since: trading.causes_since(since) & {Cause.EXECUTION_DOWN},
+    "risk": lambda trading, _: trading.is_told("signals is not ready: positions: silence"),
+    "signals": lambda trading, _: trading.is_told("signals is not ready: does not answer"),
+}
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_pause_is_noticed_and_trading_goes_on_by_itself(trading: Trading, name: str) -> None:
+    everybody_is_ready(trading.up)
+    since = len(decisions(trading.places))
+    with paused(trading.up, name):
+        eventually(lambda: NOTICED[name](trading, since), within_s=NOTICED_S_MAX, every_s=0.1)
+    everybody_is_ready(trading.up)
+    before = fills(trading.places)
+    eventually(lambda: fills(trading.places) > before, within_s=BACK_S_MAX, every_s=0.1)
+    eventually(lambda: not standing(decisions(trading.places)), within_s=BACK_S_MAX, every_s=0.1)
+
+
+def test_after_the_pauses_the_same_processes_agree_with_the_venue(trading: Trading) -> None:
+    result = trading.up.stop()
+    assert result["restarts"] == {}, trading.up.said()
+    assert result["positions"] == result["venue_positions"], result
+    assert judged(trading.places)[0] == []
+
+
+def everybody_is_ready(up: Up) -> None:
+    for name in COMPONENTS:
+        eventually(lambda name=name: up.is_back(name, killed=0), within_s=BACK_S_MAX, every_s=0.1)  # type: ignore[misc]
