@@ -4,10 +4,11 @@ from typing import Any, Final
 
 from components.contracts.decisions import Judge, JudgeReply, NotUnderstood, Verdict
 from components.contracts.errors import InvariantError
-from components.contracts.market import FeedHealth, MarketMessage, Quote, SymbolHealth, Trade
+from components.contracts.market import FeedHealth, Quote, SymbolHealth, Trade
 from components.contracts.positions import Position, PositionMessage, ProfitAndLoss, TradingStatus
+from components.contracts.signals import Purpose
 from components.contracts.topics import JUDGE, MARKET, POSITIONS, Stream
-from components.contracts.values import IntentId, Symbol
+from components.contracts.values import IntentId, Side, Symbol
 from components.runtime.metrics import Metrics
 from components.runtime.service import Answered, Effects, Heard, Inbound, Joined, Lost, Note, Request, Unanswered
 from components.signals.core.features import Features
@@ -42,9 +43,10 @@ class SignalsService:
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
         """Hear the market, our positions, and risk's answers."""
+        if isinstance(message, Heard):
+            body = message.body
+            return self._hear_quote(body, message, now_ns) if isinstance(body, Quote) else self._hear(body)
         match message:
-            case Heard():
-                return self._hear(message, now_ns)
             case Lost():
                 return self._lose(message)
             case Joined():
@@ -77,11 +79,8 @@ class SignalsService:
         """Wait until the market and our positions are heard whole."""
         return tuple(f"{stream}: {reason}" for stream, reason in self._broken.items())
 
-    def _hear(self, heard: Heard, now_ns: int) -> Effects:
-        body: MarketMessage | PositionMessage = heard.body
+    def _hear(self, body: Trade | SymbolHealth | FeedHealth | PositionMessage) -> Effects:
         match body:
-            case Quote():
-                return self._hear_quote(body, heard, now_ns)
             case Trade():
                 if watch := self._watch(body.symbol):
                     watch.take_trade(body)
@@ -125,10 +124,11 @@ class SignalsService:
         card = self._model.card
         intent = write_intent(wish, sight, self._terms, card=card, sequence=self._sequence, now_ns=now_ns)
         watch = self._watches[sight.symbol]
-        watch.in_flight, watch.wished_at_ns = intent.intent_id, now_ns
-        self._asked[intent.intent_id] = sight.symbol
-        self._counts.proposed.labels(wish.purpose, wish.side).inc()
-        return [Request(JUDGE, intent.intent_id, Judge(intent), self._terms.judge_ms_max)]
+        intent_id = intent.intent_id
+        watch.in_flight, watch.wished_at_ns = intent_id, now_ns
+        self._asked[intent_id] = sight.symbol
+        self._counts.proposed[wish.purpose, wish.side].inc()
+        return (Request(JUDGE, intent_id, Judge(intent), self._terms.judge_ms_max),)
 
     def _take_answer(self, answered: Answered) -> Effects:
         symbol = self._settle(answered.request_id)
@@ -211,7 +211,9 @@ class _Counts:
     """What is counted; every label is a word of ours."""
 
     def __init__(self, metrics: Metrics) -> None:
-        self.proposed = metrics.counter("signals_proposed_total", "Signals sent to risk", ("purpose", "side"))
+        proposed = metrics.counter("signals_proposed_total", "Signals sent to risk", ("purpose", "side"))
+        # Looking a label up costs more than counting.
+        self.proposed = {(purpose, side): proposed.labels(purpose, side) for purpose in Purpose for side in Side}
         self.verdicts = metrics.counter(
             "signals_verdicts_total", "Risk's answers: allowed, or each check that refused", ("outcome",)
         )

@@ -63,9 +63,8 @@ def decide(quote: Quote, edge: float, standing: Standing, settings: StrategySett
     # A venue refuses both sides of one account at once as a wash trade.
     if against > ZERO:
         return None
-    sized = _exit(side, abs(edge), standing.held, along, settings) or _entry(
-        side, abs(edge), standing.held, along, settings
-    )
+    lean, held = abs(edge), standing.held
+    sized = _exit(side, lean, held, along, settings) or _entry(side, lean, held, along, settings)
     if sized is None:
         return None
     purpose, quantity = sized

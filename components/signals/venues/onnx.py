@@ -2,8 +2,10 @@
 
 import tomllib
 from collections.abc import Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
+from struct import Struct
 from typing import Final
 
 import numpy as np
@@ -42,6 +44,9 @@ class OnnxModel:
         self._features = np.zeros((1, len(card.inputs)), np.float32)
         self._answers = np.zeros((1, len(card.outputs)), np.float32)
         self._binding = self._bind()
+        # Straight into the bound memory and out of it: an assignment through numpy costs several times that.
+        self._write_row = partial(Struct(f"{len(card.inputs)}f").pack_into, self._features.data.cast("B"), 0)
+        self._read_row = partial(Struct(f"{len(card.outputs)}f").unpack_from, self._answers.data.cast("B"), 0)
         # The first run finds its kernels; no tick should wait for that.
         self.predict([0.0] * len(card.inputs))
 
@@ -52,9 +57,9 @@ class OnnxModel:
 
     def predict(self, features: Sequence[float]) -> tuple[float, ...]:
         """Answer one row; bound memory costs three quarters of what passing arrays does (5.8 against 8.0 us)."""
-        self._features[0] = features
+        self._write_row(*features)
         self._session.run_with_iobinding(self._binding)
-        return tuple(self._answers[0].tolist())
+        return self._read_row()
 
     def _bind(self) -> onnxruntime.IOBinding:
         given, wanted = self._session.get_inputs(), self._session.get_outputs()
