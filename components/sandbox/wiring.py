@@ -20,7 +20,6 @@ from components.runtime.logs import configure, hide, logger
 from components.runtime.stopping import SIGNALS, Stopped, StopSignals
 from components.sandbox.config import TEST_SYMBOL, Settings
 from components.sandbox.core.faults import Faults
-from components.sandbox.core.limits import RateLimit
 from components.sandbox.core.session import Session
 from components.sandbox.server.admin import AdminRoutes, refusals
 from components.sandbox.server.doors import HOST, Doors
@@ -30,6 +29,7 @@ from components.sandbox.server.floor import Floor
 from components.sandbox.server.gate import make_gate
 from components.sandbox.server.ledger import Ledger
 from components.sandbox.server.rest_account import AccountRoutes
+from components.sandbox.server.rest_data import DataRoutes
 from components.sandbox.server.rest_orders import OrderRoutes
 from components.sandbox.server.rest_reference import ReferenceRoutes
 from components.sandbox.server.stepping import SteppedClock
@@ -112,11 +112,12 @@ def build(settings: Settings) -> House:
     feeds["test"] = Feed(credentials, frozenset({TEST_SYMBOL}))
     floor = Floor(exchange, tuple(feeds.values()), settings.seed, now_ns)
 
-    gate = make_gate(credentials, RateLimit(settings.rate_limit_per_minute), faults, now_ns)
+    gate = make_gate(credentials, settings.rate_limit_per_minute, faults, now_ns)
     trading = web.Application(middlewares=[gate], client_max_size=BODY_BYTES_MAX)
     trading.add_routes(OrderRoutes(exchange).routes())
     trading.add_routes(AccountRoutes(exchange, credentials).routes())
     trading.add_routes(ReferenceRoutes(exchange, symbols).routes())
+    trading.add_routes(DataRoutes(floor.tapes, frozenset(symbols), now_ns).routes())
     trading.add_routes([web.get("/stream", updates.serve)])
     trading.add_routes([web.get(f"/v2/{name}", feed.serve) for name, feed in feeds.items()])
     admin = web.Application(middlewares=[refusals])

@@ -1,14 +1,16 @@
 """The trading floor: the seeded market moves in real time, the venue matches, the data feeds hear it."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from components.sandbox.core.bars import Bar, begin_bar, extend_bar, is_over
+from components.sandbox.core.bars import begin_bar, extend_bar, is_over
 from components.sandbox.core.decimals import from_cents
 from components.sandbox.core.faults import FaultKind
 from components.sandbox.core.listings import bar_document, quote_document, trade_document
 from components.sandbox.core.market import MarketQuote, MarketTrade, advance, begin, set_middle
 from components.sandbox.core.matching import Quote
+from components.sandbox.core.tape import Printed, Tape
 from components.sandbox.server.exchange import Exchange
 from components.sandbox.server.feed import Feed
 from components.sandbox.server.store import Prices
@@ -29,7 +31,7 @@ class Floor:
         self._feeds = feeds
         self._seed = seed
         self._now_ns = now_ns
-        self._bars: dict[str, Bar] = {}
+        self.tapes: defaultdict[str, Tape] = defaultdict(Tape)
 
     def open(self, symbols: Sequence[str], remembered: Prices) -> None:
         """Put every symbol's walk in place; one without a quote yet says its first."""
@@ -37,8 +39,10 @@ class Floor:
         self._exchange.trades_count = remembered.trades_count
         for symbol in symbols:
             self._exchange.walks[symbol] = known.get(symbol) or begin(symbol)
-            if symbol not in self._exchange.books.quotes:
+            if (quote := self._exchange.books.quotes.get(symbol)) is None:
                 self.step(symbol)
+            else:
+                self.tapes[symbol].quotes.append(quote)
 
     def step(self, symbol: str) -> None:
         """Let one symbol move once."""
@@ -52,6 +56,7 @@ class Floor:
     def show(self, quote: Quote) -> None:
         """Make a quote the market: match against it, then tell the feeds."""
         self.quotes_count += 1
+        self.tapes[quote.symbol].quotes.append(quote)
         self._exchange.on_quote(quote)
         self._publish("quotes", quote.symbol, quote_document(quote), quote.at_ns)
 
@@ -102,20 +107,25 @@ class Floor:
     def _print(self, trade: MarketTrade, now_ns: int) -> None:
         self._exchange.trades_count += 1
         self._publish("trades", trade.symbol, trade_document(trade, self._exchange.trades_count), now_ns)
-        price, bar = from_cents(trade.price_cents), self._bars.get(trade.symbol)
-        if bar is not None and is_over(bar, now_ns):
-            self._publish_bar(bar)
-            bar = None
-        self._bars[trade.symbol] = (
-            extend_bar(bar, price, trade.size) if bar else begin_bar(trade.symbol, price, trade.size, now_ns)
+        tape, price = self.tapes[trade.symbol], from_cents(trade.price_cents)
+        tape.trades.append(Printed(trade, self._exchange.trades_count, now_ns))
+        self._finish_bar(tape, now_ns)
+        tape.minute = (
+            extend_bar(tape.minute, price, trade.size)
+            if tape.minute
+            else begin_bar(trade.symbol, price, trade.size, now_ns)
         )
 
     def _finish_bars(self) -> None:
         now_ns = self._now_ns()
-        for bar in [bar for bar in self._bars.values() if is_over(bar, now_ns)]:
-            self._publish_bar(self._bars.pop(bar.symbol))
+        for tape in self.tapes.values():
+            self._finish_bar(tape, now_ns)
 
-    def _publish_bar(self, bar: Bar) -> None:
+    def _finish_bar(self, tape: Tape, now_ns: int) -> None:
+        if (bar := tape.minute) is None or not is_over(bar, now_ns):
+            return
+        tape.minute = None
+        tape.minutes.append(bar)
         self._publish("bars", bar.symbol, bar_document(bar), bar.at_ns)
 
     def _publish(self, channel: str, symbol: str, document: dict[str, object], at_ns: int) -> None:

@@ -13,12 +13,14 @@ from components.sandbox.server.replies import Refused, refuse
 from components.sandbox.server.store import Credentials
 from components.sandbox.server.updates import matches
 
+DATA_PREFIX = "/v2/stocks"
 SOCKETS = frozenset({"/stream", "/v2/iex", "/v2/sip", "/v2/test"})
 GATEWAY_PAGE = "<html><body><h1>{status}</h1></body></html>\n"
 
 
-def make_gate(credentials: Credentials, limit: RateLimit, faults: Faults, now_ns: Callable[[], int]) -> Middleware:
-    """Build the gate of one venue."""
+def make_gate(credentials: Credentials, per_minute: int, faults: Faults, now_ns: Callable[[], int]) -> Middleware:
+    """Build the gate of one venue; trading and market data are counted apart, as on two hosts."""
+    trading, data = RateLimit(per_minute), RateLimit(per_minute)
 
     @web.middleware
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -26,6 +28,7 @@ def make_gate(credentials: Credentials, limit: RateLimit, faults: Faults, now_ns
             return await handler(request)
         if not _is_known(credentials, request):
             return refuse(UNAUTHORIZED)
+        limit = data if request.path.startswith(DATA_PREFIX) else trading
         allowed = limit.take(now_ns())
         response = await _answer(request, handler, faults) if allowed else refuse(RATE_LIMITED)
         response.headers.update(limit.headers())
