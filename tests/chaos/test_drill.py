@@ -1,0 +1,73 @@
+"""The kill drill proves what it says: it passes on a system that lost nothing, and fails where something was changed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.runtime.config import environment_with, load
+from components.runtime.places import Places
+from components.xtrader.drills.evidence import judged
+from components.xtrader.drills.verdict import Flaw
+from tests.support.running import PROJECT
+from tests.support.sandbox import running_sandbox
+
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
+
+KILLS = 3
+
+
+def drill(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "components.xtrader", "drill", "kill", *arguments]
+    environment = environment_with(variables)
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=150
+    )
+
+
+@pytest.fixture(scope="module")
+def drilled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Places, dict[str, Any]]:
+    state = tmp_path_factory.mktemp("drill")
+    done = drill("--kills", str(KILLS), "--seed", "11", "--state", str(state), "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return load(environ=environment_with({"XTRADER__RUNTIME__STATE_DIR": str(state)})).places, found
+
+
+def test_a_drill_kills_waits_and_finds_nothing_doubled_or_lost(drilled: tuple[Places, dict[str, Any]]) -> None:
+    _, found = drilled
+    assert found["kills"] == sum(found["restarts"].values()) == KILLS
+    assert all(one["back_ms_max"] > 0 for one in found["by_process"].values())
+    assert (found["doubled"], found["lost"], found["unknown"], found["unapproved"]) == (0, 0, 0, 0)
+    assert found["positions_equal"]
+    assert found["journals_ok"]
+    assert found["fills"] > 0
+
+
+def test_an_order_that_somebody_else_sent_is_found(drilled: tuple[Places, dict[str, Any]]) -> None:
+    places, _ = drilled
+    assert judged(places)[0] == []
+    foreign = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "1", "time_in_force": "day"}
+    with running_sandbox("--state", str(places.state / "sandbox"), "--speed", "0") as venue, venue.client() as client:
+        assert client.post("/v2/orders", json={**foreign, "client_order_id": "somebody-0-0"}).status_code == 200
+        venue.stop()
+    assert {one.flaw for one in judged(places)[0]} == {Flaw.LOST, Flaw.UNAPPROVED}
+
+
+def test_a_damaged_journal_is_found(drilled: tuple[Places, dict[str, Any]]) -> None:
+    places, _ = drilled
+    segment = min(places.journal("execution").glob("*.log"))
+    content = bytearray(segment.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.write_bytes(content)
+    found, evidence = judged(places)
+    assert Flaw.JOURNAL in {one.flaw for one in found}
+    assert evidence is None
+
+
+def test_a_drill_is_refused_outside_the_sandbox() -> None:
+    done = drill(XTRADER_ENV="prod", APCA_API_KEY_ID="PK0", APCA_API_SECRET_KEY="secret")
+    assert (done.returncode, done.stderr) == (64, "error: a drill is for the sandbox: XTRADER_ENV is prod, not dev\n")

@@ -1,0 +1,62 @@
+"""Runs risk under a wall clock that a test can set: a file says by how many milliseconds it is wrong."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+from typing_extensions import override
+
+from components.runtime.clock import SystemClock
+from components.runtime.process import run_command, running
+from tests.support.components import PROJECT, RunningComponent
+
+NS_PER_MS = 1_000_000
+
+
+class WrongClock(SystemClock):
+    """The machine's clock, set ahead or back by what the file says."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    @override
+    def now_ns(self) -> int:
+        return super().now_ns() + int(self._file.read_text()) * NS_PER_MS
+
+
+class JumpingRisk(RunningComponent):
+    """A real risk process whose wall clock jumps when the test says so."""
+
+    def __init__(self, state: Path, overrides: Mapping[str, str]) -> None:
+        super().__init__("risk", state, overrides)
+        self._state, self._clock = state, state / "clock"
+        self.set_clock(0)
+
+    def set_clock(self, ahead_ms: int) -> None:
+        """Set the wall clock as an operator or a time server does."""
+        new = self._state / "clock.new"
+        new.write_text(str(ahead_ms))
+        new.replace(self._clock)
+
+    @override
+    def start(self) -> None:
+        command = [sys.executable, "-m", "tests.support.jumping", str(self._clock)]
+        with self._log.open("ab") as errors:
+            self.process = subprocess.Popen(command, cwd=PROJECT, env=self._environment, stderr=errors)
+
+
+@click.command()
+@click.argument("clock", type=click.Path(path_type=Path))
+def live(clock: Path) -> None:
+    """Run risk as its own verb does."""
+    with running("risk") as process:
+        from components.risk.wiring import risk  # noqa: PLC0415  # as the verb does: behind the lock
+
+        process.clock = WrongClock(clock)
+        risk(process)
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(live))
