@@ -105,3 +105,13 @@ def test_the_lock_covers_every_dependency() -> None:
         *(name for extra in PROJECT["optional-dependencies"].values() for name in extra),
     ]
     assert not {re.split(r"[<>=~!\[; ]", name)[0] for name in wanted} - locked
+
+
+def test_the_hooks_before_a_commit_call_our_own_recipes_and_fetch_nothing() -> None:
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    recipes = set(re.findall(r"^([a-z0-9]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    called = set(re.findall(r"entry: make (\S+)", hooks))
+    assert called
+    assert called <= recipes
+    assert re.findall(r"repo: (\S+)", hooks) == ["local"]
+    assert "://" not in hooks
