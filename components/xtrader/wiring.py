@@ -25,7 +25,7 @@ from components.xtrader.crew import Crew
 from components.xtrader.ending import AskRisk, read_venue_positions
 from components.xtrader.explain.models import model_name
 from components.xtrader.explain.newest import Newest
-from components.xtrader.live.ear import Ear
+from components.xtrader.live.ear import open_ear
 from components.xtrader.live.screen import Screen
 from components.xtrader.live.show import LiveView
 from components.xtrader.schemas import models
@@ -87,9 +87,9 @@ def _show(layers: Layers, settings: Settings, clock: Clock, *, is_live: bool, to
     name_model = partial(model_name, card)
     if not is_live or layers.environ.get("TERM", "dumb") == "dumb":
         return PlainLines(name_model, to_errors=to_errors)
-    screen = Screen(sys.stdout.fileno(), sys.stdin.fileno())
-    colour = not layers.environ.get("NO_COLOR")
-    return LiveView(screen, Ear(settings.places.run, clock), clock, name_model, colour=colour)
+    ear, colour = open_ear(settings.places.run, clock), not layers.environ.get("NO_COLOR")
+    # The screen last: whatever fails before it leaves the terminal as it was.
+    return LiveView(Screen(sys.stdout.fileno(), sys.stdin.fileno()), ear, clock, name_model, colour=colour)
 
 
 @contextmanager

@@ -31,9 +31,9 @@ class Key:
         return f"{self.name} = {_toml(self.value)}"
 
 
-def keys(below: str | None = None) -> list[Key]:
+def keys(below: str | None = None, environ: Mapping[str, str] | None = None) -> list[Key]:
     """List every key that holds, or those of one table; a configuration that is wrong is refused as everywhere."""
-    layers = read_layers()
+    layers = read_layers(environ)
     settings = layers.check(models())
     shared = {"account": settings.account, "runtime": settings.runtime, "venues": settings.venues}
     found = [key for name, model in {**shared, **settings.tables}.items() for key in _keys(model, (name,), layers)]

@@ -24,12 +24,17 @@ class Unheard:
         """Write nothing."""
 
 
+def open_ear(run: Path, clock: Clock) -> "Ear":
+    """Join both streams; their speakers need not be there yet."""
+    lines = Lines(component="verb", hears={MARKET: None, POSITIONS: None})
+    return Ear(open_bus(run, lines, clock=clock, metrics=Metrics("verb", ""), log=Unheard()))
+
+
 class Ear:
     """Listens; takes what is there whenever it is asked."""
 
-    def __init__(self, run: Path, clock: Clock) -> None:
-        lines = Lines(component="verb", hears={MARKET: None, POSITIONS: None})
-        self._bus: Bus = open_bus(run, lines, clock=clock, metrics=Metrics("verb", ""), log=Unheard())
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
         self.quotes: dict[Symbol, Quote] = {}
         self.books: dict[Symbol, BookState] = {}
         self.positions: dict[Symbol, Position] = {}

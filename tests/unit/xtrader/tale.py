@@ -1,0 +1,94 @@
+"""One order's records as both journals would hold them, with good defaults."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from components.contracts.decisions import Checked, Code, Decision
+from components.contracts.orders import Filled, IntentReceived, OrderMessage, OrderSending, OrderState, OrderUpdated
+from components.contracts.signals import Intent
+from components.contracts.values import ClientOrderId, OrderType, Side, SignalId, Symbol, TimeInForce
+from components.runtime.codec import encode
+from components.runtime.journal import Journal
+from components.runtime.places import Places
+from components.signals.core.schema import SCHEMA
+from tests.support.messages import AT_NS, EVIDENCE, FACTS, FILLED, INTENT, MESSAGES, TERMS
+
+MS = 1_000_000
+HELD = Checked(Code.SPREAD, "1.60 bps", "30 bps", holds=True)
+BROKEN = Checked(Code.DUPLICATE, "400 ms ago", "no repeat within 1000 ms", holds=False)
+MODEL_HASH = "a" * 32
+
+
+def intent(name: str = "demo-abc-1", **changes: Any) -> Intent:
+    evidence = replace(
+        EVIDENCE,
+        model_hash=MODEL_HASH,
+        schema_hash=SCHEMA.hash,
+        features=tuple(float(index) for index in range(len(SCHEMA.features))),
+        prediction=(0.125, 0.25, 0.625),
+    )
+    facts: dict[str, Any] = {
+        "signal_id": SignalId(name),
+        "leg": 0,
+        "symbol": Symbol("SPY"),
+        "side": Side.BUY,
+        "quantity": Decimal(1),
+        "order_type": OrderType.LIMIT,
+        "limit_price": Decimal("560.10"),
+        "time_in_force": TimeInForce.IOC,
+        "evidence": evidence,
+        "tick_at_ns": AT_NS,
+        "created_at_ns": AT_NS + MS // 2,
+        "expires_at_ns": AT_NS + 2_000 * MS,
+    }
+    return replace(INTENT, **facts | changes)
+
+
+def decision(wanted: Intent | None = None, *, allowed: bool = True) -> Decision:
+    facts = replace(FACTS, now_ns=AT_NS + MS, bid_price=Decimal("559.95"), ask_price=Decimal("559.98"))
+    terms = replace(TERMS, approved_at_ns=AT_NS + MS, expires_at_ns=AT_NS + 10_001 * MS) if allowed else None
+    checked = (HELD,) if allowed else (HELD, BROKEN)
+    return Decision(wanted or intent(), checked, facts, "limits-3", terms)
+
+
+def events(wanted: Intent | None = None) -> tuple[OrderMessage, ...]:
+    wanted = wanted or intent()
+    name = ClientOrderId(f"{wanted.intent_id}-1")
+    about = {"intent_id": wanted.intent_id, "client_order_id": name, "symbol": wanted.symbol, "side": wanted.side}
+    updated = next(one for one in MESSAGES if isinstance(one, OrderUpdated))
+    return (
+        IntentReceived(wanted, TERMS, name, AT_NS + 3 * MS),
+        OrderSending(wanted.intent_id, name, 1, AT_NS + 3 * MS),
+        replace(updated, **about, state=OrderState.OPEN, reason="new", at_ns=AT_NS + 8 * MS),
+        filled(wanted),
+        replace(updated, **about, state=OrderState.FILLED, reason="filled", at_ns=AT_NS + 12 * MS),
+    )
+
+
+def filled(wanted: Intent | None = None) -> Filled:
+    wanted = wanted or intent()
+    return replace(
+        FILLED,
+        intent_id=wanted.intent_id,
+        client_order_id=ClientOrderId(f"{wanted.intent_id}-1"),
+        symbol=wanted.symbol,
+        side=wanted.side,
+        quantity=wanted.quantity,
+        price=Decimal("559.98"),
+        at_ns=AT_NS + 12 * MS,
+    )
+
+
+def places_at(root: Path) -> Places:
+    return Places(
+        root=root, env="dev", account="sandbox", state=root / "var" / "dev" / "sandbox", run=root / "r", keys=root / "k"
+    )
+
+
+def write_journal(places: Places, owner: str, *messages: object) -> None:
+    journal = Journal.open(places.journal(owner), owner=owner, account=places.account, now_ns=AT_NS)
+    journal.write([(AT_NS, encode(message)) for message in messages])
+    journal.close()

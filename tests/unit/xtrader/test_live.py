@@ -1,0 +1,175 @@
+"""What `up` has seen becomes a board, and the board becomes words, lines and a summary."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from msgspec.structs import replace as changed
+
+from components.contracts.frames import Header
+from components.contracts.market import BookState, Quote, SymbolHealth
+from components.contracts.positions import Position, ProfitAndLoss, TradingStatus
+from components.contracts.topics import MARKET, POSITIONS
+from components.contracts.values import Symbol
+from components.runtime.service import Heard, Joined, Lost
+from components.xtrader.children import CHILDREN
+from components.xtrader.crew import Crew
+from components.xtrader.explain.newest import Newest
+from components.xtrader.live.ear import Ear
+from components.xtrader.live.gather import board_of
+from components.xtrader.show import PlainLines
+from components.xtrader.summary import in_words
+from components.xtrader.tally import Tally
+from components.xtrader.watch import Seen
+from tests.support.fake_bus import FakeBus
+from tests.support.messages import AT_NS, HEADERS, MESSAGES, PLACE
+from tests.unit.xtrader.tale import MS, decision, events, intent
+from tests.unit.xtrader.test_crew import FakeClock, FakeYard
+
+HEADER: Header = HEADERS["Header of a message"]
+SPY = Symbol("SPY")
+
+
+def sample(kind: type) -> Any:
+    return next(one for one in MESSAGES if isinstance(one, kind))
+
+
+QUOTE = changed(sample(Quote), symbol=SPY, received_at_ns=AT_NS)
+HELD = changed(sample(Position), symbol=SPY, quantity=Decimal(2), average_price=Decimal(187))
+SYNCED = changed(sample(SymbolHealth), symbol=SPY, state=BookState.SYNCED)
+
+
+@pytest.fixture
+def bus() -> FakeBus:
+    return FakeBus()
+
+
+@pytest.fixture
+def ear(bus: FakeBus) -> Ear:
+    return Ear(bus)
+
+
+@pytest.fixture
+def seen() -> Seen:
+    crew = Crew(CHILDREN, FakeYard(), FakeClock(), lambda _: None)
+    return Seen("dev/sandbox", AT_NS, crew, Tally(), Newest())
+
+
+def trade(seen: Seen) -> None:
+    for sequence, event in enumerate(events()):
+        seen.tally.count_order_event(event)
+        seen.stories.take_event(sequence, event)
+    for sequence, one in enumerate((decision(), decision(intent("demo-abc-2"), allowed=False))):
+        seen.tally.count_decision(one)
+        seen.stories.take_decision(sequence, one)
+
+
+def test_prices_and_positions_are_shown_as_the_bus_says_them(bus: FakeBus, ear: Ear, seen: Seen) -> None:
+    bus.waiting = [
+        Joined(MARKET, "market_data", PLACE, (QUOTE, SYNCED)),
+        Heard(POSITIONS, HEADER, HELD),
+        Heard(POSITIONS, HEADER, sample(ProfitAndLoss)),
+        Heard(POSITIONS, HEADER, sample(TradingStatus)),
+    ]
+    ear.listen()
+    board = board_of(seen, ear, AT_NS + 41 * MS)
+    (ticker,) = board.tickers
+    assert (ticker.bid, ticker.age_ms, ticker.trust) == (Decimal("187.21"), 41.0, "synced")
+    assert ticker.unrealised == Decimal("0.44")
+    assert (board.realised, board.trading) == (Decimal("4.5"), "halted")
+
+
+def test_a_lost_stream_is_not_known(bus: FakeBus, ear: Ear, seen: Seen) -> None:
+    bus.waiting = [
+        Joined(MARKET, "market_data", PLACE, (QUOTE, SYNCED)),
+        Heard(POSITIONS, HEADER, sample(ProfitAndLoss)),
+    ]
+    ear.listen()
+    bus.waiting = [Lost(MARKET, "market_data", 1, "gap"), Lost(POSITIONS, "risk", 1, "gap")]
+    ear.listen()
+    board = board_of(seen, ear, AT_NS)
+    assert board.tickers[0].trust == "unheard"
+    assert board.realised is None
+
+
+def test_a_position_without_a_quote_has_no_result(bus: FakeBus, ear: Ear, seen: Seen) -> None:
+    bus.waiting = [Heard(POSITIONS, HEADER, HELD)]
+    ear.listen()
+    assert board_of(seen, ear, AT_NS).tickers[0].unrealised is None
+
+
+def test_verdicts_carry_their_reasons_and_orders_their_times(ear: Ear, seen: Seen) -> None:
+    trade(seen)
+    board = board_of(seen, ear, AT_NS)
+    refused, approved = board.judgements
+    assert (approved.allowed, approved.edge) == (True, 0.5)
+    assert refused.reason == "duplicate 400 ms ago, allowed no repeat within 1000 ms"
+    (ticket,) = board.tickets
+    assert (ticket.state, ticket.outcome) == ("filled", "1 at 559.98")
+    assert (ticket.sent_ms, ticket.done_ms) == (3.0, 12.0)
+    assert board.counts["approved"] == board.counts["refused"] == 1
+
+
+def test_the_first_fill_is_explained_once(seen: Seen, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = PlainLines(lambda _: "demo version 1", to_errors=False)
+    lines.tell(seen, 0)
+    assert capsys.readouterr().out == ""
+    trade(seen)
+    lines.tell(seen, 1)
+    first, quoted, *_ = capsys.readouterr().out.splitlines()
+    assert first == "first fill after 0.0 s (demo-abc-1-0-1):"
+    assert quoted.startswith("  SPY stood at 559.95 bid")
+    lines.tell(seen, 2)
+    assert capsys.readouterr().out == ""
+
+
+def test_how_things_are_is_said_every_few_seconds_once_all_is_ready(
+    seen: Seen, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = PlainLines(lambda _: None, to_errors=True)
+    seen.ready_ns = 1
+    for now_ns in (0, 1, 5_000_000_000):
+        lines.tell(seen, now_ns)
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["orders: 0 submitted, 0 filled, 0 rejected, 0 unknown; fills: 0; 0 approved; gaps: 0"] * 2
+
+
+RESULT: dict[str, Any] = {
+    "ok": True,
+    "problem": None,
+    "orders": {"submitted": 2, "filled": 1},
+    "fills": 1,
+    "verdicts": {"approved": 2, "refused": {"duplicate": 3}},
+    "positions": {"SPY": "2"},
+    "profit_and_loss": {"realised": Decimal("1.5"), "unrealised": Decimal("-0.25")},
+    "latency_us": {"tick_to_order": {"p50": 4_500.0, "p99": 9_100.0}},
+    "bus": {"gaps": 0},
+    "restarts": {"risk": 1},
+}
+
+
+def test_the_summary_says_how_it_went() -> None:
+    assert in_words(RESULT).splitlines() == [
+        "ok",
+        "orders:    2 submitted, 1 filled; fills: 1",
+        "verdicts:  2 approved; refused: 3 duplicate",
+        "positions: 2 SPY",
+        "result:    realised +1.50 dollars, unrealised -0.25 dollars",
+        "latency:   tick to order p50 4.5 ms, p99 9.1 ms",
+        "bus:       gaps: 0; restarts: 1 risk",
+    ]
+
+
+def test_the_summary_of_a_run_that_never_began_is_honest() -> None:
+    nothing: dict[str, Any] = {
+        **RESULT,
+        "ok": False,
+        "problem": "stopped before everything was ready",
+        "positions": {},
+        "profit_and_loss": {"realised": None, "unrealised": None},
+        "latency_us": {"tick_to_order": {}},
+    }
+    text = in_words(nothing)
+    assert text.startswith("not ok: stopped before everything was ready\n")
+    assert "result:    not known" in text
+    assert "latency:   no order was measured" in text
