@@ -1,9 +1,8 @@
-"""The kill drill proves what it says: it passes on a system that lost nothing, and fails where something was changed."""
+"""The kill drill proves what it says: it passes where nothing was lost, and fails where something was changed."""
 
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest

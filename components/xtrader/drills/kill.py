@@ -104,7 +104,7 @@ class KillDrill:
         return self._waited(lambda: self._fills() > before, TRADING_S_MAX, "no new order was filled")
 
     def _fills(self) -> int:
-        for message in self._orders.new_entries():
+        for _, message in self._orders.new_entries():
             self._tally.count_order_event(message)
         return self._tally.fills
 
