@@ -9,7 +9,7 @@ SLOW = $(wildcard tests/integration tests/replay tests/e2e tests/chaos)
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help setup up check test e2e chaos simulate containers dashboard bench audit secrets format lock
+.PHONY: help setup up check test e2e chaos drill simulate containers dashboard bench audit secrets format lock
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ e2e: setup ## the processes together
 
 chaos: setup ## kill, pause, delay, lie
 	@$(BIN)/pytest --quiet tests/chaos
+
+drill: setup ## kill 20 random processes of a trading system, prove that nothing was doubled or lost
+	@$(BIN)/xtrader drill kill $(ARGS)
 
 containers: ## build the image, bring everything up in containers, kill one, verify the journals
 	@docker/local/packages shellcheck
