@@ -28,7 +28,7 @@ def split(frames: list[bytes]) -> tuple[Envelope, list[bytes]]:
 
 def ticket_of(index: int, envelope: Envelope) -> bytes:
     """Write down where an answer must go."""
-    return bytes((index,)) + b"".join(bytes((len(hop),)) + hop for hop in envelope)
+    return bytes((index,)) + b"".join([bytes((len(hop),)) + hop for hop in envelope])
 
 
 def envelope_of(ticket: bytes) -> Envelope:

@@ -44,19 +44,25 @@ class TokenBucket:
 
     def at(self, now_ns: int) -> "TokenBucket":
         """Refill for the time that has passed; a clock that went back refills nothing."""
-        passed_ns = max(now_ns - self.at_ns, 0)
-        tokens = min(self.capacity, self.tokens + passed_ns * self.per_second / NS_PER_S)
-        return replace(self, tokens=tokens, at_ns=max(now_ns, self.at_ns))
+        return self._with(self._refilled(now_ns), now_ns)
 
     def take(self, now_ns: int, count: int = 1) -> "TokenBucket | None":
         """Give what is left after taking; None where there is not enough."""
-        filled = self.at(now_ns)
-        return replace(filled, tokens=filled.tokens - count) if filled.tokens >= count else None
+        tokens = self._refilled(now_ns)
+        return self._with(tokens - count, now_ns) if tokens >= count else None
 
     def wait_ns(self, now_ns: int, count: int = 1) -> int:
         """Say how long until there is enough."""
         missing = count - self.at(now_ns).tokens
         return 0 if missing <= 0 else int(missing * NS_PER_S / self.per_second) + 1
+
+    def _refilled(self, now_ns: int) -> float:
+        passed_ns = max(now_ns - self.at_ns, 0)
+        return min(self.capacity, self.tokens + passed_ns * self.per_second / NS_PER_S)
+
+    def _with(self, tokens: float, now_ns: int) -> "TokenBucket":
+        at_ns = max(now_ns, self.at_ns)
+        return TokenBucket(capacity=self.capacity, per_second=self.per_second, tokens=tokens, at_ns=at_ns)
 
 
 class BreakerState(StrEnum):
