@@ -150,16 +150,23 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
 
 
 @cli.command()
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--verify", is_flag=True, help="Judge every decision again, from the log alone.")
 @json_option
-def replay(folder: Path, *, verify: bool, as_json: bool) -> int:
-    """Fold a log's folder into the account's state; exit 65 where a decision does not follow from the log before it."""
+def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
+    """Fold a log's folder (the account's own by default) into the account's state; exit 65 where a decision does not follow from the log before it."""
     from components.risk.core.audit import audit
 
-    found = audit(_records(folder), judge_again=verify)
+    found = audit(_records(folder or _own_log()), judge_again=verify)
     answer({"ok": found.ok, "verified": verify, **_row(found)}, as_json=as_json)
     return 0 if found.ok else 65
+
+
+def _own_log() -> Path:
+    from components.runtime.config import load
+
+    folder = load().places.journal("risk")
+    return folder if folder.is_dir() else refuse_usage(f"{folder}: no log yet; risk has not run")
 
 
 def _records(folder: Path) -> "Iterator[tuple[int, DecisionMessage]]":

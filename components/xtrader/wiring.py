@@ -1,7 +1,6 @@
 """Everything that `up` is made of, on one page."""
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -37,6 +36,7 @@ from components.xtrader.watch import Journals, Seen
 from components.xtrader.yard import ProcessYard
 
 ASK_MS_MAX = 2_000
+STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
 
 
 def trade(
@@ -89,7 +89,7 @@ def _show(layers: Layers, settings: Settings, clock: Clock, *, is_live: bool, to
         return PlainLines(name_model, to_errors=to_errors)
     ear, colour = open_ear(settings.places.run, clock), not layers.environ.get("NO_COLOR")
     # The screen last: whatever fails before it leaves the terminal as it was.
-    return LiveView(Screen(sys.stdout.fileno(), sys.stdin.fileno()), ear, clock, name_model, colour=colour)
+    return LiveView(Screen(STANDARD_OUTPUT, STANDARD_INPUT), ear, clock, name_model, colour=colour)
 
 
 @contextmanager

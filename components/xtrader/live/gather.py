@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Final
 
 from components.contracts.decisions import Decision
-from components.contracts.orders import IntentReceived, OrderSending, OrderState
+from components.contracts.orders import OrderSending, OrderState
 from components.contracts.values import ZERO, Symbol, canonical
 from components.signals.core.model import edge_of
 from components.xtrader.crew import Crew
@@ -104,11 +104,9 @@ def _tickets(stories: Iterable[Story]) -> Iterable[Ticket]:
 def _ticket(story: Story) -> Ticket:
     sent = next((one.at_ns for one in story.steps if isinstance(one.event, OrderSending)), None)
     ended = story.steps[-1].at_ns if story.state is not None and story.state.is_final else None
-    received = any(isinstance(one.event, IntentReceived) for one in story.steps)
-    wanted = wish(story.intent) if story.intent is not None else f"{story.symbol} (not ours)"
     return Ticket(
         at_ns=story.steps[0].at_ns,
-        wish=wanted if received or story.intent is None else f"{wanted} (from before)",
+        wish=f"{story.side} {story.symbol} (not ours)" if story.intent is None else wish(story.intent),
         state=(story.state or OrderState.RECEIVED).replace("_", " "),
         outcome=_outcome(story),
         sent_ms=None if sent is None else story.since_tick_ms(sent),

@@ -1,6 +1,7 @@
 """The live view as the voice of `up`: a frame four times a second, plain lines once it is over."""
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -52,9 +53,8 @@ class LiveView:
         """Give the terminal back, and leave behind in it how the first order came about."""
         self._screen.close()
         self._ear.close()
-        for sentence in (self._first.headline, *self._first.sentences):
-            if sentence:
-                click.echo(sentence)
+        with suppress(OSError):  # a terminal that was closed reads no more
+            click.echo("".join(f"{one}\n" for one in (self._first.headline, *self._first.sentences) if one), nl=False)
 
     def _draw(self, seen: Seen) -> None:
         self._ear.listen()
