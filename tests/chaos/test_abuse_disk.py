@@ -65,7 +65,7 @@ def stage(tmp_path: Path) -> Stage:
 
 @pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
 def test_a_file_where_the_state_belongs_is_told(stage: Stage, name: str) -> None:
-    stage.places.state.parent.parent.joinpath("dev").write_text("")
+    stage.places.state.parent.write_text("")
     ended = stage.attempt(name)
     assert (ended.code, len(ended.said)) == (74, 1), ended
     assert str(stage.places.state) in ended.said[0]
@@ -78,6 +78,12 @@ def test_a_state_that_may_not_be_written_is_told(stage: Stage, name: str) -> Non
         ended = stage.attempt(name)
     assert (ended.code, len(ended.said)) == (74, 1), ended
     assert str(stage.places.state) in ended.said[0]
+
+
+@pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
+def test_the_exit_code_is_the_same_where_there_is_no_room_to_say_why(stage: Stage, name: str) -> None:
+    stage.places.state.parent.write_text("")
+    assert stage.attempt(name, errors_to="/dev/full").code == 74
 
 
 @pytest.mark.parametrize("name", WRITERS)

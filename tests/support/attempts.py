@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -35,25 +36,25 @@ class Stage:
         """Where everything is."""
         return load(environ=self._environment({})).places
 
-    def attempt(
-        self, component: str, *, preexec: Callable[[], None] | None = None, without: str = "", **overrides: str
-    ) -> Ended:
-        """Run a component, or `xtrader up`, to its end."""
+    def attempt(self, component: str, *, without: str = "", errors_to: str | None = None, **overrides: str) -> Ended:
+        """Run a component, or `xtrader up`, to its end; what it says may go to a file instead."""
         verb = ("up", "--headless", "--json") if component == "xtrader" else ("run",)
         environment = self._environment(overrides)
         environment.pop(without, None)
-        done = subprocess.run(
-            [sys.executable, "-m", f"components.{component}", *verb],
-            cwd=PROJECT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=END_S_MAX,
-            preexec_fn=preexec,  # limits of the child alone
-        )
-        return Ended(done.returncode, [line for line in done.stderr.splitlines() if not line.startswith("{")])
+        with Path(errors_to).open("w") if errors_to else nullcontext(subprocess.PIPE) as errors:
+            done = subprocess.run(
+                [sys.executable, "-m", f"components.{component}", *verb],
+                cwd=PROJECT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                text=True,
+                check=False,
+                timeout=END_S_MAX,
+            )
+        said = (done.stderr or "").splitlines()
+        return Ended(done.returncode, [line for line in said if not line.startswith("{")])
 
     def _environment(self, overrides: Mapping[str, str]) -> dict[str, str]:
         return environment_with({**self.folder.environ(), **KEYS, **self.environment, **overrides})
