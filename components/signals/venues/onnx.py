@@ -99,6 +99,8 @@ def _read(path: Path) -> bytes:
 
 
 def _open(content: bytes, name: str) -> onnxruntime.InferenceSession:
+    # The library would report home and keep an id on disk; a trading process does neither.
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
