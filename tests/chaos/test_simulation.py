@@ -14,10 +14,13 @@ from click.testing import CliRunner
 from components.contracts.decisions import Code
 from components.contracts.errors import IoFailed
 from components.contracts.orders import OrderState, Source
+from components.contracts.values import ZERO
 from components.execution.service.answers import Answers
+from components.execution.service.desk import Desk
 from components.execution.service.door import Door
-from components.risk.core import judge
+from components.risk.core import fold, judge
 from components.risk.core.checks import CHECKS, position_stays_within_limit
+from components.runtime import journal_recovery
 from components.runtime.carrier import Carrier
 from components.runtime.disk import OpenFile
 from components.runtime.process import run_command
@@ -87,6 +90,24 @@ def without_the_position_check(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(judge, "CHECKS", others)
 
 
+def with_a_missing_order_taken_for_none(patch: pytest.MonkeyPatch) -> None:
+    def give_up(self: Desk, order: Any, errand: Any, now_ns: int) -> list[Any]:
+        return [self._book.move(order, OrderState.NEVER_LANDED, "404", Source.QUERY, now_ns)]
+
+    patch.setattr(Desk, "_put_fence", give_up)
+
+
+def with_unknown_exposure_released(patch: pytest.MonkeyPatch) -> None:
+    def reserved(order: Any) -> Any:
+        return order.remaining if order and order.state is not OrderState.UNKNOWN else ZERO
+
+    patch.setattr(fold, "_reserved", reserved)
+
+
+def without_the_last_write_made_sure(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(journal_recovery, "_make_sure", lambda *_: None)
+
+
 MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     without_data_sync: "had been durable",
     without_folder_sync: "had been durable",
@@ -95,6 +116,9 @@ MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     with_answers_before_the_sync: "not on its disk|in no journal",
     with_unknown_taken_for_no: "at the venue, .* rejected here",
     without_the_position_check: "beyond the limit",
+    with_a_missing_order_taken_for_none: "at the venue, .* never_landed here",
+    with_unknown_exposure_released: "beyond the limit",
+    without_the_last_write_made_sure: "had been durable|is damaged",
 }
 
 

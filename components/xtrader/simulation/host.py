@@ -15,7 +15,7 @@ from components.xtrader.simulation.chance import Chance
 from components.xtrader.simulation.committer import SimulatedCommitter
 from components.xtrader.simulation.network import Network, SimulatedTransport
 from components.xtrader.simulation.process import PLACES, VERSION, Machine, SimulatedProcess, Wired
-from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Happening, Schedule
+from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Happening, Schedule, SimulatedClock
 from components.xtrader.simulation.venue import VenueLine
 from components.xtrader.simulation.wirings import Wiring
 from components.xtrader.simulation.witness import PromiseBroken, Witness
@@ -46,6 +46,7 @@ class World:
 
     schedule: Schedule
     chance: Chance
+    clock: SimulatedClock
     network: Network
     witness: Witness
     line: VenueLine

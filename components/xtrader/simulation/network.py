@@ -1,6 +1,5 @@
-"""The bus's sockets without a network: frames that are late, lost, repeated, and cut off where a process ends."""
+"""The bus's sockets without ZeroMQ: who is bound where, who is connected, and who has ended."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
@@ -9,56 +8,10 @@ from typing_extensions import override
 
 from components.runtime.zmq_bus import Client, Port, Publication, Server, Transport
 from components.xtrader.simulation.chance import Chance
+from components.xtrader.simulation.link import Frames, Inbox, Life, Link
 from components.xtrader.simulation.schedule import Schedule
 
 RECONNECT_MS: Final = 20
-PAUSE_MS_MAX: Final = 300
-LAST_WORDS: Final = 0.5
-"""What a killed process had said may have left it, or not; nothing leaves after something that did not."""
-
-Frames = list[bytes]
-
-
-class Inbox:
-    """What has arrived at one socket."""
-
-    def __init__(self, life: "SimulatedTransport") -> None:
-        self.life = life
-        self.frames: deque[Frames] = deque()
-
-    def take(self, frames: Frames) -> None:
-        """Let a message arrive, if there is still anybody."""
-        if self.life.is_alive:
-            self.frames.append(frames)
-            self.life.wake()
-
-
-class Link:
-    """One direction of one connection: in order, as long as it lasts."""
-
-    def __init__(self, network: "Network", sender: "SimulatedTransport", to: Inbox) -> None:
-        self._network, self._sender, self.to = network, sender, to
-        self._last_at_ns = 0
-        self._is_cut = False
-
-    def send(self, frames: Frames) -> None:
-        """Send a message; it may be lost, come twice, or come late with all that follows."""
-        chance, schedule = self._network.chance, self._network.schedule
-        odds = chance.odds
-        at_ns = schedule.now_ns + chance.hop_ns()
-        if chance.happens(odds.pause):
-            at_ns += chance.between_ms(1, PAUSE_MS_MAX)
-        self._last_at_ns = max(self._last_at_ns, at_ns)
-        if chance.happens(odds.drop):
-            return
-        for _ in range(1 + chance.happens(odds.repeat)):
-            schedule.after(self._last_at_ns - schedule.now_ns, lambda: self._arrive(frames))
-
-    def _arrive(self, frames: Frames) -> None:
-        if not self._sender.is_alive and not self._network.chance.happens(LAST_WORDS):
-            self._is_cut = True
-        if not self._is_cut:
-            self.to.take(frames)
 
 
 class _Reading(Port):
@@ -106,7 +59,7 @@ class _Publication(_Reading, Publication):
 
     def connect(self, network: "Network", subscription: _Subscription) -> None:
         """Let somebody hear us from now on."""
-        self._links[subscription] = Link(network, self.life, subscription.inbox)
+        self._links[subscription] = network.link(self.life, subscription.inbox)
         self._new |= subscription.topics
 
     @override
@@ -133,8 +86,8 @@ class _Server(_Reading, Server):
 
     def connect(self, network: "Network", client: "_Client") -> Link:
         """Let a client come; give its way to us."""
-        self._clients[client.name] = Link(network, self.life, client.inbox)
-        return Link(network, client.life, self.inbox)
+        self._clients[client.name] = network.link(self.life, client.inbox)
+        return network.link(client.life, self.inbox)
 
     @override
     def reply(self, envelope: Iterable[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
@@ -237,6 +190,10 @@ class Network:
         """Name one more hop."""
         self._names += 1
         return self._names.to_bytes(5, "big")
+
+    def link(self, sender: Life, to: Inbox) -> Link:
+        """Make one direction of a connection."""
+        return Link(self.schedule, self.chance, sender, to)
 
     def bind(self, path: Path, port: AnyBound) -> AnyBound:
         """Take a place; whoever waits for it comes soon."""

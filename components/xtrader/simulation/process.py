@@ -1,5 +1,6 @@
 """A process as the components' own wiring pages know it, on simulated files and clocks."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from components.runtime.process import Loop, Process
 from components.runtime.service import Service
 from components.runtime.venue import Caller, Feed
 from components.xtrader.simulation.disk import SimulatedDisk
-from components.xtrader.simulation.schedule import SimulatedClock
+from components.xtrader.simulation.schedule import NS_PER_MS, SimulatedClock
 from components.xtrader.simulation.settings import ACCOUNT, TABLES
 
 VERSION: Final = "simulated"
@@ -32,17 +33,17 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Diary:
-    """A logger that keeps the last lines, for whoever looks into a failing run."""
+    """A logger that keeps the last lines of all processes, for whoever looks into a failing run."""
 
-    def __init__(self) -> None:
-        self.lines: list[str] = []
+    def __init__(self, name: str, clock: SimulatedClock, lines: deque[str]) -> None:
+        self._name, self._clock, self._lines = name, clock, lines
 
     def debug(self, event: str, **facts: Any) -> None:  # noqa: ANN401  # as the logger declares it
         """Leave it out."""
 
     def info(self, event: str, **facts: Any) -> None:  # noqa: ANN401
         """Keep one line."""
-        self.lines.append(f"{event} {facts}")
+        self._lines.append(f"{self._clock.monotonic_ns() / NS_PER_MS:12.3f} ms  {self._name:<12} {event} {facts}")
 
     warning = error = critical = info
 

@@ -1,41 +1,36 @@
 """One run: a storm with a crash after the other, then a calm in which everything must come right by itself."""
 
-from collections.abc import Callable
+from collections import deque
 from hashlib import blake2b
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
-from components.contracts.decisions import Action, Operate
-from components.contracts.topics import JUDGE
-from components.contracts.values import CommandId, Symbol
-from components.market_data.core.feed import Batch, Dropped, Subscribed
-from components.runtime.codec import encode
-from components.runtime.endpoints import service as service_at
+from components.contracts.decisions import Action
+from components.contracts.values import Symbol
 from components.runtime.metrics import Metrics
-from components.runtime.speaking import Voice
 from components.xtrader.simulation.books import Books
 from components.xtrader.simulation.chance import CALM, STORM, Chance, Odds
 from components.xtrader.simulation.disk import SimulatedDisk
 from components.xtrader.simulation.host import Death, Host, World
 from components.xtrader.simulation.model import Dice
-from components.xtrader.simulation.network import Network, SimulatedTransport
-from components.xtrader.simulation.process import PLACES, VERSION, Diary, Machine
+from components.xtrader.simulation.network import Network
+from components.xtrader.simulation.order_stream import OrderStream
+from components.xtrader.simulation.process import VERSION, Diary, Machine
 from components.xtrader.simulation.reckoning import Reckoning
 from components.xtrader.simulation.schedule import NS_PER_MS, Schedule, SimulatedClock
 from components.xtrader.simulation.settings import SYMBOLS
-from components.xtrader.simulation.venue import OrderStream, VenueLine
+from components.xtrader.simulation.venue import VenueLine
+from components.xtrader.simulation.weather import Operator, Weather
 from components.xtrader.simulation.wirings import wirings
 from components.xtrader.simulation.witness import PromiseBroken, Witness
 
-MARKET_MS: Final = (2, 16)
-CALM_MARKET_MS: Final = (100, 200)
 LOOK_MS: Final = 50
+LINES_KEPT: Final = 40
 CALM_S_MAX: Final = 30
 """Longer than any deadline, pause or expiry in the settings; what is not right by then never will be."""
 STORM_S_MAX: Final = 600
-OUTAGE_MS_MAX: Final = 1_500
 PATIENCE_MS: Final = 500
 """A process with less to do than the fuse is long is let live."""
 SEGMENT_BYTES: Final = (4_096, 65_536)
@@ -84,15 +79,14 @@ class Run:
         self._line = VenueLine(self._schedule, self._chance, self._clock, self._books)
         self._network = Network(self._schedule, self._chance)
         self._model = Dice(dice)
-        self._diary = Diary()
+        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
         self._trace = blake2b(digest_size=8)
-        self._effects = self._starts = self._points = self._asked = 0
-        self._tell_feed: Callable[[Any], None] | None = None
+        self._effects = self._starts = self._points = 0
         self._is_calm = False
         self._hosts = self._make_hosts(gauges)
-        self._operator = SimulatedTransport(self._network, lambda: None, lambda _: None, lambda _: None)
-        self._desk = self._operator.ask_at(service_at(PLACES.run, JUDGE), 100)
-        self._voice = Voice("verb", "operator", self._clock)
+        self._operator = Operator(self._network, self._clock)
+        self._weather = Weather(self._world, self._books, self._stream, self._hosts, self._operator)
+        self._hosts["market_data"].attach = self._weather.attach
 
     def to_its_end(self) -> Report:
         """Run until it is calm and right, or until a promise is broken."""
@@ -114,14 +108,15 @@ class Run:
             simulated_s=self._schedule.now_ns / NS_PER_S,
             trace=self._trace.hexdigest(),
             problem=problem,
-            last_lines=tuple(self._diary.lines[-40:]) if problem else (),
+            last_lines=tuple(self._lines) if problem else (),
         )
 
     def _make_hosts(self, gauges: dict[str, Metrics]) -> dict[str, Host]:
-        world = World(
+        self._world = world = World(
             schedule=self._schedule,
             chance=self._chance,
             network=self._network,
+            clock=self._clock,
             witness=self._witness,
             line=self._line,
         )
@@ -131,25 +126,24 @@ class Run:
             host.machine = Machine(
                 clock=self._clock,
                 disk=SimulatedDisk(self._chance, host.touch),
-                diary=self._diary,
+                diary=Diary(host.name, self._clock, self._lines),
                 metrics=gauges.get(host.name) or gauges.setdefault(host.name, Metrics(host.name, VERSION)),
                 segment_bytes_max=self._chance.dice.choice(SEGMENT_BYTES),
             )
         hosts["execution"].attach = self._stream.attach
-        hosts["market_data"].attach = self._attach_feed
         return hosts
 
     def _storm(self) -> None:
         for host in self._hosts.values():
             self._start_soon(host)
-        self._move_market()
+        self._weather.begin()
         self._arm_soon()
         until_ns = STORM_S_MAX * NS_PER_S
         while self._points < self._plan.crash_points and self._schedule.now_ns < until_ns:
             self._schedule.step()
 
     def _calm(self) -> None:
-        self._is_calm = self._model.is_resting = True
+        self._is_calm = self._model.is_resting = self._weather.is_calm = True
         self._chance.odds = CALM
         for host in self._hosts.values():
             host.fuse = None
@@ -158,7 +152,7 @@ class Run:
         while open_question := reckoning.unsettled():
             if self._schedule.now_ns > until_ns:
                 raise PromiseBroken(f"not right after {CALM_S_MAX} s of calm: {open_question}")
-            self._ask("resume")
+            self._operator.ask(Action.RESUME)
             look_at_ns = self._schedule.now_ns + LOOK_MS * NS_PER_MS
             while self._schedule.now_ns < look_at_ns:
                 self._schedule.step()
@@ -215,37 +209,3 @@ class Run:
                 self._arm()
 
         self._schedule.after(PATIENCE_MS * NS_PER_MS, look_again)
-
-    def _move_market(self) -> None:
-        quote = self._books.move()
-        if self._tell_feed is not None:
-            self._tell_feed(Batch((quote,)))
-        self._mischief()
-        span = CALM_MARKET_MS if self._is_calm else MARKET_MS
-        self._schedule.after(self._chance.between_ms(*span), self._move_market)
-
-    def _mischief(self) -> None:
-        chance, odds = self._chance, self._chance.odds
-        if chance.happens(odds.stream_drop):
-            self._stream.drop()
-        if chance.happens(odds.outage):
-            self._line.go_out(chance.between_ms(50, OUTAGE_MS_MAX))
-            self._stream.drop()
-        if chance.happens(odds.feed_drop) and self._tell_feed is not None:
-            self._tell_feed(Dropped("connection reset", final=False))
-            self._tell_feed(Subscribed())
-        if chance.happens(odds.clock_jump):
-            self._clock.shift_ns += chance.between_ms(-1_500, 1_500)
-        if chance.happens(odds.operator):
-            self._ask(chance.dice.choices((Action.RESUME, Action.HALT, Action.CANCEL_ALL), (6, 1, 1))[0])
-        if chance.happens(odds.stop):
-            self._hosts[chance.dice.choice(tuple(self._hosts))].is_stopping = True
-
-    def _attach_feed(self, deliver: Callable[[Any], None]) -> None:
-        self._tell_feed = deliver
-        self._schedule.after(self._chance.between_ms(1, 20), lambda: deliver(Subscribed()))
-
-    def _ask(self, action: str) -> None:
-        self._asked += 1
-        request = Operate(CommandId(f"operator-{self._asked}"), Action(action), "simulated")
-        self._desk.send((), (JUDGE.name.encode(), self._voice.header(self._asked), encode(request)))

@@ -1,20 +1,16 @@
-"""The way to the venue and back: requests that are lost, late or answered wrongly, and a stream that loses its tail."""
+"""The way to the venue and back: requests that are lost, late, or acted on and not answered."""
 
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
 
-from components.contracts.orders import VenueAccount, VenueSession
-from components.contracts.values import VenueOrderId
 from components.execution.core.venue import (
     AllCancelled,
     Answer,
     CancelAllOrders,
     CancelOrder,
-    Execution,
     Fence,
     NotProcessed,
-    OrderEvent,
     OrderFound,
     OrderMissing,
     OrderRefused,
@@ -22,16 +18,12 @@ from components.execution.core.venue import (
     QueryOrder,
     ReadVenue,
     Request,
-    StreamBody,
-    StreamDown,
-    StreamUp,
     SubmitOrder,
     Unreachable,
-    VenueOrder,
-    VenueRead,
 )
-from components.xtrader.simulation.books import LOTS, UNPROCESSABLE, Books, Standing, Terms
+from components.xtrader.simulation.books import UNPROCESSABLE, Books, Standing, Terms
 from components.xtrader.simulation.chance import Chance
+from components.xtrader.simulation.reading import Reading
 from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Schedule, SimulatedClock
 
 ANSWER_MS_MAX: Final = 400
@@ -148,7 +140,7 @@ class VenueLine:
             unknown = OutcomeUnknown("a part of the reading was not given")
             self._schedule.after(self._chance.between_ms(1, ANSWER_MS_MAX), lambda: answered(unknown))
             return
-        reading = _Reading(request, self._books, self._clock)
+        reading = Reading(request, self._books)
         steps = (reading.read_open, reading.read_named, reading.read_fills)
         delay_ns = 0
         for step in steps:
@@ -161,101 +153,6 @@ class VenueLine:
 
     def _hop_ns(self) -> int:
         return self._chance.dice.randint(200 * NS_PER_US, 8 * NS_PER_MS)
-
-
-class _Reading:
-    """One reading of the account while it goes on."""
-
-    def __init__(self, request: ReadVenue, books: Books, clock: SimulatedClock) -> None:
-        self._request, self._books, self._clock = request, books, clock
-        self._orders: dict[VenueOrderId, VenueOrder] = {}
-        self._missing: tuple[QueryOrder, ...] = ()
-        self._fills: tuple[Execution, ...] = ()
-
-    def read_open(self) -> None:
-        """List what is open."""
-        self._orders = {order.venue_order_id: order.told() for order in self._books.working()}
-
-    def read_named(self) -> None:
-        """Ask for each order that was named and is not open."""
-        books, names = self._books, {order.client_order_id for order in self._orders.values()}
-        for query in self._request.orders:
-            if query.venue_order_id in self._orders or query.client_order_id in names:
-                continue
-            found = books.orders.get(query.venue_order_id) if query.venue_order_id is not None else None
-            found = found or books.by_client_id.get(query.client_order_id)
-            if found is None:
-                self._missing = (*self._missing, query)
-            else:
-                self._orders[found.venue_order_id] = found.told()
-
-    def read_fills(self) -> None:
-        """List the fills since then."""
-        self._fills = tuple(fill for fill in self._books.fills if fill.venue_at_ns > self._request.fills_after_ns)
-
-    def whole(self) -> VenueRead:
-        """End with the positions."""
-        return VenueRead(
-            orders=tuple(self._orders.values()),
-            missing=self._missing,
-            fills=self._fills,
-            positions=self._books.holdings(),
-            account=VenueAccount("SIM1", LOTS, LOTS, LOTS, trading_blocked=False),
-            session=VenueSession(is_open=True, next_open_at_ns=0, next_close_at_ns=0, clock_offset_ns=0),
-        )
-
-
-class OrderStream:
-    """The venue's one connection that says by itself what happened to orders, while it stands."""
-
-    def __init__(self, schedule: Schedule, chance: Chance) -> None:
-        self._schedule, self._chance = schedule, chance
-        self._deliver: Callable[[StreamBody], None] | None = None
-        self._connection = 0
-        self._is_up = False
-        self._last_at_ns = 0
-
-    def attach(self, deliver: Callable[[StreamBody], None]) -> None:
-        """Connect for a new process; the one before is gone."""
-        self._connection += 1
-        self._is_up, self._deliver = False, deliver
-        self._connect()
-
-    def drop(self) -> None:
-        """Break the connection: what is on its way is lost, and it is made anew."""
-        if not self._is_up or self._deliver is None:
-            return
-        self._connection += 1
-        self._is_up = False
-        self._deliver(StreamDown("connection reset"))
-        self._connect()
-
-    def say(self, event: OrderEvent) -> None:
-        """Say what happened, to whoever listens now; some of it gets lost without a word."""
-        if not self._is_up or self._chance.happens(self._chance.odds.event_lost):
-            return
-        self._send(event)
-        if self._chance.happens(self._chance.odds.event_repeat):
-            self._send(event)
-
-    def _connect(self) -> None:
-        connection = self._connection
-        self._schedule.after(self._chance.between_ms(2, 80), lambda: self._up(connection))
-
-    def _up(self, connection: int) -> None:
-        if connection == self._connection:
-            self._is_up = True
-            self._send(StreamUp())
-
-    def _send(self, body: StreamBody) -> None:
-        connection = self._connection
-        at_ns = self._schedule.now_ns + self._chance.dice.randint(100 * NS_PER_US, 6 * NS_PER_MS)
-        self._last_at_ns = max(self._last_at_ns, at_ns)
-        self._schedule.after(self._last_at_ns - self._schedule.now_ns, lambda: self._arrive(connection, body))
-
-    def _arrive(self, connection: int, body: StreamBody) -> None:
-        if connection == self._connection and self._deliver is not None:
-            self._deliver(body)
 
 
 def _terms_of(request: SubmitOrder | Fence) -> Terms:
