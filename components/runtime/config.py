@@ -230,6 +230,11 @@ def _text(path: Path) -> str:
         return ""
 
 
+def forbid_reports() -> None:
+    """Keep libraries from reporting home: each looks for its variable when it is first imported."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+
 def environment_with(overrides: Mapping[str, str]) -> dict[str, str]:
     """Give this process's environment with some variables replaced, for a child."""
     return {**os.environ, **overrides}

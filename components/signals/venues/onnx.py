@@ -9,22 +9,25 @@ from struct import Struct
 from typing import Final
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi.onnxruntime_pybind11_state import (
+from pydantic import ValidationError
+
+from components.contracts.errors import ConfigError
+from components.runtime.config import forbid_reports
+from components.signals.core.model import ModelCard, check_card
+from components.signals.core.schema import FeatureSchema
+
+# From its first import on the library would keep an id on disk and tell its maker the names and hashes of models.
+forbid_reports()
+
+import onnxruntime  # noqa: E402
+from onnxruntime.capi.onnxruntime_pybind11_state import (  # noqa: E402
     Fail,
     InvalidArgument,
     InvalidGraph,
     InvalidProtobuf,
     RuntimeException,
 )
-from onnxruntime.capi.onnxruntime_pybind11_state import (
-    NotImplemented as NotCarried,
-)
-from pydantic import ValidationError
-
-from components.contracts.errors import ConfigError
-from components.signals.core.model import ModelCard, check_card
-from components.signals.core.schema import FeatureSchema
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotCarried  # noqa: E402
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 HASH_BYTES: Final = 16
@@ -99,8 +102,6 @@ def _read(path: Path) -> bytes:
 
 
 def _open(content: bytes, name: str) -> onnxruntime.InferenceSession:
-    # The library would report home and keep an id on disk; a trading process does neither.
-    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
