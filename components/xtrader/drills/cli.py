@@ -1,9 +1,8 @@
 """The drills' verbs."""
 
 import shutil
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import click
@@ -35,11 +34,9 @@ def kill(*, kills: int | None, seed: int, for_s: float | None, state: Path | Non
     from components.xtrader.drills.report import text
 
     plan = limited(blows(NAMES, seed), kills if kills or for_s else KILLS)
-    with ExitStack() as held:
-        run = Path(held.enter_context(TemporaryDirectory(prefix="xtrader-")))
-        folder = state or Path(mkdtemp(prefix="xtrader-drill-"))
-        found = drill(folder.resolve(), run, plan, for_s=for_s, seed=seed)
-        if found["ok"] and state is None:
-            held.callback(shutil.rmtree, folder, ignore_errors=True)
+    with TemporaryDirectory(prefix="xtrader-") as run:
+        found = drill(state, Path(run), plan, for_s=for_s, seed=seed)
+    if found["ok"] and state is None:
+        shutil.rmtree(found["state"], ignore_errors=True)
     answer(found, as_json=as_json, text=text(found))
     return 0 if found["ok"] else 1

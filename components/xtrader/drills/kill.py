@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 from threading import Event
 from typing import Any, Final
 
@@ -129,9 +130,10 @@ class KillDrill:
         return (self._clock.monotonic_ns() - self._begun_ns) / 1e9
 
 
-def drill(folder: Path, run: Path, plan: Iterator[Blow], *, for_s: float | None, seed: int) -> dict[str, Any]:
-    """Start a system with its state in `folder`, under load, and kill it to pieces."""
+def drill(state: Path | None, run: Path, plan: Iterator[Blow], *, for_s: float | None, seed: int) -> dict[str, Any]:
+    """Start a system under load, with its state in `state` or a folder of its own, and kill it to pieces."""
     if (env := load().places.env) != "dev":
         raise UsageError(f"a drill is for the sandbox: XTRADER_ENV is {env}, not dev")
-    subject = Subject(folder, run, seed=seed, overrides=LOAD)
+    folder = state or Path(mkdtemp(prefix="xtrader-drill-"))
+    subject = Subject(folder.resolve(), run, seed=seed, overrides=LOAD)
     return KillDrill(subject, SystemClock(), lambda line: click.echo(line, err=True)).run(plan, for_s=for_s, seed=seed)
