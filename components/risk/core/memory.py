@@ -12,7 +12,7 @@ from components.contracts.values import IntentId
 
 CHUNK: Final = 256
 CHUNKS: Final = 8
-"""The last 1,792 to 2,048 intents are remembered: minutes of any strategy, about 9 MB."""
+"""The last 1,792 to 2,048 intents are remembered: minutes of any strategy, about 7 MB."""
 
 DIGEST_BYTES: Final = 16
 
