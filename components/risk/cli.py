@@ -154,7 +154,7 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
 @click.option("--verify", is_flag=True, help="Judge every decision again, from the log alone.")
 @json_option
 def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
-    """Fold a log's folder (the account's own by default) into the account's state; exit 65 where a decision does not follow from the log before it."""
+    """Fold a log (the account's own, or a FOLDER's) into a state; exit 65 where a decision does not follow from it."""
     from components.risk.core.audit import audit
 
     found = audit(_records(folder or _own_log()), judge_again=verify)

@@ -1,5 +1,6 @@
 """What every command shares: verbs found by name, `--json`, and one line of answer on standard output."""
 
+import errno
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -59,8 +60,13 @@ def answer(facts: Mapping[str, Any] | msgspec.Struct, *, as_json: bool, text: st
         line = text
     else:
         line = "\n".join(f"{key:<20} {value}" for key, value in msgspec.to_builtins(facts, enc_hook=str).items())
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno == errno.EIO:  # a terminal that was closed, which is a reader that left
+            raise BrokenPipeError(error.errno, "the terminal was closed") from error
+        raise
 
 
 def to_json(facts: object) -> str:
