@@ -18,14 +18,21 @@ def main() -> int:
     """Run the wanted modules; a bound that fails is printed as such and is no error."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", choices=MODULES, action="append", help="run these modules alone")
-    wanted = parser.parse_args().only or MODULES
+    parser.add_argument("--smoke", action="store_true", help="one short round of each, to see that it runs; no report")
+    asked = parser.parse_args()
+    wanted = asked.only or MODULES
     print(f"python {platform.python_version()}, {platform.machine()}, load {_load()}", file=sys.stderr)
     found: list[dict[str, Any]] = []
     for name in wanted:
         begun = time.monotonic()
-        found += import_module(f"benchmarks.{name}").rows()
+        module = import_module(f"benchmarks.{name}")
+        if asked.smoke:
+            vars(module).update(getattr(module, "SMOKE", {}))
+        found += module.rows()
         print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
     print(_table(found))
+    if asked.smoke:
+        return 0
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(json.dumps(found, indent=1) + "\n")
     return 0

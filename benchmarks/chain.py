@@ -68,6 +68,8 @@ UNLIMITED = {
     "XTRADER__EXECUTION__PACE__ORDERS_PER_MINUTE": "10_000",
 }
 
+SMOKE = {"PLACEMENTS": PLACEMENTS[:1], "FLOOR_TICKS": 100, "ORDERS_COUNTED": 20, "WARM_UP_S": 0.0}
+
 
 def rows() -> list[dict[str, Any]]:
     """Measure each placement beside its own floor, and the same on disk."""

@@ -14,6 +14,7 @@ SETTLE_S = 30
 READY_S_MAX = 90
 MIB_MAX = {"signals": 110}
 MIB_MAX_OTHERS = 80
+SMOKE = {"SETTLE_S": 1}
 NAMES = ("sandbox", "execution", "market_data", "risk", "signals")
 
 
