@@ -33,17 +33,20 @@ def check(*, as_json: bool) -> None:
 @click.option("--origins", is_flag=True, help="Name the file or variable that decides each key.")
 @click.option("--table", help="Only this table, as risk or risk.limits.")
 @json_option
-def show(table: str | None, *, origins: bool, as_json: bool) -> int:
-    """Show every key as it holds, all layers together; secrets stay references. Exit 1 where no key is meant."""
+def show(table: str | None, *, origins: bool, as_json: bool) -> None:
+    """Show every key as it holds, all layers together; secrets stay references."""
+    from components.contracts.errors import UsageError
     from components.xtrader.configuration.showing import keys, tree
 
     found = keys(table)
+    if not found:
+        known = ", ".join(sorted({one.name.partition(".")[0] for one in keys(None)}))
+        raise UsageError(f"--table {table}: no such table; there are {known}")
     if as_json:
         click.echo(to_json({"config": tree(found), **({"origins": _origins(found)} if origins else {})}))
     else:
-        width = max((len(one.line()) for one in found), default=0)
+        width = max(len(one.line()) for one in found)
         click.echo("\n".join(f"{one.line():<{width}}  # {one.origin}" if origins else one.line() for one in found))
-    return 0 if found else 1
 
 
 @config.command()
