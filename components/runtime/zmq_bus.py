@@ -95,14 +95,8 @@ class Server(Port):
 
     def reply(self, envelope: Iterable[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
         """Answer along the hops the request came; False where the client is gone or does not read."""
-        send = self._send
         try:
-            for hop in envelope:
-                send(hop, _MORE_NOW)
-            send(b"", _MORE_NOW)
-            send(frames[0], _MORE_NOW)
-            send(frames[1], _MORE_NOW)
-            send(frames[2], _NOW)
+            _send_now(self._send, envelope, frames)
         except zmq.Again:
             return False
         except zmq.ZMQError as error:
@@ -117,17 +111,21 @@ class Client(Port):
 
     def send(self, envelope: Sequence[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
         """Send a request, never waiting; False where the peer is not there or does not read."""
-        send = self._send
         try:
-            for hop in envelope:
-                send(hop, _MORE_NOW)
-            send(b"", _MORE_NOW)
-            send(frames[0], _MORE_NOW)
-            send(frames[1], _MORE_NOW)
-            send(frames[2], _NOW)
+            _send_now(self._send, envelope, frames)
         except zmq.Again:
             return False
         return True
+
+
+def _send_now(send: Callable[..., Any], envelope: Iterable[bytes], frames: tuple[bytes, bytes, bytes]) -> None:
+    """Send one whole message along these hops without waiting."""
+    for hop in envelope:
+        send(hop, _MORE_NOW)
+    send(b"", _MORE_NOW)
+    send(frames[0], _MORE_NOW)
+    send(frames[1], _MORE_NOW)
+    send(frames[2], _NOW)
 
 
 def question(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) -> list[bytes] | None:
