@@ -18,6 +18,7 @@ from components.contracts.values import AccountId, CommandId
 from components.execution.core.venue import OrderAccepted, SubmitOrder
 from components.runtime.service import Append, Call, Observe, Reply
 from tests.unit.execution.scene import (
+    NS_PER_MS,
     OTHER_KEY,
     Scene,
     control_frame,
@@ -161,6 +162,18 @@ def test_a_repeated_control_gets_the_first_answer() -> None:
 def test_the_venue_counts_as_reached_when_it_was_read_with_the_stream_up() -> None:
     scene = Scene().open()
     assert [record.condition.value for record in scene.records(VenueChanged)] == ["reached"]
+
+
+def test_a_new_order_does_not_overtake_one_that_waits_to_be_sent() -> None:
+    scene = Scene().open()
+    sent = 0
+    while scene.ask(frame(intent(sent + 1), terms(scene.now_ns))) and (calls := scene.calls(SubmitOrder)):
+        sent += 1
+        scene.answer(calls[-1], OrderAccepted(seen(sent, state=OrderState.CANCELLED, word="canceled")))
+    scene.now_ns += 500 * NS_PER_MS  # the quota of one order comes back, and no tick has used it
+    scene.ask(frame(intent(sent + 2), terms(scene.now_ns)))
+    assert scene.call(SubmitOrder).client_order_id == name_of(sent + 1)
+    assert scene.order_state(sent + 2) is OrderState.RECEIVED
 
 
 def test_an_altered_order_never_reaches_the_adapter() -> None:
