@@ -1,0 +1,48 @@
+"""What a crypto venue is to the sandbox that runs it: the one seam between wiring and the venues' folders.
+
+A venue is constructed with `(listings, flow, faults, credentials, now_ns, scale)`.
+"""
+
+from typing import Protocol
+
+from aiohttp import web
+
+from components.sandbox.flow.faults import FlowFault
+from components.sandbox.flow.orders import OrderFlow
+
+MOVE_EVERY_S = 0.01
+"""How often a venue looks for what it has to say; also the grain of its batches and heartbeats."""
+
+
+class CryptoVenue(Protocol):
+    """A venue that serves clients; its order flow is moved by others."""
+
+    @property
+    def name(self) -> str:
+        """Name it as the command line does: binance, binanceum, okx, deribit."""
+        ...
+
+    @property
+    def flow(self) -> OrderFlow:
+        """Give the books it is the truth about."""
+        ...
+
+    def routes(self) -> list[web.RouteDef]:
+        """List its endpoints, websockets and REST, by the real venue's paths."""
+        ...
+
+    async def move(self) -> None:
+        """Say what is due to every client, for ever: batches, heartbeats, goodbyes."""
+        ...
+
+    def drop(self) -> None:
+        """Cut every client off without a word."""
+        ...
+
+    def shut_down(self, fault: FlowFault) -> None:
+        """Tell every client that this server goes, and close them `fault.ms` later."""
+        ...
+
+    def heard(self) -> dict[str, object]:
+        """State how many clients there are, what they hear, and what was counted."""
+        ...
