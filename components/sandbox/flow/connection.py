@@ -102,9 +102,7 @@ class Connection:
         limits = self._limits
         if self._is_closing or self.script.is_half_open:
             return
-        if self._owed is not None and limits.over(limits.pong_within_s, self._owed[1], now_ns):
-            self.close(WSCloseCode.POLICY_VIOLATION)
-        elif limits.over(limits.life_s, self._opened_ns, now_ns):
+        if self._is_silent(now_ns) or limits.over(limits.life_s, self._opened_ns, now_ns):
             self.close(WSCloseCode.POLICY_VIOLATION)
         elif limits.over(limits.idle_s, self._spoken_ns, now_ns):
             self.close(limits.idle_code)
@@ -149,6 +147,9 @@ class Connection:
             return False
         self.close(WSCloseCode.POLICY_VIOLATION)
         return True
+
+    def _is_silent(self, now_ns: int) -> bool:
+        return self._owed is not None and self._limits.over(self._limits.pong_within_s, self._owed[1], now_ns)
 
     def _ping(self, now_ns: int) -> None:
         self._pinged_ns = now_ns

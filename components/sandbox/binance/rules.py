@@ -1,0 +1,80 @@
+"""In what the two Binance venues differ: paths, timers, weights, and which route carries what."""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from components.sandbox.flow.connection import Limits
+from components.sandbox.flow.orders import IdSpace
+
+DAY_S = 86_400.0
+
+
+class Channel(StrEnum):
+    """What can be streamed of a symbol."""
+
+    DEPTH = "depth"
+    PARTIAL = "partial"
+    BOOK_TICKER = "bookTicker"
+    AGG_TRADE = "aggTrade"
+    TRADE = "trade"
+    MARK_PRICE = "markPrice"
+
+
+class Rules(Struct, frozen=True, kw_only=True):
+    """One venue's rules."""
+
+    name: str
+    is_futures: bool
+    ids: IdSpace
+    rest: str  # the prefix of its REST paths
+    routes: dict[str, frozenset[Channel]]  # a prefix of websocket paths, and what really flows there
+    depth_ms: int  # the pace of a depth stream that names none
+    depth_speeds_ms: frozenset[int]
+    limits: Limits
+    weight_max: int  # a minute
+    info_weight: int
+    depth_weights: tuple[tuple[int, int], ...]  # up to so many levels, so much
+    depth_limits: frozenset[int] | None  # None: any up to the largest
+
+    def depth_weight(self, limit: int) -> int:
+        """Give the weight of a depth request."""
+        return next(weight for levels, weight in self.depth_weights if limit <= levels)
+
+    def allows(self, limit: int) -> bool:
+        """Tell whether a depth request may ask for so many levels."""
+        return 1 <= limit <= self.depth_weights[-1][0] if self.depth_limits is None else limit in self.depth_limits
+
+
+SPOT = Rules(
+    name="binance",
+    is_futures=False,
+    ids=IdSpace.PER_SYMBOL,
+    rest="/api/v3",
+    routes={"": frozenset(Channel) - {Channel.MARK_PRICE}},
+    depth_ms=1000,
+    depth_speeds_ms=frozenset({100, 1000}),
+    limits=Limits(messages_per_s=5, ping_every_s=20, pong_within_s=60, life_s=DAY_S),
+    weight_max=6000,
+    info_weight=20,
+    depth_weights=((100, 5), (500, 25), (1000, 50), (5000, 250)),
+    depth_limits=None,
+)
+
+_PUBLIC = frozenset({Channel.DEPTH, Channel.PARTIAL, Channel.BOOK_TICKER, Channel.TRADE})
+
+USD_M = Rules(
+    name="binanceum",
+    is_futures=True,
+    ids=IdSpace.VENUE_WIDE,
+    rest="/fapi/v1",
+    # The path without a route confirms everything and carries only what is public.
+    routes={"": _PUBLIC, "/public": _PUBLIC, "/market": frozenset({Channel.AGG_TRADE, Channel.MARK_PRICE})},
+    depth_ms=250,
+    depth_speeds_ms=frozenset({100, 250, 500}),
+    limits=Limits(messages_per_s=10, ping_every_s=180, pong_within_s=600, life_s=DAY_S),
+    weight_max=2400,
+    info_weight=1,
+    depth_weights=((50, 2), (100, 5), (500, 10), (1000, 20)),
+    depth_limits=frozenset({5, 10, 20, 50, 100, 500, 1000}),
+)
