@@ -1,10 +1,14 @@
-"""What a venue's adapter tells the service, in words that every venue shares."""
+"""What a venue's adapter tells the service, and what the service asks of it, in words that every venue shares."""
 
+from enum import StrEnum
 from typing import TypeAlias
 
 from msgspec import Struct
 
 from components.contracts.market import Quote, Trade
+from components.contracts.values import Symbol, Venue
+from components.market_data.core.changes import DepthChange, DepthImage
+from components.market_data.core.instruments import Instrument
 
 
 class Subscribed(Struct, frozen=True, gc=False):
@@ -26,4 +30,105 @@ class Dropped(Struct, frozen=True, gc=False):
     final: bool
 
 
-FeedMessage: TypeAlias = Subscribed | Batch | Dropped
+class Oddity(StrEnum):
+    """What can be wrong with a part of a frame; each is counted by venue."""
+
+    MALFORMED = "malformed"
+    UNKNOWN = "unknown"
+    UNLISTED = "unlisted"
+    OUT_OF_RANGE = "out_of_range"
+    TOO_LARGE = "too_large"
+
+
+class Odd(Struct, frozen=True, gc=False):
+    """A part of a frame that has no effect but to be counted; with a symbol, that symbol's book missed something."""
+
+    kind: Oddity
+    detail: str
+    symbol: Symbol | None = None
+
+
+Data: TypeAlias = DepthChange | DepthImage | Quote | Trade | Odd
+
+
+class Listed(Struct, frozen=True, gc=False):
+    """The venue's instruments, as far as they are listened to; they come before anything about them."""
+
+    venue: Venue
+    instruments: tuple[Instrument, ...]
+
+
+class BookOpened(Struct, frozen=True, gc=False):
+    """The changes of a symbol's book are subscribed on a connection that lives."""
+
+    venue: Venue
+    symbol: Symbol
+
+
+class BookClosed(Struct, frozen=True, gc=False):
+    """The changes of a symbol's book come no longer; `final` where the venue refuses the symbol for good."""
+
+    venue: Venue
+    symbol: Symbol
+    reason: str
+    final: bool
+
+
+class LineOpened(Struct, frozen=True, gc=False):
+    """A venue is heard: every connection it needs is open."""
+
+    venue: Venue
+
+
+class LineClosed(Struct, frozen=True, gc=False):
+    """A venue is not heard, or not wholly."""
+
+    venue: Venue
+    reason: str
+    final: bool
+
+
+class Framed(Struct, frozen=True, gc=False):
+    """What one frame of a venue held, with the time its decoding took."""
+
+    venue: Venue
+    data: tuple[Data, ...]
+    received_at_ns: int
+    parse_ns: int
+    bytes_count: int
+
+
+FeedMessage: TypeAlias = (
+    Subscribed | Batch | Dropped | Listed | BookOpened | BookClosed | LineOpened | LineClosed | Framed
+)
+
+
+class FetchImage(Struct, frozen=True, gc=False):
+    """Ask the venue for a whole book, beside its stream."""
+
+    venue: Venue
+    symbol: Symbol
+    epoch: int
+
+
+class Resubscribe(Struct, frozen=True, gc=False):
+    """Ask for the book's stream anew, so that it begins with an image."""
+
+    venue: Venue
+    symbol: Symbol
+    epoch: int
+
+
+class NoImage(Struct, frozen=True, gc=False):
+    """An image could not be had; wait at least so long before asking again."""
+
+    reason: str
+    wait_ms: float
+
+
+class Resubscribed(Struct, frozen=True, gc=False):
+    """The stream was asked for anew; whether it comes, the stream tells."""
+
+
+FeedRequest: TypeAlias = FetchImage | Resubscribe
+FeedAnswer: TypeAlias = DepthImage | NoImage | Resubscribed

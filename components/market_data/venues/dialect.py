@@ -1,0 +1,177 @@
+"""What each venue must be able to say and understand; the lines that carry it are the same for all."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from msgspec import Struct
+
+from components.contracts.values import Symbol, Venue
+from components.market_data.core.changes import DepthImage
+from components.market_data.core.feed import Data
+from components.market_data.core.instruments import Instrument, Registry
+from components.market_data.core.rules import Rule
+
+
+class Channel(StrEnum):
+    """What can be listened to."""
+
+    DEPTH = "depth"
+    QUOTES = "quotes"
+    TRADES = "trades"
+
+
+class Topic(Struct, frozen=True, gc=False):
+    """One subscription: a channel of an instrument, and the venue's own name for it."""
+
+    channel: Channel
+    symbol: Symbol
+    name: str
+
+
+class Limits(Struct, frozen=True, gc=False, kw_only=True):
+    """What the venue allows, and how it wants to be kept alive."""
+
+    topics_per_request: int
+    topics_per_line: int
+    sends_per_second: float
+    """Messages of ours on one connection: subscriptions, pings of ours, answers."""
+    connects_per_second: float
+    silence_ms_max: int
+    """Without a frame for so long we ask whether the venue is there; no word in `answer_ms_max`, and we leave."""
+    answer_ms_max: int
+    requests_per_second: float
+    """HTTP requests of weight 1; a request takes its weight."""
+    requests_burst: int
+
+
+class LinePlan(Struct, frozen=True, gc=False):
+    """One connection: where it goes and what it listens to."""
+
+    name: str
+    url: str
+    topics: tuple[Topic, ...]
+
+
+class Confirmed(Struct, frozen=True, gc=False):
+    """These topics are subscribed; only their data tells whether they deliver."""
+
+    names: tuple[str, ...]
+
+
+class Unsubscribed(Struct, frozen=True, gc=False):
+    """These topics are subscribed no longer."""
+
+    names: tuple[str, ...]
+
+
+class Refused(Struct, frozen=True, gc=False):
+    """The venue refuses these topics (all that the request asked where it names none)."""
+
+    names: tuple[str, ...]
+    reason: str
+    is_permanent: bool
+    request_id: int | None = None
+
+
+class Say(Struct, frozen=True, gc=False):
+    """Answer this at once: a venue's test that we are alive."""
+
+    text: str
+
+
+class Greeted(Struct, frozen=True, gc=False):
+    """The handshake before the first subscription is done (a login was accepted)."""
+
+
+class Leaving(Struct, frozen=True, gc=False):
+    """The venue is about to close this connection: make a new one now, without backoff."""
+
+    reason: str
+
+
+class Alive(Struct, frozen=True, gc=False):
+    """A sign of life without data."""
+
+
+Control: TypeAlias = Confirmed | Unsubscribed | Refused | Say | Greeted | Leaving | Alive
+
+
+class Read(Struct, gc=False):
+    """What one frame held."""
+
+    data: Sequence[Data] = ()
+    control: Sequence[Control] = ()
+
+
+class Ask(Struct, frozen=True, gc=False, kw_only=True):
+    """One GET: the path with its query, and its weight in the venue's own count."""
+
+    path: str
+    weight: int = 1
+
+
+class Dialect(Protocol):
+    """One venue's words; pure: text in, values out."""
+
+    @property
+    def venue(self) -> Venue:
+        """Name the venue as it stands in unified symbols."""
+
+    @property
+    def limits(self) -> Limits:
+        """Say what the venue allows."""
+
+    @property
+    def rule(self) -> Rule:
+        """Say how its books are kept in sync."""
+
+    @property
+    def pushes_image(self) -> bool:
+        """Say whether a fresh subscription begins with the whole book."""
+
+    @property
+    def greets(self) -> bool:
+        """Say whether `hello` must be answered by Greeted before anything is subscribed."""
+
+    def instrument_asks(self) -> Sequence[Ask]:
+        """Ask for the venue's metadata."""
+
+    def read_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
+        """Read the answers, in the order of the asks; a row that cannot be read is left out."""
+
+    def learn(self, registry: Registry) -> None:
+        """Take the instruments by whose names frames are read from now on."""
+
+    def plan(self, symbols: Sequence[Symbol]) -> tuple[LinePlan, ...]:
+        """Spread the subscriptions of these symbols over connections."""
+
+    def hello(self) -> Iterable[str]:
+        """Give what is said first on a connection."""
+
+    def subscribe(self, names: Sequence[str], request_id: int) -> str:
+        """Write one request for these topics; the caller keeps to the limits."""
+
+    def unsubscribe(self, names: Sequence[str], request_id: int) -> str:
+        """Write the request that ends these topics."""
+
+    def ping(self) -> str | None:
+        """Write the venue's own ping; None where a websocket ping does."""
+
+    def read(self, frame: bytes, received_at_ns: int) -> Read:
+        """Read one frame of the stream; bytes can do no harm: what cannot be read is Odd."""
+
+    def image_ask(self, symbol: Symbol) -> Ask:
+        """Ask for a whole book."""
+
+    def read_image(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthImage:
+        """Read the answer; ContractError where it is no image of a book."""
+
+    def is_final(self, status: int) -> bool:
+        """Say whether an HTTP status means that trying again cannot help."""
+
+
+def chunks(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """Cut a list of topics into requests of at most `size`."""
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
