@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from components.sandbox.core.faults import Fault
 
 PORT = click.IntRange(0, 65535)
+RECORDING = click.Path(exists=True, dir_okay=False, path_type=Path)
+SCALE = click.FloatRange(0.001, 1000)
+RATE = click.FloatRange(0, 10_000)
 url_option = click.option("--url", help="The admin_url that `run` printed; without it the sandbox of `xtrader up`.")
 
 
-@click.group(help="A local venue that speaks Alpaca's protocols: trading, order updates, market data.")
+@click.group(help="Local venues: Alpaca's trading, order updates and data; Binance's, OKX's, Deribit's data.")
 def cli() -> None:
     """Group the verbs."""
 
@@ -29,11 +32,15 @@ def cli() -> None:
 @click.option("--symbols", default="AAPL,MSFT,NVDA,SPY,TSLA", show_default=True, help="What is listed.")
 @click.option("--session", type=click.Choice(["always", "nyse"]), default="always", show_default=True)
 @click.option("--rate-limit-per-minute", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--venues", default="alpaca", show_default=True, help="Of alpaca,binance,binanceum,okx,deribit.")
+@click.option("--recording", multiple=True, type=RECORDING, help="Serve this file as its crypto venue; repeatable.")
+@click.option("--heartbeat-scale", type=SCALE, default=1.0, show_default=True, help="Crypto pings, idleness, lifetime.")
+@click.option("--crypto-rate", type=RATE, default=50.0, show_default=True, help="Changes a second of each crypto book.")
 @json_option
 def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options above type them
-    """Serve a venue until SIGTERM.
+    """Serve venues until SIGTERM.
 
-    The first line says where it is and how to enter. At speed 0 only an operator moves the market.
+    The first line says where they are and how to enter. At speed 0 only an operator moves the market.
     """
     from components.runtime.stopping import StopSignals
 

@@ -11,6 +11,8 @@ from components.sandbox.core.session import SessionName
 
 SYMBOLS_MAX = 30  # the free plan's limit: more could not be subscribed anyway
 TEST_SYMBOL = "FAKEPACA"
+STOCKS = "alpaca"
+VENUES = (STOCKS, "binance", "binanceum", "okx", "deribit")
 _SYMBOL = re.compile(r"[A-Z]{1,5}(\.[A-Z])?")
 
 
@@ -26,12 +28,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
     session: SessionName
     rate_limit_per_minute: int
+    venues: tuple[str, ...] = (STOCKS,)
+    recording: tuple[Path, ...] = ()
+    heartbeat_scale: float = 1.0
+    crypto_rate: float = 50.0
 
 
 def check(asked: Mapping[str, object]) -> Settings:
-    """Check what the command line could not: the symbols, and that two ports are two."""
+    """Check what the command line could not: the symbols, the venues, and that two ports are two."""
     session = SessionName(str(asked["session"]))
-    settings = Settings(**{**asked, "symbols": parse_symbols(str(asked["symbols"])), "session": session})  # type: ignore[arg-type]
+    lists = {"symbols": parse_symbols(str(asked["symbols"])), "venues": parse_venues(str(asked["venues"]))}
+    settings = Settings(**{**asked, **lists, "session": session})  # type: ignore[arg-type]
     if settings.port and settings.port == settings.admin_port:
         raise UsageError(f"--port and --admin-port are both {settings.port}")
     return settings
@@ -46,3 +53,14 @@ def parse_symbols(text: str) -> tuple[str, ...]:
     if not 1 <= len(symbols) <= SYMBOLS_MAX:
         raise UsageError(f"--symbols: {len(symbols)} symbols, allowed are 1 to {SYMBOLS_MAX}")
     return symbols
+
+
+def parse_venues(text: str) -> tuple[str, ...]:
+    """Read a list of venues divided by commas; each once, in the order given."""
+    venues = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
+    for venue in venues:
+        if venue not in VENUES:
+            raise UsageError(f"--venues: no venue {venue!r}; there are {', '.join(VENUES)}")
+    if not venues:
+        raise UsageError(f"--venues: name at least one of {', '.join(VENUES)}")
+    return venues

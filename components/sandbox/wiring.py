@@ -18,9 +18,11 @@ from components.runtime.clock import SystemClock
 from components.runtime.files import make_private_folder, write_whole
 from components.runtime.logs import configure, hide, logger
 from components.runtime.stopping import SIGNALS, Stopped, StopSignals
-from components.sandbox.config import TEST_SYMBOL, Settings
+from components.sandbox.config import STOCKS, TEST_SYMBOL, Settings
 from components.sandbox.core.faults import Faults
 from components.sandbox.core.session import Session
+from components.sandbox.crypto import CryptoVenues
+from components.sandbox.flow.truth import VenueUrls
 from components.sandbox.server.admin import AdminRoutes, refusals
 from components.sandbox.server.doors import HOST, Doors
 from components.sandbox.server.exchange import Exchange
@@ -40,15 +42,16 @@ from components.sandbox.service import Venue
 BODY_BYTES_MAX = 1 << 16
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """Where the venue is and how to enter it: what `run --json` prints."""
+class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where the venues are and how to enter them: what `run --json` prints."""
 
-    trading_url: str
-    stream_url: str
-    data_url: str
     admin_url: str
     key: str
     secret: str
+    trading_url: str = ""
+    stream_url: str = ""
+    data_url: str = ""
+    venues: dict[str, VenueUrls] = {}
 
 
 class House(NamedTuple):
@@ -62,6 +65,7 @@ class House(NamedTuple):
     feeds: dict[str, Feed]
     symbols: tuple[str, ...]
     prices: Prices
+    crypto: CryptoVenues
     trading: web.Application
     admin: web.Application
 
@@ -84,14 +88,15 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
         if settings.keys is not None:
             # Before a door is open, so that whoever sees one finds the keys.
             hand_out(house.credentials, settings.keys)
-        port = await doors.open(house.trading, settings.port)
+        port = await doors.open(house.trading, settings.port) if STOCKS in settings.venues else 0
+        await house.crypto.open(doors)
         admin_port = await doors.open(house.admin, settings.admin_port)
         house.exchange.resume()
-        announce(_ready(port, admin_port, _shown(house.credentials, settings.keys)))
-        await _until_stopped(house, settings.speed, stop)
+        announce(_ready(house, port, admin_port, settings.keys))
+        await _until_stopped(house, settings, stop)
         house.exchange.remember_prices()
     finally:
-        for cut in (house.updates.drop, *(feed.drop for feed in house.feeds.values())):
+        for cut in (house.crypto.drop, house.updates.drop, *(feed.drop for feed in house.feeds.values())):
             cut()
         await doors.close()
         house.ledger.close()
@@ -122,8 +127,20 @@ def build(settings: Settings) -> House:
     trading.add_routes([web.get(f"/v2/{name}", feed.serve) for name, feed in feeds.items()])
     admin = web.Application(middlewares=[refusals])
     admin.add_routes(AdminRoutes(exchange, floor, updates, feeds, clock).routes())
+    crypto = CryptoVenues(settings, credentials, now_ns)
+    admin.add_routes(crypto.admin_routes())
     return House(
-        ledger, credentials, exchange, floor, updates, feeds, symbols, memory.prices, trading=trading, admin=admin
+        ledger,
+        credentials,
+        exchange,
+        floor,
+        updates,
+        feeds,
+        symbols,
+        memory.prices,
+        crypto,
+        trading=trading,
+        admin=admin,
     )
 
 
@@ -135,11 +152,11 @@ async def _serve_until_signal(settings: Settings, signals: StopSignals, *, as_js
     await run(settings, lambda ready: _announce(ready, as_json=as_json), stop)
 
 
-async def _until_stopped(house: House, speed: float, stop: asyncio.Event) -> None:
+async def _until_stopped(house: House, settings: Settings, stop: asyncio.Event) -> None:
     """Let the market move and time pass; whatever ends first ends the rest."""
     # At speed 0 only an operator moves the market.
-    market = [house.floor.move(speed)] if speed else []
-    work = (*market, house.floor.keep_house(), house.ledger.failed, _bug(), stop.wait())
+    market = [house.floor.move(settings.speed)] if settings.speed and STOCKS in settings.venues else []
+    work = (*market, *house.crypto.work(), house.floor.keep_house(), house.ledger.failed, _bug(), stop.wait())
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -192,14 +209,16 @@ def _shown(credentials: Credentials, folder: Path | None) -> Credentials:
     return structs.replace(credentials, key=f"file:{folder / 'key'}", secret=f"file:{folder / 'secret'}")
 
 
-def _ready(port: int, admin_port: int, credentials: Credentials) -> Ready:
-    return Ready(
+def _ready(house: House, port: int, admin_port: int, keys: Path | None) -> Ready:
+    shown = _shown(house.credentials, keys)
+    ready = Ready(f"http://{HOST}:{admin_port}", shown.key, shown.secret, venues=house.crypto.urls)
+    if not port:
+        return ready
+    return structs.replace(
+        ready,
         trading_url=f"http://{HOST}:{port}",
         stream_url=f"ws://{HOST}:{port}/stream",
         data_url=f"ws://{HOST}:{port}/v2/iex",
-        admin_url=f"http://{HOST}:{admin_port}",
-        key=credentials.key,
-        secret=credentials.secret,
     )
 
 

@@ -1,0 +1,88 @@
+"""The crypto venues of one sandbox, each on a port of its own, and what keeps them moving."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from aiohttp import web
+
+from components.sandbox.binance.listings import SPOT_LISTINGS, USD_M_LISTINGS
+from components.sandbox.binance.venue import BinanceUmVenue, BinanceVenue
+from components.sandbox.config import VENUES, Settings
+from components.sandbox.flow.faults import FlowFaults
+from components.sandbox.flow.listings import Listing
+from components.sandbox.flow.orders import IdSpace, OrderFlow
+from components.sandbox.flow.pace import Pace
+from components.sandbox.flow.truth import TruthRoutes, VenueUrls
+from components.sandbox.flow.venue import CryptoVenue
+from components.sandbox.server.doors import HOST, Doors
+from components.sandbox.server.store import Credentials
+
+NowNs = Callable[[], int]
+
+
+class _Making(Protocol):
+    def __call__(  # every crypto venue is made of the same parts
+        self,
+        listings: Sequence[Listing],
+        flow: OrderFlow,
+        faults: FlowFaults,
+        credentials: Credentials,
+        now_ns: NowNs,
+        scale: float,
+    ) -> CryptoVenue: ...
+
+
+class Seeded(NamedTuple):
+    """A venue whose market is made here."""
+
+    make: _Making
+    listings: Sequence[Listing]
+    ids: IdSpace
+
+
+SEEDED: dict[str, Seeded] = {
+    "binance": Seeded(BinanceVenue, SPOT_LISTINGS, IdSpace.PER_SYMBOL),
+    "binanceum": Seeded(BinanceUmVenue, USD_M_LISTINGS, IdSpace.VENUE_WIDE),
+}
+
+
+class CryptoVenues:
+    """All that were asked for."""
+
+    def __init__(self, settings: Settings, credentials: Credentials, now_ns: NowNs) -> None:
+        self.faults = FlowFaults()
+        self.urls: dict[str, VenueUrls] = {}
+        self._settings, self._now_ns = settings, now_ns
+        self._venues = {name: self._make(name, credentials) for name in settings.venues if name in SEEDED}
+
+    def admin_routes(self) -> list[web.RouteDef]:
+        """List the endpoints of their side door."""
+        return TruthRoutes(self._venues, self.urls, self.faults, self._now_ns).routes()
+
+    async def open(self, doors: Doors) -> None:
+        """Give each its door."""
+        for name, venue in self._venues.items():
+            application = web.Application()
+            application.add_routes(venue.routes())
+            port = await doors.open(application, 0)
+            self.urls[name] = VenueUrls(f"ws://{HOST}:{port}", f"http://{HOST}:{port}")
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """Give what has to run for ever."""
+        moving = [venue.move() for venue in self._venues.values()]
+        rate = self._settings.crypto_rate * self._settings.speed
+        if not rate or not moving:
+            return moving  # only an operator moves the market
+        flows = [venue.flow for venue in self._venues.values()]
+        return [*moving, Pace(flows, rate, self._now_ns).keep()]
+
+    def drop(self) -> None:
+        """Cut every client off."""
+        for venue in self._venues.values():
+            venue.drop()
+
+    def _make(self, name: str, credentials: Credentials) -> CryptoVenue:
+        make, listings, ids = SEEDED[name]
+        # The same pair at two venues has two markets.
+        flow = OrderFlow(listings, self._settings.seed + VENUES.index(name), ids)
+        return make(listings, flow, self.faults, credentials, self._now_ns, self._settings.heartbeat_scale)

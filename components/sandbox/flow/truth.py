@@ -1,0 +1,151 @@
+"""The crypto venues' side door: what is served, every book at any recent id, faults, and the flow moved by hand."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from components.sandbox.core.decimals import plain
+from components.sandbox.flow.book import FlowBook, Levels
+from components.sandbox.flow.faults import FlowFault, FlowFaultKind, FlowFaults
+from components.sandbox.flow.venue import CryptoVenue
+from components.sandbox.server.replies import reply
+from components.sandbox.server.rest_orders import read_body
+
+DEPTH = 10
+DEPTH_MAX = 1000
+IDS_MAX = 10_000
+CHANGES_MAX = 100_000
+Document = dict[str, object]
+
+
+class VenueUrls(msgspec.Struct, frozen=True):
+    """Where a crypto venue is: what a client would configure in the place of the real hosts."""
+
+    stream_url: str
+    rest_url: str
+
+
+class BooksBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which states of a book are wanted."""
+
+    ids: Annotated[list[int], msgspec.Meta(max_length=IDS_MAX)]
+    depth: Annotated[int, msgspec.Meta(ge=1, le=DEPTH_MAX)] = DEPTH
+
+
+class FlowBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much is to happen to a symbol."""
+
+    venue: str
+    symbol: str
+    changes: Annotated[int, msgspec.Meta(ge=1, le=CHANGES_MAX)] = 1
+
+
+class TruthRoutes:
+    """Answers operators and tests."""
+
+    def __init__(
+        self,
+        venues: Mapping[str, CryptoVenue],
+        urls: Mapping[str, VenueUrls],
+        faults: FlowFaults,
+        now_ns: Callable[[], int],
+    ) -> None:
+        self._venues, self._urls, self._faults, self._now_ns = venues, urls, faults, now_ns
+
+    def routes(self) -> list[web.RouteDef]:
+        """List the endpoints."""
+        return [
+            web.get("/venues", self.venues),
+            web.get("/books/{venue}/{symbol}", self.book),
+            web.post("/books/{venue}/{symbol}", self.books),
+            web.get("/crypto-faults", self.faults),
+            web.post("/crypto-faults", self.arm),
+            web.delete("/crypto-faults", self.clear),
+            web.post("/flow", self.step),
+        ]
+
+    async def venues(self, _: web.Request) -> web.Response:
+        """Say what is served, where, and who hears it."""
+        return reply({name: self._view(name, venue) for name, venue in self._venues.items()})
+
+    async def book(self, request: web.Request) -> web.Response:
+        """Show one book as it is or, with `id`, as it was after the last change with an id up to this."""
+        depth, at_id = request.query.get("depth", str(DEPTH)), request.query.get("id")
+        if not depth.isdecimal() or not 1 <= int(depth) <= DEPTH_MAX or not (at_id or "0").isdecimal():
+            raise web.HTTPBadRequest(text=f"depth is 1 to {DEPTH_MAX}, id a number")
+        venue, symbol = self._asked(request.match_info["venue"], request.match_info["symbol"])
+        book = venue.flow.book(symbol) if at_id is None else _book_at(venue, symbol, int(at_id))
+        if book is None:
+            raise web.HTTPNotFound(text=f"{symbol} at {at_id} is no longer remembered")
+        return reply(_book_document(book, int(depth)))
+
+    async def books(self, request: web.Request) -> web.Response:
+        """Show one book at many ids; null where an id is no longer remembered."""
+        venue, symbol = self._asked(request.match_info["venue"], request.match_info["symbol"])
+        body = await read_body(request, BooksBody)
+        found = (_book_at(venue, symbol, at_id) for at_id in body.ids)
+        return reply({"books": [None if book is None else _book_document(book, body.depth) for book in found]})
+
+    async def faults(self, _: web.Request) -> web.Response:
+        """List the switches that are on, with what they have done."""
+        return reply(self._armed())
+
+    async def arm(self, request: web.Request) -> web.Response:
+        """Switch a fault on; what strikes at once does."""
+        fault = await read_body(request, FlowFault)
+        self._faults.arm(fault)
+        for name, venue in self._venues.items():
+            if fault.venue in {"*", name}:
+                _strike_at_once(venue, fault)
+        return reply(self._armed())
+
+    async def clear(self, _: web.Request) -> web.Response:
+        """Switch every fault off; a connection that was struck stays as it is until it ends."""
+        self._faults.clear()
+        return web.Response(status=204)
+
+    async def step(self, request: web.Request) -> web.Response:
+        """Let so much happen to one symbol."""
+        body = await read_body(request, FlowBody)
+        venue, symbol = self._asked(body.venue, body.symbol)
+        for _ in range(body.changes):
+            venue.flow.step(symbol, self._now_ns())
+        return reply({"id": venue.flow.last_id(symbol)})
+
+    def _asked(self, name: str, symbol: str) -> tuple[CryptoVenue, str]:
+        venue = self._venues.get(name)
+        if venue is None or symbol not in venue.flow.listings:
+            raise web.HTTPNotFound(text=f"no {symbol} at {name}; here are {', '.join(self._venues)}")
+        return venue, symbol
+
+    def _view(self, name: str, venue: CryptoVenue) -> Document:
+        symbols = {symbol: venue.flow.last_id(symbol) for symbol in venue.flow.listings}
+        return {**msgspec.to_builtins(self._urls[name]), "last_ids": symbols, **venue.heard()}
+
+    def _armed(self) -> list[Document]:
+        return [{**msgspec.to_builtins(one.fault), "seen": one.seen, "done": one.done} for one in self._faults.armed]
+
+
+def _strike_at_once(venue: CryptoVenue, fault: FlowFault) -> None:
+    if fault.kind is FlowFaultKind.CUT:
+        venue.drop()
+    elif fault.kind is FlowFaultKind.SERVE_SHUTDOWN:
+        venue.shut_down(fault)
+
+
+def _book_at(venue: CryptoVenue, symbol: str, at_id: int) -> FlowBook | None:
+    try:
+        return venue.flow.book_at(symbol, at_id)
+    except LookupError:
+        return None
+
+
+def _book_document(book: FlowBook, depth: int) -> Document:
+    bids, asks = book.top(depth)
+    return {"id": book.id, "bids": _levels(bids), "asks": _levels(asks)}
+
+
+def _levels(levels: Levels) -> list[list[str]]:
+    return [[plain(price), plain(quantity)] for price, quantity in levels]
