@@ -171,6 +171,13 @@ class Dialect(Protocol):
         """Say whether an HTTP status means that trying again cannot help."""
 
 
+class Tap(Protocol):
+    """Gets every raw frame as it came, before anybody reads it; it returns at once and never raises."""
+
+    def frame(self, via: str, url: str, text: bytes, at_ns: int) -> None:
+        """Take what was received at `url`: `via` is "ws" for a frame of a stream, "http" for an answer."""
+
+
 def chunks(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     """Cut a list of topics into requests of at most `size`."""
     for start in range(0, len(names), size):
