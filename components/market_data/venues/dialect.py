@@ -54,15 +54,17 @@ class LinePlan(Struct, frozen=True, gc=False):
 
 
 class Confirmed(Struct, frozen=True, gc=False):
-    """These topics are subscribed; only their data tells whether they deliver."""
+    """These topics (all the request asked where it names none) are subscribed; only data tells whether they come."""
 
     names: tuple[str, ...]
+    request_id: int | None = None
 
 
 class Unsubscribed(Struct, frozen=True, gc=False):
-    """These topics are subscribed no longer."""
+    """These topics are subscribed no longer (all that the request asked where it names none)."""
 
     names: tuple[str, ...]
+    request_id: int | None = None
 
 
 class Refused(Struct, frozen=True, gc=False):
