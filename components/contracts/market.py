@@ -1,4 +1,4 @@
-"""What market_data says: quotes, trades, and how far each can be trusted."""
+"""What market_data says: quotes, trades, books, and how far each can be trusted."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -81,3 +81,44 @@ class FeedHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_
 
 
 MarketMessage: TypeAlias = Quote | Trade | SymbolHealth | FeedHealth
+
+BookLevels: TypeAlias = tuple[tuple[Decimal, Decimal], ...]
+"""Price and quantity; the quantity counts coins, or quote currency where the instrument is inverse."""
+
+
+class BookSnapshot(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The whole published top of a book as of one of the venue's ids, best first; it replaces what was known."""
+
+    venue: Venue
+    symbol: Symbol
+    book_id: int
+    bids: BookLevels
+    asks: BookLevels
+    venue_at_ns: int
+    received_at_ns: int
+
+
+class BookDelta(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """What is different in the published top since `previous_id`; a quantity of zero left it."""
+
+    venue: Venue
+    symbol: Symbol
+    previous_id: int
+    book_id: int
+    bids: BookLevels
+    asks: BookLevels
+    venue_at_ns: int
+    received_at_ns: int
+
+
+class Gap(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """Changes of a book that were never heard: after `expected`, the venue went on at `got`."""
+
+    venue: Venue
+    symbol: Symbol
+    expected: int
+    got: int
+    at_ns: int
+
+
+BookMessage: TypeAlias = BookSnapshot | BookDelta | SymbolHealth | Gap

@@ -8,7 +8,7 @@ from msgspec import Struct
 from components.contracts.commands import Acknowledgement
 from components.contracts.decisions import DecisionMessage, JudgeReply, JudgeRequest
 from components.contracts.health import HealthMessage
-from components.contracts.market import MarketMessage
+from components.contracts.market import BookMessage, MarketMessage
 from components.contracts.orders import OrderMessage
 from components.contracts.positions import PositionMessage
 
@@ -54,6 +54,16 @@ MARKET: Final = Stream(
     silence_ms_max=3_500,
     high_water_mark=20_000,
     on_loss="symbol flagged, re-join by snapshot",
+)
+BOOKS: Final = Stream(
+    name="books",
+    speaker="market_data",
+    hearers=(EVERYONE,),
+    kind=StreamClass.STATE,
+    messages=BookMessage,
+    silence_ms_max=3_500,
+    high_water_mark=100_000,
+    on_loss="book unknown, re-join by snapshot",
 )
 JUDGE: Final = Stream(
     name="judge",
@@ -119,7 +129,7 @@ HEALTH: Final = Stream(
 )
 
 STREAMS: Final[dict[str, Stream]] = {
-    stream.name: stream for stream in (MARKET, JUDGE, COMMANDS, ORDERS, DECISIONS, POSITIONS, HEALTH)
+    stream.name: stream for stream in (MARKET, BOOKS, JUDGE, COMMANDS, ORDERS, DECISIONS, POSITIONS, HEALTH)
 }
 
 

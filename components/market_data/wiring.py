@@ -2,10 +2,12 @@
 
 from random import random
 
-from components.contracts.topics import MARKET
+from components.contracts.topics import BOOKS, MARKET
 from components.contracts.values import Symbol
 from components.market_data.config import MarketDataConfig
-from components.market_data.service import MarketDataService, Patience
+from components.market_data.service.books import BookDesk
+from components.market_data.service.market import MarketDataService
+from components.market_data.service.quotes import Patience, QuoteDesk
 from components.market_data.venues.alpaca.feed import ALPACA, AlpacaFeed
 from components.market_data.venues.alpaca.session import Keys
 from components.runtime.process import Loop, Process
@@ -19,5 +21,6 @@ def market_data(process: Process) -> None:
     keys = Keys(Secret(process.secret(config.alpaca.key)), Secret(process.secret(config.alpaca.secret)))
     feed = AlpacaFeed(config.alpaca, keys, symbols, process.clock, random)
     patience = Patience(config.quote_age_ms_max, config.first_quote_ms_max)
-    service = MarketDataService(ALPACA, symbols, patience, process.metrics)
-    process.serve(service, says=[MARKET], feed=feed, loop=Loop.ASYNC)
+    quotes = QuoteDesk(ALPACA, symbols, patience, process.metrics)
+    service = MarketDataService(quotes, BookDesk((), process.metrics, random))
+    process.serve(service, says=[MARKET, BOOKS], feed=feed, loop=Loop.ASYNC)

@@ -11,6 +11,7 @@ class SignalsConfig(Table):
 
     strategy_id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,12}$")
     model: str = Field(min_length=1)
+    venue: str = Field(pattern=r"^[A-Za-z_]{1,16}$")
     quote_age_ms_max: int = Field(ge=10, le=600_000)
     signal_ttl_ms: int = Field(ge=10, le=60_000)
     judge_ms_max: int = Field(ge=10, le=60_000)

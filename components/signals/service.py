@@ -8,7 +8,7 @@ from components.contracts.market import FeedHealth, Quote, SymbolHealth, Trade
 from components.contracts.positions import Position, PositionMessage, ProfitAndLoss, TradingStatus
 from components.contracts.signals import Purpose
 from components.contracts.topics import JUDGE, MARKET, POSITIONS, Stream
-from components.contracts.values import IntentId, Side, Symbol
+from components.contracts.values import IntentId, Side, Symbol, Venue
 from components.runtime.metrics import Metrics
 from components.runtime.service import Answered, Effects, Heard, Inbound, Joined, Lost, Note, Request, Unanswered
 from components.signals.core.features import Features
@@ -82,7 +82,7 @@ class SignalsService:
     def _hear(self, body: Trade | SymbolHealth | FeedHealth | PositionMessage) -> Effects:
         match body:
             case Trade():
-                if watch := self._watch(body.symbol):
+                if watch := self._watch_at(body.venue, body.symbol):
                     watch.take_trade(body)
             case SymbolHealth():
                 self._take_health(body)
@@ -95,7 +95,7 @@ class SignalsService:
 
     def _hear_quote(self, quote: Quote, heard: Heard, now_ns: int) -> Effects:
         place = heard.place
-        watch = self._watch(quote.symbol)
+        watch = self._watch_at(quote.venue, quote.symbol)
         if watch is None or not watch.take_quote(quote, place) or not self._may_wish(watch, quote, now_ns):
             return ()
         features = watch.features.row()
@@ -188,11 +188,14 @@ class SignalsService:
                 self._take_health(message)
 
     def _take_health(self, health: SymbolHealth) -> None:
-        if watch := self._watch(health.symbol):
+        if watch := self._watch_at(health.venue, health.symbol):
             watch.take_state(health.state)
 
     def _take_position(self, position: Position) -> None:
         self._standings[position.symbol] = Standing(position.quantity, position.working_buy, position.working_sell)
+
+    def _watch_at(self, venue: Venue, symbol: Symbol) -> Watch | None:
+        return self._watch(symbol) if venue == self._terms.venue else None
 
     def _watch(self, symbol: Symbol) -> Watch | None:
         watch = self._watches.get(symbol)

@@ -3,7 +3,7 @@
 from secrets import token_bytes
 
 from components.contracts.topics import JUDGE, MARKET, POSITIONS
-from components.contracts.values import StrategyId
+from components.contracts.values import StrategyId, Venue
 from components.runtime.process import Process
 from components.signals.config import SignalsConfig
 from components.signals.core.identity import CHANCE_BYTES, name_epoch
@@ -24,6 +24,7 @@ def signals(process: Process) -> None:
         signal_ttl_ms=config.signal_ttl_ms,
         judge_ms_max=config.judge_ms_max,
         symbols_max=config.symbols_max,
+        venue=Venue(config.venue),
     )
     service = SignalsService(model, config.strategy, terms, process.metrics)
     process.serve(service, hears={MARKET: None, POSITIONS: None}, asks=[JUDGE])

@@ -47,7 +47,17 @@ from components.contracts.frames import (
     Unavailable,
 )
 from components.contracts.health import Beat
-from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
+from components.contracts.market import (
+    BookDelta,
+    BookSnapshot,
+    BookState,
+    FeedHealth,
+    FeedState,
+    Gap,
+    Quote,
+    SymbolHealth,
+    Trade,
+)
 from components.contracts.orders import (
     Collided,
     ControlReceived,
@@ -155,6 +165,26 @@ MESSAGES: tuple[Any, ...] = (
     Trade(VENUE, SYMBOL, Decimal("187.22"), Decimal(100), AT_NS, AT_NS + 12),
     SymbolHealth(VENUE, SYMBOL, BookState.STALE, "no quote for 5,000 ms", AT_NS),
     FeedHealth(VENUE, FeedState.LIVE, "subscribed", AT_NS),
+    BookSnapshot(
+        Venue("BINANCEUM"),
+        Symbol("BINANCEUM:BTC-USDT-PERP"),
+        157,
+        ((Decimal("60000.1"), Decimal("0.25")), (Decimal("60000.0"), Decimal(2))),
+        ((Decimal("60000.2"), Decimal("0.001")),),
+        AT_NS,
+        AT_NS + 1,
+    ),
+    BookDelta(
+        Venue("BINANCEUM"),
+        Symbol("BINANCEUM:BTC-USDT-PERP"),
+        157,
+        160,
+        ((Decimal("60000.1"), Decimal(0)),),
+        (),
+        AT_NS,
+        AT_NS + 1,
+    ),
+    Gap(Venue("BINANCEUM"), Symbol("BINANCEUM:BTC-USDT-PERP"), 160, 171, AT_NS),
     Judge(INTENT),
     Operate(CommandId("c-2"), Action.HALT, "drill"),
     ShowAccount("a-1"),

@@ -41,7 +41,7 @@ def begin(now_ns: int) -> Book:
 
 def take_quote(book: Book, quote: Quote) -> Book | Flaw:
     """Take the venue's next quote, or say what is wrong with it."""
-    if not _is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size):
+    if not is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size):
         return Flaw.OUT_OF_RANGE
     if quote.venue_at_ns < book.venue_at_ns:
         return Flaw.OUT_OF_ORDER
@@ -52,7 +52,7 @@ def take_quote(book: Book, quote: Quote) -> Book | Flaw:
 
 def check_trade(trade: Trade) -> Flaw | None:
     """Say what is wrong with a print, if anything."""
-    good = _is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
+    good = is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
     return None if good else Flaw.OUT_OF_RANGE
 
 
@@ -80,5 +80,6 @@ def _trust(quote: Quote) -> tuple[BookState, str]:
     return BookState.SYNCED, "quoted"
 
 
-def _is_in_range(*numbers: Decimal) -> bool:
+def is_in_range(*numbers: Decimal) -> bool:
+    """Say whether every number is finite, and zero or of a size that arithmetic downstream can bear."""
     return all(number.is_finite() and (number == ZERO or LEAST <= number <= MOST) for number in numbers)

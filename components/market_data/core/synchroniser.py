@@ -192,6 +192,12 @@ class Synchroniser:
         """Give the book up and get a new image."""
         self._break(state, reason, now_ns)
 
+    def missed(self, reason: str, now_ns: int) -> None:
+        """Hear that something of this book could not be read: what it said is missing from now on."""
+        self.tally.malformed += 1
+        if self._is_live:
+            self._break(BookState.GAP, reason, now_ns)
+
     def go_stale(self, reason: str, now_ns: int) -> None:
         """Say that nothing was heard for too long; the next change ends it."""
         self._flag(BookState.STALE, reason, now_ns)
@@ -310,6 +316,9 @@ class Synchroniser:
         self._flag(BookState.SYNCED, "in sync", image.received_at_ns)
         if self.seen is not None:
             self.seen(advanced=True)
+        if self.depth.is_crossed and not self._patience.may_cross:
+            self._crossed_count, self._crossed_since_ns = 1, image.received_at_ns
+            self._flag(BookState.CROSSED, "best bid is not below best ask", image.received_at_ns)
         return self._replay()
 
     def _replay(self) -> Took:

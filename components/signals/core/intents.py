@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from components.contracts.market import BookState
 from components.contracts.signals import Evidence, Intent
-from components.contracts.values import OrderType, Place, StrategyId, Symbol
+from components.contracts.values import OrderType, Place, StrategyId, Symbol, Venue
 from components.signals.core.identity import name_signal
 from components.signals.core.model import ModelCard
 from components.signals.core.strategy import Wish
@@ -21,6 +21,8 @@ class Terms(Struct, frozen=True, gc=False):
     signal_ttl_ms: int
     judge_ms_max: int
     symbols_max: int
+    venue: Venue
+    """Whose prices are traded on."""
 
 
 class Sight(Struct, frozen=True, gc=False):

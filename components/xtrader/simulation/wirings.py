@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from components.contracts.topics import COMMANDS, JUDGE, MARKET, ORDERS, POSITIONS
-from components.contracts.values import StrategyId, TimeInForce
+from components.contracts.values import StrategyId, TimeInForce, Venue
 from components.execution.config import ExecutionConfig
 from components.execution.wiring import replay, service_of
 from components.market_data.wiring import market_data
@@ -51,6 +51,7 @@ def _signals(process: Process, model: Model, chance: Chance) -> None:
         signal_ttl_ms=config.signal_ttl_ms,
         judge_ms_max=config.judge_ms_max,
         symbols_max=config.symbols_max,
+        venue=Venue(config.venue),
     )
     service = SignalsService(model, strategy, terms, process.metrics)
     process.serve(service, hears={MARKET: None, POSITIONS: None}, asks=[JUDGE])

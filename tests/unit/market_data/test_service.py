@@ -12,7 +12,9 @@ from components.contracts.market import BookState, FeedHealth, FeedState, Quote,
 from components.contracts.topics import MARKET, ORDERS
 from components.contracts.values import Symbol, Venue
 from components.market_data.core.feed import Batch, Dropped, FeedMessage, Subscribed
-from components.market_data.service import MarketDataService, Patience
+from components.market_data.service.books import BookDesk
+from components.market_data.service.market import MarketDataService
+from components.market_data.service.quotes import Patience, QuoteDesk
 from components.runtime.metrics import Metrics
 from components.runtime.service import Effect, Fed, Note, Publish, Unanswered
 from tests.support.readings import reading
@@ -29,7 +31,8 @@ class Desk:
 
     def __init__(self) -> None:
         self.metrics = Metrics("market_data", "test")
-        self.service = MarketDataService(VENUE, (AAPL, MSFT), PATIENCE, self.metrics)
+        quotes = QuoteDesk(VENUE, (AAPL, MSFT), PATIENCE, self.metrics)
+        self.service = MarketDataService(quotes, BookDesk((), self.metrics, lambda: 0.5))
         self.now_ns = T0
         self.effects = list(self.service.on_start(T0))
 

@@ -26,9 +26,9 @@ from tests.support.models import CARD, DOWN, FLAT, UP, FakeModel
 from tests.support.readings import reading
 
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
-VENUE = Venue("alpaca")
 MS = 1_000_000
 T0 = 1_700_000_000_000_000_000
+VENUE = Venue("alpaca")
 TERMS = Terms(
     strategy=StrategyId("demo"),
     epoch="nmaohcnc4oy2q",
@@ -36,6 +36,7 @@ TERMS = Terms(
     signal_ttl_ms=2_000,
     judge_ms_max=800,
     symbols_max=3,
+    venue=VENUE,
 )
 SETTINGS = StrategySettings(
     edge_enter_min=0.3,

@@ -1,20 +1,21 @@
-"""Turns what a venue's feed says into quotes, trades and the trust in them; messages in, effects out, no I/O."""
+"""Turns what a quoting venue says into quotes, trades and the trust in them."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from msgspec import Struct
 
-from components.contracts.errors import InvariantError
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
-from components.contracts.topics import MARKET, Stream
+from components.contracts.topics import MARKET
 from components.contracts.values import Symbol, Venue
 from components.market_data.core.book import Book, Flaw, age, begin, check_trade, flag, take_quote
-from components.market_data.core.feed import Batch, Dropped, FeedMessage, Subscribed
+from components.market_data.core.feed import Batch, Dropped, Subscribed
 from components.runtime.metrics import Metrics
-from components.runtime.service import Effect, Effects, Fed, Inbound, Note, Publish
+from components.runtime.service import Effect, Effects, Note, Publish
 
 NS_PER_MS = 1_000_000
+
+Quoted: TypeAlias = Subscribed | Batch | Dropped
 
 
 class Patience(Struct, frozen=True, gc=False):
@@ -24,8 +25,8 @@ class Patience(Struct, frozen=True, gc=False):
     first_quote_ms_max: int
 
 
-class MarketDataService:
-    """Holds one book per listed symbol and the state of the one feed behind them."""
+class QuoteDesk:
+    """Holds the last quote of each listed symbol and the state of the one feed behind them."""
 
     def __init__(self, venue: Venue, symbols: Sequence[Symbol], patience: Patience, metrics: Metrics) -> None:
         self._venue = venue
@@ -38,13 +39,10 @@ class MarketDataService:
         """Say that nothing is known yet."""
         self._books = {symbol: begin(now_ns) for symbol in self._books}
         self._feed = FeedHealth(self._venue, FeedState.CONNECTING, "starting", now_ns)
-        return [Publish(MARKET, message) for message in self.snapshot(MARKET)]
+        return [Publish(MARKET, message) for message in self.snapshot()]
 
-    def on_message(self, message: Inbound, now_ns: int) -> Effects:
-        """Hear the adapter; nobody else speaks to this component."""
-        if not isinstance(message, Fed):
-            raise InvariantError(f"market_data hears no {type(message).__name__}")
-        said: FeedMessage = message.body
+    def hear(self, said: Quoted, now_ns: int) -> Effects:
+        """Hear the adapter."""
         match said:
             case Batch():
                 return self._take(said)
@@ -69,14 +67,8 @@ class MarketDataService:
             *self._flag(BookState.GAP, now_ns),
         ]
 
-    def is_drained(self) -> bool:
-        """Nothing here is ever left half done."""
-        return True
-
-    def snapshot(self, stream: Stream) -> tuple[Any, ...]:
+    def snapshot(self) -> tuple[Any, ...]:
         """Give the last quote of each symbol, then the trust in it, for whoever joins late."""
-        if stream is not MARKET:
-            raise InvariantError(f"market_data does not say {stream.name}")
         quotes = (book.quote for book in self._books.values() if book.quote is not None)
         return (*quotes, *(self._health(symbol, book) for symbol, book in self._books.items()), self._feed)
 

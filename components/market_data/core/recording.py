@@ -1,0 +1,127 @@
+"""The format of recordings: one received frame a line, in files whose names say which and when."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from components.contracts.errors import DamagedData
+from components.contracts.values import Venue
+
+ENDING: Final = ".jsonl"
+UNFINISHED: Final = ".part"
+STAMP: Final = "%Y%m%dT%H%M%S"
+NS_PER_S: Final = 1_000_000_000
+_NAME: Final = re.compile(r"([A-Z]{2,16})_(\d{8}T\d{6})_([1-9]\d{0,8})\.jsonl(\.part)?", re.ASCII)
+_SURROGATE: Final = b"\\ud"
+
+
+class Via(StrEnum):
+    """How a frame was received."""
+
+    STREAM = "ws"
+    ANSWER = "http"
+
+
+class Frame(Struct, frozen=True, gc=False):
+    """One frame of a stream, or one answer, exactly as it was received."""
+
+    at_ns: int
+    via: Via
+    url: str
+    text: bytes
+
+
+class _Line(Struct):
+    at_ns: int
+    via: Via
+    url: str
+    text: str
+
+
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(_Line).decode
+
+
+def write_line(frame: Frame) -> bytes:
+    """Write one frame with the end of its line."""
+    try:
+        return _encode(_Line(frame.at_ns, frame.via, frame.url, frame.text.decode())) + b"\n"
+    except UnicodeDecodeError:
+        return _write_bytes(frame)
+
+
+def read_line(line: bytes, name: str, number: int) -> Frame:
+    """Read one frame back; DamagedData names the file and the line where it is none."""
+    try:
+        read = _decode(line) if _SURROGATE not in line else _read_bytes(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise DamagedData(f"{name}: line {number} is no recorded frame: {error}") from error
+    return Frame(read.at_ns, read.via, read.url, read.text.encode("utf-8", "surrogateescape"))
+
+
+# What is no UTF-8 is kept byte for byte, each stray byte as the lone surrogate that Python gives it.
+def _write_bytes(frame: Frame) -> bytes:
+    text = frame.text.decode("utf-8", "surrogateescape")
+    line = {"at_ns": frame.at_ns, "via": frame.via, "url": frame.url, "text": text}
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def _read_bytes(line: bytes) -> _Line:
+    return msgspec.convert(json.loads(line), _Line)
+
+
+class Part(Struct, frozen=True, order=True, gc=False):
+    """One file of a recording, as its name tells: files of one beginning follow each other by their number."""
+
+    venue: Venue
+    began_at_s: int
+    number: int
+    is_whole: bool = True
+    """Else it is still being written, or its writer did not end well."""
+
+    def follows(self, other: "Part") -> bool:
+        """Say whether this file goes on where the other ends."""
+        return (self.venue, self.began_at_s, self.number) == (other.venue, other.began_at_s, other.number + 1)
+
+
+def name_of(part: Part) -> str:
+    """Build the file name: VENUE_YYYYMMDDTHHMMSS_n.jsonl, in UTC."""
+    stamp = datetime.fromtimestamp(part.began_at_s, UTC).strftime(STAMP)
+    return f"{part.venue}_{stamp}_{part.number}{ENDING}{'' if part.is_whole else UNFINISHED}"
+
+
+def read_name(name: str) -> Part | None:
+    """Read a file name back; None where it is not one of ours."""
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        return None
+    venue, stamp, number, unfinished = parts.groups()
+    try:
+        began = datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return Part(Venue(venue), int(began.timestamp()), int(number), unfinished is None)
+
+
+def chapters(names: Iterable[str]) -> list[list[str]]:
+    """Put names that follow each other directly into one recording each; any other name stands alone."""
+    return _joined(names, read_name)
+
+
+def _joined(names: Iterable[str], read: Callable[[str], Any]) -> list[list[str]]:
+    recordings: list[list[str]] = []
+    before: Part | None = None
+    for name in names:
+        part = read(name)
+        if part is not None and before is not None and part.follows(before):
+            recordings[-1].append(name)
+        else:
+            recordings.append([name])
+        before = part
+    return recordings
