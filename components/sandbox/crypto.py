@@ -1,17 +1,20 @@
 """The crypto venues of one sandbox, each on a port of its own, and what keeps them moving."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
 from components.sandbox.binance.listings import SPOT_LISTINGS, USD_M_LISTINGS
 from components.sandbox.binance.venue import BinanceUmVenue, BinanceVenue
-from components.sandbox.config import VENUES, Settings
+from components.sandbox.config import STOCKS, VENUES, Settings
 from components.sandbox.flow.faults import FlowFaults
 from components.sandbox.flow.listings import Listing
 from components.sandbox.flow.orders import IdSpace, OrderFlow
 from components.sandbox.flow.pace import Pace
+from components.sandbox.flow.recorded import RecordedVenue
+from components.sandbox.flow.recording import Frame, read_recording, venue_of
 from components.sandbox.flow.truth import TruthRoutes, VenueUrls
 from components.sandbox.flow.venue import CryptoVenue
 from components.sandbox.server.doors import HOST, Doors
@@ -53,7 +56,9 @@ class CryptoVenues:
         self.faults = FlowFaults()
         self.urls: dict[str, VenueUrls] = {}
         self._settings, self._now_ns = settings, now_ns
-        self._venues = {name: self._make(name, credentials) for name in settings.venues if name in SEEDED}
+        recorded = _recorded(settings.recording)
+        named = dict.fromkeys((*settings.venues, *recorded))
+        self._venues = {name: self._make(name, credentials, recorded) for name in named if name != STOCKS}
 
     def admin_routes(self) -> list[web.RouteDef]:
         """List the endpoints of their side door."""
@@ -81,8 +86,18 @@ class CryptoVenues:
         for venue in self._venues.values():
             venue.drop()
 
-    def _make(self, name: str, credentials: Credentials) -> CryptoVenue:
+    def _make(self, name: str, credentials: Credentials, recorded: Mapping[str, list[Frame]]) -> CryptoVenue:
+        if name in recorded:
+            return RecordedVenue(name, recorded[name], self.faults, self._now_ns, self._settings.speed)
         make, listings, ids = SEEDED[name]
         # The same pair at two venues has two markets.
         flow = OrderFlow(listings, self._settings.seed + VENUES.index(name), ids)
         return make(listings, flow, self.faults, credentials, self._now_ns, self._settings.heartbeat_scale)
+
+
+def _recorded(paths: Sequence[Path]) -> dict[str, list[Frame]]:
+    found: dict[str, list[Frame]] = {}
+    for path in paths:
+        frames = read_recording(path)
+        found.setdefault(venue_of(frames, path), []).extend(frames)
+    return found

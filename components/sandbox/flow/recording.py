@@ -1,0 +1,111 @@
+"""Recordings of venues: raw frames by the line, whose they are, the channel of each, and the REST answers."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from components.contracts.errors import UsageError
+
+# What an address betrays of its venue, the more telling first: recordings may have been made of any host.
+SIGNS = (
+    ("/fapi/", "binanceum"),
+    ("fstream", "binanceum"),
+    ("/ws/v5/", "okx"),
+    ("/api/v5/", "okx"),
+    ("/api/v2", "deribit"),
+    ("/api/v3/", "binance"),
+    ("stream.binance", "binance"),
+)
+NAMING = frozenset({"symbol", "instId", "instType", "instrument_name", "currency", "kind"})
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """One line of a recording."""
+
+    at_ns: int
+    via: Literal["ws", "http"]
+    url: str
+    text: str
+
+
+class _Argument(msgspec.Struct, frozen=True):
+    channel: str = ""
+    instId: str = ""  # noqa: N815 - the venue's word
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """The parts of a frame that say which channel it belongs to, of all venues."""
+
+    stream: str = ""
+    arg: _Argument = _Argument()
+    params: _Argument = _Argument()
+    e: str = ""
+    s: str = ""
+
+
+def read_recording(path: Path) -> list[Frame]:
+    """Read a recording whole; it is small enough to be served."""
+    try:
+        lines = path.read_bytes().splitlines()
+        return [msgspec.json.decode(line, type=Frame) for line in lines if line.strip()]
+    except OSError as error:
+        raise UsageError(f"--recording: {path}: {error.strerror}") from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise UsageError(f"--recording: {path}: not a recording ({error})") from error
+
+
+def venue_of(frames: Iterable[Frame], path: Path) -> str:
+    """Tell whose recording this is."""
+    for frame in frames:
+        for sign, name in SIGNS:
+            if sign in frame.url:
+                return name
+    raise UsageError(f"--recording: {path}: its addresses belong to no venue that is known here")
+
+
+def channel_of(text: str) -> str | None:
+    """Name the channel a frame belongs to, as a subscription names it; None for answers and heartbeats."""
+    try:
+        place = msgspec.json.decode(text, type=_Place)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    if place.stream or place.params.channel:
+        return shortened(place.stream or place.params.channel)
+    if place.arg.channel:
+        return f"{place.arg.channel}:{place.arg.instId}"
+    if place.s:
+        return f"{place.s.lower()}@{'depth' if place.e == 'depthUpdate' else place.e or 'bookTicker'}"
+    return None
+
+
+def shortened(name: str) -> str:
+    """Cut the pace off a channel's name: who wants another pace than was recorded gets what there is."""
+    mark = "@" if "@" in name else "."
+    return mark.join(name.split(mark)[:2])
+
+
+class Answers:
+    """The REST answers of a recording."""
+
+    def __init__(self, frames: Iterable[Frame]) -> None:
+        self._frames = [(frame, *_parts(frame.url)) for frame in frames if frame.via == "http"]
+
+    def find(self, path: str, query: dict[str, str], at_ns: int) -> str | None:
+        """Give the newest answer to such a request up to a time, or the first there is."""
+        wanted = {name: value for name, value in query.items() if name in NAMING}
+        fitting = [frame for frame, there, facts in self._frames if there == path and _agrees(facts, wanted)]
+        past = [frame for frame in fitting if frame.at_ns <= at_ns]
+        found = past[-1:] or fitting[:1]
+        return found[0].text if found else None
+
+
+def _parts(url: str) -> tuple[str, dict[str, str]]:
+    parts = urlsplit(url)
+    return parts.path, dict(parse_qsl(parts.query))
+
+
+def _agrees(recorded: dict[str, str], wanted: dict[str, str]) -> bool:
+    return all(recorded.get(name, value) == value for name, value in wanted.items())
