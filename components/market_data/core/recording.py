@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec import Struct
@@ -109,19 +110,15 @@ def read_name(name: str) -> Part | None:
     return Part(Venue(venue), int(began.timestamp()), int(number), unfinished is None)
 
 
-def chapters(names: Iterable[str]) -> list[list[str]]:
-    """Put names that follow each other directly into one recording each; any other name stands alone."""
-    return _joined(names, read_name)
-
-
-def _joined(names: Iterable[str], read: Callable[[str], Any]) -> list[list[str]]:
-    recordings: list[list[str]] = []
-    before: Part | None = None
-    for name in names:
-        part = read(name)
-        if part is not None and before is not None and part.follows(before):
-            recordings[-1].append(name)
+def chapters(paths: Iterable[Path]) -> list[list[Path]]:
+    """Put files that follow each other directly into one recording each; any other file stands alone."""
+    recordings: list[list[Path]] = []
+    before: tuple[Path, Part | None] | None = None
+    for path in paths:
+        part = read_name(path.name)
+        if before and part and before[1] and path.parent == before[0].parent and part.follows(before[1]):
+            recordings[-1].append(path)
         else:
-            recordings.append([name])
-        before = part
+            recordings.append([path])
+        before = path, part
     return recordings

@@ -1,0 +1,79 @@
+"""What a recorded address says: which venue was spoken to, and what was asked of it."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import SplitResult, parse_qs, urlsplit
+
+from components.contracts.values import Venue
+from components.market_data.core.recording import Via
+
+BINANCE: Final = Venue("BINANCE")
+BINANCEUM: Final = Venue("BINANCEUM")
+OKX: Final = Venue("OKX")
+DERIBIT: Final = Venue("DERIBIT")
+
+# A path tells more than a host, for the sandbox has the venues' paths at an address of its own. Only the futures'
+# streams were once at the same paths as the spot market's: then the host has to tell, or an answer beside them.
+_PATHS: Final = (
+    (re.compile(r"/fapi/v\d+/"), BINANCEUM),
+    (re.compile(r"/(public|market|private)/(ws|stream)(/|$)"), BINANCEUM),
+    (re.compile(r"/ws/v5/|/api/v5/"), OKX),
+    (re.compile(r"/ws/api/v2|/api/v2/"), DERIBIT),
+    (re.compile(r"/api/v3/"), BINANCE),
+)
+_FUTURES_HOST: Final = re.compile(r"fstream")
+_UNROUTED: Final = re.compile(r"/(ws|stream)(/|$)")
+
+_METADATA: Final = re.compile(r"/(exchangeInfo|public/instruments|public/get_instruments)$")
+_IMAGES: Final = (
+    (re.compile(r"/(fapi|api)/v\d+/depth$"), "symbol"),
+    (re.compile(r"/api/v5/market/books$"), "instId"),
+    (re.compile(r"/api/v2/public/get_order_book$"), "instrument_name"),
+)
+
+
+def venues_of(addresses: Iterable[str]) -> list[Venue]:
+    """Tell which venues these addresses of one recording are of, in order; where it is well, one."""
+    found: dict[Venue, None] = {}
+    is_unrouted = False
+    for address in addresses:
+        venue = _venue_of(address)
+        if venue is not None:
+            found[venue] = None
+        is_unrouted |= _UNROUTED.match(_split(address).path) is not None
+    if is_unrouted and not {BINANCE, BINANCEUM} & found.keys():
+        found[BINANCE] = None
+    return list(found)
+
+
+def _venue_of(address: str) -> Venue | None:
+    parts = _split(address)
+    for pattern, venue in _PATHS:
+        if pattern.match(parts.path):
+            return venue
+    is_futures = _UNROUTED.match(parts.path) and _FUTURES_HOST.search(parts.netloc)
+    return BINANCEUM if is_futures else None
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:  # an address that is none is of no venue
+        return urlsplit("")
+
+
+def is_metadata(via: str, address: str) -> bool:
+    """Say whether the instruments were asked for there."""
+    return via == Via.ANSWER and _METADATA.search(_split(address).path) is not None
+
+
+def imaged(via: str, address: str) -> str | None:
+    """Give the native name whose whole book was asked for there, if it was."""
+    if via != Via.ANSWER:
+        return None
+    parts = _split(address)
+    for pattern, key in _IMAGES:
+        if pattern.match(parts.path):
+            return next(iter(parse_qs(parts.query).get(key, ())), None)
+    return None

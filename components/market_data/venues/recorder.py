@@ -1,0 +1,194 @@
+"""Writes raw frames into files behind the loop's back: one thread, a bounded queue, and no frame ever waits."""
+
+from collections import deque
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Final, Self
+
+from msgspec import Struct
+
+from components.contracts.errors import InvariantError, IoFailed
+from components.contracts.values import Venue
+from components.market_data.core.recording import NS_PER_S, Frame, Part, Via, name_of, read_name, write_line
+from components.market_data.venues.addresses import is_metadata
+from components.runtime.disk import REAL_DISK, Disk, OpenFile
+
+LOOK_EVERY_S: Final = 0.05
+"""The writer looks for frames so often; what came meanwhile is written together, and nobody has to wake it."""
+
+
+class RecorderLimits(Struct, frozen=True, kw_only=True):
+    """How much may wait, and how much goes into one file."""
+
+    waiting_frames_max: int = 50_000
+    waiting_bytes_max: int = 64 * 1024 * 1024
+    """Drop newest: a frame that finds either bound reached is counted and not recorded."""
+    file_bytes_max: int = 128 * 1024 * 1024
+    file_s_max: int = 3_600
+    close_s_max: float = 10.0
+    """A disk that takes longer than this for what waits has failed."""
+
+
+class Recorded(Struct, frozen=True):
+    """What a recorder came to."""
+
+    frames: int
+    bytes: int
+    dropped: int
+    files: tuple[str, ...]
+
+
+class Recorder:
+    """Records some venues into a folder, each into files of its own; leaving the block ends all of them whole."""
+
+    def __init__(self, folder: Path, limits: RecorderLimits, disk: Disk = REAL_DISK) -> None:
+        self.dropped = 0
+        self.failure: IoFailed | None = None
+        """Why nothing is recorded any longer."""
+        self._folder, self._limits, self._disk = folder, limits, disk
+        self._queue: deque[tuple[Venue, Frame]] = deque()
+        # The loop counts what it put in, the writer what it took out: neither waits for the other.
+        self._bytes_in = self._bytes_out = self._frames_out = 0
+        self._series: dict[Venue, _Series] = {}
+        self._files: list[str] = []
+        self._ends = Event()
+        self._is_whole = False
+        self._thread = Thread(target=self._run, name="recorder", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin to write."""
+        self._disk.make_folder(self._folder)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what waits, and end the files whole."""
+        self._ends.set()
+        self._thread.join(self._limits.close_s_max)
+        if self._thread.is_alive():
+            raise IoFailed(f"{self._folder}: {len(self._queue)} frames were not written within the close's time")
+        if self.failure is not None and error is None:
+            raise self.failure
+        if not self._is_whole and error is None:
+            raise InvariantError("the recorder's thread died")
+
+    def tap(self, venue: Venue) -> "VenueTap":
+        """Give what a venue's lines put their frames into."""
+        return VenueTap(self, venue)
+
+    def take(self, venue: Venue, frame: Frame) -> None:
+        """Put a frame where the writer finds it, or drop it; called by the loop only."""
+        limits, size = self._limits, len(frame.text)
+        is_full = self._bytes_in - self._bytes_out + size > limits.waiting_bytes_max
+        if is_full or len(self._queue) >= limits.waiting_frames_max or self.failure is not None or self._ends.is_set():
+            self.dropped += 1
+            return
+        self._bytes_in += size
+        self._queue.append((venue, frame))
+
+    @property
+    def files_begun(self) -> int:
+        """Count the files; each new one wants images of its own, to be worth something alone."""
+        return len(self._files)
+
+    def report(self) -> Recorded:
+        """Sum up."""
+        return Recorded(self._frames_out, self._bytes_out, self.dropped, tuple(self._files))
+
+    def _run(self) -> None:
+        try:
+            while not self._ends.wait(LOOK_EVERY_S):
+                self._write()
+            self._write()
+            for series in self._series.values():
+                series.finish()
+            self._is_whole = True
+        except IoFailed as error:
+            self.failure = error
+
+    def _write(self) -> None:
+        while self._queue:
+            venue, frame = self._queue.popleft()
+            if venue not in self._series:
+                self._series[venue] = _Series(venue, self._folder, self._limits, self._disk, self._files)
+            self._series[venue].write(frame)
+            self._bytes_out += len(frame.text)
+            self._frames_out += 1
+        for series in self._series.values():
+            series.flush()
+
+
+class VenueTap:
+    """One venue's way into a recorder."""
+
+    def __init__(self, recorder: Recorder, venue: Venue) -> None:
+        self._recorder, self._venue = recorder, venue
+
+    def frame(self, via: str, url: str, text: bytes, at_ns: int) -> None:
+        """Take what was received."""
+        self._recorder.take(self._venue, Frame(at_ns, Via(via), url, text))
+
+
+class _Series:
+    """The files of one venue, one after the other; each begins with the venue's metadata, so that it stands alone."""
+
+    def __init__(self, venue: Venue, folder: Path, limits: RecorderLimits, disk: Disk, told: list[str]) -> None:
+        self._venue, self._folder, self._limits, self._disk, self._told = venue, folder, limits, disk, told
+        self._metadata: dict[str, bytes] = {}
+        self._part: Part | None = None
+        self._file: OpenFile | None = None
+        self._lines: list[bytes] = []
+        self._size = self._written = 0
+        self._opened_at_ns = 0
+
+    def write(self, frame: Frame) -> None:
+        line = write_line(frame)
+        if self._file is None or self._is_full(line, frame.at_ns):
+            self.finish()
+            self._open(frame.at_ns)
+        if is_metadata(frame.via, frame.url):
+            self._metadata[frame.url] = line
+        self._lines.append(line)
+        self._size += len(line)
+
+    def flush(self) -> None:
+        if self._file is not None and self._lines:
+            content = b"".join(self._lines)
+            self._lines.clear()
+            self._disk.write(self._file, self._written, content)
+            self._written += len(content)
+
+    def finish(self) -> None:
+        """Make the file durable, and only then give it the name of a whole one."""
+        if self._file is None or self._part is None:
+            return
+        self.flush()
+        self._disk.fdatasync(self._file)
+        self._disk.close(self._file)
+        whole = Part(self._part.venue, self._part.began_at_s, self._part.number)
+        self._disk.rename(self._file.path, self._folder / name_of(whole))
+        self._disk.sync_folder(self._folder)
+        self._told[self._told.index(self._file.path.name)] = name_of(whole)
+        self._file = None
+
+    def _is_full(self, line: bytes, at_ns: int) -> bool:
+        has_aged = at_ns - self._opened_at_ns >= self._limits.file_s_max * NS_PER_S
+        return has_aged or 0 < self._size > self._limits.file_bytes_max - len(line)
+
+    def _open(self, at_ns: int) -> None:
+        self._part = self._next(at_ns // NS_PER_S)
+        self._file = self._disk.create(self._folder / name_of(self._part))
+        self._told.append(self._file.path.name)
+        self._opened_at_ns = at_ns
+        self._lines = list(self._metadata.values())
+        self._size = self._written = 0
+
+    def _next(self, now_s: int) -> Part:
+        """Go on in the recording; a new one takes the first number that nobody else took in its second."""
+        began_at_s = self._part.began_at_s if self._part is not None else now_s
+        found = [read_name(name) for name in self._disk.names(self._folder)]
+        taken = [part.number for part in found if part and (part.venue, part.began_at_s) == (self._venue, began_at_s)]
+        return Part(self._venue, began_at_s, max(taken, default=0) + 1, is_whole=False)
