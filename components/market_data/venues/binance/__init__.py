@@ -1,0 +1,1 @@
+"""Binance, spot and USD-M futures: two markets of one family, with their own rules, routes and limits."""
