@@ -48,12 +48,13 @@ def test_numbers_are_those_python_would_print(value: str) -> None:
         "trades.future.BTC.100ms",
         "ticker.BTC_USDC.100ms",
         "quote.BTC-PERPETUAL",
+        "platform_state",
     ],
 )
 def test_a_channel_keeps_its_name(name: str) -> None:
     channel = read_channel(name)
     assert channel is not None
-    assert channel.name() == name
+    assert channel.name == name
 
 
 @pytest.mark.parametrize("name", ["", "book", "book.BTC-PERPETUAL", "book.BTC-PERPETUAL.5ms", "fees.BTC-PERPETUAL.raw"])
