@@ -1,0 +1,33 @@
+"""Reads a whole book out of OKX's answer to a GET, where the answer can be joined to the stream."""
+
+from typing import Final
+
+import msgspec
+
+from components.contracts.errors import ContractError
+from components.contracts.values import Symbol
+from components.market_data.core.changes import DepthImage
+from components.market_data.venues.okx.frames import Answer, DepthRow
+from components.market_data.venues.okx.instruments import NS_PER_MS
+
+NO_ERROR: Final = "0"
+_ANSWER: Final = msgspec.json.Decoder(Answer[DepthRow], strict=False)
+
+
+def read_image(symbol: Symbol, body: bytes, received_at_ns: int) -> DepthImage:
+    """Read the answer; ContractError where it is no book, or does not say as of which id."""
+    row = _row(symbol, body)
+    if row.seq_id is None:
+        raise ContractError(f"{symbol}: an image without seqId cannot be joined to the stream")
+    at_ns = row.ts * NS_PER_MS
+    return DepthImage(symbol, row.seq_id, row.bids, row.asks, at_ns, received_at_ns, is_pushed=False)
+
+
+def _row(symbol: Symbol, body: bytes) -> DepthRow:
+    try:
+        answer = _ANSWER.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ContractError(f"{symbol}: unreadable image: {error}") from error
+    if answer.code != NO_ERROR or len(answer.data) != 1:
+        raise ContractError(f"{symbol}: no image: {answer.code[:20]} {answer.msg[:200]} ({len(answer.data)} books)")
+    return answer.data[0]
