@@ -83,6 +83,10 @@ class Connection:
         fault = self._faults.strike(FlowFaultKind.REJECT_SUBSCRIBE, Chance(self.venue, symbol))
         return None if fault is None else fault.code
 
+    def queued(self) -> list[Item]:
+        """Take away what still has to be sent."""
+        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+
     def close(self, code: int) -> None:
         """Close politely, once everything queued is said."""
         self._is_closing = True
@@ -161,6 +165,8 @@ class Connection:
     def _put(self, item: Item) -> None:
         if self.script.is_half_open:
             return
+        if isinstance(item, str):
+            self._spoken_ns = self._now_ns()
         try:
             self._queue.put_nowait(item)
         except QueueFull:
@@ -178,7 +184,6 @@ class Connection:
         match item:
             case str():
                 self.sent_count += 1
-                self._spoken_ns = self._now_ns()
                 await self.response.send_str(item)
             case Pause():
                 await asyncio.sleep(item.ms / 1000)

@@ -9,6 +9,7 @@ from components.sandbox.flow.listings import Listing
 
 LEVELS_MIN, LEVELS_MAX = 30, 400  # of a side
 LEVELS_FIRST = 60
+LEVELS_USUAL = 600  # in so many as many go as come, or rather in a fraction of it, for what is traded goes too
 SPAN_TICKS_MIN = 60
 ZERO = Decimal(0)
 HIGH, LOW = Decimal("1.1"), Decimal("0.9")
@@ -29,13 +30,14 @@ def first_book(listing: Listing, first_id: int, dice: Dice) -> FlowBook:
     sides = {True: Side(), False: Side()}
     for is_bid, side in sides.items():
         price = listing.price
-        for place in range(LEVELS_FIRST):
+        for place in range(LEVELS_FIRST):  # a cheap thing's bids end at nothing
             price += _away(listing, 1 + (dice[place % 8] >> place) % 3, is_bid=is_bid)
-            side.put(price, _quantity(listing, dice[(place + 3) % 8] >> (place % 40)))
+            if price > 0:
+                side.put(price, _quantity(listing, dice[(place + 3) % 8] >> (place % 40)))
     return FlowBook(first_id, sides[True], sides[False])
 
 
-def next_move(book: FlowBook, listing: Listing, dice: Dice) -> Move:
+def next_move(book: FlowBook, listing: Listing, dice: Dice, last: Move | None) -> Move:
     """Say what happens next; it never crosses the book and keeps its depth within bounds."""
     is_bid = dice[0] % 2 == 0
     count = len(book.side(is_bid=is_bid).prices)
@@ -43,6 +45,9 @@ def next_move(book: FlowBook, listing: Listing, dice: Dice) -> Move:
         return Move(is_bid, book.price(-1, is_bid=is_bid), listing.lot * 0)
     if count < LEVELS_MIN:
         return _add(book, listing, dice, is_bid=is_bid)
+    if last is not None and last.is_bid == is_bid and last.quantity and dice[6] % 2 == 0:
+        # Pulled as soon as it was shown: within one batch, a level that nobody ever saw.
+        return last._replace(quantity=listing.lot * 0, traded=ZERO)
     roll = dice[1] % 100
     choice = next(choice for below, choice in CHOICES if roll < below)
     return choice(book, listing, dice, is_bid=is_bid)
@@ -59,7 +64,7 @@ def _restate(book: FlowBook, _: Listing, dice: Dice, *, is_bid: bool) -> Move:
 
 def _add_or_remove(book: FlowBook, listing: Listing, dice: Dice, *, is_bid: bool) -> Move:
     # The fuller a side, the likelier something goes.
-    if dice[5] % LEVELS_MAX >= len(book.side(is_bid=is_bid).prices):
+    if dice[5] % LEVELS_USUAL >= len(book.side(is_bid=is_bid).prices):
         return _add(book, listing, dice, is_bid=is_bid)
     return Move(is_bid, _some_price(book, dice, is_bid=is_bid), listing.lot * 0)
 
@@ -76,7 +81,9 @@ def _improve(book: FlowBook, listing: Listing, dice: Dice, *, is_bid: bool) -> M
     room = int((book.price(0, is_bid=False) - book.price(0, is_bid=True)) / listing.tick) - 1
     if room < 1:
         return _resize(book, listing, dice, is_bid=is_bid)
-    price = book.price(0, is_bid=is_bid) - _away(listing, 1 + dice[3] % room, is_bid=is_bid)
+    # Most of the way, so that spreads are narrow more often than not.
+    ticks = room - dice[3] % (room // 4 + 1)
+    price = book.price(0, is_bid=is_bid) - _away(listing, ticks, is_bid=is_bid)
     return Move(is_bid, price, _quantity(listing, dice[2]))
 
 
@@ -97,10 +104,10 @@ def _leans(book: FlowBook, listing: Listing, *, is_bid: bool) -> bool:
 
 
 CHOICES: tuple[tuple[int, Callable[..., Move]], ...] = (
-    (38, _resize),
-    (48, _restate),
-    (74, _add_or_remove),
-    (90, _improve),
+    (32, _resize),
+    (42, _restate),
+    (76, _add_or_remove),
+    (91, _improve),
     (100, _trade),
 )
 

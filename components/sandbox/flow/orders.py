@@ -10,7 +10,7 @@ from components.sandbox.core.chance import draws
 from components.sandbox.flow.book import Change, FlowBook, Levels
 from components.sandbox.flow.history import History
 from components.sandbox.flow.listings import Listing, by_symbol
-from components.sandbox.flow.moves import first_book, next_move
+from components.sandbox.flow.moves import Move, first_book, next_move
 
 PRINTS_MAX = 2_000
 FIRST_ID = 1_000_000
@@ -43,6 +43,7 @@ class _Lane:
         self.prints: deque[Print] = deque(maxlen=PRINTS_MAX)
         self.prints_count = 0
         self.moves_count = 0
+        self.last_move: Move | None = None
 
 
 class OrderFlow:
@@ -60,7 +61,7 @@ class OrderFlow:
         lane = self._lanes[symbol]
         lane.moves_count += 1
         dice = draws(self._seed, symbol, lane.moves_count)
-        move = next_move(lane.history.book, lane.listing, dice)
+        move = lane.last_move = next_move(lane.history.book, lane.listing, dice, lane.last_move)
         change = Change(self._next_id(symbol, dice[7]), at_ns, move.is_bid, move.price, move.quantity)
         lane.history.add(change)
         if move.traded:

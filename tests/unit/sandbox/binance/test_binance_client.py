@@ -1,0 +1,171 @@
+"""A client of the sandbox's Binance venues: control words, stream names, routes and frames, without sockets."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from components.sandbox.binance.client import Client
+from components.sandbox.binance.listings import SPOT_LISTINGS, USD_M_LISTINGS
+from components.sandbox.binance.rules import SPOT, USD_M, Channel, Rules
+from components.sandbox.binance.streams import parse
+from components.sandbox.flow.connection import Connection
+from components.sandbox.flow.faults import FlowFault, FlowFaultKind, FlowFaults
+from components.sandbox.flow.orders import OrderFlow
+
+LISTED = frozenset({"BTCUSDT"})
+SECOND_NS = 1_000_000_000
+
+
+class _Desk:
+    """A client, its venue's flow, and time."""
+
+    def __init__(self, rules: Rules = SPOT, route: str = "") -> None:
+        listings = USD_M_LISTINGS if rules.is_futures else SPOT_LISTINGS
+        self.flow = OrderFlow(listings, 7, rules.ids)
+        self.faults = FlowFaults()
+        self.now_ns = 1_795_000_000 * SECOND_NS
+        connection = Connection(rules.name, self.faults, rules.limits, 1, lambda: self.now_ns)
+        self.client = Client(connection, self.flow, rules, route)
+
+    def say(self, **request: Any) -> list[dict[str, Any]]:
+        return self.say_text(json.dumps(request))
+
+    def say_text(self, text: str) -> list[dict[str, Any]]:
+        self.client.hear(text, self.now_ns)
+        return self.heard()
+
+    def heard(self) -> list[dict[str, Any]]:
+        return [json.loads(item) for item in self.client.connection.queued() if isinstance(item, str)]
+
+    def pass_by(self, ms: int, steps: int = 0, symbol: str = "BTCUSDT") -> list[dict[str, Any]]:
+        for _ in range(steps):
+            self.flow.step(symbol, self.now_ns)
+        self.now_ns += ms * 1_000_000
+        self.client.tick(self.now_ns)
+        return self.heard()
+
+
+@pytest.mark.parametrize(
+    ("name", "channel", "period_ms"),
+    [
+        ("btcusdt@depth", Channel.DEPTH, 1000),
+        ("btcusdt@depth@100ms", Channel.DEPTH, 100),
+        ("btcusdt@depth20@100ms", Channel.PARTIAL, 100),
+        ("btcusdt@bookTicker", Channel.BOOK_TICKER, 0),
+        ("btcusdt@aggTrade", Channel.AGG_TRADE, 0),
+    ],
+)
+def test_a_stream_is_known_by_its_name(name: str, channel: Channel, period_ms: int) -> None:
+    stream = parse(name, SPOT, LISTED)
+    assert stream is not None
+    assert (stream.symbol, stream.channel, stream.period_ns) == ("BTCUSDT", channel, period_ms * 1_000_000)
+
+
+@pytest.mark.parametrize("name", ["BTCUSDT@depth", "btcusdt@depth@500ms", "nope@depth", "btcusdt@depth7", "btcusdt"])
+def test_a_stream_that_does_not_exist_is_confirmed_and_silent(name: str) -> None:
+    desk = _Desk()
+    assert desk.say(method="SUBSCRIBE", params=[name], id=1) == [{"result": None, "id": 1}]
+    assert desk.pass_by(2000, steps=5) == []
+    assert desk.say(method="LIST_SUBSCRIPTIONS", id=2) == [{"result": [name], "id": 2}]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{", 3),
+        ("[]", 2),
+        ('{"method":"SHOUT","id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":[],"id":1}', 2),
+        ('{"method":"SET_PROPERTY","params":["combined","yes"],"id":1}', 1),
+        ('{"method":"SET_PROPERTY","params":["loud",true],"id":1}', 0),
+    ],
+)
+def test_what_is_no_request_is_refused_by_its_code(text: str, code: int) -> None:
+    assert [one["code"] for one in _Desk().say_text(text)] == [code]
+
+
+def test_a_socket_can_be_made_to_name_its_streams() -> None:
+    desk = _Desk()
+    desk.say(method="SUBSCRIBE", params=["btcusdt@bookTicker"], id=1)
+    assert desk.say(method="SET_PROPERTY", params=["combined", True], id="p") == [{"result": None, "id": "p"}]
+    assert [one["stream"] for one in desk.pass_by(10)] == ["btcusdt@bookTicker"]
+
+
+def test_what_was_unsubscribed_is_said_no_more() -> None:
+    desk = _Desk()
+    desk.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=1)
+    assert len(desk.pass_by(100, steps=1)) == 1
+    desk.say(method="UNSUBSCRIBE", params=["btcusdt@depth@100ms"], id=2)
+    assert desk.pass_by(100, steps=1) == []
+
+
+def test_spot_depth_continues_where_it_ended_and_says_nothing_if_nothing_changed() -> None:
+    desk = _Desk()
+    begin = desk.flow.last_id("BTCUSDT")
+    desk.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=1)
+    (first,), silence, (second,) = desk.pass_by(100, 3), desk.pass_by(100), desk.pass_by(100, 2)
+    assert (first["U"], first["u"], second["U"], second["u"]) == (begin + 1, begin + 3, begin + 4, begin + 5)
+    assert silence == []
+    assert "pu" not in first
+
+
+def test_futures_depth_chains_by_the_previous_id_only() -> None:
+    desk = _Desk(USD_M, "/public")
+    desk.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=1)
+    first, second = (desk.pass_by(100, 3)[0] for _ in range(2))
+    assert second["pu"] == first["u"]
+    assert second["U"] > first["u"]
+    assert {"T", "ps", "st"} <= set(first)
+
+
+def test_the_quote_is_said_before_the_book_that_agrees_with_it() -> None:
+    desk = _Desk()
+    desk.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms", "btcusdt@bookTicker"], id=1)
+    heard = desk.pass_by(100, 40)
+    assert ["e" in one for one in heard] == [False, True]
+    assert heard[0]["u"] == heard[1]["u"]
+
+
+@pytest.mark.parametrize(
+    ("route", "carried"), [("", {"bookTicker"}), ("/public", {"bookTicker"}), ("/market", {"markPriceUpdate"})]
+)
+def test_a_route_carries_its_own_class_and_confirms_the_others(route: str, carried: set[str]) -> None:
+    desk = _Desk(USD_M, route)
+    asked = ["btcusdt@bookTicker", "btcusdt@markPrice@1s"]
+    assert desk.say(method="SUBSCRIBE", params=asked, id=1) == [{"result": None, "id": 1}]
+    assert {one["e"] for one in desk.pass_by(1000, 1)} == carried
+
+
+def test_trades_are_said_once_and_say_who_made_them() -> None:
+    desk = _Desk()
+    desk.say(method="SUBSCRIBE", params=["btcusdt@trade", "btcusdt@aggTrade"], id=1)
+    heard = desk.pass_by(10, 60)
+    trades, prints = [one for one in heard if one["e"] == "trade"], desk.flow.prints_after("BTCUSDT", 0)
+    assert [(one["t"], Decimal(one["p"]), one["m"]) for one in trades] == [
+        (one.id, one.price, not one.is_buy) for one in prints
+    ]
+    assert [one["a"] for one in heard if one["e"] == "aggTrade"] == [one.id for one in prints]
+    assert desk.pass_by(10) == []
+
+
+def test_ids_can_go_back_and_books_be_crossed_while_the_truth_stands() -> None:
+    desk = _Desk()
+    for kind in (FlowFaultKind.IDS_BACK, FlowFaultKind.CROSSED):
+        desk.faults.arm(FlowFault(kind=kind, count=500))
+    desk.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=1)
+    (event,) = desk.pass_by(100, 3)
+    book = desk.flow.book("BTCUSDT")
+    assert event["u"] == book.id - 500
+    assert Decimal(event["b"][0][0]) > book.price(0, is_bid=False) > book.price(0, is_bid=True)
+
+
+def test_two_connections_at_one_venue_do_not_beat_together() -> None:
+    one, other = _Desk(), _Desk()
+    other.client.connection.number = 2
+    heard = []
+    for desk in (one, other):
+        desk.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=1)
+        heard.append([bool(desk.pass_by(10, 1)) for _ in range(10)])
+    assert heard[0] != heard[1]

@@ -1,0 +1,129 @@
+"""The seeded order flow: the same again by seed, never crossed, and any recent state can be shown again."""
+
+from decimal import Decimal
+
+import pytest
+
+from components.sandbox.flow.history import BLOCK, BLOCKS_MAX
+from components.sandbox.flow.listings import Listing
+from components.sandbox.flow.moves import LEVELS_MAX, LEVELS_MIN
+from components.sandbox.flow.orders import IdSpace, OrderFlow
+
+SYMBOLS = ("ABC", "XYZ")
+
+
+def _listing(symbol: str, price: str = "100.00") -> Listing:
+    return Listing(
+        symbol=symbol, base=symbol, quote="USDT", tick=Decimal("0.01"), lot=Decimal("0.001"), price=Decimal(price)
+    )
+
+
+def _flow(steps: int, *, seed: int = 7, ids: IdSpace = IdSpace.PER_SYMBOL, price: str = "100.00") -> OrderFlow:
+    flow = OrderFlow([_listing(one, price) for one in SYMBOLS], seed, ids)
+    for at_ns in range(steps):
+        for symbol in SYMBOLS:
+            flow.step(symbol, at_ns)
+    return flow
+
+
+def test_the_same_seed_gives_the_same_flow_and_another_seed_another() -> None:
+    first_id = _flow(0).last_id("ABC")
+    one, same, other = (_flow(50, seed=seed).changes_after("ABC", first_id) for seed in (7, 7, 8))
+    assert one == same
+    assert one != other
+
+
+@pytest.mark.parametrize("price", ["100.00", "1.00"])
+def test_the_book_is_never_crossed_and_stays_within_its_depth(price: str) -> None:
+    flow = _flow(0, price=price)
+    for at_ns in range(400):
+        flow.step("ABC", at_ns)
+        book = flow.book("ABC")
+        assert book.price(-1, is_bid=True) > 0
+        assert book.price(0, is_bid=True) < book.price(0, is_bid=False)
+        assert all(LEVELS_MIN - 1 <= len(side.prices) <= LEVELS_MAX for side in (book.bids, book.asks))
+
+
+def test_ids_of_a_symbol_follow_each_other_without_holes() -> None:
+    flow = _flow(20)
+    first_id = flow.id_before("ABC", 19)
+    ids = [change.id for change in flow.changes_after("ABC", first_id)]
+    assert ids == list(range(first_id + 1, first_id + 20))
+
+
+def test_ids_of_a_whole_venue_belong_to_one_symbol_each_and_leave_holes() -> None:
+    flow = _flow(50, ids=IdSpace.VENUE_WIDE)
+    ids = {
+        symbol: {change.id for change in flow.changes_after(symbol, flow.id_before(symbol, 40))} for symbol in SYMBOLS
+    }
+    assert not ids["ABC"] & ids["XYZ"]
+    assert max(ids["ABC"]) - min(ids["ABC"]) > 80
+
+
+def test_a_book_can_be_shown_as_of_any_id() -> None:
+    flow = _flow(0)
+    seen = {}
+    for at_ns in range(BLOCK // 4):
+        change = flow.step("ABC", at_ns)
+        seen[change.id] = flow.book("ABC").top(10)
+    assert {at_id: flow.book_at("ABC", at_id).top(10) for at_id in list(seen)[::25]} == {
+        at_id: seen[at_id] for at_id in list(seen)[::25]
+    }
+
+
+def test_an_id_in_a_hole_shows_the_book_before_it() -> None:
+    flow = _flow(30, ids=IdSpace.VENUE_WIDE)
+    last = flow.changes_after("ABC", flow.id_before("ABC", 1))[0]
+    assert flow.previous_id("ABC", last.id) == flow.id_before("ABC", 1)
+    assert flow.book_at("ABC", last.id - 1).id == flow.previous_id("ABC", last.id)
+
+
+def test_what_is_older_than_the_memory_cannot_be_shown() -> None:
+    flow = _flow(1)
+    with pytest.raises(LookupError, match="older than what is remembered"):
+        flow.book_at("ABC", 1)
+
+
+@pytest.mark.slow
+def test_the_memory_is_bounded_and_still_long() -> None:
+    flow = OrderFlow([_listing("ABC")], 7, IdSpace.PER_SYMBOL)
+    first_id = flow.last_id("ABC")
+    for at_ns in range(BLOCK * (BLOCKS_MAX + 1)):
+        flow.step("ABC", at_ns)
+    assert flow.book_at("ABC", flow.last_id("ABC") - 20_000).id == flow.last_id("ABC") - 20_000
+    with pytest.raises(LookupError):
+        flow.book_at("ABC", first_id)
+
+
+def test_touched_levels_make_one_book_of_another_and_each_comes_once() -> None:
+    flow = _flow(200)
+    begin, end = flow.id_before("ABC", 150), flow.id_before("ABC", 10)
+    bids, asks = flow.touched("ABC", begin, end)
+    book = flow.book_at("ABC", begin)
+    for side, levels in ((book.bids, bids), (book.asks, asks)):
+        assert len({price for price, _ in levels}) == len(levels)
+        for price, quantity in levels:
+            side.put(price, quantity)
+    assert book.top(LEVELS_MAX) == flow.book_at("ABC", end).top(LEVELS_MAX)
+
+
+def test_touched_levels_restate_some_and_delete_some_that_were_never_seen() -> None:
+    flow = _flow(300)
+    restated = absent = 0
+    for back in range(250, 0, -5):
+        before = flow.book_at("ABC", flow.id_before("ABC", back))
+        for side, levels in zip((before.bids, before.asks), flow.touched("ABC", before.id, before.id + 5), strict=True):
+            restated += sum(side.quantities.get(price) == quantity for price, quantity in levels)
+            absent += sum(price not in side.quantities and not quantity for price, quantity in levels)
+    assert restated > 5
+    assert absent > 0
+
+
+def test_trades_count_their_symbol_and_happen_at_a_price_of_the_book() -> None:
+    flow = _flow(300)
+    prints = flow.prints_after("ABC", 0)
+    assert [one.id for one in prints] == list(range(1, flow.prints_count("ABC") + 1))
+    assert len(prints) > 5
+    assert all(one.quantity > 0 and one.price % Decimal("0.01") == 0 for one in prints)
+    assert flow.prints_after("ABC", prints[-2].id) == [prints[-1]]
+    assert flow.prints_after("ABC", prints[-1].id) == []

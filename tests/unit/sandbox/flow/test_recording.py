@@ -1,0 +1,77 @@
+"""Recordings: whose they are, which channel a frame belongs to, and which REST answer was meant."""
+
+from pathlib import Path
+
+import pytest
+
+from components.contracts.errors import UsageError
+from components.sandbox.flow.dialogues import hear
+from components.sandbox.flow.recording import Answers, Frame, channel_of, read_recording, venue_of
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("wss://stream.binance.com:9443/stream?streams=a@depth", "binance"),
+        ("https://fapi.binance.com/fapi/v1/depth?symbol=A", "binanceum"),
+        ("wss://fstream.binance.com/public/ws", "binanceum"),
+        ("wss://ws.okx.com:8443/ws/v5/public", "okx"),
+        ("https://www.deribit.com/api/v2/public/get_instruments", "deribit"),
+        ("http://127.0.0.1:9/api/v3/depth", "binance"),
+    ],
+)
+def test_an_address_tells_the_venue(url: str, name: str) -> None:
+    assert venue_of([Frame(1, "ws", "ws://127.0.0.1:9/", ""), Frame(2, "ws", url, "")], Path("x")) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "channel"),
+    [
+        ('{"stream":"btcusdt@depth@100ms","data":{}}', "btcusdt@depth"),
+        ('{"e":"depthUpdate","s":"BTCUSDT"}', "btcusdt@depth"),
+        ('{"u":1,"s":"BTCUSDT"}', "btcusdt@bookTicker"),
+        ('{"arg":{"channel":"books","instId":"BTC-USDT"},"data":[]}', "books:BTC-USDT"),
+        ('{"method":"subscription","params":{"channel":"book.BTC-PERPETUAL.raw"}}', "book.BTC-PERPETUAL"),
+        ('{"result":null,"id":1}', None),
+        ("pong", None),
+    ],
+)
+def test_a_frame_tells_its_channel(text: str, channel: str | None) -> None:
+    assert channel_of(text) == channel
+
+
+@pytest.mark.parametrize(
+    ("venue", "said", "channel"),
+    [
+        ("binance", '{"method":"SUBSCRIBE","params":["btcusdt@depth"],"id":1}', "btcusdt@depth"),
+        ("okx", '{"op":"subscribe","args":[{"channel":"books","instId":"BTC-USDT"}]}', "books:BTC-USDT"),
+        (
+            "deribit",
+            '{"id":1,"method":"public/subscribe","params":{"channels":["book.BTC-PERPETUAL.100ms"]}}',
+            "book.BTC-PERPETUAL",
+        ),
+    ],
+)
+def test_a_subscription_is_confirmed_and_taken(venue: str, said: str, channel: str) -> None:
+    channels: dict[str, None] = {}
+    assert len(hear(venue, said, channels, 0)) == 1
+    assert list(channels) == [channel]
+    hear(venue, said.replace("SUBSCRIBE", "UNSUBSCRIBE").replace('subscribe"', 'unsubscribe"'), channels, 0)
+    assert channels == {}
+
+
+def test_the_newest_answer_up_to_a_time_is_given_or_the_first() -> None:
+    url = "https://api.binance.com/api/v3/depth?symbol={}&limit=1000"
+    lines = [(10, "A", "first"), (20, "A", "second"), (15, "B", "other")]
+    answers = Answers([Frame(at_ns, "http", url.format(symbol), text) for at_ns, symbol, text in lines])
+    asked = {"symbol": "A", "limit": "50"}
+    found = [answers.find("/api/v3/depth", asked, at_ns) for at_ns in (5, 10, 19, 20)]
+    assert found == ["first", "first", "first", "second"]
+    assert answers.find("/api/v3/depth", {"symbol": "C"}, 99) is None
+
+
+def test_a_file_that_is_no_recording_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "odd.jsonl"
+    file.write_text('{"at_ns":1}\n')
+    with pytest.raises(UsageError, match=r"odd\.jsonl: not a recording"):
+        read_recording(file)
