@@ -41,7 +41,8 @@ def venues_of(addresses: Iterable[str]) -> list[Venue]:
         venue = _venue_of(address)
         if venue is not None:
             found[venue] = None
-        is_unrouted |= _UNROUTED.match(_split(address).path) is not None
+        elif _UNROUTED.match(_split(address).path):
+            is_unrouted = True
     if is_unrouted and not {BINANCE, BINANCEUM} & found.keys():
         found[BINANCE] = None
     return list(found)
