@@ -1,0 +1,102 @@
+"""A small market that a seed decides: batches of changes to one book, and the book itself at each of their ids."""
+
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+MIDDLE_TICKS = 10_000
+REACH_TICKS = 40
+MOVES_MAX = 6
+TOP = 10
+
+Level = tuple[int, int]
+"""Price in ticks, quantity in lots; zero lots remove it."""
+
+
+class Sides(NamedTuple):
+    """Both sides of a book, best first."""
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+    def canonical(self, tick: Decimal, lot: Decimal) -> str:
+        """Write the top as every implementation must write it."""
+        bids, asks = (self._pairs(side[:TOP], tick, lot) for side in self)
+        return f'{{"asks":[{asks}],"bids":[{bids}]}}'
+
+    @staticmethod
+    def _pairs(side: tuple[Level, ...], tick: Decimal, lot: Decimal) -> str:
+        return ",".join(f'["{shortest(price * tick)}","{shortest(lots * lot)}"]' for price, lots in side)
+
+
+class Batch(NamedTuple):
+    """What was touched after the id `previous`, from `first` to `final`; never-seen levels may be removed in it."""
+
+    previous: int
+    first: int
+    final: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+class Story(NamedTuple):
+    """A book's beginning, everything that happened to it, and how it looked after each batch."""
+
+    start_id: int
+    batches: tuple[Batch, ...]
+    books: dict[int, Sides]
+
+
+def tell(seed: int, count: int, hole_max: int) -> Story:
+    """Make up a market; ids leave holes of up to `hole_max` (1: none)."""
+    chance = random.Random(seed)
+    bids = {MIDDLE_TICKS - away: chance.randint(1, 900) for away in range(1, REACH_TICKS) if chance.random() < 0.8}
+    asks = {MIDDLE_TICKS + away: chance.randint(1, 900) for away in range(1, REACH_TICKS) if chance.random() < 0.8}
+    start = chance.randint(1_000_000, 2_000_000)
+    books = {start: _sides(bids, asks)}
+    batches = []
+    for batch in _batches(chance, start, count, hole_max):
+        _apply(bids, batch.bids)
+        _apply(asks, batch.asks)
+        books[batch.final] = _sides(bids, asks)
+        batches.append(batch)
+    return Story(start, tuple(batches), books)
+
+
+def shortest(number: Decimal) -> str:
+    """Write a number without exponent and without zeros at its end."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _batches(chance: random.Random, start: int, count: int, hole_max: int) -> Iterator[Batch]:
+    current = start
+    for _ in range(count):
+        ids = _ids(chance, current, hole_max)
+        touched: tuple[dict[int, int], dict[int, int]] = ({}, {})
+        for _ in ids:
+            side, away = chance.randint(0, 1), min(chance.randint(1, REACH_TICKS), chance.randint(1, REACH_TICKS))
+            lots = 0 if chance.random() < 0.35 else chance.randint(1, 900)
+            touched[side][MIDDLE_TICKS + away if side else MIDDLE_TICKS - away] = lots
+        yield Batch(current, ids[0], ids[-1], tuple(touched[0].items()), tuple(touched[1].items()))
+        current = ids[-1]
+
+
+def _ids(chance: random.Random, current: int, hole_max: int) -> list[int]:
+    ids = []
+    for _ in range(chance.randint(1, MOVES_MAX)):
+        current += chance.randint(1, hole_max)
+        ids.append(current)
+    return ids
+
+
+def _apply(side: dict[int, int], changes: tuple[Level, ...]) -> None:
+    for price, lots in changes:
+        side[price] = lots
+        if lots == 0:
+            del side[price]
+
+
+def _sides(bids: dict[int, int], asks: dict[int, int]) -> Sides:
+    return Sides(tuple(sorted(bids.items(), reverse=True)), tuple(sorted(asks.items())))
