@@ -91,7 +91,7 @@ def test_raw_books_are_refused_to_whoever_has_not_logged_in_and_nothing_is_subsc
             refused = await subscribe(one, FAST, RAW)
             assert refused["error"]["code"] == 13778
             assert refused["error"]["message"] == "raw_subscriptions_not_available_for_unauthorized"
-            assert venue.venue.heard()["subscriptions"] == {}
+            assert venue.venue.heard()["streams"] == []
             assert (await call(one, "private/subscribe", channels=[RAW]))["error"]["code"] == 13009
 
     play(scenario())
@@ -159,7 +159,7 @@ def test_an_unknown_channel_can_be_an_error_for_the_whole_request(code: str) -> 
         async with deribit() as (venue, one):
             venue.venue.set_mode("unknown_channel", code)
             assert (await subscribe(one, FAST, "book.FOO.100ms"))["error"]["code"] == int(code)
-            assert venue.venue.heard()["subscriptions"] == {}
+            assert venue.venue.heard()["streams"] == []
 
     play(scenario())
 

@@ -31,9 +31,9 @@ class Board:
             (symbol, interval): flow.prints_count(symbol) for symbol in flow.listings for interval in PERIOD_MS
         }
 
-    def heard(self) -> dict[str, int]:
-        """Count the listeners of each channel."""
-        return {channel.name: len(clients) for channel, clients in self._listeners.items()}
+    def heard(self) -> list[str]:
+        """Name what is heard, as often as it is."""
+        return sorted(channel.name for channel, clients in self._listeners.items() for _ in clients)
 
     def exists(self, channel: Channel) -> bool:
         """Tell whether there is such a channel here."""

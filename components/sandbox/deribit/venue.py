@@ -46,7 +46,7 @@ class DeribitVenue:
         self._logins, self._modes = Logins(credentials), Modes()
         self._calling = for_ordinary_calls(now_ns())
         self._clients: list[Client] = []
-        self._connects_count = 0
+        self._opened_count = self._requests_count = 0
 
     def routes(self) -> list[web.RouteDef]:
         """List the endpoints by the real venue's paths."""
@@ -81,9 +81,9 @@ class DeribitVenue:
         """State how many clients there are and what they hear."""
         return {
             "clients": len(self._clients),
-            "connects": self._connects_count,
-            "subscriptions": self._board.heard(),
-            "sent": sum(client.connection.sent_count for client in self._clients),
+            "opened": self._opened_count,
+            "streams": self._board.heard(),
+            "requests": self._requests_count,
         }
 
     def set_mode(self, name: str, value: str) -> None:
@@ -95,8 +95,8 @@ class DeribitVenue:
         may_refuse(self._faults, VENUE)
         if len(self._clients) >= CONNECTIONS_MAX:
             raise Unwelcome(TOO_MANY, None)
-        self._connects_count += 1
-        connection = Connection(VENUE, self._faults, Limits(), self._connects_count, self._now_ns)
+        self._opened_count += 1
+        connection = Connection(VENUE, self._faults, Limits(), self._opened_count, self._now_ns)
         client = Client(connection, self._now_ns(), self._scale)
         dialogue = Dialogue(client, self._board, self._queries, self._logins, self._modes)
         self._clients.append(client)
@@ -110,6 +110,7 @@ class DeribitVenue:
 
     async def ask(self, request: web.Request) -> web.Response:
         """Answer a public call over HTTP."""
+        self._requests_count += 1
         in_ns, method, params = self._now_ns(), request.match_info["method"], dict(request.query)
         if not self._calling.spend(in_ns):
             return self._reply(TOO_MANY_REQUESTS, in_ns, TOO_MANY)

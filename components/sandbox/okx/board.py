@@ -7,6 +7,7 @@ from msgspec import structs
 
 from components.sandbox.flow.faults import FlowFaultKind
 from components.sandbox.flow.orders import OrderFlow, Print
+from components.sandbox.flow.script import Script
 from components.sandbox.okx.channels import BOOKS, TICKER_PERIOD_MS, TICKERS, TRADES, TRADES_ALL
 from components.sandbox.okx.clients import Client
 from components.sandbox.okx.cuts import Push
@@ -34,9 +35,9 @@ class Board:
         self._tickers: dict[str, object] = {}
         self._ticker_beat = 0
 
-    def heard(self) -> dict[str, int]:
-        """Count the listeners of each channel and instrument."""
-        return {f"{one.channel}:{one.instId}": len(clients) for one, clients in self._listeners.items()}
+    def heard(self) -> list[str]:
+        """Name what is heard, as often as it is."""
+        return sorted(f"{one.channel}:{one.instId}" for one, clients in self._listeners.items() for _ in clients)
 
     def listens(self, client: Client, argument: Argument) -> bool:
         """Tell whether this client hears this channel already."""
@@ -102,7 +103,7 @@ class Board:
     def _tell_book(self, clients: list[Client], line: BookLine, push: Push) -> None:
         text, topic = self._text(line, push), "quote" if line.channel.name in QUOTES else "book"
         for client in clients:
-            twisted = _twisted(client, line, push, self._flow.listings[line.symbol].tick)
+            twisted = _twisted(client.connection.script, line, push, self._flow.listings[line.symbol].tick, topic)
             client.connection.tell(text if twisted is push else self._text(line, twisted), line.symbol, topic)
 
     def _text(self, line: BookLine, push: Push) -> str:
@@ -149,13 +150,14 @@ class Board:
         client.connection.tell(encode({"arg": argument, "data": [document]}), argument.instId, topic)
 
 
-def _twisted(client: Client, line: BookLine, push: Push, tick: Decimal) -> Push:
+def _twisted(script: Script, line: BookLine, push: Push, tick: Decimal, topic: str) -> Push:
     """Make a push wrong for one client, where that is armed."""
-    script = client.connection.script
-    if fault := script.twist(FlowFaultKind.IDS_BACK, line.symbol):
+    if fault := script.twist(FlowFaultKind.IDS_BACK, line.symbol, topic):
         previous = push.previous if push.is_snapshot else push.previous - fault.count
         push = structs.replace(push, previous=previous, sequence=push.sequence - fault.count)
-    if line.window.asks and script.twist(FlowFaultKind.CROSSED, line.symbol):
+    if line.window.asks and script.twist(FlowFaultKind.CROSSED, line.symbol, topic):
         best, quantity = next(iter(line.window.asks.items()))
-        push = structs.replace(push, bids=[(best + tick, quantity), *push.bids])
+        # A whole book keeps its depth; an update has room for one more level.
+        bids = push.bids if line.channel.is_chained else push.bids[:-1]
+        push = structs.replace(push, bids=[(best + tick, quantity), *bids])
     return push

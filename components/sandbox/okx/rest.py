@@ -29,6 +29,7 @@ class RestRoutes:
         self, flow: OrderFlow, faults: FlowFaults, modes: Modes, numbering: Numberings, now_ns: Callable[[], int]
     ) -> None:
         self.caches = Caches(flow)
+        self.requests_count = 0
         self._flow, self._faults, self._modes, self._numbering, self._now_ns = flow, faults, modes, numbering, now_ns
         self._books, self._instruments = of_books(), of_instruments()
 
@@ -46,6 +47,7 @@ class RestRoutes:
 
     async def instruments(self, request: web.Request) -> web.Response:
         """List the instruments of a type, of a family where one is named."""
+        self.requests_count += 1
         if not self._instruments.take(self._now_ns()):
             return _too_many()
         if (failed := await mishap(self._faults, VENUE)) is not None:
@@ -60,6 +62,7 @@ class RestRoutes:
 
     async def books(self, request: web.Request) -> web.Response:
         """Show a book as one of the servers holds it."""
+        self.requests_count += 1
         if not self._books.take(self._now_ns()):
             return _too_many()
         symbol, depth = request.query.get("instId", ""), request.query.get("sz", "1")

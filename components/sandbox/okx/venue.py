@@ -48,7 +48,7 @@ class OkxVenue:
         self._board = Board(flow, self._modes, now_ns, scale)
         self._rest = RestRoutes(flow, faults, self._modes, self._board.numbering, now_ns)
         self._clients: list[Client] = []
-        self._connects, self._connects_count = of_connects(), 0
+        self._connects, self._opened_count = of_connects(), 0
 
     def routes(self) -> list[web.RouteDef]:
         """List the endpoints by the real venue's paths."""
@@ -87,9 +87,9 @@ class OkxVenue:
         """State how many clients there are and what they hear."""
         return {
             "clients": len(self._clients),
-            "connects": self._connects_count,
-            "subscriptions": self._board.heard(),
-            "sent": sum(client.connection.sent_count for client in self._clients),
+            "opened": self._opened_count,
+            "streams": self._board.heard(),
+            "requests": self._rest.requests_count,
         }
 
     def set_mode(self, name: str, value: str) -> None:
@@ -120,8 +120,8 @@ class OkxVenue:
         may_refuse(self._faults, VENUE)
         if not self._connects.take(self._now_ns()):
             raise Unwelcome(429, None)
-        self._connects_count += 1
-        client = Client(Connection(VENUE, self._faults, self._limits, self._connects_count, self._now_ns))
+        self._opened_count += 1
+        client = Client(Connection(VENUE, self._faults, self._limits, self._opened_count, self._now_ns))
         dialogue = Dialogue(client, endpoint, self._board, self._modes, self._credentials)
         self._clients.append(client)
         try:
