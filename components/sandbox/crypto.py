@@ -9,6 +9,8 @@ from aiohttp import web
 from components.sandbox.binance.listings import SPOT_LISTINGS, USD_M_LISTINGS
 from components.sandbox.binance.venue import BinanceUmVenue, BinanceVenue
 from components.sandbox.config import STOCKS, VENUES, Settings
+from components.sandbox.deribit.listings import LISTINGS as DERIBIT_LISTINGS
+from components.sandbox.deribit.venue import DeribitVenue
 from components.sandbox.flow.faults import FlowFaults
 from components.sandbox.flow.listings import Listing
 from components.sandbox.flow.orders import IdSpace, OrderFlow
@@ -17,6 +19,8 @@ from components.sandbox.flow.recorded import RecordedVenue
 from components.sandbox.flow.recording import Frame, read_recording, venue_of
 from components.sandbox.flow.truth import TruthRoutes, VenueUrls
 from components.sandbox.flow.venue import CryptoVenue
+from components.sandbox.okx.listings import LISTINGS as OKX_LISTINGS
+from components.sandbox.okx.venue import OkxVenue
 from components.sandbox.server.doors import HOST, Doors
 from components.sandbox.server.store import Credentials
 
@@ -46,6 +50,8 @@ class Seeded(NamedTuple):
 SEEDED: dict[str, Seeded] = {
     "binance": Seeded(BinanceVenue, SPOT_LISTINGS, IdSpace.PER_SYMBOL),
     "binanceum": Seeded(BinanceUmVenue, USD_M_LISTINGS, IdSpace.VENUE_WIDE),
+    "okx": Seeded(OkxVenue, OKX_LISTINGS, IdSpace.PER_SYMBOL),
+    "deribit": Seeded(DeribitVenue, DERIBIT_LISTINGS, IdSpace.VENUE_WIDE),
 }
 
 

@@ -69,6 +69,10 @@ class CryptoSandbox:
         last_id: int = self._asked("POST", "/flow", json=body).json()["id"]
         return last_id
 
+    def set_mode(self, venue: str, name: str, value: str) -> None:
+        """Change a manner of a venue, such as okx checksum wrong; see its set_mode."""
+        self._asked("POST", "/modes", json={"venue": venue, "name": name, "value": value})
+
     def truth(self, venue: str, symbol: str, at_id: int | None = None, depth: int = 10) -> dict[str, Any]:
         """Give the venue's own book: {"id", "bids": [[p, q]…], "asks"} in plain decimals and the venue's units."""
         query = {"depth": depth} | ({} if at_id is None else {"id": at_id})

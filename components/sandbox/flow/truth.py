@@ -9,7 +9,7 @@ from aiohttp import web
 from components.sandbox.core.decimals import plain
 from components.sandbox.flow.book import FlowBook, Levels
 from components.sandbox.flow.faults import FlowFault, FlowFaultKind, FlowFaults
-from components.sandbox.flow.venue import CryptoVenue
+from components.sandbox.flow.venue import CryptoVenue, HasModes, Renumbers
 from components.sandbox.server.replies import reply
 from components.sandbox.server.rest_orders import read_body
 
@@ -42,6 +42,14 @@ class FlowBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     changes: Annotated[int, msgspec.Meta(ge=1, le=CHANGES_MAX)] = 1
 
 
+class ModeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which of a venue's manners is changed, and how."""
+
+    venue: str
+    name: str
+    value: str
+
+
 class TruthRoutes:
     """Answers operators and tests."""
 
@@ -64,6 +72,7 @@ class TruthRoutes:
             web.post("/crypto-faults", self.arm),
             web.delete("/crypto-faults", self.clear),
             web.post("/flow", self.step),
+            web.post("/modes", self.set_mode),
         ]
 
     async def venues(self, _: web.Request) -> web.Response:
@@ -114,6 +123,16 @@ class TruthRoutes:
             venue.flow.step(symbol, self._now_ns())
         return reply({"id": venue.flow.last_id(symbol)})
 
+    async def set_mode(self, request: web.Request) -> web.Response:
+        """Change one manner of a venue, as its set_mode lists them."""
+        body = await read_body(request, ModeBody)
+        # What a venue can do beyond what all can is asked of it as of any object.
+        moody: object = self._venues.get(body.venue)
+        if not isinstance(moody, HasModes):
+            raise web.HTTPNotFound(text=f"{body.venue} is not here or has no modes")
+        moody.set_mode(body.name, body.value)
+        return web.Response(status=204)
+
     def _asked(self, name: str, symbol: str) -> tuple[CryptoVenue, str]:
         venue = self._venues.get(name)
         if venue is None or symbol not in venue.flow.listings:
@@ -136,8 +155,10 @@ def _strike_at_once(venue: CryptoVenue, fault: FlowFault) -> None:
 
 
 def _book_at(venue: CryptoVenue, symbol: str, at_id: int) -> FlowBook | None:
+    numbering: object = venue
+    wanted = numbering.flow_id(symbol, at_id) if isinstance(numbering, Renumbers) else at_id
     try:
-        return venue.flow.book_at(symbol, at_id)
+        return venue.flow.book_at(symbol, wanted)
     except LookupError:
         return None
 

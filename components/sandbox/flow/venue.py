@@ -3,7 +3,7 @@
 A venue is constructed with `(listings, flow, faults, credentials, now_ns, scale)`.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
@@ -45,4 +45,22 @@ class CryptoVenue(Protocol):
 
     def heard(self) -> dict[str, object]:
         """State how many clients there are, what they hear, and what was counted."""
+        ...
+
+
+@runtime_checkable
+class HasModes(Protocol):
+    """A venue some of whose manners can be changed while it runs, or that can be made to do something now."""
+
+    def set_mode(self, name: str, value: str) -> None:
+        """Change a manner; Refused where there is no such manner or value."""
+        ...
+
+
+@runtime_checkable
+class Renumbers(Protocol):
+    """A venue whose ids on the wire are not always those of its flow."""
+
+    def flow_id(self, symbol: str, sequence: int) -> int:
+        """Turn an id that was sent into the flow's."""
         ...
