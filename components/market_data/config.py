@@ -1,14 +1,22 @@
 """The schema of the table [market_data]."""
 
-from typing import Annotated, Self
+import re
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from components.market_data.core.queues import Policy
 from components.runtime.secrets import SecretReference
 from components.runtime.tables import Table
 from components.runtime.venue_hosts import VenueUrl
 
 SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
+
+_PART = r"[^\s:a-z-]{1,24}"
+_ENDING = r"(-PERP|-\d{6}(-\d[\d.D]{0,15}-[CP])?)?"
+
+Milliseconds: TypeAlias = Annotated[int, Field(ge=1, le=3_600_000)]
+QueueBound: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class AlpacaConfig(Table):
@@ -38,16 +46,156 @@ class AlpacaConfig(Table):
         return self
 
 
+class QueueConfig(Table):
+    """What may wait between the socket and the service while a turn is over, and what gives way when it is full."""
+
+    depth: Policy
+    depth_max: QueueBound
+    quotes: Policy
+    quotes_max: QueueBound
+    trades: Policy
+    trades_max: QueueBound
+
+    @model_validator(mode="after")
+    def _books_stay_whole(self) -> Self:
+        if self.depth is not Policy.BLOCK:
+            raise ValueError(f"depth: {self.depth} would leave books with changes missing; only {Policy.BLOCK} may be")
+        if self.trades is Policy.CONFLATE:
+            raise ValueError(f"trades: {self.trades} makes one trade of many; a dropped one is at least counted")
+        return self
+
+
+class VenueConfig(Table):
+    """What is listened to at a crypto venue, how patient we are with it, and how its books are kept."""
+
+    VENUE: ClassVar[str]
+
+    symbols: tuple[str, ...]
+    """Unified; the venue is left alone where there are none."""
+    stream_url: VenueUrl
+    rest_url: VenueUrl
+    connect_ms_max: int = Field(ge=100, le=60_000)
+    answer_ms_max: int = Field(ge=50, le=60_000)
+    silence_ms_max: int = Field(ge=50, le=600_000)
+    first_data_ms_max: int = Field(ge=50, le=600_000)
+    mute_ms_max: int = Field(ge=50, le=3_600_000)
+    patience_ms_max: Milliseconds
+    retry_ms_first: int = Field(ge=1, le=250)
+    retry_ms_max: int = Field(ge=1, le=60_000)
+    healthy_ms: Milliseconds
+    connects_burst: int = Field(ge=1, le=100)
+    breaker_failures_max: int = Field(ge=1, le=1_000)
+    breaker_pause_ms: Milliseconds
+    frame_bytes_max: int = Field(ge=1_024, le=256 * 1024 * 1024)
+    body_bytes_max: int = Field(ge=1_024, le=1024 * 1024 * 1024)
+    requests_waiting_max: int = Field(ge=1, le=16)
+    instruments_every_s: int = Field(ge=1, le=86_400)
+    levels_published: int = Field(ge=1, le=5_000)
+    book_age_ms_max: Milliseconds
+    audit_every_s: int = Field(ge=0, le=86_400)
+    quotes: bool
+    trades: bool
+    queues: QueueConfig
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbols_are_of_the_venue(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        for symbol in symbols:
+            if re.fullmatch(f"{cls.VENUE}:{_PART}-{_PART}{_ENDING}", symbol) is None:
+                raise ValueError(
+                    f"{symbol} is no symbol of {cls.VENUE}: write {cls.VENUE}:BASE-QUOTE,"
+                    " and behind it -PERP, -YYMMDD, -YYMMDD-STRIKE-C or -YYMMDD-STRIKE-P where it is no spot pair"
+                )
+        if len(set(symbols)) != len(symbols):
+            raise ValueError("each may stand once")
+        return symbols
+
+    @model_validator(mode="after")
+    def _patience_grows(self) -> Self:
+        _ascends(self, "retry_ms_first", "retry_ms_max")
+        _ascends(self, "first_data_ms_max", "patience_ms_max")
+        _ascends(self, "mute_ms_max", "patience_ms_max")
+        return self
+
+
+class BinanceConfig(VenueConfig):
+    """Binance's spot market."""
+
+    VENUE = "BINANCE"
+
+    depth_speed_ms: Literal[100, 1000]
+    image_depth: int = Field(ge=100, le=5_000)
+
+
+class BinanceUmConfig(VenueConfig):
+    """Binance's USD-M futures."""
+
+    VENUE = "BINANCEUM"
+
+    depth_speed_ms: Literal[100, 250, 500]
+    image_depth: Literal[5, 10, 20, 50, 100, 500, 1000]
+
+
+class OkxConfig(VenueConfig):
+    """OKX: spot, swaps and futures; options where their families are named."""
+
+    VENUE = "OKX"
+
+    depth_channel: Literal["books", "books5", "bbo-tbt", "books-l2-tbt", "books50-l2-tbt"]
+    checksum: Literal["non_zero", "never"]
+    option_families: tuple[str, ...]
+
+
+class DeribitConfig(VenueConfig):
+    """Deribit: what it pushes at most depends on whether we log in."""
+
+    VENUE = "DERIBIT"
+
+    interval: Literal["raw", "100ms", "agg2"]
+    key: SecretReference | None = None
+    secret: SecretReference | None = None
+
+    @model_validator(mode="after")
+    def _raw_needs_keys(self) -> Self:
+        if (self.key is None) != (self.secret is None):
+            raise ValueError("key, secret: give both or none")
+        if self.interval == "raw" and self.key is None:
+            raise ValueError("interval: raw needs a key and a secret; without them the best is 100ms")
+        return self
+
+
+class AlpacaCryptoConfig(VenueConfig):
+    """Alpaca's crypto stream; it asks for the same keys as that of its stocks."""
+
+    VENUE = "ALPACA"
+
+    key: SecretReference
+    secret: SecretReference
+
+
 class MarketDataConfig(Table):
     """What is listened to and how long it is trusted."""
 
-    symbols: tuple[SymbolText, ...] = Field(min_length=1)
+    symbols: tuple[SymbolText, ...]
     quote_age_ms_max: int = Field(ge=50, le=600_000)
     first_quote_ms_max: int = Field(ge=0, le=600_000)
     alpaca: AlpacaConfig
+    alpaca_crypto: AlpacaCryptoConfig
+    binance: BinanceConfig
+    binanceum: BinanceUmConfig
+    okx: OkxConfig
+    deribit: DeribitConfig
+
+    @property
+    def venues(self) -> tuple[VenueConfig, ...]:
+        """Give the crypto venues that are listened to."""
+        every = (self.alpaca_crypto, self.binance, self.binanceum, self.okx, self.deribit)
+        return tuple(venue for venue in every if venue.symbols)
 
     @model_validator(mode="after")
     def _symbols_fit(self) -> Self:
+        if not self.symbols and not self.venues:
+            raise ValueError("symbols: nothing is listened to; name stocks here, or symbols of a venue below")
         if len(set(self.symbols)) != len(self.symbols):
             raise ValueError("symbols: each may stand once")
         if len(self.symbols) > self.alpaca.symbols_max:
@@ -55,3 +203,9 @@ class MarketDataConfig(Table):
                 f"symbols: {len(self.symbols)}, but alpaca.symbols_max is {self.alpaca.symbols_max} (the plan's limit)"
             )
         return self
+
+
+def _ascends(table: VenueConfig, lower: str, upper: str) -> None:
+    low, high = getattr(table, lower), getattr(table, upper)
+    if low > high:
+        raise ValueError(f"{lower}: {low} is above {upper} {high}")
