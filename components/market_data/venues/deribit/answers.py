@@ -17,7 +17,7 @@ from components.market_data.venues.deribit.subscribe import (
     TEST_ID,
     Request,
     Requests,
-    test,
+    probe,
 )
 from components.market_data.venues.dialect import (
     Alive,
@@ -50,12 +50,12 @@ class Answers:
             return Read(control=self._heartbeat(message.params.type, at_ns))
         if message.error is not None:
             return self._failed(message.id, message.error)
-        if message.id is None or message.result is None:
+        if message.id is None or not message.result:
             return Read((Odd(Oddity.UNKNOWN, f"neither notice nor answer: {message.method[:DETAIL_MAX]}"),))
         return Read(control=self._answered(message.id, message.result, at_ns))
 
     def _heartbeat(self, kind: str, at_ns: int) -> Sequence[Control]:
-        said: list[Control] = [Say(test()) if kind == "test_request" else Alive()]
+        said: list[Control] = [Say(probe()) if kind == "test_request" else Alive()]
         renewal = None if self._login is None else self._login.renewal(at_ns)
         return said if renewal is None else [*said, Say(renewal)]
 

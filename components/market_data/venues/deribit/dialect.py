@@ -108,7 +108,7 @@ class DeribitDialect:
 
     def ping(self) -> str:
         """Ask whether the venue is there."""
-        return subscribe.test()
+        return subscribe.probe()
 
     def read(self, frame: bytes, received_at_ns: int) -> Read:
         """Read one frame."""

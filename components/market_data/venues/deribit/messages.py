@@ -118,7 +118,8 @@ class Message(Struct, frozen=True):
     """An answer or a notice."""
 
     id: int | None = None
-    result: Raw | None = None
+    result: Raw = Raw(b"")
+    """Empty where there is none."""
     error: Failure | None = None
     method: str = ""
     params: Params = Params()

@@ -36,7 +36,7 @@ def write(method: str, request_id: int, **params: object) -> str:
     return _encoder.encode(call).decode()
 
 
-def test() -> str:
+def probe() -> str:
     """Write the call that shows both sides to be alive."""
     return write("public/test", TEST_ID)
 
