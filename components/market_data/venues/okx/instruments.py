@@ -38,7 +38,7 @@ class Contract(NamedTuple):
 
 def instrument_asks(settings: OkxSettings) -> list[Ask]:
     """Ask for every type that is listened to; options family by family."""
-    types = [one for one in settings.inst_types if one is not InstrumentType.OPTION]
+    types = [one for one in settings.inst_types if one != InstrumentType.OPTION]
     queries = [f"instType={one}" for one in types]
     if InstrumentType.OPTION in settings.inst_types:
         queries += [f"instType=OPTION&instFamily={family}" for family in settings.option_families]

@@ -26,14 +26,13 @@ class OkxRule(Struct, frozen=True, gc=False, kw_only=True):
         # or far below it (the venue numbers anew after maintenance). Books without ids always match here.
         if previous == current:
             return Placement.NEXT
-        if final == NO_ID:
-            # The venue numbered this book until now; what cannot be placed cannot be believed.
+        # What is numbered can follow only what is numbered, whichever of the two lost its number.
+        if previous > current or final == NO_ID:
             return Placement.GAP
         if final <= current:
             return Placement.STALE
-        if is_joining and previous < current:
-            return Placement.NEXT
-        return Placement.GAP
+        # Else it begins below the book's id and ends above it: only an image that was fetched lies within a change.
+        return Placement.NEXT if is_joining and current != NO_ID else Placement.GAP
 
     def agrees(self, depth: Depth, checksum: int) -> bool:
         """Say whether the best levels are those of the venue, text for text."""

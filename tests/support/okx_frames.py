@@ -1,0 +1,117 @@
+"""Frames of OKX as the venue writes them, and a dialect that knows a few of its instruments."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from components.market_data.core.instruments import Registry
+from components.market_data.venues.okx.dialect import OkxDialect
+from components.market_data.venues.okx.settings import OkxSettings
+
+AT_MS = 1_767_225_600_000
+AT_NS = AT_MS * 1_000_000
+
+Pair = tuple[str, ...]
+
+SPOT = {
+    "instId": "BTC-USDT",
+    "instType": "SPOT",
+    "baseCcy": "BTC",
+    "quoteCcy": "USDT",
+    "tickSz": "0.1",
+    "lotSz": "0.00000001",
+    "minSz": "0.00001",
+    "state": "live",
+}
+CONTRACT = {"instType": "SWAP", "tickSz": "0.1", "lotSz": "0.01", "minSz": "0.01", "state": "live", "expTime": ""}
+LINEAR = {
+    **CONTRACT,
+    "instId": "BTC-USDT-SWAP",
+    "instFamily": "BTC-USDT",
+    "uly": "BTC-USDT",
+    "settleCcy": "USDT",
+    "ctType": "linear",
+    "ctVal": "0.01",
+    "ctMult": "1",
+    "ctValCcy": "BTC",
+}
+INVERSE = {
+    **CONTRACT,
+    "instId": "BTC-USD-SWAP",
+    "instFamily": "BTC-USD",
+    "uly": "BTC-USD",
+    "settleCcy": "BTC",
+    "ctType": "inverse",
+    "ctVal": "100",
+    "ctMult": "1",
+    "ctValCcy": "USD",
+}
+CHRISTMAS_MS = "1798185600000"
+FUTURE = {**INVERSE, "instId": "BTC-USD-261225", "instType": "FUTURES", "expTime": CHRISTMAS_MS}
+OPTION = {
+    **INVERSE,
+    "instId": "BTC-USD-261225-80000-P",
+    "instType": "OPTION",
+    "ctType": "",
+    "ctVal": "0.1",
+    "ctMult": "0.1",
+    "ctValCcy": "BTC",
+    "expTime": CHRISTMAS_MS,
+    "stk": "80000",
+    "optType": "P",
+}
+DOLLAR_MARGINED = {**LINEAR, "instId": "BTC-USD_UM-SWAP", "instFamily": "BTC-USD_UM", "uly": "BTC-USD"}
+ROWS = (SPOT, LINEAR, INVERSE, FUTURE, OPTION, DOLLAR_MARGINED)
+
+
+def dialect(rows: Iterable[object] = ROWS, **settings: Any) -> OkxDialect:
+    """Make a dialect that has learned these instruments."""
+    made = OkxDialect("wss://okx.test/ws/v5/public", "https://okx.test", OkxSettings(**settings))
+    made.learn(Registry(made.read_instruments([answer(rows)])))
+    return made
+
+
+def answer(rows: Iterable[object], code: str = "0", message: str = "") -> bytes:
+    """Write what a GET is answered."""
+    return msgspec.json.encode({"code": code, "msg": message, "data": list(rows)})
+
+
+def row(
+    ids: tuple[int, int] | None = None, bids: Sequence[Pair] = (), asks: Sequence[Pair] = (), **more: Any
+) -> dict[str, Any]:
+    """Write a book, or a change of one, with its pair of ids."""
+    levels = {"asks": [_level(one) for one in asks], "bids": [_level(one) for one in bids], "ts": str(AT_MS)}
+    chained = {} if ids is None else {"prevSeqId": ids[0], "seqId": ids[1]}
+    return {**levels, "checksum": 0, **chained, **more}
+
+
+def pushed(channel: str, *rows: object, action: str = "", native: str = "BTC-USDT") -> bytes:
+    """Write a frame of data."""
+    named = {"action": action} if action else {}
+    return msgspec.json.encode({"arg": {"channel": channel, "instId": native}, **named, "data": list(rows)})
+
+
+def snapshot(*rows: object, channel: str = "books", native: str = "BTC-USDT") -> bytes:
+    """Write a whole book of a chained channel."""
+    return pushed(channel, *rows, action="snapshot", native=native)
+
+
+def update(*rows: object, channel: str = "books", native: str = "BTC-USDT") -> bytes:
+    """Write a change."""
+    return pushed(channel, *rows, action="update", native=native)
+
+
+def printed(trade_id: int, *, at_ms: int = AT_MS, price: str = "90000", size: str = "0.5", count: int = 1) -> Any:
+    """Write a trade."""
+    fields = {"instId": "BTC-USDT", "tradeId": str(trade_id), "px": price, "sz": size, "side": "buy"}
+    return {**fields, "ts": str(at_ms), "count": str(count), "source": "0", "seqId": 1234}
+
+
+def told(event: str, **more: Any) -> bytes:
+    """Write what the venue says beside data."""
+    return msgspec.json.encode({"event": event, **more, "connId": "a4d3ae55"})
+
+
+def _level(pair: Pair) -> Pair:
+    return (*pair, "0", "1") if len(pair) == 2 else pair

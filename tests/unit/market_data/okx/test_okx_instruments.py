@@ -1,0 +1,136 @@
+"""OKX's metadata: names both ways, and what a contract is worth."""
+
+from decimal import Decimal
+
+import pytest
+
+from components.contracts.errors import UsageError
+from components.contracts.values import Symbol
+from components.market_data.core.instruments import Instrument, Kind, Registry
+from components.market_data.venues.okx.instruments import read_instruments
+from tests.support.okx_frames import (
+    DOLLAR_MARGINED,
+    FUTURE,
+    INVERSE,
+    LINEAR,
+    OPTION,
+    ROWS,
+    SPOT,
+    answer,
+    dialect,
+)
+
+NAMES = {
+    "BTC-USDT": "OKX:BTC-USDT",
+    "BTC-USDT-SWAP": "OKX:BTC-USDT-PERP",
+    "BTC-USD-SWAP": "OKX:BTC-USD-PERP",
+    "BTC-USD-261225": "OKX:BTC-USD-261225",
+    "BTC-USD-261225-80000-P": "OKX:BTC-USD-261225-80000-P",
+    "BTC-USD_UM-SWAP": "OKX:BTC-USD_UM-PERP",
+}
+
+
+def read(row: object) -> Instrument:
+    [one] = read_instruments([answer([row])])
+    return one
+
+
+@pytest.mark.parametrize(("native", "symbol"), NAMES.items())
+def test_every_name_is_found_both_ways(native: str, symbol: str) -> None:
+    registry = Registry(read_instruments([answer(ROWS)]))
+    assert len(registry) == len(NAMES)
+    assert registry.by_native[native].symbol == symbol
+    assert registry.require(Symbol(symbol)).native == native
+
+
+@pytest.mark.parametrize(
+    ("row", "unit", "is_inverse"),
+    [
+        (SPOT, "1", False),
+        (LINEAR, "0.01", False),
+        ({**LINEAR, "instFamily": "ETH-USDT", "ctValCcy": "ETH", "ctVal": "0.1"}, "0.1", False),
+        (INVERSE, "100", True),
+        ({**INVERSE, "instFamily": "UNI-USD", "ctVal": "10"}, "10", True),
+        ({**INVERSE, "ctMult": ""}, "100", True),
+        (FUTURE, "100", True),
+        (OPTION, "0.01", False),
+        (DOLLAR_MARGINED, "0.01", False),
+    ],
+)
+def test_a_contract_is_worth_its_value_times_its_multiplier(row: object, unit: str, is_inverse: bool) -> None:
+    one = read(row)
+    assert (one.unit, one.is_inverse) == (Decimal(unit), is_inverse)
+
+
+def test_an_inverse_quantity_is_dollars_and_its_base_is_found_by_the_price() -> None:
+    uni = read({**INVERSE, "instId": "UNI-USD-SWAP", "instFamily": "UNI-USD", "ctVal": "10"})
+    assert uni.quantity(Decimal(20)) == Decimal(200)
+    assert round(uni.base_quantity(Decimal(20), Decimal("5.137")), 12) == Decimal("38.933229511388")
+
+
+def test_a_linear_quantity_is_coins() -> None:
+    assert read(LINEAR).base_quantity(Decimal("2.5"), Decimal(90_000)) == Decimal("0.025")
+
+
+def test_old_metadata_without_families_is_read_by_its_underlying() -> None:
+    old = {name: text for name, text in INVERSE.items() if name != "instFamily"}
+    assert read(old).symbol == "OKX:BTC-USD-PERP"
+
+
+def test_an_option_carries_its_strike_and_its_end() -> None:
+    option = read({**OPTION, "optType": "C"})
+    assert (option.kind, option.strike, option.is_call) == (Kind.OPTION, Decimal(80_000), True)
+    assert option.symbol == "OKX:BTC-USD-261225-80000-C"
+    assert option.expires_at_ns == 1_798_185_600_000_000_000
+
+
+@pytest.mark.parametrize(("state", "is_trading", "may_cross"), [("live", True, False), ("preopen", False, True)])
+def test_only_an_auction_may_cross(state: str, is_trading: bool, may_cross: bool) -> None:
+    one = read({**SPOT, "state": state})
+    assert (one.is_trading, one.may_cross) == (is_trading, may_cross)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {**SPOT, "baseCcy": ""},
+        {**SPOT, "instType": "MARGIN"},
+        {**SPOT, "tickSz": "0"},
+        {**SPOT, "tickSz": "NaN"},
+        {**SPOT, "lotSz": "-1"},
+        {**SPOT, "tickSz": 0.1},
+        {**LINEAR, "ctVal": ""},
+        {**LINEAR, "ctVal": "0"},
+        {**LINEAR, "ctType": "inverse"},
+        {**LINEAR, "ctValCcy": "EUR"},
+        {**LINEAR, "instFamily": "", "uly": ""},
+        {**FUTURE, "expTime": ""},
+        {**FUTURE, "expTime": "9" * 30},
+        {**OPTION, "stk": ""},
+        {**OPTION, "optType": ""},
+        {"instId": "BTC-USDT"},
+        [],
+        None,
+    ],
+)
+def test_a_row_that_means_nothing_certain_is_left_out_alone(wrong: object) -> None:
+    assert [one.native for one in read_instruments([answer([wrong, SPOT])])] == ["BTC-USDT"]
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"[" * 100_000, b'{"code":"0","data":7}', b'{"code":"50011"}'])
+def test_an_answer_that_is_none_lists_nothing(body: bytes) -> None:
+    assert read_instruments([body]) == []
+
+
+def test_options_are_asked_for_family_by_family() -> None:
+    okx = dialect(inst_types=("SPOT", "OPTION"), option_families=("BTC-USD", "ETH-USD"))
+    assert [ask.path for ask in okx.instrument_asks()] == [
+        "/api/v5/public/instruments?instType=SPOT",
+        "/api/v5/public/instruments?instType=OPTION&instFamily=BTC-USD",
+        "/api/v5/public/instruments?instType=OPTION&instFamily=ETH-USD",
+    ]
+
+
+def test_a_symbol_that_is_not_listed_names_its_neighbours() -> None:
+    with pytest.raises(UsageError, match="OKX:BTC-USDT"):
+        dialect().plan([Symbol("OKX:BTC-EUR")])
