@@ -15,6 +15,7 @@ from components.sandbox.deribit.venue import DeribitVenue
 from components.sandbox.flow.faults import FlowFault, FlowFaultKind
 from components.sandbox.flow.orders import IdSpace
 from components.sandbox.server.replies import Refused
+from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
 from tests.support.served_venue import CREDENTIALS, Frame, Peer, Served, peer, served
 
 pytestmark = pytest.mark.integration
@@ -140,6 +141,17 @@ def test_a_repeated_subscription_brings_no_second_snapshot_and_a_fresh_one_does(
             await subscribe(one, FAST)
             snapshot = await hear_data(one)
             assert (snapshot["type"], snapshot["change_id"]) == ("snapshot", venue.venue.flow.last_id(SYMBOL))
+
+    play(scenario())
+
+
+def test_when_more_happens_at_once_than_is_remembered_a_book_begins_anew() -> None:
+    async def scenario() -> None:
+        async with deribit() as (venue, one):
+            await subscribe(one, FAST)
+            await hear_data(one)
+            venue.step(SYMBOL, 25_000)
+            assert Book(await hear_data(one)).is_true(venue)
 
     play(scenario())
 
@@ -407,6 +419,29 @@ def test_a_subscription_can_be_refused_or_confirmed_and_never_served() -> None:
             assert (await one.hear())["params"]["channel"] == other
 
     play(scenario())
+
+
+def test_a_running_sandbox_tells_the_true_book_at_every_id() -> None:
+    async def scenario(sandbox: CryptoSandbox) -> dict[int, list[list[Decimal]]]:
+        seen: dict[int, list[list[Decimal]]] = {}
+        async with peer(sandbox.stream_url("deribit", "/ws/api/v2")) as one:
+            keys = {**KEYS, "client_id": sandbox.key, "client_secret": sandbox.secret}
+            assert "result" in await call(one, "public/auth", **keys)
+            await subscribe(one, RAW)
+            book = Book(await hear_data(one))
+            for _ in range(200):
+                book.apply(await hear_data(one))
+                sides = (sorted(book.bids.items(), reverse=True)[:10], sorted(book.asks.items())[:10])
+                seen[book.change_id] = [list(level) for side in sides for level in side]
+        return seen
+
+    with crypto_sandbox("--crypto-rate", "200", venues="deribit") as sandbox:
+        seen = asyncio.run(scenario(sandbox))
+        truths = sandbox.truths("deribit", SYMBOL, list(seen))
+    for (change_id, mine), truth in zip(seen.items(), truths, strict=True):
+        assert truth is not None
+        assert truth["id"] == change_id
+        assert mine == [[Decimal(text) for text in level] for level in (*truth["bids"], *truth["asks"])]
 
 
 def test_an_unknown_mode_or_value_is_refused() -> None:

@@ -19,6 +19,7 @@ from components.sandbox.okx.checksum import checksum
 from components.sandbox.okx.listings import LISTINGS
 from components.sandbox.okx.venue import OkxVenue
 from components.sandbox.server.replies import Refused
+from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
 from tests.support.eventually import eventually_async
 from tests.support.served_venue import CREDENTIALS, Frame, Peer, Served, peer, served
 
@@ -282,6 +283,18 @@ def test_a_snapshot_may_come_at_any_time() -> None:
     play(scenario())
 
 
+def test_when_more_happens_at_once_than_is_remembered_a_book_begins_anew() -> None:
+    async def scenario() -> None:
+        async with okx() as (venue, one):
+            await subscribe(one, "books")
+            await one.hear()
+            venue.step(SYMBOL, 25_000)
+            book = Book(await one.hear_until(lambda frame: frame["action"] == "snapshot"))
+            assert book.is_true(venue, venue.venue.flow.last_id(SYMBOL))
+
+    play(scenario())
+
+
 def test_without_a_websocket_snapshot_a_rest_book_joins_the_updates() -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
@@ -465,6 +478,28 @@ def test_a_twisted_frame_is_wrong_for_one_client_and_never_for_the_truth(kind: s
             assert best_bid < best_ask
 
     play(scenario())
+
+
+def test_a_running_sandbox_tells_the_true_book_at_every_id_across_a_maintenance() -> None:
+    async def scenario(sandbox: CryptoSandbox) -> dict[int, list[list[str]]]:
+        seen: dict[int, list[list[str]]] = {}
+        async with peer(sandbox.stream_url("okx", "/ws/v5/public")) as one:
+            await subscribe(one, "books")
+            book = Book(await one.hear())
+            for number in range(20):
+                if number == 10:
+                    await asyncio.to_thread(sandbox.set_mode, "okx", "sequence_reset", "*")
+                book.apply(await one.hear())
+                seen[book.sequence] = [[price, size] for side in book.sides() for price, size in side[:10]]
+        return seen
+
+    with crypto_sandbox("--crypto-rate", "200", venues="okx") as sandbox:
+        seen = asyncio.run(scenario(sandbox))
+        truths = sandbox.truths("okx", SYMBOL, list(seen))
+    assert max(seen) - min(seen) > 10_000
+    for mine, truth in zip(seen.values(), truths, strict=True):
+        assert truth is not None
+        assert mine == [*truth["bids"], *truth["asks"]]
 
 
 def test_an_unknown_mode_or_value_is_refused() -> None:

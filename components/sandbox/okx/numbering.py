@@ -26,13 +26,14 @@ class Numbering:
         return identity - era.offset
 
     def meant(self, sequence: int, last: int) -> int:
-        """Turn an id that was sent into the flow's, whose latest is given; an unknown one means the latest."""
+        """Turn an id that was sent into the flow's, whose latest is given; one still to come means the latest."""
         until = last
         for era in reversed(self._eras):
             if era.after < sequence + era.offset <= until:
                 return sequence + era.offset
             until = era.after
-        return last
+        # What lies below everything that was ever sent is no id of the flow's either.
+        return last if sequence > self.sent(last) else sequence
 
     def set_back(self, last: int) -> bool:
         """Let the ids after the flow's latest start anew; false where there is no room below."""

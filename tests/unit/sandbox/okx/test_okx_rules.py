@@ -100,6 +100,15 @@ def test_every_sent_id_means_one_book_across_maintenances() -> None:
     assert [numbering.meant(numbering.sent(one), 1_000_900) for one in flow] == flow
 
 
+def test_an_id_still_to_come_means_the_latest_and_one_from_before_the_first_none() -> None:
+    numbering = Numbering(1_000_000)
+    assert numbering.meant(1_000_900, 1_000_500) == 1_000_500
+    assert numbering.meant(999_000, 1_000_500) == 999_000
+    numbering.set_back(1_000_500)
+    assert numbering.meant(1_000_000 - STEP + 5, 1_000_502) == 1_000_502
+    assert numbering.meant(7, 1_000_502) == 7
+
+
 def test_ids_cannot_be_set_back_below_zero() -> None:
     numbering = Numbering(STEP + 10)
     assert numbering.set_back(STEP + 20)
