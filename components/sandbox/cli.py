@@ -9,6 +9,7 @@ from components.runtime.cli import answer, json_option, refuse_usage
 
 if TYPE_CHECKING:
     from components.sandbox.core.faults import Fault
+    from components.sandbox.flow.faults import FlowFault
 
 PORT = click.IntRange(0, 65535)
 RECORDING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -28,8 +29,14 @@ def cli() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same market.")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder of the books; without it nothing is kept.")
 @click.option("--keys", type=click.Path(path_type=Path), help="Folder for the files `key` and `secret`.")
-@click.option("--speed", type=click.FloatRange(0, 1000), default=1.0, show_default=True, help="Events, not the clock.")
-@click.option("--symbols", default="AAPL,MSFT,NVDA,SPY,TSLA", show_default=True, help="What is listed.")
+@click.option(
+    "--speed",
+    type=click.FloatRange(0, 1000),
+    default=1.0,
+    show_default=True,
+    help="Of events and recordings, not of the clock.",
+)
+@click.option("--symbols", default="AAPL,MSFT,NVDA,SPY,TSLA", show_default=True, help="What alpaca lists.")
 @click.option("--session", type=click.Choice(["always", "nyse"]), default="always", show_default=True)
 @click.option("--rate-limit-per-minute", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--venues", default="alpaca", show_default=True, help="Of alpaca,binance,binanceum,okx,deribit.")
@@ -78,28 +85,39 @@ def orders(url: str | None, last: int, *, as_json: bool) -> None:
 
 @cli.command()
 @url_option
-@click.option("--arm", "kind", help="Switch this one on, as accept_then_504.")
+@click.option("--arm", "kind", help="Switch this one on, as accept_then_504; a crypto venue's, as drop.")
 @click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="How often it strikes.")
 @click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True, help="Chances that pass before.")
 @click.option("--ms", type=click.IntRange(min=0), default=0, show_default=True, help="For those that delay.")
-@click.option("--status", type=click.IntRange(400, 599), default=503, show_default=True, help="For `answer`.")
+@click.option("--status", type=click.IntRange(400, 599), default=503, show_default=True, help="For those that answer.")
+@click.option("--venue", default="*", show_default=True, help="Crypto: only this venue.")
+@click.option("--symbol", default="*", show_default=True, help="Crypto: only this one, by the venue's own name.")
+@click.option("--topic", default="*", show_default=True, help="Crypto: only these frames: book, quote, trade.")
+@click.option("--code", type=int, default=1011, show_default=True, help="Crypto: for close and reject_subscribe.")
+@click.option("--count", type=click.IntRange(min=0), default=1, show_default=True, help="Crypto: how far ids go back.")
+@click.option("--retry-after-s", type=click.IntRange(min=0), default=0, help="Crypto: said beside a status.")
 @click.option("--clear", "is_clearing", is_flag=True, help="Switch all off first.")
 @json_option
 def faults(url: str | None, kind: str | None, *, is_clearing: bool, as_json: bool, **how: Any) -> None:  # noqa: ANN401
-    """Show the faults that are switched on, and switch: the venue drops, delays, rejects, loses events, goes mute."""
+    """Show the faults that are switched on, and switch: venues drop, delay, repeat, reject, lie, go mute."""
     from components.sandbox.report import arm, clear, fault_line, read_faults, side_door
 
     door = side_door(url)
     if is_clearing:
         clear(door)
-    found = arm(door, _fault(kind, **how)) if kind else read_faults(door)
+    if kind:
+        arm(door, _fault(kind, **how))
+    found = read_faults(door)
     text = "\n".join(map(fault_line, found)) or "no fault is switched on"
     answer({"faults": found}, as_json=as_json, text=text)
 
 
-def _fault(kind: str, **how: Any) -> "Fault":  # noqa: ANN401  # the options above type them
+def _fault(kind: str, **how: Any) -> "Fault | FlowFault":  # noqa: ANN401  # the options above type them
     from components.sandbox.core.faults import Fault, FaultKind
+    from components.sandbox.flow.faults import FlowFault, FlowFaultKind
 
+    if kind in set(FlowFaultKind):
+        return FlowFault(kind=FlowFaultKind(kind), **how)
     if kind not in set(FaultKind):
-        refuse_usage(f"--arm: no fault {kind!r}; there are {', '.join(FaultKind)}")
-    return Fault(kind=FaultKind(kind), **how)
+        refuse_usage(f"--arm: no fault {kind!r}; there are {', '.join([*FaultKind, *FlowFaultKind])}")
+    return Fault(kind=FaultKind(kind), **{name: how[name] for name in ("times", "skip", "ms", "status")})

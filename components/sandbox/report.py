@@ -10,11 +10,13 @@ from components.contracts.errors import PeerUnreachable, UsageError
 from components.runtime.config import load
 from components.runtime.manifest import read_manifest
 from components.sandbox.core.faults import Fault
+from components.sandbox.flow.faults import FlowFault
 
 T = TypeVar("T")
 
 TIMEOUT_S = 5.0
 LINES_MAX = 50
+FAULTS = ("/faults", "/crypto-faults")
 
 
 def side_door(url: str | None) -> str:
@@ -41,23 +43,25 @@ def read_orders(door: str) -> list[dict[str, Any]]:
 
 
 def read_faults(door: str) -> list[dict[str, Any]]:
-    """Ask which switches are on and what they have done."""
-    return _asked(door, "/faults", list[dict[str, Any]])
+    """Ask which switches are on and what they have done: Alpaca's, then the crypto venues'."""
+    return [one for path in FAULTS for one in _asked(door, path, list[dict[str, Any]])]
 
 
-def arm(door: str, fault: Fault) -> list[dict[str, Any]]:
-    """Switch a fault on; gives what is on now."""
-    return _asked(door, "/faults", list[dict[str, Any]], "POST", msgspec.json.encode(fault))
+def arm(door: str, fault: Fault | FlowFault) -> None:
+    """Switch a fault on."""
+    path = FAULTS[isinstance(fault, FlowFault)]
+    _sent(door, path, "POST", msgspec.json.encode(fault))
 
 
 def clear(door: str) -> None:
     """Switch every fault off."""
-    _sent(door, "/faults", "DELETE", None)
+    for path in FAULTS:
+        _sent(door, path, "DELETE", None)
 
 
-def _asked(door: str, path: str, kind: type[T], method: str = "GET", body: bytes | None = None) -> T:
+def _asked(door: str, path: str, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(_sent(door, path, method, body), type=kind)
+        return msgspec.json.decode(_sent(door, path, "GET", None), type=kind)
     except msgspec.MsgspecError as error:
         raise PeerUnreachable(f"{door}: what answers there is no sandbox's side door") from error
 

@@ -28,6 +28,7 @@ class Client:
         self.connection = connection
         self.is_combined = False
         self.asked: dict[str, tuple[Stream, Source] | None] = {}  # None: confirmed, and silent for ever
+        self._live: list[tuple[Stream, Source]] = []  # what is not silent, in the order in which it speaks
         self._flow, self._rules = flow, rules
         self._carried = rules.routes[route]
         self._frames = Frames(rules)
@@ -44,8 +45,7 @@ class Client:
             case "SUBSCRIBE":
                 self._subscribe(request, now_ns)
             case "UNSUBSCRIBE":
-                for name in map(str, request.params):
-                    self._leave(name)
+                self._leave(list(map(str, request.params)))
                 self._answer(None, request.id)
             case "LIST_SUBSCRIPTIONS":
                 self._answer(list(self.asked), request.id)
@@ -67,11 +67,12 @@ class Client:
                 self.asked[name] = None
             else:
                 self.asked[name] = stream, self._source(stream, now_ns)
+        self._line_up()
 
     def tick(self, now_ns: int) -> None:
         """Say what is due: quotes before the books that agree with them."""
         self.connection.tick(now_ns)
-        for stream, source in sorted(filter(None, self.asked.values()), key=_by_rank):
+        for stream, source in self._live:
             for text in source.due(now_ns):
                 self.connection.tell(self._wrapped(stream.name, text), stream.symbol, source.topic)
 
@@ -93,9 +94,14 @@ class Client:
         self.enter(names, now_ns)
         return self._answer(None, request.id)
 
-    def _leave(self, name: str) -> None:
-        self.asked.pop(name, None)
-        self.connection.script.forget(name.partition("@")[0].upper())
+    def _leave(self, names: list[str]) -> None:
+        for name in names:
+            self.asked.pop(name, None)
+            self.connection.script.forget(name.partition("@")[0].upper())
+        self._line_up()
+
+    def _line_up(self) -> None:
+        self._live = sorted(filter(None, self.asked.values()), key=_by_rank)
 
     def _property(self, request: _Request) -> None:
         match (request.method, request.params):

@@ -175,6 +175,8 @@ class Connection:
     async def _write(self) -> None:
         while True:
             item = await self._queue.get()
+            if self.script.is_half_open:
+                continue
             try:
                 await self._send(item)
             except ConnectionError:
