@@ -1,16 +1,20 @@
 """The verbs of market_data: run it, and listen to what it says."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import click
 
+from components.contracts.errors import UsageError
 from components.runtime.cli import answer, json_option
 
 JOIN_MS_MAX = 5_000
 TURN_MS = 20
+RECORDINGS = "recordings"
+SUMMARY = "stream_summary"
 
 
 @click.group(help="Venue feeds: quotes and trades, and how far each can be trusted.")
@@ -36,7 +40,7 @@ def tail(symbol: str | None, count: int | None, *, as_json: bool) -> None:
     """Follow what a running market_data says."""
     for sequence, body in islice(_heard(symbol), count):
         facts = {"sequence": sequence, **_facts(body)}
-        answer(facts, as_json=as_json, text=" ".join(f"{key}={value}" for key, value in facts.items()))
+        answer(facts, as_json=as_json, text=_words(facts))
 
 
 @cli.command()
@@ -81,6 +85,89 @@ def state(*, as_json: bool) -> int:
     text += ["{symbol:<8} {bid:>11} {ask:>11} {age_ms:>9} ms  {trust}".format_map(row) for row in rows]
     answer({"feeds": feeds, "symbols": rows, "trust": trust}, as_json=as_json, text="\n".join(text))
     return 0 if trust and all(one is BookState.SYNCED for one in trust.values()) else 1
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
+    """Hold recordings against their venues' rules, a line per book; exit 1 where one is not proven to its end.
+
+    Files of one recording that follow each other are read as one.
+    """
+    from components.market_data.core.recording import chapters
+    from components.market_data.venues.recorded import Recording, read_recording
+    from components.market_data.venues.verify import verify as check
+
+    proven = []
+    for paths in chapters(files):
+        recording = Recording(paths)
+        books = check(recording, read_recording(recording))
+        for book in books:
+            verdict = book.verdict()
+            answer(verdict, as_json=as_json, text=f"{'good' if book.is_good else 'BAD ':<4} {_words(_fields(verdict))}")
+        if not books:
+            click.echo(f"error: {recording.name}: no frame of a book in it", err=True)
+        proven += [book.is_good for book in books] or [False]
+    return 0 if all(proven) else 1
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--speed", type=click.FloatRange(min=0), default=0, show_default=True, help="1: as it happened; 0: without waiting."
+)
+@click.option("--digest", is_flag=True, help="Only one hash over all that would be published.")
+@json_option
+def replay(files: tuple[Path, ...], *, speed: float, digest: bool, as_json: bool) -> None:
+    """Play a recording (its files in order) and show what would be published; nobody else hears it."""
+    from components.market_data.venues.recorded import Recording
+    from components.runtime.codec import encode
+    from components.runtime.logs import logger
+    from components.runtime.service import Publish
+
+    recording, count, published = Recording(files), 0, sha256()
+    for effect in _rehearsal(recording, speed):
+        if not isinstance(effect, Publish):
+            if effect.event == SUMMARY:
+                logger().info(effect.event, **effect.facts)
+        elif digest:
+            count += 1
+            published.update(f"{effect.stream.name} ".encode() + encode(effect.body) + b"\n")
+        else:
+            facts = {"stream": effect.stream.name, **_facts(effect.body)}
+            answer(facts, as_json=as_json, text=_words(facts))
+    if digest:
+        answer({"messages": count, "sha256": published.hexdigest()}, as_json=as_json)
+
+
+@cli.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@json_option
+def recordings(folder: Path | None, *, as_json: bool) -> None:
+    """List the files of recordings by what their names say, oldest first."""
+    from components.market_data.core.recording import list_parts
+    from components.runtime.config import load
+
+    folder = folder or load().places.state / RECORDINGS
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    for name, part in list_parts(path.name for path in folder.iterdir()):
+        facts = {"file": str(folder / name), **_fields(part), "bytes": (folder / name).stat().st_size}
+        answer(facts, as_json=as_json, text=_words(facts))
+
+
+def _rehearsal(recording: Any, speed: float) -> Iterator[Any]:  # noqa: ANN401  # imported late, like all of it
+    from components.market_data.service.rehearsal import Rehearsal, rehearsed
+    from components.market_data.venues.playback import Pace, paced, play
+    from components.market_data.venues.recorded import read_recording
+    from components.runtime.clock import SystemClock
+
+    reader, clock = read_recording(recording), SystemClock()
+    dialect, symbols = reader.dialect, tuple(reader.registry.by_symbol)
+    service = rehearsed(dialect.venue, symbols, dialect.rule, pushes_image=dialect.pushes_image)
+    played = paced(play(recording, reader, clock), Pace(speed, clock))
+    return Rehearsal(service, clock.monotonic_ns).run(played)
 
 
 def _heard(symbol: str | None) -> Iterator[tuple[int, Any]]:
@@ -129,6 +216,20 @@ def _run_folder() -> Path:
 
 
 def _facts(body: Any) -> dict[str, Any]:  # noqa: ANN401  # any message of the stream
+    return {"type": type(body).__name__, **_fields(body)}
+
+
+def _fields(struct: Any) -> dict[str, Any]:  # noqa: ANN401  # any of our values
     from msgspec.structs import asdict
 
-    return {"type": type(body).__name__, **asdict(body)}
+    return asdict(struct)
+
+
+def _words(facts: dict[str, Any]) -> str:
+    return " ".join(f"{key}={_word(value)}" for key, value in facts.items())
+
+
+def _word(value: Any) -> str:  # noqa: ANN401  # any fact
+    if not isinstance(value, tuple | list):
+        return str(value)
+    return ",".join("x".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in value)

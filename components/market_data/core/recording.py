@@ -110,6 +110,12 @@ def read_name(name: str) -> Part | None:
     return Part(Venue(venue), int(began.timestamp()), int(number), unfinished is None)
 
 
+def list_parts(names: Iterable[str]) -> list[tuple[str, Part]]:
+    """Choose the files of recordings among names, in order of venue, beginning and number."""
+    found = [(name, part) for name in names if (part := read_name(name)) is not None]
+    return sorted(found, key=lambda one: one[1])
+
+
 def chapters(paths: Iterable[Path]) -> list[list[Path]]:
     """Put files that follow each other directly into one recording each; any other file stands alone."""
     recordings: list[list[Path]] = []

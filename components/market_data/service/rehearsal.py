@@ -1,20 +1,28 @@
 """Runs the service on a recording's own time, so that the same recording always says the same."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from components.contracts.errors import InvariantError
+from components.contracts.values import Symbol, Venue
 from components.market_data.core.answers import Answers, Played
 from components.market_data.core.changes import DepthImage
 from components.market_data.core.feed import FetchImage, Resubscribed
-from components.market_data.service.books import NS_PER_S
+from components.market_data.core.rules import Rule
+from components.market_data.core.synchroniser import SyncPatience
+from components.market_data.service.books import NS_PER_S, BookDesk, VenueTerms
+from components.market_data.service.market import MarketDataService
+from components.runtime.metrics import Metrics
 from components.runtime.service import Call, Called, Effects, Fed, Inbound, Note, Observe, Publish, Service
 
 TICK_NS: Final = 50_000_000
 """As often as a process lets time pass."""
 TICKS_MAX: Final = 2_400
 """Two minutes: a longer pause in a recording tells a book nothing that it does not know by then."""
+LEVELS_PUBLISHED: Final = 20
+BOOK_AGE_MS_MAX: Final = 30_000
+"""Both as config/base.toml has them for live books; a recording plays the same whatever the configuration is."""
 
 
 class Rehearsal:
@@ -78,3 +86,23 @@ class Rehearsal:
             self._answered.append(Called(request, Resubscribed()))
         elif image := self._answers.ask(request):
             self._answered.append(Called(request, image))
+
+
+def rehearsed(venue: Venue, symbols: Sequence[Symbol], rule: Rule, *, pushes_image: bool) -> MarketDataService:
+    """Make the service that hears one recording; nothing in it depends on where or when it runs."""
+    terms = VenueTerms(
+        venue=venue,
+        symbols=tuple(symbols),
+        rule=rule,
+        pushes_image=pushes_image,
+        levels_published=LEVELS_PUBLISHED,
+        book_age_ms_max=BOOK_AGE_MS_MAX,
+        first_book_ms_max=0,
+        audit_every_s=0,
+        patience=SyncPatience(),
+    )
+    return MarketDataService(None, BookDesk((terms,), Metrics("rehearsal", ""), _no_chance))
+
+
+def _no_chance() -> float:
+    return 0.0
