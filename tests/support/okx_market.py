@@ -1,0 +1,88 @@
+"""A small market of OKX that is known at every id: its changes as the venue writes them, and the book each leaves."""
+
+from random import Random
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from tests.support.okx_frames import AT_MS, Pair, row, snapshot, update
+
+LEVELS = 40
+MIDDLE = 1_000
+
+Shown = dict[str, list[list[str]]]
+
+
+class Step(NamedTuple):
+    """One change of the venue, and its book after it."""
+
+    ids: tuple[int, int]
+    bids: list[Pair]
+    asks: list[Pair]
+    after: Shown
+    at_ms: int
+
+
+class OkxMarket:
+    """Some changes in a row, each touching a few levels; some touch what is not there."""
+
+    def __init__(self, count: int, seed: int = 7) -> None:
+        self._chance = Random(seed)
+        self._bids = {MIDDLE - 1 - number: str(number + 1) for number in range(LEVELS)}
+        self._asks = {MIDDLE + 1 + number: f"{number + 1}.50" for number in range(LEVELS)}
+        self.first = Step((-1, 10), [], [], self._shown(), AT_MS)
+        self.steps: list[Step] = []
+        for number in range(count):
+            self.steps.append(self._step(number))
+
+    def states(self) -> dict[int, Shown]:
+        """Give the book by the id it stands at."""
+        return {step.ids[1]: step.after for step in (self.first, *self.steps)}
+
+    def _step(self, number: int) -> Step:
+        last = self.steps[-1].ids[1] if self.steps else self.first.ids[1]
+        bids, asks = self._touch(self._bids, -1), self._touch(self._asks, 1)
+        ids = (last, last + self._chance.randint(1, 9))
+        return Step(ids, bids, asks, self._shown(), AT_MS + 100 * (number + 1))
+
+    def _touch(self, side: dict[int, str], sign: int) -> list[Pair]:
+        prices = self._chance.sample(range(1, 2 * LEVELS), 4)
+        return [self._set(side, MIDDLE + sign * away) for away in prices]
+
+    def _set(self, side: dict[int, str], price: int) -> Pair:
+        if self._chance.random() < 0.4:
+            side.pop(price, None)
+            return (str(price), "0")
+        side[price] = f"{self._chance.randint(1, 99)}.10"
+        return (str(price), side[price])
+
+    def _shown(self) -> Shown:
+        return {
+            "bids": [[str(price), self._bids[price]] for price in sorted(self._bids, reverse=True)],
+            "asks": [[str(price), self._asks[price]] for price in sorted(self._asks)],
+        }
+
+
+def changed(step: Step, **more: Any) -> bytes:
+    """Write a step as the change it is."""
+    return update(row(step.ids, step.bids, step.asks, **{"ts": str(step.at_ms), **more}))
+
+
+def whole(step: Step, **more: Any) -> dict[str, Any]:
+    """Write the book after a step."""
+    bids, asks = (list(map(tuple, step.after[side])) for side in ("bids", "asks"))
+    return row((-1, step.ids[1]), bids, asks, **{"ts": str(step.at_ms), **more})
+
+
+def begun(step: Step, **more: Any) -> bytes:
+    """Write the book after a step as a snapshot on the stream."""
+    return snapshot(whole(step, **more))
+
+
+def checked(step: Step) -> int:
+    """Compute the checksum the venue would send: level by level, bid before ask."""
+    texts: list[str] = []
+    for number in range(25):
+        texts += [
+            ":".join(levels[number]) for levels in (step.after["bids"], step.after["asks"]) if number < len(levels)
+        ]
+    return int.from_bytes(crc32(":".join(texts).encode()).to_bytes(4, "big"), "big", signed=True)
