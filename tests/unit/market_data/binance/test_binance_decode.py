@@ -1,0 +1,286 @@
+"""Binance's frames become changes, quotes and trades, bare or wrapped; what is strange harms nothing."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.contracts.errors import ContractError
+from components.contracts.market import Quote, Trade
+from components.contracts.values import Symbol
+from components.market_data.core.changes import DepthChange, DepthImage
+from components.market_data.core.feed import Odd, Oddity
+from components.market_data.core.instruments import Registry
+from components.market_data.venues.binance.decode import REPEATS_MAX
+from components.market_data.venues.binance.dialect import BinanceDialect, BinanceUmDialect
+from components.market_data.venues.binance.instruments import SPOT, UM
+from components.market_data.venues.binance.settings import BinanceSettings
+from components.market_data.venues.dialect import Alive, Confirmed, Leaving, Read, Refused, Unsubscribed
+
+AT_NS = 1_767_225_600_130_000_000
+EVENT_NS = 1_767_225_600_123_000_000
+BNBBTC, BTCUSDT = Symbol("BINANCE:BNB-BTC"), Symbol("BINANCEUM:BTC-USDT-PERP")
+SPOT_DEPTH = (
+    '{"e":"depthUpdate","E":1767225600123,"s":"BNBBTC","U":157,"u":160,"b":[["0.0024","10"]],"a":[["0.0026","0"]]}'
+)
+UM_DEPTH = (
+    '{"e":"depthUpdate","E":1767225600123,"T":1767225600120,"s":"BTCUSDT","ps":"BTCUSDT","st":1,'
+    '"U":157,"u":160,"pu":149,"b":[["0.0024","10"]],"a":[["0.0026","100"]]}'
+)
+SPOT_QUOTE = '{"u":400900217,"s":"BNBBTC","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000"}'
+UM_QUOTE = (
+    '{"e":"bookTicker","u":400900217,"s":"BTCUSDT","b":"25.3519","B":"31.21","a":"25.3652","A":"40.66",'
+    '"T":1767225600120,"E":1767225600123,"st":1,"ps":"BTCUSDT"}'
+)
+SPOT_TRADE = (
+    '{"e":"aggTrade","E":1767225600123,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,'
+    '"T":1767225600120,"m":true,"M":true}'
+)
+UM_TRADE = (
+    '{"e":"aggTrade","E":1767225600123,"a":5933014,"s":"BTCUSDT","p":"0.001","q":"100","nq":"90","f":100,"l":105,'
+    '"T":1767225600120,"m":true}'
+)
+ROW = {"status": "TRADING", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000, "filters": []}
+GOLDEN = {SPOT: (SPOT_DEPTH, SPOT_QUOTE, SPOT_TRADE), UM: (UM_DEPTH, UM_QUOTE, UM_TRADE)}
+
+
+def listing(*natives: tuple[str, str]) -> bytes:
+    rows = [ROW | {"symbol": base + quote, "baseAsset": base, "quoteAsset": quote} for base, quote in natives]
+    return json.dumps({"symbols": rows}).encode()
+
+
+def spot() -> BinanceDialect:
+    dialect = BinanceDialect("wss://stream", "https://rest", BinanceSettings())
+    dialect.learn(Registry(dialect.read_instruments([listing(("BNB", "BTC"))])))
+    return dialect
+
+
+def um() -> BinanceUmDialect:
+    dialect = BinanceUmDialect("wss://stream", "https://rest", BinanceSettings(image_depth=500))
+    dialect.learn(Registry(dialect.read_instruments([listing(("BTC", "USDT"))])))
+    return dialect
+
+
+def wrapped(payload: str, stream: str = "bnbbtc@stream") -> str:
+    return f'{{"stream":"{stream}","data":{payload}}}'
+
+
+def spaced(text: str) -> str:
+    return json.dumps(json.loads(text), indent=1)
+
+
+def turned(payload: str) -> str:
+    return json.dumps(dict(reversed(json.loads(payload).items())))
+
+
+def data_of(read: Read) -> list[object]:
+    assert not read.control
+    return list(read.data)
+
+
+def odd_of(read: Read) -> Odd:
+    (odd,) = read.data
+    assert isinstance(odd, Odd)
+    return odd
+
+
+@pytest.mark.parametrize("form", [str, wrapped, spaced, turned, lambda text: spaced(wrapped(turned(text)))])
+def test_a_payload_is_read_alone_or_wrapped_and_however_it_is_spaced_or_ordered(form: Callable[[str], str]) -> None:
+    levels = [("0.0024", "10")], [("0.0026", "0")]
+    frames = [form(text).encode() for text in GOLDEN[SPOT]]
+    dialect = spot()
+    assert [data_of(dialect.read(frame, AT_NS)) for frame in frames] == [
+        [DepthChange(BNBBTC, 156, 160, *levels, EVENT_NS, AT_NS)],
+        [
+            Quote(
+                SPOT,
+                BNBBTC,
+                Decimal("25.3519"),
+                Decimal("31.21"),
+                Decimal("25.3652"),
+                Decimal("40.66"),
+                AT_NS,
+                AT_NS,
+            )
+        ],
+        [Trade(SPOT, BNBBTC, Decimal("0.001"), Decimal(100), EVENT_NS - 3_000_000, AT_NS)],
+    ]
+
+
+@pytest.mark.parametrize("form", [str, wrapped, spaced, turned])
+def test_a_usdm_change_stands_on_its_pu_and_carries_the_time_it_was_pushed(form: Callable[[str], str]) -> None:
+    levels = [("0.0024", "10")], [("0.0026", "100")]
+    frames = [form(text).encode() for text in GOLDEN[UM]]
+    dialect = um()
+    change, quote, trade = [data_of(dialect.read(frame, AT_NS))[0] for frame in frames]
+    assert change == DepthChange(BTCUSDT, 149, 160, *levels, EVENT_NS, AT_NS)
+    assert isinstance(quote, Quote)
+    assert (quote.venue, quote.bid_price, quote.venue_at_ns) == (UM, Decimal("25.3519"), EVENT_NS)
+    assert trade == Trade(UM, BTCUSDT, Decimal("0.001"), Decimal(100), EVENT_NS - 3_000_000, AT_NS)
+
+
+def test_a_stream_that_counts_microseconds_gives_the_same_time() -> None:
+    frame = SPOT_DEPTH.replace("1767225600123", "1767225600123456").encode()
+    (change,) = spot().read(frame, AT_NS).data
+    assert isinstance(change, DepthChange)
+    assert change.venue_at_ns == EVENT_NS + 456_000
+
+
+def test_only_quotes_that_are_newer_pass() -> None:
+    dialect = spot()
+    frames = [SPOT_QUOTE.replace("400900217", str(number)).encode() for number in (10, 10, 9, 11)]
+    assert [len(dialect.read(frame, AT_NS).data) for frame in frames] == [1, 0, 0, 1]
+
+
+def test_a_trade_that_comes_twice_is_told_once() -> None:
+    dialect = um()
+    assert [len(dialect.read(UM_TRADE.encode(), AT_NS).data) for _ in range(3)] == [1, 0, 0]
+
+
+def test_ids_that_went_back_do_not_silence_quotes_for_ever() -> None:
+    dialect = spot()
+    dialect.read(SPOT_QUOTE.encode(), AT_NS)
+    old = [SPOT_QUOTE.replace("400900217", str(number)).encode() for number in range(1, REPEATS_MAX + 2)]
+    assert [len(dialect.read(frame, AT_NS).data) for frame in old] == [0] * (REPEATS_MAX - 1) + [1, 1]
+
+
+def test_a_frame_of_another_symbol_is_unlisted() -> None:
+    dialect = spot()
+    for text in GOLDEN[UM]:
+        assert odd_of(um().read(text.replace('"BTCUSDT"', '"ETHUSDT"').encode(), AT_NS)).kind is Oddity.UNLISTED
+    for text in GOLDEN[SPOT]:
+        odd = odd_of(dialect.read(text.replace("BNBBTC", "ETHBTC").encode(), AT_NS))
+        assert (odd.kind, odd.detail, odd.symbol) == (Oddity.UNLISTED, "ETHBTC", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        wrapped('{"e":"kline","E":1767225600123,"s":"BNBBTC","k":{"B":"0","i":"1m"}}', "bnbbtc@kline_1m"),
+        '{"e":"kline","s":"BNBBTC","k":{"B":"0"}}',
+        wrapped('{"lastUpdateId":160,"bids":[],"asks":[]}', "bnbbtc@depth5"),
+        "{}",
+    ],
+)
+def test_a_stream_that_nobody_asked_for_is_unknown(text: str) -> None:
+    assert odd_of(spot().read(text.encode(), AT_NS)).kind is Oddity.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        SPOT_DEPTH[:-1],
+        SPOT_DEPTH.replace('"U":157,', ""),
+        SPOT_DEPTH.replace('"U":157', '"U":"157"'),
+        SPOT_DEPTH.replace('"U":157', '"U":-157'),
+        SPOT_DEPTH.replace('"u":160', '"u":1e400'),
+        SPOT_DEPTH.replace('"u":160', '"u":99999999999999999999'),
+        SPOT_DEPTH.replace('"E":1767225600123', '"E":99999999999999999'),
+        SPOT_DEPTH.replace('["0.0024","10"]', '["0.0024"]'),
+        SPOT_DEPTH.replace('["0.0024","10"]', "[0.0024,10]"),
+        SPOT_DEPTH.replace('["0.0024","10"]', "null"),
+    ],
+)
+def test_a_broken_change_names_the_book_that_missed_it(broken: str) -> None:
+    for frame in (broken, wrapped(broken)):
+        odd = odd_of(spot().read(frame.encode(), AT_NS))
+        assert (odd.kind, odd.symbol) == (Oddity.MALFORMED, BNBBTC)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xff\xfe",
+        b"pong",
+        b"[1]",
+        b"null",
+        b'{"stream":1}',
+        b"[" * 100_000,
+        b'{"x":' * 100_000,
+        SPOT_QUOTE.replace("25.35190000", "NaN").encode(),
+        SPOT_QUOTE.replace("25.35190000", "-1").encode(),
+        SPOT_QUOTE.replace("31.21000000", "Infinity").encode(),
+        SPOT_TRADE.replace('"0.001"', '"0"').encode(),
+        SPOT_TRADE.replace('"100"', '"1_0"').encode(),
+        SPOT_TRADE.replace("BNBBTC", "BNB\xff").encode("latin-1"),
+    ],
+)
+def test_what_cannot_be_read_is_malformed_and_blames_no_book(frame: bytes) -> None:
+    odd = odd_of(spot().read(frame, AT_NS))
+    assert (odd.kind, odd.symbol) == (Oddity.MALFORMED, None)
+    assert len(odd.detail) < 200
+
+
+def test_exponents_are_read_exactly() -> None:
+    (trade,) = spot().read(SPOT_TRADE.replace('"0.001"', '"1e-3"').encode(), AT_NS).data
+    assert isinstance(trade, Trade)
+    assert trade.price == Decimal("0.001")
+
+
+def test_an_answer_says_whether_streams_began_or_ended() -> None:
+    dialect = um()
+    for write, word in ((dialect.subscribe, Confirmed), (dialect.unsubscribe, Unsubscribed)):
+        number = json.loads(write(["btcusdt@aggTrade"], 7))["id"]
+        assert dialect.read(f'{{"result":null,"id":{number}}}'.encode(), AT_NS) == Read(control=(word((), 7),))
+    assert dialect.read(b'{"result":["a@depth"],"id":null}', AT_NS) == Read(control=(Alive(),))
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 3])
+@pytest.mark.parametrize(
+    "form", ['{{"code":{0},"msg":"why","id":14}}', '{{"error":{{"code":{0},"msg":"why"}},"id":14}}']
+)
+def test_a_complaint_is_a_refusal_in_either_of_its_forms(form: str, code: int) -> None:
+    frame = form.format(code).encode()
+    assert spot().read(frame, AT_NS) == Read(control=(Refused((), f"{code}: why", is_permanent=True, request_id=7),))
+
+
+def test_a_complaint_may_name_no_request_and_may_pass() -> None:
+    frame = b'{"code":-1003,"msg":"Too many requests \\"depthUpdate\\""}'
+    (refused,) = spot().read(frame, AT_NS).control
+    assert isinstance(refused, Refused)
+    assert (refused.request_id, refused.is_permanent) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"e":"serverShutdown","E":1767225600123}', wrapped('{"e":"serverShutdown","E":1}', "!serverShutdown")]
+)
+def test_a_server_that_goes_says_so(text: str) -> None:
+    (leaving,) = spot().read(text.encode(), AT_NS).control
+    assert isinstance(leaving, Leaving)
+
+
+def test_an_image_is_as_deep_as_it_was_asked_for() -> None:
+    body = b'{"lastUpdateId":1027024,"bids":[["0.0024","10"]],"asks":[["0.0026","100"]]}'
+    levels = [("0.0024", "10")], [("0.0026", "100")]
+    image = spot().read_image(BNBBTC, body, AT_NS)
+    assert image == DepthImage(BNBBTC, 1_027_024, *levels, AT_NS, AT_NS, is_pushed=False, depth_max=1000)
+    dated = body.replace(b"{", b'{"E":1767225600123,"T":1767225600120,', 1)
+    image = um().read_image(BTCUSDT, dated, AT_NS)
+    assert image == DepthImage(BTCUSDT, 1_027_024, *levels, EVENT_NS, AT_NS, is_pushed=False, depth_max=500)
+
+
+@pytest.mark.parametrize("body", [b'{"code":-1121,"msg":"Invalid symbol."}', b"<html>", b"", b'{"lastUpdateId":1}'])
+def test_what_is_no_image_says_what_it_was(body: bytes) -> None:
+    with pytest.raises(ContractError, match="no image"):
+        spot().read_image(BNBBTC, body, AT_NS)
+
+
+@given(
+    text=st.sampled_from([form(text) for texts in GOLDEN.values() for text in texts for form in (str, wrapped)]),
+    cuts=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 12), st.binary(max_size=6)), max_size=4),
+)
+def test_no_bytes_do_harm(text: str, cuts: list[tuple[int, int, bytes]]) -> None:
+    frame = text.encode()
+    for start, length, patch in cuts:
+        frame = frame[:start] + patch + frame[start + length :]
+    for dialect in (spot(), um()):
+        assert isinstance(dialect.read(frame, AT_NS), Read)
+
+
+@given(frame=st.binary(max_size=200))
+def test_no_noise_does_harm(frame: bytes) -> None:
+    assert isinstance(spot().read(frame, AT_NS), Read)

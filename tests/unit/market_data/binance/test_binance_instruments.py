@@ -1,0 +1,124 @@
+"""Binance's exchange information becomes instruments, two-way by name, with steps from the filters alone."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from components.contracts.errors import ContractError
+from components.contracts.values import Symbol
+from components.market_data.core.instruments import Instrument, Kind, Registry
+from components.market_data.venues.binance.instruments import SPOT, read_spot, read_um
+
+NEVER_MS = 4_133_404_800_000
+DELIVERY_MS = 1_798_185_600_000
+PRICE = {"filterType": "PRICE_FILTER", "minPrice": "0.1430", "maxPrice": "500", "tickSize": "0.0010"}
+MARKET_LOT = {"filterType": "MARKET_LOT_SIZE", "stepSize": "7", "minQty": "9", "maxQty": "100000"}
+LOT = {"filterType": "LOT_SIZE", "stepSize": "1", "minQty": "2", "maxQty": "10000000"}
+LIMIT = {"filterType": "MAX_NUM_ORDERS", "limit": 200}
+
+
+def row(symbol: str, base: str, quote: str, **more: object) -> dict[str, object]:
+    names = {"symbol": symbol, "status": "TRADING", "baseAsset": base, "quoteAsset": quote}
+    return names | {"filters": [MARKET_LOT, LIMIT, LOT, PRICE]} | more
+
+
+def body(*rows: object) -> bytes:
+    return json.dumps({"timezone": "UTC", "symbols": rows}).encode()
+
+
+def perpetual(symbol: str, base: str, **more: object) -> dict[str, object]:
+    kind = {"contractType": "PERPETUAL", "deliveryDate": NEVER_MS, "marginAsset": "USDT", "pricePrecision": 4}
+    return row(symbol, base, "USDT", **(kind | more))
+
+
+def test_a_spot_pair_is_named_by_its_parts_and_stepped_by_its_filters() -> None:
+    assert read_spot([body(row("SUSHIUSDT", "SUSHI", "USDT"))]) == [
+        Instrument(
+            venue=SPOT,
+            symbol=Symbol("BINANCE:SUSHI-USDT"),
+            native="SUSHIUSDT",
+            kind=Kind.SPOT,
+            base="SUSHI",
+            quote="USDT",
+            settle="USDT",
+            tick=Decimal("0.001"),
+            lot=Decimal(1),
+            minimum=Decimal(2),
+        )
+    ]
+
+
+def test_the_tick_of_a_future_is_its_filters_and_not_its_precision() -> None:
+    (sushi,) = read_um([body(perpetual("SUSHIUSDT", "SUSHI"))])
+    assert (sushi.tick, sushi.lot, sushi.minimum) == (Decimal("0.001"), Decimal(1), Decimal(2))
+    assert (sushi.unit, sushi.settle, sushi.expires_at_ns) == (Decimal(1), "USDT", 0)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "native", "row"),
+    [
+        ("BINANCEUM:BTC-USDT-PERP", "BTCUSDT", perpetual("BTCUSDT", "BTC")),
+        ("BINANCEUM:1000SHIB-USDT-PERP", "1000SHIBUSDT", perpetual("1000SHIBUSDT", "1000SHIB")),
+        ("BINANCEUM:TSLA-USDT-PERP", "TSLAUSDT", perpetual("TSLAUSDT", "TSLA", contractType="TRADIFI_PERPETUAL")),
+        (
+            "BINANCEUM:BTC-USDT-261225",
+            "BTCUSDT_261225",
+            perpetual("BTCUSDT_261225", "BTC", contractType="CURRENT_QUARTER", deliveryDate=DELIVERY_MS),
+        ),
+        (
+            "BINANCEUM:ETH-USDT-261225",
+            "ETHUSDT_X",
+            perpetual("ETHUSDT_X", "ETH", contractType="A_NEW_KIND", deliveryDate=DELIVERY_MS),
+        ),
+    ],
+)
+def test_names_go_both_ways(symbol: str, native: str, row: dict[str, object]) -> None:
+    registry = Registry(read_um([body(row)]))
+    assert registry.by_native[native].symbol == symbol
+    assert registry.require(Symbol(symbol)).native == native
+
+
+def test_a_future_ends_when_it_is_delivered() -> None:
+    (future,) = read_um([body(perpetual("BTCUSDT_261225", "BTC", contractType="X", deliveryDate=DELIVERY_MS))])
+    assert (future.kind, future.expires_at_ns) == (Kind.FUTURE, DELIVERY_MS * 1_000_000)
+
+
+def test_a_pair_is_never_cut_at_what_looks_like_a_suffix() -> None:
+    (pair,) = read_spot([body(row("USDTUSDTBTC", "USDT", "USDTBTC"))])
+    assert pair.symbol == "BINANCE:USDT-USDTBTC"
+
+
+@pytest.mark.parametrize("status", ["HALT", "BREAK", "SETTLING"])
+def test_what_does_not_trade_says_so(status: str) -> None:
+    (pair,) = read_spot([body(row("BTCUSDT", "BTC", "USDT", status=status))])
+    assert not pair.is_trading
+
+
+def test_every_filter_is_optional() -> None:
+    (pair,) = read_spot([body(row("BTCUSDT", "BTC", "USDT", filters=[]))])
+    assert (pair.tick, pair.lot, pair.minimum) == (Decimal(0), Decimal(0), Decimal(0))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        None,
+        {},
+        row("", "BTC", "USDT"),
+        row("X", "BTC", "USDT", filters=[PRICE | {"tickSize": "NaN"}]),
+        row("X", "BTC", "USDT", filters=[PRICE | {"tickSize": 0.1}]),
+        perpetual("X", "BTC", contractType="", deliveryDate=0),
+        perpetual("X", "BTC", contractType="CURRENT_QUARTER", deliveryDate=NEVER_MS),
+        perpetual("X", "BTC", deliveryDate=10**17),
+    ],
+)
+def test_a_row_that_cannot_be_read_is_left_out_alone(strange: object) -> None:
+    listed = read_um([body(perpetual("BTCUSDT", "BTC"), strange, perpetual("ETHUSDT", "ETH"))])
+    assert [one.native for one in listed] == ["BTCUSDT", "ETHUSDT"]
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>", b'{"code":-1003,"msg":"Too many requests"}', b'{"symbols":1}'])
+def test_an_answer_that_is_no_listing_is_told(answer: bytes) -> None:
+    with pytest.raises(ContractError, match="no exchange information"):
+        read_spot([answer])

@@ -1,0 +1,52 @@
+"""Spot and USD-M each follow their own published rule; the one of spot would tear USD-M apart."""
+
+import pytest
+
+from components.contracts.values import Symbol
+from components.market_data.core.changes import DepthChange
+from components.market_data.core.rules import Placement, Remedy
+from components.market_data.venues.binance.rule import SPOT_RULE, UM_RULE
+
+NEXT, STALE, GAP = Placement.NEXT, Placement.STALE, Placement.GAP
+
+
+def change(previous: int, final: int) -> DepthChange:
+    return DepthChange(Symbol("X"), previous, final, (), (), 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("previous", "final", "placement"),
+    [
+        (90, 99, STALE),
+        (90, 100, STALE),
+        (100, 100, STALE),
+        (95, 105, NEXT),
+        (100, 101, NEXT),
+        (101, 105, GAP),
+        (150, 160, GAP),
+    ],
+)
+@pytest.mark.parametrize("is_joining", [True, False])
+def test_spot_ranges_may_overlap_at_any_time(previous: int, final: int, placement: Placement, is_joining: bool) -> None:
+    assert SPOT_RULE.place(change(previous, final), 100, is_joining=is_joining) is placement
+
+
+@pytest.mark.parametrize(
+    ("previous", "final", "joining", "live"),
+    [
+        (90, 99, STALE, STALE),
+        (90, 100, NEXT, STALE),
+        (95, 105, NEXT, GAP),
+        (100, 4271, NEXT, NEXT),
+        (101, 105, GAP, GAP),
+    ],
+)
+def test_usdm_joins_by_range_and_then_stands_exactly(
+    previous: int, final: int, joining: Placement, live: Placement
+) -> None:
+    assert UM_RULE.place(change(previous, final), 100, is_joining=True) is joining
+    assert UM_RULE.place(change(previous, final), 100, is_joining=False) is live
+
+
+def test_both_fetch_an_image_when_they_lost_the_way() -> None:
+    assert {SPOT_RULE.remedy, SPOT_RULE.fallback, UM_RULE.remedy, UM_RULE.fallback} == {Remedy.FETCH}
