@@ -1,0 +1,148 @@
+"""Recordings, the shipped ones and real ones, come to what their venues' rules imply."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.market_data.cli import cli
+from components.market_data.core.recording import read_name
+from components.runtime.process import run_command
+from tests.support.real_recordings import TABLE, real_recordings
+from tests.support.recorded_books import FOLDER, Shipped, shipped
+
+BYTES_MAX = 60_000
+SHIPPED = shipped()
+KEYS = [
+    "venue",
+    "symbol",
+    "frames",
+    "applied",
+    "stale",
+    "gaps",
+    "crossed",
+    "best_bid",
+    "best_ask",
+    "sha256_top10",
+    "sha256_chain_top10",
+]
+
+Verify = Callable[..., tuple[int, list[dict[str, Any]]]]
+
+each_shipped = pytest.mark.parametrize("one", SHIPPED, ids=lambda one: one.venue)
+
+
+@pytest.fixture
+def verify(capsys: pytest.CaptureFixture[str]) -> Verify:
+    def verify(*paths: Path) -> tuple[int, list[dict[str, Any]]]:
+        code = run_command(cli, ["verify", *map(str, paths), "--json"])
+        return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return verify
+
+
+@pytest.fixture
+def replay(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, Any]]]:
+    def replay(path: Path, *options: str) -> list[dict[str, Any]]:
+        assert run_command(cli, ["replay", str(path), "--json", *options]) == 0
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    return replay
+
+
+@each_shipped
+def test_the_shipped_recordings_are_what_their_makers_make(one: Shipped, rewrites_golden: bool) -> None:
+    if rewrites_golden:
+        FOLDER.mkdir(exist_ok=True)
+        one.path.write_text(one.recording.text())
+    assert one.path.read_text() == one.recording.text()
+    assert one.path.stat().st_size < BYTES_MAX
+    part = read_name(one.path.name)
+    assert part is not None
+    assert part.venue == one.venue
+
+
+def test_nothing_else_is_shipped_as_a_recording() -> None:
+    assert sorted(FOLDER.iterdir()) == sorted(one.path for one in SHIPPED)
+
+
+@each_shipped
+def test_a_shipped_recording_is_verified_state_by_state(one: Shipped, verify: Verify) -> None:
+    code, verdicts = verify(one.path)
+    assert (code, verdicts) == (0, [one.verdict()])
+    assert list(verdicts[0]) == KEYS
+
+
+def test_several_files_are_verified_in_one_run(verify: Verify) -> None:
+    assert verify(*(one.path for one in SHIPPED)) == (0, [one.verdict() for one in SHIPPED])
+
+
+@each_shipped
+def test_a_recording_without_metadata_shows_native_names(one: Shipped, verify: Verify, tmp_path: Path) -> None:
+    bare = tmp_path / "bare.jsonl"
+    bare.write_text("".join(one.path.read_text().splitlines(keepends=True)[1:]))
+    assert verify(bare) == (0, [one.verdict() | {"symbol": one.native}])
+
+
+@each_shipped
+def test_the_same_recording_publishes_the_same_bytes(one: Shipped, replay: Callable[..., list[Any]]) -> None:
+    first = replay(one.path, "--digest")
+    assert first == replay(one.path, "--digest")
+    assert first[0]["messages"] > one.recording.applied
+
+
+@each_shipped
+def test_a_replay_publishes_every_state_of_the_book(one: Shipped, replay: Callable[..., list[Any]]) -> None:
+    book: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
+    seen = 0
+    for said in replay(one.path):
+        if said["type"] not in ("BookSnapshot", "BookDelta"):
+            continue
+        for side, levels in book.items():
+            if said["type"] == "BookSnapshot":
+                levels.clear()
+            levels |= dict(said[side])
+            book[side] = {price: size for price, size in levels.items() if float(size)}
+        seen += 1
+        assert best(book) == best_of(one, said["book_id"])
+    assert seen > len(one.books) / 2
+
+
+def best(book: dict[str, dict[str, str]]) -> tuple[float, float]:
+    return max(map(float, book["bids"])), min(map(float, book["asks"]))
+
+
+def best_of(one: Shipped, book_id: int) -> tuple[float, float]:
+    truth = one.recording.truth
+    if book_id not in truth:  # numbered anew by the venue
+        book_id += max(truth) - renumbered_end(one)
+    state = json.loads(truth[book_id])
+    return float(state["bids"][0][0]), float(state["asks"][0][0])
+
+
+def renumbered_end(one: Shipped) -> int:
+    end: int = json.loads(one.recording.lines[-1].text)["data"][0]["seqId"]
+    return end
+
+
+@pytest.mark.recordings
+def test_every_real_recording_has_its_row_in_the_table() -> None:
+    assert set(real_recordings()) == set(TABLE)
+
+
+@pytest.mark.recordings
+@pytest.mark.parametrize("name", TABLE)
+def test_a_real_recording_comes_to_what_its_venue_had(name: str, verify: Verify) -> None:
+    code, (verdict,) = verify(real_recordings()[name])
+    told = {key: verdict[key] for key in TABLE[name]}
+    assert (code, told) == (0, TABLE[name])
+    assert list(verdict) == KEYS
+
+
+@pytest.mark.recordings
+@pytest.mark.parametrize("name", TABLE)
+def test_a_real_recording_is_replayed_the_same_each_time(name: str, replay: Callable[..., list[Any]]) -> None:
+    path = real_recordings()[name]
+    assert replay(path, "--digest") == replay(path, "--digest")

@@ -1,0 +1,107 @@
+"""The recordings that the project ships, made by hand, each with what its venue's rules make of it."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.support.project import ROOT
+from tests.support.recordings import Line, Recording, binance_spot, binance_um, deribit, okx
+
+FOLDER = ROOT / "tests" / "recordings"
+CHANGES = 70
+"""Few enough that each file stays below 60 kB."""
+QUIET_AFTER, RESET_AT, RESET_TO = (20, 55), 40, 7
+
+
+class Shipped(NamedTuple):
+    """One file, and the truth about the book in it."""
+
+    venue: str
+    symbol: str
+    native: str
+    recording: Recording
+    states: tuple[str, ...]
+    """The canonical top 10 at the image, and after each change whose id went on."""
+    books: tuple[str, ...]
+    """The same after every change that was applied, for who publishes them all."""
+
+    @property
+    def path(self) -> Path:
+        """Name the file as the recorder would."""
+        began = datetime.fromtimestamp(self.recording.lines[0].at_ns // 10**9, UTC)
+        return FOLDER / f"{self.venue}_{began:%Y%m%dT%H%M%S}_1.jsonl"
+
+    def verdict(self) -> dict[str, Any]:
+        """Say what a correct implementation makes of it."""
+        last = json.loads(self.books[-1])
+        hashes = [sha256(state.encode()).hexdigest() for state in self.states]
+        return {
+            "venue": self.venue,
+            "symbol": self.symbol,
+            "frames": len(list(_book_frames(self.recording.lines))),
+            "applied": self.recording.applied,
+            "stale": self.recording.stale,
+            "gaps": 0,
+            "crossed": 0,
+            "best_bid": last["bids"][0],
+            "best_ask": last["asks"][0],
+            "sha256_top10": sha256(self.books[-1].encode()).hexdigest(),
+            "sha256_chain_top10": sha256("\n".join(hashes).encode()).hexdigest(),
+        }
+
+
+def shipped() -> tuple[Shipped, ...]:
+    """Make every recording anew; the same each time."""
+    return (
+        _plain("BINANCE", "BINANCE:BTC-USDT", "BTCUSDT", binance_spot(changes=CHANGES)),
+        _plain("BINANCEUM", "BINANCEUM:BTC-USDT-PERP", "BTCUSDT", binance_um(changes=CHANGES)),
+        _renumbered(okx(changes=CHANGES, has_checksums=True)),
+        _plain("DERIBIT", "DERIBIT:BTC-USD-PERP", "BTC-PERPETUAL", deribit(changes=CHANGES)),
+    )
+
+
+def _plain(venue: str, symbol: str, native: str, recording: Recording) -> Shipped:
+    states = tuple(recording.truth.values())
+    return Shipped(venue, symbol, native, recording, states, states)
+
+
+def _renumbered(recording: Recording) -> Shipped:
+    """Let OKX say twice that nothing happened, and begin its ids anew in between."""
+    lines: list[Line] = []
+    states, books = [], []
+    shift, number, truth = 0, 0, iter(recording.truth.items())
+    for line in recording.lines:
+        said = json.loads(line.text)
+        row = said["data"][0] if "action" in said else None
+        if row is None:
+            lines.append(line)
+            continue
+        final, book = next(truth)
+        books.append(book)
+        if number != RESET_AT:
+            states.append(book)
+        row["prevSeqId"] -= shift if number else 0
+        shift = final - RESET_TO if number == RESET_AT else shift
+        row["seqId"] = final - shift
+        lines.append(_with_text(line, said))
+        if number in QUIET_AFTER:
+            row |= {"asks": [], "bids": [], "prevSeqId": row["seqId"]}
+            lines.append(_with_text(line._replace(at_ns=line.at_ns + 1), said))
+        number += 1
+    applied = recording.applied + len(QUIET_AFTER)
+    made = recording._replace(lines=tuple(lines), applied=applied)
+    return Shipped("OKX", "OKX:BTC-USDT-PERP", "BTC-USDT-SWAP", made, tuple(states), tuple(books))
+
+
+def _with_text(line: Line, said: object) -> Line:
+    return line._replace(text=json.dumps(said, separators=(",", ":")))
+
+
+def _book_frames(lines: tuple[Line, ...]) -> Iterator[Line]:
+    for line in lines:
+        is_book = "depthUpdate" in line.text or '"action":' in line.text or '"channel":"book.' in line.text
+        if line.via == "ws" and is_book:
+            yield line
