@@ -1,1 +1,1 @@
-"""Alpaca's stock stream: quotes and trades over one websocket."""
+"""Alpaca: quotes and trades of stocks, and books, quotes and trades of crypto, each over one websocket."""

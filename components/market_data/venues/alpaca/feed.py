@@ -1,4 +1,7 @@
-"""Alpaca's stock stream as a feed that never gives up, except where trying again cannot help."""
+"""Alpaca's stock stream as a feed that never gives up, except where trying again cannot help.
+
+Which feed it is says stream_url: /v2/iex (one exchange, free), /v2/sip (all of them, paid), /v2/test (FAKEPACA).
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence

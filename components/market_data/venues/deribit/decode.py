@@ -6,41 +6,27 @@ from typing import Final
 
 from components.contracts.errors import ContractError
 from components.contracts.market import Quote, Trade
-from components.contracts.values import ZERO, Symbol, canonical
+from components.contracts.values import ZERO, Symbol
 from components.market_data.core.changes import DepthChange, DepthImage
 from components.market_data.core.feed import Data, Odd, Oddity
 from components.market_data.core.instruments import Instrument, Registry
-from components.market_data.core.levels import NUMBERS_MAX, Levels, Numbers, read_number
+from components.market_data.core.levels import Levels, Numbers
 from components.market_data.venues.deribit.instruments import DERIBIT, NS_PER_MS
 from components.market_data.venues.deribit.messages import (
     STRANGE,
     Change,
-    Literally,
     Print,
     books,
     images,
     quotes,
     trades,
 )
+from components.market_data.venues.literals import Literally, Texts
 
 CHANNEL: Final = b'"channel":"'
 CHANNEL_WITHIN: Final = 128
 """The channel stands near the beginning of a notification, before its data."""
 CHANNELS_MAX: Final = 16_384
-
-
-class Texts(dict[Literally, str]):
-    """Numbers as JSON spells them, and as plain texts: 5e-05 is 0.00005, 4714.0 is 4714."""
-
-    def __missing__(self, literal: Literally) -> str:
-        """Read a number that is new here."""
-        if not isinstance(literal, str | int) or isinstance(literal, bool):
-            raise TypeError(f"{literal!r} is no number")
-        text = canonical(read_number(str(literal)))
-        if len(self) >= NUMBERS_MAX:
-            self.clear()
-        self[literal] = text
-        return text
 
 
 class Channels(dict[str, Instrument | None]):

@@ -1,13 +1,13 @@
 """Deribit's frames as they stand on the wire; their names are Deribit's own."""
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from components.market_data.venues.literals import Literally
+
 Id: TypeAlias = Annotated[int, Meta(ge=0)]
-Literally: TypeAlias = Any
-"""A number; one that may be a fraction comes as its own text (the decoders' float_hook), a whole one as an int."""
 Change: TypeAlias = tuple[Literal["new", "change", "delete"], Literally, Literally]
 
 

@@ -1,0 +1,168 @@
+"""Alpaca's crypto frames: books, quotes and trades in everybody's words, and what is broken as something odd."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.contracts.errors import ContractError
+from components.contracts.market import BookState, Quote, Trade
+from components.contracts.values import Symbol
+from components.market_data.core.changes import NO_ID, DepthChange, DepthImage
+from components.market_data.core.feed import Data, Odd, Oddity
+from components.market_data.core.instruments import Registry
+from components.market_data.core.rules import Remedy
+from components.market_data.core.synchroniser import Synchroniser, SyncPatience, Took
+from components.market_data.venues.alpaca.dialect import AlpacaCryptoDialect
+from components.market_data.venues.alpaca.instruments import CryptoSettings
+from components.market_data.venues.keys import KeyPair
+from components.runtime.secrets import Secret
+
+BTC, ETH = Symbol("ALPACA:BTC-USD"), Symbol("ALPACA:ETH-USD")
+AT_NS = 1_767_225_600_456_000_000
+VENUE_AT_NS = 1_767_225_600_123_456_789
+TIME = '"t":"2026-01-01T00:00:00.123456789Z"'
+BOOK = (
+    '{"T":"o","S":"BTC/USD",'
+    + TIME
+    + ',"b":[{"p":90000.5,"s":1.50},{"p":89999,"s":5e-05}],"a":[{"p":90001,"s":2}],"r":true}'
+)
+CHANGE = '{"T":"o","S":"BTC/USD",' + TIME + ',"b":[{"p":90000.5,"s":0}],"a":[]}'
+QUOTE = '{"T":"q","S":"BTC/USD","bp":90000.5,"bs":1.5,"ap":90001,"as":2,' + TIME + "}"
+TRADE = '{"T":"t","S":"ETH/USD","p":3100.25,"s":0.000000001,"i":7,"tks":"B",' + TIME + "}"
+
+
+def a_dialect() -> AlpacaCryptoDialect:
+    keys = KeyPair(Secret(b"KEY"), Secret(b"SECRET"))
+    dialect = AlpacaCryptoDialect("ws://venue/v1beta3/crypto/us", "http://venue", CryptoSettings(), keys)
+    body = json.dumps({"orderbooks": {"BTC/USD": {}, "ETH/USD": {}}}).encode()
+    dialect.learn(Registry(dialect.read_instruments([body])))
+    return dialect
+
+
+def read(*messages: str) -> list[Data]:
+    found = a_dialect().read(f"[{','.join(messages)}]".encode(), AT_NS)
+    assert not found.control
+    return list(found.data)
+
+
+def odds(text: str) -> list[tuple[Oddity, Symbol | None]]:
+    found = a_dialect().read(text.encode(), AT_NS).data
+    return [(one.kind, one.symbol) for one in found if isinstance(one, Odd)]
+
+
+def test_a_full_book_is_a_pushed_image_without_a_number() -> None:
+    bids, asks = [("90000.5", "1.5"), ("89999", "0.00005")], [("90001", "2")]
+    assert read(BOOK) == [DepthImage(BTC, NO_ID, bids, asks, VENUE_AT_NS, AT_NS, is_pushed=True)]
+
+
+def test_a_change_sets_levels_and_removes_them_by_zero() -> None:
+    assert read(CHANGE) == [DepthChange(BTC, NO_ID, NO_ID, [("90000.5", "0")], [], VENUE_AT_NS, AT_NS)]
+
+
+def test_a_frame_holds_many_messages_in_their_order() -> None:
+    book, quote, trade, change = read(BOOK, QUOTE, TRADE, CHANGE)
+    assert isinstance(book, DepthImage)
+    assert isinstance(change, DepthChange)
+    venue, price = a_dialect().venue, Decimal("90000.5")
+    assert quote == Quote(venue, BTC, price, Decimal("1.5"), Decimal(90001), Decimal(2), VENUE_AT_NS, AT_NS)
+    assert trade == Trade(venue, ETH, Decimal("3100.25"), Decimal("0.000000001"), VENUE_AT_NS, AT_NS)
+
+
+def test_unknown_fields_change_nothing() -> None:
+    assert read(BOOK.replace('"r"', '"news":{"x":[1.5]},"r"')) == read(BOOK)
+
+
+def test_a_pair_nobody_asked_for_is_unlisted() -> None:
+    assert odds(f"[{BOOK.replace('BTC', 'DOGE')},{QUOTE.replace('BTC', 'DOGE')}]") == [(Oddity.UNLISTED, None)] * 2
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("1.50", "-1.5"),
+        ("1.50", "1e999"),
+        ("1.50", '"1.5.5"'),
+        ("1.50", "null"),
+        ("1.50", "[]"),
+        ('"s":1.50', '"size":1.5'),
+        ("2026-01-01", "2026-13-01"),
+        ('"b":[', '"b":[7,'),
+        ('"r":true', '"r":"yes"'),
+    ],
+)
+def test_a_book_that_missed_something_knows_and_its_neighbours_do_not(good: str, bad: str) -> None:
+    assert good in BOOK
+    found = a_dialect().read(f"[{TRADE},{BOOK.replace(good, bad)}]".encode(), AT_NS).data
+    assert isinstance(found[0], Trade)
+    assert isinstance(found[1], Odd)
+    assert (found[1].kind, found[1].symbol) == (Oddity.MALFORMED, BTC)
+
+
+def test_a_broken_frame_tells_every_book_that_is_named_in_it() -> None:
+    broken = f"[{BOOK},{CHANGE.replace('BTC', 'ETH')},{{]"
+    assert odds(broken) == [(Oddity.MALFORMED, BTC), (Oddity.MALFORMED, ETH)]
+
+
+def test_a_broken_quote_touches_no_book() -> None:
+    assert odds(f"[{QUOTE.replace('90001', '-1')}]") == [(Oddity.MALFORMED, None)]
+    assert odds(f"[{QUOTE}") == [(Oddity.MALFORMED, None)]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "7", "null", "[7]", '[{"S":"BTC/USD"}]', "[" * 100_000])
+def test_what_is_no_message_is_malformed(text: str) -> None:
+    assert odds(text) == [(Oddity.MALFORMED, None)]
+
+
+def test_a_kind_nobody_knows_is_unknown() -> None:
+    assert odds('[{"T":"b","S":"BTC/USD","o":1.5}]') == [(Oddity.UNKNOWN, None)]
+
+
+DIALECT = a_dialect()
+
+
+@given(st.sampled_from((BOOK, CHANGE, QUOTE, TRADE)), st.data())
+def test_no_bytes_do_harm(message: str, data: st.DataObject) -> None:
+    mutated = bytearray(f"[{message}]".encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(mutated) - 1))
+        mutated[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    DIALECT.read(bytes(mutated), AT_NS)
+
+
+@given(st.binary(max_size=200))
+def test_no_noise_does_harm(noise: bytes) -> None:
+    DIALECT.read(noise, AT_NS)
+
+
+def test_a_book_follows_what_arrives_and_is_asked_for_anew_when_it_missed_something() -> None:
+    book = Synchroniser(BTC, DIALECT.rule, SyncPatience(), 0, lambda: 0.5)
+    book.subscribed(0, pushes_image=DIALECT.pushes_image)
+    image, change = read(BOOK, CHANGE)
+    assert isinstance(image, DepthImage)
+    assert isinstance(change, DepthChange)
+    assert book.take(change) is Took.KEPT
+    assert book.load(image) is Took.LOADED
+    assert book.take(change) is Took.APPLIED
+    assert (book.state, book.depth.top(1)[0]) == (BookState.SYNCED, [("89999", "0.00005")])
+    book.resync(BookState.GAP, "a frame was broken", AT_NS)
+    assert book.due(AT_NS + 5_000_000_000) is Remedy.RESUBSCRIBE
+    assert book.load(image) is Took.LOADED
+    assert book.depth.top(1)[0] == [("90000.5", "1.5")]
+
+
+def test_a_book_can_be_fetched_for_comparison() -> None:
+    assert DIALECT.image_ask(BTC).path == "/v1beta3/crypto/us/latest/orderbooks?symbols=BTC%2FUSD"
+    body = '{"orderbooks":{"BTC/USD":{' + TIME + ',"b":[{"p":90000.5,"s":1.5}],"a":[]}}}'
+    found = DIALECT.read_image(BTC, body.encode(), AT_NS)
+    assert found == DepthImage(BTC, NO_ID, [("90000.5", "1.5")], [], VENUE_AT_NS, AT_NS, is_pushed=False)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"orderbooks":{}}', b'{"orderbooks":{"ETH/USD":{"t":"2026-01-01T00:00:00Z"}}}']
+)
+def test_what_is_no_book_of_this_pair_is_refused(body: bytes) -> None:
+    with pytest.raises(ContractError, match=r"ALPACA:BTC-USD"):
+        DIALECT.read_image(BTC, body, AT_NS)
