@@ -9,7 +9,8 @@ from components.market_data.core.instruments import Registry
 from components.market_data.core.rules import Remedy
 from components.market_data.core.synchroniser import Synchroniser, SyncPatience
 from components.market_data.venues.dialect import Dialect
-from tests.support.recordings import Line
+from tests.support.real_recordings import real_recordings
+from tests.support.recordings import Line, lines_of
 
 PATIENT = SyncPatience(is_patient=True)
 
@@ -62,3 +63,8 @@ class Player:
         self.states[self.sync.current] = state
         if advanced:
             self._chain.add(state)
+
+
+def recorded(name: str) -> tuple[Line, ...]:
+    """Read a real venue's recording, for a test that carries the marker `recordings`."""
+    return lines_of(real_recordings()[name].read_text())
