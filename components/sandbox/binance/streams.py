@@ -70,8 +70,12 @@ class Depth:
             return []
         if self._script.twist(FlowFaultKind.CROSSED, batch.symbol):
             batch = _crossed(batch, self._flow)
-        back = self._script.twist(FlowFaultKind.IDS_BACK, batch.symbol)
-        return [self._frames.depth(batch, now_ns, back.count if back else 0)]
+        return [self._frames.depth(batch, now_ns, self._ids_back(batch))]
+
+    def _ids_back(self, batch: Batch) -> int:
+        fault = self._script.twist(FlowFaultKind.IDS_BACK, batch.symbol)
+        # At least by the whole batch: a smaller step would be a lie that no rule of the venue could find out.
+        return 0 if fault is None else max(fault.count, batch.last - batch.prev)
 
 
 def _crossed(batch: Batch, flow: OrderFlow) -> Batch:

@@ -22,7 +22,7 @@ class FlowFaultKind(StrEnum):
     HALF_OPEN = "half_open"  # nothing more on this connection, not even pongs; an accepted connection is a chance too
     CORRUPT_JSON = "corrupt_json"  # half of the frame, and nonsense
     UNKNOWN_FIELDS = "unknown_fields"  # fields nobody announced
-    IDS_BACK = "ids_back"  # the frame's ids are `count` lower than they should be
+    IDS_BACK = "ids_back"  # the frame's ids are `count` lower, and at least so much that it is old
     CROSSED = "crossed"  # the frame carries a bid above the best ask
     # Chances: each subscription to a stream.
     ACK_THEN_SILENCE = "ack_then_silence"  # it is confirmed, and nothing follows
