@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -13,7 +13,7 @@ from components.market_data.core.changes import NO_ID, DepthChange, DepthImage
 from components.market_data.core.feed import Data, Odd, Oddity
 from components.market_data.core.instruments import Instrument, Registry
 from components.market_data.core.levels import Level, Numbers, Prices
-from components.market_data.venues.okx.frames import Argument, DepthRow, Pushed, TradeRow
+from components.market_data.venues.okx.frames import AnyLevel, Argument, DepthRow, FullLevel, Pushed, TradeRow
 from components.market_data.venues.okx.instruments import NS_PER_MS, OKX
 from components.market_data.venues.okx.settings import ChecksumMode, DepthChannel, OkxSettings
 from components.market_data.venues.okx.subscribe import TRADES
@@ -24,7 +24,10 @@ BAD_FRAME: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """All that bytes of a stranger make the decoders raise: bad UTF-8 is a ValueError, deep nesting a RecursionError."""
 ONE: Final = Decimal(1)
 
-_DEPTH: Final = msgspec.json.Decoder(Pushed[DepthRow], strict=False)
+AnyDepthRow: TypeAlias = DepthRow[FullLevel] | DepthRow[AnyLevel]
+
+_FULL_DEPTH: Final = msgspec.json.Decoder(Pushed[DepthRow[FullLevel]], strict=False)
+_ANY_DEPTH: Final = msgspec.json.Decoder(Pushed[DepthRow[AnyLevel]], strict=False)
 _TRADES: Final = msgspec.json.Decoder(Pushed[TradeRow], strict=False)
 
 
@@ -69,7 +72,7 @@ class Decoder:
     def depth(self, frame: bytes, received_at_ns: int) -> Sequence[Data]:
         """Read a frame of the channel that books are made from."""
         try:
-            pushed = _DEPTH.decode(frame)
+            pushed = _read_depth(frame)
         except BAD_FRAME as error:
             return (Odd(Oddity.MALFORMED, str(error), self._symbol_in(frame)),)
         argument = pushed.arg
@@ -84,7 +87,7 @@ class Decoder:
     def quotes(self, frame: bytes, received_at_ns: int) -> Sequence[Data]:
         """Read a frame of best prices."""
         try:
-            pushed = _DEPTH.decode(frame)
+            pushed = _read_depth(frame)
         except BAD_FRAME as error:
             return (Odd(Oddity.MALFORMED, str(error)),)
         instrument = self._instruments.get(pushed.arg.inst_id)
@@ -107,7 +110,7 @@ class Decoder:
         read = [self._trade(instrument, tape, row, received_at_ns) for row in pushed.data]
         return [one for one in read if one is not None]
 
-    def _depth(self, symbol: Symbol, action: str, row: DepthRow, received_at_ns: int) -> Data:
+    def _depth(self, symbol: Symbol, action: str, row: AnyDepthRow, received_at_ns: int) -> Data:
         if not row.ts:
             return Odd(Oddity.OUT_OF_RANGE, "a book of no time", symbol)
         if action == "update":
@@ -125,7 +128,7 @@ class Decoder:
             checksum=(row.checksum or 0) if self._believes_checksums else 0,
         )
 
-    def _change(self, symbol: Symbol, row: DepthRow, received_at_ns: int) -> Data:
+    def _change(self, symbol: Symbol, row: AnyDepthRow, received_at_ns: int) -> Data:
         previous, final = row.prev_seq_id, row.seq_id
         if previous is None or final is None:
             if previous is not final:
@@ -134,10 +137,10 @@ class Decoder:
         checksum = (row.checksum or 0) if self._believes_checksums else 0
         return DepthChange(symbol, previous, final, row.bids, row.asks, row.ts * NS_PER_MS, received_at_ns, checksum)
 
-    def _quotes(self, instrument: Instrument, rows: Sequence[DepthRow], received_at_ns: int) -> list[Data]:
+    def _quotes(self, instrument: Instrument, rows: Sequence[AnyDepthRow], received_at_ns: int) -> list[Data]:
         return [self._quote(instrument, row, received_at_ns) for row in rows]
 
-    def _quote(self, instrument: Instrument, row: DepthRow, received_at_ns: int) -> Data:
+    def _quote(self, instrument: Instrument, row: AnyDepthRow, received_at_ns: int) -> Data:
         try:
             bid_price, bid_size = self._best(row.bids, instrument)
             ask_price, ask_size = self._best(row.asks, instrument)
@@ -174,6 +177,14 @@ class Decoder:
         """Find whose book a frame would have been about, so that it does not go on as if nothing had been missed."""
         found = NATIVE.search(frame)
         return None if found is None else self._symbols.get(found[1].decode("ascii"))
+
+
+def _read_depth(frame: bytes) -> Pushed[DepthRow[FullLevel]] | Pushed[DepthRow[AnyLevel]]:
+    try:
+        return _FULL_DEPTH.decode(frame)
+    except msgspec.ValidationError:
+        # Levels of another length, as old captures may have them; or nonsense, of which this one tells.
+        return _ANY_DEPTH.decode(frame)
 
 
 def _unlisted(argument: Argument) -> Odd:

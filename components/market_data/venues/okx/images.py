@@ -7,11 +7,11 @@ import msgspec
 from components.contracts.errors import ContractError
 from components.contracts.values import Symbol
 from components.market_data.core.changes import DepthImage
-from components.market_data.venues.okx.frames import Answer, DepthRow
+from components.market_data.venues.okx.frames import Answer, AnyLevel, DepthRow
 from components.market_data.venues.okx.instruments import NS_PER_MS
 
 NO_ERROR: Final = "0"
-_ANSWER: Final = msgspec.json.Decoder(Answer[DepthRow], strict=False)
+_ANSWER: Final = msgspec.json.Decoder(Answer[DepthRow[AnyLevel]], strict=False)
 
 
 def read_image(symbol: Symbol, body: bytes, received_at_ns: int) -> DepthImage:
@@ -23,7 +23,7 @@ def read_image(symbol: Symbol, body: bytes, received_at_ns: int) -> DepthImage:
     return DepthImage(symbol, row.seq_id, row.bids, row.asks, at_ns, received_at_ns, is_pushed=False)
 
 
-def _row(symbol: Symbol, body: bytes) -> DepthRow:
+def _row(symbol: Symbol, body: bytes) -> DepthRow[AnyLevel]:
     try:
         answer = _ANSWER.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
