@@ -61,9 +61,10 @@ def read_line(line: bytes, name: str, number: int) -> Frame:
     """Read one frame back; DamagedData names the file and the line where it is none."""
     try:
         read = _decode(line) if _SURROGATE not in line else _read_bytes(line)
+        text = read.text.encode("utf-8", "surrogateescape")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DamagedData(f"{name}: line {number} is no recorded frame: {error}") from error
-    return Frame(read.at_ns, read.via, read.url, read.text.encode("utf-8", "surrogateescape"))
+    return Frame(read.at_ns, read.via, read.url, text)
 
 
 # What is no UTF-8 is kept byte for byte, each stray byte as the lone surrogate that Python gives it.

@@ -4,7 +4,7 @@ from collections import deque
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from msgspec import Struct
 
@@ -13,9 +13,6 @@ from components.contracts.values import Venue
 from components.market_data.core.recording import NS_PER_S, Frame, Part, Via, name_of, read_name, write_line
 from components.market_data.venues.addresses import is_metadata
 from components.runtime.disk import REAL_DISK, Disk, OpenFile
-
-LOOK_EVERY_S: Final = 0.05
-"""The writer looks for frames so often; what came meanwhile is written together, and nobody has to wake it."""
 
 
 class RecorderLimits(Struct, frozen=True, kw_only=True):
@@ -26,6 +23,8 @@ class RecorderLimits(Struct, frozen=True, kw_only=True):
     """Drop newest: a frame that finds either bound reached is counted and not recorded."""
     file_bytes_max: int = 128 * 1024 * 1024
     file_s_max: int = 3_600
+    look_every_s: float = 0.05
+    """The writer looks for frames so often; what came meanwhile is written together, and nobody has to wake it."""
     close_s_max: float = 10.0
     """A disk that takes longer than this for what waits has failed."""
 
@@ -100,7 +99,7 @@ class Recorder:
 
     def _run(self) -> None:
         try:
-            while not self._ends.wait(LOOK_EVERY_S):
+            while not self._ends.wait(self._limits.look_every_s):
                 self._write()
             self._write()
             for series in self._series.values():
