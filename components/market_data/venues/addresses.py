@@ -12,6 +12,7 @@ BINANCE: Final = Venue("BINANCE")
 BINANCEUM: Final = Venue("BINANCEUM")
 OKX: Final = Venue("OKX")
 DERIBIT: Final = Venue("DERIBIT")
+ALPACA: Final = Venue("ALPACA")
 
 # A path tells more than a host, for the sandbox has the venues' paths at an address of its own. Only the futures'
 # streams were once at the same paths as the spot market's: then the host has to tell, or an answer beside them.
@@ -21,11 +22,13 @@ _PATHS: Final = (
     (re.compile(r"/ws/v5/|/api/v5/"), OKX),
     (re.compile(r"/ws/api/v2|/api/v2/"), DERIBIT),
     (re.compile(r"/api/v3/"), BINANCE),
+    (re.compile(r"/v\d+beta\d+/crypto/"), ALPACA),
 )
 _FUTURES_HOST: Final = re.compile(r"fstream")
+_FOREIGN_HOST: Final = re.compile(r"dstream")
 _UNROUTED: Final = re.compile(r"/(ws|stream)(/|$)")
 
-_METADATA: Final = re.compile(r"/(exchangeInfo|public/instruments|public/get_instruments)$")
+_METADATA: Final = re.compile(r"/(exchangeInfo|public/instruments|public/get_instruments|latest/orderbooks)$")
 _IMAGES: Final = (
     (re.compile(r"/(fapi|api)/v\d+/depth$"), "symbol"),
     (re.compile(r"/api/v5/market/books$"), "instId"),
@@ -41,7 +44,7 @@ def venues_of(addresses: Iterable[str]) -> list[Venue]:
         venue = _venue_of(address)
         if venue is not None:
             found[venue] = None
-        elif _UNROUTED.match(_split(address).path):
+        elif _is_unrouted(address):
             is_unrouted = True
     if is_unrouted and not {BINANCE, BINANCEUM} & found.keys():
         found[BINANCE] = None
@@ -55,6 +58,11 @@ def _venue_of(address: str) -> Venue | None:
             return venue
     is_futures = _UNROUTED.match(parts.path) and _FUTURES_HOST.search(parts.netloc)
     return BINANCEUM if is_futures else None
+
+
+def _is_unrouted(address: str) -> bool:
+    parts = _split(address)
+    return _UNROUTED.match(parts.path) is not None and _FOREIGN_HOST.search(parts.netloc) is None
 
 
 def _split(address: str) -> SplitResult:

@@ -13,14 +13,27 @@ from components.market_data.core.instruments import Instrument, Kind, Registry
 from components.market_data.core.recording import Frame, Via, read_line
 from components.market_data.core.rules import Remedy
 from components.market_data.venues import addresses
-from components.market_data.venues.addresses import BINANCE, BINANCEUM, DERIBIT, OKX, imaged, is_metadata, venues_of
+from components.market_data.venues.addresses import (
+    ALPACA,
+    BINANCE,
+    BINANCEUM,
+    DERIBIT,
+    OKX,
+    imaged,
+    is_metadata,
+    venues_of,
+)
+from components.market_data.venues.alpaca.dialect import AlpacaCryptoDialect
+from components.market_data.venues.alpaca.instruments import CryptoSettings
 from components.market_data.venues.binance.dialect import BinanceDialect, BinanceUmDialect
 from components.market_data.venues.binance.settings import BinanceSettings
 from components.market_data.venues.deribit.dialect import DeribitDialect
 from components.market_data.venues.deribit.settings import DeribitSettings
 from components.market_data.venues.dialect import Dialect
+from components.market_data.venues.keys import KeyPair
 from components.market_data.venues.okx.dialect import OkxDialect
 from components.market_data.venues.okx.settings import DepthChannel, OkxSettings
+from components.runtime.secrets import Secret
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A frame of 16 MiB, the most a connection takes, still fits when every byte of it had to be escaped."""
@@ -31,6 +44,7 @@ _NAMED: Final[Mapping[Venue, re.Pattern[bytes]]] = {
     BINANCE: re.compile(rb'"s"\s*:\s*"([^"\\]{1,64})"'),
     BINANCEUM: re.compile(rb'"s"\s*:\s*"([^"\\]{1,64})"'),
     OKX: re.compile(rb'"instId"\s*:\s*"([^"\\]{1,64})"'),
+    ALPACA: re.compile(rb'"S"\s*:\s*"([^"\\]{1,64})"'),
     DERIBIT: re.compile(rb'"instrument_name"\s*:\s*"([^"\\]{1,64})"'),
 }
 _OKX_BOOK: Final = re.compile(rb'"channel"\s*:\s*"(books[\w-]{0,20}|bbo-tbt)"')
@@ -145,6 +159,9 @@ def dialect_for(survey: Survey) -> Dialect:
             return BinanceUmDialect(NOWHERE, NOWHERE, BinanceSettings())
         case addresses.OKX:
             return OkxDialect(NOWHERE, NOWHERE, OkxSettings(depth_channel=survey.okx_channel()))
+        case addresses.ALPACA:
+            nobody = KeyPair(Secret(b""), Secret(b""))
+            return AlpacaCryptoDialect(NOWHERE, NOWHERE, CryptoSettings(), nobody)
         case _:
             return DeribitDialect(NOWHERE, NOWHERE, DeribitSettings())
 
