@@ -40,6 +40,7 @@ def cli() -> None:
 @click.option("--session", type=click.Choice(["always", "nyse"]), default="always", show_default=True)
 @click.option("--rate-limit-per-minute", type=click.IntRange(min=1), default=200, show_default=True)
 @click.option("--venues", default="alpaca", show_default=True, help="Of alpaca,binance,binanceum,okx,deribit.")
+@click.option("--venue-ports", default="", help="As binance=9001,okx=9002; the others take free ports.")
 @click.option("--recording", multiple=True, type=RECORDING, help="Serve this file as its crypto venue; repeatable.")
 @click.option("--heartbeat-scale", type=SCALE, default=1.0, show_default=True, help="Crypto pings, idleness, lifetime.")
 @click.option("--crypto-rate", type=RATE, default=50.0, show_default=True, help="Changes a second of each crypto book.")

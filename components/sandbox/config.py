@@ -11,6 +11,7 @@ from components.sandbox.core.session import SessionName
 
 SYMBOLS_MAX = 30  # the free plan's limit: more could not be subscribed anyway
 TEST_SYMBOL = "FAKEPACA"
+PORT_MAX = 65_535
 STOCKS = "alpaca"
 VENUES = (STOCKS, "binance", "binanceum", "okx", "deribit")
 _SYMBOL = re.compile(r"[A-Z]{1,5}(\.[A-Z])?")
@@ -29,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     session: SessionName
     rate_limit_per_minute: int
     venues: tuple[str, ...] = (STOCKS,)
+    venue_ports: Mapping[str, int] = {}
     recording: tuple[Path, ...] = ()
     heartbeat_scale: float = 1.0
     crypto_rate: float = 50.0
@@ -37,8 +39,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 def check(asked: Mapping[str, object]) -> Settings:
     """Check what the command line could not: the symbols, the venues, and that two ports are two."""
     session = SessionName(str(asked["session"]))
-    lists = {"symbols": parse_symbols(str(asked["symbols"])), "venues": parse_venues(str(asked["venues"]))}
-    settings = Settings(**{**asked, **lists, "session": session})  # type: ignore[arg-type]
+    read = {
+        "symbols": parse_symbols(str(asked["symbols"])),
+        "venues": parse_venues(str(asked["venues"])),
+        "venue_ports": parse_ports(str(asked.get("venue_ports", ""))),
+    }
+    settings = Settings(**{**asked, **read, "session": session})  # type: ignore[arg-type]
     if settings.port and settings.port == settings.admin_port:
         raise UsageError(f"--port and --admin-port are both {settings.port}")
     return settings
@@ -64,3 +70,14 @@ def parse_venues(text: str) -> tuple[str, ...]:
     if not venues:
         raise UsageError(f"--venues: name at least one of {', '.join(VENUES)}")
     return venues
+
+
+def parse_ports(text: str) -> dict[str, int]:
+    """Read the ports of crypto venues: name=port, divided by commas."""
+    ports: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, number = part.partition("=")
+        if name not in VENUES[1:] or not number.isdecimal() or not 0 <= int(number) <= PORT_MAX:
+            raise UsageError(f"--venue-ports: {part!r} is not one of {', '.join(VENUES[1:])}, = and a port")
+        ports[name] = int(number)
+    return ports

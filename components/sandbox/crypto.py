@@ -75,7 +75,7 @@ class CryptoVenues:
         for name, venue in self._venues.items():
             application = web.Application()
             application.add_routes(venue.routes())
-            port = await doors.open(application, 0)
+            port = await doors.open(application, self._settings.venue_ports.get(name, 0))
             self.urls[name] = VenueUrls(f"ws://{HOST}:{port}", f"http://{HOST}:{port}")
 
     def work(self) -> list[Coroutine[Any, Any, None]]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 
@@ -29,6 +29,19 @@ CHILDREN: Final = (SANDBOX, EXECUTION, MARKET_DATA, RISK, SIGNALS)
 
 
 @dataclass(frozen=True, slots=True)
+class VenueUrls:
+    """Where one crypto venue is: its websockets, and its REST."""
+
+    stream_url: str
+    rest_url: str
+
+    def environment(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Point market_data at it."""
+        table = f"XTRADER__MARKET_DATA__{name.upper()}"
+        return ((f"{table}__STREAM_URL", self.stream_url), (f"{table}__REST_URL", self.rest_url))
+
+
+@dataclass(frozen=True, slots=True)
 class VenueAddress:
     """Where the sandbox listens and the keys it accepts; its line on standard output says so."""
 
@@ -38,10 +51,13 @@ class VenueAddress:
     admin_url: str
     key: str
     secret: str
+    venues: Mapping[str, VenueUrls] = field(default_factory=dict)
+    """The crypto venues beside it, by the names of their tables."""
 
     def environment(self) -> Mapping[str, str]:
-        """Point every child at this venue."""
+        """Point every child at these venues."""
         return {
+            **{variable: url for name, urls in self.venues.items() for variable, url in urls.environment(name)},
             "XTRADER__MARKET_DATA__ALPACA__STREAM_URL": self.data_url,
             "XTRADER__EXECUTION__ALPACA__TRADING_URL": self.trading_url,
             "XTRADER__EXECUTION__ALPACA__STREAM_URL": self.stream_url,

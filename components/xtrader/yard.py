@@ -127,7 +127,9 @@ def _endpoints(address: VenueAddress) -> Mapping[str, str]:
 
 
 def _ports(address: VenueAddress) -> tuple[str, ...]:
-    return ("--port", _port(address.trading_url), "--admin-port", _port(address.admin_url))
+    venues = ",".join(f"{name}={_port(urls.rest_url)}" for name, urls in address.venues.items())
+    fixed = ("--port", _port(address.trading_url), "--admin-port", _port(address.admin_url))
+    return (*fixed, "--venue-ports", venues) if venues else fixed
 
 
 def _port(url: str) -> str:

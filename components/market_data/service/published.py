@@ -1,6 +1,7 @@
 """One book as it is published: in step with its venue, shown by its top, and never shown while it is not believed."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from components.contracts.market import BookDelta, BookLevels, BookSnapshot, BookState, Gap, SymbolHealth
@@ -9,6 +10,7 @@ from components.contracts.values import Venue
 from components.market_data.core.audit import Audit, Verdict
 from components.market_data.core.changes import DepthChange, DepthImage
 from components.market_data.core.instruments import Instrument
+from components.market_data.core.levels import BadNumber
 from components.market_data.core.synchroniser import Synchroniser, Took
 from components.market_data.core.window import Window
 from components.runtime.service import Effect, Note, Publish
@@ -56,10 +58,7 @@ class PublishedBook:
         """Take the venue's next change; what is distrusted is said first, what is trusted again last."""
         took = self.sync.take(change)
         if took is Took.APPLIED and self.sync.state is BookState.SYNCED:
-            said = self._delta()
-            if self._health.state is not BookState.SYNCED:
-                said += self.tell()
-            return said
+            return self._show(self._delta)
         return self.tell() if took is not Took.STALE or self.sync.state is not self._health.state else []
 
     def load(self, image: DepthImage, epoch: int | None = None) -> list[Effect]:
@@ -67,7 +66,7 @@ class PublishedBook:
         took = self.sync.load(image, epoch)
         if took is not Took.LOADED or self.sync.state is not BookState.SYNCED:
             return self.tell()
-        return [self._publish(self._image()), *self.tell()]
+        return self._show(lambda: [self._publish(self._image())])
 
     def opened(self, now_ns: int, *, pushes_image: bool) -> list[Effect]:
         """Hear that the book's stream is confirmed."""
@@ -137,6 +136,14 @@ class PublishedBook:
     def audited(self) -> Verdict | None:
         """Show the audit under way the book's state; give its verdict if that decides it."""
         return self.audit.see(self.sync.current, self.sync.depth) if self.audit is not None else None
+
+    def _show(self, show: Callable[[], list[Effect]]) -> list[Effect]:
+        try:
+            said = show()
+        except BadNumber as error:
+            # What stands deep in a book is read only when it comes to the top.
+            return self.missed(f"unreadable level: {error}", self.sync.received_at_ns)
+        return said if self._health.state is BookState.SYNCED else [*said, *self.tell()]
 
     def _delta(self) -> list[Effect]:
         sync = self.sync

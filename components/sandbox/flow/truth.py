@@ -141,7 +141,8 @@ class TruthRoutes:
 
     def _view(self, name: str, venue: CryptoVenue) -> Document:
         symbols = {symbol: venue.flow.last_id(symbol) for symbol in venue.flow.listings}
-        return {**msgspec.to_builtins(self._urls[name]), "last_ids": symbols, **venue.heard()}
+        listings = [msgspec.to_builtins(one) for one in venue.flow.listings.values()]
+        return {**msgspec.to_builtins(self._urls[name]), "listings": listings, "last_ids": symbols, **venue.heard()}
 
     def _armed(self) -> list[Document]:
         return [{**msgspec.to_builtins(one.fault), "seen": one.seen, "done": one.done} for one in self._faults.armed]

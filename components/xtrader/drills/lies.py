@@ -1,0 +1,67 @@
+"""How a drill lies about the market: which fault, at which venue, when; the same seed gives the same plan."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+PAUSE_MS: Final = (250, 900)
+"""Short enough that faults meet the recovery from those before, long enough that books are in sync in between."""
+
+FRAMES_SKIPPED_MAX: Final = 5
+
+KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "drop": {"topic": "book"},
+    "duplicate": {"topic": "book"},
+    "delay": {"ms": 400},
+    "swap": {"topic": "book"},
+    "close": {"code": 1006},
+    "mute": {},
+    "half_open": {},
+    "ack_then_silence": {},
+    "reject_subscribe": {},
+    "refuse_connect": {"status": 503, "times": 2},
+    "rest_stale": {"count": 200, "times": 3},
+    "rest_fail": {"status": 429, "retry_after_s": 1, "times": 2},
+    "rest_delay": {"ms": 300, "times": 2},
+    "corrupt_json": {},
+    "unknown_fields": {"times": 5},
+    "ids_back": {"topic": "book", "count": 1_000},
+    "crossed": {"topic": "book"},
+    "cut": {},
+    "serve_shutdown": {"ms": 300},
+}
+"""Every switch of the sandbox's crypto venues, with what makes it bite."""
+
+STRIKES_WITH_A_CUT: Final = frozenset(
+    {"ack_then_silence", "reject_subscribe", "refuse_connect", "rest_stale", "rest_fail", "rest_delay"}
+)
+"""These wait for a connection, a subscription or a request: a cut brings one about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """Arm these faults, so long after the last."""
+
+    name: str
+    venue: str
+    wait_ms: int
+    faults: tuple[Mapping[str, Any], ...]
+
+
+def lies(venues: Sequence[str], seed: int) -> Iterator[Lie]:
+    """Draw lies without end; every kind at every venue comes once before any comes again."""
+    chance = Random(seed)
+    while True:
+        pairs = [(kind, venue) for kind in KINDS for venue in venues]
+        for kind, venue in chance.sample(pairs, len(pairs)):
+            yield _lie(kind, venue, chance)
+
+
+def _lie(kind: str, venue: str, chance: Random) -> Lie:
+    fault = {"kind": kind, "venue": venue, "skip": 0, **KINDS[kind]}
+    if kind in STRIKES_WITH_A_CUT:
+        return Lie(kind, venue, chance.randint(*PAUSE_MS), (fault, {"kind": "cut", "venue": venue}))
+    if kind not in {"cut", "serve_shutdown"}:
+        fault["skip"] = chance.randint(0, FRAMES_SKIPPED_MAX)
+    return Lie(kind, venue, chance.randint(*PAUSE_MS), (fault,))

@@ -1,0 +1,68 @@
+"""How long the books of a venue took to be in sync again, fault by fault."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Final
+
+from components.contracts.market import BookState, SymbolHealth
+
+NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Outage:
+    """One lie and what it did."""
+
+    name: str
+    venue: str
+    struck_ns: int
+    broken: set[str] = field(default_factory=set)
+    worst: BookState = BookState.SYNCED
+    back_ns: int | None = None
+
+
+@dataclass(slots=True)
+class Recoveries:
+    """Every lie told so far; the newest at a venue owns what happens there."""
+
+    told: list[Outage] = field(default_factory=list)
+
+    def struck(self, name: str, venue: str, now_ns: int) -> Outage:
+        """Begin with a lie."""
+        self.told.append(Outage(name, venue, now_ns))
+        return self.told[-1]
+
+    def hear(self, health: SymbolHealth, now_ns: int) -> None:
+        """Give a change of trust to the newest lie at its venue."""
+        outage = next((one for one in reversed(self.told) if one.venue == health.venue.lower()), None)
+        if outage is None:
+            return
+        if health.state is BookState.SYNCED:
+            outage.broken.discard(health.symbol)
+            if not outage.broken and outage.worst is not BookState.SYNCED:
+                outage.back_ns = now_ns
+        else:
+            outage.broken.add(health.symbol)
+            outage.worst, outage.back_ns = health.state, None
+
+    def table(self) -> dict[str, Any]:
+        """List by fault: how often it was told, how often a book went out of sync, how long until all were back."""
+        by_name: dict[str, list[Outage]] = defaultdict(list)
+        for one in self.told:
+            by_name[one.name].append(one)
+        return {name: _row(outages) for name, outages in sorted(by_name.items())}
+
+
+def _row(outages: Iterable[Outage]) -> Mapping[str, Any]:
+    outages = tuple(outages)
+    hurt = [one for one in outages if one.worst is not BookState.SYNCED]
+    took_ms = [(one.back_ns - one.struck_ns) // NS_PER_MS for one in hurt if one.back_ns is not None]
+    return {
+        "told": len(outages),
+        "hurt": len(hurt),
+        "back": len(took_ms),
+        "back_ms_p50": round(median(took_ms)) if took_ms else None,
+        "back_ms_max": max(took_ms, default=None),
+    }
