@@ -4,9 +4,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 STAR = "*"
-ASKED = ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds")
-FOLLOWS_TRADES = ("corrections", "cancelErrors")
 LIMITED = ("trades", "quotes")
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """What can be heard of one kind of asset, and what is heard by itself where its trades are."""
+
+    asked: tuple[str, ...]
+    follows_trades: tuple[str, ...] = ()
+
+
+STOCKS = Channels(
+    ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds"), ("corrections", "cancelErrors")
+)
+CRYPTO = Channels(("trades", "quotes", "orderbooks", "bars", "updatedBars", "dailyBars"))
 
 
 @dataclass(slots=True)
@@ -15,7 +27,12 @@ class Subscriptions:
 
     symbols_max: int
     listed: frozenset[str]
-    channels: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in ASKED})
+    offered: Channels = STOCKS
+    channels: dict[str, set[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with nothing."""
+        self.channels = {name: set() for name in self.offered.asked}
 
     def add(self, wanted: Mapping[str, Iterable[str]]) -> bool:
         """Add symbols; false, and nothing added, where the plan's limit would be passed."""
@@ -38,7 +55,11 @@ class Subscriptions:
     def document(self) -> dict[str, object]:
         """State the whole set; corrections and cancellations follow trades by themselves."""
         shown = {name: sorted(held) for name, held in self.channels.items()}
-        return {"T": "subscription", **shown, **{name: sorted(self.channels["trades"]) for name in FOLLOWS_TRADES}}
+        return {
+            "T": "subscription",
+            **shown,
+            **{name: sorted(self.channels["trades"]) for name in self.offered.follows_trades},
+        }
 
     def _count(self, channels: Mapping[str, set[str]]) -> int:
         named = set().union(*(channels[name] for name in LIMITED))

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from components.sandbox.core.session import NANOSECONDS
 from components.sandbox.core.stamps import stamp
-from components.sandbox.core.subscriptions import ASKED, STAR, Subscriptions
+from components.sandbox.core.subscriptions import STAR, STOCKS, Channels, Subscriptions
 from components.sandbox.server.sockets import Frame, Overflow, Socket
 from components.sandbox.server.store import Credentials
 from components.sandbox.server.updates import matches
@@ -38,21 +38,25 @@ class _Request(msgspec.Struct, frozen=True):
     secret: str = ""
     trades: list[str] = []
     quotes: list[str] = []
+    orderbooks: list[str] = []
     bars: list[str] = []
     updatedBars: list[str] = []  # noqa: N815 - the venue's word
     dailyBars: list[str] = []  # noqa: N815 - the venue's word
     statuses: list[str] = []
     lulds: list[str] = []
 
-    def wanted(self) -> dict[str, list[str]]:
-        return {name: getattr(self, name) for name in ASKED}
+    def wanted(self, offered: Channels) -> dict[str, list[str]]:
+        return {name: getattr(self, name) for name in offered.asked}
 
-    def is_legal(self) -> bool:
-        return all(one == STAR or _SYMBOL.fullmatch(one) for symbols in self.wanted().values() for one in symbols)
+    def is_legal(self, offered: Channels) -> bool:
+        wanted = self.wanted(offered)
+        return all(one == STAR or _SYMBOL.fullmatch(one) for symbols in wanted.values() for one in symbols)
 
 
 class Feed:
     """One endpoint such as /v2/iex: one authenticated connection at a time."""
+
+    offered = STOCKS
 
     def __init__(
         self, credentials: Credentials, listed: frozenset[str], authenticate_within_s: float = AUTHENTICATE_WITHIN_S
@@ -66,6 +70,10 @@ class Feed:
         """Tell the listener, if it wants this."""
         if self.holder is not None and symbol in self.listed:
             self.holder.tell(channel, symbol, document, at_ns)
+
+    def beginning(self, channel: str, symbol: str) -> tuple[Document, int] | None:  # noqa: ARG002 -- here of nothing
+        """Give what a fresh subscription begins with, and its time; prices just go on."""
+        return None
 
     def heard(self) -> Document | None:
         """State what the listener has subscribed to; nothing where nobody listens."""
@@ -94,7 +102,7 @@ class _Listener:
         self.socket = Socket(request)
         self._feed = feed
         self._packed = "msgpack" in request.headers.get("Content-Type", "")
-        self._subscriptions = Subscriptions(SYMBOLS_MAX, feed.listed)
+        self._subscriptions = Subscriptions(SYMBOLS_MAX, feed.listed, feed.offered)
 
     async def converse(self, request: web.Request) -> None:
         self._say({"T": "success", "msg": "connected"})
@@ -128,7 +136,7 @@ class _Listener:
             case "subscribe":
                 return self._subscribe(request)
             case "unsubscribe":
-                self._subscriptions.remove(request.wanted())
+                self._subscriptions.remove(request.wanted(self._feed.offered))
                 self._say(self._subscriptions.document())
                 return None
             case _:
@@ -144,12 +152,22 @@ class _Listener:
         return None
 
     def _subscribe(self, request: _Request) -> int | None:
-        if not request.is_legal():
+        offered, before = self._feed.offered, self._pairs()
+        if not request.is_legal(offered):
             return 400
-        if not self._subscriptions.add(request.wanted()):
+        if not self._subscriptions.add(request.wanted(offered)):
             return 405
         self._say(self._subscriptions.document())
+        for channel, symbol in sorted(self._pairs() - before):
+            if (beginning := self._feed.beginning(channel, symbol)) is not None:
+                self.tell(channel, symbol, *beginning)
         return None
+
+    def _pairs(self) -> set[tuple[str, str]]:
+        heard, listed = self._subscriptions.hears, self._feed.listed
+        return {
+            (channel, symbol) for channel in self._feed.offered.asked for symbol in listed if heard(channel, symbol)
+        }
 
     def _holds(self) -> bool:
         return self._feed.holder is self

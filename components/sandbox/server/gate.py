@@ -14,7 +14,8 @@ from components.sandbox.server.store import Credentials
 from components.sandbox.server.updates import matches
 
 DATA_PREFIX = "/v2/stocks"
-SOCKETS = frozenset({"/stream", "/v2/iex", "/v2/sip", "/v2/test"})
+CRYPTO_PATH = "/v1beta3/crypto/us"  # its stream; what is below it needs no keys
+SOCKETS = frozenset({"/stream", "/v2/iex", "/v2/sip", "/v2/test", CRYPTO_PATH})
 GATEWAY_PAGE = "<html><body><h1>{status}</h1></body></html>\n"
 
 
@@ -26,9 +27,10 @@ def make_gate(credentials: Credentials, per_minute: int, faults: Faults, now_ns:
     async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path in SOCKETS:
             return await handler(request)
-        if not _is_known(credentials, request):
+        is_public = request.path.startswith(f"{CRYPTO_PATH}/")
+        if not is_public and not _is_known(credentials, request):
             return refuse(UNAUTHORIZED)
-        limit = data if request.path.startswith(DATA_PREFIX) else trading
+        limit = data if is_public or request.path.startswith(DATA_PREFIX) else trading
         allowed = limit.take(now_ns())
         response = await _answer(request, handler, faults) if allowed else refuse(RATE_LIMITED)
         response.headers.update(limit.headers())
