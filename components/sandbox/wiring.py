@@ -18,6 +18,7 @@ from components.runtime.clock import SystemClock
 from components.runtime.files import make_private_folder, write_whole
 from components.runtime.logs import configure, hide, logger
 from components.runtime.stopping import SIGNALS, Stopped, StopSignals
+from components.sandbox.coins.market import CryptoMarket
 from components.sandbox.config import STOCKS, TEST_SYMBOL, Settings
 from components.sandbox.core.faults import Faults
 from components.sandbox.core.session import Session
@@ -63,6 +64,7 @@ class House(NamedTuple):
     floor: Floor
     updates: TradeUpdates
     feeds: dict[str, Feed]
+    coins: CryptoMarket
     symbols: tuple[str, ...]
     prices: Prices
     crypto: CryptoVenues
@@ -96,7 +98,8 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
         await _until_stopped(house, settings, stop)
         house.exchange.remember_prices()
     finally:
-        for cut in (house.crypto.drop, house.updates.drop, *(feed.drop for feed in house.feeds.values())):
+        feeds = (*house.feeds.values(), house.coins.feed)
+        for cut in (house.crypto.drop, house.updates.drop, *(feed.drop for feed in feeds)):
             cut()
         await doors.close()
         house.ledger.close()
@@ -116,6 +119,7 @@ def build(settings: Settings) -> House:
     feeds = {name: Feed(credentials, frozenset(symbols)) for name in ("iex", "sip")}
     feeds["test"] = Feed(credentials, frozenset({TEST_SYMBOL}))
     floor = Floor(exchange, tuple(feeds.values()), settings.seed, now_ns)
+    coins = CryptoMarket(credentials, settings.seed, now_ns)
 
     gate = make_gate(credentials, settings.rate_limit_per_minute, faults, now_ns)
     trading = web.Application(middlewares=[gate], client_max_size=BODY_BYTES_MAX)
@@ -123,10 +127,11 @@ def build(settings: Settings) -> House:
     trading.add_routes(AccountRoutes(exchange, credentials).routes())
     trading.add_routes(ReferenceRoutes(exchange, symbols).routes())
     trading.add_routes(DataRoutes(floor.tapes, frozenset(symbols), now_ns).routes())
+    trading.add_routes(coins.routes())
     trading.add_routes([web.get("/stream", updates.serve)])
     trading.add_routes([web.get(f"/v2/{name}", feed.serve) for name, feed in feeds.items()])
     admin = web.Application(middlewares=[refusals])
-    admin.add_routes(AdminRoutes(exchange, floor, updates, feeds, clock).routes())
+    admin.add_routes(AdminRoutes(exchange, floor, updates, {**feeds, "crypto": coins.feed}, clock).routes())
     crypto = CryptoVenues(settings, credentials, now_ns)
     admin.add_routes(crypto.admin_routes())
     return House(
@@ -136,6 +141,7 @@ def build(settings: Settings) -> House:
         floor,
         updates,
         feeds,
+        coins,
         symbols,
         memory.prices,
         crypto,
@@ -155,7 +161,8 @@ async def _serve_until_signal(settings: Settings, signals: StopSignals, *, as_js
 async def _until_stopped(house: House, settings: Settings, stop: asyncio.Event) -> None:
     """Let the market move and time pass; whatever ends first ends the rest."""
     # At speed 0 only an operator moves the market.
-    market = [house.floor.move(settings.speed)] if settings.speed and STOCKS in settings.venues else []
+    rate, is_open = settings.crypto_rate * settings.speed, STOCKS in settings.venues
+    market = [house.floor.move(settings.speed), house.coins.work(rate)] if settings.speed and is_open else []
     work = (*market, *house.crypto.work(), house.floor.keep_house(), house.ledger.failed, _bug(), stop.wait())
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
