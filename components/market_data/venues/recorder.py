@@ -88,10 +88,10 @@ class Recorder:
         self._bytes_in += size
         self._queue.append((venue, frame))
 
-    @property
-    def files_begun(self) -> int:
-        """Count the files; each new one wants images of its own, to be worth something alone."""
-        return len(self._files)
+    def rotations(self, venue: Venue) -> int:
+        """Count the files of a venue beyond its first; each wants images of its own, to be worth something alone."""
+        series = self._series.get(venue)
+        return max(series.rotations, 0) if series is not None else 0
 
     def report(self) -> Recorded:
         """Sum up."""
@@ -142,6 +142,7 @@ class _Series:
         self._lines: list[bytes] = []
         self._size = self._written = 0
         self._opened_at_ns = 0
+        self.rotations = -1
 
     def write(self, frame: Frame) -> None:
         line = write_line(frame)
@@ -181,6 +182,7 @@ class _Series:
         self._part = self._next(at_ns // NS_PER_S)
         self._file = self._disk.create(self._folder / name_of(self._part))
         self._told.append(self._file.path.name)
+        self.rotations += 1
         self._opened_at_ns = at_ns
         self._lines = list(self._metadata.values())
         self._size = self._written = 0

@@ -90,6 +90,8 @@ def test_a_file_ends_before_it_is_too_large(tmp_path: Path) -> None:
         put(recorder, *map(frame, range(5)))
     assert [path.stat().st_size for path in files(tmp_path)] == [2 * size, 2 * size, size]
     assert list(Recording(files(tmp_path))) == list(map(frame, range(5)))
+    assert recorder.rotations(OKX) == 2
+    assert recorder.rotations(Venue("DERIBIT")) == 0
 
 
 def test_a_file_ends_when_its_time_is_over(tmp_path: Path) -> None:
@@ -131,7 +133,6 @@ def test_a_file_has_its_whole_name_only_when_it_is_whole(tmp_path: Path) -> None
         put(recorder, frame(0))
         assert disk.tried.wait(5)
         assert [path.name for path in files(tmp_path)] == ["OKX_20260101T000000_1.jsonl.part"]
-        assert recorder.files_begun == 1
         disk.may.set()
     assert [path.name for path in files(tmp_path)] == ["OKX_20260101T000000_1.jsonl"]
 

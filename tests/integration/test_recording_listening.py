@@ -1,0 +1,85 @@
+"""Whoever listens only to record asks for all that the recording needs to be worth something."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typing_extensions import override
+
+from components.contracts.values import Venue
+from components.market_data.core.feed import FetchImage, NoImage, Resubscribe
+from components.market_data.core.recording import Frame, list_parts
+from components.market_data.service.rehearsal import rehearsed
+from components.market_data.venues.dialect import Tap
+from components.market_data.venues.listening import NO_EPOCH, Listening
+from components.market_data.venues.playback import RecordedFeed
+from components.market_data.venues.recorded import Reader, Recording, read_recording
+from components.market_data.venues.recorder import Recorder, RecorderLimits
+from components.market_data.venues.verify import verify
+from components.runtime.clock import SystemClock
+from components.runtime.service import Note
+from tests.support.recorded_books import Shipped, shipped
+
+pytestmark = pytest.mark.integration
+
+
+class TappedFeed(RecordedFeed):
+    """Plays a recording as if it were live: whatever is received goes into the tap first."""
+
+    def __init__(self, recording: Recording, reader: Reader, tap: Tap) -> None:
+        super().__init__(tapping(recording, tap), reader, 0, SystemClock())
+        self.asked: list[Any] = []
+
+    @override
+    async def call(self, request: Any) -> Any:
+        self.asked.append(request)
+        return NoImage("only recorded", 0.0) if request.epoch == NO_EPOCH else await super().call(request)
+
+
+def tapping(frames: Recording, tap: Tap) -> Iterator[Frame]:
+    for frame in frames:
+        tap.frame(frame.via, frame.url, frame.text, frame.at_ns)
+        yield frame
+
+
+def record(one: Shipped, folder: Path, limits: RecorderLimits, *, is_done: Any) -> tuple[TappedFeed, list[Note]]:
+    recording, venue, notes = Recording([one.path]), Venue(one.venue), list[Note]()
+    reader = read_recording(recording)
+    rule, pushes = reader.dialect.rule, reader.dialect.pushes_image
+    with Recorder(folder, limits) as recorder:
+        feed = TappedFeed(recording, reader, recorder.tap(venue))
+        service = rehearsed(venue, tuple(reader.registry.by_symbol), rule, pushes_image=pushes)
+        listening = Listening(service, {venue: feed}, {venue: rule}, recorder, SystemClock(), notes.append)
+        asyncio.run(listening.run(lambda: bool(is_done(feed, recorder, notes))))
+    return feed, notes
+
+
+def has_all(one: Shipped) -> Any:
+    return lambda _feed, recorder, _notes: recorder.report().frames >= len(one.recording.lines)
+
+
+@pytest.mark.parametrize("one", shipped(), ids=lambda one: one.venue)
+def test_what_was_heard_is_recorded_whole(one: Shipped, tmp_path: Path) -> None:
+    feed, notes = record(one, tmp_path, RecorderLimits(look_every_s=0.001), is_done=has_all(one))
+    (name,) = [name for name, _ in list_parts(path.name for path in tmp_path.iterdir())]
+    recording = Recording([tmp_path / name])
+    (book,) = verify(recording, read_recording(recording))
+    assert book.verdict().sha256_chain_top10 == one.verdict()["sha256_chain_top10"]
+    assert [note.event for note in notes][-1] == "stream_summary"
+    assert all(request.symbol == one.symbol for request in feed.asked)
+
+
+@pytest.mark.parametrize(
+    ("venue", "kind"), [("BINANCE", FetchImage), ("OKX", FetchImage), ("DERIBIT", Resubscribe)], ids=str
+)
+def test_each_new_file_gets_images_of_its_own(venue: str, kind: type, tmp_path: Path) -> None:
+    one = next(one for one in shipped() if one.venue == venue)
+    limits = RecorderLimits(look_every_s=0.001, file_bytes_max=4_000)
+    feed, _ = record(one, tmp_path, limits, is_done=lambda feed, *_: any(map(is_for_nobody, feed.asked)))
+    assert {type(request) for request in feed.asked if is_for_nobody(request)} == {kind}
+
+
+def is_for_nobody(request: Any) -> bool:
+    return bool(request.epoch == NO_EPOCH)
