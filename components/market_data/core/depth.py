@@ -1,38 +1,46 @@
 """One book, exact: every level the venue gave, its best prices at hand, nothing rounded."""
 
 from bisect import bisect_left, insort
-from decimal import Decimal
-from math import inf
+from typing import Final
 
-from components.market_data.core.levels import BadNumber, Level, Levels, Prices
+from components.market_data.core.levels import BadNumber, Keys, Level, Levels
 
 NO_LEVELS: Levels = ()
+UNREAD: Final = -1
+QUANTITY_MIN: Final = 1e-20
+QUANTITY_MAX: Final = 1e20
+"""What lies outside is no quantity of anything; so much of a text a float tells for sure."""
 
 
 class Side:
-    """The levels of one side by price; `prices` is always ascending."""
+    """The levels of one side by the key of their price; `prices` holds the keys, always ascending."""
 
-    __slots__ = ("_numbers", "levels", "prices")
+    __slots__ = ("_best", "_best_count", "_keys", "levels", "prices")
 
-    def __init__(self, numbers: Prices) -> None:
-        self._numbers = numbers
-        self.levels: dict[Decimal, Level] = {}
-        self.prices: list[Decimal] = []
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+        self.levels: dict[int, Level] = {}
+        self.prices: list[int] = []
+        self._best: list[Level] = []
+        self._best_count = UNREAD
 
     def load(self, levels: Levels) -> None:
         """Forget everything and hold these."""
-        numbers = self._numbers
-        self.levels = {numbers[level[0]]: level for level in levels if _is_held(level[1])}
+        keys = self._keys
+        self.levels = {keys[level[0]]: level for level in levels if _is_held(level[1])}
         self.prices = sorted(self.levels)
+        self._best_count = UNREAD
 
     def apply(self, changes: Levels) -> None:
         """Set each touched level to its new quantity; one that goes may never have been here."""
-        numbers, levels, prices = self._numbers, self.levels, self.prices
+        self._best_count = UNREAD
+        keys, levels, prices = self._keys, self.levels, self.prices
+        least, most = QUANTITY_MIN, QUANTITY_MAX
         for change in changes:
-            price = numbers[change[0]]
+            price = keys[change[0]]
             # float() only tells zero from the rest; the quantity itself stays the venue's text.
             amount = float(change[1])
-            if 0.0 < amount < inf:
+            if least <= amount <= most:
                 if price not in levels:
                     insort(prices, price)
                 levels[price] = change
@@ -42,17 +50,33 @@ class Side:
             else:
                 raise BadNumber(f"{change[1]!r} is no quantity")
 
+    def highest(self, count: int) -> list[Level]:
+        """Give the levels of the highest prices, highest first; not to be changed."""
+        if self._best_count < count:
+            levels = self.levels
+            self._best = [levels[price] for price in self.prices[: -count - 1 : -1]]
+            self._best_count = count
+        return self._best if self._best_count == count else self._best[:count]
+
+    def lowest(self, count: int) -> list[Level]:
+        """Give the levels of the lowest prices, lowest first; not to be changed."""
+        if self._best_count < count:
+            levels = self.levels
+            self._best = [levels[price] for price in self.prices[:count]]
+            self._best_count = count
+        return self._best if self._best_count == count else self._best[:count]
+
 
 class Depth:
     """Both sides of one book."""
 
-    __slots__ = ("_numbers", "asks", "bids", "known_ask", "known_bid")
+    __slots__ = ("_keys", "asks", "bids", "known_ask", "known_bid")
 
     def __init__(self) -> None:
-        self._numbers = Prices()
-        self.bids, self.asks = Side(self._numbers), Side(self._numbers)
-        self.known_bid: Decimal | None = None
-        self.known_ask: Decimal | None = None
+        self._keys = Keys()
+        self.bids, self.asks = Side(self._keys), Side(self._keys)
+        self.known_bid: int | None = None
+        self.known_ask: int | None = None
 
     def load(self, bids: Levels, asks: Levels, *, depth_max: int = 0) -> None:
         """Replace everything; where the image was cut at `depth_max` levels, what lies beyond them is not known."""
@@ -63,8 +87,11 @@ class Depth:
 
     def apply(self, bids: Levels, asks: Levels) -> None:
         """Apply one change of the venue."""
-        self.bids.apply(bids)
-        self.asks.apply(asks)
+        # Many a change touches one side, and the best of the other stay read.
+        if bids:
+            self.bids.apply(bids)
+        if asks:
+            self.asks.apply(asks)
 
     @property
     def is_crossed(self) -> bool:
@@ -73,12 +100,8 @@ class Depth:
         return bool(bids) and bool(asks) and bids[-1] >= asks[0]
 
     def top(self, count: int) -> tuple[list[Level], list[Level]]:
-        """Give the best levels, best first."""
-        bids, asks = self.bids.levels, self.asks.levels
-        return (
-            [bids[price] for price in self.bids.prices[: -count - 1 : -1]],
-            [asks[price] for price in self.asks.prices[:count]],
-        )
+        """Give the best levels, best first; not to be changed."""
+        return self.bids.highest(count), self.asks.lowest(count)
 
     def is_shallow(self, count: int) -> bool:
         """Say whether fewer than `count` levels of a side are left of what the image showed."""
@@ -93,14 +116,11 @@ class Depth:
         """Count the levels of the longer side."""
         return max(len(self.bids.prices), len(self.asks.prices))
 
-    @property
-    def exponents(self) -> int:
-        """Count the texts that were written with an exponent."""
-        return self._numbers.exponents
-
 
 def _is_held(quantity: str) -> bool:
     amount = float(quantity)
-    if not 0.0 <= amount < inf:
+    if QUANTITY_MIN <= amount <= QUANTITY_MAX:
+        return True
+    if amount != 0.0:
         raise BadNumber(f"{quantity!r} is no quantity")
-    return amount > 0.0
+    return False

@@ -15,7 +15,10 @@ Levels: TypeAlias = Sequence[Level]
 
 NUMBERS_MAX: Final = 16_384
 """Prices of a book repeat, so each text is read once; past this the memory of them begins anew."""
-_NUMBER: Final = re.compile(r"\d{1,20}(?:\.\d{1,20})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
+DIGITS_MAX: Final = 20
+_SCALES: Final = tuple(10 ** (DIGITS_MAX - places) for places in range(DIGITS_MAX + 1))
+_PLAIN: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+").fullmatch
+_NUMBER: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 
 
 class BadNumber(ValueError):
@@ -25,17 +28,11 @@ class BadNumber(ValueError):
 class Numbers(dict[str, Decimal]):
     """Texts and the exact numbers they say, remembered up to a bound."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.exponents = 0
-        """Texts that were written with an exponent: exact, but no venue of ours means to send them."""
-
     def __missing__(self, text: str) -> Decimal:
         """Read a text that is new here."""
         number = read_number(text)
         if len(self) >= NUMBERS_MAX:
             self.clear()
-        self.exponents += "e" in text or "E" in text
         self[text] = number
         return number
 
@@ -52,9 +49,48 @@ class Prices(Numbers):
         return price
 
 
+class Quantities(dict[str, Decimal]):
+    """Quantities that a book holds, so it looked at them when they came: reading one never fails."""
+
+    def __missing__(self, text: str) -> Decimal:
+        """Read a quantity that is new here."""
+        quantity = Decimal(text)
+        if len(self) >= NUMBERS_MAX:
+            self.clear()
+        self[text] = quantity
+        return quantity
+
+
+class Keys(dict[str, int]):
+    """Prices as integers that compare just as they do, whatever the tick: a new Decimal takes three times as long."""
+
+    def __missing__(self, text: str) -> int:
+        """Read a price that is new here."""
+        if _PLAIN(text) is None:
+            key = _strange_key(text)
+        else:
+            whole, _, part = text.partition(".")
+            key = int(whole + part) * _SCALES[len(part)]
+        if key == 0:
+            raise BadNumber(f"{text!r} is no price")
+        if len(self) >= NUMBERS_MAX:
+            self.clear()
+        self[text] = key
+        return key
+
+
+def _strange_key(text: str) -> int:
+    """Read a price with an exponent: exact, but no venue of ours means to send one."""
+    _, digits, exponent = read_number(text).as_tuple()
+    places = DIGITS_MAX + int(exponent)
+    if places < 0:
+        raise BadNumber(f"{text!r} is finer than {DIGITS_MAX} digits behind its point")
+    return int("".join(map(str, digits))) * int(10**places)
+
+
 def read_number(text: str) -> Decimal:
     """Read a number that is not negative, exactly."""
-    if _NUMBER.fullmatch(text) is None:
+    if _NUMBER(text) is None:
         raise BadNumber(f"{text[:40]!r} is no number of at most 20 digits on each side of its point")
     return Decimal(text)
 

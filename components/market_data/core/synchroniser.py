@@ -68,6 +68,12 @@ class Took(StrEnum):
     """The book is out of sync from here on."""
 
 
+# Every change asks for these, and a member of an enum is looked up slowly.
+_NEXT: Final = Placement.NEXT
+_SYNCED: Final = BookState.SYNCED
+_APPLIED: Final = Took.APPLIED
+
+
 class GapFound(Struct, frozen=True, gc=False):
     """What was expected next, and what came."""
 
@@ -134,7 +140,7 @@ class Synchroniser:
         if not self._is_live:
             return self._keep(change)
         placement = self._rule.place(change, self.current, is_joining=self._is_joining)
-        if placement is Placement.NEXT:
+        if placement is _NEXT:
             return self._apply(change)
         if placement is Placement.STALE:
             return self._drop(change)
@@ -214,28 +220,27 @@ class Synchroniser:
         return Took.KEPT
 
     def _apply(self, change: DepthChange) -> Took:
-        advanced = change.final > self.current
+        final, depth = change.final, self.depth
         try:
-            self.depth.apply(change.bids, change.asks)
+            depth.apply(change.bids, change.asks)
         except ValueError as error:
             self.tally.malformed += 1
             return self._broken(BookState.GAP, f"unreadable change: {error}", change.received_at_ns)
         self.tally.applied += 1
-        self.current = change.final
+        advanced, self.current = final > self.current, final
         self.venue_at_ns, self.received_at_ns = change.venue_at_ns, change.received_at_ns
-        self._is_joining = False
-        self._stale_count = 0
-        if change.checksum and not self._rule.agrees(self.depth, change.checksum):
+        self._is_joining, self._stale_count = False, 0
+        if change.checksum and not self._rule.agrees(depth, change.checksum):
             self.tally.mismatched += 1
             return self._broken(BookState.GAP, f"checksum {change.checksum} is not ours", change.received_at_ns)
         if self.seen is not None:
             self.seen(advanced=advanced or follows_anything(change))
-        if self.depth.is_crossed:
+        if depth.is_crossed:
             return self._crossed(change)
-        if self.state is not BookState.SYNCED:
+        if self.state is not _SYNCED:
             self._crossed_count = 0
             self._flag(BookState.SYNCED, "in sync", change.received_at_ns)
-        return Took.APPLIED
+        return _APPLIED
 
     def _crossed(self, change: DepthChange) -> Took:
         self.tally.crossed += 1

@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Final
 
-from components.market_data.core.depth import Depth, Side
-from components.market_data.core.levels import Level, Numbers, Prices
+from components.market_data.core.depth import Depth
+from components.market_data.core.levels import Level, Prices, Quantities
 
 Shown = tuple[tuple[Decimal, Decimal], ...]
 GONE: Final = Decimal(0)
@@ -18,14 +18,14 @@ class Window:
     def __init__(self, count: int, unit: Decimal) -> None:
         """Show `count` levels a side; a quantity of the venue is worth `unit` of ours."""
         self._count, self._unit = count, unit
-        self._prices, self._quantities = Prices(), Numbers()
-        self._bids: dict[Decimal, Level] = {}
-        self._asks: dict[Decimal, Level] = {}
+        self._prices, self._quantities = Prices(), Quantities()
+        self._bids: list[Level] = []
+        self._asks: list[Level] = []
 
     def show(self, depth: Depth) -> tuple[Shown, Shown]:
         """Show all of the window anew."""
-        self._bids, self._asks = self._best_bids(depth.bids), self._best_asks(depth.asks)
-        return self._written(self._bids), self._written(self._asks)
+        self._bids, self._asks = depth.top(self._count)
+        return self.present()
 
     def present(self) -> tuple[Shown, Shown]:
         """Give again what was shown last."""
@@ -33,29 +33,23 @@ class Window:
 
     def change(self, depth: Depth) -> tuple[Shown, Shown]:
         """Show what is different since the last time; a quantity of zero left the window."""
-        bids, asks = self._best_bids(depth.bids), self._best_asks(depth.asks)
+        bids, asks = depth.top(self._count)
         changed = self._changed(self._bids, bids), self._changed(self._asks, asks)
         self._bids, self._asks = bids, asks
         return changed
 
-    def _best_bids(self, side: Side) -> dict[Decimal, Level]:
-        levels = side.levels
-        return {price: levels[price] for price in side.prices[: -self._count - 1 : -1]}
-
-    def _best_asks(self, side: Side) -> dict[Decimal, Level]:
-        levels = side.levels
-        return {price: levels[price] for price in side.prices[: self._count]}
-
-    def _changed(self, before: dict[Decimal, Level], now: dict[Decimal, Level]) -> Shown:
-        # Mostly nothing of one side changed, and equal dictionaries are found equal by identity of their levels.
+    def _changed(self, before: list[Level], now: list[Level]) -> Shown:
+        # Mostly nothing of one side changed, and equal lists are found equal by identity of their levels.
         if before == now:
             return ()
-        gone = tuple((price, GONE) for price in before if price not in now)
-        new = {price: level for price, level in now.items() if before.get(price) != level}
-        return gone + self._written(new)
+        standing = {level[0]: level[1] for level in before}
+        new = [level for level in now if standing.pop(level[0], None) != level[1]]
+        # A price that is merely spelled anew leaves and comes: what left stands first.
+        prices = self._prices
+        return tuple([(prices[text], GONE) for text in standing]) + self._written(new)
 
-    def _written(self, levels: dict[Decimal, Level]) -> Shown:
-        quantities, unit = self._quantities, self._unit
+    def _written(self, levels: list[Level]) -> Shown:
+        prices, quantities, unit = self._prices, self._quantities, self._unit
         if unit == 1:
-            return tuple([(price, quantities[level[1]]) for price, level in levels.items()])
-        return tuple([(price, quantities[level[1]] * unit) for price, level in levels.items()])
+            return tuple([(prices[level[0]], quantities[level[1]]) for level in levels])
+        return tuple([(prices[level[0]], quantities[level[1]] * unit) for level in levels])
