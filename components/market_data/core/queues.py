@@ -23,6 +23,11 @@ class Policy(StrEnum):
     CONFLATE = "conflate"
     """What is newer about the same thing takes the place of the older; a full queue drops its oldest."""
 
+    @property
+    def conflates(self) -> bool:
+        """Say whether only the newest of a thing is wanted."""
+        return self is Policy.CONFLATE
+
 
 class Bounds(Struct, frozen=True, gc=False):
     """How much may wait, and what gives way beyond it."""
@@ -65,7 +70,7 @@ class Queue(Generic[Item]):
 
     def put(self, order: int, item: Item, key: Hashable = None) -> None:
         """Put something in, or whatever the policy says."""
-        conflates = self.policy is Policy.CONFLATE
+        conflates = self.policy.conflates
         if conflates and (older := self._by_key.get(key)) is not None:
             # It keeps the place in the queue: one that changes all the time would never get to its end otherwise.
             older.item = item

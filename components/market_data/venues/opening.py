@@ -1,0 +1,85 @@
+"""Opens and closes a connection to a venue; what goes wrong is a value that says how it ended."""
+
+from typing import Final
+
+from msgspec import Struct
+from typing_extensions import override
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
+
+from components.market_data.config import VenueConfig
+from components.market_data.venues.counts import Ending
+from components.market_data.venues.dialect import Dialect
+from components.market_data.venues.pacing import told_ms
+
+CLOSE_S_MAX: Final = 0.25
+"""A dead venue must not hold us up for a goodbye."""
+QUEUED_FRAMES_MAX: Final = 256
+"""Frames the library keeps before it stops reading: about what a turn of the loop takes in."""
+TOO_BIG: Final = 1009
+REASON_MAX: Final = 300
+
+
+class Ended(Struct, frozen=True, gc=False):
+    """How a connection ended, or why there was none."""
+
+    ending: Ending
+    reason: str
+    is_final: bool = False
+    wait_ms: float = 0
+    """So long the venue wants to be left alone."""
+
+
+async def open_connection(url: str, config: VenueConfig, dialect: Dialect, now_ns: int) -> ClientConnection | Ended:
+    """Connect within the deadline; `now_ns` is the wall clock, for a venue that says until when to wait."""
+    try:
+        return await _connect(url, config)
+    except InvalidStatus as error:
+        status, headers = error.response.status_code, error.response.headers
+        wait_ms = told_ms(status, headers.get("Retry-After", ""), now_ns)
+        is_final = wait_ms is None and dialect.is_final(status)
+        reason = f"the venue answers the connection with HTTP {status}"
+        return Ended(Ending.TURNED_AWAY, reason, is_final, wait_ms or 0)
+    except InvalidURI as error:
+        return Ended(Ending.CANNOT_CONNECT, f"stream_url: {error}", is_final=True)
+    except TimeoutError:
+        return Ended(Ending.CANNOT_CONNECT, f"cannot connect to {url} within {config.connect_ms_max} ms")
+    except (WebSocketException, OSError) as error:
+        return Ended(Ending.CANNOT_CONNECT, f"cannot connect to {url}: {type(error).__name__}: {error}"[:REASON_MAX])
+
+
+async def close(connection: ClientConnection, ended: Ended | None) -> None:
+    """Say goodbye, unless nobody is there to hear it."""
+    if ended is not None and ended.ending in {Ending.SILENT, Ending.MUTE}:
+        connection.transport.abort()
+    else:
+        await connection.close()
+
+
+def ended_by(error: ConnectionClosed) -> Ended:
+    """Tell how the other side, or the library for us, ended a connection."""
+    if error.sent is not None and error.sent.code == TOO_BIG and not error.rcvd_then_sent:
+        return Ended(Ending.TOO_LARGE, f"a frame was too large: {error}"[:REASON_MAX])
+    return Ended(Ending.CLOSED, f"the connection ended: {error}"[:REASON_MAX])
+
+
+class _DirectConnect(connect):
+    """Connects to the configured host or not at all: keys must not follow a redirect."""
+
+    @override
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _connect(url: str, config: VenueConfig) -> ClientConnection:
+    return await _DirectConnect(
+        url,
+        compression=None,  # inflating costs more than the bytes it saves
+        proxy=None,
+        user_agent_header="xtrader",
+        open_timeout=config.connect_ms_max / 1_000,
+        close_timeout=CLOSE_S_MAX,
+        ping_interval=None,  # silence is watched by the venue's own rules
+        max_size=config.frame_bytes_max,
+        max_queue=QUEUED_FRAMES_MAX,
+    )
