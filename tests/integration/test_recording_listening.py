@@ -51,7 +51,7 @@ def record(one: Shipped, folder: Path, limits: RecorderLimits, *, is_done: Any) 
     with Recorder(folder, limits) as recorder:
         feed = TappedFeed(recording, reader, recorder.tap(venue))
         service = rehearsed(venue, tuple(reader.registry.by_symbol), rule, pushes_image=pushes)
-        listening = Listening(service, {venue: feed}, {venue: rule}, recorder, SystemClock(), notes.append)
+        listening = Listening(service, feed, {venue: rule}, recorder, SystemClock(), notes.append)
         asyncio.run(listening.run(lambda: bool(is_done(feed, recorder, notes))))
     return feed, notes
 

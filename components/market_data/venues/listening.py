@@ -18,7 +18,7 @@ NO_EPOCH: Final = -1
 
 
 class LiveFeed(Feed, Caller, Protocol):
-    """A venue that is listened to, and that answers."""
+    """Venues that are listened to, and that answer."""
 
 
 class Listening:
@@ -27,36 +27,34 @@ class Listening:
     def __init__(
         self,
         service: Service,
-        feeds: Mapping[Venue, LiveFeed],
+        feed: LiveFeed,
         rules: Mapping[Venue, Rule],
         recorder: Recorder,
         clock: Clock,
         note: Callable[[Note], None],
     ) -> None:
-        """Take the feeds, whose taps lead into the recorder already."""
-        self._service, self._feeds, self._rules = service, feeds, rules
+        """Take the feed, whose taps lead into the recorder already."""
+        self._service, self._feed, self._rules = service, feed, rules
         self._recorder, self._clock, self._note = recorder, clock, note
         self._open: dict[Symbol, Venue] = {}
         self._calls: set[asyncio.Task[None]] = set()
-        self._rotations = dict.fromkeys(feeds, 0)
+        self._rotations = dict.fromkeys(rules, 0)
 
     async def run(self, is_over: Callable[[], bool]) -> None:
         """Listen until it is over, or nothing can be recorded any longer."""
-        for feed in self._feeds.values():
-            await feed.open()
+        await self._feed.open()
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                hearing = [group.create_task(feed.run(self._deliver)) for feed in self._feeds.values()]
                 self._carry_out(self._service.on_start(self._clock.now_ns()))
+                hearing = group.create_task(self._feed.run(self._deliver))
                 while not is_over() and self._recorder.failure is None:
                     self._pass_time()
                     await asyncio.sleep(TICK_S)
-                for task in (*hearing, *self._calls):
+                for task in (hearing, *self._calls):
                     task.cancel()
         finally:
-            for feed in self._feeds.values():
-                await feed.close()
+            await self._feed.close()
         self._carry_out(self._service.on_stop(self._clock.now_ns()))
 
     def _pass_time(self) -> None:
@@ -93,6 +91,6 @@ class Listening:
         task.add_done_callback(self._calls.discard)
 
     async def _answer(self, request: FeedRequest) -> None:
-        answer = await self._feeds[request.venue].call(request)
+        answer = await self._feed.call(request)
         if request.epoch != NO_EPOCH:
             self._carry_out(self._service.on_message(Called(request, answer), self._clock.now_ns()))
