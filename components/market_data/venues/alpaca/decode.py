@@ -102,6 +102,8 @@ class Frames:
         self._texts = Texts()
         self._numbers = Numbers()
         self._by_native: dict[str, Instrument] = {}
+        self._count = 0
+        """The venue numbers nothing: what was heard of books is counted here, so that others can join what we tell."""
 
     def learn(self, registry: Registry) -> None:
         """Take the instruments that are listened to."""
@@ -149,9 +151,10 @@ class Frames:
 
     def _book(self, book: Book, symbol: Symbol, received_at_ns: int) -> DepthChange | DepthImage:
         bids, asks, at_ns = self._levels(book.b), self._levels(book.a), parse_timestamp(book.t)
+        previous, self._count = self._count, self._count + 1
         if book.r:
-            return DepthImage(symbol, NO_ID, bids, asks, at_ns, received_at_ns, is_pushed=True)
-        return DepthChange(symbol, NO_ID, NO_ID, bids, asks, at_ns, received_at_ns)
+            return DepthImage(symbol, self._count, bids, asks, at_ns, received_at_ns, is_pushed=True)
+        return DepthChange(symbol, previous, self._count, bids, asks, at_ns, received_at_ns)
 
     def _quote(self, quote: CryptoQuote, symbol: Symbol, received_at_ns: int) -> Quote:
         texts, numbers = self._texts, self._numbers

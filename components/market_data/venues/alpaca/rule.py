@@ -1,4 +1,4 @@
-"""How Alpaca's crypto books are kept in sync: nothing is numbered, so each change follows the one before."""
+"""How Alpaca's crypto books are kept in sync: the venue numbers nothing, so each change follows the one before."""
 
 from typing import Final
 

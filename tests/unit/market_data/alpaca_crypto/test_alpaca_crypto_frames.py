@@ -53,13 +53,21 @@ def odds(text: str) -> list[tuple[Oddity, Symbol | None]]:
     return [(one.kind, one.symbol) for one in found if isinstance(one, Odd)]
 
 
-def test_a_full_book_is_a_pushed_image_without_a_number() -> None:
+def test_a_full_book_is_a_pushed_image() -> None:
     bids, asks = [("90000.5", "1.5"), ("89999", "0.00005")], [("90001", "2")]
-    assert read(BOOK) == [DepthImage(BTC, NO_ID, bids, asks, VENUE_AT_NS, AT_NS, is_pushed=True)]
+    assert read(BOOK) == [DepthImage(BTC, 1, bids, asks, VENUE_AT_NS, AT_NS, is_pushed=True)]
 
 
 def test_a_change_sets_levels_and_removes_them_by_zero() -> None:
-    assert read(CHANGE) == [DepthChange(BTC, NO_ID, NO_ID, [("90000.5", "0")], [], VENUE_AT_NS, AT_NS)]
+    assert read(CHANGE) == [DepthChange(BTC, 0, 1, [("90000.5", "0")], [], VENUE_AT_NS, AT_NS)]
+
+
+def test_what_the_venue_does_not_number_is_counted_so_that_others_can_join() -> None:
+    dialect, numbers = a_dialect(), list[int]()
+    for message in (BOOK, QUOTE, CHANGE, TRADE, BOOK):
+        found = dialect.read(f"[{message}]".encode(), AT_NS).data
+        numbers += [one.final for one in found if isinstance(one, DepthImage | DepthChange)]
+    assert numbers == [1, 2, 3]
 
 
 def test_a_frame_holds_many_messages_in_their_order() -> None:
