@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from components.contracts.errors import ContractError
-from components.contracts.values import Symbol, Venue
+from components.contracts.values import Venue
 from components.market_data.core.instruments import Instrument, Kind, unify
 from components.market_data.venues.dialect import Ask
 
@@ -38,11 +38,6 @@ _answers: Final = msgspec.json.Decoder(_Answer)
 def ask(pairs: Iterable[str]) -> Ask:
     """Ask for the books of some pairs, which names those that exist; it needs no keys."""
     return Ask(path=f"{BOOKS}?{urlencode({'symbols': ','.join(pairs)})}")
-
-
-def pairs_of(symbols: Iterable[Symbol]) -> tuple[str, ...]:
-    """Write unified symbols as the venue would, to ask it which of them there are; its answer decides."""
-    return tuple(symbol.partition(":")[2].replace("-", "/") for symbol in symbols)
 
 
 def read(bodies: Iterable[bytes], step: Decimal) -> list[Instrument]:

@@ -11,7 +11,7 @@ from components.contracts.values import Symbol
 from components.market_data.core.instruments import Kind, Registry
 from components.market_data.venues.alpaca.dialect import AlpacaCryptoDialect
 from components.market_data.venues.alpaca.failures import FINAL, RETRYABLE
-from components.market_data.venues.alpaca.instruments import CryptoSettings, pairs_of
+from components.market_data.venues.alpaca.instruments import CryptoSettings
 from components.market_data.venues.alpaca.limits import OF_A_REQUEST
 from components.market_data.venues.dialect import Alive, Channel, Confirmed, Control, Greeted, Refused, Unsubscribed
 from components.market_data.venues.keys import KeyPair
@@ -127,7 +127,7 @@ def test_what_is_switched_off_is_not_subscribed() -> None:
 
 
 def test_names_lead_both_ways() -> None:
-    dialect = a_dialect(pairs=pairs_of([BTC, Symbol("ALPACA:ETH-USD")]))
+    dialect = a_dialect()
     (ask,) = dialect.instrument_asks()
     assert ask.path == "/v1beta3/crypto/us/latest/orderbooks?symbols=BTC%2FUSD%2CETH%2FUSD"
     found = Registry(dialect.read_instruments([b'{"orderbooks":{"BTC/USD":{},"ODD":{},"LINK/USDT":{}}}']))
