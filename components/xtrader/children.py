@@ -28,6 +28,10 @@ CHILDREN: Final = (SANDBOX, EXECUTION, MARKET_DATA, RISK, SIGNALS)
 """In the order of readiness; stopping goes the other way."""
 
 
+STREAM_PATHS: Final[Mapping[str, str]] = {"okx": "/ws/v5/public", "deribit": "/ws/api/v2"}
+"""Where a venue has one path for everything, its address in the configuration ends with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class VenueUrls:
     """Where one crypto venue is: its websockets, and its REST."""
@@ -38,7 +42,8 @@ class VenueUrls:
     def environment(self, name: str) -> tuple[tuple[str, str], ...]:
         """Point market_data at it."""
         table = f"XTRADER__MARKET_DATA__{name.upper()}"
-        return ((f"{table}__STREAM_URL", self.stream_url), (f"{table}__REST_URL", self.rest_url))
+        stream_url = self.stream_url + STREAM_PATHS.get(name, "")
+        return ((f"{table}__STREAM_URL", stream_url), (f"{table}__REST_URL", self.rest_url))
 
 
 @dataclass(frozen=True, slots=True)

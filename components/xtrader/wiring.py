@@ -107,10 +107,22 @@ def _stop_on_signals() -> Iterator[Event]:
 
 
 def _sandbox_arguments(settings: Settings, seed: int, speed: float | None) -> tuple[str, ...]:
-    symbols = settings.table("market_data", MarketDataConfig).symbols
+    market_data = settings.table("market_data", MarketDataConfig)
+    venues = ",".join(("alpaca", *(venue.VENUE.lower() for venue in market_data.venues if venue.VENUE != "ALPACA")))
     pace = () if speed is None else ("--speed", str(speed))
     state = str(settings.places.state / SANDBOX.name)
-    return ("--state", state, "--seed", str(seed), "--symbols", ",".join(symbols), *pace, "--json")
+    return (
+        "--state",
+        state,
+        "--seed",
+        str(seed),
+        "--symbols",
+        ",".join(market_data.symbols),
+        "--venues",
+        venues,
+        *pace,
+        "--json",
+    )
 
 
 def _venue_address(layers: Layers, settings: Settings) -> VenueAddress:
