@@ -15,6 +15,7 @@ from components.market_data.core.rules import Placement, Remedy, Rule, follows_a
 
 NS_PER_MS: Final = 1_000_000
 DOUBLINGS_MAX: Final = 16
+FETCHES_IN_A_ROW: Final = 5
 
 
 class SyncPatience(Struct, frozen=True, gc=False, kw_only=True):
@@ -31,6 +32,8 @@ class SyncPatience(Struct, frozen=True, gc=False, kw_only=True):
     retry_ms_max: int = 3_000
     crossed_events_max: int = 2
     crossed_ms_max: int = 250
+    healthy_ms: int = 10_000
+    """A book that breaks sooner than this after its join waits longer each time for its next image."""
     stale_events_max: int = 50
     stale_ms_max: int = 5_000
     levels_max: int = 20_000
@@ -110,6 +113,7 @@ class Synchroniser:
         self._buffer: deque[DepthChange] = deque()
         self._is_live = self._is_joining = self._is_subscribed = self._awaits_first = False
         self._failures = 0
+        self._live_since_ns = 0
         self._due_ns: int | None = None
         self._remedy = rule.remedy
         self._crossed_count, self._crossed_since_ns = 0, 0
@@ -131,7 +135,8 @@ class Synchroniser:
     def lost(self, reason: str, now_ns: int) -> None:
         """End: the stream is gone, and with it all that is known."""
         self._begin(reason, now_ns)
-        self._is_subscribed, self._due_ns = False, None
+        self._is_subscribed = self._awaits_first = False
+        self._due_ns = None
         self._flag(BookState.GAP, reason, now_ns)
 
     def take(self, change: DepthChange) -> Took:
@@ -164,7 +169,6 @@ class Synchroniser:
     def failed(self, reason: str, epoch: int, now_ns: int, *, wait_ms: float = 0) -> None:
         """Hear that an image could not be had; try again later, at least `wait_ms` from now."""
         if epoch == self.epoch and not self._is_live and self._is_subscribed:
-            self._failures += 1
             self._flag(BookState.SYNCING, reason, now_ns)
             self._due_ns = now_ns + int(max(self._delay_ms(), wait_ms) * NS_PER_MS)
 
@@ -172,14 +176,16 @@ class Synchroniser:
         """Say what must be done now for an image, once; nothing while one is on its way or not needed."""
         if self._is_live or self._due_ns is None or now_ns < self._due_ns:
             return None
-        remedy, self._remedy = self._remedy, self._rule.remedy
+        remedy = self._remedy
         self.epoch += 1
         self._failures += 1
+        # An image that cannot be joined yet is fetched again; now and then the stream is asked anew all the same.
+        if remedy is Remedy.RESUBSCRIBE or self._failures % FETCHES_IN_A_ROW == 0:
+            self._remedy = self._rule.fallback if remedy is Remedy.RESUBSCRIBE else self._rule.remedy
         wait_ms = self._patience.image_ms_max + self._delay_ms()
         self._due_ns = now_ns + int(wait_ms * NS_PER_MS)
         if remedy is Remedy.RESUBSCRIBE:
             self._buffer.clear()
-            self._remedy = self._rule.fallback
         return remedy
 
     def check(self, now_ns: int) -> bool:
@@ -188,8 +194,6 @@ class Synchroniser:
             return True
         if self._crossed_count and now_ns - self._crossed_since_ns >= self._patience.crossed_ms_max * NS_PER_MS:
             self._break(BookState.CROSSED, "bid and ask stay crossed", now_ns)
-        elif self._stale_count and now_ns - self._stale_since_ns >= self._patience.stale_ms_max * NS_PER_MS:
-            self._break(BookState.GAP, "only old ids come: the venue's ids went back", now_ns)
         elif self.depth.size > self._patience.levels_max:
             self._break(BookState.SYNCING, f"more than {self._patience.levels_max} levels a side", now_ns)
         return self._is_live
@@ -237,8 +241,9 @@ class Synchroniser:
             self.seen(advanced=advanced or follows_anything(change))
         if depth.is_crossed:
             return self._crossed(change)
+        if self._crossed_count:
+            return self._uncrossed(change)
         if self.state is not _SYNCED:
-            self._crossed_count = 0
             self._flag(BookState.SYNCED, "in sync", change.received_at_ns)
         return _APPLIED
 
@@ -255,14 +260,27 @@ class Synchroniser:
             return self._broken(BookState.CROSSED, "bid and ask stay crossed", change.received_at_ns)
         return Took.APPLIED
 
+    def _uncrossed(self, change: DepthChange) -> Took:
+        if not self._patience.is_patient:
+            # What made it cross may stand in it still, where it is no longer seen.
+            return self._broken(BookState.CROSSED, "bid and ask were crossed", change.received_at_ns)
+        self._crossed_count = 0
+        self._flag(BookState.SYNCED, "in sync", change.received_at_ns)
+        return _APPLIED
+
     def _drop(self, change: DepthChange) -> Took:
         self.tally.stale += 1
         if self._stale_count == 0:
             self._stale_since_ns = change.received_at_ns
         self._stale_count += 1
-        if self._stale_count >= self._patience.stale_events_max and not self._patience.is_patient:
+        if self._is_stuck(change.received_at_ns) and not self._patience.is_patient:
             return self._broken(BookState.GAP, "only old ids come: the venue's ids went back", change.received_at_ns)
         return Took.STALE
+
+    def _is_stuck(self, now_ns: int) -> bool:
+        lasted_ns = now_ns - self._stale_since_ns
+        patience = self._patience
+        return self._stale_count >= patience.stale_events_max or lasted_ns >= patience.stale_ms_max * NS_PER_MS
 
     def _found_gap(self, change: DepthChange) -> Took:
         self.tally.gaps += 1
@@ -277,14 +295,17 @@ class Synchroniser:
 
     def _break(self, state: BookState, reason: str, now_ns: int) -> None:
         self.tally.resyncs += 1
+        if now_ns - self._live_since_ns >= self._patience.healthy_ms * NS_PER_MS:
+            self._failures = 0
         self._begin(reason, now_ns)
         self._flag(state, reason, now_ns)
-        self._due_ns = now_ns + int(self._delay_ms() * NS_PER_MS)
+        if self._is_subscribed:
+            self._due_ns = now_ns + int(self._delay_ms() * NS_PER_MS)
 
     def _begin(self, reason: str, now_ns: int) -> None:
         self._is_live = self._is_joining = False
         self._buffer.clear()
-        self._crossed_count = self._stale_count = self._failures = 0
+        self._crossed_count = self._stale_count = 0
         self._remedy = self._rule.remedy
         self.epoch += 1
         self._flag(BookState.SYNCING, reason, now_ns)
@@ -304,7 +325,6 @@ class Synchroniser:
 
     def _again(self, reason: str, image: DepthImage) -> Took:
         self._flag(BookState.SYNCING, reason, image.received_at_ns)
-        self._failures += 1
         self._due_ns = image.received_at_ns + int(self._delay_ms() * NS_PER_MS)
         return Took.IGNORED
 
@@ -315,9 +335,13 @@ class Synchroniser:
             self.tally.malformed += 1
             return self._again(f"unreadable image: {error}", image)
         self.tally.images += 1
+        if image.checksum and not self._rule.agrees(self.depth, image.checksum):
+            self.tally.mismatched += 1
+            return self._again(f"checksum {image.checksum} of the image is not ours", image)
         self.current, self._is_live, self._is_joining = image.final, True, not image.is_pushed
         self.venue_at_ns, self.received_at_ns = image.venue_at_ns, image.received_at_ns
-        self._due_ns, self._failures = None, 0
+        self._due_ns, self._live_since_ns = None, image.received_at_ns
+        self._crossed_count = self._stale_count = 0
         self._flag(BookState.SYNCED, "in sync", image.received_at_ns)
         if self.seen is not None:
             self.seen(advanced=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from components.contracts.errors import InvariantError
 from components.contracts.market import BookState, FeedHealth, FeedState, Gap, Quote, Trade
@@ -236,7 +237,8 @@ class BookDesk:
         return ()
 
     def _new_book(self, terms: VenueTerms, instrument: Instrument, now_ns: int) -> PublishedBook:
-        sync = Synchroniser(instrument.symbol, terms.rule, terms.patience, now_ns, self._chance)
+        patience = replace(terms.patience, may_cross=instrument.may_cross)
+        sync = Synchroniser(instrument.symbol, terms.rule, patience, now_ns, self._chance)
         return PublishedBook(terms.venue, instrument, sync, terms.levels_published, self._gaps)
 
     def _open(self, opened: BookOpened, now_ns: int) -> Effects:

@@ -15,7 +15,8 @@ from components.market_data.core.synchroniser import Synchroniser, Took
 from components.market_data.core.window import Window
 from components.runtime.service import Effect, Note, Publish
 
-NEVER: Final = -1
+NEVER: Final = -2
+"""No id of a venue: even a book without ids stands at -1."""
 QUIET: Final = frozenset({BookState.SYNCED, BookState.SYNCING, BookState.CROSSED})
 """A book that crosses for a moment must not fill the log; the counters see it all."""
 

@@ -158,7 +158,8 @@ def test_failures_are_retried_after_growing_jittered_and_capped_delays(
     failures: int, ceiling_ms: int, chance: float
 ) -> None:
     sync = engine(chance=lambda: chance, retry_ms_first=250, retry_ms_max=3_000)
-    for _ in range(failures):
+    for attempt in range(failures):
+        assert sync.due(after(60_000 * (attempt + 1))) is Remedy.FETCH
         sync.failed("503", sync.epoch, START_NS)
     delay_ms = ceiling_ms * chance
     assert sync.due(after(delay_ms) - MS) is None
@@ -217,13 +218,55 @@ def test_a_resubscription_that_brings_no_image_falls_back() -> None:
     assert sync.due(after(5_000)) is Remedy.FETCH
 
 
-def test_a_book_that_crosses_for_one_event_is_flagged_and_heals() -> None:
+def test_a_book_that_was_crossed_is_not_believed_again_without_an_image() -> None:
     sync = live()
     assert sync.take(change(10, 11, bid="102", at_ms=1)) is Took.APPLIED
     assert (sync.state, sync.is_live) == (BookState.CROSSED, True)
-    assert sync.take(change(11, 12, bid="102", size="0", at_ms=2)) is Took.APPLIED
-    assert (sync.state, sync.check(after(1_000))) == (BookState.SYNCED, True)
-    assert (sync.tally.crossed, sync.tally.resyncs) == (1, 0)
+    assert sync.take(change(11, 12, bid="102", size="0", at_ms=2)) is Took.BROKEN
+    assert (sync.state, sync.tally.crossed, sync.tally.resyncs) == (BookState.CROSSED, 1, 1)
+
+
+def test_in_a_recording_a_crossing_is_only_counted() -> None:
+    sync = live(is_patient=True)
+    sync.take(change(10, 11, bid="102"))
+    assert sync.take(change(11, 12, bid="102", size="0")) is Took.APPLIED
+    assert (sync.state, sync.tally.crossed, sync.tally.resyncs) == (BookState.SYNCED, 1, 0)
+
+
+def test_a_pushed_image_ends_a_crossing() -> None:
+    sync = live()
+    sync.take(change(10, 11, bid="102"))
+    sync.load(image(12, is_pushed=True))
+    assert sync.check(after(60_000))
+    assert sync.take(change(12, 13)) is Took.APPLIED
+
+
+def test_a_book_that_breaks_again_and_again_waits_longer_each_time() -> None:
+    sync = engine(chance=lambda: 0.999)
+    waits = []
+    for attempt in range(4):
+        sync.load(image(100 * attempt + 20, at_ms=attempt))
+        sync.take(change(100 * attempt + 22, 100 * attempt + 23, at_ms=attempt))
+        waits.append(next(ms for ms in range(10_000) if sync.due(after(attempt + ms)) is not None))
+    assert waits == sorted(waits)
+    assert waits[-1] >= 4 * waits[0] > 0
+
+
+def test_a_refetch_stays_a_fetch_until_it_is_clear_that_it_does_not_help() -> None:
+    sync = engine(RESUBSCRIBING, pushes=True)
+    remedies = []
+    for attempt in range(1, 7):
+        remedies.append(sync.due(after(60_000 * attempt)))
+        sync.failed("503", sync.epoch, after(60_000 * attempt))
+    assert remedies == [Remedy.FETCH] * 5 + [Remedy.RESUBSCRIBE]
+
+
+def test_a_lost_book_asks_for_nothing_whatever_still_comes() -> None:
+    sync = live()
+    sync.lost("the line is gone", after(1))
+    sync.take(change(10, 11, at_ms=2))
+    sync.resync(BookState.GAP, "an audit", after(3))
+    assert sync.due(after(60_000)) is None
 
 
 def test_a_locked_book_is_crossed() -> None:
@@ -272,8 +315,8 @@ def test_old_changes_for_five_seconds_mean_the_same() -> None:
     sync = live()
     for at_ms in range(0, 5_000, 500):
         sync.take(change(4, 5, at_ms=at_ms))
-    assert sync.check(after(4_999))
-    assert not sync.check(after(5_000))
+    assert sync.check(after(60_000)), "silence after an old change says nothing of the ids"
+    assert sync.take(change(4, 5, at_ms=5_000)) is Took.BROKEN
     assert sync.state is BookState.GAP
 
 
