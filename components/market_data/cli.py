@@ -142,6 +142,56 @@ def replay(files: tuple[Path, ...], *, speed: float, digest: bool, as_json: bool
 
 
 @cli.command()
+@click.option("--venue", "venues", multiple=True, help="Only this venue, as BINANCE; may be repeated.")
+@click.option(
+    "--symbol", "symbols", multiple=True, help="This symbol, as OKX:BTC-USDT, in place of the configured ones."
+)
+@click.option("--for", "for_s", type=click.FloatRange(min=0), help="Stop after so many seconds; else on SIGTERM.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where to; a folder of its own by default.")
+@click.option(
+    "--file-mib", type=click.FloatRange(min=0.001), default=128, show_default=True, help="Begin a new file then."
+)
+@click.option("--file-minutes", type=click.IntRange(min=1), default=60, show_default=True, help="Or after so long.")
+@json_option
+def record(
+    venues: tuple[str, ...],
+    symbols: tuple[str, ...],
+    folder: Path | None,
+    *,
+    as_json: bool,
+    **bounds: Any,  # noqa: ANN401  # click's numbers
+) -> int:
+    """Record live venues' raw frames into files; nothing is published. Exit 1 where frames had to be dropped."""
+    from components.market_data.config import MarketDataConfig
+    from components.market_data.venues.choosing import choose
+    from components.market_data.venues.recorder import Recorder, RecorderLimits
+    from components.market_data.wiring import listening
+    from components.runtime.config import read_layers
+    from components.runtime.logs import hide, logger
+    from components.runtime.secrets import resolve
+    from components.runtime.stopping import StopSignals
+
+    layers = read_layers()
+    settings = layers.check({"market_data": MarketDataConfig})
+    places, tables = settings.places, choose(settings.table("market_data", MarketDataConfig), venues, symbols)
+    limits = RecorderLimits(file_bytes_max=int(bounds["file_mib"] * (1 << 20)), file_s_max=bounds["file_minutes"] * 60)
+
+    def reveal(reference: str) -> bytes:
+        secret = resolve(reference, root=places.root, environ=layers.environ).reveal()
+        hide(secret.decode("utf-8", "replace"))
+        return secret
+
+    with StopSignals().installed() as signals, Recorder(folder or places.state / RECORDINGS, limits) as recorder:
+        signals.only_ask()
+        listening(tables, reveal, recorder, lambda note: logger().info(note.event, **note.facts)).listen(
+            lambda: signals.requested, bounds["for_s"]
+        )
+    report = recorder.report()
+    answer(report, as_json=as_json)
+    return 1 if report.dropped else 0
+
+
+@cli.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @json_option
 def recordings(folder: Path | None, *, as_json: bool) -> None:

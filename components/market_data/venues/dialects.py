@@ -44,7 +44,8 @@ def dialect_of(table: VenueConfig, reveal: Reveal) -> Dialect:
         case AlpacaCryptoConfig():
             keys = KeyPair(Secret(reveal(table.key)), Secret(reveal(table.secret)))
             return AlpacaCryptoDialect(table.stream_url, table.rest_url, _alpaca(table), keys)
-    raise InvariantError(f"no dialect for {type(table).__name__}")
+        case _:
+            raise InvariantError(f"no dialect for {type(table).__name__}")
 
 
 def _binance(table: BinanceConfig | BinanceUmConfig) -> BinanceSettings:

@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
+import uvloop
+
 from components.contracts.values import Symbol, Venue
 from components.market_data.core.feed import BookClosed, BookOpened, FeedRequest, FetchImage, Resubscribe
 from components.market_data.core.rules import Remedy, Rule
 from components.market_data.venues.recorder import Recorder
 from components.runtime.clock import Clock
-from components.runtime.service import Call, Called, Effects, Fed, Note, Service
+from components.runtime.service import Call, Called, Effects, Fed, Note, Observe, Service
 from components.runtime.venue import Caller, Feed
 
 TICK_S: Final = 0.05
+NS_PER_S: Final = 1_000_000_000
 NO_EPOCH: Final = -1
 """Nobody waits for this image; that it is recorded is all."""
 
@@ -38,7 +41,18 @@ class Listening:
         self._recorder, self._clock, self._note = recorder, clock, note
         self._open: dict[Symbol, Venue] = {}
         self._calls: set[asyncio.Task[None]] = set()
+        self._began_ns = 0
         self._rotations = dict.fromkeys(rules, 0)
+
+    def listen(self, is_stopped: Callable[[], bool], for_s: float | None) -> None:
+        """Listen on a loop of its own until somebody stops it, or for so many seconds."""
+        until_ns = None if for_s is None else self._clock.monotonic_ns() + int(for_s * NS_PER_S)
+
+        def is_over() -> bool:
+            return is_stopped() or (until_ns is not None and self._clock.monotonic_ns() >= until_ns)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self.run(is_over))
 
     async def run(self, is_over: Callable[[], bool]) -> None:
         """Listen until it is over, or nothing can be recorded any longer."""
@@ -76,6 +90,7 @@ class Listening:
             self._open[said.symbol] = said.venue
         elif isinstance(said, BookClosed):
             self._open.pop(said.symbol, None)
+        self._began_ns = self._clock.monotonic_ns()
         self._carry_out(self._service.on_message(Fed(said), self._clock.now_ns()))
 
     def _carry_out(self, effects: Effects) -> None:
@@ -84,6 +99,8 @@ class Listening:
                 self._call(effect.request)
             elif isinstance(effect, Note):
                 self._note(effect)
+            elif isinstance(effect, Observe):
+                effect.measure((self._clock.monotonic_ns() - self._began_ns) / NS_PER_S)
 
     def _call(self, request: FeedRequest) -> None:
         task = self._group.create_task(self._answer(request))
