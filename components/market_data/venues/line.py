@@ -5,11 +5,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
-import msgspec
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from components.contracts.errors import ContractError
 from components.market_data.core.changes import DepthChange, DepthImage
 from components.market_data.core.feed import Data, Framed, Odd, Oddity
 from components.market_data.venues.counts import Ending
@@ -29,6 +27,7 @@ from components.market_data.venues.equipment import Ears, Equipment
 from components.market_data.venues.opening import REASON_MAX, Ended, close, ended_by, open_connection
 from components.market_data.venues.pacing import NS_PER_MS
 from components.market_data.venues.speaking import Speaker
+from components.market_data.venues.strange import STRANGE
 from components.market_data.venues.subscriptions import Refusal, Subscriptions, Waits
 from components.runtime.retry import Backoff
 
@@ -36,17 +35,6 @@ Begin: TypeAlias = Callable[[Coroutine[None, None, None]], None]
 
 LOOK_S: Final = 0.05
 """Deadlines are looked at this often."""
-
-STRANGE: Final = (
-    ContractError,
-    msgspec.MsgspecError,
-    ValueError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    RecursionError,
-)
-"""What a decoder may raise that forgot something: it costs the frame, not the connection."""
 
 
 class Line:

@@ -6,7 +6,6 @@ from typing import Final, TypeAlias
 import httpx
 from msgspec import Struct
 
-from components.contracts.errors import ContractError
 from components.contracts.values import Symbol
 from components.market_data.config import VenueConfig
 from components.market_data.core.changes import DepthImage
@@ -15,6 +14,7 @@ from components.market_data.core.instruments import Instrument
 from components.market_data.venues.counts import Door, Outcome, VenueCounts
 from components.market_data.venues.dialect import Ask, Dialect, Tap
 from components.market_data.venues.pacing import NS_PER_MS, Pace, Restraint, told_ms
+from components.market_data.venues.strange import STRANGE
 from components.runtime.clock import Clock
 from components.runtime.retry import Breaker
 
@@ -80,9 +80,9 @@ class Rest:
             return NoImage(answer.reason, answer.wait_ms)
         try:
             return self._dialect.read_image(symbol, answer.body, answer.received_at_ns)
-        except ContractError as error:
+        except STRANGE as error:
             self._counts.requested(Outcome.MALFORMED)
-            return NoImage(str(error)[:DETAIL_MAX], 0)
+            return NoImage(f"unreadable: {error}"[:DETAIL_MAX], 0)
 
     async def instruments(self) -> list[Instrument] | NoAnswer:
         """Ask for all that is listed."""
@@ -94,9 +94,9 @@ class Rest:
             bodies.append(answer.body)
         try:
             return self._dialect.read_instruments(bodies)
-        except ContractError as error:
+        except STRANGE as error:
             self._counts.requested(Outcome.MALFORMED)
-            return NoAnswer(Outcome.MALFORMED, str(error)[:DETAIL_MAX])
+            return NoAnswer(Outcome.MALFORMED, f"unreadable: {error}"[:DETAIL_MAX])
 
     async def get(self, ask: Ask) -> Answered:
         """Carry one request out, or say at once that it must wait for long."""
