@@ -39,7 +39,12 @@ class Keeper:
         self._equipment, self._gate, self._desk = equipment, gate, desk
         self._delivery, self._venue = equipment.delivery, equipment.dialect.venue
         config = equipment.config
-        self._patience = Patience(config)
+        self._patience = Patience(
+            first_ms=config.first_data_ms_max,
+            mute_ms=config.mute_ms_max,
+            longest_ms=config.patience_ms_max,
+            healthy_ms=config.healthy_ms,
+        )
         self._backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
         self._failures = 0
         self._current: Line | None = None

@@ -2,21 +2,14 @@
 
 from typing import Final
 
-from components.market_data.config import VenueConfig
-
 DOUBLINGS_MAX: Final = 16
 
 
 class Patience:
     """Remembers, over the connections of one plan, what stayed quiet."""
 
-    def __init__(self, config: VenueConfig) -> None:
-        self._first_ms, self._mute_ms, self._max_ms = (
-            config.first_data_ms_max,
-            config.mute_ms_max,
-            config.patience_ms_max,
-        )
-        self._healthy_ms = config.healthy_ms
+    def __init__(self, *, first_ms: int, mute_ms: int, longest_ms: int, healthy_ms: int) -> None:
+        self._first_ms, self._mute_ms, self._longest_ms, self._healthy_ms = first_ms, mute_ms, longest_ms, healthy_ms
         self._strikes: dict[str, int] = {}
         self._mutes = 0
 
@@ -49,4 +42,4 @@ class Patience:
         return is_healthy
 
     def _grown(self, first_ms: int, times: int) -> int:
-        return min(first_ms << min(times, DOUBLINGS_MAX), self._max_ms)
+        return min(first_ms << min(times, DOUBLINGS_MAX), self._longest_ms)

@@ -1,0 +1,168 @@
+"""Handing on within a turn's budget: at once, then in order, and never more than a venue's share."""
+
+import asyncio
+from collections.abc import Coroutine
+from decimal import Decimal
+from typing import Any
+
+from components.contracts.market import Quote, Trade
+from components.contracts.values import Symbol, Venue
+from components.market_data.core.changes import DepthChange
+from components.market_data.core.feed import BookClosed, Data, FeedMessage, Framed
+from components.market_data.core.queues import Bounds, Policy
+from components.market_data.venues.counts import VenueCounts
+from components.market_data.venues.delivery import TURN_FRAMES_MAX, Delivery
+from components.market_data.venues.dialect import Channel
+from components.runtime.metrics import Metrics
+
+TOY = Venue("TOY")
+ONE, TWO = Symbol("TOY:ONE-USD"), Symbol("TOY:TWO-USD")
+NUMBER = Decimal(1)
+
+
+def change(final: int) -> DepthChange:
+    return DepthChange(ONE, final - 1, final, [], [], 0, 0)
+
+
+def quote(symbol: Symbol, number: int) -> Quote:
+    return Quote(TOY, symbol, Decimal(number), NUMBER, NUMBER, NUMBER, number, number)
+
+
+def trade(number: int) -> Trade:
+    return Trade(TOY, ONE, Decimal(number), NUMBER, number, number)
+
+
+def framed(*data: Data) -> Framed:
+    return Framed(TOY, data, 0, 7, 70)
+
+
+class Heard:
+    def __init__(self, *, depth_max: int = 10) -> None:
+        self.told: list[FeedMessage] = []
+        self.metrics = Metrics("test", "0")
+        bounds = {
+            Channel.DEPTH: Bounds(depth_max, Policy.BLOCK),
+            Channel.QUOTES: Bounds(10, Policy.CONFLATE),
+            Channel.TRADES: Bounds(3, Policy.DROP_OLDEST),
+        }
+        self.delivery = Delivery(self.told.append, bounds, VenueCounts(self.metrics, TOY))
+
+    def spend_the_turn(self) -> None:
+        for final in range(TURN_FRAMES_MAX):
+            self.delivery.take(framed(change(final)))
+        assert len(self.told) == TURN_FRAMES_MAX
+        self.told.clear()
+
+    def presses(self) -> bool:
+        return self.delivery.is_pressed
+
+    @property
+    def data(self) -> list[Data]:
+        return [datum for one in self.told if isinstance(one, Framed) for datum in one.data]
+
+
+def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(test)
+
+
+async def turns(count: int = 1) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def test_what_fits_into_a_turn_is_handed_on_at_once() -> None:
+    async def scene() -> None:
+        heard = Heard()
+        heard.spend_the_turn()
+        await turns(2)
+        heard.spend_the_turn()
+
+    on_a_loop(scene())
+
+
+def test_what_does_not_fit_comes_in_the_next_turn_in_order() -> None:
+    async def scene() -> None:
+        heard = Heard()
+        heard.spend_the_turn()
+        heard.delivery.take(framed(change(1), trade(2)))
+        heard.delivery.take(framed(quote(ONE, 3)))
+        heard.delivery.take(framed(change(4)))
+        heard.delivery.tell(BookClosed(TOY, ONE, "gone", final=False))
+        assert not heard.told
+        await turns()
+        assert heard.data == [change(1), trade(2), quote(ONE, 3), change(4)]
+        assert isinstance(heard.told[-1], BookClosed)
+
+    on_a_loop(scene())
+
+
+def test_quotes_conflate_by_symbol_and_trades_drop_their_oldest_both_counted() -> None:
+    async def scene() -> None:
+        heard = Heard()
+        heard.spend_the_turn()
+        for number in range(5):
+            heard.delivery.take(framed(quote(ONE, number), quote(TWO, number)))
+            heard.delivery.take(framed(trade(number)))
+        await turns()
+        assert [one for one in heard.data if isinstance(one, Quote)] == [quote(ONE, 4), quote(TWO, 4)]
+        assert [one for one in heard.data if isinstance(one, Trade)] == [trade(2), trade(3), trade(4)]
+        text = heard.metrics.exposition().decode()
+        assert 'venue_queue_drops_total{channel="quotes",policy="conflate",venue="TOY"} 8.0' in text
+        assert 'venue_queue_drops_total{channel="trades",policy="drop_oldest",venue="TOY"} 2.0' in text
+
+    on_a_loop(scene())
+
+
+def test_books_lose_nothing_and_reading_stops_until_there_is_room() -> None:
+    async def scene() -> None:
+        heard = Heard(depth_max=2)
+        heard.spend_the_turn()
+        heard.delivery.take(framed(change(1)))
+        assert not heard.presses()
+        heard.delivery.take(framed(change(2)))
+        assert heard.presses()
+        await heard.delivery.pause()
+        assert heard.data == [change(1), change(2)]
+        assert not heard.presses()
+
+    on_a_loop(scene())
+
+
+def test_a_reader_gives_way_after_its_share_of_a_turn() -> None:
+    async def scene() -> None:
+        heard = Heard(depth_max=10_000)
+        for final in range(1_000):
+            if heard.presses():
+                break
+            heard.delivery.take(framed(change(final)))
+        assert heard.presses()
+        await heard.delivery.pause()
+        assert not heard.presses()
+
+    on_a_loop(scene())
+
+
+def test_a_backlog_is_worked_off_a_share_at_a_time() -> None:
+    async def scene() -> None:
+        heard = Heard(depth_max=1_000)
+        heard.spend_the_turn()
+        for final in range(TURN_FRAMES_MAX + 5):
+            heard.delivery.take(framed(change(final)))
+        await turns()
+        assert len(heard.told) == TURN_FRAMES_MAX
+        await turns()
+        assert len(heard.told) == TURN_FRAMES_MAX + 5
+
+    on_a_loop(scene())
+
+
+def test_a_frame_that_is_parted_is_counted_once() -> None:
+    async def scene() -> None:
+        heard = Heard()
+        heard.spend_the_turn()
+        heard.delivery.take(framed(change(1), trade(2), quote(ONE, 3)))
+        await turns()
+        parts = [one for one in heard.told if isinstance(one, Framed)]
+        assert [(one.parse_ns, one.bytes_count) for one in parts] == [(7, 70), (0, 0), (0, 0)]
+
+    on_a_loop(scene())

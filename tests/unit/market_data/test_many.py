@@ -1,0 +1,65 @@
+"""Several venues as one feed: what fails, fails alone; what the service raises, ends all."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from components.contracts.errors import InvariantError
+from components.market_data.core.feed import Dropped, FeedMessage, Subscribed
+from components.market_data.venues.many import ManyFeeds
+from components.runtime.retry import Backoff
+from tests.support.eventually import eventually_async
+
+BACKOFF = Backoff(first_ms_max=1, delay_ms_max=1)
+
+
+class Stock:
+    """A feed that fails the first times."""
+
+    def __init__(self, failures: int) -> None:
+        self.runs, self._failures = 0, failures
+
+    async def run(self, deliver: Callable[[Any], None]) -> None:
+        self.runs += 1
+        if self.runs <= self._failures:
+            raise KeyError("forgotten")
+        deliver(Subscribed())
+        await asyncio.get_running_loop().create_future()
+
+
+def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 5))
+
+
+def test_a_feed_that_fails_says_so_and_is_begun_again() -> None:
+    async def scene() -> None:
+        told: list[FeedMessage] = []
+        running = asyncio.ensure_future(ManyFeeds((), Stock(2), BACKOFF, lambda: 0.0).run(told.append))
+
+        async def is_back() -> bool:
+            return Subscribed() in told
+
+        await eventually_async(is_back)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert [type(one) for one in told] == [Dropped, Dropped, Subscribed]
+        assert isinstance(told[0], Dropped)
+        assert "KeyError" in told[0].reason
+        assert not told[0].final
+
+    on_a_loop(scene())
+
+
+def test_what_the_service_raises_ends_everything() -> None:
+    def deliver(_: FeedMessage) -> None:
+        raise InvariantError("a bug of the service")
+
+    async def scene() -> None:
+        with pytest.raises(ExceptionGroup) as raised:
+            await ManyFeeds((), Stock(0), BACKOFF, lambda: 0.0).run(deliver)
+        assert raised.group_contains(InvariantError)
+
+    on_a_loop(scene())
