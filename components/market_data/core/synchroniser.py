@@ -111,7 +111,7 @@ class Synchroniser:
         """Answers to what was asked before this attempt are of no use."""
         self._rule, self._patience, self._chance = rule, patience, chance
         self._buffer: deque[DepthChange] = deque()
-        self._is_live = self._is_joining = self._is_subscribed = self._awaits_first = False
+        self._is_live = self._is_joining = self._is_subscribed = self._is_lost = self._awaits_first = False
         self._failures = 0
         self._live_since_ns = 0
         self._due_ns: int | None = None
@@ -127,7 +127,7 @@ class Synchroniser:
     def subscribed(self, now_ns: int, *, pushes_image: bool) -> None:
         """Begin: the stream is confirmed; an image comes on it by itself, or is fetched."""
         self._begin("subscribed", now_ns)
-        self._is_subscribed, self._awaits_first = True, not pushes_image
+        self._is_subscribed, self._is_lost, self._awaits_first = True, False, not pushes_image
         wait_ms = self._patience.pushed_image_ms_max if pushes_image else self._patience.first_change_ms_max
         self._remedy = self._rule.fallback if pushes_image else self._rule.remedy
         self._due_ns = now_ns + wait_ms * NS_PER_MS
@@ -136,7 +136,7 @@ class Synchroniser:
         """End: the stream is gone, and with it all that is known."""
         self._begin(reason, now_ns)
         self._is_subscribed = self._awaits_first = False
-        self._due_ns = None
+        self._is_lost, self._due_ns = True, None
         self._flag(BookState.GAP, reason, now_ns)
 
     def take(self, change: DepthChange) -> Took:
@@ -153,7 +153,7 @@ class Synchroniser:
 
     def load(self, image: DepthImage, epoch: int | None = None) -> Took:
         """Take an image of the whole book; one that was fetched carries the epoch in which it was asked for."""
-        if epoch is not None and epoch != self.epoch:
+        if self._is_lost or (epoch is not None and epoch != self.epoch):
             return Took.IGNORED
         if self._is_live and not image.is_pushed:
             return Took.IGNORED
@@ -179,6 +179,8 @@ class Synchroniser:
         remedy = self._remedy
         self.epoch += 1
         self._failures += 1
+        # From here on the venue's answer decides when to ask again, not the first change.
+        self._awaits_first = False
         # An image that cannot be joined yet is fetched again; now and then the stream is asked anew all the same.
         if remedy is Remedy.RESUBSCRIBE or self._failures % FETCHES_IN_A_ROW == 0:
             self._remedy = self._rule.fallback if remedy is Remedy.RESUBSCRIBE else self._rule.remedy
@@ -324,6 +326,9 @@ class Synchroniser:
         return self._rule.place(change, current, is_joining=True)
 
     def _again(self, reason: str, image: DepthImage) -> Took:
+        if self._is_live:
+            # It came on the stream, in place of a book that is no longer the venue's.
+            return self._broken(BookState.GAP, reason, image.received_at_ns)
         self._flag(BookState.SYNCING, reason, image.received_at_ns)
         self._due_ns = image.received_at_ns + int(self._delay_ms() * NS_PER_MS)
         return Took.IGNORED
