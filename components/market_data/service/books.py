@@ -70,6 +70,7 @@ class BookDesk:
         self._terms = {one.venue: one for one in venues}
         self._chance = chance
         self._books: dict[Symbol, PublishedBook] = {}
+        self._refused: set[Symbol] = set()
         self._quotes: dict[Symbol, Quote] = {}
         self._gaps: deque[Gap] = deque(maxlen=GAPS_KEPT_MAX)
         self._feeds = {venue: FeedHealth(venue, FeedState.CONNECTING, "starting", 0) for venue in self._terms}
@@ -174,7 +175,7 @@ class BookDesk:
 
     def _is_settled(self, symbol: Symbol) -> bool:
         book = self._books.get(symbol)
-        return book is not None and (book.sync.is_live or book.is_refused)
+        return symbol in self._refused or (book is not None and book.sync.is_live)
 
     def _take(self, framed: Framed, now_ns: int) -> Effects:
         timed = self._meters[framed.venue].frame(framed.received_at_ns, framed.parse_ns, framed.bytes_count)
@@ -243,6 +244,7 @@ class BookDesk:
 
     def _open(self, opened: BookOpened, now_ns: int) -> Effects:
         book = self._require(opened.symbol)
+        self._refused.discard(opened.symbol)
         pushes = self._terms[opened.venue].pushes_image
         return [*book.opened(now_ns, pushes_image=pushes), *self._ask(book, now_ns)]
 
@@ -250,10 +252,9 @@ class BookDesk:
         book = self._books.get(closed.symbol)
         facts = {"symbol": closed.symbol, "reason": closed.reason}
         note = (Note("subscription_refused", facts, "error"),) if closed.final else ()
-        if book is None:
-            return note
-        book.is_refused = closed.final
-        return [*book.lost(closed.reason, now_ns), *note]
+        if closed.final:
+            self._refused.add(closed.symbol)
+        return [*(book.lost(closed.reason, now_ns) if book is not None else ()), *note]
 
     def _require(self, symbol: Symbol) -> PublishedBook:
         book = self._books.get(symbol)

@@ -32,7 +32,6 @@ class PublishedBook:
         "_window",
         "audit",
         "instrument",
-        "is_refused",
         "shown_id",
         "sync",
     )
@@ -44,7 +43,6 @@ class PublishedBook:
         self.sync, self.instrument = sync, instrument
         self.shown_id = NEVER
         self.audit: Audit | None = None
-        self.is_refused = False
         self._audited_at_ns = sync.since_ns
         self._venue, self._gaps = venue, gaps
         self._window = Window(levels, instrument.unit)
@@ -71,7 +69,6 @@ class PublishedBook:
 
     def opened(self, now_ns: int, *, pushes_image: bool) -> list[Effect]:
         """Hear that the book's stream is confirmed."""
-        self.is_refused = False
         self.sync.subscribed(now_ns, pushes_image=pushes_image)
         return self.tell()
 
