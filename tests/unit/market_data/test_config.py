@@ -38,7 +38,23 @@ def test_the_first_retry_comes_within_a_quarter_of_a_second() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "named"),
     [
-        ("symbols", [], "symbols"),
+        ("symbols", [], "symbols: nothing is listened to"),
+        ("binance.symbols", ["BTC-USDT"], "BTC-USDT is no symbol of BINANCE: write BINANCE:BASE-QUOTE"),
+        ("binance.symbols", ["OKX:BTC-USDT"], "OKX:BTC-USDT is no symbol of BINANCE"),
+        ("okx.symbols", ["OKX:BTC-USDT-SWAP"], "is no symbol of OKX"),
+        ("okx.symbols", ["OKX:btc-usdt"], "is no symbol of OKX"),
+        ("okx.symbols", ["OKX:BTC-USDT", "OKX:BTC-USDT"], "each may stand once"),
+        ("deribit.symbols", ["DERIBIT:BTC-USD-261225-80000"], "is no symbol of DERIBIT"),
+        ("deribit.interval", "raw", "raw needs a key and a secret"),
+        ("deribit.key", "env:ID", "give both or none"),
+        ("okx.retry_ms_first", 251, "retry_ms_first"),
+        ("okx.retry_ms_max", 1, "retry_ms_first: 250 is above retry_ms_max 1"),
+        ("okx.patience_ms_max", 15_000, "mute_ms_max: 20000 is above patience_ms_max 15000"),
+        ("okx.queues.depth", "drop_oldest", "only block may be"),
+        ("okx.queues.trades", "conflate", "one trade of many"),
+        ("okx.depth_channel", "book", "depth_channel"),
+        ("binance.image_depth", 6_000, "image_depth"),
+        ("binanceum.depth_speed_ms", 1_000, "depth_speed_ms"),
         ("symbols", ["AAPL", "AAPL"], "each may stand once"),
         ("symbols", [f"S{number}" for number in range(31)], "31, but alpaca.symbols_max is 30"),
         ("symbols", ["aapl"], "symbols"),
@@ -54,6 +70,33 @@ def test_the_first_retry_comes_within_a_quarter_of_a_second() -> None:
 def test_a_table_that_cannot_work_is_refused_by_name(path: str, value: object, named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         MarketDataConfig.model_validate(altered(path, value))
+
+
+SYMBOLS = {
+    "binance": ["BINANCE:BTC-USDT", "BINANCE:1000SATS-USDT"],
+    "binanceum": ["BINANCEUM:BTC-USDT-PERP", "BINANCEUM:BTC-USDT-261225"],
+    "okx": ["OKX:BTC-USDT", "OKX:BTC-USD-PERP", "OKX:BTC-USD-261225"],
+    "deribit": ["DERIBIT:BTC-USD-261225-80000-P", "DERIBIT:XRP-USDC-261225-0.5-C", "DERIBIT:BTC-USDC"],
+    "alpaca_crypto": ["ALPACA:BTC-USD"],
+}
+
+
+@pytest.mark.parametrize("table", SYMBOLS)
+def test_a_venue_is_listened_to_where_it_has_symbols_and_then_stocks_may_be_left_out(table: str) -> None:
+    values = altered("symbols", [])
+    values[table]["symbols"] = SYMBOLS[table]
+    (venue,) = MarketDataConfig.model_validate(values).venues
+    assert list(venue.symbols) == SYMBOLS[table]
+
+
+@pytest.mark.parametrize("env", ["dev", "prod"])
+def test_what_is_shipped_listens_to_no_crypto_venue_and_takes_frames_of_16_mib(env: str) -> None:
+    config = MarketDataConfig.model_validate(shipped(env))
+    assert config.venues == ()
+    every = (config.alpaca_crypto, config.binance, config.binanceum, config.okx, config.deribit)
+    assert {venue.frame_bytes_max for venue in every} == {16 * 1024 * 1024}
+    assert all(venue.retry_ms_first <= 250 for venue in every)
+    assert all(venue.stream_url.startswith("ws://127.0.0.1:" if env == "dev" else "wss://") for venue in every)
 
 
 def test_a_key_that_was_pasted_in_place_of_its_reference_is_not_repeated() -> None:
