@@ -9,7 +9,7 @@ SLOW = $(wildcard tests/integration tests/replay tests/e2e tests/chaos)
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help setup up check test e2e chaos drill simulate containers dashboard bench audit secrets format lock
+.PHONY: help setup up check test e2e chaos drill lies simulate containers dashboard bench audit secrets format lock
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ chaos: setup ## kill, pause, delay, lie
 
 drill: setup ## kill 20 random processes of a trading system, prove that nothing was doubled or lost
 	@$(BIN)/xtrader drill kill $(ARGS)
+
+lies: setup ## break the crypto venues' feeds at random for two minutes, hold every published book against the venue's own
+	@$(BIN)/xtrader drill feeds $(ARGS)
 
 containers: ## build the image, bring everything up in containers, kill one, verify the journals
 	@docker/local/packages shellcheck

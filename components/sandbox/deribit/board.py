@@ -159,9 +159,10 @@ class Board:
 def _twisted(client: Client, lane: Lane, moment: Moment, tick: Decimal) -> Moment:
     """Make a push wrong for one client, where that is armed."""
     script = client.connection.script
-    if fault := script.twist(FlowFaultKind.IDS_BACK, lane.symbol):
-        previous = None if moment.previous is None else moment.previous - fault.count
-        moment = moment._replace(previous=previous, change_id=moment.change_id - fault.count)
+    # Of an image under another's id nobody could ever know; changes go back by so much that they are old.
+    if moment.previous is not None and (fault := script.twist(FlowFaultKind.IDS_BACK, lane.symbol)):
+        step = max(fault.count, moment.change_id - moment.previous)
+        moment = moment._replace(previous=moment.previous - step, change_id=moment.change_id - step)
     if lane.book.asks.prices and script.twist(FlowFaultKind.CROSSED, lane.symbol):
         best = lane.book.asks.prices[0]
         bid = Row("new", best + tick, lane.book.asks.quantities[best])

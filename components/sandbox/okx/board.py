@@ -152,9 +152,10 @@ class Board:
 
 def _twisted(script: Script, line: BookLine, push: Push, tick: Decimal, topic: str) -> Push:
     """Make a push wrong for one client, where that is armed."""
-    if fault := script.twist(FlowFaultKind.IDS_BACK, line.symbol, topic):
-        previous = push.previous if push.is_snapshot else push.previous - fault.count
-        push = structs.replace(push, previous=previous, sequence=push.sequence - fault.count)
+    # Of an image under another's id nobody could ever know; changes go back by so much that they are old.
+    if not push.is_snapshot and (fault := script.twist(FlowFaultKind.IDS_BACK, line.symbol, topic)):
+        step = max(fault.count, push.sequence - push.previous)
+        push = structs.replace(push, previous=push.previous - step, sequence=push.sequence - step)
     if line.window.asks and script.twist(FlowFaultKind.CROSSED, line.symbol, topic):
         best, quantity = next(iter(line.window.asks.items()))
         # A whole book keeps its depth; an update has room for one more level.

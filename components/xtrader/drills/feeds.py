@@ -39,6 +39,9 @@ HASTE: Final = {
     "FIRST_DATA_MS_MAX": "1500",
     "MUTE_MS_MAX": "2000",
     "BOOK_AGE_MS_MAX": "1500",
+    "HEALTHY_MS": "1000",
+    "RETRY_MS_MAX": "2000",
+    "BREAKER_PAUSE_MS": "2000",
 }
 """The bounds of patience scaled down: the sandbox's books change many times a second."""
 VENUES: Final[Mapping[str, tuple[str, ...]]] = {

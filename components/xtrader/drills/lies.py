@@ -33,6 +33,10 @@ KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """Every switch of the sandbox's crypto venues, with what makes it bite."""
 
+TRY_LATER: Final[Mapping[str, int]] = {"okx": 60014, "deribit": 10028}
+UNNAMED: Final = -1001
+"""Refusals after which a client may ask again: a book refused for good would stay away to the end of the drill."""
+
 STRIKES_WITH_A_CUT: Final = frozenset(
     {"ack_then_silence", "reject_subscribe", "refuse_connect", "rest_stale", "rest_fail", "rest_delay"}
 )
@@ -60,6 +64,8 @@ def lies(venues: Sequence[str], seed: int) -> Iterator[Lie]:
 
 def _lie(kind: str, venue: str, chance: Random) -> Lie:
     fault = {"kind": kind, "venue": venue, "skip": 0, **KINDS[kind]}
+    if kind == "reject_subscribe":
+        fault["code"] = TRY_LATER.get(venue, UNNAMED)
     if kind in STRIKES_WITH_A_CUT:
         return Lie(kind, venue, chance.randint(*PAUSE_MS), (fault, {"kind": "cut", "venue": venue}))
     if kind not in {"cut", "serve_shutdown"}:

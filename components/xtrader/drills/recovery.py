@@ -25,7 +25,7 @@ class Outage:
 
 @dataclass(slots=True)
 class Recoveries:
-    """Every lie told so far; the newest at a venue owns what happens there."""
+    """Every lie told so far; the newest at a venue owns what breaks there."""
 
     told: list[Outage] = field(default_factory=list)
 
@@ -35,17 +35,18 @@ class Recoveries:
         return self.told[-1]
 
     def hear(self, health: SymbolHealth, now_ns: int) -> None:
-        """Give a change of trust to the newest lie at its venue."""
-        outage = next((one for one in reversed(self.told) if one.venue == health.venue.lower()), None)
-        if outage is None:
+        """Give a loss of trust to the newest lie at its venue, and a return of it to every lie that waits for it."""
+        here = [one for one in self.told if one.venue == health.venue.lower()]
+        if health.state is not BookState.SYNCED:
+            if here:
+                here[-1].broken.add(health.symbol)
+                here[-1].worst, here[-1].back_ns = health.state, None
             return
-        if health.state is BookState.SYNCED:
-            outage.broken.discard(health.symbol)
-            if not outage.broken and outage.worst is not BookState.SYNCED:
-                outage.back_ns = now_ns
-        else:
-            outage.broken.add(health.symbol)
-            outage.worst, outage.back_ns = health.state, None
+        for outage in here:
+            if health.symbol in outage.broken:
+                outage.broken.discard(health.symbol)
+                if not outage.broken:
+                    outage.back_ns = now_ns
 
     def table(self) -> dict[str, Any]:
         """List by fault: how often it was told, how often a book went out of sync, how long until all were back."""
