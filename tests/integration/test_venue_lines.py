@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import uvloop
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -49,7 +50,8 @@ NS_PER_MS = 1_000_000
 
 
 def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 30))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # the loop that a feed runs on
+        runner.run(asyncio.wait_for(test, 30))
 
 
 async def opened(ear: ToyEar, count: int = 1) -> None:
