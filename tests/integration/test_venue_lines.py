@@ -308,6 +308,25 @@ def test_a_book_that_stays_silent_gets_another_connection_while_the_others_go_on
     on_a_loop(scene())
 
 
+def test_a_quiet_book_costs_one_try_where_a_second_connection_is_not_wanted() -> None:
+    async def give_only_two(venue: ToyVenue, connection: ServerConnection) -> None:
+        while True:
+            if "depth:two-usd" in await confirm(venue, connection):
+                venue.statuses += [(503, {})] * 9
+                await connection.send(venue.change("two-usd"))
+
+    async def scene() -> None:
+        quick = {"first_data_ms_max": 50, "retry_ms_first": 1, "retry_ms_max": 1}
+        async with ToyVenue(give_only_two) as venue, ToyEar(venue, **quick) as ear:
+            await eventually_async(lambda: _is_true(ear.counted("venue_drops_total", ending="turned_away") == 1))
+            await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.3)
+            assert len(venue.upgrades_at_ns) == 2
+            assert ear.counted("venue_lines_live") == 1
+            assert not ear.all(BookClosed)
+
+    on_a_loop(scene())
+
+
 def test_a_dead_quiet_book_is_waited_for_longer_each_time() -> None:
     async def scene() -> None:
         async with ToyVenue(be_quiet) as venue:

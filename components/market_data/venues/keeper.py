@@ -51,7 +51,7 @@ class Keeper:
         self._next: Line | None = None
         self._handover = Handover()
         self._wish = asyncio.Event()
-        self._wished = ""
+        self._wished, self._must_leave = "", False
         self._refused: set[str] = set()
         self._open: dict[Symbol, Topic] = {}
         """The books that come."""
@@ -126,17 +126,17 @@ class Keeper:
         reason = f"{topic.symbol} was confirmed twice, and nothing came"
         if self._current is not None and line is self._current:
             if self._current.begun_at_ns:
-                self._replace(reason)
+                self._replace(reason, must_leave=False)
             else:
                 self._current.end(Ended(Ending.MUTE, reason))
 
     def on_leaving(self, line: Lined, reason: str) -> None:
         """Make a new connection while this one lives."""
         if line in {self._current, self._next}:
-            self._replace(reason)
+            self._replace(reason, must_leave=True)
 
-    def _replace(self, reason: str) -> None:
-        self._wished = reason
+    def _replace(self, reason: str, *, must_leave: bool) -> None:
+        self._wished, self._must_leave = reason, must_leave
         self._wish.set()
 
     def _prepare(self) -> Line:
@@ -197,7 +197,8 @@ class Keeper:
                     self._switch(line)
                     return newer
                 await asyncio.wait([newer, life], timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-            if self._current is None or newer.result().is_final:
+            # For a quiet book one try is enough: where a second connection is not wanted, it would be tried for ever.
+            if self._current is None or newer.result().is_final or not self._must_leave:
                 return life
             await asyncio.sleep(self._delay_ms() / 1_000)
 

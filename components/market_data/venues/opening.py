@@ -1,5 +1,7 @@
 """Opens and closes a connection to a venue; what goes wrong is a value that says how it ended."""
 
+from functools import cache
+from ssl import SSLContext, create_default_context
 from typing import Final
 
 from msgspec import Struct
@@ -82,4 +84,11 @@ async def _connect(url: str, config: VenueConfig) -> ClientConnection:
         ping_interval=None,  # silence is watched by the venue's own rules
         max_size=config.frame_bytes_max,
         max_queue=QUEUED_FRAMES_MAX,
+        ssl=_trust() if url.startswith("wss:") else None,
     )
+
+
+@cache
+def _trust() -> SSLContext:
+    """Read the machine's certificates once: it takes tens of milliseconds, in which nothing else is read."""
+    return create_default_context()
