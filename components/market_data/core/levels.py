@@ -49,18 +49,6 @@ class Prices(Numbers):
         return price
 
 
-class Quantities(dict[str, Decimal]):
-    """Quantities that a book holds, so it looked at them when they came: reading one never fails."""
-
-    def __missing__(self, text: str) -> Decimal:
-        """Read a quantity that is new here."""
-        quantity = Decimal(text)
-        if len(self) >= NUMBERS_MAX:
-            self.clear()
-        self[text] = quantity
-        return quantity
-
-
 class Keys(dict[str, int]):
     """Prices as integers that compare just as they do, whatever the tick: a new Decimal takes three times as long."""
 

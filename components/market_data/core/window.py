@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Final
 
 from components.market_data.core.depth import Depth
-from components.market_data.core.levels import Level, Prices, Quantities
+from components.market_data.core.levels import Level
 
 Shown = tuple[tuple[Decimal, Decimal], ...]
 GONE: Final = Decimal(0)
@@ -13,12 +13,12 @@ GONE: Final = Decimal(0)
 class Window:
     """What hearers were shown of one book."""
 
-    __slots__ = ("_asks", "_bids", "_count", "_prices", "_quantities", "_unit")
+    __slots__ = ("_asks", "_bids", "_count", "_is_plain", "_unit")
 
     def __init__(self, count: int, unit: Decimal) -> None:
         """Show `count` levels a side; a quantity of the venue is worth `unit` of ours."""
         self._count, self._unit = count, unit
-        self._prices, self._quantities = Prices(), Quantities()
+        self._is_plain = unit == 1
         self._bids: list[Level] = []
         self._asks: list[Level] = []
 
@@ -42,14 +42,26 @@ class Window:
         # Mostly nothing of one side changed, and equal lists are found equal by identity of their levels.
         if before == now:
             return ()
+        if len(before) != len(now):
+            return self._moved(before, now)
+        new: list[Level] = []
+        for old, level in zip(before, now, strict=True):
+            if old is not level:
+                if old[0] != level[0]:
+                    return self._moved(before, now)
+                if old[1] != level[1]:
+                    new.append(level)
+        return self._written(new)
+
+    def _moved(self, before: list[Level], now: list[Level]) -> Shown:
         standing = {level[0]: level[1] for level in before}
         new = [level for level in now if standing.pop(level[0], None) != level[1]]
         # A price that is merely spelled anew leaves and comes: what left stands first.
-        prices = self._prices
-        return tuple([(prices[text], GONE) for text in standing]) + self._written(new)
+        return (*[(Decimal(text), GONE) for text in standing], *self._written(new))
 
     def _written(self, levels: list[Level]) -> Shown:
-        prices, quantities, unit = self._prices, self._quantities, self._unit
-        if unit == 1:
-            return tuple([(prices[level[0]], quantities[level[1]]) for level in levels])
-        return tuple([(prices[level[0]], quantities[level[1]] * unit) for level in levels])
+        # The book has looked at each text, so reading it never fails; and what is shown is mostly new, so none is kept.
+        if self._is_plain:
+            return tuple([(Decimal(level[0]), Decimal(level[1])) for level in levels])
+        unit = self._unit
+        return tuple([(Decimal(level[0]), Decimal(level[1]) * unit) for level in levels])

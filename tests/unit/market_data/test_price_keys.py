@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.market_data.core.depth import Depth
@@ -34,6 +34,7 @@ def test_what_is_no_price_has_no_key(text: str) -> None:
 LEVELS = st.lists(st.tuples(st.integers(1, 30).map(str), st.integers(0, 3).map(str)), max_size=8)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(LEVELS, LEVELS, st.integers(0, 12)), max_size=12))
 def test_the_top_is_that_of_the_book_after_any_changes_and_looks(
     steps: list[tuple[list[tuple[str, str]], list[tuple[str, str]], int]],

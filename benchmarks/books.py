@@ -1,0 +1,133 @@
+"""The book alone: changes applied against nautilus_trader's, and what its depth and its uptime cost."""
+
+import json
+from functools import partial
+from itertools import islice
+from statistics import median
+from time import perf_counter_ns
+from typing import Any, Final
+
+from benchmarks.flow import Flow
+from benchmarks.peers import environment
+from benchmarks.tapes import Tape, begin, of_what, tapes
+from components.market_data.core.changes import DepthChange
+from components.market_data.core.depth import Depth
+from components.market_data.core.levels import Levels
+
+Row = dict[str, Any]
+
+ROUNDS = 30
+TURNS = 3
+"""Ours and theirs are measured by turns, so that both meet the machine in the same moods."""
+VENUES: Final = ("BINANCE", "BINANCEUM", "OKX", "DERIBIT")
+FASTER_MIN: Final = 2.0
+DEPTHS: Final = (50, 1_000, 5_000)
+DEPTH_FRAMES = 20_000
+DEPTH_RATIO_MAX: Final = 1.5
+YOUNG_FRAMES = 10_000
+OLD_FRAMES = 1_000_000
+UPTIME_RATIO_MAX: Final = 1.3
+UPTIME_LEVELS: Final = 1_000
+SMOKE: Final = {"ROUNDS": 2, "TURNS": 1, "DEPTH_FRAMES": 500, "YOUNG_FRAMES": 500, "OLD_FRAMES": 2_000}
+
+
+def rows() -> list[Row]:
+    """Compare by venue, then let one book grow deep, and another old."""
+    return [row for venue in VENUES for row in _against_nautilus(venue)] + _growth_by_depth() + [_growth_by_age()]
+
+
+def _against_nautilus(venue: str) -> list[Row]:
+    ours: list[float] = []
+    theirs: list[dict[str, float]] = []
+    tape = max(tapes(venue), key=lambda tape: len(tape.frames))
+    asked = _as_texts(tape)
+    for _ in range(TURNS):
+        ours += [_round(tape) for _ in range(ROUNDS)]
+        theirs.append(environment.run("nautilus_book", asked))
+    # Ours reads the texts in its time; only the first way of theirs has them to read as well.
+    least = min(ours) / 1e3
+    peer = {way: min(said[way] for said in theirs) / 1e3 for way in theirs[0]}
+    name = f"book alone, {tape.name} ({of_what()}), a change; nautilus"
+    return [
+        _faster(f"{name}, deltas built from the same texts", least, peer["texts"], FASTER_MIN),
+        _faster(f"{name}, deltas built of prices from integers at hand", least, peer["integers"], None),
+        _faster(f"{name}, deltas built raw from scaled integers at hand", least, peer["raw"], None),
+        _faster(f"{name}, deltas prebuilt", least, peer["prebuilt"], None),
+    ]
+
+
+def _as_texts(tape: Tape) -> dict[str, Any]:
+    image, changes = tape.decoded()
+    return {
+        "image": _pairs(image.bids, image.asks),
+        "changes": [_pairs(change.bids, change.asks) for change in changes],
+        "rounds": ROUNDS,
+    }
+
+
+def _pairs(*sides: Levels) -> list[list[tuple[str, str]]]:
+    return [[(level[0], level[1]) for level in side] for side in sides]
+
+
+def _round(tape: Tape) -> float:
+    image, changes = tape.decoded()
+    depth = Depth()
+    depth.load(image.bids, image.asks)
+    began = perf_counter_ns()
+    for change in changes:
+        depth.apply(change.bids, change.asks)
+    return (perf_counter_ns() - began) / len(changes)
+
+
+def _growth_by_depth() -> list[Row]:
+    spans: dict[int, list[float]] = {levels: [] for levels in DEPTHS}
+    for seed in range(TURNS):
+        for levels in DEPTHS:
+            spans[levels].append(median(_spans(Flow(levels, seed), DEPTH_FRAMES)) / 1e3)
+    shallow, *deeper = (min(spans[levels]) for levels in DEPTHS)
+    return [
+        _grown(f"a frame to its top 10, {levels:,} levels a side against {DEPTHS[0]}", span, shallow, DEPTH_RATIO_MAX)
+        for levels, span in zip(DEPTHS[1:], deeper, strict=True)
+    ]
+
+
+def _growth_by_age() -> Row:
+    spans = _spans(Flow(UPTIME_LEVELS, 1), OLD_FRAMES)
+    young = median(spans[:YOUNG_FRAMES]) / 1e3
+    old = median(spans[-YOUNG_FRAMES:]) / 1e3
+    name = f"a frame to its top 10, the last of {OLD_FRAMES:,} against the first {YOUNG_FRAMES:,}"
+    return _grown(name, old, young, UPTIME_RATIO_MAX)
+
+
+def _spans(flow: Flow, count: int) -> list[int]:
+    """Take so many raw frames to the top 10; the flow is thought up outside of what is timed."""
+    dialect = flow.dialect()
+    book = begin(flow.instrument, dialect, 0)
+    book.load(flow.image())
+    read, take, top, spans = dialect.read, book.take, partial(book.depth.top, 10), list[int]()
+    for number, frame in enumerate(islice(flow.frames(), count)):
+        began = perf_counter_ns()
+        for datum in read(frame, number).data:
+            if type(datum) is DepthChange:
+                take(datum)
+                top()
+        spans.append(perf_counter_ns() - began)
+    if not book.is_live or book.tally.applied != count:
+        raise RuntimeError(f"the flow did not hold together: {json.dumps(book.reason)} after {book.tally.applied}")
+    return spans
+
+
+def _faster(name: str, ours: float, theirs: float, bound: float | None) -> Row:
+    ratio = theirs / ours
+    text = None if bound is None else f">= {bound}"
+    holds = bound is None or ratio >= bound
+    return _row(name, ours, theirs, ratio) | {"bound": text, "holds": holds}
+
+
+def _grown(name: str, value: float, reference: float, bound: float) -> Row:
+    ratio = value / reference
+    return _row(name, value, reference, ratio) | {"bound": f"<= {bound}", "holds": ratio <= bound}
+
+
+def _row(name: str, value: float, reference: float, ratio: float) -> Row:
+    return {"name": name, "value": value, "unit": "us", "reference": reference, "ratio": ratio}

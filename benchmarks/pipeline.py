@@ -1,0 +1,298 @@
+"""From raw text to the top 10 of a book that is in sync, against cryptofeed's own path on the same frames."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from statistics import mean, quantiles
+from time import perf_counter_ns
+from typing import Any, Final, NamedTuple
+
+from benchmarks.peers import environment
+from benchmarks.tapes import Tape, begin, of_what, tapes
+from components.market_data.core.changes import DepthChange, DepthImage
+from components.market_data.core.feed import BookOpened, FetchImage, Framed, LineOpened, Listed
+from components.market_data.core.recording import Frame, Via
+from components.market_data.core.synchroniser import SyncPatience
+from components.market_data.service.books import BookDesk, VenueTerms
+from components.market_data.service.market import MarketDataService
+from components.market_data.venues.addresses import is_metadata
+from components.market_data.venues.recorded import Reader
+from components.runtime.metrics import Metrics
+from components.runtime.service import Call, Called, Effects, Fed
+
+Row = dict[str, Any]
+
+ROUNDS = 30
+TURNS = 3
+"""Ours and theirs are measured by turns, so that both meet the machine in the same moods."""
+FASTER_MIN: Final = {"BINANCE": None, "BINANCEUM": 2.0, "OKX": 1.8, "DERIBIT": 1.8}
+DELTA_P99_US_MAX: Final = 50
+PARSE_P95_US_MAX: Final = 20
+TRANSFORM_P95_US_MAX: Final = 15
+TOP: Final = 10
+ORDINARY_BYTES_MAX: Final = 512
+CHECKSUM: Final = re.compile(rb'"checksum":-?\d+')
+SMOKE: Final = {"ROUNDS": 2, "TURNS": 1}
+
+
+class Spans(NamedTuple):
+    """The nanoseconds of each streamed frame, and which of them carried a change of a book, and which an image."""
+
+    total: list[int]
+    parse: list[int]
+    changes: list[bool]
+    images: list[bool]
+
+
+def rows() -> list[Row]:
+    """Compare by venue, then look at the stages one by one."""
+    found = {venue: [_compare(tape, validates=False) for tape in tapes(venue)] for venue in FASTER_MIN}
+    samples = [span for pairs in found.values() for pair in pairs for span in pair.samples]
+    p99 = _bounded(f"raw text to top 10, all venues ({of_what()}), p99 of a change", _p99(samples), DELTA_P99_US_MAX)
+    compared = [row for venue, pairs in found.items() for row in _faster(venue, "", pairs)]
+    proven = [_compare(tape, validates=True) for tape in tapes("OKX")]
+    stages = [row for venue in FASTER_MIN for row in _stages(venue)]
+    return [*compared, *_faster("OKX", ", a live checksum proven by both", proven), p99, *stages]
+
+
+class Pair(NamedTuple):
+    """What each frame took at its quickest: ours, cryptofeed's, and cryptofeed's with its top 10 read."""
+
+    ours: list[int]
+    theirs: list[int]
+    theirs_read: list[int]
+    samples: list[int]
+    changes: list[bool]
+    images: list[bool]
+
+
+def _compare(tape: Tape, *, validates: bool) -> Pair:
+    frames = tape.frames if validates else [_without_checksum(frame) for frame in tape.frames]
+    ours: list[Spans] = []
+    theirs: dict[bool, list[list[int]]] = {False: [], True: []}
+    for _ in range(TURNS):
+        ours += [_round(tape, frames) for _ in range(ROUNDS)]
+        for reads_top in theirs:
+            asked = _asked(tape, frames, reads_top=reads_top, validates=validates)
+            theirs[reads_top] += environment.run("cryptofeed_path", asked)["rounds"]
+    return Pair(
+        _least([spans.total for spans in ours]),
+        _least(theirs[False]),
+        _least(theirs[True]),
+        [span for spans in ours for span, is_change in zip(spans.total, spans.changes, strict=True) if is_change],
+        ours[0].changes,
+        ours[0].images,
+    )
+
+
+def _without_checksum(frame: Frame) -> Frame:
+    """Make a frame what the venue sends today: its checksums are always 0."""
+    return Frame(frame.at_ns, frame.via, frame.url, CHECKSUM.sub(b'"checksum":0', frame.text))
+
+
+def _asked(tape: Tape, frames: Sequence[Frame], *, reads_top: bool, validates: bool) -> dict[str, Any]:
+    fetched = [frame for frame in frames if frame.via is Via.ANSWER]
+    metadata = [frame.text.decode() for frame in fetched if is_metadata(frame.via, frame.url)]
+    images = [frame.text.decode() for frame in fetched if not is_metadata(frame.via, frame.url)]
+    return {
+        "venue": tape.venue,
+        "metadata": metadata,
+        "image": images[0] if images else "",
+        "texts": [frame.text.decode() for frame in frames if frame.via is Via.STREAM],
+        "rounds": ROUNDS,
+        "reads_top": reads_top,
+        "validates": validates,
+    }
+
+
+def _round(tape: Tape, frames: Sequence[Frame]) -> Spans:
+    reader = tape.reader()
+    dialect, spans = reader.dialect, Spans([], [], [], [])
+    (instrument,) = reader.registry
+    book = begin(instrument, dialect, frames[0].at_ns)
+    read, take, load, top = dialect.read, book.take, book.load, book.depth.top
+    for frame in frames:
+        if frame.via is Via.ANSWER:
+            _load(reader, frame, load)
+            continue
+        began = perf_counter_ns()
+        data = read(frame.text, frame.at_ns).data
+        for datum in data:
+            if type(datum) is DepthChange:
+                take(datum)
+                top(TOP)
+            elif type(datum) is DepthImage:
+                load(datum)
+                top(TOP)
+        spans.total.append(perf_counter_ns() - began)
+        spans.changes.append(any(isinstance(datum, DepthChange) for datum in data))
+        spans.images.append(any(isinstance(datum, DepthImage) for datum in data))
+    if not book.is_live or book.tally.gaps:
+        raise RuntimeError(f"{tape.name} did not stay in sync: {book.reason}")
+    return spans
+
+
+def _load(reader: Reader, frame: Frame, load: Callable[[DepthImage], object]) -> None:
+    for datum in reader.read(frame):
+        if isinstance(datum, DepthImage):
+            load(datum)
+
+
+def _least(rounds: Iterable[list[int]]) -> list[int]:
+    return [min(spans) for spans in zip(*rounds, strict=True)]
+
+
+def _faster(venue: str, how: str, found: Sequence[Pair]) -> list[Row]:
+    name, bound = f"raw text to top 10, {venue} ({of_what()}){how}", FASTER_MIN[venue]
+    ours, theirs, read = (mean(_of_changes(found, part)) for part in ("ours", "theirs", "theirs_read"))
+    samples = [span for pair in found for span in pair.samples]
+    images = _of_images(found, "ours"), _of_images(found, "theirs_read")
+    return [
+        _ratio(f"{name}, a change; cryptofeed with its top 10 read", ours, read, bound=bound),
+        _ratio(f"{name}, a change; cryptofeed with nothing read of its book", ours, theirs, bound=None),
+        _ratio(f"{name}, every frame; cryptofeed with its top 10 read", *_of_all(found), bound=None),
+        *([_ratio(f"{name}, an image; cryptofeed with its top 10 read", *images, bound=None)] if images[0] else []),
+        _told(f"{name}, p99 of a change", _p99(samples)),
+    ]
+
+
+def _of_changes(found: Sequence[Pair], part: str) -> list[float]:
+    """Give the microseconds of each change behind the first of a recording, with which cryptofeed fetches its image."""
+    spans: list[float] = []
+    for pair in found:
+        mine = [span / 1e3 for span, is_one in zip(getattr(pair, part), pair.changes, strict=True) if is_one]
+        spans += mine[1:]
+    return spans
+
+
+def _of_images(found: Sequence[Pair], part: str) -> float:
+    spans = [
+        span / 1e3 for pair in found for span, is_one in zip(getattr(pair, part), pair.images, strict=True) if is_one
+    ]
+    return mean(spans) if spans else 0.0
+
+
+def _of_all(found: Sequence[Pair]) -> tuple[float, float]:
+    """Give the mean of every frame but images and the first change: quotes, trades and what else was recorded."""
+    ours: list[int] = []
+    theirs: list[int] = []
+    for pair in found:
+        first = pair.changes.index(True)
+        for number, is_image in enumerate(pair.images):
+            if number != first and not is_image:
+                ours.append(pair.ours[number])
+                theirs.append(pair.theirs_read[number])
+    return mean(ours) / 1e3, mean(theirs) / 1e3
+
+
+def _stages(venue: str) -> list[Row]:
+    spans = [one for tape in tapes(venue) for _ in range(ROUNDS) for one in _through_service(tape)]
+    ordinary = [one for one in spans if one.bytes_count <= ORDINARY_BYTES_MAX]
+    name = f"stage {{}}, {venue} ({of_what()}), p95 of a change"
+    made = "transform (sync, book, what is published of it)"
+    return [
+        _bounded(name.format("parse"), _p95([one.parse for one in spans]), PARSE_P95_US_MAX),
+        _bounded(
+            f"{name.format(made)} of at most {ORDINARY_BYTES_MAX} bytes ({len(ordinary) / len(spans):.0%} of them)",
+            _p95([one.transform for one in ordinary]),
+            TRANSFORM_P95_US_MAX,
+        ),
+        _told(f"{name.format(made)} of any size", _p95([one.transform for one in spans])),
+    ]
+
+
+def _p95(spans: list[int]) -> float:
+    return quantiles(spans, n=20)[18] / 1e3
+
+
+def _p99(spans: list[int]) -> float:
+    return quantiles(spans, n=100)[98] / 1e3
+
+
+class Stage(NamedTuple):
+    """What reading a change took, and what was made of it."""
+
+    bytes_count: int
+    parse: int
+    transform: int
+
+
+def _through_service(tape: Tape) -> list[Stage]:
+    """Let the whole service hear a recording."""
+    reader = tape.reader()
+    dialect = reader.dialect
+    (instrument,) = reader.registry
+    service = _service(reader)
+    at_ns = tape.frames[0].at_ns
+    for said in (
+        Listed(dialect.venue, (instrument,)),
+        LineOpened(dialect.venue),
+        BookOpened(dialect.venue, instrument.symbol),
+    ):
+        service.on_message(Fed(said), at_ns)
+    spans: list[Stage] = []
+    asked: FetchImage | None = None
+    for frame in tape.frames:
+        if frame.via is Via.ANSWER:
+            images = [datum for datum in reader.read(frame) if isinstance(datum, DepthImage)]
+            if images and asked is not None:
+                service.on_message(Called(asked, images[0]), frame.at_ns)
+            continue
+        began = perf_counter_ns()
+        data = tuple(dialect.read(frame.text, frame.at_ns).data)
+        read = perf_counter_ns()
+        if not data:
+            continue
+        effects = service.on_message(Fed(Framed(dialect.venue, data, frame.at_ns, 0, len(frame.text))), frame.at_ns)
+        done = perf_counter_ns()
+        asked = _fetched(effects) or asked
+        if isinstance(data[0], DepthChange):
+            spans.append(Stage(len(frame.text), read - began, done - read))
+    return spans
+
+
+def _service(reader: Reader) -> MarketDataService:
+    dialect = reader.dialect
+    terms = VenueTerms(
+        venue=dialect.venue,
+        symbols=tuple(one.symbol for one in reader.registry),
+        rule=dialect.rule,
+        pushes_image=dialect.pushes_image,
+        levels_published=TOP,
+        book_age_ms_max=60_000,
+        first_book_ms_max=60_000,
+        audit_every_s=0,
+        patience=SyncPatience(),
+    )
+    metrics = Metrics("market_data", "bench")
+    service = MarketDataService(None, BookDesk((terms,), metrics, lambda: 0.0))
+    service.on_start(0)
+    return service
+
+
+def _fetched(effects: Effects) -> FetchImage | None:
+    calls = [effect.request for effect in effects if isinstance(effect, Call)]
+    return next((call for call in calls if isinstance(call, FetchImage)), None)
+
+
+def _ratio(name: str, ours: float, theirs: float, *, bound: float | None) -> Row:
+    ratio = theirs / ours
+    text = None if bound is None else f">= {bound}"
+    holds = bound is None or ratio >= bound
+    return {
+        "name": name,
+        "value": ours,
+        "unit": "us",
+        "reference": theirs,
+        "ratio": ratio,
+        "bound": text,
+        "holds": holds,
+    }
+
+
+def _bounded(name: str, value: float, bound: float) -> Row:
+    told = _told(name, value)
+    return told | {"reference": bound, "ratio": value / bound, "bound": f"<= {bound} us", "holds": value <= bound}
+
+
+def _told(name: str, value: float) -> Row:
+    return {"name": name, "value": value, "unit": "us", "reference": None, "ratio": None, "bound": None, "holds": True}
