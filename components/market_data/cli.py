@@ -1,6 +1,5 @@
-"""The verbs of market_data: run it, and listen to what it says."""
+"""The verbs of market_data: run it, listen to what it says, look into books, record and replay them."""
 
-from collections.abc import Iterator
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -11,13 +10,11 @@ import click
 from components.contracts.errors import UsageError
 from components.runtime.cli import answer, json_option
 
-JOIN_MS_MAX = 5_000
-TURN_MS = 20
 RECORDINGS = "recordings"
 SUMMARY = "stream_summary"
 
 
-@click.group(help="Venue feeds: quotes and trades, and how far each can be trusted.")
+@click.group(help="Venue feeds: quotes, trades and books, and how far each can be trusted.")
 def cli() -> None:
     """Group the verbs."""
 
@@ -34,13 +31,18 @@ def run() -> None:
 
 @cli.command()
 @click.option("--symbol", help="Only what is about this symbol.")
+@click.option("--stream", type=click.Choice(["market", "books"]), default="market", show_default=True)
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many messages.")
 @json_option
-def tail(symbol: str | None, count: int | None, *, as_json: bool) -> None:
+def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -> None:
     """Follow what a running market_data says."""
-    for sequence, body in islice(_heard(symbol), count):
-        facts = {"sequence": sequence, **_facts(body)}
-        answer(facts, as_json=as_json, text=_words(facts))
+    from components.contracts.topics import STREAMS
+    from components.market_data.verbs.following import heard
+    from components.market_data.verbs.wording import facts_of, words
+
+    for sequence, body in islice(heard(STREAMS[stream], symbol), count):
+        facts = {"sequence": sequence, **facts_of(body)}
+        answer(facts, as_json=as_json, text=words(facts))
 
 
 @cli.command()
@@ -49,15 +51,58 @@ def tail(symbol: str | None, count: int | None, *, as_json: bool) -> None:
 def quote(symbol: str, *, as_json: bool) -> int:
     """Show the last quote of a symbol and how far it can be trusted; exit 1 where there is none."""
     from components.contracts.market import Quote, SymbolHealth
+    from components.contracts.topics import MARKET
+    from components.market_data.verbs.following import present
+    from components.market_data.verbs.wording import facts_of
 
-    told = [body for body in _present() if getattr(body, "symbol", None) == symbol.upper()]
+    told = [body for body in present(MARKET) if getattr(body, "symbol", None) == symbol.upper()]
     facts = {
         "symbol": symbol.upper(),
-        "quote": next((_facts(body) for body in told if isinstance(body, Quote)), None),
-        "health": next((_facts(body) for body in told if isinstance(body, SymbolHealth)), None),
+        "quote": next((facts_of(body) for body in told if isinstance(body, Quote)), None),
+        "health": next((facts_of(body) for body in told if isinstance(body, SymbolHealth)), None),
     }
     answer(facts, as_json=as_json)
     return 0 if facts["quote"] else 1
+
+
+@cli.command()
+@click.argument("symbol")
+@click.option("--levels", type=click.IntRange(1, 5_000), default=10, show_default=True, help="So many a side.")
+@click.option("--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
+@click.option("--count", type=click.IntRange(min=1), help="With --watch: stop after so many.")
+@json_option
+def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: bool) -> int:
+    """Show a book as it is published, and how far it is to be believed; exit 1 where it is not in sync."""
+    from components.contracts.market import BookState
+    from components.contracts.topics import BOOKS
+    from components.contracts.values import Symbol
+    from components.market_data.verbs.following import followed, joined
+    from components.market_data.verbs.wording import book_facts, ladder
+
+    shown = None
+    for shown in islice(followed(Symbol(symbol.upper()), joined(BOOKS)), count if watch else 1):
+        answer(book_facts(shown, levels), as_json=as_json, text=ladder(shown, levels))
+    return 0 if shown is not None and shown.state is BookState.SYNCED else 1
+
+
+@cli.command()
+@click.option("--venue", "venues", multiple=True, help="Only this venue, as BINANCE; may be repeated.")
+@click.option("--matching", default="", help="Only those whose name, unified or native, holds this.")
+@json_option
+def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int:
+    """Ask the crypto venues what they list: names, units, steps; exit 1 where nothing is found.
+
+    Without --venue those that are configured to be listened to are asked.
+    """
+    from components.market_data.verbs.asking import asked
+    from components.market_data.verbs.catalogue import listed, row
+    from components.market_data.verbs.wording import words
+
+    tables, reveal = asked(venues)
+    rows = [row(one) for one in listed(tables, reveal, matching)]
+    for facts in rows:
+        answer(facts, as_json=as_json, text=words(facts))
+    return 0 if rows else 1
 
 
 @cli.command()
@@ -65,9 +110,11 @@ def quote(symbol: str, *, as_json: bool) -> int:
 def state(*, as_json: bool) -> int:
     """Show every symbol's last price, its age, and how far it can be trusted; exit 1 where one cannot be."""
     from components.contracts.market import BookState, FeedHealth, Quote, SymbolHealth
+    from components.contracts.topics import MARKET
+    from components.market_data.verbs.following import present
     from components.runtime.clock import SystemClock
 
-    told, now_ns = _present(), SystemClock().now_ns()
+    told, now_ns = present(MARKET), SystemClock().now_ns()
     trust = {body.symbol: body.state for body in told if isinstance(body, SymbolHealth)}
     feeds = {body.venue: body.state for body in told if isinstance(body, FeedHealth)}
     rows = [
@@ -82,7 +129,11 @@ def state(*, as_json: bool) -> int:
         if isinstance(body, Quote)
     ]
     text = [f"feed {venue}: {feed}" for venue, feed in feeds.items()]
+    quoted = {row["symbol"] for row in rows}
     text += ["{symbol:<8} {bid:>11} {ask:>11} {age_ms:>9} ms  {trust}".format_map(row) for row in rows]
+    text += [
+        f"{symbol:<8} {'no quote':>23} {'':>12}  {state}" for symbol, state in trust.items() if symbol not in quoted
+    ]
     answer({"feeds": feeds, "symbols": rows, "trust": trust}, as_json=as_json, text="\n".join(text))
     return 0 if trust and all(one is BookState.SYNCED for one in trust.values()) else 1
 
@@ -98,6 +149,7 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
     from components.market_data.core.recording import chapters
     from components.market_data.venues.recorded import Recording, read_recording
     from components.market_data.venues.verify import verify as check
+    from components.market_data.verbs.wording import fields, words
 
     proven = []
     for paths in chapters(files):
@@ -105,7 +157,7 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
         books = check(recording, read_recording(recording))
         for book in books:
             verdict = book.verdict()
-            answer(verdict, as_json=as_json, text=f"{'good' if book.is_good else 'BAD ':<4} {_words(_fields(verdict))}")
+            answer(verdict, as_json=as_json, text=f"{'good' if book.is_good else 'BAD ':<4} {words(fields(verdict))}")
         if not books:
             click.echo(f"error: {recording.name}: no frame of a book in it", err=True)
         proven += [book.is_good for book in books] or [False]
@@ -122,12 +174,14 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
 def replay(files: tuple[Path, ...], *, speed: float, digest: bool, as_json: bool) -> None:
     """Play a recording (its files in order) and show what would be published; nobody else hears it."""
     from components.market_data.venues.recorded import Recording
+    from components.market_data.verbs.rehearsing import rehearsal
+    from components.market_data.verbs.wording import facts_of, words
     from components.runtime.codec import encode
     from components.runtime.logs import logger
     from components.runtime.service import Publish
 
     recording, count, published = Recording(files), 0, sha256()
-    for effect in _rehearsal(recording, speed):
+    for effect in rehearsal(recording, speed):
         if not isinstance(effect, Publish):
             if effect.event == SUMMARY:
                 logger().info(effect.event, **effect.facts)
@@ -135,8 +189,8 @@ def replay(files: tuple[Path, ...], *, speed: float, digest: bool, as_json: bool
             count += 1
             published.update(f"{effect.stream.name} ".encode() + encode(effect.body) + b"\n")
         else:
-            facts = {"stream": effect.stream.name, **_facts(effect.body)}
-            answer(facts, as_json=as_json, text=_words(facts))
+            facts = {"stream": effect.stream.name, **facts_of(effect.body)}
+            answer(facts, as_json=as_json, text=words(facts))
     if digest:
         answer({"messages": count, "sha256": published.hexdigest()}, as_json=as_json)
 
@@ -162,26 +216,15 @@ def record(
     **bounds: Any,  # noqa: ANN401  # click's numbers
 ) -> int:
     """Record live venues' raw frames into files; nothing is published. Exit 1 where frames had to be dropped."""
-    from components.market_data.config import MarketDataConfig
-    from components.market_data.venues.choosing import choose
     from components.market_data.venues.recorder import Recorder, RecorderLimits
+    from components.market_data.verbs.asking import recorded
     from components.market_data.wiring import listening
-    from components.runtime.config import read_layers
-    from components.runtime.logs import hide, logger
-    from components.runtime.secrets import resolve
+    from components.runtime.logs import logger
     from components.runtime.stopping import StopSignals
 
-    layers = read_layers()
-    settings = layers.check({"market_data": MarketDataConfig})
-    places, tables = settings.places, choose(settings.table("market_data", MarketDataConfig), venues, symbols)
+    tables, reveal, state = recorded(venues, symbols)
     limits = RecorderLimits(file_bytes_max=int(bounds["file_mib"] * (1 << 20)), file_s_max=bounds["file_minutes"] * 60)
-
-    def reveal(reference: str) -> bytes:
-        secret = resolve(reference, root=places.root, environ=layers.environ).reveal()
-        hide(secret.decode("utf-8", "replace"))
-        return secret
-
-    with StopSignals().installed() as signals, Recorder(folder or places.state / RECORDINGS, limits) as recorder:
+    with StopSignals().installed() as signals, Recorder(folder or state / RECORDINGS, limits) as recorder:
         signals.only_ask()
         listening(tables, reveal, recorder, lambda note: logger().info(note.event, **note.facts)).listen(
             lambda: signals.requested, bounds["for_s"]
@@ -197,89 +240,12 @@ def record(
 def recordings(folder: Path | None, *, as_json: bool) -> None:
     """List the files of recordings by what their names say, oldest first."""
     from components.market_data.core.recording import list_parts
+    from components.market_data.verbs.wording import fields, words
     from components.runtime.config import load
 
     folder = folder or load().places.state / RECORDINGS
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
     for name, part in list_parts(path.name for path in folder.iterdir()):
-        facts = {"file": str(folder / name), **_fields(part), "bytes": (folder / name).stat().st_size}
-        answer(facts, as_json=as_json, text=_words(facts))
-
-
-def _rehearsal(recording: Any, speed: float) -> Iterator[Any]:  # noqa: ANN401  # imported late, like all of it
-    from components.market_data.service.rehearsal import Rehearsal, rehearsed
-    from components.market_data.venues.playback import Pace, paced, play
-    from components.market_data.venues.recorded import read_recording
-    from components.runtime.clock import SystemClock
-
-    reader, clock = read_recording(recording), SystemClock()
-    dialect, symbols = reader.dialect, tuple(reader.registry.by_symbol)
-    service = rehearsed(dialect.venue, symbols, dialect.rule, pushes_image=dialect.pushes_image)
-    played = paced(play(recording, reader, clock), Pace(speed, clock))
-    return Rehearsal(service, clock.monotonic_ns).run(played)
-
-
-def _heard(symbol: str | None) -> Iterator[tuple[int, Any]]:
-    from components.contracts.topics import MARKET
-    from components.runtime.bus import tail as follow
-
-    wanted = symbol.upper() if symbol else None
-    for heard in follow(_run_folder(), MARKET):
-        if wanted is None or getattr(heard.body, "symbol", None) == wanted:
-            yield heard.header.sequence, heard.body
-
-
-def _present() -> tuple[Any, ...]:
-    """Join the stream as any process does: its present state comes first."""
-    from components.contracts.errors import PeerUnreachable
-    from components.contracts.topics import MARKET
-    from components.runtime.bus import open_bus
-    from components.runtime.clock import SystemClock
-    from components.runtime.lines import Lines
-    from components.runtime.logs import logger
-    from components.runtime.metrics import Metrics
-    from components.runtime.service import Joined
-
-    lines, clock = Lines(component="verb", hears={MARKET: None}), SystemClock()
-    bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("verb", ""), log=logger())
-    until_ns = clock.monotonic_ns() + JOIN_MS_MAX * 1_000_000
-    try:
-        while clock.monotonic_ns() < until_ns:
-            for inbound in (*bus.receive(TURN_MS), *bus.tend()):
-                if isinstance(inbound, Joined):
-                    return inbound.messages
-    finally:
-        bus.close()
-    raise PeerUnreachable(f"market_data gave no snapshot within {JOIN_MS_MAX} ms")
-
-
-def _run_folder() -> Path:
-    from components.contracts.errors import PeerUnreachable
-    from components.runtime.config import load
-    from components.runtime.manifest import read_manifest
-
-    places = load().places
-    if read_manifest(places, "market_data") is None:
-        raise PeerUnreachable(f"market_data is not running ({places.manifest('market_data')})")
-    return places.run
-
-
-def _facts(body: Any) -> dict[str, Any]:  # noqa: ANN401  # any message of the stream
-    return {"type": type(body).__name__, **_fields(body)}
-
-
-def _fields(struct: Any) -> dict[str, Any]:  # noqa: ANN401  # any of our values
-    from msgspec.structs import asdict
-
-    return asdict(struct)
-
-
-def _words(facts: dict[str, Any]) -> str:
-    return " ".join(f"{key}={_word(value)}" for key, value in facts.items())
-
-
-def _word(value: Any) -> str:  # noqa: ANN401  # any fact
-    if not isinstance(value, tuple | list):
-        return str(value)
-    return ",".join("x".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in value)
+        facts = {"file": str(folder / name), **fields(part), "bytes": (folder / name).stat().st_size}
+        answer(facts, as_json=as_json, text=words(facts))

@@ -64,11 +64,18 @@ class VenueAddress:
         return {
             **{variable: url for name, urls in self.venues.items() for variable, url in urls.environment(name)},
             "XTRADER__MARKET_DATA__ALPACA__STREAM_URL": self.data_url,
+            **self._crypto(),
             "XTRADER__EXECUTION__ALPACA__TRADING_URL": self.trading_url,
             "XTRADER__EXECUTION__ALPACA__STREAM_URL": self.stream_url,
             "APCA_API_KEY_ID": self.key,
             "APCA_API_SECRET_KEY": self.secret,
         }
+
+    def _crypto(self) -> Mapping[str, str]:
+        # Alpaca's crypto has paths of its own at the sandbox's one door.
+        stream_url, rest_url = self.data_url.partition("/v2/")[0], self.trading_url
+        table = "XTRADER__MARKET_DATA__ALPACA_CRYPTO"
+        return {f"{table}__STREAM_URL": f"{stream_url}/v1beta3/crypto/us", f"{table}__REST_URL": rest_url}
 
 
 def waits_for(child: Child, children: tuple[Child, ...]) -> tuple[str, ...]:

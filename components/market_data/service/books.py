@@ -1,15 +1,15 @@
 """Keeps every listed book in step with its venue; one that fails leaves the others alone."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, TypeAlias, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from components.contracts.errors import InvariantError
-from components.contracts.market import BookState, FeedHealth, FeedState, Gap, Quote, Trade
-from components.contracts.topics import MARKET
+from components.contracts.market import BookState, FeedHealth, FeedState, Gap, Quote, SymbolHealth, Trade
+from components.contracts.topics import BOOKS, MARKET
 from components.contracts.values import Symbol, Venue
 from components.market_data.core.audit import Audit, Verdict
 from components.market_data.core.changes import DepthChange, DepthImage
@@ -71,6 +71,8 @@ class BookDesk:
         self._chance = chance
         self._books: dict[Symbol, PublishedBook] = {}
         self._refused: set[Symbol] = set()
+        self._unlisted: dict[Symbol, SymbolHealth] = {}
+        """Symbols that are configured and that their venue does not know."""
         self._quotes: dict[Symbol, Quote] = {}
         self._gaps: deque[Gap] = deque(maxlen=GAPS_KEPT_MAX)
         self._feeds = {venue: FeedHealth(venue, FeedState.CONNECTING, "starting", 0) for venue in self._terms}
@@ -155,12 +157,16 @@ class BookDesk:
 
     def market_snapshot(self) -> tuple[Any, ...]:
         """Give the last quotes, the trust in their books, and the feeds."""
-        return (*self._quotes.values(), *(book.health for book in self._books.values()), *self._feeds.values())
+        return (*self._quotes.values(), *self._healths(), *self._feeds.values())
 
     def books_snapshot(self) -> tuple[Any, ...]:
         """Give every book as it was shown last, the trust in it, and the latest gaps."""
         shown = (book.snapshot() for book in self._books.values())
-        return (*filter(None, shown), *(book.health for book in self._books.values()), *self._gaps)
+        return (*filter(None, shown), *self._healths(), *self._gaps)
+
+    def _healths(self) -> Iterator[SymbolHealth]:
+        yield from (book.health for book in self._books.values())
+        yield from self._unlisted.values()
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
         """Wait for each venue, then for its books; but not for ever, and not for a symbol that the venue refuses."""
@@ -233,6 +239,7 @@ class BookDesk:
 
     def _list(self, listed: Listed, now_ns: int) -> Effects:
         for instrument in listed.instruments:
+            self._unlisted.pop(instrument.symbol, None)
             if instrument.symbol not in self._books:
                 self._books[instrument.symbol] = self._new_book(self._terms[listed.venue], instrument, now_ns)
         return ()
@@ -254,7 +261,16 @@ class BookDesk:
         note = (Note("subscription_refused", facts, "error"),) if closed.final else ()
         if closed.final:
             self._refused.add(closed.symbol)
-        return [*(book.lost(closed.reason, now_ns) if book is not None else ()), *note]
+        lost = self._miss(closed, now_ns) if book is None else book.lost(closed.reason, now_ns)
+        return [*lost, *note]
+
+    def _miss(self, closed: BookClosed, now_ns: int) -> Effects:
+        """Tell of a symbol that its venue does not list: whoever waits for it should know why."""
+        if not closed.final:
+            return ()
+        health = SymbolHealth(closed.venue, closed.symbol, BookState.GAP, closed.reason, now_ns)
+        self._unlisted[closed.symbol] = health
+        return [Publish(BOOKS, health), Publish(MARKET, health)]
 
     def _require(self, symbol: Symbol) -> PublishedBook:
         book = self._books.get(symbol)

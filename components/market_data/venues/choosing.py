@@ -10,16 +10,27 @@ from components.market_data.config import MarketDataConfig, VenueConfig
 
 def choose(config: MarketDataConfig, venues: Collection[str], symbols: Collection[str]) -> list[VenueConfig]:
     """Give the tables of the venues that are wanted; symbols that are named take the place of the configured ones."""
-    tables = {table.VENUE: table for _, table in config if isinstance(table, VenueConfig)}
     wanted = {venue.upper() for venue in venues} | {_venue_of(symbol) for symbol in symbols}
-    if strange := sorted(wanted - tables.keys()):
-        raise UsageError(f"{', '.join(strange)}: no such venue; there is {', '.join(tables)}")
+    tables_of(config, wanted)
+    tables = _tables(config)
     if symbols:
         tables = {venue: _with_symbols(table, symbols) for venue, table in tables.items()}
     chosen = [table for venue, table in tables.items() if table.symbols and (not wanted or venue in wanted)]
     if not chosen:
         raise UsageError("no symbol to record: name one with --symbol, or configure them")
     return chosen
+
+
+def tables_of(config: MarketDataConfig, venues: Collection[str]) -> list[VenueConfig]:
+    """Give the tables of these venues, listened to or not."""
+    tables, wanted = _tables(config), {venue.upper() for venue in venues}
+    if strange := sorted(wanted - tables.keys()):
+        raise UsageError(f"{', '.join(strange)}: no such venue; there is {', '.join(tables)}")
+    return [table for venue, table in tables.items() if venue in wanted]
+
+
+def _tables(config: MarketDataConfig) -> dict[str, VenueConfig]:
+    return {table.VENUE: table for _, table in config if isinstance(table, VenueConfig)}
 
 
 def _venue_of(symbol: str) -> str:

@@ -1,0 +1,1 @@
+"""What the verbs need to do their work; the verbs themselves are in cli.py."""

@@ -1,0 +1,123 @@
+"""Joins what a running market_data says, as any process does, and puts its books together."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+from components.contracts.errors import PeerUnreachable
+from components.contracts.market import BookDelta, BookLevels, BookSnapshot, BookState, SymbolHealth
+from components.contracts.topics import Stream
+from components.contracts.values import Symbol
+from components.runtime.bus import open_bus, tail
+from components.runtime.clock import SystemClock
+from components.runtime.config import load
+from components.runtime.lines import Lines
+from components.runtime.logs import logger
+from components.runtime.manifest import read_manifest
+from components.runtime.metrics import Metrics
+from components.runtime.service import Heard, Joined, Lost
+
+JOIN_MS_MAX: Final = 5_000
+TURN_MS: Final = 20
+NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Followed:
+    """One published book, put together from what was said of it."""
+
+    symbol: Symbol
+    book_id: int = -1
+    sides: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = field(default_factory=lambda: ({}, {}))
+    state: BookState = BookState.SYNCING
+    reason: str = "nothing said of it yet"
+    venue_at_ns: int = 0
+    received_at_ns: int = 0
+
+    @property
+    def bids(self) -> BookLevels:
+        """Give the bids, best first."""
+        return tuple(sorted(self.sides[0].items(), reverse=True))
+
+    @property
+    def asks(self) -> BookLevels:
+        """Give the asks, best first."""
+        return tuple(sorted(self.sides[1].items()))
+
+    def hear(self, body: Any) -> bool:  # noqa: ANN401  # any message of the stream
+        """Take what is about this book; say whether it was."""
+        if getattr(body, "symbol", None) != self.symbol:
+            return False
+        match body:
+            case BookSnapshot():
+                self.sides = dict(body.bids), dict(body.asks)
+                self._stamp(body)
+            case BookDelta() if body.previous_id == self.book_id:
+                for side, levels in zip(self.sides, (body.bids, body.asks), strict=True):
+                    side.update(levels)
+                    for price in [price for price, quantity in levels if not quantity]:
+                        del side[price]
+                self._stamp(body)
+            case SymbolHealth():
+                self.state, self.reason = body.state, body.reason
+            case _:
+                return False
+        return True
+
+    def _stamp(self, body: BookSnapshot | BookDelta) -> None:
+        self.book_id, self.venue_at_ns, self.received_at_ns = body.book_id, body.venue_at_ns, body.received_at_ns
+
+
+def joined(stream: Stream) -> Iterator[tuple[Any, ...]]:
+    """Give the present state of a stream, then each message that follows; after a loss the state once more."""
+    lines, clock = Lines(component="verb", hears={stream: None}), SystemClock()
+    bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("verb", ""), log=logger())
+    until_ns: int | None = clock.monotonic_ns() + JOIN_MS_MAX * NS_PER_MS
+    try:
+        while until_ns is None or clock.monotonic_ns() < until_ns:
+            for inbound in (*bus.receive(TURN_MS), *bus.tend()):
+                if isinstance(inbound, Joined):
+                    until_ns = None
+                    yield inbound.messages
+                elif isinstance(inbound, Lost):
+                    until_ns = clock.monotonic_ns() + JOIN_MS_MAX * NS_PER_MS
+                elif isinstance(inbound, Heard):
+                    yield (inbound.body,)
+    finally:
+        bus.close()
+    raise PeerUnreachable(f"market_data gave no snapshot of {stream.name} within {JOIN_MS_MAX} ms")
+
+
+def present(stream: Stream) -> tuple[Any, ...]:
+    """Give the present state of a stream."""
+    return next(joined(stream))
+
+
+def followed(symbol: Symbol, messages: Iterable[tuple[Any, ...]]) -> Iterator[Followed]:
+    """Give a book as it is, then again after each turn that changed it."""
+    book, is_first = Followed(symbol), True
+    for turn in messages:
+        heard = [book.hear(body) for body in turn]
+        if is_first and not any(heard):
+            known = sorted({body.symbol for body in turn if isinstance(body, SymbolHealth)})
+            book.reason = f"no such book; there is {', '.join(known) or 'none'}"
+        if is_first or any(heard):
+            yield book
+        is_first = False
+
+
+def heard(stream: Stream, symbol: str | None) -> Iterator[tuple[int, Any]]:
+    """Follow a stream from now on, with each message's place."""
+    wanted = symbol.upper() if symbol else None
+    for one in tail(_run_folder(), stream):
+        if wanted is None or getattr(one.body, "symbol", None) == wanted:
+            yield one.header.sequence, one.body
+
+
+def _run_folder() -> Path:
+    places = load().places
+    if read_manifest(places, "market_data") is None:
+        raise PeerUnreachable(f"market_data is not running ({places.manifest('market_data')})")
+    return places.run
