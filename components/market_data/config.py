@@ -180,17 +180,17 @@ class MarketDataConfig(Table):
     quote_age_ms_max: int = Field(ge=50, le=600_000)
     first_quote_ms_max: int = Field(ge=0, le=600_000)
     alpaca: AlpacaConfig
-    alpaca_crypto: AlpacaCryptoConfig
-    binance: BinanceConfig
-    binanceum: BinanceUmConfig
-    okx: OkxConfig
-    deribit: DeribitConfig
+    alpaca_crypto: AlpacaCryptoConfig | None = None
+    binance: BinanceConfig | None = None
+    binanceum: BinanceUmConfig | None = None
+    okx: OkxConfig | None = None
+    deribit: DeribitConfig | None = None
 
     @property
     def venues(self) -> tuple[VenueConfig, ...]:
         """Give the crypto venues that are listened to."""
         every = (self.alpaca_crypto, self.binance, self.binanceum, self.okx, self.deribit)
-        return tuple(venue for venue in every if venue.symbols)
+        return tuple(venue for venue in every if venue is not None and venue.symbols)
 
     @model_validator(mode="after")
     def _symbols_fit(self) -> Self:

@@ -90,6 +90,7 @@ TABLES: Final[dict[str, dict[str, Any]]] = {
     "signals": {
         "strategy_id": "sim",
         "model": "models/demo.toml",
+        "venue": "alpaca",
         "quote_age_ms_max": 500,
         "signal_ttl_ms": 400,
         "judge_ms_max": 200,

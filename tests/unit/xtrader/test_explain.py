@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.contracts.decisions import HandoverRefused
+from components.contracts.decisions import HandoverRefused, Judge
 from components.contracts.errors import UsageError
 from components.xtrader.explain.facts import facts_of
 from components.xtrader.explain.finding import find
@@ -16,6 +16,7 @@ from components.xtrader.explain.words import in_full, in_short
 from tests.support.messages import AT_NS, MESSAGES
 from tests.unit.xtrader.tale import MODEL_HASH, decision, events, filled, intent, places_at, write_journal
 
+SAMPLE = next(message for message in MESSAGES if isinstance(message, Judge))
 REFUSED = intent("demo-abc-2")
 OTHER = intent("demo-abc-3")
 
@@ -103,7 +104,7 @@ def test_the_short_story_says_when_after_the_tick(traded: Path) -> None:
 
 def test_features_of_another_schema_are_numbered(traded: Path) -> None:
     story = told(traded, "last")
-    foreign = intent("demo-abc-3", evidence=MESSAGES[4].intent.evidence)
+    foreign = intent("demo-abc-3", evidence=SAMPLE.intent.evidence)
     story.decision = decision(foreign)
     assert "feature 1" in "\n".join(in_full(story, None))
 
