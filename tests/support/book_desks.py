@@ -145,7 +145,9 @@ class Desk:
 
     def __init__(self, *venues: VenueTerms, chance: Callable[[], float] = lambda: 0.0) -> None:
         self.metrics = Metrics("market_data", "test")
-        self.service = MarketDataService(None, BookDesk(venues or (terms(),), self.metrics, chance))
+        those = venues or (terms(),)
+        self.venue = those[0].venue
+        self.service = MarketDataService(None, BookDesk(those, self.metrics, chance))
         self.now_ns = T0
         self.hearer = Hearer()
         self.every: list[Effect] = []
@@ -164,7 +166,7 @@ class Desk:
 
     def frame(self, *data: Data) -> list[Effect]:
         """Let a frame come."""
-        return self.tell(Framed(VENUE, data, self.now_ns, 1_000, 100))
+        return self.tell(Framed(self.venue, data, self.now_ns, 1_000, 100))
 
     def change(self, previous: int, final: int, *bids: str, symbol: Symbol = ONE, **other: Any) -> list[Effect]:
         """Let a change of bids come, each "price x quantity"."""
