@@ -1,4 +1,4 @@
-"""The drill that lies to feeds: its plan is complete and repeatable, its witness misses nothing, its names are right."""
+"""The drill that lies to feeds: its plan is complete, its witness misses nothing, its names are right."""
 
 import json
 from collections import Counter
@@ -74,7 +74,10 @@ def shown(*texts: str) -> BookLevels:
     return tuple((Decimal(price), Decimal(quantity)) for price, quantity in (text.split("x") for text in texts))
 
 
-def snapshot(book_id: int, *, symbol: Symbol = ONE, bids: BookLevels = shown("99x1", "98x2")) -> BookSnapshot:
+BIDS = shown("99x1", "98x2")
+
+
+def snapshot(book_id: int, *, symbol: Symbol = ONE, bids: BookLevels = BIDS) -> BookSnapshot:
     return BookSnapshot(OKX, symbol, book_id, bids, shown("101x1"), 0, 0)
 
 
