@@ -10,6 +10,7 @@ from typing import Any, Final
 FILE: Final = Path(__file__).parent / "dashboards" / "overview.json"
 COLUMNS: Final = 24
 DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
+ROW: Final[dict[str, Any]] = {"type": "row", "collapsed": False, "panels": []}
 STATES: Final = {"0": ("active", "green"), "1": ("reducing", "orange"), "2": ("halted", "red")}
 
 
@@ -36,6 +37,14 @@ class Panel:
     names: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Row:
+    """A heading over what follows."""
+
+    title: str
+    says: str
+
+
 def number(title: str, says: str, unit: str, expr: str, **more: Any) -> Panel:  # noqa: ANN401  # Panel's own
     """Draw one number, as large as it matters."""
     return Panel(
@@ -54,7 +63,20 @@ def quantiles(metric: str) -> tuple[Query, ...]:
     return tuple(Query(f"histogram_quantile({q}, {buckets})", name) for q, name in ((0.5, "p50"), (0.99, "p99")))
 
 
-PANELS: Final = (
+def last_hour(metric: str, among: str = "") -> str:
+    """Count what there was in an hour; what never happened has no series, and is 0."""
+    return f"sum(increase({metric}{among}[1h])) or vector(0)"
+
+
+def rate_of_kinds(metric: str, kind: str, *, among: str = "") -> tuple[Query, ...]:
+    """Draw the rate of each kind at each venue."""
+    return (Query(rate(metric + among, "venue", kind), f"{{{{venue}}}}: {{{{{kind}}}}}"),)
+
+
+UNWANTED: Final = '{outcome!~"changes|applied|images|stale"}'
+"""Of what happens to a book, what should not."""
+
+TRADING: Final = (
     number(
         "Trading", "The worst of all present causes decides.", "none", "max(xtrader_risk_trading_state)", names=STATES
     ),
@@ -159,6 +181,98 @@ PANELS: Final = (
     ),
 )
 
+BOOKS: Final = (
+    number("Books in sync", "Of all crypto venues.", "none", "sum(xtrader_market_books_synced)"),
+    number("Venues heard", "Every connection of theirs is subscribed.", "none", "sum(xtrader_market_venue_live)"),
+    number(
+        "Left alone",
+        "Doors of venues at which the breaker is open.",
+        "none",
+        "sum(xtrader_venue_breaker_state == bool 2)",
+        bad_from=1,
+    ),
+    number(
+        "Gaps in an hour",
+        "Changes of books that were never heard; each book was fetched anew.",
+        "none",
+        last_hour("xtrader_market_book_events_total", '{outcome="gaps"}'),
+    ),
+    number(
+        "Told to wait in an hour",
+        "Answers 418 and 429.",
+        "none",
+        last_hour("xtrader_venue_retry_after_total"),
+        bad_from=1,
+    ),
+    number(
+        "Dropped in an hour",
+        "What gave way in a full queue; never a change of a book.",
+        "none",
+        last_hour("xtrader_venue_queue_drops_total", '{policy!="conflate"}'),
+        bad_from=1,
+    ),
+    Panel(
+        title="Books in sync by venue",
+        says="A book that is not in sync is not published.",
+        unit="none",
+        queries=(Query("sum by (venue) (xtrader_market_books_synced)", "{{venue}}"),),
+    ),
+    Panel(
+        title="Changes",
+        says="Changes of books that were applied.",
+        unit="ops",
+        queries=(Query(rate('xtrader_market_book_events_total{outcome="applied"}', "venue"), "{{venue}}"),),
+    ),
+    Panel(
+        title="Trouble in books",
+        says="Gaps, crossed books, unreadable changes, and what followed from them.",
+        unit="ops",
+        queries=rate_of_kinds("xtrader_market_book_events_total", "outcome", among=UNWANTED),
+    ),
+    Panel(
+        title="Connections",
+        says="Those that ended or never came to be, and why.",
+        unit="ops",
+        queries=rate_of_kinds("xtrader_venue_drops_total", "ending"),
+    ),
+    Panel(
+        title="Requests to venues",
+        says="By what came of them.",
+        unit="ops",
+        queries=rate_of_kinds("xtrader_venue_requests_total", "outcome"),
+    ),
+    Panel(
+        title="Odd parts of frames",
+        says="What had no effect but to be counted.",
+        unit="ops",
+        queries=rate_of_kinds("xtrader_market_odd_total", "kind"),
+    ),
+    Panel(
+        title="Received",
+        says="Bytes of frames.",
+        unit="Bps",
+        queries=(Query(rate("xtrader_venue_bytes_total", "venue"), "{{venue}}"),),
+    ),
+    Panel(
+        title="Audits",
+        says="Books held against a fetched image; one that differs is fetched anew.",
+        unit="ops",
+        queries=rate_of_kinds("xtrader_market_book_audits_total", "verdict"),
+    ),
+    Panel(
+        title="Frames",
+        says="Frames received.",
+        unit="ops",
+        queries=(Query(rate("xtrader_venue_frames_total", "venue"), "{{venue}}"),),
+    ),
+)
+
+PANELS: Final[tuple[Panel | Row, ...]] = (
+    *TRADING,
+    Row("Crypto books", "Empty where no crypto venue is listened to."),
+    *BOOKS,
+)
+
 
 def dashboard() -> dict[str, Any]:
     """Give the whole dashboard as Grafana reads it."""
@@ -183,29 +297,31 @@ def dashboard() -> dict[str, Any]:
 
 
 def panels() -> Iterator[dict[str, Any]]:
-    """Lay the panels out from left to right, row under row."""
-    x = y = row_height = 0
+    """Lay the panels out from left to right, line under line; a row has a line of its own."""
+    x = y = line_height = 0
     for number_, panel in enumerate(PANELS, start=1):
-        if x + panel.width > COLUMNS:
-            x, y, row_height = 0, y + row_height, 0
-        place = {"x": x, "y": y, "w": panel.width, "h": panel.height}
-        x, row_height = x + panel.width, max(row_height, panel.height)
-        yield {
-            "id": number_,
-            "type": panel.kind,
-            "title": panel.title,
-            "description": panel.says,
-            "datasource": DATASOURCE,
-            "gridPos": place,
-            "targets": [_target(query, letter) for query, letter in zip(panel.queries, "ABCDEF", strict=False)],
-            "fieldConfig": {"defaults": _look(panel), "overrides": []},
-            "options": _options(panel),
-        }
+        width, height = (COLUMNS, 1) if isinstance(panel, Row) else (panel.width, panel.height)
+        if x + width > COLUMNS:
+            x, y, line_height = 0, y + line_height, 0
+        place = {"x": x, "y": y, "w": width, "h": height}
+        x, line_height = x + width, max(line_height, height)
+        about = {"id": number_, "title": panel.title, "description": panel.says, "gridPos": place}
+        yield about | (ROW if isinstance(panel, Row) else _drawn(panel))
 
 
 def text() -> str:
     """Give the file's content."""
     return json.dumps(dashboard(), indent=2, sort_keys=True) + "\n"
+
+
+def _drawn(panel: Panel) -> dict[str, Any]:
+    return {
+        "type": panel.kind,
+        "datasource": DATASOURCE,
+        "targets": [_target(query, letter) for query, letter in zip(panel.queries, "ABCDEF", strict=False)],
+        "fieldConfig": {"defaults": _look(panel), "overrides": []},
+        "options": _options(panel),
+    }
 
 
 def _target(query: Query, letter: str) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from docker.grafana.generate import FILE, dashboard, text
+from docker.grafana.generate import COLUMNS, FILE, dashboard, text
 
 PROJECT = Path(__file__).resolve().parents[2]
 GRAFANA = PROJECT / "docker" / "grafana"
-MADE_BY_THE_LIBRARY = {"process_cpu_seconds_total"}
+MADE_BY_THE_LIBRARY = {"process_cpu_seconds", "process_start_time_seconds"}
 METRIC = re.compile(r"\b(?:xtrader|process)_[a-z_]+\b")
 SERIES_OF = re.compile(r"_(total|bucket)$")
 
@@ -20,8 +20,13 @@ def panels() -> list[dict[str, Any]]:
     return found
 
 
+def drawn() -> list[dict[str, Any]]:
+    """All but the headings."""
+    return [panel for panel in panels() if panel["type"] != "row"]
+
+
 def expressions() -> list[str]:
-    return [target["expr"] for panel in panels() for target in panel["targets"]]
+    return [target["expr"] for panel in drawn() for target in panel["targets"]]
 
 
 def counted_names() -> set[str]:
@@ -32,6 +37,10 @@ def counted_names() -> set[str]:
     assert bus is not None
     names += [f"bus_{name}" for name in re.findall(r'^    "([a-z_]+)":', bus[1], re.MULTILINE)]
     return {f"xtrader_{name.removesuffix('_total')}" for name in names}
+
+
+def metrics_of(expressions: list[str]) -> set[str]:
+    return {SERIES_OF.sub("", name) for one in expressions for name in METRIC.findall(one)}
 
 
 def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
@@ -54,18 +63,31 @@ def test_every_panel_says_what_it_shows_and_in_which_unit() -> None:
     for panel in panels():
         assert panel["title"]
         assert panel["description"].endswith(".")
+    for panel in drawn():
         assert panel["fieldConfig"]["defaults"]["unit"]
         assert panel["targets"]
 
 
 def test_counters_are_only_shown_as_rates_or_sums_of_what_is_missing() -> None:
-    bare = [one for one in expressions() if re.search(r"_(total|bucket)\b(?!\[)", one)]
+    bare = [one for one in expressions() if re.search(r"_(total|bucket)\b(?!(\{[^}]*\})?\[)", one)]
     assert bare == ["sum(xtrader_bus_missing_total)"]
 
 
 def test_every_metric_of_the_dashboard_is_counted_by_the_code() -> None:
-    drawn = {name for one in expressions() for name in METRIC.findall(one)} - MADE_BY_THE_LIBRARY
-    assert {SERIES_OF.sub("", name) for name in drawn} <= counted_names()
+    assert metrics_of(expressions()) - MADE_BY_THE_LIBRARY <= counted_names()
+
+
+def test_every_metric_of_an_alert_is_counted_by_the_code() -> None:
+    rules = (PROJECT / "docker" / "prometheus" / "rules.yml").read_text()
+    watched = re.findall(r"expr: (.*(?:\n {10}.*)*)", rules)
+    assert len(watched) == rules.count("- alert:")
+    assert metrics_of(watched) - MADE_BY_THE_LIBRARY <= counted_names()
+
+
+def test_a_heading_has_a_line_of_its_own() -> None:
+    headings = [panel["gridPos"] for panel in panels() if panel["type"] == "row"]
+    assert headings
+    assert all((place["x"], place["w"], place["h"]) == (0, COLUMNS, 1) for place in headings)
 
 
 def test_what_is_provisioned_is_there() -> None:

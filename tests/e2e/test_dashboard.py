@@ -21,6 +21,13 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
 COMPONENTS = tuple(child.name for child in CHILDREN if child is not SANDBOX)
 MACROS = {"$__rate_interval": "10s"}
+LISTENS = {
+    "XTRADER__MARKET_DATA__BINANCE__SYMBOLS": '["BINANCE:BTC-USDT"]',
+    "XTRADER__MARKET_DATA__OKX__SYMBOLS": '["OKX:BTC-USDT-PERP"]',
+    "XTRADER__MARKET_DATA__OKX__AUDIT_EVERY_S": "1",
+}
+FAULTS = ("drop", "corrupt_json", "close")
+"""What goes wrong is counted only once it has gone wrong."""
 READY_S = 60
 DATA_S = 60
 
@@ -70,7 +77,7 @@ def answers(client: httpx.Client) -> bool:
 
 
 def queries() -> list[tuple[str, str]]:
-    return [(panel["title"], target["expr"]) for panel in dashboard()["panels"] for target in panel["targets"]]
+    return [(panel["title"], target["expr"]) for panel in dashboard()["panels"] for target in panel.get("targets", ())]
 
 
 def has_data(client: httpx.Client, expression: str) -> bool:
@@ -91,14 +98,22 @@ def without_data(client: httpx.Client, wanted: list[tuple[str, str]]) -> Callabl
     return look
 
 
+def lie(up: Up) -> None:
+    """Make the books' troubles that the dashboard draws."""
+    admin_url = (up.manifest(SANDBOX.name) or {})["endpoints"]["admin"]
+    for kind in FAULTS:
+        httpx.post(f"{admin_url}/crypto-faults", json={"kind": kind, "topic": "book"}, timeout=5).raise_for_status()
+
+
 def everyone_is_there(up: Up) -> bool:
     return all(up.manifest(name) for name in COMPONENTS)
 
 
 def test_every_query_finds_data(tmp_path: Path) -> None:
     wanted = queries()
-    with started(tmp_path) as up:
+    with started(tmp_path, overrides=LISTENS) as up:
         eventually(lambda: everyone_is_there(up), within_s=READY_S, every_s=0.2)
+        lie(up)
         with prometheus(tmp_path, scrape_config(up)) as client:
             try:
                 eventually(without_data(client, wanted), within_s=DATA_S, every_s=1)
