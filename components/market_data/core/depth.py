@@ -3,10 +3,11 @@
 from bisect import bisect_left, insort
 from typing import Final
 
-from components.market_data.core.levels import BadNumber, Keys, Level, Levels
+from components.market_data.core.levels import BadNumber, Keys, Level, Levels, read_number
 
 NO_LEVELS: Levels = ()
 UNREAD: Final = -1
+PLAIN: Final = "0123456789."
 QUANTITY_MIN: Final = 1e-20
 QUANTITY_MAX: Final = 1e20
 """What lies outside is no quantity of anything; so much of a text a float tells for sure."""
@@ -26,6 +27,7 @@ class Side:
 
     def load(self, levels: Levels) -> None:
         """Forget everything and hold these."""
+        _check(levels)
         keys = self._keys
         self.levels = {keys[level[0]]: level for level in levels if _is_held(level[1])}
         self.prices = sorted(self.levels)
@@ -34,6 +36,7 @@ class Side:
     def apply(self, changes: Levels) -> None:
         """Set each touched level to its new quantity; one that goes may never have been here."""
         self._best_count = UNREAD
+        _check(changes)
         keys, levels, prices = self._keys, self.levels, self.prices
         least, most = QUANTITY_MIN, QUANTITY_MAX
         for change in changes:
@@ -115,6 +118,14 @@ class Depth:
     def size(self) -> int:
         """Count the levels of the longer side."""
         return max(len(self.bids.prices), len(self.asks.prices))
+
+
+def _check(levels: Levels) -> None:
+    """Refuse quantities that only float() would take for numbers: 1_0, spaces, other scripts' digits."""
+    # All of them at once, for that costs a third: of plain characters alone nothing is left.
+    if "".join([level[1] for level in levels]).strip(PLAIN):
+        for level in levels:
+            read_number(level[1])
 
 
 def _is_held(quantity: str) -> bool:

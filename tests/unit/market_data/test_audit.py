@@ -106,11 +106,3 @@ def test_a_book_that_began_with_a_cut_image_is_not_blamed_for_what_it_never_saw(
 @pytest.mark.parametrize("quantity", ["abc", "1_0", "-1", "NaN"])
 def test_an_image_that_cannot_be_read_decides_nothing(quantity: str) -> None:
     assert Audit(5, book()).answered(image(5, bids=[("999", quantity)]), 5) is Verdict.UNDECIDED
-
-
-def test_a_book_that_cannot_be_spelled_decides_nothing() -> None:
-    depth = book()
-    depth.apply([("998", "1_0")], [])
-    audit = Audit(5, depth)
-    assert audit.answered(image(5), 5) is Verdict.UNDECIDED
-    assert audit.see(6, depth) is Verdict.UNDECIDED
