@@ -1,6 +1,5 @@
 """The book alone: changes applied against nautilus_trader's, and what its depth and its uptime cost."""
 
-import json
 from functools import partial
 from itertools import islice
 from statistics import median
@@ -10,9 +9,13 @@ from typing import Any, Final
 from benchmarks.flow import Flow
 from benchmarks.peers import environment
 from benchmarks.tapes import Tape, begin, of_what, tapes
+from benchmarks.tongues import TONGUES
 from components.market_data.core.changes import DepthChange
 from components.market_data.core.depth import Depth
+from components.market_data.core.instruments import Registry
 from components.market_data.core.levels import Levels
+from components.market_data.venues.binance.dialect import BinanceUmDialect
+from components.market_data.venues.binance.settings import BinanceSettings
 
 Row = dict[str, Any]
 
@@ -101,11 +104,14 @@ def _growth_by_age() -> Row:
 
 def _spans(flow: Flow, count: int) -> list[int]:
     """Take so many raw frames to the top 10; the flow is thought up outside of what is timed."""
-    dialect = flow.dialect()
-    book = begin(flow.instrument, dialect, 0)
-    book.load(flow.image())
+    tongue, dialect = TONGUES["binanceum"], BinanceUmDialect("ws://localhost", "http://localhost", BinanceSettings())
+    (instrument,) = dialect.read_instruments([tongue.listed().encode()])
+    dialect.learn(Registry([instrument]))
+    book = begin(instrument, dialect, 0)
+    book.load(dialect.read_image(instrument.symbol, tongue.image(flow, 1).encode(), 0))
     read, take, top, spans = dialect.read, book.take, partial(book.depth.top, 10), list[int]()
-    for number, frame in enumerate(islice(flow.frames(), count)):
+    for number, change in enumerate(islice(flow.changes(), count)):
+        frame = tongue.change(change, number).encode()
         began = perf_counter_ns()
         for datum in read(frame, number).data:
             if type(datum) is DepthChange:
@@ -113,7 +119,7 @@ def _spans(flow: Flow, count: int) -> list[int]:
                 top()
         spans.append(perf_counter_ns() - began)
     if not book.is_live or book.tally.applied != count:
-        raise RuntimeError(f"the flow did not hold together: {json.dumps(book.reason)} after {book.tally.applied}")
+        raise RuntimeError(f"the flow did not hold together: {book.reason} after {book.tally.applied}")
     return spans
 
 

@@ -8,6 +8,7 @@ from components.contracts.errors import ContractError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import ZERO, Symbol
 from components.market_data.core.changes import DepthChange, DepthImage
+from components.market_data.core.depth import NO_LEVELS
 from components.market_data.core.feed import Data, Odd, Oddity
 from components.market_data.core.instruments import Instrument, Registry
 from components.market_data.core.levels import Levels, Numbers
@@ -65,7 +66,10 @@ class Frames:
         instrument = self._channels[params.channel]
         if instrument is None or instrument.native != data.instrument_name:
             return (_unlisted(params.channel, data.instrument_name),)
-        bids, asks, at_ns = self._changes(data.bids), self._changes(data.asks), data.timestamp * NS_PER_MS
+        # Many a change touches one side.
+        bids = self._changes(data.bids) if data.bids else NO_LEVELS
+        asks = self._changes(data.asks) if data.asks else NO_LEVELS
+        at_ns = data.timestamp * NS_PER_MS
         symbol, final, previous = instrument.symbol, data.change_id, data.prev_change_id
         if data.type == "snapshot":
             return (DepthImage(symbol, final, bids, asks, at_ns, received_at_ns, is_pushed=True),)

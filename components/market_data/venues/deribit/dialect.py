@@ -19,6 +19,8 @@ from components.market_data.venues.dialect import Ask, Limits, LinePlan, Read
 from components.market_data.venues.keys import KeyPair
 
 NOTHING: Final[Sequence[Data]] = ()
+BOOK_HEAD: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.'
+"""As this venue writes it today; however else it may be written, the second look finds the channel."""
 
 
 class DeribitDialect:
@@ -41,6 +43,7 @@ class DeribitDialect:
         self._answers = Answers(self._requests, self._login)
         self._registry = Registry(())
         self._frames = Frames()
+        self._read_book = self._frames.books
         self._readers: dict[bytes, Callable[[bytes, int], Sequence[Data]]] = {
             b"book.": self._frames.books,
             b"quote": self._frames.quotes,
@@ -112,8 +115,10 @@ class DeribitDialect:
 
     def read(self, frame: bytes, received_at_ns: int) -> Read:
         """Read one frame."""
-        start = frame.find(CHANNEL, 0, CHANNEL_WITHIN)
         try:
+            if frame.startswith(BOOK_HEAD):
+                return Read(self._read_book(frame, received_at_ns))
+            start = frame.find(CHANNEL, 0, CHANNEL_WITHIN)
             if start >= 0:
                 start += len(CHANNEL)
                 reader = self._readers.get(frame[start : start + 5])

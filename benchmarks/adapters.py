@@ -1,0 +1,269 @@
+"""A venue's adapter, with the service and the bus behind it, at ten thousand frames a second, and after a cut."""
+
+import os
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import random
+from statistics import median, quantiles
+from typing import Any, Final, NamedTuple
+
+from benchmarks.tongues import TONGUES, Tongue
+from benchmarks.venue import SPAWN, VenueProcess, pin
+from components.contracts.market import BookDelta, BookSnapshot
+from components.contracts.topics import BOOKS, HEALTH, MARKET, Stream
+from components.market_data import config as configuration
+from components.market_data.config import VenueConfig
+from components.market_data.service.books import BookDesk
+from components.market_data.service.market import MarketDataService
+from components.market_data.venues.dialects import dialect_of
+from components.market_data.venues.feed import VenueFeed
+from components.market_data.wiring import terms_of
+from components.runtime.bus import open_bus
+from components.runtime.clock import SystemClock
+from components.runtime.drivers import drive_async
+from components.runtime.life import Seat
+from components.runtime.lines import Lines
+from components.runtime.logs import logger
+from components.runtime.metrics import Metrics
+
+Row = dict[str, Any]
+
+PER_SECOND: Final = 10_000
+FULL_S = 100
+"""At that pace a million frames."""
+PACED: Final = 1_000
+PACED_S = 8
+CUTS = 8
+CUT_PER_SECOND: Final = 100
+BETWEEN_CUTS_S = 2.0
+READY_S_MAX: Final = 20
+WARM_UP_S: Final = 2
+SAMPLE_S: Final = 0.5
+CPU_MAX: Final = 0.50
+MIB_MAX: Final = 100
+GROWTH_MIB_MAX: Final = 2.0
+"""Flat: what an allocator moves about, no more."""
+PUBLISHED_P95_US_MAX: Final = 100
+RECOVERY_MS_MAX: Final = 1_000
+CONFIG: Final = Path(__file__).resolve().parents[1] / "config" / "base.toml"
+TABLES: Final[dict[str, type[VenueConfig]]] = {
+    "binance": configuration.BinanceConfig,
+    "binanceum": configuration.BinanceUmConfig,
+    "okx": configuration.OkxConfig,
+    "deribit": configuration.DeribitConfig,
+}
+SMOKE: Final = {"FULL_S": 5, "PACED_S": 2, "CUTS": 1}
+
+
+class Sample(NamedTuple):
+    """What the adapter's process had used at one moment."""
+
+    at_ns: int
+    cpu_ns: int
+    rss_mib: float
+    published: int
+
+
+class Heard(NamedTuple):
+    """What became of a run."""
+
+    samples: list[Sample]
+    since_read_ns: list[int]
+    since_sent_ns: list[int]
+    snapshots_at_ns: list[int]
+    frames: int
+
+
+def rows() -> list[Row]:
+    """Try each venue: at full pace, at an ordinary one, and cut off again and again."""
+    return [row for tongue in TONGUES.values() for row in (*_full(tongue), *_paced(tongue), _cut(tongue))]
+
+
+def _full(tongue: Tongue) -> list[Row]:
+    heard = _run(tongue, PER_SECOND, FULL_S, lambda _: time.sleep(FULL_S))
+    began = next(one for one in heard.samples if one.at_ns >= heard.samples[0].at_ns + WARM_UP_S * 1e9)
+    last = heard.samples[-1]
+    seconds = (last.at_ns - began.at_ns) / 1e9
+    cpu = (last.cpu_ns - began.cpu_ns) / 1e9 / seconds
+    name = f"{_name(tongue)} at {PER_SECOND:,} frames a second"
+    pace = heard.frames / ((last.at_ns - heard.samples[0].at_ns) / 1e9)
+    settled = [one.rss_mib for one in heard.samples if one.at_ns >= began.at_ns]
+    tenth = max(1, len(settled) // 10)
+    growth = median(settled[-tenth:]) - median(settled[tenth : 2 * tenth] or settled[:tenth])
+    return [
+        _row(f"{name}, frames read a second", pace, "1/s", PER_SECOND, None) | {"ratio": pace / PER_SECOND},
+        _row(f"{name}, CPU of adapter, service and bus", cpu, "cores", CPU_MAX, CPU_MAX),
+        _row(f"{name}, memory after {heard.frames:,}", last.rss_mib, "MiB", MIB_MAX, MIB_MAX),
+        _row(f"{name}, memory gained by the last tenth since the second", growth, "MiB", None, GROWTH_MIB_MAX),
+    ]
+
+
+def _paced(tongue: Tongue) -> list[Row]:
+    heard = _run(tongue, PACED, PACED_S, lambda _: time.sleep(PACED_S))
+    name = f"{_name(tongue)} at {PACED:,} frames a second"
+    read, sent = (quantiles(spans, n=20)[18] / 1e3 for spans in (heard.since_read_ns, heard.since_sent_ns))
+    return [
+        _row(f"{name}, socket read to published, p95", read, "us", PUBLISHED_P95_US_MAX, PUBLISHED_P95_US_MAX),
+        _row(f"{name}, sent by the venue to published, p95", sent, "us", None, None),
+    ]
+
+
+def _cut(tongue: Tongue) -> Row:
+    spans: list[float] = []
+
+    def cut(venue: VenueProcess) -> None:
+        for _ in range(CUTS):
+            venue.cut()
+            time.sleep(BETWEEN_CUTS_S)
+            accepted.append(venue.accepted_at_ns())
+
+    accepted: list[int] = []
+    heard = _run(tongue, CUT_PER_SECOND, CUTS * BETWEEN_CUTS_S, cut)
+    for at_ns in accepted:
+        good = next((one for one in heard.snapshots_at_ns if one > at_ns > 0), None)
+        spans.append((good - at_ns) / 1e6 if good is not None else float("inf"))
+    name = f"{_name(tongue)}, the worst of {CUTS} cuts, TCP accept to first good book"
+    return _row(name, max(spans), "ms", RECOVERY_MS_MAX, RECOVERY_MS_MAX)
+
+
+def _name(tongue: Tongue) -> str:
+    return tongue.symbol.partition(":")[0]
+
+
+def _row(name: str, value: float, unit: str, reference: float | None, bound: float | None) -> Row:
+    ratio = None if reference is None or bound is None else value / reference
+    text = None if bound is None else f"<= {bound:g} {unit}"
+    holds = bound is None or value <= bound
+    return {
+        "name": name, "value": value, "unit": unit, "reference": reference, "ratio": ratio, "bound": text,
+        "holds": holds
+    }  # fmt: skip
+
+
+def _run(tongue: Tongue, per_second: int, for_s: float, meanwhile: Callable[[VenueProcess], None]) -> Heard:
+    """Let the adapter hear the venue, each on a core of its own where there are two."""
+    cores = sorted(os.sched_getaffinity(0))
+    ours, theirs = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
+    venue = VenueProcess(tongue, per_second=per_second, core=theirs)
+    line, far = SPAWN.Pipe()
+    adapter = SPAWN.Process(target=_adapter, args=(far, tongue.table, venue.port, ours), daemon=True)
+    adapter.start()
+    try:
+        if not line.poll(READY_S_MAX) or line.recv() != "ready":
+            sys.exit(f"{tongue.table}: no book within {READY_S_MAX} s")
+        meanwhile(venue)
+        line.send("end")
+        if not line.poll(for_s + READY_S_MAX):
+            sys.exit(f"{tongue.table}: the adapter did not end")
+        heard: Heard = line.recv()
+        adapter.join()
+        venue.end()
+        return heard
+    finally:
+        adapter.kill()
+
+
+def _adapter(line: Connection, table: str, port: int, core: int | None) -> None:
+    pin(core)
+    tongue, clock, metrics = TONGUES[table], SystemClock(), Metrics("market_data", "bench")
+    config = _config(table, tongue, port)
+    dialect = dialect_of(config, lambda _: b"")
+    service = MarketDataService(None, BookDesk([terms_of(config, dialect, 10_000)], metrics, random))
+    feed = VenueFeed(dialect, config, clock, random, metrics)
+    with tempfile.TemporaryDirectory(prefix="xb-") as folder:
+        lines = Lines(component="market_data", says=(MARKET, BOOKS, HEALTH))
+        bus = _Watched(open_bus(Path(folder), lines, clock=clock, metrics=metrics, log=logger()), line)
+        seat = Seat(
+            component="market_data",
+            version="bench",
+            service=service,
+            bus=bus,
+            clock=clock,
+            log=logger(),
+            venue=feed,
+            feed=feed,
+            tick_ms=50,
+            pulse=lambda _: None,
+            should_stop=bus.is_over,
+            drain_ms_max=0,
+        )
+        drive_async(seat)
+        bus.close()
+    frames = metrics.counter("market_frames_total", "Frames of a venue's streams", ("venue",)).labels(dialect.venue)
+    bus.tell(int(frames._value.get()))  # noqa: SLF001 -- what has been counted can be read nowhere else
+    line.close()
+
+
+def _config(table: str, tongue: Tongue, port: int) -> VenueConfig:
+    """Take what is shipped; listen to one book alone."""
+    shipped = tomllib.loads(CONFIG.read_text())["market_data"][table]
+    told = {
+        "symbols": (tongue.symbol,),
+        "stream_url": f"ws://127.0.0.1:{port}",
+        "rest_url": f"http://127.0.0.1:{port}",
+        "quotes": False,
+        "trades": False,
+        "audit_every_s": 0,
+    }
+    return TABLES[table].model_validate(shipped | told)
+
+
+class _Watched:
+    """The process's end of the bus, and a note of what was said when."""
+
+    def __init__(self, bus: Any, line: Connection) -> None:  # noqa: ANN401 -- every method but one is passed on
+        self._bus, self._line = bus, line
+        self._say = bus.publish
+        self._samples: list[Sample] = []
+        self._read: list[int] = []
+        self._sent: list[int] = []
+        self._snapshots: list[int] = []
+        self._count = self._sampled_at_ns = 0
+        self._is_ready = False
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- as above
+        return getattr(self._bus, name)
+
+    def publish(self, stream: Stream, body: Any, event_at_ns: int = 0, received_at_ns: int = 0) -> None:  # noqa: ANN401
+        """Pass it on, and look at the clock behind it."""
+        self._say(stream, body, event_at_ns, received_at_ns)
+        kind = type(body)
+        if kind is BookDelta:
+            self._count += 1
+            # Every eighth will do, and costs the less.
+            if self._count % 8 == 0 and len(self._read) < 100_000:
+                now_ns = time.time_ns()
+                self._read.append(now_ns - body.received_at_ns)
+                self._sent.append(now_ns - body.venue_at_ns)
+        elif kind is BookSnapshot:
+            self._snapshots.append(time.monotonic_ns())
+            if not self._is_ready:
+                self._is_ready = True
+                self._line.send("ready")
+
+    def is_over(self) -> bool:
+        """Take a sample now and then; say whether this was all."""
+        now_ns = time.monotonic_ns()
+        if self._is_ready and now_ns - self._sampled_at_ns >= SAMPLE_S * 1e9:
+            self._sampled_at_ns = now_ns
+            self._samples.append(Sample(now_ns, time.process_time_ns(), _rss_mib(), self._count))
+        return self._line.poll()
+
+    def tell(self, frames: int) -> None:
+        """Say what was seen."""
+        self._line.send(Heard(self._samples, self._read, self._sent, self._snapshots, frames))
+
+
+def _rss_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
+
+
+if __name__ == "__main__":
+    for one in rows():
+        print(one)
