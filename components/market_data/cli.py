@@ -170,9 +170,31 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
     "--speed", type=click.FloatRange(min=0), default=0, show_default=True, help="1: as it happened; 0: without waiting."
 )
 @click.option("--digest", is_flag=True, help="Only one hash over all that would be published.")
+@click.option("--serve", is_flag=True, help="Say it on the bus, in the place of a live market_data, until SIGTERM.")
 @json_option
-def replay(files: tuple[Path, ...], *, speed: float, digest: bool, as_json: bool) -> None:
-    """Play a recording (its files in order) and show what would be published; nobody else hears it."""
+def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, as_json: bool) -> None:
+    """Play a recording (its files in order) and show what would be published; nobody else hears it.
+
+    With --serve everybody does: its quotes are as old as they are, so risk lets nothing be traded on them.
+    """
+    if serve:
+        _serve_recording(files, speed)
+    else:
+        _show_recording(files, speed, digest=digest, as_json=as_json)
+
+
+def _serve_recording(files: tuple[Path, ...], speed: float) -> None:
+    from components.market_data.venues.recorded import Recording
+    from components.runtime.process import running
+
+    recording = Recording(files)
+    with running("market_data") as process:
+        from components.market_data.wiring import playing
+
+        playing(process, recording, speed)
+
+
+def _show_recording(files: tuple[Path, ...], speed: float, *, digest: bool, as_json: bool) -> None:
     from components.market_data.venues.recorded import Recording
     from components.market_data.verbs.rehearsing import rehearsal
     from components.market_data.verbs.wording import facts_of, words

@@ -11,6 +11,7 @@ from components.market_data.core.synchroniser import SyncPatience
 from components.market_data.service.books import BookDesk, VenueTerms
 from components.market_data.service.market import MarketDataService
 from components.market_data.service.quotes import Patience, QuoteDesk
+from components.market_data.service.rehearsal import rehearsed
 from components.market_data.venues.alpaca.feed import ALPACA, AlpacaFeed
 from components.market_data.venues.alpaca.session import Keys
 from components.market_data.venues.dialect import Dialect
@@ -18,6 +19,8 @@ from components.market_data.venues.dialects import Reveal, dialect_of
 from components.market_data.venues.feed import VenueFeed
 from components.market_data.venues.listening import Listening
 from components.market_data.venues.many import ManyFeeds
+from components.market_data.venues.playback import RecordedClock, RecordedFeed
+from components.market_data.venues.recorded import Recording, read_recording
 from components.market_data.venues.recorder import Recorder
 from components.runtime.clock import SystemClock
 from components.runtime.metrics import Metrics
@@ -38,6 +41,22 @@ def market_data(process: Process) -> None:
     many = ManyFeeds(feeds, stock, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
     service = MarketDataService(quotes, books)
     process.serve(service, says=[MARKET, BOOKS], feed=many, venue=many, loop=Loop.ASYNC)
+
+
+def playing(process: Process, recording: Recording, speed: float) -> None:
+    """Serve a recording in the place of live venues until asked to stop; time is the recording's."""
+    reader, clock = read_recording(recording), RecordedClock(process.clock)
+    process.clock = clock
+
+    def pass_time(at_ns: int) -> None:
+        clock.at_ns = at_ns
+
+    feed = RecordedFeed(recording, reader, speed, clock, pass_time)
+    dialect = reader.dialect
+    service = rehearsed(
+        dialect.venue, tuple(reader.registry.by_symbol), dialect.rule, pushes_image=dialect.pushes_image
+    )
+    process.serve(service, says=[MARKET, BOOKS], feed=feed, venue=feed, loop=Loop.ASYNC)
 
 
 def terms_of(config: VenueConfig, dialect: Dialect, first_book_ms_max: int) -> VenueTerms:

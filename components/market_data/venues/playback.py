@@ -80,11 +80,36 @@ def paced(played: Iterable[Played], pace: Pace) -> Iterator[Played]:
         yield at_ns, said
 
 
+class RecordedClock:
+    """Recorded time, as far as it was played: a book of years ago is not old while it is played."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Take the clock that spans are measured by."""
+        self._clock = clock
+        self.at_ns = 0
+
+    def now_ns(self) -> int:
+        """Give when the last word was received; until the first, the time it is."""
+        return self.at_ns or self._clock.now_ns()
+
+    def monotonic_ns(self) -> int:
+        """Read a clock that never jumps."""
+        return self._clock.monotonic_ns()
+
+
 class RecordedFeed:
     """A recording in the place of a venue: a feed, and the caller that answers requests out of the same recording."""
 
-    def __init__(self, frames: Iterable[Frame], reader: Reader, speed: float, clock: Clock) -> None:
-        self._frames, self._reader, self._clock = frames, reader, clock
+    def __init__(
+        self,
+        frames: Iterable[Frame],
+        reader: Reader,
+        speed: float,
+        clock: Clock,
+        on_time: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Play at this speed; `on_time` hears when each word was received, before it is said."""
+        self._frames, self._reader, self._clock, self._on_time = frames, reader, clock, on_time
         self._pace = Pace(speed, clock)
         self._answers = Answers()
         self._asking: dict[FetchImage, asyncio.Future[DepthImage | NoImage]] = {}
@@ -102,6 +127,7 @@ class RecordedFeed:
         for at_ns, said in play(self._frames, self._reader, self._clock):
             # Also without a pause the loop gets its turn after each word, for the requests that it caused.
             await asyncio.sleep(max(self._pace.wait_s(at_ns), 0.0))
+            self._on_time(at_ns)
             if isinstance(said, DepthImage):
                 self._answer(said)
             else:
