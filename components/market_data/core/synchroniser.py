@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
@@ -131,6 +132,10 @@ class Synchroniser:
         wait_ms = self._patience.pushed_image_ms_max if pushes_image else self._patience.first_change_ms_max
         self._remedy = self._rule.fallback if pushes_image else self._rule.remedy
         self._due_ns = now_ns + wait_ms * NS_PER_MS
+
+    def relisted(self, *, may_cross: bool) -> None:
+        """Hear whether the venue is in an auction now; the next change is judged by it."""
+        self._patience = replace(self._patience, may_cross=may_cross)
 
     def lost(self, reason: str, now_ns: int) -> None:
         """End: the stream is gone, and with it all that is known."""

@@ -240,14 +240,19 @@ class BookDesk:
     def _list(self, listed: Listed, now_ns: int) -> Effects:
         for instrument in listed.instruments:
             self._unlisted.pop(instrument.symbol, None)
-            if instrument.symbol not in self._books:
+            book = self._books.get(instrument.symbol)
+            if book is None:
                 self._books[instrument.symbol] = self._new_book(self._terms[listed.venue], instrument, now_ns)
+            elif book.instrument != instrument:
+                book.relisted(instrument)
         return ()
 
     def _new_book(self, terms: VenueTerms, instrument: Instrument, now_ns: int) -> PublishedBook:
         patience = replace(terms.patience, may_cross=instrument.may_cross)
         sync = Synchroniser(instrument.symbol, terms.rule, patience, now_ns, self._chance)
-        return PublishedBook(terms.venue, instrument, sync, terms.levels_published, self._gaps)
+        book = PublishedBook(terms.venue, instrument, sync, terms.levels_published, self._gaps)
+        book.spread_audits(int(self._chance() * terms.audit_every_s * NS_PER_S))
+        return book
 
     def _open(self, opened: BookOpened, now_ns: int) -> Effects:
         book = self._require(opened.symbol)

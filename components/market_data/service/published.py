@@ -28,6 +28,7 @@ class PublishedBook:
         "_audited_at_ns",
         "_gaps",
         "_health",
+        "_levels",
         "_venue",
         "_window",
         "audit",
@@ -44,7 +45,7 @@ class PublishedBook:
         self.shown_id = NEVER
         self.audit: Audit | None = None
         self._audited_at_ns = sync.since_ns
-        self._venue, self._gaps = venue, gaps
+        self._venue, self._gaps, self._levels = venue, gaps, levels
         self._window = Window(levels, instrument.unit)
         self._health = self._believed()
 
@@ -52,6 +53,13 @@ class PublishedBook:
     def health(self) -> SymbolHealth:
         """Say how far the book is to be believed."""
         return self._health
+
+    def relisted(self, instrument: Instrument) -> None:
+        """Hear what the venue lists now; in another unit the book is shown anew with its next change."""
+        if instrument.unit != self.instrument.unit:
+            self._window, self.shown_id = Window(self._levels, instrument.unit), NEVER
+        self.instrument = instrument
+        self.sync.relisted(may_cross=instrument.may_cross)
 
     def take(self, change: DepthChange) -> list[Effect]:
         """Take the venue's next change; what is distrusted is said first, what is trusted again last."""
@@ -123,6 +131,10 @@ class PublishedBook:
             level = "debug" if now.state in QUIET and before.state in QUIET else "info"
             said.append(Note("book_changed", facts, level))
         return said
+
+    def spread_audits(self, by_ns: int) -> None:
+        """Begin the first audit so much sooner than the others: many at once would crowd each other out."""
+        self._audited_at_ns -= by_ns
 
     def is_audit_due(self, now_ns: int, every_ns: int) -> bool:
         """Say whether an audit is to begin; from its beginning the next is counted."""

@@ -476,7 +476,37 @@ def test_listing_again_leaves_the_books_as_they_are(live: Desk) -> None:
     assert live.late().ids == {ONE: 10, TWO: 10}
 
 
+def test_an_auction_that_is_over_may_no_longer_cross() -> None:
+    desk = Desk()
+    desk.tell(LineOpened(VENUE), Listed(VENUE, (instrument(ONE, may_cross=True),)), BookOpened(VENUE, ONE))
+    desk.synced(ONE).change(10, 11, "102x1")
+    assert desk.hearer.is_synced(ONE)
+    desk.tell(Listed(VENUE, (instrument(ONE),)))
+    assert states(desk.change(11, 12, "102x2")) == [(ONE, BookState.CROSSED)]
+
+
+def test_a_contract_whose_worth_changes_is_shown_anew() -> None:
+    desk = Desk().listed(ONE).synced(ONE)
+    desk.tell(Listed(VENUE, (instrument(ONE, "0.1"),)))
+    assert [type(one) for one in said(desk.change(10, 11, "99x5"), BOOKS)] == [BookSnapshot]
+    assert desk.hearer.top(ONE)[0] == levels("99x0.5", "98x0.1", "97x0.1")
+    assert desk.late().top(ONE) == desk.hearer.top(ONE)
+
+
 # Audits and renewal
+
+
+def test_the_audits_of_many_books_are_spread_over_their_time() -> None:
+    chances = iter([0.0, 0.75, 0.0, 0.0])
+    desk = Desk(AUDITED, chance=lambda: next(chances, 0.0)).listed().synced()
+    seconds = {ONE: 0.0, TWO: 0.0}
+    for second in range(1, 61):
+        for request in desk.asked(desk.wait(1_000)):
+            seconds.setdefault(request.symbol, 0)
+            seconds[request.symbol] = second
+        for symbol in (ONE, TWO):
+            desk.change(desk.hearer.ids[symbol], 10 + second, f"99x{second + 1}", symbol=symbol)
+    assert seconds == {ONE: 60, TWO: 15}
 
 
 def audited(at_s: int = 60) -> tuple[Desk, FetchImage]:
