@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-MODULES = ("bus", "decision", "journal", "chain", "memory", "books", "pipeline")
+MODULES = ("bus", "decision", "journal", "chain", "memory", "books", "pipeline", "adapters")
 REPORT = Path(__file__).resolve().parents[1] / "var" / "bench.json"
 COLUMNS = ("name", "value", "unit", "reference", "ratio", "bound", "holds")
 

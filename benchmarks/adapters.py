@@ -28,8 +28,9 @@ from components.runtime.clock import SystemClock
 from components.runtime.drivers import drive_async
 from components.runtime.life import Seat
 from components.runtime.lines import Lines
-from components.runtime.logs import logger
+from components.runtime.logs import configure, logger
 from components.runtime.metrics import Metrics
+from components.runtime.tables import LogLevel
 
 Row = dict[str, Any]
 
@@ -170,6 +171,7 @@ def _run(tongue: Tongue, per_second: int, for_s: float, meanwhile: Callable[[Ven
 
 def _adapter(line: Connection, table: str, port: int, core: int | None) -> None:
     pin(core)
+    configure("bench", level=LogLevel.WARNING)
     tongue, clock, metrics = TONGUES[table], SystemClock(), Metrics("market_data", "bench")
     config = _config(table, tongue, port)
     dialect = dialect_of(config, lambda _: b"")
