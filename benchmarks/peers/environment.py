@@ -43,7 +43,7 @@ def _python() -> Path:
 def _do(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        sys.exit(f"the peers of the benchmark cannot be installed: {_last_line(done.stderr + done.stdout)}")
+        sys.exit(f"the peers of the benchmark cannot be installed: {_last_line(done.stderr or done.stdout)}")
 
 
 def _last_line(text: str) -> str:
