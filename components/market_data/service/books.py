@@ -306,7 +306,7 @@ class BookDesk:
             terms = self._terms[book.instrument.venue]
             if not book.sync.is_live:
                 continue
-            if book.sync.depth.is_shallow(terms.levels_published):
+            if book.is_shallow:
                 effects += book.resync(BookState.SYNCING, "little is left of what the image showed", now_ns)
             elif terms.audit_every_s and book.is_audit_due(now_ns, terms.audit_every_s * NS_PER_S):
                 book.audit = Audit(book.sync.current, book.sync.depth)

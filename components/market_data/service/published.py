@@ -28,6 +28,7 @@ class PublishedBook:
         "_audited_at_ns",
         "_gaps",
         "_health",
+        "_image_depth",
         "_levels",
         "_venue",
         "_window",
@@ -46,6 +47,7 @@ class PublishedBook:
         self.audit: Audit | None = None
         self._audited_at_ns = sync.since_ns
         self._venue, self._gaps, self._levels = venue, gaps, levels
+        self._image_depth = 0
         self._window = Window(levels, instrument.unit)
         self._health = self._believed()
 
@@ -71,6 +73,8 @@ class PublishedBook:
     def load(self, image: DepthImage, epoch: int | None = None) -> list[Effect]:
         """Take an image; it is published whole, for it replaces everything."""
         took = self.sync.load(image, epoch)
+        if took is Took.LOADED:
+            self._image_depth = image.depth_max
         if took is not Took.LOADED or self.sync.state is not BookState.SYNCED:
             return self.tell()
         return self._show(lambda: [self._publish(self._image())])
@@ -131,6 +135,12 @@ class PublishedBook:
             level = "debug" if now.state in QUIET and before.state in QUIET else "info"
             said.append(Note("book_changed", facts, level))
         return said
+
+    @property
+    def is_shallow(self) -> bool:
+        """Say whether too little is left of what the image showed; one that was short itself is no reason to ask."""
+        is_short = 0 < self._image_depth <= self._levels
+        return self.sync.depth.is_shallow(self._image_depth // 2 if is_short else self._levels)
 
     def spread_audits(self, by_ns: int) -> None:
         """Begin the first audit so much sooner than the others: many at once would crowd each other out."""

@@ -610,6 +610,15 @@ def test_a_book_of_which_little_is_left_is_renewed() -> None:
     assert desk.hearer.is_synced(ONE)
 
 
+def test_a_book_whose_images_are_shorter_than_what_is_shown_is_not_fetched_without_end() -> None:
+    desk = Desk(terms(levels_published=20)).listed(ONE)
+    (request,) = desk.asked(desk.change(9, 10))
+    desk.answer(request, desk.image(10, depth_max=4))
+    for final in range(11, 21):
+        desk.change(final - 1, final)
+        assert desk.asked(desk.wait(1_000)) == []
+
+
 def test_a_book_that_is_small_in_itself_is_not_renewed() -> None:
     desk = Desk().listed(ONE)
     (request,) = desk.asked(desk.change(9, 10))
