@@ -164,8 +164,9 @@ class Live:
         self._carry_out(self.service.on_message(Fed(body), self.clock.now_ns()))
 
     async def _tick(self) -> None:
+        never = asyncio.get_running_loop().create_future()
         while True:
-            await asyncio.sleep(0.02)
+            await asyncio.wait([never], timeout=BEAT_S)
             self._carry_out(self.service.on_tick(self.clock.now_ns()))
 
     async def _answer(self, request: Any) -> None:
