@@ -94,6 +94,7 @@ class _Venue:
     def _obey(self) -> None:
         said = self._line.recv()
         if said == "cut":
+            self._accepted_at_ns = 0
             self._group.create_task(self._cut())
         elif said == "accepted":
             self._line.send(self._accepted_at_ns)
@@ -103,7 +104,6 @@ class _Venue:
     async def _cut(self) -> None:
         await self._close()
         await asyncio.sleep(DOWN_S)
-        self._accepted_at_ns = 0
         await self._open()
 
     async def _open(self) -> None:
