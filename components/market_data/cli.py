@@ -53,15 +53,14 @@ def quote(symbol: str, *, as_json: bool) -> int:
     from components.contracts.market import Quote, SymbolHealth
     from components.contracts.topics import MARKET
     from components.market_data.verbs.following import present
-    from components.market_data.verbs.wording import facts_of
+    from components.market_data.verbs.wording import facts_of, words
 
     told = [body for body in present(MARKET) if getattr(body, "symbol", None) == symbol.upper()]
     facts = {
-        "symbol": symbol.upper(),
         "quote": next((facts_of(body) for body in told if isinstance(body, Quote)), None),
         "health": next((facts_of(body) for body in told if isinstance(body, SymbolHealth)), None),
     }
-    answer(facts, as_json=as_json)
+    answer(facts, as_json=as_json, text="\n".join(f"{name:<8}{said and words(said)}" for name, said in facts.items()))
     return 0 if facts["quote"] else 1
 
 
@@ -116,7 +115,7 @@ def state(*, as_json: bool) -> int:
 
     told, now_ns = present(MARKET), SystemClock().now_ns()
     trust = {body.symbol: body.state for body in told if isinstance(body, SymbolHealth)}
-    feeds = {body.venue: body.state for body in told if isinstance(body, FeedHealth)}
+    feeds = [body for body in told if isinstance(body, FeedHealth)]
     rows = [
         {
             "symbol": body.symbol,
@@ -128,13 +127,14 @@ def state(*, as_json: bool) -> int:
         for body in told
         if isinstance(body, Quote)
     ]
-    text = [f"feed {venue}: {feed}" for venue, feed in feeds.items()]
+    text = [f"feed {feed.venue}: {feed.state}, {feed.reason}" for feed in feeds]
     quoted = {row["symbol"] for row in rows}
-    text += ["{symbol:<8} {bid:>11} {ask:>11} {age_ms:>9} ms  {trust}".format_map(row) for row in rows]
-    text += [
-        f"{symbol:<8} {'no quote':>23} {'':>12}  {state}" for symbol, state in trust.items() if symbol not in quoted
-    ]
-    answer({"feeds": feeds, "symbols": rows, "trust": trust}, as_json=as_json, text="\n".join(text))
+    width = max((len(symbol) for symbol in trust), default=0)
+    line = f"{{symbol:<{width}}} {{bid:>14}} {{ask:>14}} {{age_ms:>9}} ms  {{trust}}"
+    text += [line.format_map(row) for row in rows]
+    text += [f"{symbol:<{width}} {'no quote':>42}  {state}" for symbol, state in trust.items() if symbol not in quoted]
+    facts = {"feeds": {feed.venue: feed.state for feed in feeds}, "symbols": rows, "trust": trust}
+    answer(facts, as_json=as_json, text="\n".join(text))
     return 0 if trust and all(one is BookState.SYNCED for one in trust.values()) else 1
 
 
@@ -177,6 +177,8 @@ def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, 
 
     With --serve everybody does: its quotes are as old as they are, so risk lets nothing be traded on them.
     """
+    if serve and digest:
+        raise UsageError("--digest and --serve: what is served has no end to take a hash at")
     if serve:
         _serve_recording(files, speed)
     else:
@@ -237,9 +239,13 @@ def record(
     as_json: bool,
     **bounds: Any,  # noqa: ANN401  # click's numbers
 ) -> int:
-    """Record live venues' raw frames into files; nothing is published. Exit 1 where frames had to be dropped."""
+    """Record live venues' raw frames into files; nothing is published.
+
+    Exit 1 where frames had to be dropped, or where none came.
+    """
     from components.market_data.venues.recorder import Recorder, RecorderLimits
     from components.market_data.verbs.asking import recorded
+    from components.market_data.verbs.wording import fields, words
     from components.market_data.wiring import listening
     from components.runtime.logs import logger
     from components.runtime.stopping import StopSignals
@@ -252,8 +258,8 @@ def record(
             lambda: signals.requested, bounds["for_s"]
         )
     report = recorder.report()
-    answer(report, as_json=as_json)
-    return 1 if report.dropped else 0
+    answer(report, as_json=as_json, text=words(fields(report)))
+    return 1 if report.dropped or not report.frames else 0
 
 
 @cli.command()

@@ -47,11 +47,7 @@ def playing(process: Process, recording: Recording, speed: float) -> None:
     """Serve a recording in the place of live venues until asked to stop; time is the recording's."""
     reader, clock = read_recording(recording), RecordedClock(process.clock)
     process.clock = clock
-
-    def pass_time(at_ns: int) -> None:
-        clock.at_ns = at_ns
-
-    feed = RecordedFeed(recording, reader, speed, clock, pass_time)
+    feed = RecordedFeed(recording, reader, speed, clock, clock.pass_to)
     dialect = reader.dialect
     service = rehearsed(
         dialect.venue, tuple(reader.registry.by_symbol), dialect.rule, pushes_image=dialect.pushes_image

@@ -71,14 +71,22 @@ def test_what_was_heard_is_recorded_whole(one: Shipped, tmp_path: Path) -> None:
     assert all(request.symbol == one.symbol for request in feed.asked)
 
 
-@pytest.mark.parametrize(
-    ("venue", "kind"), [("BINANCE", FetchImage), ("OKX", FetchImage), ("DERIBIT", Resubscribe)], ids=str
-)
-def test_each_new_file_gets_images_of_its_own(venue: str, kind: type, tmp_path: Path) -> None:
+@pytest.mark.parametrize("venue", ["OKX", "DERIBIT"])
+def test_each_new_file_begins_with_a_new_subscription(venue: str, tmp_path: Path) -> None:
+    feed = rotated(venue, tmp_path, lambda feed, *_: any(map(is_for_nobody, feed.asked)))
+    assert {type(request) for request in feed.asked if is_for_nobody(request)} == {Resubscribe}
+
+
+@pytest.mark.parametrize("venue", ["BINANCE", "BINANCEUM"])
+def test_each_new_file_gets_an_image_that_joins_what_is_in_it(venue: str, tmp_path: Path) -> None:
+    feed = rotated(venue, tmp_path, lambda feed, *_: len(feed.asked) > 1)
+    assert {type(request) for request in feed.asked} == {FetchImage}
+    assert not any(map(is_for_nobody, feed.asked)), "the book waits for its image as after a subscription"
+
+
+def rotated(venue: str, folder: Path, is_done: Any) -> TappedFeed:
     one = next(one for one in shipped() if one.venue == venue)
-    limits = RecorderLimits(look_every_s=0.001, file_bytes_max=4_000)
-    feed, _ = record(one, tmp_path, limits, is_done=lambda feed, *_: any(map(is_for_nobody, feed.asked)))
-    assert {type(request) for request in feed.asked if is_for_nobody(request)} == {kind}
+    return record(one, folder, RecorderLimits(look_every_s=0.001, file_bytes_max=4_000), is_done=is_done)[0]
 
 
 def is_for_nobody(request: Any) -> bool:

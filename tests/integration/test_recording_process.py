@@ -117,7 +117,7 @@ def true_top(sandbox: CryptoSandbox, venue: str, path: Path) -> str:
 @pytest.mark.parametrize("venue", SYMBOLS)
 def test_each_file_of_a_recording_can_be_verified_alone(venue: str, desk: Desk, tmp_path: Path) -> None:
     folder = tmp_path / "recorded"
-    process = desk("record", *of(venue), "--folder", str(folder), "--file-mib", "0.012")
+    process = desk("record", *of(venue), "--folder", str(folder), "--file-mib", "0.03")
     eventually(lambda: len(parts(folder)) > 2, within_s=30)
     process.send_signal(signal.SIGTERM)
     assert told(process)[0] == 0

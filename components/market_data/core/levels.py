@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Final, TypeAlias
 
 from typing_extensions import override
@@ -83,6 +83,16 @@ def read_number(text: str) -> Decimal:
     return Decimal(text)
 
 
+def read_quantity(text: str) -> Decimal:
+    """Read a quantity that a book holds, exactly; there may be any number of plain digits, as a float takes them."""
+    if text.strip("0123456789."):
+        return read_number(text)
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise BadNumber(f"{text[:40]!r} is no quantity") from None
+
+
 def pairs(levels: Levels) -> list[list[str]]:
     """Write levels as canonical prices and quantities."""
-    return [[canonical(read_number(level[0])), canonical(read_number(level[1]))] for level in levels]
+    return [[canonical(read_number(level[0])), canonical(read_quantity(level[1]))] for level in levels]

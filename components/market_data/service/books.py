@@ -83,10 +83,16 @@ class BookDesk:
         )
         self._synced = metrics.gauge("market_books_synced", "Books that are in sync", ("venue",))
         self._live = metrics.gauge("market_venue_live", "1 while every connection to a venue is open", ("venue",))
-        self._slow_at_ns = 0
+        wanted = metrics.gauge("market_books_wanted", "Books that are configured to be listened to", ("venue",))
+        for venue, terms in self._terms.items():
+            wanted.labels(venue).set(len(terms.symbols))
+            for verdict in Verdict:
+                self._audits.labels(venue, verdict)
+        self._slow_at_ns = self._started_at_ns = 0
 
     def on_start(self, now_ns: int) -> Effects:
         """Say that no venue is heard yet."""
+        self._started_at_ns = now_ns
         self._feeds = {venue: FeedHealth(venue, FeedState.CONNECTING, "starting", now_ns) for venue in self._feeds}
         return [Publish(MARKET, feed) for feed in self._feeds.values()]
 
@@ -168,16 +174,22 @@ class BookDesk:
         yield from (book.health for book in self._books.values())
         yield from self._unlisted.values()
 
-    def unmet(self, now_ns: int) -> tuple[str, ...]:
-        """Wait for each venue, then for its books; but not for ever, and not for a symbol that the venue refuses."""
-        unmet: list[str] = []
+    def unmet(self, now_ns: int, *, is_alone: bool) -> tuple[str, ...]:
+        """Wait for each venue and its books, but not for ever: beside other feeds a venue that is away is only told of.
+
+        Where nothing else is heard at all (`is_alone`), one venue must be.
+        """
+        begins = {venue: now_ns - self._started_at_ns <= self._patience_ns(venue) for venue in self._feeds}
+        away = [feed for feed in self._feeds.values() if feed.state is not FeedState.LIVE]
+        nobody = is_alone and len(away) == len(self._feeds)
+        unmet = [f"feed {one.venue} is {one.state}: {one.reason}" for one in away if nobody or begins[one.venue]]
         for venue, feed in self._feeds.items():
-            waited_ns = now_ns - feed.at_ns
-            if feed.state is not FeedState.LIVE:
-                unmet.append(f"feed {venue} is {feed.state}: {feed.reason}")
-            elif waited_ns <= self._terms[venue].first_book_ms_max * NS_PER_MS:
+            if feed.state is FeedState.LIVE and now_ns - feed.at_ns <= self._patience_ns(venue) and begins[venue]:
                 unmet += [f"book of {symbol}" for symbol in self._terms[venue].symbols if not self._is_settled(symbol)]
         return tuple(unmet)
+
+    def _patience_ns(self, venue: Venue) -> int:
+        return self._terms[venue].first_book_ms_max * NS_PER_MS
 
     def _is_settled(self, symbol: Symbol) -> bool:
         book = self._books.get(symbol)

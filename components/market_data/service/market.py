@@ -60,4 +60,4 @@ class MarketDataService:
     def unmet(self, now_ns: int) -> tuple[str, ...]:
         """Name what readiness still waits for."""
         quotes = self._quotes.unmet(now_ns) if self._quotes else ()
-        return (*quotes, *self._books.unmet(now_ns))
+        return (*quotes, *self._books.unmet(now_ns, is_alone=self._quotes is None))

@@ -47,6 +47,9 @@ class StreamMeter:
             "market_book_events_total", "What changes of books came to", ("venue", "outcome")
         )
         self._counted = Tally()
+        for outcome in Tally.__struct_fields__:
+            # A counter that begins with its first event shows no increase.
+            self._changes.labels(venue, outcome)
 
     def frame(self, received_at_ns: int, parse_ns: int, bytes_count: int) -> bool:
         """Count a frame; True where this one is to be timed further."""

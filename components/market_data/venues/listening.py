@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 import uvloop
 
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.feed import BookClosed, BookOpened, FeedRequest, FetchImage, Resubscribe
+from components.market_data.core.feed import BookClosed, BookOpened, FeedRequest, Resubscribe
 from components.market_data.core.rules import Remedy, Rule
 from components.market_data.venues.recorder import Recorder
 from components.runtime.clock import Clock
@@ -80,10 +80,13 @@ class Listening:
 
     def _begin_anew(self, venue: Venue) -> None:
         """Have an image of each book in the new file too, so that the file is worth something alone."""
-        rule = self._rules[venue]
-        kind = FetchImage if Remedy.FETCH in (rule.remedy, rule.fallback) else Resubscribe
+        is_fetched = self._rules[venue].remedy is Remedy.FETCH
         for symbol in [symbol for symbol, its in self._open.items() if its == venue]:
-            self._call(kind(venue, symbol, NO_EPOCH))
+            if is_fetched:
+                # As after a subscription: an image behind the first change, and another where it was too old.
+                self._carry_out(self._service.on_message(Fed(BookOpened(venue, symbol)), self._clock.now_ns()))
+            else:
+                self._call(Resubscribe(venue, symbol, NO_EPOCH))
 
     def _deliver(self, said: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
         if isinstance(said, BookOpened):

@@ -81,16 +81,20 @@ def paced(played: Iterable[Played], pace: Pace) -> Iterator[Played]:
 
 
 class RecordedClock:
-    """Recorded time, as far as it was played: a book of years ago is not old while it is played."""
+    """Recorded time, as far as it was played: a book of years ago is not old while it is played, and is behind it."""
 
     def __init__(self, clock: Clock) -> None:
-        """Take the clock that spans are measured by."""
+        """Take the clock that goes on between two words, and behind the last."""
         self._clock = clock
-        self.at_ns = 0
+        self._at_ns = self._heard_ns = 0
+
+    def pass_to(self, at_ns: int) -> None:
+        """Hear that a word was received then."""
+        self._at_ns, self._heard_ns = at_ns, self._clock.monotonic_ns()
 
     def now_ns(self) -> int:
-        """Give when the last word was received; until the first, the time it is."""
-        return self.at_ns or self._clock.now_ns()
+        """Give the time since the last word was received; until the first, the time it is."""
+        return self._at_ns + self._clock.monotonic_ns() - self._heard_ns if self._at_ns else self._clock.now_ns()
 
     def monotonic_ns(self) -> int:
         """Read a clock that never jumps."""

@@ -33,6 +33,7 @@ from components.market_data.venues.dialect import Dialect
 from components.market_data.venues.keys import KeyPair
 from components.market_data.venues.okx.dialect import OkxDialect
 from components.market_data.venues.okx.settings import DepthChannel, OkxSettings
+from components.runtime.logs import logger
 from components.runtime.secrets import Secret
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -57,6 +58,8 @@ class Recording:
         self.name = ", ".join(map(str, paths))
         self._paths = paths
         for path in paths:
+            if path.is_dir():
+                raise UsageError(f"{path}: a folder; name its files")
             if not path.is_file():
                 raise UsageError(f"{path}: no such file")
 
@@ -77,8 +80,15 @@ def _frames_of(path: Path) -> Iterator[Frame]:
         with path.open("rb") as file:
             while line := file.readline(LINE_BYTES_MAX):
                 number += 1
-                if line.strip():
+                if not line.strip():
+                    continue
+                try:
                     yield read_line(line, str(path), number)
+                except DamagedData:
+                    # Whoever wrote it was stopped in the middle of its last line: all before that is whole.
+                    if line.endswith(b"\n") or number == 1:
+                        raise
+                    logger().warning("torn_tail_left_out", file=str(path), line=number)
     except OSError as error:
         raise IoFailed(f"{path}: {error.strerror or error}") from error
 
