@@ -1,7 +1,7 @@
 """The schema of the table [market_data]."""
 
 import re
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,7 @@ SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
 _PART = r"[^\s:a-z-]{1,24}"
 _ENDING = r"(-PERP|-\d{6}(-\d[\d.D]{0,15}-[CP])?)?"
 
+AnyVenue = TypeVar("AnyVenue", bound="VenueConfig")
 Milliseconds: TypeAlias = Annotated[int, Field(ge=1, le=3_600_000)]
 QueueBound: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -126,6 +127,10 @@ class BinanceConfig(VenueConfig):
     depth_speed_ms: Literal[100, 1000]
     image_depth: int = Field(ge=100, le=5_000)
 
+    @model_validator(mode="after")
+    def _image_is_deeper(self) -> Self:
+        return _is_covered(self, self.image_depth)
+
 
 class BinanceUmConfig(VenueConfig):
     """Binance's USD-M futures."""
@@ -134,6 +139,10 @@ class BinanceUmConfig(VenueConfig):
 
     depth_speed_ms: Literal[100, 250, 500]
     image_depth: Literal[5, 10, 20, 50, 100, 500, 1000]
+
+    @model_validator(mode="after")
+    def _image_is_deeper(self) -> Self:
+        return _is_covered(self, self.image_depth)
 
 
 class OkxConfig(VenueConfig):
@@ -203,6 +212,15 @@ class MarketDataConfig(Table):
                 f"symbols: {len(self.symbols)}, but alpaca.symbols_max is {self.alpaca.symbols_max} (the plan's limit)"
             )
         return self
+
+
+def _is_covered(table: AnyVenue, image_depth: int) -> AnyVenue:
+    if table.levels_published >= image_depth:
+        raise ValueError(
+            f"levels_published: {table.levels_published} is not below image_depth {image_depth}: "
+            "levels behind an image's last are not known"
+        )
+    return table
 
 
 def _ascends(table: VenueConfig, lower: str, upper: str) -> None:

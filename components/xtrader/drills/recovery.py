@@ -19,7 +19,7 @@ class Outage:
     venue: str
     struck_ns: int
     broken: set[str] = field(default_factory=set)
-    worst: BookState = BookState.SYNCED
+    state: BookState = BookState.SYNCED
     back_ns: int | None = None
 
 
@@ -40,7 +40,7 @@ class Recoveries:
         if health.state is not BookState.SYNCED:
             if here:
                 here[-1].broken.add(health.symbol)
-                here[-1].worst, here[-1].back_ns = health.state, None
+                here[-1].state, here[-1].back_ns = health.state, None
             return
         for outage in here:
             if health.symbol in outage.broken:
@@ -58,7 +58,7 @@ class Recoveries:
 
 def _row(outages: Iterable[Outage]) -> Mapping[str, Any]:
     outages = tuple(outages)
-    hurt = [one for one in outages if one.worst is not BookState.SYNCED]
+    hurt = [one for one in outages if one.state is not BookState.SYNCED]
     took_ms = [(one.back_ns - one.struck_ns) // NS_PER_MS for one in hurt if one.back_ns is not None]
     return {
         "told": len(outages),
