@@ -100,7 +100,7 @@ class BookDesk:
         """Hear an adapter."""
         match said:
             case Framed():
-                return self._take(said, now_ns)
+                return self.take(said, now_ns)
             case Listed():
                 return self._list(said, now_ns)
             case BookOpened():
@@ -195,7 +195,8 @@ class BookDesk:
         book = self._books.get(symbol)
         return symbol in self._refused or (book is not None and book.sync.is_live)
 
-    def _take(self, framed: Framed, now_ns: int) -> Effects:
+    def take(self, framed: Framed, now_ns: int) -> Effects:
+        """Hear what a frame of a venue held."""
         timed = self._meters[framed.venue].frame(framed.received_at_ns, framed.parse_ns, framed.bytes_count)
         data = framed.data
         effects = self._one(framed.venue, data[0], now_ns) if len(data) == 1 else self._many(framed, now_ns)

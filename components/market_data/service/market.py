@@ -4,7 +4,7 @@ from typing import Any
 
 from components.contracts.errors import InvariantError
 from components.contracts.topics import BOOKS, MARKET, Stream
-from components.market_data.core.feed import Batch, Dropped, FeedMessage, Subscribed
+from components.market_data.core.feed import Batch, Dropped, FeedMessage, Framed, Subscribed
 from components.market_data.service.books import BookDesk
 from components.market_data.service.quotes import QuoteDesk
 from components.runtime.service import Called, Effects, Fed, Inbound
@@ -26,6 +26,8 @@ class MarketDataService:
         """Hear an adapter, or its answer."""
         if isinstance(message, Fed):
             said: FeedMessage = message.body
+            if type(said) is Framed:
+                return self._books.take(said, now_ns)
             if not isinstance(said, Subscribed | Batch | Dropped):
                 return self._books.hear(said, now_ns)
             if self._quotes is not None:

@@ -21,7 +21,8 @@ class Span:
 
     def add(self, microseconds: float) -> None:
         """Take one more."""
-        self.least_us = microseconds if self.count == 0 else min(self.least_us, microseconds)
+        if microseconds < self.least_us or self.count == 0:
+            self.least_us = microseconds
         self.most_us = max(self.most_us, microseconds)
         self.total_us += microseconds
         self.count += 1
