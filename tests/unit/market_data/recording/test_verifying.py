@@ -204,7 +204,7 @@ def test_a_fetched_book_of_deribit_is_no_way_back(tmp_path: Path) -> None:
 
 def test_what_is_no_file_is_the_askers_mistake(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.jsonl"):
-        with pytest.raises(UsageError, match="no such file|a folder"):
+        with pytest.raises(UsageError, match=r"no such file|a folder"):
             Recording([path])
 
 
