@@ -85,7 +85,10 @@ def _words(board: Board, width: int) -> Iterator[Line]:
 
 def _sections(board: Board, room: int) -> list[Line]:
     """Prices take what they need, up to two thirds; of the lists as many share the rest as get some rows each."""
-    lines = _section(_TICKER_HEAD, [_ticker(one) for one in board.tickers], room * 2 // 3)
+    width = 1 + max((len(one.symbol) for one in board.tickers), default=0)
+    width = max(width, SYMBOL_LEAST)
+    head = f"{'PRICES':<{width}}{_TICKER_HEAD}"
+    lines = _section(head, [_ticker(one, width) for one in board.tickers], room * 2 // 3)
     lists: list[tuple[str, Sequence[Line]]] = [
         ("SIGNALS AND VERDICTS", [_judgement(one) for one in board.judgements]),
         ("ORDERS", [_ticket(one) for one in board.tickets]),
@@ -103,17 +106,18 @@ def _section(title: str, rows: Sequence[Line], room: int) -> list[Line]:
     return [EMPTY, line(Piece(title, Tone.STRONG)), *rows[: room - 2]]
 
 
+SYMBOL_LEAST: Final = 7
 _TICKER_HEAD: Final = (
-    f"{'PRICES':<7}{'bid':>10}{'asked':>10}{'age':>10}  {'trust':<8}"
+    f"{'bid':>10}{'asked':>10}{'age':>10}  {'trust':<8}"
     f"{'held':>6}{'average':>10}{'unrealised':>12}{'working':>9}"
 )
 
 
-def _ticker(one: Ticker) -> Line:
+def _ticker(one: Ticker, width: int) -> Line:
     trusted = Tone.GOOD if one.trust == "synced" else Tone.WARNING
     held = canonical(one.held) if one.held else NOTHING
     return line(
-        f"{one.symbol:<7}{_number(one.bid):>10}{_number(one.ask):>10}{_age(one.age_ms):>10}  ",
+        f"{one.symbol:<{width}}{_number(one.bid):>10}{_number(one.ask):>10}{_age(one.age_ms):>10}  ",
         Piece(f"{one.trust:<8}", trusted),
         f"{held:>6}{_number(one.average_price):>10}",
         _money(one.unrealised, width=12),
@@ -148,7 +152,10 @@ def _money(amount: Decimal | None, width: int = 0) -> Piece:
 
 
 def _number(price: Decimal | None) -> str:
-    return NOTHING if price is None else f"{price:.2f}"
+    if price is None:
+        return NOTHING
+    # Below one there are no cents to round to: what is there is shown, as far as it fits.
+    return f"{price:.2f}" if price >= 1 else canonical(price)[:9]
 
 
 def _age(age_ms: float | None) -> str:

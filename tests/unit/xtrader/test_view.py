@@ -102,3 +102,13 @@ def test_colours_can_be_left_out() -> None:
     pieces = [line(Piece("halted", Tone.BAD))]
     assert coded(pieces, colour=True) == ["\x1b[31mhalted\x1b[0m"]
     assert coded(pieces, colour=False) == ["halted"]
+
+
+def test_a_long_name_moves_the_columns_and_a_small_price_keeps_its_digits() -> None:
+    name = "BINANCEUM:1000SHIB-USDT-PERP"
+    small = Ticker(name, Decimal("0.009099"), Decimal("0.0091"), 41.0, "synced")
+    lines = shown(replace(FULL, tickers=(*FULL.tickers, small)), 120, 60)
+    (row,) = [line for line in lines if name in line]
+    (head,) = [line for line in lines if line.startswith("PRICES")]
+    assert row.split()[:3] == [name, "0.009099", "0.0091"]
+    assert head.index("bid") + len("bid") == row.index("0.009099") + len("0.009099")
