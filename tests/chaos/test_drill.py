@@ -16,7 +16,7 @@ from tests.support.sandbox import running_sandbox
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
 
-KILLS = 3
+KILLS = 2
 
 
 def drill(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":

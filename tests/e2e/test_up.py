@@ -13,7 +13,7 @@ from tests.support.running import PROJECT, started
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
-RUN_S = 15
+RUN_S = 10
 FIRST_FILL_S_MAX = 20
 
 

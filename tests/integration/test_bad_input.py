@@ -111,7 +111,7 @@ class Live:
         dialect = BinanceDialect(table.stream_url, table.rest_url, settings)
         self.feed = VenueFeed(dialect, table, self.clock, lambda: 0.2, self.metrics)
         listened = tuple(Symbol(one) for one in table.symbols)
-        patience = SyncPatience(image_ms_max=2_000)
+        patience = SyncPatience(image_ms_max=2_000, retry_ms_first=50)
         of_venue = terms(dialect.rule, venue=dialect.venue, symbols=listened, patience=patience)
         self.service = MarketDataService(None, BookDesk([of_venue], self.metrics, lambda: 0.2))
         self.hearer = Hearer()
