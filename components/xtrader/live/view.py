@@ -108,8 +108,7 @@ def _section(title: str, rows: Sequence[Line], room: int) -> list[Line]:
 
 SYMBOL_LEAST: Final = 7
 _TICKER_HEAD: Final = (
-    f"{'bid':>10}{'asked':>10}{'age':>10}  {'trust':<8}"
-    f"{'held':>6}{'average':>10}{'unrealised':>12}{'working':>9}"
+    f"{'bid':>10}{'asked':>10}{'age':>10}  {'trust':<8}{'held':>6}{'average':>10}{'unrealised':>12}{'working':>9}"
 )
 
 
