@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 import zmq
 
 from components.contracts.errors import IoFailed
-from components.contracts.topics import HEARTBEAT_MS
 from components.runtime.endpoints import Hold, address, hold
 
 FRAMES_MAX: Final = 8
@@ -19,8 +18,6 @@ LAST_WORDS_MS: Final = 300
 """What was said just before the end may still leave; nothing else may hold a process up."""
 RECONNECT_MS: Final = 20
 RECONNECT_MS_MAX: Final = 500
-PEER_SILENCE_MS_MAX: Final = 5 * HEARTBEAT_MS
-"""A peer whose machinery does not answer for so long is disconnected, so that its queue does not fill up."""
 
 _POLLIN, _EVENTS, _RCVMORE = int(zmq.POLLIN), zmq.EVENTS, zmq.RCVMORE
 _MORE: Final = zmq.SNDMORE
@@ -216,11 +213,10 @@ class Transport:
         self._context.term()
 
     def _socket(self, kind: int, high_water_mark: int, *, linger_ms: int = 0) -> "zmq.Socket[bytes]":
+        # No ZMTP heartbeats: libzmq 4.3.5 aborts the process when a ping meets a full queue (issues 3937, 4364, 4767).
         socket = self._context.socket(kind)
         socket.setsockopt(zmq.LINGER, linger_ms)
         socket.setsockopt(zmq.MAXMSGSIZE, FRAME_BYTES_MAX)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, PEER_SILENCE_MS_MAX)
         socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MS_MAX)
         socket.set_hwm(high_water_mark)

@@ -1,0 +1,96 @@
+"""Queues that are full while nobody reads end no process, whoever leaves meanwhile."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from components.contracts.decisions import Action, Operate
+from components.contracts.topics import HEALTH, JUDGE
+from components.contracts.values import CommandId
+from components.runtime.codec import encode
+from components.runtime.endpoints import address, service, side
+from tests.support.buses import Ring, say
+from tests.support.eventually import eventually
+from tests.support.nonsense import HEADER
+from tests.support.stalled_bus import StalledBus, stalled_bus
+
+pytestmark = pytest.mark.integration
+
+CLIENTS = 4
+FULL_MS = 200
+"""A client that could not send for so long has filled every queue on its way."""
+STALL_S = 2.5
+"""A ping of libzmq, once a second, would be written to a client that left."""
+LONG_STALL_S = 7.0
+"""A timeout of pings, five seconds, would pass."""
+MANY = 30 * HEALTH.high_water_mark
+GARBAGE = [b"", b"judge", bytes(200), bytes(200)]
+REQUEST = [b"", b"judge", HEADER, encode(Operate(CommandId("c-1"), Action.HALT, "drill"))]
+SIDE_GARBAGE = [b"", b"side", bytes(200), bytes(200)]
+
+
+@pytest.fixture
+def run() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="xr-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def risk(run: Path) -> Iterator[StalledBus]:
+    with stalled_bus(run) as process:
+        yield process
+
+
+def fill_and_leave(path: Path, frames: list[bytes]) -> int:
+    """Send until nothing more can leave, then go without waiting; give how much was sent."""
+    sent = 0
+    with zmq.Context() as context:
+        clients = [context.socket(zmq.DEALER) for _ in range(CLIENTS)]
+        for client in clients:
+            client.linger, client.sndtimeo = 0, FULL_MS
+            client.connect(address(path))
+        for client in clients:
+            with client:
+                while True:
+                    try:
+                        client.send_multipart(frames)
+                    except zmq.Again:
+                        break
+                    sent += 1
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("duty", "frames"),
+    [("judge", GARBAGE), ("judge", REQUEST), ("side", SIDE_GARBAGE)],
+    ids=["requests: garbage", "requests: valid", "side: garbage"],
+)
+def test_clients_that_fill_a_server_and_leave_at_once_do_not_end_it(
+    run: Path, risk: StalledBus, duty: str, frames: list[bytes]
+) -> None:
+    path = {"judge": service(run, JUDGE), "side": side(run, "risk")}[duty]
+    assert fill_and_leave(path, frames) > CLIENTS * JUDGE.high_water_mark
+    assert risk.survives(STALL_S)
+    read = risk.read()
+    if duty == "side":
+        assert read["health"]["refused"] >= JUDGE.high_water_mark
+    else:
+        assert read["judge"]["received"] >= CLIENTS * JUDGE.high_water_mark
+
+
+def test_a_subscriber_whose_main_thread_is_blocked_loses_messages_and_lives(run: Path, risk: StalledBus) -> None:
+    ring = Ring(run)
+    signals = ring.open("signals", says=(HEALTH,))
+    try:
+        eventually(lambda: signals.bus.tend() or signals.bus.is_hurried)
+        say(signals, MANY)
+        assert risk.survives(LONG_STALL_S)
+        read = risk.read()
+    finally:
+        ring.close(signals)
+    assert HEALTH.high_water_mark <= read["health"]["received"] < MANY
