@@ -31,11 +31,10 @@ def test_a_symbol_that_the_venue_never_quotes_is_named_and_does_not_hold_the_oth
             "APCA_API_KEY_ID": venue.where["key"],
             "APCA_API_SECRET_KEY": venue.where["secret"],
         }
-        market_data = RunningComponent("market_data", tmp_path, overrides)
-        market_data.start()
-        eventually(lambda: unmet(market_data) == [f"first quote of {UNKNOWN}"], within_s=WITHIN_S)
-        eventually(market_data.is_ready, within_s=WITHIN_S)
-        assert market_data.end() == 0
+        with RunningComponent("market_data", tmp_path, overrides) as market_data:
+            eventually(lambda: unmet(market_data) == [f"first quote of {UNKNOWN}"], within_s=WITHIN_S)
+            eventually(market_data.is_ready, within_s=WITHIN_S)
+            assert market_data.end() == 0
 
 
 def test_a_symbol_that_risk_does_not_allow_is_refused_by_name_and_the_others_trade(tmp_path: Path) -> None:

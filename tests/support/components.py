@@ -4,8 +4,9 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,13 +20,23 @@ LEAVE_S_MAX = 15
 
 
 class RunningComponent:
-    """A component that runs from `start` on."""
+    """A component that runs from `start` on, or for the length of a `with` block."""
 
-    def __init__(self, name: str, state: Path, overrides: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, state: Path, overrides: Mapping[str, str], command: Sequence[str] | None = None
+    ) -> None:
         self.name, self._log = name, state / f"{name}.log"
+        self._command = command or ("-m", f"components.{name}", "run")
         folders = {"XTRADER__RUNTIME__STATE_DIR": str(state / "var"), "XTRADER__RUNTIME__RUN_DIR": str(state / "r")}
         self._environment = environment_with({**folders, **overrides})
         self.places: Places = load(environ=self._environment).places
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     @property
     def log(self) -> str:
@@ -34,9 +45,10 @@ class RunningComponent:
 
     def start(self) -> None:
         """Start it, the first time or again."""
-        command = [sys.executable, "-m", f"components.{self.name}", "run"]
         with self._log.open("ab") as errors:
-            self.process = subprocess.Popen(command, cwd=PROJECT, env=self._environment, stderr=errors)
+            self.process = subprocess.Popen(
+                [sys.executable, *self._command], cwd=PROJECT, env=self._environment, stderr=errors
+            )
 
     def is_ready(self) -> bool:
         """Say whether this very process waits for nothing."""

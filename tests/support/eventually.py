@@ -9,6 +9,7 @@ Seen = TypeVar("Seen")
 
 WITHIN_S = 5.0
 EVERY_S = 0.01
+STALLED_S = 20.0
 
 
 def eventually(probe: Callable[[], Seen], *, within_s: float = WITHIN_S, every_s: float = EVERY_S) -> Seen:
@@ -17,6 +18,15 @@ def eventually(probe: Callable[[], Seen], *, within_s: float = WITHIN_S, every_s
     while not (seen := probe()):
         _stop_after(deadline_s, within_s, probe, seen)
         time.sleep(every_s)
+    return seen
+
+
+def reached(count: Callable[[], int], goal: int, *, stalled_s: float = STALLED_S, every_s: float = EVERY_S) -> int:
+    """Give the count once it has reached the goal, however long that takes; fail where it does not grow for a while."""
+    seen = count()
+    while seen < goal:
+        before = seen
+        seen = eventually(lambda: now if (now := count()) > before else 0, within_s=stalled_s, every_s=every_s)  # noqa: B023  # called at once
     return seen
 
 

@@ -1,6 +1,5 @@
 """Runs risk under a wall clock that a test can set: a file says by how many milliseconds it is wrong."""
 
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing_extensions import override
 
 from components.runtime.clock import SystemClock
 from components.runtime.process import run_command, running
-from tests.support.components import PROJECT, RunningComponent
+from tests.support.components import RunningComponent
 
 NS_PER_MS = 1_000_000
 
@@ -30,8 +29,8 @@ class JumpingRisk(RunningComponent):
     """A real risk process whose wall clock jumps when the test says so."""
 
     def __init__(self, state: Path, overrides: Mapping[str, str]) -> None:
-        super().__init__("risk", state, overrides)
         self._state, self._clock = state, state / "clock"
+        super().__init__("risk", state, overrides, ("-m", "tests.support.jumping", str(self._clock)))
         self.set_clock(0)
 
     def set_clock(self, ahead_ms: int) -> None:
@@ -39,12 +38,6 @@ class JumpingRisk(RunningComponent):
         new = self._state / "clock.new"
         new.write_text(str(ahead_ms))
         new.replace(self._clock)
-
-    @override
-    def start(self) -> None:
-        command = [sys.executable, "-m", "tests.support.jumping", str(self._clock)]
-        with self._log.open("ab") as errors:
-            self.process = subprocess.Popen(command, cwd=PROJECT, env=self._environment, stderr=errors)
 
 
 @click.command()
