@@ -1,14 +1,22 @@
-"""Options that every test may look at, and which of them there is something to play for."""
+"""Options that every test may look at, bounds that fit the machine, and nothing left running."""
 
 import pytest
 
+from tests.support.leftovers import Leftovers
+from tests.support.machine import scaled
 from tests.support.real_recordings import VARIABLE, real_folder
 
+PROCESSES = {"integration", "e2e", "chaos", "recordings"}
+"""Markers of tests that wait for sockets, disks and other processes."""
 DESELECTED = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="write golden files anew; review the diff")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Leftovers())
 
 
 @pytest.fixture
@@ -18,7 +26,12 @@ def rewrites_golden(request: pytest.FixtureRequest) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests on real recordings out where there are none."""
+    """Stretch the bounds of slow tests to this machine; leave those on real recordings out where there are none."""
+    bound_s = float(config.getini("timeout"))
+    for item in items:
+        if PROCESSES & {marker.name for marker in item.iter_markers()}:
+            bound = item.get_closest_marker("timeout")
+            item.add_marker(pytest.mark.timeout(scaled(bound.args[0] if bound else bound_s)), append=False)
     if real_folder() is not None:
         return
     without = [item for item in items if item.get_closest_marker("recordings") is not None]

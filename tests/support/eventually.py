@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from tests.support.machine import scaled
+
 Seen = TypeVar("Seen")
 
 WITHIN_S = 5.0
@@ -13,7 +15,8 @@ STALLED_S = 20.0
 
 
 def eventually(probe: Callable[[], Seen], *, within_s: float = WITHIN_S, every_s: float = EVERY_S) -> Seen:
-    """Give the first truthy answer of the probe, or fail with the last one seen."""
+    """Give the first truthy answer of the probe, or fail with the last one seen; a slow machine gets more time."""
+    within_s = scaled(within_s)
     deadline_s = time.monotonic() + within_s
     while not (seen := probe()):
         _stop_after(deadline_s, within_s, probe, seen)
@@ -34,6 +37,7 @@ async def eventually_async(
     probe: Callable[[], Awaitable[Seen]], *, within_s: float = WITHIN_S, every_s: float = EVERY_S
 ) -> Seen:
     """Do the same on a running loop; a probe that hangs is cut off at the deadline too."""
+    within_s = scaled(within_s)
     deadline_s = time.monotonic() + within_s
     seen: Seen | str = "nothing yet"
     try:

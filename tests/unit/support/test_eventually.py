@@ -38,5 +38,5 @@ def test_on_a_loop_a_probe_that_hangs_is_cut_off() -> None:
     async def hang() -> bool:
         return await asyncio.Future()
 
-    with pytest.raises(AssertionError, match=r"hang did not come true within 0.001 s; it last gave 'nothing yet'"):
+    with pytest.raises(AssertionError, match=r"hang did not come true within [0-9.]+ s; it last gave 'nothing yet'"):
         asyncio.run(eventually_async(hang, within_s=0.001))
