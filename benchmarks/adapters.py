@@ -15,23 +15,23 @@ from typing import Any, Final, NamedTuple
 
 import uvloop
 
-from benchmarks.tongues import TONGUES, Tongue
-from benchmarks.venue import SPAWN, VenueProcess, pin
+from benchmarks.tongues import VENUE_FORMATS, VenueFormat
+from benchmarks.venue import SPAWN, FakeVenueProcess, pin_to_core
 from components.contracts.market import BookDelta, BookSnapshot
 from components.contracts.topics import BOOKS, HEALTH, MARKET, Stream
 from components.market_data import config as configuration
 from components.market_data.config import VenueConfig
-from components.market_data.core.feed import FeedMessage, Framed
-from components.market_data.service.books import BookDesk
+from components.market_data.core.feed import DecodedFrame, FeedMessage
+from components.market_data.service.books import OrderBookService
 from components.market_data.service.market import MarketDataService
-from components.market_data.venues.dialects import dialect_of
+from components.market_data.venues.dialects import create_adapter
 from components.market_data.venues.feed import VenueFeed
-from components.market_data.wiring import terms_of
+from components.market_data.wiring import book_settings
 from components.runtime.bus import open_bus
 from components.runtime.clock import SystemClock
-from components.runtime.drivers import drive_async
-from components.runtime.life import Seat
-from components.runtime.lines import Lines
+from components.runtime.drivers import run_async
+from components.runtime.life import LoopContext
+from components.runtime.lines import StreamBindings
 from components.runtime.logs import configure, logger
 from components.runtime.metrics import Metrics
 from components.runtime.tables import LogLevel
@@ -80,7 +80,7 @@ class Sample(NamedTuple):
     published: int
 
 
-class Heard(NamedTuple):
+class RunResult(NamedTuple):
     """What became of a run."""
 
     samples: list[Sample]
@@ -92,10 +92,10 @@ class Heard(NamedTuple):
 
 def rows() -> list[Row]:
     """Try each venue: at full pace, at an ordinary one, and cut off again and again."""
-    return [row for tongue in TONGUES.values() for row in (*_full(tongue), *_paced(tongue), _cut(tongue))]
+    return [row for tongue in VENUE_FORMATS.values() for row in (*_full(tongue), *_paced(tongue), _cut(tongue))]
 
 
-def _full(tongue: Tongue) -> list[Row]:
+def _full(tongue: VenueFormat) -> list[Row]:
     heard = _run(tongue, PER_SECOND, lambda _: time.sleep(FULL_S))
     alone = _run(tongue, PER_SECOND, lambda _: time.sleep(ALONE_S), is_alone=True)
     began, last = _began(heard), heard.samples[-1]
@@ -113,21 +113,21 @@ def _full(tongue: Tongue) -> list[Row]:
     ]
 
 
-def _began(heard: Heard) -> Sample:
+def _began(heard: RunResult) -> Sample:
     return next(one for one in heard.samples if one.at_ns >= heard.samples[0].at_ns + WARM_UP_S * 1e9)
 
 
-def _cores(heard: Heard) -> float:
+def _cores(heard: RunResult) -> float:
     began, last = _began(heard), heard.samples[-1]
     return (last.cpu_ns - began.cpu_ns) / (last.at_ns - began.at_ns)
 
 
-def _paced(tongue: Tongue) -> list[Row]:
+def _paced(tongue: VenueFormat) -> list[Row]:
     heard = _run(tongue, PACED, lambda _: time.sleep(PACED_S))
     name = f"{_name(tongue)} at {PACED:,} frames a second"
     read = _p95_us(heard.since_read_ns)
     told = [_row(f"{name}, socket read to published, p95", read, "us", PUBLISHED_P95_US_MAX, PUBLISHED_P95_US_MAX)]
-    if tongue.table in STAMPED_IN_US:
+    if tongue.config_table in STAMPED_IN_US:
         told.append(
             _row(f"{name}, sent by the venue to published, p95", _p95_us(heard.since_sent_ns), "us", None, None)
         )
@@ -138,12 +138,12 @@ def _p95_us(spans: list[int]) -> float:
     return quantiles(spans, n=20)[18] / 1e3
 
 
-def _cut(tongue: Tongue) -> Row:
+def _cut(tongue: VenueFormat) -> Row:
     spans: list[float] = []
 
-    def cut(venue: VenueProcess) -> None:
+    def cut(venue: FakeVenueProcess) -> None:
         for _ in range(CUTS):
-            venue.cut()
+            venue.disconnect()
             accepted.append(_accepted(venue))
             time.sleep(AFTER_CUT_S)
 
@@ -156,7 +156,7 @@ def _cut(tongue: Tongue) -> Row:
     return _row(name, max(spans), "ms", RECOVERY_MS_MAX, RECOVERY_MS_MAX)
 
 
-def _accepted(venue: VenueProcess) -> int:
+def _accepted(venue: FakeVenueProcess) -> int:
     deadline_s = time.monotonic() + AWAY_S_MAX
     while (at_ns := venue.accepted_at_ns()) == 0:
         if time.monotonic() > deadline_s:
@@ -165,7 +165,7 @@ def _accepted(venue: VenueProcess) -> int:
     return at_ns
 
 
-def _name(tongue: Tongue) -> str:
+def _name(tongue: VenueFormat) -> str:
     return tongue.symbol.partition(":")[0]
 
 
@@ -180,44 +180,44 @@ def _row(name: str, value: float, unit: str, reference: float | None, bound: flo
 
 
 def _run(
-    tongue: Tongue, per_second: int, meanwhile: Callable[[VenueProcess], None], *, is_alone: bool = False
-) -> Heard:
+    tongue: VenueFormat, per_second: int, meanwhile: Callable[[FakeVenueProcess], None], *, is_alone: bool = False
+) -> RunResult:
     """Let the adapter hear the venue, each on a core of its own where there are two."""
     cores = sorted(os.sched_getaffinity(0))
     ours, theirs = (cores[0], cores[1]) if len(cores) > 1 else (None, None)
-    venue = VenueProcess(tongue, per_second=per_second, core=theirs)
+    venue = FakeVenueProcess(tongue, per_second=per_second, core=theirs)
     line, far = SPAWN.Pipe()
     adapter = SPAWN.Process(
-        target=_alone if is_alone else _adapter, args=(far, tongue.table, venue.port, ours), daemon=True
+        target=_alone if is_alone else _adapter, args=(far, tongue.config_table, venue.port, ours), daemon=True
     )
     adapter.start()
     try:
         if not line.poll(READY_S_MAX) or line.recv() != "ready":
-            sys.exit(f"{tongue.table}: no book within {READY_S_MAX} s")
+            sys.exit(f"{tongue.config_table}: no book within {READY_S_MAX} s")
         meanwhile(venue)
         line.send("end")
         if not line.poll(READY_S_MAX):
-            sys.exit(f"{tongue.table}: the adapter did not end")
-        heard: Heard = line.recv()
+            sys.exit(f"{tongue.config_table}: the adapter did not end")
+        heard: RunResult = line.recv()
         adapter.join()
-        venue.end()
+        venue.close()
         return heard
     finally:
         adapter.kill()
 
 
 def _adapter(line: Connection, table: str, port: int, core: int | None) -> None:
-    pin(core)
+    pin_to_core(core)
     configure("bench", level=LogLevel.ERROR)
-    tongue, clock, metrics = TONGUES[table], SystemClock(), Metrics("market_data", "bench")
+    tongue, clock, metrics = VENUE_FORMATS[table], SystemClock(), Metrics("market_data", "bench")
     config = _config(table, tongue, port)
-    dialect = dialect_of(config, lambda _: b"")
-    service = MarketDataService(None, BookDesk([terms_of(config, dialect, 10_000)], metrics, random))
+    dialect = create_adapter(config, lambda _: b"")
+    service = MarketDataService(None, OrderBookService([book_settings(config, dialect, 10_000)], metrics, random))
     feed = VenueFeed(dialect, config, clock, random, metrics)
     with tempfile.TemporaryDirectory(prefix="xb-") as folder:
-        lines = Lines(component="market_data", says=(MARKET, BOOKS, HEALTH))
+        lines = StreamBindings(component="market_data", publishes=(MARKET, BOOKS, HEALTH))
         bus = _Watched(open_bus(Path(folder), lines, clock=clock, metrics=metrics, log=logger()), line)
-        seat = Seat(
+        seat = LoopContext(
             component="market_data",
             version="bench",
             service=service,
@@ -227,11 +227,11 @@ def _adapter(line: Connection, table: str, port: int, core: int | None) -> None:
             venue=feed,
             feed=feed,
             tick_ms=50,
-            pulse=lambda _: None,
+            report_health=lambda _: None,
             should_stop=bus.is_over,
             drain_ms_max=0,
         )
-        drive_async(seat)
+        run_async(seat)
         bus.close()
     frames = metrics.counter("market_frames_total", "Frames of a venue's streams", ("venue",)).labels(dialect.venue)
     bus.tell(int(frames._value.get()))  # noqa: SLF001 -- what has been counted can be read nowhere else
@@ -240,15 +240,15 @@ def _adapter(line: Connection, table: str, port: int, core: int | None) -> None:
 
 def _alone(line: Connection, table: str, port: int, core: int | None) -> None:
     """Let nobody stand behind the adapter: everything else that is done is left out of its figure."""
-    pin(core)
+    pin_to_core(core)
     configure("bench", level=LogLevel.ERROR)
-    tongue, metrics = TONGUES[table], Metrics("market_data", "bench")
+    tongue, metrics = VENUE_FORMATS[table], Metrics("market_data", "bench")
     config = _config(table, tongue, port)
     sink = _Sink(line)
-    feed = VenueFeed(dialect_of(config, lambda _: b""), config, SystemClock(), random, metrics)
+    feed = VenueFeed(create_adapter(config, lambda _: b""), config, SystemClock(), random, metrics)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(sink.hear(feed))
-    line.send(Heard(sink.samples, [], [], [], sink.frames))
+    line.send(RunResult(sink.samples, [], [], [], sink.frames))
 
 
 class _Sink:
@@ -269,13 +269,13 @@ class _Sink:
         await feed.close()
 
     def _take(self, said: FeedMessage) -> None:
-        if isinstance(said, Framed):
+        if isinstance(said, DecodedFrame):
             if self.frames == 0:
                 self._line.send("ready")
             self.frames += 1
 
 
-def _config(table: str, tongue: Tongue, port: int) -> VenueConfig:
+def _config(table: str, tongue: VenueFormat, port: int) -> VenueConfig:
     """Take what is shipped; listen to one book alone."""
     shipped = tomllib.loads(CONFIG.read_text())["market_data"][table]
     told = {
@@ -332,7 +332,7 @@ class _Watched:
 
     def tell(self, frames: int) -> None:
         """Say what was seen."""
-        self._line.send(Heard(self._samples, self._read, self._sent, self._snapshots, frames))
+        self._line.send(RunResult(self._samples, self._read, self._sent, self._snapshots, frames))
 
 
 def _rss_mib() -> float:

@@ -6,15 +6,15 @@ from statistics import median
 from time import perf_counter_ns
 from typing import Any, Final
 
-from benchmarks.flow import Flow
+from benchmarks.flow import SimulatedFlow
 from benchmarks.peers import environment
-from benchmarks.tapes import Tape, begin, of_what, tapes
-from benchmarks.tongues import TONGUES
-from components.market_data.core.changes import DepthChange
-from components.market_data.core.depth import Depth
-from components.market_data.core.instruments import Registry
+from benchmarks.tapes import MeasuredRecording, recording_kind, recordings_of, subscribed_synchronizer
+from benchmarks.tongues import VENUE_FORMATS
+from components.market_data.core.changes import DepthUpdate
+from components.market_data.core.depth import OrderBook
+from components.market_data.core.instruments import InstrumentRegistry
 from components.market_data.core.levels import Levels
-from components.market_data.venues.binance.dialect import BinanceUmDialect
+from components.market_data.venues.binance.dialect import BinanceFuturesAdapter
 from components.market_data.venues.binance.settings import BinanceSettings
 
 Row = dict[str, Any]
@@ -42,7 +42,7 @@ def rows() -> list[Row]:
 def _against_nautilus(venue: str) -> list[Row]:
     ours: list[float] = []
     theirs: list[dict[str, float]] = []
-    tape = max(tapes(venue), key=lambda tape: len(tape.frames))
+    tape = max(recordings_of(venue), key=lambda tape: len(tape.frames))
     asked = _as_texts(tape)
     for _ in range(TURNS):
         ours += [_round(tape) for _ in range(ROUNDS)]
@@ -50,7 +50,7 @@ def _against_nautilus(venue: str) -> list[Row]:
     # Ours reads the texts in its time; only the first way of theirs has them to read as well.
     least = min(ours) / 1e3
     peer = {way: min(said[way] for said in theirs) / 1e3 for way in theirs[0]}
-    name = f"book alone, {tape.name} ({of_what()}), a change; nautilus"
+    name = f"book alone, {tape.name} ({recording_kind()}), a change; nautilus"
     return [
         _faster(f"{name}, deltas built from the same texts", least, peer["texts"], FASTER_MIN),
         _faster(f"{name}, deltas built of prices from integers at hand", least, peer["integers"], None),
@@ -59,7 +59,7 @@ def _against_nautilus(venue: str) -> list[Row]:
     ]
 
 
-def _as_texts(tape: Tape) -> dict[str, Any]:
+def _as_texts(tape: MeasuredRecording) -> dict[str, Any]:
     image, changes = tape.decoded()
     return {
         "image": _pairs(image.bids, image.asks),
@@ -72,13 +72,13 @@ def _pairs(*sides: Levels) -> list[list[tuple[str, str]]]:
     return [[(level[0], level[1]) for level in side] for side in sides]
 
 
-def _round(tape: Tape) -> float:
+def _round(tape: MeasuredRecording) -> float:
     image, changes = tape.decoded()
-    depth = Depth()
-    depth.load(image.bids, image.asks)
+    depth = OrderBook()
+    depth.apply_snapshot(image.bids, image.asks)
     began = perf_counter_ns()
     for change in changes:
-        depth.apply(change.bids, change.asks)
+        depth.apply_update(change.bids, change.asks)
     return (perf_counter_ns() - began) / len(changes)
 
 
@@ -86,7 +86,7 @@ def _growth_by_depth() -> list[Row]:
     spans: dict[int, list[float]] = {levels: [] for levels in DEPTHS}
     for seed in range(TURNS):
         for levels in DEPTHS:
-            spans[levels].append(median(_spans(Flow(levels, seed), DEPTH_FRAMES)) / 1e3)
+            spans[levels].append(median(_spans(SimulatedFlow(levels, seed), DEPTH_FRAMES)) / 1e3)
     shallow, *deeper = (min(spans[levels]) for levels in DEPTHS)
     return [
         _grown(f"a frame to its top 10, {levels:,} levels a side against {DEPTHS[0]}", span, shallow, DEPTH_RATIO_MAX)
@@ -95,31 +95,34 @@ def _growth_by_depth() -> list[Row]:
 
 
 def _growth_by_age() -> Row:
-    spans = _spans(Flow(UPTIME_LEVELS, 1), OLD_FRAMES)
+    spans = _spans(SimulatedFlow(UPTIME_LEVELS, 1), OLD_FRAMES)
     young = median(spans[:YOUNG_FRAMES]) / 1e3
     old = median(spans[-YOUNG_FRAMES:]) / 1e3
     name = f"a frame to its top 10, the last of {OLD_FRAMES:,} against the first {YOUNG_FRAMES:,}"
     return _grown(name, old, young, UPTIME_RATIO_MAX)
 
 
-def _spans(flow: Flow, count: int) -> list[int]:
+def _spans(flow: SimulatedFlow, count: int) -> list[int]:
     """Take so many raw frames to the top 10; the flow is thought up outside of what is timed."""
-    tongue, dialect = TONGUES["binanceum"], BinanceUmDialect("ws://localhost", "http://localhost", BinanceSettings())
-    (instrument,) = dialect.read_instruments([tongue.listed().encode()])
-    dialect.learn(Registry([instrument]))
-    book = begin(instrument, dialect, 0)
-    book.load(dialect.read_image(instrument.symbol, tongue.image(flow, 1).encode(), 0))
-    read, take, top, spans = dialect.read, book.take, partial(book.depth.top, 10), list[int]()
-    for number, change in enumerate(islice(flow.changes(), count)):
-        frame = tongue.change(change, number).encode()
+    tongue, dialect = (
+        VENUE_FORMATS["binanceum"],
+        BinanceFuturesAdapter("ws://localhost", "http://localhost", BinanceSettings()),
+    )
+    (instrument,) = dialect.decode_instruments([tongue.instruments().encode()])
+    dialect.set_instruments(InstrumentRegistry([instrument]))
+    book = subscribed_synchronizer(instrument, dialect, 0)
+    book.apply_snapshot(dialect.decode_snapshot(instrument.symbol, tongue.snapshot(flow, 1).encode(), 0))
+    read, take, top, spans = dialect.decode, book.apply_update, partial(book.book.top, 10), list[int]()
+    for number, change in enumerate(islice(flow.updates(), count)):
+        frame = tongue.update(change, number).encode()
         began = perf_counter_ns()
         for datum in read(frame, number).data:
-            if type(datum) is DepthChange:
+            if type(datum) is DepthUpdate:
                 take(datum)
                 top()
         spans.append(perf_counter_ns() - began)
-    if not book.is_live or book.tally.applied != count:
-        raise RuntimeError(f"the flow did not hold together: {book.reason} after {book.tally.applied}")
+    if not book.is_live or book.stats.applied != count:
+        raise RuntimeError(f"the flow did not hold together: {book.reason} after {book.stats.applied}")
     return spans
 
 

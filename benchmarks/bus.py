@@ -15,20 +15,28 @@ from typing import Any, Final
 
 import zmq
 
-from components.contracts.decisions import Operated, ShowAccount
-from components.contracts.frames import SCHEMA_VERSION, Header, Kind
+from components.contracts.decisions import AccountQuery, OperatorReply
+from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header
 from components.contracts.market import Quote
-from components.contracts.topics import HEALTH, JUDGE, MARKET, Stream
+from components.contracts.topics import HEALTH, MARKET, RISK_REQUESTS, Stream
 from components.contracts.values import CommandId, Symbol, Venue
 from components.runtime.bus import Bus, open_bus
 from components.runtime.clock import SystemClock
 from components.runtime.codec import encode
-from components.runtime.drivers import drive_blocking
-from components.runtime.life import Seat
-from components.runtime.lines import Lines
+from components.runtime.drivers import run_blocking
+from components.runtime.life import LoopContext
+from components.runtime.lines import StreamBindings
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
-from components.runtime.service import Answered, Asked, Effects, Heard, Inbound, Joined, Reply
+from components.runtime.service import (
+    Effects,
+    Inbound,
+    MessageReceived,
+    Reply,
+    ReplyReceived,
+    RequestReceived,
+    StreamSynced,
+)
 
 Row = dict[str, Any]
 Work = Callable[[Connection, Path], None]
@@ -82,7 +90,7 @@ def _hops(hear: Work, core: int, far_core: int) -> tuple[list[int], list[int]]:
     """Publish by turns through the bus and raw; the far ends say how long each message took."""
     with tempfile.TemporaryDirectory(prefix="xb-") as folder, zmq.Context() as context:
         run = Path(folder)
-        bus = _open(run, Lines(component="market_data", says=(MARKET, HEALTH)))
+        bus = _open(run, StreamBindings(component="market_data", publishes=(MARKET, HEALTH)))
         raw = context.socket(zmq.XPUB)
         raw.bind(f"ipc://{run}/raw")
         ours = _Far(hear, run, far_core)
@@ -104,11 +112,11 @@ def _round_trips(core: int, far_core: int) -> tuple[list[int], list[int]]:
     with tempfile.TemporaryDirectory(prefix="xb-") as folder, zmq.Context() as context:
         run = Path(folder)
         server, raw_server = _Far(_answer, run, far_core), _Far(_answer_raw, run, far_core)
-        bus = _open(run, Lines(component="signals", asks=(JUDGE,)))
+        bus = _open(run, StreamBindings(component="signals", requests=(RISK_REQUESTS,)))
         raw = context.socket(zmq.DEALER)
         raw.connect(f"ipc://{run}/raw")
         _pin(core)
-        frames = (b"", *_frames(JUDGE, ShowAccount("0123456789")))
+        frames = (b"", *_frames(RISK_REQUESTS, AccountQuery("0123456789")))
         ours: list[int] = []
         floor: list[int] = []
         for number in _paced(WARM_UP + SAMPLES):
@@ -123,9 +131,9 @@ def _round_trips(core: int, far_core: int) -> tuple[list[int], list[int]]:
 
 
 def _ask(bus: Bus, request_id: str) -> None:
-    bus.request(JUDGE, request_id, ShowAccount(request_id), 5_000)
-    while not any(isinstance(inbound, Answered) for inbound in bus.receive(10)):
-        bus.tend()
+    bus.request(RISK_REQUESTS, request_id, AccountQuery(request_id), 5_000)
+    while not any(isinstance(inbound, ReplyReceived) for inbound in bus.receive(10)):
+        bus.poll_background()
 
 
 def _timed(call: Callable[[], object]) -> int:
@@ -151,13 +159,15 @@ def _pin(core: int) -> None:
     os.sched_setaffinity(0, {core})
 
 
-def _open(run: Path, lines: Lines) -> Bus:
+def _open(run: Path, lines: StreamBindings) -> Bus:
     return open_bus(run, lines, clock=SystemClock(), metrics=Metrics(lines.component, "bench"), log=logger())
 
 
 def _frames(stream: Stream, body: object) -> tuple[bytes, bytes, bytes]:
     at_ns = time.time_ns()
-    header = Header(SCHEMA_VERSION, Kind.MESSAGE, "market_data", "0" * 12, 1_000, at_ns, at_ns, at_ns, b"", "0" * 12)
+    header = Header(
+        SCHEMA_VERSION, FrameKind.MESSAGE, "market_data", "0" * 12, 1_000, at_ns, at_ns, at_ns, b"", "0" * 12
+    )
     return stream.name.encode(), encode(header), encode(body)
 
 
@@ -165,9 +175,9 @@ def _await_subscriptions(bus: Bus, raw: "zmq.Socket[bytes]", ours: "_Far") -> No
     raw.recv()
     deadline_s = time.monotonic() + WITHIN_S
     while not ours.has_said():
-        bus.tend()
-        for wanted in bus.snapshots_wanted():
-            bus.give_snapshot(wanted, ())
+        bus.poll_background()
+        for wanted in bus.poll_snapshot_requests():
+            bus.send_snapshot(wanted, ())
         if time.monotonic() > deadline_s:
             sys.exit("the far end did not join")
         time.sleep(0.001)
@@ -213,12 +223,12 @@ class _Hearer:
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:  # noqa: ARG002 -- as a Service
         match message:
-            case Heard():
+            case MessageReceived():
                 self.samples.append(time.monotonic_ns() - message.header.event_at_ns)
-            case Joined():
+            case StreamSynced():
                 self._line.send("joined")
-            case Asked(_, ticket, body):
-                return (Reply(ticket, Operated(body.request_id, done=True, detail="")),)
+            case RequestReceived(_, ticket, body):
+                return (Reply(ticket, OperatorReply(body.request_id, done=True, detail="")),)
             case _:
                 pass
         return ()
@@ -239,31 +249,33 @@ class _Hearer:
         return ()
 
 
-def _drive(line: Connection, run: Path, lines: Lines, is_over: Callable[[_Hearer], bool]) -> None:
+def _drive(line: Connection, run: Path, lines: StreamBindings, is_over: Callable[[_Hearer], bool]) -> None:
     hearer, bus = _Hearer(line), _open(run, lines)
-    seat = Seat(
+    seat = LoopContext(
         component=lines.component, version="bench", service=hearer, bus=bus, clock=SystemClock(), log=logger(),
-        tick_ms=50, pulse=lambda _: None, should_stop=lambda: is_over(hearer), drain_ms_max=0
+        tick_ms=50, report_health=lambda _: None, should_stop=lambda: is_over(hearer), drain_ms_max=0
     )  # fmt: skip
-    drive_blocking(seat)
+    run_blocking(seat)
     bus.close()
     line.send(hearer.samples)
     line.recv()
 
 
 def _hear(line: Connection, run: Path) -> None:
-    lines = Lines(component="signals", hears={MARKET: None}, says=(HEALTH,))
+    lines = StreamBindings(component="signals", subscribes={MARKET: None}, publishes=(HEALTH,))
     _drive(line, run, lines, lambda hearer: len(hearer.samples) >= WARM_UP + SAMPLES)
 
 
 def _hear_and_poll(line: Connection, run: Path) -> None:
     """Hear as a process does that is asked too: it waits for several sockets."""
-    lines = Lines(component="risk", hears={MARKET: None}, answers=(JUDGE,), says=(HEALTH,))
+    lines = StreamBindings(component="risk", subscribes={MARKET: None}, serves=(RISK_REQUESTS,), publishes=(HEALTH,))
     _drive(line, run, lines, lambda hearer: len(hearer.samples) >= WARM_UP + SAMPLES)
 
 
 def _answer(line: Connection, run: Path) -> None:
-    _drive(line, run, Lines(component="risk", answers=(JUDGE,), says=(HEALTH,)), lambda _: line.poll())
+    _drive(
+        line, run, StreamBindings(component="risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)), lambda _: line.poll()
+    )
 
 
 def _hear_raw(line: Connection, run: Path) -> None:
@@ -281,7 +293,7 @@ def _hear_raw(line: Connection, run: Path) -> None:
 def _answer_raw(line: Connection, run: Path) -> None:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
         socket.bind(f"ipc://{run}/raw")
-        answer = _frames(JUDGE, Operated(CommandId("0123456789"), done=True, detail=""))
+        answer = _frames(RISK_REQUESTS, OperatorReply(CommandId("0123456789"), done=True, detail=""))
         socket.rcvtimeo = 50
         while not line.poll():
             try:

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import raw_chain
-from benchmarks.raw_chain import Pace
+from benchmarks.raw_chain import FloorLoad
 from components.runtime.clock import SystemClock
 from components.runtime.config import read_layers
-from components.runtime.secrets import make_seal
-from components.xtrader.children import CHILDREN
-from components.xtrader.crew import Crew
-from components.xtrader.exposition import Buckets, buckets, samples
-from components.xtrader.schemas import models
-from components.xtrader.vitals import metrics_page
-from components.xtrader.watch import TICK_TO_ORDER
-from components.xtrader.yard import ProcessYard
+from components.runtime.secrets import create_seal_key
+from components.xtrader.children import PROCESSES
+from components.xtrader.crew import Supervisor
+from components.xtrader.exposition import Histogram, histogram_of, parse_metrics
+from components.xtrader.schemas import table_models
+from components.xtrader.vitals import fetch_metrics
+from components.xtrader.watch import TICK_TO_ORDER_METRIC
+from components.xtrader.yard import ProcessLauncher
 
 BOUND = 2.5
 SYMBOL = "AAPL"
@@ -38,7 +38,7 @@ COUNT_S_MAX = 90
 MEMORY = Path("/dev/shm")  # noqa: S108  # a memory file system is what is measured
 
 Cpus = tuple[set[int], set[int], set[int], set[int]]
-HOT = ("market_data", "signals", "risk", "execution")
+MEASURED_PROCESSES = ("market_data", "signals", "risk", "execution")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ PLACEMENTS = (
     Placement("split", ({0}, {1}, {0}, {1})),
 )
 
-UNLIMITED = {
+RELAXED_LIMITS = {
     "XTRADER__SIGNALS__STRATEGY__EDGE_ENTER_MIN": "0.001",
     "XTRADER__SIGNALS__STRATEGY__EDGE_EXIT_MIN": "0.001",
     "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "0",
@@ -77,21 +77,23 @@ def rows() -> list[dict[str, Any]]:
     for placement in PLACEMENTS:
         floor_us = _floor(placement)
         with _folder(MEMORY) as folder:
-            memory_us = _ours(folder, placement)
+            memory_us = _measured_us(folder, placement)
         found.append(
             _row(f"tick-to-order p50, {placement.name}, journals in memory", memory_us, floor_us, placement.bound)
         )
         if placement.cpus is None:
             with _folder(None) as folder:
                 found.append(
-                    _row("tick-to-order p50, unpinned, journals on disk", _ours(folder, placement), floor_us, None)
+                    _row(
+                        "tick-to-order p50, unpinned, journals on disk", _measured_us(folder, placement), floor_us, None
+                    )
                 )
     return found
 
 
 def _floor(placement: Placement) -> float:
-    pace = Pace(TICKS_PER_S, TICKS_PER_ORDER, FLOOR_TICKS)
-    return raw_chain.median(raw_chain.run(pace, placement.cpus))
+    pace = FloorLoad(TICKS_PER_S, TICKS_PER_ORDER, FLOOR_TICKS)
+    return raw_chain.floor_median_us(raw_chain.run_floor(pace, placement.cpus))
 
 
 def _row(name: str, value_us: float, floor_us: float, bound: float | None) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _folder(base: Path | None) -> Iterator[Path]:
 @contextmanager
 def _environment(folder: Path) -> Iterator[None]:
     wanted = {
-        **UNLIMITED,
+        **RELAXED_LIMITS,
         "XTRADER__RUNTIME__STATE_DIR": str(folder / "var"),
         "XTRADER__RUNTIME__RUN_DIR": str(folder / "r"),
     }
@@ -132,64 +134,64 @@ def _environment(folder: Path) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _ours(folder: Path, placement: Placement) -> float:
+def _measured_us(folder: Path, placement: Placement) -> float:
     """Run the real processes until enough intents were accepted; give the p50 in microseconds."""
     with _environment(folder):
-        places = read_layers().check(models()).places
-        places.make()
-        make_seal(places)
+        places = read_layers().validate(table_models()).paths
+        places.create_run_dir()
+        create_seal_key(places)
         state = ("--state", str(places.state / "sandbox"))
         pace = ("--symbols", SYMBOL, "--speed", str(SPEED), "--rate-limit-per-minute", "1000000")
-        yard = ProcessYard(places, (*state, *pace, "--json"), SystemClock().now_ns)
-        crew = Crew(CHILDREN, yard, SystemClock(), lambda _: None)
+        yard = ProcessLauncher(places, (*state, *pace, "--json"), SystemClock().now_ns)
+        crew = Supervisor(PROCESSES, yard, SystemClock(), lambda _: None)
         try:
             _until_ready(crew)
             _place(crew, placement)
             time.sleep(WARM_UP_S)
-            return (_taken(crew, yard).quantile(0.5) or math.inf) * 1e6
+            return (_median_us(crew, yard).quantile(0.5) or math.inf) * 1e6
         finally:
             crew.stop()
 
 
-def _until_ready(crew: Crew) -> None:
+def _until_ready(crew: Supervisor) -> None:
     deadline = time.monotonic() + READY_S_MAX
     while not crew.is_ready:
         crew.step()
         time.sleep(0.05)
         if time.monotonic() > deadline:
-            waiting: Mapping[str, str] = {name: berth.readiness.detail for name, berth in crew.berths.items()}
+            waiting: Mapping[str, str] = {name: berth.readiness.detail for name, berth in crew.children.items()}
             raise TimeoutError(f"not ready within {READY_S_MAX} s: {waiting}")
 
 
-def _place(crew: Crew, placement: Placement) -> None:
+def _place(crew: Supervisor, placement: Placement) -> None:
     if placement.cpus is None:
         return
-    for name, cpus in zip(HOT, placement.cpus, strict=True):
-        process = crew.berths[name].process
+    for name, cpus in zip(MEASURED_PROCESSES, placement.cpus, strict=True):
+        process = crew.children[name].process
         if process is None:
             raise RuntimeError(f"{name} is gone")
         for thread in Path(f"/proc/{process.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), cpus)
 
 
-def _taken(crew: Crew, yard: ProcessYard) -> Buckets:
+def _median_us(crew: Supervisor, yard: ProcessLauncher) -> Histogram:
     """Read execution's own histogram before and after enough intents were accepted."""
     before = _histogram(crew, yard)
     deadline = time.monotonic() + COUNT_S_MAX
     while True:
         time.sleep(1.0)
         now = _histogram(crew, yard)
-        taken = Buckets({bound: count - before.counts.get(bound, 0.0) for bound, count in now.counts.items()})
+        taken = Histogram({bound: count - before.counts.get(bound, 0.0) for bound, count in now.counts.items()})
         if taken.counts[math.inf] >= ORDERS_COUNTED:
             return taken
         if time.monotonic() > deadline:
             raise TimeoutError(f"only {taken.counts[math.inf]:.0f} intents in {COUNT_S_MAX} s")
 
 
-def _histogram(crew: Crew, yard: ProcessYard) -> Buckets:
-    execution = crew.berths["execution"]
+def _histogram(crew: Supervisor, yard: ProcessLauncher) -> Histogram:
+    execution = crew.children["execution"]
     pid = execution.process.pid if execution.process else 0
-    page = metrics_page(yard.health_port(execution.child, pid))
+    page = fetch_metrics(yard.health_port(execution.spec, pid))
     if page is None:
         raise RuntimeError("execution does not answer")
-    return buckets(samples(page), TICK_TO_ORDER)
+    return histogram_of(parse_metrics(page), TICK_TO_ORDER_METRIC)

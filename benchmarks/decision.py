@@ -9,9 +9,9 @@ from itertools import islice
 from statistics import median
 from typing import Any, Final
 
-from components.contracts.approval import SealKey, approve, write_frame
-from components.contracts.decisions import CauseCleared, Decision, Judge, LogOpened, OrderEventApplied
-from components.contracts.frames import SCHEMA_VERSION, Header, Kind
+from components.contracts.approval import SealKey, approve, encode_approval
+from components.contracts.decisions import ApprovalRequest, CauseCleared, Decision, OrderEventApplied, RiskStarted
+from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth
 from components.contracts.orders import (
     IntentReceived,
@@ -19,22 +19,22 @@ from components.contracts.orders import (
     OrderState,
     OrderUpdated,
     Reconciled,
-    Source,
+    UpdateSource,
     VenueAccount,
     VenueSession,
     client_order_id,
 )
-from components.contracts.signals import Evidence, Intent, Purpose, propose
-from components.contracts.topics import JUDGE, MARKET, ORDERS
+from components.contracts.signals import Intent, ModelProvenance, Purpose, propose
+from components.contracts.topics import MARKET, ORDERS, RISK_REQUESTS
 from components.contracts.trading import Cause
 from components.contracts.values import (
     ZERO,
     AccountId,
     OrderType,
-    Place,
     Side,
     SignalId,
     StrategyId,
+    StreamOffset,
     Symbol,
     TimeInForce,
     Venue,
@@ -43,18 +43,18 @@ from components.risk.core.fold import apply
 from components.risk.core.judge import decide
 from components.risk.core.limits import Limits, Timing
 from components.risk.core.state import RiskState
-from components.risk.core.surroundings import Surroundings
+from components.risk.core.surroundings import Observations
 from components.risk.service.gate import RiskService
-from components.runtime.codec import decoder_of, encode
+from components.runtime.codec import encode, message_decoder
 from components.runtime.metrics import Metrics
-from components.runtime.service import Asked, Heard, Joined
+from components.runtime.service import MessageReceived, RequestReceived, StreamSynced
 
 Row = dict[str, Any]
 
 BOUND_US: Final = 60.0
 SYMBOLS: Final = tuple(Symbol(f"S{letter}") for letter in "ABCDEFGHIJKLMNOPQRST")
-WORKING: Final = 50
-REMEMBERED: Final = 1_000
+OPEN_ORDERS: Final = 50
+CACHED_DECISIONS: Final = 1_000
 WARM_UP: Final = 300
 SAMPLES: Final = 2_000
 PAUSE_S: Final = 1 / 300
@@ -62,12 +62,12 @@ TTL_NS: Final = 10_000_000_000
 ACCOUNT: Final = AccountId("bench")
 KEY: Final = SealKey(bytes(32))
 ALPACA: Final = Venue("alpaca")
-EVIDENCE: Final = Evidence(
+EVIDENCE: Final = ModelProvenance(
     "f" * 64,
     "e" * 64,
     tuple(number / 7 for number in range(12)),
     (0.61, 0.30, 0.09),
-    tuple(Place("market", "d" * 16, number) for number in range(2)),
+    tuple(StreamOffset("market", "d" * 16, number) for number in range(2)),
     BookState.SYNCED,
 )
 TIMING: Final = Timing(
@@ -103,11 +103,11 @@ LIMITS: Final = Limits(
 
 def rows() -> list[Row]:
     """Measure the promise between quotes, as in a live process; beside it after idle pauses, and the whole request."""
-    state, around = _busy_account(time.time_ns())
-    quotes = _Quotes(around)
-    floor_us = _p50(_floor(state, around), quotes.hear)
-    ours_us = _p50(_judged(state, around), quotes.hear)
-    idle_us = _p50(_judged(state, around), lambda: time.sleep(PAUSE_S))
+    state, observations = _busy_account(time.time_ns())
+    quotes = _Quotes(observations)
+    floor_us = _p50(_floor(state, observations), quotes.hear)
+    ours_us = _p50(_judged(state, observations), quotes.hear)
+    idle_us = _p50(_judged(state, observations), lambda: time.sleep(PAUSE_S))
     request_us = _p50(_requested(state), quotes.hear)
     return [
         _row("decision + seal p50", ours_us, floor_us, BOUND_US),
@@ -119,38 +119,38 @@ def rows() -> list[Row]:
 class _Quotes:
     """What a live process does between two judgements: it reads quotes."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around, self._decode = around, decoder_of(MARKET)
+    def __init__(self, observations: Observations) -> None:
+        self._observations, self._decode = observations, message_decoder(MARKET)
         self._frames = [encode(message) for message in _market(time.time_ns()) if isinstance(message, Quote)]
-        self._place = Place("market", "m", 2)
+        self._place = StreamOffset("market", "m", 2)
 
     def hear(self) -> None:
         """Decode a quote of every symbol and take it in."""
         for frame in self._frames:
-            self._around.hear_market(self._decode(frame), self._place)
+            self._observations.on_market_message(self._decode(frame), self._place)
 
 
-def _judged(state: RiskState, around: Surroundings) -> Iterator[Callable[[], object]]:
+def _judged(state: RiskState, observations: Observations) -> Iterator[Callable[[], object]]:
     """Judge, write the record's bytes, seal, write the frame."""
     for intent in _wishes():
 
         def judged(intent: Intent = intent) -> object:
             now_ns = intent.created_at_ns
-            facts = around.facts(intent.symbol, now_ns, tuple(state.causes), is_stopping=False)
+            facts = observations.decision_inputs(intent.symbol, now_ns, tuple(state.causes), is_stopping=False)
             decision = decide(intent, facts, LIMITS, state, TTL_NS)
             record = encode(decision)
             if decision.terms is None:
-                raise SystemExit(f"refused: {decision.refusals}")
-            return record, write_frame(approve(propose(intent), decision.terms, KEY))
+                raise SystemExit(f"refused: {decision.failed_checks}")
+            return record, encode_approval(approve(propose(intent), decision.terms, KEY))
 
         yield judged
 
 
-def _floor(state: RiskState, around: Surroundings) -> Iterator[Callable[[], object]]:
+def _floor(state: RiskState, observations: Observations) -> Iterator[Callable[[], object]]:
     """Encode and hash the same bytes, with nothing decided."""
     keyed = blake2b(key=bytes(32), digest_size=32)
     for intent in _wishes():
-        facts = around.facts(intent.symbol, intent.created_at_ns, (), is_stopping=False)
+        facts = observations.decision_inputs(intent.symbol, intent.created_at_ns, (), is_stopping=False)
         decision = decide(intent, facts, LIMITS, state, TTL_NS)
 
         def hashed(decision: Decision = decision) -> object:
@@ -169,39 +169,41 @@ def _requested(state: RiskState) -> Iterator[Callable[[], object]]:
     _give_evidence(service, state, now_ns)
     last = _give_evidence(service, state, now_ns)
     for number, intent in enumerate(_wishes(), last + 1):
-        asked = Asked(JUDGE, b"ticket", Judge(intent))
+        asked = RequestReceived(RISK_REQUESTS, b"ticket", ApprovalRequest(intent))
         yield partial(service.on_message, asked, intent.created_at_ns)
         # What was judged leaves the books again, so that they stay as full as they are.
         service.on_message(_heard(number, _update(intent, OrderState.NEVER_SENT)), intent.created_at_ns)
 
 
 def _give_evidence(service: RiskService, state: RiskState, now_ns: int) -> int:
-    last = 1 + (state.orders_place.sequence if state.orders_place else 0)
+    last = 1 + (state.orders_offset.sequence if state.orders_offset else 0)
     service.on_message(_heard(last, _reconciled(now_ns)), now_ns)
-    service.on_message(Joined(ORDERS, "execution", Place("orders", "o", last), ()), now_ns)
-    service.on_message(Joined(MARKET, "market_data", Place("market", "m", 1), _market(now_ns)), now_ns)
+    service.on_message(StreamSynced(ORDERS, "execution", StreamOffset("orders", "o", last), ()), now_ns)
+    service.on_message(StreamSynced(MARKET, "market_data", StreamOffset("market", "m", 1), _market(now_ns)), now_ns)
     return last
 
 
-def _heard(sequence: int, event: OrderMessage) -> Heard:
-    return Heard(ORDERS, Header(SCHEMA_VERSION, Kind.MESSAGE, "execution", "o", sequence, 0, 0, 0), event)
+def _heard(sequence: int, event: OrderMessage) -> MessageReceived:
+    return MessageReceived(
+        ORDERS, Header(SCHEMA_VERSION, FrameKind.MESSAGE, "execution", "o", sequence, 0, 0, 0), event
+    )
 
 
-def _busy_account(now_ns: int) -> tuple[RiskState, Surroundings]:
+def _busy_account(now_ns: int) -> tuple[RiskState, Observations]:
     """Twenty symbols, fifty orders at work, and a morning's answers remembered."""
-    around = Surroundings(LIMITS, TIMING)
-    around.join_orders()
-    around.join_market(Place("market", "m", 1), _market(now_ns))
+    observations = Observations(LIMITS, TIMING)
+    observations.on_orders_synced()
+    observations.on_market_synced(StreamOffset("market", "m", 1), _market(now_ns))
     state = RiskState(account=ACCOUNT, journal_id="j" * 32)
-    state = apply(state, LogOpened(ACCOUNT, LIMITS.version, "0", now_ns, LIMITS.text))
+    state = apply(state, RiskStarted(ACCOUNT, LIMITS.version, "0", now_ns, LIMITS.canonical_json))
     wishes = _wishes("past", 5_000)
-    for number in range(REMEMBERED):
+    for number in range(CACHED_DECISIONS):
         intent = next(wishes)
-        facts = around.facts(intent.symbol, intent.created_at_ns, (), is_stopping=False)
+        facts = observations.decision_inputs(intent.symbol, intent.created_at_ns, (), is_stopping=False)
         decision = decide(intent, facts, LIMITS, state, TTL_NS)
         state = apply(state, decision)
-        state = _acted_on(state, decision, at_work=number >= REMEMBERED - WORKING)
-    return apply(state, CauseCleared(Cause.STARTING, "", now_ns)), around
+        state = _acted_on(state, decision, at_work=number >= CACHED_DECISIONS - OPEN_ORDERS)
+    return apply(state, CauseCleared(Cause.STARTING, "", now_ns)), observations
 
 
 def _acted_on(state: RiskState, decision: Decision, *, at_work: bool) -> RiskState:
@@ -210,8 +212,8 @@ def _acted_on(state: RiskState, decision: Decision, *, at_work: bool) -> RiskSta
     intent = decision.intent
     update = _update(intent, OrderState.OPEN if at_work else OrderState.CANCELLED)
     for event in (IntentReceived(intent, decision.terms, update.client_order_id, 0), update):
-        sequence = state.orders_place.sequence + 1 if state.orders_place else 1
-        state = apply(state, OrderEventApplied(Place("orders", "o", sequence), event, 0))
+        sequence = state.orders_offset.sequence + 1 if state.orders_offset else 1
+        state = apply(state, OrderEventApplied(StreamOffset("orders", "o", sequence), event, 0))
     return state
 
 
@@ -226,7 +228,7 @@ def _update(intent: Intent, state: OrderState) -> OrderUpdated:
         ZERO,
         None,
         state,
-        Source.STREAM,
+        UpdateSource.STREAM,
         "",
         intent.created_at_ns,
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 
-from components.runtime.commit import Committer
+from components.runtime.commit import GroupCommitter
 from components.runtime.disk import REAL_DISK
-from components.runtime.journal import Journal, verify
+from components.runtime.journal import Journal, verify_journal
 from components.runtime.journal_format import Entry, pack_frame
 
 Row = dict[str, object]
@@ -95,15 +95,15 @@ def _encoding_us() -> float:
 def _committing(folder: Path) -> list[Row]:
     """Keep the sync thread busy from one submitting thread, then walk what it wrote from genesis."""
     journal = _open(folder)
-    committer = Committer(journal)
+    committer = GroupCommitter(journal)
     began_ns = perf_counter_ns()
     for _ in range(SUBMITTED):
         committer.submit(0, PAYLOAD)
-    while committer.synced < SUBMITTED and committer.failure is None and not committer.flush_inline():
+    while committer.durable_sequence < SUBMITTED and committer.failure is None and not committer.flush_inline():
         select.select([committer], [], [])
-        committer.acknowledge()
+        committer.clear_notification()
     committed_ns = perf_counter_ns()
-    verification = verify(folder)
+    verification = verify_journal(folder)
     verified_ns = perf_counter_ns()
     committer.close(within_s=10)
     journal.close()

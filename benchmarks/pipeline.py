@@ -7,17 +7,17 @@ from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
 from benchmarks.peers import environment
-from benchmarks.tapes import Tape, begin, of_what, tapes
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import BookOpened, FetchImage, Framed, LineOpened, Listed
+from benchmarks.tapes import MeasuredRecording, recording_kind, recordings_of, subscribed_synchronizer
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import BookStreamUp, DecodedFrame, FeedUp, FetchSnapshot, InstrumentsLoaded
 from components.market_data.core.recording import Frame, Via
-from components.market_data.core.synchroniser import SyncPatience
-from components.market_data.service.books import BookDesk, VenueTerms
+from components.market_data.core.synchroniser import SyncLimits
+from components.market_data.service.books import OrderBookService, VenueBookSettings
 from components.market_data.service.market import MarketDataService
 from components.market_data.venues.addresses import is_metadata
-from components.market_data.venues.recorded import Reader
+from components.market_data.venues.recorded import RecordingReader
 from components.runtime.metrics import Metrics
-from components.runtime.service import Call, Called, Effects, Fed
+from components.runtime.service import CallVenue, Effects, VenueCallCompleted, VenueEvent
 
 Row = dict[str, Any]
 
@@ -34,7 +34,7 @@ CHECKSUM: Final = re.compile(rb'"checksum":-?\d+')
 SMOKE: Final = {"ROUNDS": 2, "TURNS": 1}
 
 
-class Spans(NamedTuple):
+class FrameTimes(NamedTuple):
     """The nanoseconds of each streamed frame, and which of them carried a change of a book, and which an image."""
 
     total: list[int]
@@ -45,16 +45,18 @@ class Spans(NamedTuple):
 
 def rows() -> list[Row]:
     """Compare by venue, then look at the stages one by one."""
-    found = {venue: [_compare(tape, validates=False) for tape in tapes(venue)] for venue in FASTER_MIN}
+    found = {venue: [_compare(tape, validates=False) for tape in recordings_of(venue)] for venue in FASTER_MIN}
     samples = [span for pairs in found.values() for pair in pairs for span in pair.samples]
-    p99 = _bounded(f"raw text to top 10, all venues ({of_what()}), p99 of a change", _p99(samples), DELTA_P99_US_MAX)
+    p99 = _bounded(
+        f"raw text to top 10, all venues ({recording_kind()}), p99 of a change", _p99(samples), DELTA_P99_US_MAX
+    )
     compared = [row for venue, pairs in found.items() for row in _faster(venue, "", pairs)]
-    proven = [_compare(tape, validates=True) for tape in tapes("OKX")]
+    proven = [_compare(tape, validates=True) for tape in recordings_of("OKX")]
     stages = [row for venue in FASTER_MIN for row in _stages(venue)]
     return [*compared, *_faster("OKX", ", a live checksum proven by both", proven), p99, *stages]
 
 
-class Pair(NamedTuple):
+class ComparedTimes(NamedTuple):
     """What each frame took at its quickest: ours, cryptofeed's, and cryptofeed's with its top 10 read."""
 
     ours: list[int]
@@ -65,16 +67,16 @@ class Pair(NamedTuple):
     images: list[bool]
 
 
-def _compare(tape: Tape, *, validates: bool) -> Pair:
+def _compare(tape: MeasuredRecording, *, validates: bool) -> ComparedTimes:
     frames = tape.frames if validates else [_without_checksum(frame) for frame in tape.frames]
-    ours: list[Spans] = []
+    ours: list[FrameTimes] = []
     theirs: dict[bool, list[list[int]]] = {False: [], True: []}
     for _ in range(TURNS):
         ours += [_round(tape, frames) for _ in range(ROUNDS)]
         for reads_top in theirs:
             asked = _asked(tape, frames, reads_top=reads_top, validates=validates)
             theirs[reads_top] += environment.run("cryptofeed_path", asked)["rounds"]
-    return Pair(
+    return ComparedTimes(
         _least([spans.total for spans in ours]),
         _least(theirs[False]),
         _least(theirs[True]),
@@ -89,8 +91,8 @@ def _without_checksum(frame: Frame) -> Frame:
     return Frame(frame.at_ns, frame.via, frame.url, CHECKSUM.sub(b'"checksum":0', frame.text))
 
 
-def _asked(tape: Tape, frames: Sequence[Frame], *, reads_top: bool, validates: bool) -> dict[str, Any]:
-    fetched = [frame for frame in frames if frame.via is Via.ANSWER]
+def _asked(tape: MeasuredRecording, frames: Sequence[Frame], *, reads_top: bool, validates: bool) -> dict[str, Any]:
+    fetched = [frame for frame in frames if frame.via is Via.RESPONSE]
     metadata = [frame.text.decode() for frame in fetched if is_metadata(frame.via, frame.url)]
     images = [frame.text.decode() for frame in fetched if not is_metadata(frame.via, frame.url)]
     return {
@@ -104,36 +106,36 @@ def _asked(tape: Tape, frames: Sequence[Frame], *, reads_top: bool, validates: b
     }
 
 
-def _round(tape: Tape, frames: Sequence[Frame]) -> Spans:
+def _round(tape: MeasuredRecording, frames: Sequence[Frame]) -> FrameTimes:
     reader = tape.reader()
-    dialect, spans = reader.dialect, Spans([], [], [], [])
+    dialect, spans = reader.adapter, FrameTimes([], [], [], [])
     (instrument,) = reader.registry
-    book = begin(instrument, dialect, frames[0].at_ns)
-    read, take, load, top = dialect.read, book.take, book.load, book.depth.top
+    book = subscribed_synchronizer(instrument, dialect, frames[0].at_ns)
+    read, take, load, top = dialect.decode, book.apply_update, book.apply_snapshot, book.book.top
     for frame in frames:
-        if frame.via is Via.ANSWER:
+        if frame.via is Via.RESPONSE:
             _load(reader, frame, load)
             continue
         began = perf_counter_ns()
         data = read(frame.text, frame.at_ns).data
         for datum in data:
-            if type(datum) is DepthChange:
+            if type(datum) is DepthUpdate:
                 take(datum)
                 top(TOP)
-            elif type(datum) is DepthImage:
+            elif type(datum) is DepthSnapshot:
                 load(datum)
                 top(TOP)
         spans.total.append(perf_counter_ns() - began)
-        spans.changes.append(any(isinstance(datum, DepthChange) for datum in data))
-        spans.images.append(any(isinstance(datum, DepthImage) for datum in data))
-    if not book.is_live or book.tally.gaps:
+        spans.changes.append(any(isinstance(datum, DepthUpdate) for datum in data))
+        spans.images.append(any(isinstance(datum, DepthSnapshot) for datum in data))
+    if not book.is_live or book.stats.gaps:
         raise RuntimeError(f"{tape.name} did not stay in sync: {book.reason}")
     return spans
 
 
-def _load(reader: Reader, frame: Frame, load: Callable[[DepthImage], object]) -> None:
-    for datum in reader.read(frame):
-        if isinstance(datum, DepthImage):
+def _load(reader: RecordingReader, frame: Frame, load: Callable[[DepthSnapshot], object]) -> None:
+    for datum in reader.decode(frame):
+        if isinstance(datum, DepthSnapshot):
             load(datum)
 
 
@@ -141,8 +143,8 @@ def _least(rounds: Iterable[list[int]]) -> list[int]:
     return [min(spans) for spans in zip(*rounds, strict=True)]
 
 
-def _faster(venue: str, how: str, found: Sequence[Pair]) -> list[Row]:
-    name, bound = f"raw text to top 10, {venue} ({of_what()}){how}", FASTER_MIN[venue]
+def _faster(venue: str, how: str, found: Sequence[ComparedTimes]) -> list[Row]:
+    name, bound = f"raw text to top 10, {venue} ({recording_kind()}){how}", FASTER_MIN[venue]
     ours, theirs, read = (mean(_of_changes(found, part)) for part in ("ours", "theirs", "theirs_read"))
     samples = [span for pair in found for span in pair.samples]
     images = _of_images(found, "ours"), _of_images(found, "theirs_read")
@@ -155,7 +157,7 @@ def _faster(venue: str, how: str, found: Sequence[Pair]) -> list[Row]:
     ]
 
 
-def _of_changes(found: Sequence[Pair], part: str) -> list[float]:
+def _of_changes(found: Sequence[ComparedTimes], part: str) -> list[float]:
     """Give the microseconds of each change behind the first of a recording, with which cryptofeed fetches its image."""
     spans: list[float] = []
     for pair in found:
@@ -164,14 +166,14 @@ def _of_changes(found: Sequence[Pair], part: str) -> list[float]:
     return spans
 
 
-def _of_images(found: Sequence[Pair], part: str) -> float:
+def _of_images(found: Sequence[ComparedTimes], part: str) -> float:
     spans = [
         span / 1e3 for pair in found for span, is_one in zip(getattr(pair, part), pair.images, strict=True) if is_one
     ]
     return mean(spans) if spans else 0.0
 
 
-def _of_all(found: Sequence[Pair]) -> tuple[float, float]:
+def _of_all(found: Sequence[ComparedTimes]) -> tuple[float, float]:
     """Give the mean of every frame but images and the first change: quotes, trades and what else was recorded."""
     ours: list[int] = []
     theirs: list[int] = []
@@ -185,9 +187,9 @@ def _of_all(found: Sequence[Pair]) -> tuple[float, float]:
 
 
 def _stages(venue: str) -> list[Row]:
-    spans = [one for tape in tapes(venue) for _ in range(ROUNDS) for one in _through_service(tape)]
+    spans = [one for tape in recordings_of(venue) for _ in range(ROUNDS) for one in _through_service(tape)]
     ordinary = [one for one in spans if one.bytes_count <= ORDINARY_BYTES_MAX]
-    name = f"stage {{}}, {venue} ({of_what()}), p95 of a change"
+    name = f"stage {{}}, {venue} ({recording_kind()}), p95 of a change"
     made = "transform (sync, book, what is published of it)"
     return [
         _bounded(name.format("parse"), _p95([one.parse for one in spans]), PARSE_P95_US_MAX),
@@ -208,7 +210,7 @@ def _p99(spans: list[int]) -> float:
     return quantiles(spans, n=100)[98] / 1e3
 
 
-class Stage(NamedTuple):
+class StageTimes(NamedTuple):
     """What reading a change took, and what was made of it."""
 
     bytes_count: int
@@ -216,62 +218,64 @@ class Stage(NamedTuple):
     transform: int
 
 
-def _through_service(tape: Tape) -> list[Stage]:
+def _through_service(tape: MeasuredRecording) -> list[StageTimes]:
     """Let the whole service hear a recording."""
     reader = tape.reader()
-    dialect = reader.dialect
+    dialect = reader.adapter
     (instrument,) = reader.registry
     service = _service(reader)
     at_ns = tape.frames[0].at_ns
     for said in (
-        Listed(dialect.venue, (instrument,)),
-        LineOpened(dialect.venue),
-        BookOpened(dialect.venue, instrument.symbol),
+        InstrumentsLoaded(dialect.venue, (instrument,)),
+        FeedUp(dialect.venue),
+        BookStreamUp(dialect.venue, instrument.symbol),
     ):
-        service.on_message(Fed(said), at_ns)
-    spans: list[Stage] = []
-    asked: FetchImage | None = None
+        service.on_message(VenueEvent(said), at_ns)
+    spans: list[StageTimes] = []
+    asked: FetchSnapshot | None = None
     for frame in tape.frames:
-        if frame.via is Via.ANSWER:
-            images = [datum for datum in reader.read(frame) if isinstance(datum, DepthImage)]
+        if frame.via is Via.RESPONSE:
+            images = [datum for datum in reader.decode(frame) if isinstance(datum, DepthSnapshot)]
             if images and asked is not None:
-                service.on_message(Called(asked, images[0]), frame.at_ns)
+                service.on_message(VenueCallCompleted(asked, images[0]), frame.at_ns)
             continue
         began = perf_counter_ns()
-        data = tuple(dialect.read(frame.text, frame.at_ns).data)
+        data = tuple(dialect.decode(frame.text, frame.at_ns).data)
         read = perf_counter_ns()
         if not data:
             continue
-        effects = service.on_message(Fed(Framed(dialect.venue, data, frame.at_ns, 0, len(frame.text))), frame.at_ns)
+        effects = service.on_message(
+            VenueEvent(DecodedFrame(dialect.venue, data, frame.at_ns, 0, len(frame.text))), frame.at_ns
+        )
         done = perf_counter_ns()
         asked = _fetched(effects) or asked
-        if isinstance(data[0], DepthChange):
-            spans.append(Stage(len(frame.text), read - began, done - read))
+        if isinstance(data[0], DepthUpdate):
+            spans.append(StageTimes(len(frame.text), read - began, done - read))
     return spans
 
 
-def _service(reader: Reader) -> MarketDataService:
-    dialect = reader.dialect
-    terms = VenueTerms(
+def _service(reader: RecordingReader) -> MarketDataService:
+    dialect = reader.adapter
+    terms = VenueBookSettings(
         venue=dialect.venue,
         symbols=tuple(one.symbol for one in reader.registry),
-        rule=dialect.rule,
-        pushes_image=dialect.pushes_image,
+        sequence_rule=dialect.sequence_rule,
+        pushes_snapshot=dialect.pushes_snapshot,
         levels_published=TOP,
         book_age_ms_max=60_000,
         first_book_ms_max=60_000,
         audit_every_s=0,
-        patience=SyncPatience(),
+        sync_limits=SyncLimits(),
     )
     metrics = Metrics("market_data", "bench")
-    service = MarketDataService(None, BookDesk((terms,), metrics, lambda: 0.0))
+    service = MarketDataService(None, OrderBookService((terms,), metrics, lambda: 0.0))
     service.on_start(0)
     return service
 
 
-def _fetched(effects: Effects) -> FetchImage | None:
-    calls = [effect.request for effect in effects if isinstance(effect, Call)]
-    return next((call for call in calls if isinstance(call, FetchImage)), None)
+def _fetched(effects: Effects) -> FetchSnapshot | None:
+    calls = [effect.request for effect in effects if isinstance(effect, CallVenue)]
+    return next((call for call in calls if isinstance(call, FetchSnapshot)), None)
 
 
 def _ratio(name: str, ours: float, theirs: float, *, bound: float | None) -> Row:

@@ -16,7 +16,7 @@ import zmq
 STAMP = struct.Struct("<qB")
 TICK_PAYLOAD_BYTES = 60
 HEADER_BYTES = 65
-JUDGE_BYTES = 340
+APPROVAL_REQUEST_BYTES = 340
 COMMAND_BYTES = 440
 """What a quote, a header, a request to judge and a sealed approval weigh."""
 WARM_UP_TICKS = 200
@@ -24,7 +24,7 @@ WAIT_S_MAX = 120
 
 
 @dataclass(frozen=True)
-class Pace:
+class FloorLoad:
     """How many ticks a second, and how many ticks go by for each that becomes an order."""
 
     ticks_per_s: float
@@ -32,12 +32,12 @@ class Pace:
     ticks: int
 
 
-def run(pace: Pace, cpus: tuple[set[int], set[int], set[int], set[int]] | None) -> list[float]:
+def run_floor(pace: FloorLoad, cpus: tuple[set[int], set[int], set[int], set[int]] | None) -> list[float]:
     """Give the microseconds of each passage; `cpus` pins the four processes."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="xt-") as folder:
         near, far = context.Pipe()
-        links: tuple[Callable[..., None], ...] = (_source, _asker, _gate, _sink)
+        links: tuple[Callable[..., None], ...] = (_source, _request_client, _request_server, _command_receiver)
         processes = [
             context.Process(target=link, args=(Path(folder), pace, cpus[place] if cpus else None, far), daemon=True)
             for place, link in reversed(list(enumerate(links)))
@@ -52,7 +52,7 @@ def run(pace: Pace, cpus: tuple[set[int], set[int], set[int], set[int]] | None) 
     return taken
 
 
-def median(taken: list[float]) -> float:
+def floor_median_us(taken: list[float]) -> float:
     """Give the p50 after the warm-up."""
     return statistics.median(taken)
 
@@ -66,7 +66,7 @@ def _pin(cpus: set[int] | None) -> None:
         os.sched_setaffinity(0, cpus)
 
 
-def _source(folder: Path, pace: Pace, cpus: set[int] | None, _: Connection) -> None:
+def _source(folder: Path, pace: FloorLoad, cpus: set[int] | None, _: Connection) -> None:
     _pin(cpus)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     publisher = context.socket(zmq.XPUB)
@@ -85,7 +85,7 @@ def _source(folder: Path, pace: Pace, cpus: set[int] | None, _: Connection) -> N
     time.sleep(1.0)
 
 
-def _asker(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None:
+def _request_client(folder: Path, _: FloorLoad, cpus: set[int] | None, __: Connection) -> None:
     _pin(cpus)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     subscriber = context.socket(zmq.SUB)
@@ -96,7 +96,7 @@ def _asker(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None
     poller = zmq.Poller()
     poller.register(subscriber, zmq.POLLIN)
     poller.register(dealer, zmq.POLLIN)
-    header, padding = bytes(HEADER_BYTES), bytes(JUDGE_BYTES - STAMP.size)
+    header, padding = bytes(HEADER_BYTES), bytes(APPROVAL_REQUEST_BYTES - STAMP.size)
     while True:
         for socket, _events in poller.poll():
             frames = socket.recv_multipart()
@@ -110,7 +110,7 @@ def _asker(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None
                 return
 
 
-def _gate(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None:
+def _request_server(folder: Path, _: FloorLoad, cpus: set[int] | None, __: Connection) -> None:
     _pin(cpus)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     router = context.socket(zmq.ROUTER)
@@ -133,7 +133,7 @@ def _gate(folder: Path, _: Pace, cpus: set[int] | None, __: Connection) -> None:
                 return
 
 
-def _sink(folder: Path, _: Pace, cpus: set[int] | None, report: Connection) -> None:
+def _command_receiver(folder: Path, _: FloorLoad, cpus: set[int] | None, report: Connection) -> None:
     _pin(cpus)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     router = context.socket(zmq.ROUTER)

@@ -5,20 +5,20 @@ from pathlib import Path
 from typing import Final
 
 from components.contracts.values import Venue
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import Data
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import MarketEvent
 from components.market_data.core.instruments import Instrument
 from components.market_data.core.recording import Frame, Via
-from components.market_data.core.synchroniser import Synchroniser, SyncPatience
-from components.market_data.venues.dialect import Dialect
-from components.market_data.venues.recorded import Reader, Recording, read_recording
-from tests.support.real_recordings import real_folder
+from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits
+from components.market_data.venues.dialect import VenueAdapter
+from components.market_data.venues.recorded import Recording, RecordingReader, open_recording
+from tests.support.real_recordings import real_recordings_folder
 
-OWN: Final = Path(__file__).resolve().parents[1] / "tests" / "recordings"
-BOOKS: Final = (b'"depthUpdate"', b'"action":', b'"channel":"book.')
+SHIPPED_FOLDER: Final = Path(__file__).resolve().parents[1] / "tests" / "recordings"
+BOOK_FRAME_MARKS: Final = (b'"depthUpdate"', b'"action":', b'"channel":"book.')
 
 
-class Tape:
+class MeasuredRecording:
     """One recording and what is said in it."""
 
     def __init__(self, path: Path) -> None:
@@ -33,39 +33,39 @@ class Tape:
         return [frame for frame in self.frames if frame.via is Via.STREAM]
 
     @cached_property
-    def are_of_books(self) -> list[bool]:
+    def is_book_frame(self) -> list[bool]:
         """Say of each streamed frame whether it is about a book, and not a quote or a trade."""
-        return [any(word in frame.text for word in BOOKS) for frame in self.streamed]
+        return [any(word in frame.text for word in BOOK_FRAME_MARKS) for frame in self.streamed]
 
-    def reader(self) -> Reader:
+    def reader(self) -> RecordingReader:
         """Make a reader that has read nothing yet."""
-        return read_recording(self.recording)
+        return open_recording(self.recording)
 
-    def decoded(self) -> tuple[DepthImage, list[DepthChange]]:
+    def decoded(self) -> tuple[DepthSnapshot, list[DepthUpdate]]:
         """Decode the book's image and the changes behind it, in objects that nobody has touched yet."""
         reader = self.reader()
-        data: list[Data] = [datum for frame in self.frames for datum in reader.read(frame)]
-        image = next(datum for datum in data if isinstance(datum, DepthImage))
-        changes = [datum for datum in data if isinstance(datum, DepthChange)]
-        return image, [one for one in changes if one.final > image.final or one.final == one.previous]
+        data: list[MarketEvent] = [datum for frame in self.frames for datum in reader.decode(frame)]
+        image = next(datum for datum in data if isinstance(datum, DepthSnapshot))
+        changes = [datum for datum in data if isinstance(datum, DepthUpdate)]
+        return image, [one for one in changes if one.last_id > image.last_id or one.last_id == one.prev_id]
 
 
-def tapes(venue: str) -> list[Tape]:
+def recordings_of(venue: str) -> list[MeasuredRecording]:
     """Give the recordings of one venue."""
-    return [Tape(path) for path in sorted(_folder().glob(f"{venue}_*.jsonl"))]
+    return [MeasuredRecording(path) for path in sorted(_folder().glob(f"{venue}_*.jsonl"))]
 
 
-def of_what() -> str:
+def recording_kind() -> str:
     """Say what was measured on."""
-    return "recorded" if real_folder() else "hand-made"
+    return "recorded" if real_recordings_folder() else "hand-made"
 
 
-def begin(instrument: Instrument, dialect: Dialect, at_ns: int) -> Synchroniser:
+def subscribed_synchronizer(instrument: Instrument, dialect: VenueAdapter, at_ns: int) -> BookSynchronizer:
     """Begin a book as a line does that was just subscribed."""
-    book = Synchroniser(instrument.symbol, dialect.rule, SyncPatience(), at_ns, lambda: 0.0)
-    book.subscribed(at_ns, pushes_image=dialect.pushes_image)
+    book = BookSynchronizer(instrument.symbol, dialect.sequence_rule, SyncLimits(), at_ns, lambda: 0.0)
+    book.on_subscribed(at_ns, pushes_snapshot=dialect.pushes_snapshot)
     return book
 
 
 def _folder() -> Path:
-    return real_folder() or OWN
+    return real_recordings_folder() or SHIPPED_FOLDER

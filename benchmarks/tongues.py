@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from typing_extensions import override
 
-from benchmarks.flow import Change, Flow
+from benchmarks.flow import FlowUpdate, SimulatedFlow
 
 FILTERS: Final = [
     {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "0.10", "maxPrice": "10000000"},
@@ -20,49 +20,49 @@ Side = Iterable[tuple[int, str]]
 Sides = tuple[Side, Side]
 
 
-class Tongue(Protocol):
+class VenueFormat(Protocol):
     """One venue's way to write."""
 
-    table: str
+    config_table: str
     """The venue's table in the configuration."""
     symbol: str
 
-    def listed(self) -> str:
+    def instruments(self) -> str:
         """Write what is listed."""
 
-    def answer(self, asked: dict[str, Any]) -> list[str]:
+    def reply(self, asked: dict[str, Any]) -> list[str]:
         """Answer a request on the stream."""
 
-    def pushed(self, flow: Flow, at_us: int) -> str | None:
+    def first_snapshot(self, flow: SimulatedFlow, at_us: int) -> str | None:
         """Write the image that a subscription begins with; None where it is fetched."""
 
-    def image(self, flow: Flow, at_us: int) -> str:
+    def snapshot(self, flow: SimulatedFlow, at_us: int) -> str:
         """Write the image that is fetched."""
 
-    def change(self, change: Change, at_us: int) -> str:
+    def update(self, change: FlowUpdate, at_us: int) -> str:
         """Write a change."""
 
 
 class _Binance:
     """The spot market: ids follow each other, so the flow's are U - 1 and u."""
 
-    table, symbol = "binance", "BINANCE:BTC-USDT"
+    config_table, symbol = "binance", "BINANCE:BTC-USDT"
 
-    def listed(self) -> str:
+    def instruments(self) -> str:
         return json.dumps({"symbols": [PAIR]})
 
-    def answer(self, asked: dict[str, Any]) -> list[str]:
+    def reply(self, asked: dict[str, Any]) -> list[str]:
         return [json.dumps({"result": None, "id": asked["id"]})]
 
-    def pushed(self, flow: Flow, at_us: int) -> None:  # noqa: ARG002 -- as a Tongue
+    def first_snapshot(self, flow: SimulatedFlow, at_us: int) -> None:  # noqa: ARG002 -- as a Tongue
         return None
 
-    def image(self, flow: Flow, at_us: int) -> str:  # noqa: ARG002 -- as a Tongue
+    def snapshot(self, flow: SimulatedFlow, at_us: int) -> str:  # noqa: ARG002 -- as a Tongue
         bids, asks = _best_first(flow)
-        return f'{{"lastUpdateId":{flow.final},"bids":{_pairs(bids)},"asks":{_pairs(asks)}}}'
+        return f'{{"lastUpdateId":{flow.last_id},"bids":{_pairs(bids)},"asks":{_pairs(asks)}}}'
 
-    def change(self, change: Change, at_us: int) -> str:
-        ids = f'"U":{change.previous + 1},"u":{change.final}'
+    def update(self, change: FlowUpdate, at_us: int) -> str:
+        ids = f'"U":{change.prev_id + 1},"u":{change.last_id}'
         sides = f'"b":{_pairs(change.bids.items())},"a":{_pairs(change.asks.items())}'
         head = f'{{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":{at_us},"s":"BTCUSDT"'
         return f"{head},{ids},{sides}}}}}"
@@ -71,15 +71,15 @@ class _Binance:
 class _BinanceUm(_Binance):
     """USD-M futures."""
 
-    table, symbol = "binanceum", "BINANCEUM:BTC-USDT-PERP"
+    config_table, symbol = "binanceum", "BINANCEUM:BTC-USDT-PERP"
 
     @override
-    def listed(self) -> str:
+    def instruments(self) -> str:
         return json.dumps({"symbols": [PAIR | PERPETUAL | {"marginAsset": "USDT"}]})
 
     @override
-    def change(self, change: Change, at_us: int) -> str:
-        ids = f'"U":{change.previous + 1},"u":{change.final},"pu":{change.previous}'
+    def update(self, change: FlowUpdate, at_us: int) -> str:
+        ids = f'"U":{change.prev_id + 1},"u":{change.last_id},"pu":{change.prev_id}'
         sides = f'"b":{_pairs(change.bids.items())},"a":{_pairs(change.asks.items())}'
         head = f'{{"stream":"btcusdt@depth@100ms","data":{{"e":"depthUpdate","E":{at_us},"T":{at_us},"s":"BTCUSDT"'
         return f"{head},{ids},{sides}}}}}"
@@ -88,27 +88,27 @@ class _BinanceUm(_Binance):
 class _Okx:
     """OKX; its times are in milliseconds."""
 
-    table, symbol = "okx", "OKX:BTC-USDT"
+    config_table, symbol = "okx", "OKX:BTC-USDT"
 
-    def listed(self) -> str:
+    def instruments(self) -> str:
         names = {"instType": "SPOT", "instId": "BTC-USDT", "baseCcy": "BTC", "quoteCcy": "USDT", "state": "live"}
         return json.dumps({"code": "0", "data": [names | {"tickSz": "0.1", "lotSz": "0.001", "minSz": "0.001"}]})
 
-    def answer(self, asked: dict[str, Any]) -> list[str]:
+    def reply(self, asked: dict[str, Any]) -> list[str]:
         said = {"event": asked["op"], "connId": "b", **({"id": asked["id"]} if "id" in asked else {})}
         return [json.dumps(said | {"arg": topic}) for topic in asked["args"]]
 
-    def pushed(self, flow: Flow, at_us: int) -> str:
+    def first_snapshot(self, flow: SimulatedFlow, at_us: int) -> str:
         bids, asks = _best_first(flow)
-        return self._frame("snapshot", (bids, asks), -1, flow.final, at_us)
+        return self._frame("snapshot", (bids, asks), -1, flow.last_id, at_us)
 
-    def image(self, flow: Flow, at_us: int) -> str:
+    def snapshot(self, flow: SimulatedFlow, at_us: int) -> str:
         bids, asks = _best_first(flow)
-        row = f'{{"asks":{_fours(asks)},"bids":{_fours(bids)},"ts":"{at_us // 1_000}","seqId":{flow.final}}}'
+        row = f'{{"asks":{_fours(asks)},"bids":{_fours(bids)},"ts":"{at_us // 1_000}","seqId":{flow.last_id}}}'
         return f'{{"code":"0","msg":"","data":[{row}]}}'
 
-    def change(self, change: Change, at_us: int) -> str:
-        return self._frame("update", (change.bids.items(), change.asks.items()), change.previous, change.final, at_us)
+    def update(self, change: FlowUpdate, at_us: int) -> str:
+        return self._frame("update", (change.bids.items(), change.asks.items()), change.prev_id, change.last_id, at_us)
 
     def _frame(self, action: str, sides: Sides, previous: int, final: int, at_us: int) -> str:
         head = f'{{"arg":{{"channel":"books","instId":"BTC-USDT"}},"action":"{action}"'
@@ -119,30 +119,30 @@ class _Okx:
 class _Deribit:
     """Deribit, its perpetual future; its times are in milliseconds."""
 
-    table, symbol = "deribit", "DERIBIT:BTC-USD-PERP"
+    config_table, symbol = "deribit", "DERIBIT:BTC-USD-PERP"
     _native = "BTC-PERPETUAL"
 
-    def listed(self) -> str:
+    def instruments(self) -> str:
         names = {"instrument_name": self._native, "kind": "future", "settlement_period": "perpetual"}
         money = {"base_currency": "BTC", "quote_currency": "USD", "counter_currency": "USD", "is_active": True}
         steps = {"settlement_currency": "BTC", "tick_size": 0.1, "contract_size": 10.0, "min_trade_amount": 10.0}
         return json.dumps({"jsonrpc": "2.0", "result": [names | money | steps | {"instrument_type": "reversed"}]})
 
-    def answer(self, asked: dict[str, Any]) -> list[str]:
+    def reply(self, asked: dict[str, Any]) -> list[str]:
         result = asked["params"]["channels"] if asked["method"].endswith("subscribe") else "ok"
         return [json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result})]
 
-    def pushed(self, flow: Flow, at_us: int) -> str:
+    def first_snapshot(self, flow: SimulatedFlow, at_us: int) -> str:
         bids, asks = _best_first(flow)
-        return self._frame("snapshot", (bids, asks), f'"change_id":{flow.final}', at_us)
+        return self._frame("snapshot", (bids, asks), f'"change_id":{flow.last_id}', at_us)
 
-    def image(self, flow: Flow, at_us: int) -> str:
+    def snapshot(self, flow: SimulatedFlow, at_us: int) -> str:
         bids, asks = (_numbers(side) for side in _best_first(flow))
-        head = f'"timestamp":{at_us // 1_000},"instrument_name":"{self._native}","change_id":{flow.final}'
+        head = f'"timestamp":{at_us // 1_000},"instrument_name":"{self._native}","change_id":{flow.last_id}'
         return f'{{"jsonrpc":"2.0","result":{{{head},"bids":{bids},"asks":{asks}}}}}'
 
-    def change(self, change: Change, at_us: int) -> str:
-        ids = f'"prev_change_id":{change.previous},"change_id":{change.final}'
+    def update(self, change: FlowUpdate, at_us: int) -> str:
+        ids = f'"prev_change_id":{change.prev_id},"change_id":{change.last_id}'
         return self._frame("change", (change.bids.items(), change.asks.items()), ids, at_us)
 
     def _frame(self, kind: str, sides: Sides, ids: str, at_us: int) -> str:
@@ -151,11 +151,13 @@ class _Deribit:
         return f'{head}{names},{ids},"bids":{_actions(sides[0])},"asks":{_actions(sides[1])}}}}}}}'
 
 
-TONGUES: Final[dict[str, Tongue]] = {one.table: one for one in (_Binance(), _BinanceUm(), _Okx(), _Deribit())}
+VENUE_FORMATS: Final[dict[str, VenueFormat]] = {
+    one.config_table: one for one in (_Binance(), _BinanceUm(), _Okx(), _Deribit())
+}
 """By the venue's table in the configuration."""
 
 
-def _best_first(flow: Flow) -> Sides:
+def _best_first(flow: SimulatedFlow) -> Sides:
     return sorted(flow.bids.items(), reverse=True), sorted(flow.asks.items())
 
 

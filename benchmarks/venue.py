@@ -18,27 +18,27 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.protocol import State
 
-from benchmarks.flow import Flow
-from benchmarks.tongues import TONGUES, Tongue
+from benchmarks.flow import SimulatedFlow
+from benchmarks.tongues import VENUE_FORMATS, VenueFormat
 
 SPAWN: Final = multiprocessing.get_context("spawn")
 LEVELS: Final = 400
 TURN_S: Final = 0.001
-DOWN_S: Final = 0.3
+DISCONNECTED_S: Final = 0.3
 ANSWER_S_MAX: Final = 30
 LISTING: Final = ("exchangeInfo", "instruments")
 
 
-class VenueProcess:
+class FakeVenueProcess:
     """The venue, as the benchmark sees it."""
 
-    def __init__(self, tongue: Tongue, *, per_second: int, core: int | None) -> None:
+    def __init__(self, tongue: VenueFormat, *, per_second: int, core: int | None) -> None:
         self._line, far = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_main, args=(far, tongue.table, per_second, core), daemon=True)
+        self._process = SPAWN.Process(target=_main, args=(far, tongue.config_table, per_second, core), daemon=True)
         self._process.start()
         self.port: int = self._hear()
 
-    def cut(self) -> None:
+    def disconnect(self) -> None:
         """Let it vanish, and come back on the same port a moment later."""
         self._line.send("cut")
 
@@ -47,7 +47,7 @@ class VenueProcess:
         self._line.send("accepted")
         return int(self._hear())
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End it."""
         self._line.send("end")
         self._process.join()
@@ -58,23 +58,23 @@ class VenueProcess:
         return self._line.recv()
 
 
-def pin(core: int | None) -> None:
+def pin_to_core(core: int | None) -> None:
     """Stay on one core, where there are two to part."""
     if core is not None:
         os.sched_setaffinity(0, {core})
 
 
 def _main(line: Connection, table: str, per_second: int, core: int | None) -> None:
-    pin(core)
+    pin_to_core(core)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Venue(TONGUES[table], per_second, line).live())
+        runner.run(_Venue(VENUE_FORMATS[table], per_second, line).live())
 
 
 class _Venue:
-    def __init__(self, tongue: Tongue, per_second: int, line: Connection) -> None:
+    def __init__(self, tongue: VenueFormat, per_second: int, line: Connection) -> None:
         self._tongue, self._per_second, self._line = tongue, per_second, line
-        self._flow = Flow(LEVELS, 1)
-        self._changes = self._flow.changes()
+        self._flow = SimulatedFlow(LEVELS, 1)
+        self._changes = self._flow.updates()
         self._hearers: set[ServerConnection] = set()
         self._server: Server | None = None
         self._port = self._accepted_at_ns = 0
@@ -103,7 +103,7 @@ class _Venue:
 
     async def _cut(self) -> None:
         await self._close()
-        await asyncio.sleep(DOWN_S)
+        await asyncio.sleep(DISCONNECTED_S)
         await self._open()
 
     async def _open(self) -> None:
@@ -140,7 +140,7 @@ class _Venue:
             return None
         path, at_us = request.path.partition("?")[0], time.time_ns() // 1_000
         is_listing = any(path.endswith(word) for word in LISTING)
-        body = (self._tongue.listed() if is_listing else self._tongue.image(self._flow, at_us)).encode()
+        body = (self._tongue.instruments() if is_listing else self._tongue.snapshot(self._flow, at_us)).encode()
         headers = Headers({"Content-Length": str(len(body)), "Content-Type": "application/json", "Connection": "close"})
         return Response(HTTPStatus.OK, HTTPStatus.OK.phrase, headers, body)
 
@@ -154,14 +154,14 @@ class _Venue:
         self._hearers.discard(connection)
 
     async def _hear(self, connection: ServerConnection, asked: dict[str, Any]) -> None:
-        for text in self._tongue.answer(asked):
+        for text in self._tongue.reply(asked):
             await connection.send(text)
         word = str(asked.get("method", asked.get("op"))).lower()
         if not word.endswith("subscribe"):
             return
         self._hearers.discard(connection)
         if "unsubscribe" not in word:
-            image = self._tongue.pushed(self._flow, time.time_ns() // 1_000)
+            image = self._tongue.first_snapshot(self._flow, time.time_ns() // 1_000)
             if image is not None:
                 connection.transport.write(_framed(image))
             self._hearers.add(connection)
@@ -181,7 +181,7 @@ class _Venue:
         change = next(self._changes)
         if not self._hearers:
             return
-        frame = _framed(self._tongue.change(change, time.time_ns() // 1_000))
+        frame = _framed(self._tongue.update(change, time.time_ns() // 1_000))
         for connection in self._hearers:
             if connection.state is State.OPEN:
                 connection.transport.write(frame)

@@ -12,7 +12,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from components.sandbox.core.market import MarketQuote, MarketTrade, tape
+from components.sandbox.core.market import MarketQuote, MarketTrade, generate_market
 from components.signals.core.features import Features
 from components.signals.core.model import OUTPUTS, ModelCard
 from components.signals.core.schema import SCHEMA
@@ -54,7 +54,7 @@ def gather(seed: int, quotes: int) -> Data:
 def _of_symbol(symbol: str, seed: int, gaps_ns: NDArray[np.float64]) -> Data:
     features = Features()
     at_ns, levels, rows = 0, [], []
-    for (quote, trade), gap_ns in zip(islice(tape(symbol, seed), len(gaps_ns)), gaps_ns, strict=True):
+    for (quote, trade), gap_ns in zip(islice(generate_market(symbol, seed), len(gaps_ns)), gaps_ns, strict=True):
         at_ns += int(gap_ns)
         rows.append(_step(features, quote, trade, at_ns))
         levels.append(np.log((quote.bid_cents + quote.ask_cents) / 2) * 10_000)
@@ -65,10 +65,10 @@ def _of_symbol(symbol: str, seed: int, gaps_ns: NDArray[np.float64]) -> Data:
 
 
 def _step(features: Features, quote: MarketQuote, trade: MarketTrade | None, at_ns: int) -> tuple[float, ...] | None:
-    features.take_quote(quote.bid_cents / 100, quote.bid_size, quote.ask_cents / 100, quote.ask_size, at_ns)
+    features.add_quote(quote.bid_cents / 100, quote.bid_size, quote.ask_cents / 100, quote.ask_size, at_ns)
     row = features.row()
     if trade is not None:
-        features.take_trade(trade.price_cents / 100)
+        features.add_trade(trade.price_cents / 100)
     return row
 
 

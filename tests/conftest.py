@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.leftovers import Leftovers
 from tests.support.machine import scaled
-from tests.support.real_recordings import VARIABLE, real_folder
+from tests.support.real_recordings import RECORDINGS_VARIABLE, real_recordings_folder
 
 PROCESSES = {"integration", "e2e", "chaos", "recordings"}
 """Markers of tests that wait for sockets, disks and other processes."""
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if PROCESSES & {marker.name for marker in item.iter_markers()}:
             bound = item.get_closest_marker("timeout")
             item.add_marker(pytest.mark.timeout(scaled(bound.args[0] if bound else bound_s)), append=False)
-    if real_folder() is not None:
+    if real_recordings_folder() is not None:
         return
     without = [item for item in items if item.get_closest_marker("recordings") is not None]
     config.stash[DESELECTED] = len(without)
@@ -42,10 +42,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say which recordings were played, so that a proof without the real ones does not look like one with them."""
-    folder, count = real_folder(), config.stash.get(DESELECTED, 0)
+    folder, count = real_recordings_folder(), config.stash.get(DESELECTED, 0)
     text = (
         f"real ones of {folder}"
         if folder
-        else f"only the shipped ones; {VARIABLE} names no folder, {count} tests left out"
+        else f"only the shipped ones; {RECORDINGS_VARIABLE} names no folder, {count} tests left out"
     )
     terminalreporter.write_line(f"recordings: {text}")

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Struct
 
 from components.contracts._mint import MINT
-from components.contracts.commands import Control, Fault
-from components.contracts.errors import ConfigError, ContractError
+from components.contracts.commands import Control, RejectReason
+from components.contracts.errors import ConfigError, ProtocolError
 from components.contracts.signals import ApprovalTerms, Approved, Intent, Signal, Unchecked
 from components.contracts.values import AccountId
 
@@ -60,13 +60,13 @@ class SealKey:
         return state.digest()
 
 
-class ApprovalRefused(ContractError):
+class InvalidApproval(ProtocolError):
     """A sealed frame was not opened; `sealed` is there only when the seal was proven."""
 
-    def __init__(self, fault: Fault, detail: str, sealed: Sealed | None = None) -> None:
+    def __init__(self, reject_reason: RejectReason, detail: str, sealed: Sealed | None = None) -> None:
         """Keep the fault for counting and the proven content for answering."""
-        super().__init__(f"sealed frame refused: {fault}: {detail}")
-        self.fault = fault
+        super().__init__(f"sealed frame refused: {reject_reason}: {detail}")
+        self.reject_reason = reject_reason
         self.detail = detail
         self.sealed = sealed
 
@@ -77,16 +77,16 @@ def approve(signal: Signal[Unchecked], terms: ApprovalTerms, key: SealKey) -> Si
     return Signal(intent=signal.intent, stage=Approved(terms, key.seal(body)), mint=MINT)
 
 
-def write_frame(signal: Signal[Approved]) -> bytes:
+def encode_approval(signal: Signal[Approved]) -> bytes:
     """Write an approval as it travels: version, body, seal."""
     return _body(SealedIntent(signal.intent, signal.stage.terms)) + signal.stage.seal
 
 
-def open_frame(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -> Signal[Approved]:
+def open_approval(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -> Signal[Approved]:
     """Prove an approval in this process, or raise ApprovalRefused."""
     sealed = _open(frame, key, account, now_ns)
     if not isinstance(sealed, SealedIntent):
-        raise ApprovalRefused(Fault.MALFORMED, "a control where an intent belongs", sealed)
+        raise InvalidApproval(RejectReason.MALFORMED, "a control where an intent belongs", sealed)
     return Signal(intent=sealed.intent, stage=Approved(sealed.terms, frame[-SEAL_BYTES:]), mint=MINT)
 
 
@@ -112,18 +112,18 @@ def _body(sealed: Sealed) -> bytes:
 
 def _open(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -> Sealed:
     if not SEAL_BYTES + 1 < len(frame) <= FRAME_BYTES_MAX:
-        raise ApprovalRefused(Fault.MALFORMED, f"{len(frame)} bytes")
+        raise InvalidApproval(RejectReason.MALFORMED, f"{len(frame)} bytes")
     body, seal = frame[:-SEAL_BYTES], frame[-SEAL_BYTES:]
     if body[0] != SEALED_VERSION:
-        raise ApprovalRefused(Fault.VERSION, f"version {body[0]}, only {SEALED_VERSION} is accepted")
+        raise InvalidApproval(RejectReason.VERSION, f"version {body[0]}, only {SEALED_VERSION} is accepted")
     if not hmac.compare_digest(seal, key.seal(body)):
-        raise ApprovalRefused(Fault.FORGED, "the seal does not match")
+        raise InvalidApproval(RejectReason.FORGED, "the seal does not match")
     try:
         sealed: Sealed = _decoder.decode(memoryview(body)[1:])
     except (msgspec.MsgspecError, ValueError) as error:
-        raise ApprovalRefused(Fault.MALFORMED, str(error)) from error
+        raise InvalidApproval(RejectReason.MALFORMED, str(error)) from error
     if sealed.terms.account != account:
-        raise ApprovalRefused(Fault.WRONG_ACCOUNT, f"for {sealed.terms.account}, this is {account}")
+        raise InvalidApproval(RejectReason.WRONG_ACCOUNT, f"for {sealed.terms.account}, this is {account}")
     if now_ns >= sealed.terms.expires_at_ns:
-        raise ApprovalRefused(Fault.EXPIRED, f"{(now_ns - sealed.terms.expires_at_ns) / 1e6:.1f} ms ago", sealed)
+        raise InvalidApproval(RejectReason.EXPIRED, f"{(now_ns - sealed.terms.expires_at_ns) / 1e6:.1f} ms ago", sealed)
     return sealed

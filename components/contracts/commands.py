@@ -43,7 +43,7 @@ class SetTradingState(Struct, frozen=True, array_like=True, tag=True, forbid_unk
 Control: TypeAlias = Cancel | CancelAll | Withdraw | SetTradingState
 
 
-class Fault(StrEnum):
+class RejectReason(StrEnum):
     """Why a sealed frame was refused."""
 
     MALFORMED = "malformed"
@@ -62,12 +62,12 @@ class Accepted(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fi
     sequence: int
 
 
-class Refused(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Rejected(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The frame was not acted on; without a proven id `command_id` is empty."""
 
     command_id: CommandId
-    fault: Fault
+    reject_reason: RejectReason
     detail: str
 
 
-Acknowledgement: TypeAlias = Accepted | Refused
+Acknowledgement: TypeAlias = Accepted | Rejected

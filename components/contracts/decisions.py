@@ -6,15 +6,15 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from components.contracts.commands import Fault
+from components.contracts.commands import RejectReason
 from components.contracts.market import BookState
 from components.contracts.orders import OrderMessage
 from components.contracts.signals import ApprovalTerms, Intent
 from components.contracts.trading import Cause, TradingState
-from components.contracts.values import AccountId, CommandId, IntentId, Place, Symbol
+from components.contracts.values import AccountId, CommandId, IntentId, StreamOffset, Symbol
 
 
-class Code(StrEnum):
+class CheckName(StrEnum):
     """The stable name of each check; the same word in logs, metrics and answers."""
 
     TRADING_STATE = "trading_state"
@@ -30,29 +30,29 @@ class Code(StrEnum):
     ORDER_NOTIONAL = "order_notional"
     POSITION = "position"
     SHORT_SALE = "short_sale"
-    SHRINKS_ONLY = "shrinks_only"
+    REDUCE_ONLY = "shrinks_only"
     SELF_CROSS = "self_cross"
     OPEN_ORDERS = "open_orders"
     ORDER_RATE = "order_rate"
 
 
-class Checked(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+class CheckResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One check's account of itself: what it saw, what it allows, whether it holds."""
 
-    code: Code
+    name: CheckName
     observed: str
     limit: str
-    holds: bool
+    passed: bool
 
 
-class Facts(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+class DecisionInputs(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Every judged fact that the log does not already hold, so that a decision can be re-judged from the log alone."""
 
     now_ns: int
     bid_price: Decimal | None
     ask_price: Decimal | None
     quote_received_at_ns: int
-    quote_place: Place | None
+    quote_offset: StreamOffset | None
     book_state: BookState
     bus_intact: bool
     causes: tuple[Cause, ...]
@@ -63,8 +63,8 @@ class Decision(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fi
     """Risk judged one intent; `terms` stand only where every check held."""
 
     intent: Intent
-    checked: tuple[Checked, ...]
-    facts: Facts
+    checks: tuple[CheckResult, ...]
+    inputs: DecisionInputs
     limits_version: str
     terms: ApprovalTerms | None
 
@@ -74,9 +74,9 @@ class Decision(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fi
         return self.terms is not None
 
     @property
-    def refusals(self) -> tuple[Checked, ...]:
+    def failed_checks(self) -> tuple[CheckResult, ...]:
         """The checks that did not hold."""
-        return tuple(one for one in self.checked if not one.holds)
+        return tuple(one for one in self.checks if not one.passed)
 
 
 class CauseRaised(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
@@ -98,21 +98,21 @@ class CauseCleared(Struct, frozen=True, array_like=True, tag=True, forbid_unknow
 class OrderEventApplied(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """One record of execution's journal, taken into risk's own log in sequence."""
 
-    place: Place
+    offset: StreamOffset
     event: OrderMessage
     at_ns: int
 
 
-class HandoverRefused(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class CommandRejected(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """Execution refused an approved intent for good: it was never sent, its exposure is released."""
 
     intent_id: IntentId
-    fault: Fault
+    reject_reason: RejectReason
     detail: str
     at_ns: int
 
 
-class LogOpened(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class RiskStarted(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """A start of risk on this log: as which build, under which limits (whole, so the log alone can be re-judged)."""
 
     account: AccountId
@@ -122,16 +122,16 @@ class LogOpened(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_f
     limits: str
 
 
-DecisionMessage: TypeAlias = Decision | CauseRaised | CauseCleared | OrderEventApplied | HandoverRefused | LogOpened
+DecisionMessage: TypeAlias = Decision | CauseRaised | CauseCleared | OrderEventApplied | CommandRejected | RiskStarted
 
 
-class Judge(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ApprovalRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """Judge this intent; the request id is the intent id, so a repeat gets the stored answer."""
 
     intent: Intent
 
 
-class Action(StrEnum):
+class OperatorAction(StrEnum):
     """What an operator may ask of risk."""
 
     HALT = "halt"
@@ -139,33 +139,33 @@ class Action(StrEnum):
     CANCEL_ALL = "cancel_all"
 
 
-class Operate(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OperatorCommand(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """An operator's request."""
 
     command_id: CommandId
-    action: Action
+    action: OperatorAction
     reason: str
 
 
-class ShowAccount(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class AccountQuery(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """Show the account as risk sees it."""
 
     request_id: str
 
 
-JudgeRequest: TypeAlias = Judge | Operate | ShowAccount
+RiskRequest: TypeAlias = ApprovalRequest | OperatorCommand | AccountQuery
 
 
-class Verdict(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ApprovalReply(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The answer to one intent: every check's account, and the record of the log that holds it."""
 
     intent_id: IntentId
     allowed: bool
-    checked: tuple[Checked, ...]
+    checks: tuple[CheckResult, ...]
     sequence: int
 
 
-class Operated(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OperatorReply(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The answer to an operator."""
 
     command_id: CommandId
@@ -173,7 +173,7 @@ class Operated(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fi
     detail: str
 
 
-class Holding(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+class AccountPosition(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """One position as risk sees it."""
 
     symbol: Symbol
@@ -181,14 +181,14 @@ class Holding(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
     average_price: Decimal
 
 
-class Account(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class AccountSnapshot(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The account as risk sees it now."""
 
     request_id: str
     account: AccountId
     state: TradingState
     causes: tuple[Cause, ...]
-    holdings: tuple[Holding, ...]
+    positions: tuple[AccountPosition, ...]
     working: tuple[IntentId, ...]
     outbox: tuple[IntentId, ...]
     unknown: tuple[IntentId, ...]
@@ -197,10 +197,10 @@ class Account(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fie
     sequence: int
 
 
-class NotUnderstood(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class MalformedRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The request was no request; nothing was done."""
 
     detail: str
 
 
-JudgeReply: TypeAlias = Verdict | Operated | Account | NotUnderstood
+RiskReply: TypeAlias = ApprovalReply | OperatorReply | AccountSnapshot | MalformedRequest

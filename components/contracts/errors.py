@@ -27,7 +27,7 @@ class ConfigError(TradingError):
     """A file is wrong: nothing starts."""
 
 
-class DamagedData(TradingError):
+class CorruptData(TradingError):
     """A log or recording is broken; the message names the record."""
 
 
@@ -35,15 +35,15 @@ class PeerUnreachable(TradingError):
     """A verb needs a process that is not there."""
 
 
-class IoFailed(TradingError):
+class StorageError(TradingError):
     """The disk failed: stop before anything is acknowledged."""
 
 
-class Busy(TradingError):
+class ResourceBusy(TradingError):
     """A lock or port is held; the message says by whom."""
 
 
-class ContractError(TradingError):
+class ProtocolError(TradingError):
     """A peer sent nonsense: it is dropped and counted, and the work goes on."""
 
 

@@ -5,14 +5,14 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
-from components.contracts.values import Place
+from components.contracts.values import StreamOffset
 
 SCHEMA_VERSION: Final = 1
 SCHEMA_VERSIONS_READ: Final = frozenset({SCHEMA_VERSION})
 """The current version and the one before it."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame on a stream is."""
 
     MESSAGE = 0
@@ -28,14 +28,14 @@ class Header(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, g
     """
 
     schema: int
-    kind: Kind
+    kind: FrameKind
     producer: str
     epoch: str
     sequence: int
     event_at_ns: int
     received_at_ns: int
     sent_at_ns: int
-    trace: bytes = b""
+    correlation_id: bytes = b""
     run: str = ""
 
 
@@ -52,29 +52,29 @@ class ReplayRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unkno
     from_sequence: int
 
 
-class PositionReport(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class SubscriberProgress(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """How far a subscriber has come; it is not answered."""
 
     subscriber: str
-    place: Place
+    offset: StreamOffset
 
 
-SideRequest: TypeAlias = SnapshotRequest | ReplayRequest | PositionReport
+RecoveryRequest: TypeAlias = SnapshotRequest | ReplayRequest | SubscriberProgress
 
 
-class Part(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class RecoveryBatch(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """Messages of a stream up to `place`, each with its sequence (0 in a snapshot); `complete` when nothing follows."""
 
-    place: Place
+    offset: StreamOffset
     messages: tuple[tuple[int, bytes], ...]
     complete: bool
 
 
-class Unavailable(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class RecoveryUnavailable(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The stream cannot be given, and why."""
 
     stream: str
     reason: str
 
 
-SideReply: TypeAlias = Part | Unavailable
+RecoveryReply: TypeAlias = RecoveryBatch | RecoveryUnavailable

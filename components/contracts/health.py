@@ -4,16 +4,16 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from components.contracts.values import Place
+from components.contracts.values import StreamOffset
 
 
-class Beat(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ComponentHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """I am alive; this is what I still wait for, and how far I have heard each stream."""
 
     component: str
     version: str
     unmet: tuple[str, ...]
-    heard: tuple[Place, ...]
+    offsets: tuple[StreamOffset, ...]
     at_ns: int
 
     @property
@@ -22,4 +22,4 @@ class Beat(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields
         return not self.unmet
 
 
-HealthMessage: TypeAlias = Beat
+HealthMessage: TypeAlias = ComponentHealth

@@ -45,7 +45,7 @@ class Quote(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_field
         return ZERO < self.bid_price < self.ask_price
 
     @property
-    def middle(self) -> Decimal:
+    def mid(self) -> Decimal:
         """The price halfway between bid and ask."""
         return (self.bid_price + self.ask_price) / 2
 
@@ -111,7 +111,7 @@ class BookDelta(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_f
     received_at_ns: int
 
 
-class Gap(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class BookGap(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """Changes of a book that were never heard: after `expected`, the venue went on at `got`."""
 
     venue: Venue
@@ -121,4 +121,4 @@ class Gap(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=
     at_ns: int
 
 
-BookMessage: TypeAlias = BookSnapshot | BookDelta | SymbolHealth | Gap
+BookMessage: TypeAlias = BookSnapshot | BookDelta | SymbolHealth | BookGap

@@ -31,10 +31,10 @@ class OrderState(StrEnum):
     UNKNOWN = "unknown"
     OPEN = "open"
     PARTIALLY_FILLED = "partially_filled"
-    CANCELLING = "cancelling"
+    PENDING_CANCEL = "cancelling"
     FILLED = "filled"
     CANCELLED = "cancelled"
-    EXPIRED_AT_VENUE = "expired_at_venue"
+    EXPIRED = "expired_at_venue"
     REJECTED = "rejected"
     NEVER_LANDED = "never_landed"
     NEVER_SENT = "never_sent"
@@ -42,31 +42,31 @@ class OrderState(StrEnum):
     @property
     def is_final(self) -> bool:
         """Say whether nothing can follow; only now is unfilled exposure released."""
-        return self in FINAL
+        return self in FINAL_STATES
 
     @property
     def is_working(self) -> bool:
         """Say whether the order stands at the venue as far as we know."""
-        return self in WORKING
+        return self in WORKING_STATES
 
 
-FINAL: Final = frozenset(
+FINAL_STATES: Final = frozenset(
     {
         OrderState.FILLED,
         OrderState.CANCELLED,
-        OrderState.EXPIRED_AT_VENUE,
+        OrderState.EXPIRED,
         OrderState.REJECTED,
         OrderState.NEVER_LANDED,
         OrderState.NEVER_SENT,
     }
 )
-WORKING: Final = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.CANCELLING})
+WORKING_STATES: Final = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL})
 
 
-class Source(StrEnum):
+class UpdateSource(StrEnum):
     """Where a piece of truth about an order came from."""
 
-    OURSELVES = "ourselves"
+    LOCAL = "ourselves"
     REPLY = "reply"
     STREAM = "stream"
     QUERY = "query"
@@ -123,7 +123,7 @@ class OrderUpdated(Struct, frozen=True, array_like=True, tag=True, forbid_unknow
     filled_quantity: Decimal
     average_price: Decimal | None
     state: OrderState
-    source: Source
+    source: UpdateSource
     reason: str
     at_ns: int
 
@@ -140,7 +140,7 @@ class Filled(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fiel
     quantity: Decimal
     price: Decimal
     cumulative_quantity: Decimal
-    source: Source
+    source: UpdateSource
     venue_at_ns: int
     at_ns: int
 
@@ -180,7 +180,7 @@ class VenueSession(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     clock_offset_ns: int
 
 
-class Opening(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OpeningBalance(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """Positions found at the venue when this journal was empty: where our own counting begins."""
 
     account: AccountId
@@ -201,24 +201,24 @@ class Reconciled(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_
     at_ns: int
 
 
-class VenueCondition(StrEnum):
+class VenueConnectivity(StrEnum):
     """How well the venue can be reached."""
 
-    REACHED = "reached"
+    HEALTHY = "reached"
     DEGRADED = "degraded"
     LOST = "lost"
 
 
-class VenueChanged(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class VenueConnectivityChanged(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The venue's REST or order stream became better or worse."""
 
     venue: Venue
-    condition: VenueCondition
+    connectivity: VenueConnectivity
     reason: str
     at_ns: int
 
 
-class Collided(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ClientOrderIdConflict(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The venue knows our client order id with another order: everything halts."""
 
     client_order_id: ClientOrderId
@@ -232,8 +232,8 @@ OrderMessage: TypeAlias = (
     | OrderUpdated
     | Filled
     | ControlReceived
-    | Opening
+    | OpeningBalance
     | Reconciled
-    | VenueChanged
-    | Collided
+    | VenueConnectivityChanged
+    | ClientOrderIdConflict
 )

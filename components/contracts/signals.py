@@ -16,18 +16,18 @@ from components.contracts.values import (
     AccountId,
     IntentId,
     OrderType,
-    Place,
     Side,
     SignalId,
     StrategyId,
+    StreamOffset,
     Symbol,
     TimeInForce,
     is_identifier,
 )
 
-STEP: Final = Decimal("1e-9")
-MOST: Final = Decimal("1e12")
-COUNTABLE: Final = "must be above 0, at most 1e12, with at most 9 decimals"
+AMOUNT_STEP: Final = Decimal("1e-9")
+AMOUNT_MAX: Final = Decimal("1e12")
+AMOUNT_RULE: Final = "must be above 0, at most 1e12, with at most 9 decimals"
 """No venue counts finer or further, and arithmetic on such numbers neither rounds nor overflows."""
 
 
@@ -40,19 +40,19 @@ class Purpose(StrEnum):
     FLATTEN = "flatten"
 
     @property
-    def only_shrinks(self) -> bool:
+    def is_reduce_only(self) -> bool:
         """Say whether an order of this purpose may never grow or flip a position."""
         return self is not Purpose.ENTRY
 
 
-class Evidence(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+class ModelProvenance(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """What the model saw and said, so that a fill can be traced back to its ticks."""
 
     model_hash: str
     schema_hash: str
     features: tuple[float, ...]
     prediction: tuple[float, ...]
-    seen: tuple[Place, ...]
+    input_offsets: tuple[StreamOffset, ...]
     book_state: BookState
 
 
@@ -69,7 +69,7 @@ class Intent(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fiel
     order_type: OrderType
     limit_price: Decimal | None
     time_in_force: TimeInForce
-    evidence: Evidence
+    provenance: ModelProvenance
     tick_at_ns: int
     created_at_ns: int
     expires_at_ns: int
@@ -80,12 +80,12 @@ class Intent(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fiel
             raise ValueError(f"signal_id {self.signal_id!r}: 1-{SIGNAL_ID_LENGTH_MAX} of A-Z a-z 0-9 _ . -")
         if not 0 <= self.leg <= 99:
             raise ValueError(f"leg {self.leg}: 0-99")
-        if not _is_countable(self.quantity):
-            raise ValueError(f"quantity {self.quantity:.12g}: {COUNTABLE}")
+        if not _is_valid_amount(self.quantity):
+            raise ValueError(f"quantity {self.quantity:.12g}: {AMOUNT_RULE}")
         if (self.limit_price is not None) != (self.order_type is OrderType.LIMIT):
             raise ValueError(f"a {self.order_type} order with limit price {self.limit_price}")
-        if self.limit_price is not None and not _is_countable(self.limit_price):
-            raise ValueError(f"limit_price {self.limit_price:.12g}: {COUNTABLE}")
+        if self.limit_price is not None and not _is_valid_amount(self.limit_price):
+            raise ValueError(f"limit_price {self.limit_price:.12g}: {AMOUNT_RULE}")
 
     @property
     def intent_id(self) -> IntentId:
@@ -93,8 +93,8 @@ class Intent(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fiel
         return IntentId(f"{self.signal_id}-{self.leg}")
 
 
-def _is_countable(number: Decimal) -> bool:
-    return number.is_finite() and ZERO < number <= MOST and not number % STEP
+def _is_valid_amount(number: Decimal) -> bool:
+    return number.is_finite() and ZERO < number <= AMOUNT_MAX and not number % AMOUNT_STEP
 
 
 class ApprovalTerms(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):

@@ -38,33 +38,33 @@ class Cause(StrEnum):
     OPERATOR_HALT = "operator_halt"
 
 
-class Effect(Struct, frozen=True, gc=False):
+class CauseEffect(Struct, frozen=True, gc=False):
     """What a cause does while present, and whether it stays until it is re-armed by hand."""
 
     state: TradingState
     latched: bool
 
 
-EFFECTS: Final[dict[Cause, Effect]] = {
-    Cause.STARTING: Effect(TradingState.HALTED, latched=False),
-    Cause.UNRECONCILED: Effect(TradingState.HALTED, latched=False),
-    Cause.EXECUTION_DOWN: Effect(TradingState.HALTED, latched=False),
-    Cause.BUS_GAP: Effect(TradingState.REDUCING, latched=False),
-    Cause.DATA_STALE: Effect(TradingState.REDUCING, latched=False),
-    Cause.VENUE_DEGRADED: Effect(TradingState.REDUCING, latched=False),
-    Cause.CLOCK_SUSPECT: Effect(TradingState.REDUCING, latched=False),
-    Cause.LOSS_DAY: Effect(TradingState.HALTED, latched=True),
-    Cause.DRAWDOWN: Effect(TradingState.HALTED, latched=True),
-    Cause.REJECT_RATIO: Effect(TradingState.HALTED, latched=True),
-    Cause.ERROR_BUDGET: Effect(TradingState.HALTED, latched=True),
-    Cause.DIVERGENCE: Effect(TradingState.HALTED, latched=True),
-    Cause.ID_COLLISION: Effect(TradingState.HALTED, latched=True),
-    Cause.OPERATOR_HALT: Effect(TradingState.HALTED, latched=True),
+CAUSE_EFFECTS: Final[dict[Cause, CauseEffect]] = {
+    Cause.STARTING: CauseEffect(TradingState.HALTED, latched=False),
+    Cause.UNRECONCILED: CauseEffect(TradingState.HALTED, latched=False),
+    Cause.EXECUTION_DOWN: CauseEffect(TradingState.HALTED, latched=False),
+    Cause.BUS_GAP: CauseEffect(TradingState.REDUCING, latched=False),
+    Cause.DATA_STALE: CauseEffect(TradingState.REDUCING, latched=False),
+    Cause.VENUE_DEGRADED: CauseEffect(TradingState.REDUCING, latched=False),
+    Cause.CLOCK_SUSPECT: CauseEffect(TradingState.REDUCING, latched=False),
+    Cause.LOSS_DAY: CauseEffect(TradingState.HALTED, latched=True),
+    Cause.DRAWDOWN: CauseEffect(TradingState.HALTED, latched=True),
+    Cause.REJECT_RATIO: CauseEffect(TradingState.HALTED, latched=True),
+    Cause.ERROR_BUDGET: CauseEffect(TradingState.HALTED, latched=True),
+    Cause.DIVERGENCE: CauseEffect(TradingState.HALTED, latched=True),
+    Cause.ID_COLLISION: CauseEffect(TradingState.HALTED, latched=True),
+    Cause.OPERATOR_HALT: CauseEffect(TradingState.HALTED, latched=True),
 }
 
 
-def worst(causes: frozenset[Cause]) -> TradingState:
+def trading_state_of(causes: frozenset[Cause]) -> TradingState:
     """Give the most severe state that any present cause asks for."""
     return max(
-        (EFFECTS[cause].state for cause in causes), key=lambda state: state.severity, default=TradingState.ACTIVE
+        (CAUSE_EFFECTS[cause].state for cause in causes), key=lambda state: state.severity, default=TradingState.ACTIVE
     )

@@ -58,7 +58,7 @@ class TimeInForce(StrEnum):
     IOC = "ioc"
 
 
-class Place(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+class StreamOffset(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Where in a stream a message stands.
 
     The epoch is new at every start of a state stream's producer; an event stream has its journal's id there.
@@ -69,7 +69,7 @@ class Place(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc
     sequence: int
 
 
-def canonical(number: Decimal) -> str:
+def format_decimal(number: Decimal) -> str:
     """Write a decimal without exponent or trailing zeros: 1E+2 is 100, 1.50 is 1.5, -0 is 0."""
     text = format(number, "f")
     if "." in text:

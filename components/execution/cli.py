@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.runtime.cli import answer, json_option
+from components.runtime.cli import json_option, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from components.contracts.orders import OrderMessage
     from components.execution.core.orders import Order
-    from components.execution.core.venue import VenueRead
+    from components.execution.core.venue import VenueSnapshot
 
 FILLS_SHOWN_S = 3_600
 
@@ -25,9 +25,9 @@ def cli() -> None:
 def run() -> None:
     """Serve until SIGTERM."""
     from components.execution.wiring import execution
-    from components.runtime.process import running
+    from components.runtime.process import run_process
 
-    with running("execution") as process:
+    with run_process("execution") as process:
         execution(process)
 
 
@@ -37,7 +37,7 @@ def run() -> None:
 @json_option
 def orders(last: int, *, only_open: bool, as_json: bool) -> None:
     """Show the orders of the journal; nothing needs to run."""
-    from components.contracts.values import canonical
+    from components.contracts.values import format_decimal
     from components.execution.core.state import ExecutionState
 
     state = ExecutionState()
@@ -48,12 +48,12 @@ def orders(last: int, *, only_open: bool, as_json: bool) -> None:
     facts = {
         "orders": shown,
         "total": len(found),
-        "positions": {symbol: canonical(quantity) for symbol, quantity in state.positions.items()},
-        "trading": state.trading,
-        "venue": state.condition,
+        "positions": {symbol: format_decimal(quantity) for symbol, quantity in state.positions.items()},
+        "trading": state.trading_state,
+        "venue": state.venue_connectivity,
         "last_sequence": state.sequence,
     }
-    answer(facts, as_json=as_json, text="\n".join([*map(_order_line, shown), _summary(facts)]))
+    print_result(facts, as_json=as_json, text="\n".join([*map(_order_line, shown), _summary(facts)]))
 
 
 @cli.command()
@@ -63,10 +63,10 @@ def order(client_order_id: str, *, as_json: bool) -> int:
     """Show every record of one order, by its client order id or its intent id; exit 1 where there is none."""
     told: list[dict[str, Any]] = []
     for sequence, record in _journal():
-        if client_order_id in _names_of(record):
-            told.append({"sequence": sequence, "kind": type(record).__name__, **_named(record)})
+        if client_order_id in _ids_in(record):
+            told.append({"sequence": sequence, "kind": type(record).__name__, **_fields(record)})
     lines = [f"{one['sequence']:>8}  {one['kind']:<16} {_details(one)}" for one in told]
-    answer({"order": client_order_id, "records": told}, as_json=as_json, text="\n".join(lines) or "no such order")
+    print_result({"order": client_order_id, "records": told}, as_json=as_json, text="\n".join(lines) or "no such order")
     return 0 if told else 1
 
 
@@ -78,10 +78,12 @@ def tail(from_sequence: int | None, count: int | None, *, as_json: bool) -> None
     """Follow what a running execution writes down: each order event as it happens."""
     from itertools import islice
 
-    for sequence, body in islice(_said(from_sequence), count):
-        facts = {"sequence": sequence, "kind": type(body).__name__, **_named(body)}
+    for sequence, body in islice(_order_messages(from_sequence), count):
+        facts = {"sequence": sequence, "kind": type(body).__name__, **_fields(body)}
         name = facts.get("client_order_id") or facts.get("intent_id") or ""
-        answer(facts, as_json=as_json, text=f"{sequence:>8}  {facts['kind']:<16} {name:<36} {_details(facts)}".rstrip())
+        print_result(
+            facts, as_json=as_json, text=f"{sequence:>8}  {facts['kind']:<16} {name:<36} {_details(facts)}".rstrip()
+        )
 
 
 @cli.command()
@@ -91,54 +93,54 @@ def venue(*, as_json: bool) -> None:
 
     Beside a running `xtrader up` that is the sandbox which it started; otherwise what the configuration names.
     """
-    from components.contracts.values import canonical
+    from components.contracts.values import format_decimal
 
-    found = _read_venue()
+    found = _fetch_snapshot()
     facts = {
         "account": found.account.account_number,
         "equity": found.account.equity,
         "cash": found.account.cash,
         "trading_blocked": found.account.trading_blocked,
         "session_open": found.session.is_open,
-        "positions": {one.symbol: canonical(one.quantity) for one in found.positions},
+        "positions": {one.symbol: format_decimal(one.quantity) for one in found.positions},
         "open_orders": [_venue_order_facts(one) for one in found.orders],
         "fills": len(found.fills),
     }
-    answer(facts, as_json=as_json)
+    print_result(facts, as_json=as_json)
 
 
-def _said(from_sequence: int | None) -> "Iterator[tuple[int, OrderMessage]]":
+def _order_messages(from_sequence: int | None) -> "Iterator[tuple[int, OrderMessage]]":
     from components.contracts.errors import PeerUnreachable
     from components.contracts.topics import ORDERS
-    from components.contracts.values import Place
-    from components.runtime.bus import tail as follow
-    from components.runtime.config import load
+    from components.contracts.values import StreamOffset
+    from components.runtime.bus import follow as follow
+    from components.runtime.config import load_settings
     from components.runtime.manifest import read_manifest
 
-    places = load().places
+    places = load_settings().paths
     if read_manifest(places, "execution") is None:
         raise PeerUnreachable(f"execution is not running ({places.manifest('execution')})")
-    since = None if from_sequence is None else Place(ORDERS.name, "", from_sequence - 1)
+    since = None if from_sequence is None else StreamOffset(ORDERS.name, "", from_sequence - 1)
     for heard in follow(places.run, ORDERS, since):
         yield heard.header.sequence, heard.body
 
 
 def _journal() -> "Iterator[tuple[int, OrderMessage]]":
-    from components.contracts.errors import DamagedData, UsageError
+    from components.contracts.errors import CorruptData, UsageError
     from components.contracts.topics import ORDERS
-    from components.runtime.codec import FrameRefused, decoder_of
-    from components.runtime.config import load
-    from components.runtime.journal import read
+    from components.runtime.codec import InvalidFrame, message_decoder
+    from components.runtime.config import load_settings
+    from components.runtime.journal import read_records
 
-    folder = load().places.journal("execution")
+    folder = load_settings().paths.journal("execution")
     if not folder.is_dir():
         raise UsageError(f"{folder}: no journal yet; execution has not run")
-    decode = decoder_of(ORDERS)
-    for record in read(folder):
+    decode = message_decoder(ORDERS)
+    for record in read_records(folder):
         try:
             yield record.sequence, decode(record.payload)
-        except FrameRefused as error:
-            raise DamagedData(f"record {record.sequence}: {error.detail}") from error
+        except InvalidFrame as error:
+            raise CorruptData(f"record {record.sequence}: {error.detail}") from error
 
 
 def _order_facts(order: "Order") -> dict[str, Any]:
@@ -157,7 +159,7 @@ def _summary(facts: dict[str, Any]) -> str:
     return f"{facts['total']} orders, {held}, trading {facts['trading']}, venue {facts['venue']}"
 
 
-def _names_of(record: "OrderMessage") -> set[str]:
+def _ids_in(record: "OrderMessage") -> set[str]:
     from components.contracts.orders import ControlReceived, IntentReceived
 
     about = record.control if isinstance(record, ControlReceived) else record
@@ -167,13 +169,13 @@ def _names_of(record: "OrderMessage") -> set[str]:
     return {name for name in names if name}
 
 
-def _named(value: Any) -> Any:  # noqa: ANN401  # as wide as what a record may hold
+def _fields(value: Any) -> Any:  # noqa: ANN401  # as wide as what a record may hold
     """Name the fields, which travel without names; the sealed frame is nothing to look at."""
     from msgspec import Struct
 
     if isinstance(value, Struct):
-        return {name: _named(getattr(value, name)) for name in value.__struct_fields__ if name != "frame"}
-    return [_named(one) for one in value] if isinstance(value, tuple) else value
+        return {name: _fields(getattr(value, name)) for name in value.__struct_fields__ if name != "frame"}
+    return [_fields(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _details(facts: dict[str, Any]) -> str:
@@ -186,33 +188,35 @@ def _venue_order_facts(order: Any) -> dict[str, Any]:  # noqa: ANN401  # importe
     return {name: getattr(order, name) for name in names}
 
 
-def _read_venue() -> "VenueRead":
+def _fetch_snapshot() -> "VenueSnapshot":
     import asyncio
 
     from components.contracts.errors import VenueUnavailable
     from components.execution.config import ExecutionConfig
-    from components.execution.core.venue import ReadVenue, VenueRead
-    from components.execution.venues.alpaca.reading import Reading
-    from components.execution.venues.alpaca.wire import Keys, Wire
+    from components.execution.core.venue import FetchVenueSnapshot, VenueSnapshot
+    from components.execution.venues.alpaca.reading import AccountReader
+    from components.execution.venues.alpaca.wire import ApiKeys, HttpClient
     from components.runtime.clock import SystemClock
-    from components.runtime.config import read_layers_beside_up
+    from components.runtime.config import read_layers_with_overlay
     from components.runtime.secrets import resolve
 
-    layers, clock = read_layers_beside_up(), SystemClock()
-    settings = layers.check({"execution": ExecutionConfig})
+    layers, clock = read_layers_with_overlay(), SystemClock()
+    settings = layers.validate({"execution": ExecutionConfig})
     config = settings.table("execution", ExecutionConfig).alpaca
     key, secret = (
-        resolve(one, root=settings.places.root, environ=layers.environ) for one in (config.key, config.secret)
+        resolve(one, root=settings.paths.root, environ=layers.environ) for one in (config.key, config.secret)
     )
 
     async def ask() -> object:
-        wire = Wire(config, Keys(key, secret))
+        wire = HttpClient(config, ApiKeys(key, secret))
         try:
-            return await Reading(wire, clock).whole(ReadVenue(0, (), clock.now_ns() - FILLS_SHOWN_S * 1_000_000_000))
+            return await AccountReader(wire, clock).fetch_snapshot(
+                FetchVenueSnapshot(0, (), clock.now_ns() - FILLS_SHOWN_S * 1_000_000_000)
+            )
         finally:
             await wire.close()
 
     found = asyncio.run(ask())
-    if not isinstance(found, VenueRead):
+    if not isinstance(found, VenueSnapshot):
         raise VenueUnavailable(f"{config.trading_url}: {found}")
     return found

@@ -2,14 +2,14 @@
 
 from pydantic import Field
 
-from components.execution.core.condition import ConditionLimits
+from components.execution.core.condition import VenueHealthLimits
 from components.execution.core.identity import FenceLimits
 from components.runtime.secrets import SecretReference
 from components.runtime.tables import Table
 from components.runtime.venue_hosts import VenueUrl
 
 
-class PaceConfig(Table):
+class RequestBudgetConfig(Table):
     """The venue's requests a minute, split so that nothing can starve a cancel."""
 
     orders_per_minute: int = Field(ge=1, le=10_000)
@@ -17,14 +17,14 @@ class PaceConfig(Table):
     reserve_per_minute: int = Field(ge=1, le=10_000)
 
 
-class ReconcileConfig(Table):
+class ReconciliationConfig(Table):
     """How often our record is held against the venue's."""
 
     interval_s: int = Field(ge=1, le=300)
     fills_margin_s: int = Field(ge=1, le=600)
 
 
-class DeskConfig(Table):
+class OrderConfig(Table):
     """How orders are moved on."""
 
     submits_in_flight_max: int = Field(ge=1, le=64)
@@ -53,9 +53,9 @@ class AlpacaConfig(Table):
 class ExecutionConfig(Table):
     """Everything execution can be told."""
 
-    pace: PaceConfig
-    reconcile: ReconcileConfig
-    desk: DeskConfig
+    pace: RequestBudgetConfig
+    reconcile: ReconciliationConfig
+    desk: OrderConfig
     fence: FenceLimits
-    condition: ConditionLimits
+    condition: VenueHealthLimits
     alpaca: AlpacaConfig

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from components.contracts.errors import UsageError
-from components.runtime.cli import answer, json_option
+from components.runtime.cli import json_option, print_result
 
 RECORDINGS = "recordings"
 SUMMARY = "stream_summary"
@@ -23,9 +23,9 @@ def cli() -> None:
 def run() -> None:
     """Serve until SIGTERM."""
     from components.market_data.wiring import market_data
-    from components.runtime.process import running
+    from components.runtime.process import run_process
 
-    with running("market_data") as process:
+    with run_process("market_data") as process:
         market_data(process)
 
 
@@ -37,12 +37,12 @@ def run() -> None:
 def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -> None:
     """Follow what a running market_data says."""
     from components.contracts.topics import STREAMS
-    from components.market_data.verbs.following import heard
-    from components.market_data.verbs.wording import facts_of, words
+    from components.market_data.verbs.following import follow_messages
+    from components.market_data.verbs.wording import format_fields, message_fields
 
-    for sequence, body in islice(heard(STREAMS[stream], symbol), count):
-        facts = {"sequence": sequence, **facts_of(body)}
-        answer(facts, as_json=as_json, text=words(facts))
+    for sequence, body in islice(follow_messages(STREAMS[stream], symbol), count):
+        facts = {"sequence": sequence, **message_fields(body)}
+        print_result(facts, as_json=as_json, text=format_fields(facts))
 
 
 @cli.command()
@@ -52,15 +52,19 @@ def quote(symbol: str, *, as_json: bool) -> int:
     """Show the last quote of a symbol and how far it can be trusted; exit 1 where there is none."""
     from components.contracts.market import Quote, SymbolHealth
     from components.contracts.topics import MARKET
-    from components.market_data.verbs.following import present
-    from components.market_data.verbs.wording import facts_of, words
+    from components.market_data.verbs.following import current_state
+    from components.market_data.verbs.wording import format_fields, message_fields
 
-    told = [body for body in present(MARKET) if getattr(body, "symbol", None) == symbol.upper()]
+    told = [body for body in current_state(MARKET) if getattr(body, "symbol", None) == symbol.upper()]
     facts = {
-        "quote": next((facts_of(body) for body in told if isinstance(body, Quote)), None),
-        "health": next((facts_of(body) for body in told if isinstance(body, SymbolHealth)), None),
+        "quote": next((message_fields(body) for body in told if isinstance(body, Quote)), None),
+        "health": next((message_fields(body) for body in told if isinstance(body, SymbolHealth)), None),
     }
-    answer(facts, as_json=as_json, text="\n".join(f"{name:<8}{said and words(said)}" for name, said in facts.items()))
+    print_result(
+        facts,
+        as_json=as_json,
+        text="\n".join(f"{name:<8}{said and format_fields(said)}" for name, said in facts.items()),
+    )
     return 0 if facts["quote"] else 1
 
 
@@ -75,12 +79,12 @@ def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: b
     from components.contracts.market import BookState
     from components.contracts.topics import BOOKS
     from components.contracts.values import Symbol
-    from components.market_data.verbs.following import followed, joined
-    from components.market_data.verbs.wording import book_facts, ladder
+    from components.market_data.verbs.following import replicate, subscribe
+    from components.market_data.verbs.wording import book_fields, format_ladder
 
     shown = None
-    for shown in islice(followed(Symbol(symbol.upper()), joined(BOOKS)), count if watch else 1):
-        answer(book_facts(shown, levels), as_json=as_json, text=ladder(shown, levels))
+    for shown in islice(replicate(Symbol(symbol.upper()), subscribe(BOOKS)), count if watch else 1):
+        print_result(book_fields(shown, levels), as_json=as_json, text=format_ladder(shown, levels))
     return 0 if shown is not None and shown.state is BookState.SYNCED else 1
 
 
@@ -93,14 +97,14 @@ def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int
 
     Without --venue those that are configured to be listened to are asked.
     """
-    from components.market_data.verbs.asking import asked
-    from components.market_data.verbs.catalogue import listed, row
-    from components.market_data.verbs.wording import words
+    from components.market_data.verbs.asking import venues_to_query
+    from components.market_data.verbs.catalogue import instrument_row, list_instruments
+    from components.market_data.verbs.wording import format_fields
 
-    tables, reveal = asked(venues)
-    rows = [row(one) for one in listed(tables, reveal, matching)]
+    tables, reveal = venues_to_query(venues)
+    rows = [instrument_row(one) for one in list_instruments(tables, reveal, matching)]
     for facts in rows:
-        answer(facts, as_json=as_json, text=words(facts))
+        print_result(facts, as_json=as_json, text=format_fields(facts))
     return 0 if rows else 1
 
 
@@ -110,10 +114,10 @@ def state(*, as_json: bool) -> int:
     """Show every symbol's last price, its age, and how far it can be trusted; exit 1 where one cannot be."""
     from components.contracts.market import BookState, FeedHealth, Quote, SymbolHealth
     from components.contracts.topics import MARKET
-    from components.market_data.verbs.following import present
+    from components.market_data.verbs.following import current_state
     from components.runtime.clock import SystemClock
 
-    told, now_ns = present(MARKET), SystemClock().now_ns()
+    told, now_ns = current_state(MARKET), SystemClock().now_ns()
     trust = {body.symbol: body.state for body in told if isinstance(body, SymbolHealth)}
     feeds = [body for body in told if isinstance(body, FeedHealth)]
     rows = [
@@ -134,7 +138,7 @@ def state(*, as_json: bool) -> int:
     text += [line.format_map(row) for row in rows]
     text += [f"{symbol:<{width}} {'no quote':>42}  {state}" for symbol, state in trust.items() if symbol not in quoted]
     facts = {"feeds": {feed.venue: feed.state for feed in feeds}, "symbols": rows, "trust": trust}
-    answer(facts, as_json=as_json, text="\n".join(text))
+    print_result(facts, as_json=as_json, text="\n".join(text))
     return 0 if trust and all(one is BookState.SYNCED for one in trust.values()) else 1
 
 
@@ -146,21 +150,25 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
 
     Files of one recording that follow each other are read as one.
     """
-    from components.market_data.core.recording import chapters
-    from components.market_data.venues.recorded import Recording, read_recording
+    from components.market_data.core.recording import group_consecutive
+    from components.market_data.venues.recorded import Recording, open_recording
     from components.market_data.venues.verify import verify as check
-    from components.market_data.verbs.wording import fields, words
+    from components.market_data.verbs.wording import format_fields, struct_fields
 
     proven = []
-    for paths in chapters(files):
+    for paths in group_consecutive(files):
         recording = Recording(paths)
-        books = check(recording, read_recording(recording))
+        books = check(recording, open_recording(recording))
         for book in books:
-            verdict = book.verdict()
-            answer(verdict, as_json=as_json, text=f"{'good' if book.is_good else 'BAD ':<4} {words(fields(verdict))}")
+            verdict = book.report()
+            print_result(
+                verdict,
+                as_json=as_json,
+                text=f"{'good' if book.is_verified else 'BAD ':<4} {format_fields(struct_fields(verdict))}",
+            )
         if not books:
             click.echo(f"error: {recording.name}: no frame of a book in it", err=True)
-        proven += [book.is_good for book in books] or [False]
+        proven += [book.is_verified for book in books] or [False]
     return 0 if all(proven) else 1
 
 
@@ -187,36 +195,36 @@ def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, 
 
 def _serve_recording(files: tuple[Path, ...], speed: float) -> None:
     from components.market_data.venues.recorded import Recording
-    from components.runtime.process import running
+    from components.runtime.process import run_process
 
     recording = Recording(files)
-    with running("market_data") as process:
-        from components.market_data.wiring import playing
+    with run_process("market_data") as process:
+        from components.market_data.wiring import serve_recording
 
-        playing(process, recording, speed)
+        serve_recording(process, recording, speed)
 
 
 def _show_recording(files: tuple[Path, ...], speed: float, *, digest: bool, as_json: bool) -> None:
     from components.market_data.venues.recorded import Recording
-    from components.market_data.verbs.rehearsing import rehearsal
-    from components.market_data.verbs.wording import facts_of, words
+    from components.market_data.verbs.rehearsing import replay_messages
+    from components.market_data.verbs.wording import format_fields, message_fields
     from components.runtime.codec import encode
     from components.runtime.logs import logger
     from components.runtime.service import Publish
 
     recording, count, published = Recording(files), 0, sha256()
-    for effect in rehearsal(recording, speed):
+    for effect in replay_messages(recording, speed):
         if not isinstance(effect, Publish):
             if effect.event == SUMMARY:
-                logger().info(effect.event, **effect.facts)
+                logger().info(effect.event, **effect.fields)
         elif digest:
             count += 1
             published.update(f"{effect.stream.name} ".encode() + encode(effect.body) + b"\n")
         else:
-            facts = {"stream": effect.stream.name, **facts_of(effect.body)}
-            answer(facts, as_json=as_json, text=words(facts))
+            facts = {"stream": effect.stream.name, **message_fields(effect.body)}
+            print_result(facts, as_json=as_json, text=format_fields(facts))
     if digest:
-        answer({"messages": count, "sha256": published.hexdigest()}, as_json=as_json)
+        print_result({"messages": count, "sha256": published.hexdigest()}, as_json=as_json)
 
 
 @cli.command()
@@ -244,21 +252,21 @@ def record(
     Exit 1 where frames had to be dropped, or where none came.
     """
     from components.market_data.venues.recorder import Recorder, RecorderLimits
-    from components.market_data.verbs.asking import recorded
-    from components.market_data.verbs.wording import fields, words
-    from components.market_data.wiring import listening
+    from components.market_data.verbs.asking import venues_to_record
+    from components.market_data.verbs.wording import format_fields, struct_fields
+    from components.market_data.wiring import capture_session
     from components.runtime.logs import logger
-    from components.runtime.stopping import StopSignals
+    from components.runtime.stopping import ShutdownSignals
 
-    tables, reveal, state = recorded(venues, symbols)
+    tables, reveal, state = venues_to_record(venues, symbols)
     limits = RecorderLimits(file_bytes_max=int(bounds["file_mib"] * (1 << 20)), file_s_max=bounds["file_minutes"] * 60)
-    with StopSignals().installed() as signals, Recorder(folder or state / RECORDINGS, limits) as recorder:
-        signals.only_ask()
-        listening(tables, reveal, recorder, lambda note: logger().info(note.event, **note.facts)).listen(
+    with ShutdownSignals().installed() as signals, Recorder(folder or state / RECORDINGS, limits) as recorder:
+        signals.defer_to_drain()
+        capture_session(tables, reveal, recorder, lambda note: logger().info(note.event, **note.fields)).run_blocking(
             lambda: signals.requested, bounds["for_s"]
         )
     report = recorder.report()
-    answer(report, as_json=as_json, text=words(fields(report)))
+    print_result(report, as_json=as_json, text=format_fields(struct_fields(report)))
     return 1 if report.dropped or not report.frames else 0
 
 
@@ -267,13 +275,13 @@ def record(
 @json_option
 def recordings(folder: Path | None, *, as_json: bool) -> None:
     """List the files of recordings by what their names say, oldest first."""
-    from components.market_data.core.recording import list_parts
-    from components.market_data.verbs.wording import fields, words
-    from components.runtime.config import load
+    from components.market_data.core.recording import list_files
+    from components.market_data.verbs.wording import format_fields, struct_fields
+    from components.runtime.config import load_settings
 
-    folder = folder or load().places.state / RECORDINGS
+    folder = folder or load_settings().paths.state / RECORDINGS
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
-    for name, part in list_parts(path.name for path in folder.iterdir()):
-        facts = {"file": str(folder / name), **fields(part), "bytes": (folder / name).stat().st_size}
-        answer(facts, as_json=as_json, text=words(facts))
+    for name, part in list_files(path.name for path in folder.iterdir()):
+        facts = {"file": str(folder / name), **struct_fields(part), "bytes": (folder / name).stat().st_size}
+        print_result(facts, as_json=as_json, text=format_fields(facts))

@@ -5,17 +5,17 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from components.market_data.core.queues import Policy
+from components.market_data.core.queues import OverflowPolicy
 from components.runtime.secrets import SecretReference
 from components.runtime.tables import Table
 from components.runtime.venue_hosts import VenueUrl
 
 SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
 
-_PART = r"[^\s:a-z-]{1,24}"
-_ENDING = r"(-PERP|-\d{6}(-\d[\d.D]{0,15}-[CP])?)?"
+_SYMBOL_PART = r"[^\s:a-z-]{1,24}"
+_SYMBOL_SUFFIX = r"(-PERP|-\d{6}(-\d[\d.D]{0,15}-[CP])?)?"
 
-AnyVenue = TypeVar("AnyVenue", bound="VenueConfig")
+AnyVenueConfig = TypeVar("AnyVenueConfig", bound="VenueConfig")
 Milliseconds: TypeAlias = Annotated[int, Field(ge=1, le=3_600_000)]
 QueueBound: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -39,7 +39,7 @@ class AlpacaConfig(Table):
     frame_bytes_max: int = Field(ge=1_024, le=64 * 1024 * 1024)
 
     @model_validator(mode="after")
-    def _patience_grows(self) -> Self:
+    def _timeouts_ascend(self) -> Self:
         if self.mute_ms_first > self.mute_ms_max:
             raise ValueError(f"mute_ms_first: {self.mute_ms_first} is above mute_ms_max {self.mute_ms_max}")
         if self.retry_ms_first > self.retry_ms_max:
@@ -50,18 +50,20 @@ class AlpacaConfig(Table):
 class QueueConfig(Table):
     """What may wait between the socket and the service while a turn is over, and what gives way when it is full."""
 
-    depth: Policy
+    depth: OverflowPolicy
     depth_max: QueueBound
-    quotes: Policy
+    quotes: OverflowPolicy
     quotes_max: QueueBound
-    trades: Policy
+    trades: OverflowPolicy
     trades_max: QueueBound
 
     @model_validator(mode="after")
-    def _books_stay_whole(self) -> Self:
-        if self.depth is not Policy.BLOCK:
-            raise ValueError(f"depth: {self.depth} would leave books with changes missing; only {Policy.BLOCK} may be")
-        if self.trades is Policy.CONFLATE:
+    def _books_lose_nothing(self) -> Self:
+        if self.depth is not OverflowPolicy.BLOCK:
+            raise ValueError(
+                f"depth: {self.depth} would leave books with changes missing; only {OverflowPolicy.BLOCK} may be"
+            )
+        if self.trades is OverflowPolicy.CONFLATE:
             raise ValueError(f"trades: {self.trades} makes one trade of many; a dropped one is at least counted")
         return self
 
@@ -102,7 +104,7 @@ class VenueConfig(Table):
     @classmethod
     def _symbols_are_of_the_venue(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
         for symbol in symbols:
-            if re.fullmatch(f"{cls.VENUE}:{_PART}-{_PART}{_ENDING}", symbol) is None:
+            if re.fullmatch(f"{cls.VENUE}:{_SYMBOL_PART}-{_SYMBOL_PART}{_SYMBOL_SUFFIX}", symbol) is None:
                 raise ValueError(
                     f"{symbol} is no symbol of {cls.VENUE}: write {cls.VENUE}:BASE-QUOTE,"
                     " and behind it -PERP, -YYMMDD, -YYMMDD-STRIKE-C or -YYMMDD-STRIKE-P where it is no spot pair"
@@ -112,10 +114,10 @@ class VenueConfig(Table):
         return symbols
 
     @model_validator(mode="after")
-    def _patience_grows(self) -> Self:
-        _ascends(self, "retry_ms_first", "retry_ms_max")
-        _ascends(self, "first_data_ms_max", "patience_ms_max")
-        _ascends(self, "mute_ms_max", "patience_ms_max")
+    def _timeouts_ascend(self) -> Self:
+        _check_ascending(self, "retry_ms_first", "retry_ms_max")
+        _check_ascending(self, "first_data_ms_max", "patience_ms_max")
+        _check_ascending(self, "mute_ms_max", "patience_ms_max")
         return self
 
 
@@ -128,8 +130,8 @@ class BinanceConfig(VenueConfig):
     image_depth: int = Field(ge=100, le=5_000)
 
     @model_validator(mode="after")
-    def _image_is_deeper(self) -> Self:
-        return _is_covered(self, self.image_depth)
+    def _snapshot_is_deeper(self) -> Self:
+        return _check_snapshot_depth(self, self.image_depth)
 
 
 class BinanceUmConfig(VenueConfig):
@@ -141,8 +143,8 @@ class BinanceUmConfig(VenueConfig):
     image_depth: Literal[5, 10, 20, 50, 100, 500, 1000]
 
     @model_validator(mode="after")
-    def _image_is_deeper(self) -> Self:
-        return _is_covered(self, self.image_depth)
+    def _snapshot_is_deeper(self) -> Self:
+        return _check_snapshot_depth(self, self.image_depth)
 
 
 class OkxConfig(VenueConfig):
@@ -202,7 +204,7 @@ class MarketDataConfig(Table):
         return tuple(venue for venue in every if venue is not None and venue.symbols)
 
     @model_validator(mode="after")
-    def _symbols_fit(self) -> Self:
+    def _symbols_within_limit(self) -> Self:
         if not self.symbols and not self.venues:
             raise ValueError("symbols: nothing is listened to; name stocks here, or symbols of a venue below")
         if len(set(self.symbols)) != len(self.symbols):
@@ -214,7 +216,7 @@ class MarketDataConfig(Table):
         return self
 
 
-def _is_covered(table: AnyVenue, image_depth: int) -> AnyVenue:
+def _check_snapshot_depth(table: AnyVenueConfig, image_depth: int) -> AnyVenueConfig:
     if table.levels_published >= image_depth:
         raise ValueError(
             f"levels_published: {table.levels_published} is not below image_depth {image_depth}: "
@@ -223,7 +225,7 @@ def _is_covered(table: AnyVenue, image_depth: int) -> AnyVenue:
     return table
 
 
-def _ascends(table: VenueConfig, lower: str, upper: str) -> None:
+def _check_ascending(table: VenueConfig, lower: str, upper: str) -> None:
     low, high = getattr(table, lower), getattr(table, upper)
     if low > high:
         raise ValueError(f"{lower}: {low} is above {upper} {high}")

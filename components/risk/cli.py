@@ -8,15 +8,22 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 from typing_extensions import override
 
-from components.runtime.cli import answer, json_option, refuse_usage
+from components.runtime.cli import json_option, print_result, usage_error
 
 if TYPE_CHECKING:
-    from components.contracts.decisions import Action, Checked, Decision, DecisionMessage, JudgeReply, JudgeRequest
+    from components.contracts.decisions import (
+        CheckResult,
+        Decision,
+        DecisionMessage,
+        OperatorAction,
+        RiskReply,
+        RiskRequest,
+    )
 
-ANSWER_MS_MAX = 2_000
+REPLY_TIMEOUT_MS = 2_000
 
 
-class Number(click.ParamType[Decimal]):
+class DecimalNumber(click.ParamType[Decimal]):
     """A decimal number, exactly as it was typed."""
 
     name = "number"
@@ -40,9 +47,9 @@ def cli() -> None:
 def run() -> None:
     """Serve until SIGTERM."""
     from components.risk.wiring import risk
-    from components.runtime.process import running
+    from components.runtime.process import run_process
 
-    with running("risk") as process:
+    with run_process("risk") as process:
         risk(process)
 
 
@@ -50,14 +57,14 @@ def run() -> None:
 @json_option
 def account(*, as_json: bool) -> None:
     """Show positions, orders, result and trading state as risk sees them."""
-    from components.contracts.decisions import Account, ShowAccount
+    from components.contracts.decisions import AccountQuery, AccountSnapshot
 
-    found = _ask(ShowAccount(_new_id()))
-    if not isinstance(found, Account):
-        refuse_usage(f"risk answered with {type(found).__name__}")
+    found = _request(AccountQuery(_new_id()))
+    if not isinstance(found, AccountSnapshot):
+        usage_error(f"risk answered with {type(found).__name__}")
     facts = {name: getattr(found, name) for name in found.__struct_fields__ if name != "request_id"}
-    facts["holdings"] = {one.symbol: [one.quantity, one.average_price] for one in found.holdings}
-    answer(facts, as_json=as_json)
+    facts["holdings"] = {one.symbol: [one.quantity, one.average_price] for one in found.positions}
+    print_result(facts, as_json=as_json)
 
 
 @cli.command()
@@ -65,9 +72,9 @@ def account(*, as_json: bool) -> None:
 @json_option
 def halt(reason: str, *, as_json: bool) -> int:
     """Stop everything: no new orders, what is unsent is withdrawn, what works is cancelled."""
-    from components.contracts.decisions import Action
+    from components.contracts.decisions import OperatorAction
 
-    return _operate(Action.HALT, reason, as_json=as_json)
+    return _operate(OperatorAction.HALT, reason, as_json=as_json)
 
 
 @cli.command()
@@ -75,9 +82,9 @@ def halt(reason: str, *, as_json: bool) -> int:
 @json_option
 def resume(reason: str, *, as_json: bool) -> int:
     """Clear what is latched, once the evidence is good; exit 1 where it was not cleared."""
-    from components.contracts.decisions import Action
+    from components.contracts.decisions import OperatorAction
 
-    return _operate(Action.RESUME, reason, as_json=as_json)
+    return _operate(OperatorAction.RESUME, reason, as_json=as_json)
 
 
 @cli.command("cancel-all")
@@ -85,17 +92,19 @@ def resume(reason: str, *, as_json: bool) -> int:
 @json_option
 def cancel_all(reason: str, *, as_json: bool) -> int:
     """Cancel every working order; trading goes on."""
-    from components.contracts.decisions import Action
+    from components.contracts.decisions import OperatorAction
 
-    return _operate(Action.CANCEL_ALL, reason, as_json=as_json)
+    return _operate(OperatorAction.CANCEL_ALL, reason, as_json=as_json)
 
 
 @cli.command()
 @click.argument("file", type=click.File())
-@click.option("--bid", type=Number(), help="Without bid and ask there is no quote.")
-@click.option("--ask", type=Number())
+@click.option("--bid", type=DecimalNumber(), help="Without bid and ask there is no quote.")
+@click.option("--ask", type=DecimalNumber())
 @click.option("--quote-age-ms", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--position", type=Number(), default="0", show_default=True, help="What is held; negative when short.")
+@click.option(
+    "--position", type=DecimalNumber(), default="0", show_default=True, help="What is held; negative when short."
+)
 @click.option("--cause", "causes", multiple=True, help="A cause that is present, as unreconciled; may be repeated.")
 @json_option
 def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN401 -- the options above type them
@@ -103,9 +112,11 @@ def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN4
 
     Nothing needs to run: the quote, the position and the causes are made up by the options.
     """
-    checked = _judged(file.read(), **made_up)
-    allowed = all(one.holds for one in checked)
-    answer({"allowed": allowed, "checked": [_row(one) for one in checked]}, as_json=as_json, text=_table(checked))
+    checked = _evaluate(file.read(), **made_up)
+    allowed = all(one.passed for one in checked)
+    print_result(
+        {"allowed": allowed, "checked": [_fields(one) for one in checked]}, as_json=as_json, text=_table(checked)
+    )
     return 0 if allowed else 1
 
 
@@ -118,17 +129,17 @@ def submit(file: IO[str], *, as_json: bool) -> int:
     It is judged and, where every check holds, traded like any other: {"symbol": "SPY", "side": "buy", "quantity": 1}.
     Its id is new each time, unless the file gives a signal_id: the same id again gets the same answer.
     """
-    from components.contracts.decisions import Judge, Verdict
-    from components.risk.core.handmade import intent_of
+    from components.contracts.decisions import ApprovalReply, ApprovalRequest
+    from components.risk.core.handmade import parse_intent
     from components.runtime.clock import SystemClock
 
-    intent = intent_of({"signal_id": _new_id(), **_written(file.read())}, SystemClock().now_ns())
-    told = _ask(Judge(intent))
-    if not isinstance(told, Verdict):
-        refuse_usage(f"risk answered with {type(told).__name__}: {getattr(told, 'detail', '')}")
-    facts = {"intent_id": told.intent_id, "allowed": told.allowed, "checked": [_row(one) for one in told.checked]}
+    intent = parse_intent({"signal_id": _new_id(), **_parse_json_object(file.read())}, SystemClock().now_ns())
+    told = _request(ApprovalRequest(intent))
+    if not isinstance(told, ApprovalReply):
+        usage_error(f"risk answered with {type(told).__name__}: {getattr(told, 'detail', '')}")
+    facts = {"intent_id": told.intent_id, "allowed": told.allowed, "checked": [_fields(one) for one in told.checks]}
     head = f"{told.intent_id}: {'approved' if told.allowed else 'refused'} (record {told.sequence} of risk's log)"
-    answer({**facts, "sequence": told.sequence}, as_json=as_json, text=f"{head}\n{_table(told.checked)}")
+    print_result({**facts, "sequence": told.sequence}, as_json=as_json, text=f"{head}\n{_table(told.checks)}")
     return 0 if told.allowed else 1
 
 
@@ -140,13 +151,13 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
     """Follow the verdicts of a running risk, each with the reasons against it."""
     from itertools import islice
 
-    for sequence, decision in islice(_verdicts(only_refused=only_refused), count):
-        intent, against = decision.intent, [f"{one.code} {one.observed}" for one in decision.refusals]
+    for sequence, decision in islice(_decisions(only_refused=only_refused), count):
+        intent, against = decision.intent, [f"{one.name} {one.observed}" for one in decision.failed_checks]
         wish = f"{intent.side} {intent.quantity} {intent.symbol} at {intent.limit_price or 'market'}"
         verdict = f"refused: {'; '.join(against)}" if against else "approved"
         facts = {"sequence": sequence, "intent_id": intent.intent_id, "wish": wish, "refusals": against}
         text = f"{sequence:>8}  {intent.intent_id:<32} {wish:<32} {verdict}"
-        answer({**facts, "allowed": decision.allowed}, as_json=as_json, text=text)
+        print_result({**facts, "allowed": decision.allowed}, as_json=as_json, text=text)
 
 
 @cli.command()
@@ -155,69 +166,69 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
 @json_option
 def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
     """Fold a log (the account's own, or a FOLDER's) into a state; exit 65 where a decision does not follow from it."""
-    from components.risk.core.audit import audit
+    from components.risk.core.audit import audit_log
 
-    found = audit(_records(folder or _own_log()), judge_again=verify)
-    answer({"ok": found.ok, "verified": verify, **_row(found)}, as_json=as_json)
+    found = audit_log(_records(folder or _own_log()), re_evaluate_decisions=verify)
+    print_result({"ok": found.ok, "verified": verify, **_fields(found)}, as_json=as_json)
     return 0 if found.ok else 65
 
 
 def _own_log() -> Path:
-    from components.runtime.config import load
+    from components.runtime.config import load_settings
 
-    folder = load().places.journal("risk")
-    return folder if folder.is_dir() else refuse_usage(f"{folder}: no log yet; risk has not run")
+    folder = load_settings().paths.journal("risk")
+    return folder if folder.is_dir() else usage_error(f"{folder}: no log yet; risk has not run")
 
 
 def _records(folder: Path) -> "Iterator[tuple[int, DecisionMessage]]":
     from components.risk.wiring import read_log
     from components.runtime import journal
 
-    return read_log(journal.read(folder))
+    return read_log(journal.read_records(folder))
 
 
-def _judged(text: str, *, causes: tuple[str, ...], position: Decimal, **quote: Any) -> "tuple[Checked, ...]":  # noqa: ANN401
+def _evaluate(text: str, *, causes: tuple[str, ...], position: Decimal, **quote: Any) -> "tuple[CheckResult, ...]":  # noqa: ANN401
     from components.contracts.market import BookState
     from components.contracts.trading import Cause
     from components.risk.config import RiskConfig
-    from components.risk.core.handmade import facts_of, intent_of, state_of
-    from components.risk.core.judge import judge
+    from components.risk.core.handmade import made_up_inputs, made_up_state, parse_intent
+    from components.risk.core.judge import evaluate
     from components.runtime.clock import SystemClock
-    from components.runtime.config import load
+    from components.runtime.config import load_settings
 
-    written = _written(text)
+    written = _parse_json_object(text)
     try:
         present = tuple(Cause(one) for one in causes)
     except ValueError as error:
-        refuse_usage(str(error))
-    limits = load({"risk": RiskConfig}).table("risk", RiskConfig).limits
+        usage_error(str(error))
+    limits = load_settings({"risk": RiskConfig}).table("risk", RiskConfig).limits
     now_ns = SystemClock().now_ns()
-    intent = intent_of(written, now_ns)
-    facts = facts_of(**quote, book=BookState.SYNCED, causes=present, now_ns=now_ns)
-    return judge(intent, facts, limits, state_of(limits, intent.symbol, position))
+    intent = parse_intent(written, now_ns)
+    facts = made_up_inputs(**quote, book=BookState.SYNCED, causes=present, now_ns=now_ns)
+    return evaluate(intent, facts, limits, made_up_state(limits, intent.symbol, position))
 
 
-def _written(text: str) -> dict[str, Any]:
+def _parse_json_object(text: str) -> dict[str, Any]:
     import json
 
     try:
         written = json.loads(text, parse_float=Decimal)
     except ValueError as error:
-        refuse_usage(f"an intent is a JSON object: {error}")
+        usage_error(f"an intent is a JSON object: {error}")
     if not isinstance(written, dict):
-        refuse_usage("an intent is a JSON object")
+        usage_error("an intent is a JSON object")
     return written
 
 
-def _verdicts(*, only_refused: bool) -> "Iterator[tuple[int, Decision]]":
+def _decisions(*, only_refused: bool) -> "Iterator[tuple[int, Decision]]":
     from components.contracts.decisions import Decision
     from components.contracts.errors import PeerUnreachable
     from components.contracts.topics import DECISIONS
-    from components.runtime.bus import tail as follow
-    from components.runtime.config import load
+    from components.runtime.bus import follow as follow
+    from components.runtime.config import load_settings
     from components.runtime.manifest import read_manifest
 
-    places = load().places
+    places = load_settings().paths
     if read_manifest(places, "risk") is None:
         raise PeerUnreachable(f"risk is not running ({places.manifest('risk')})")
     for heard in follow(places.run, DECISIONS):
@@ -225,23 +236,23 @@ def _verdicts(*, only_refused: bool) -> "Iterator[tuple[int, Decision]]":
             yield heard.header.sequence, heard.body
 
 
-def _operate(action: "Action", reason: str, *, as_json: bool) -> int:
-    from components.contracts.decisions import Operate, Operated
+def _operate(action: "OperatorAction", reason: str, *, as_json: bool) -> int:
+    from components.contracts.decisions import OperatorCommand, OperatorReply
     from components.contracts.values import CommandId
 
-    told = _ask(Operate(CommandId(_new_id()), action, reason))
-    if not isinstance(told, Operated):
-        refuse_usage(f"risk answered with {type(told).__name__}")
-    answer({"done": told.done, "detail": told.detail}, as_json=as_json, text=told.detail)
+    told = _request(OperatorCommand(CommandId(_new_id()), action, reason))
+    if not isinstance(told, OperatorReply):
+        usage_error(f"risk answered with {type(told).__name__}")
+    print_result({"done": told.done, "detail": told.detail}, as_json=as_json, text=told.detail)
     return 0 if told.done else 1
 
 
-def _ask(request: "JudgeRequest") -> "JudgeReply":
-    from components.contracts.topics import JUDGE
-    from components.runtime.bus import ask
-    from components.runtime.config import load
+def _request(request: "RiskRequest") -> "RiskReply":
+    from components.contracts.topics import RISK_REQUESTS
+    from components.runtime.bus import request_once
+    from components.runtime.config import load_settings
 
-    reply: JudgeReply = ask(load().places.run, JUDGE, request, ANSWER_MS_MAX)
+    reply: RiskReply = request_once(load_settings().paths.run, RISK_REQUESTS, request, REPLY_TIMEOUT_MS)
     return reply
 
 
@@ -251,12 +262,12 @@ def _new_id() -> str:
     return f"op-{SystemClock().now_ns():x}"
 
 
-def _row(found: Any) -> dict[str, Any]:  # noqa: ANN401 -- any struct
+def _fields(found: Any) -> dict[str, Any]:  # noqa: ANN401 -- any struct
     return {name: getattr(found, name) for name in found.__struct_fields__}
 
 
-def _table(checked: "tuple[Checked, ...]") -> str:
+def _table(checked: "tuple[CheckResult, ...]") -> str:
     return "\n".join(
-        f"{'holds' if one.holds else 'REFUSES':<8} {one.code:<16} {one.observed:<28} limit {one.limit}"
+        f"{'holds' if one.passed else 'REFUSES':<8} {one.name:<16} {one.observed:<28} limit {one.limit}"
         for one in checked
     )

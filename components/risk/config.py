@@ -1,9 +1,9 @@
 """The schema of the table [risk]."""
 
-from components.risk.core.limits import Limits, Strict, Timing
+from components.risk.core.limits import Limits, StrictTable, Timing
 
 
-class RiskConfig(Strict):
+class RiskConfig(StrictTable):
     """What may be done, and how long is waited."""
 
     limits: Limits

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 
 from components.contracts.approval import SealKey
 from components.contracts.decisions import DecisionMessage
-from components.contracts.errors import DamagedData
-from components.contracts.topics import COMMANDS, DECISIONS, JUDGE, MARKET, ORDERS, POSITIONS
-from components.contracts.values import AccountId, Place
+from components.contracts.errors import CorruptData
+from components.contracts.topics import COMMANDS, DECISIONS, MARKET, ORDERS, POSITIONS, RISK_REQUESTS
+from components.contracts.values import AccountId, StreamOffset
 from components.risk.config import RiskConfig
 from components.risk.core.fold import replay
 from components.risk.core.state import RiskState
 from components.risk.service.gate import RiskService
-from components.runtime.codec import FrameRefused, decoder_of
+from components.runtime.codec import InvalidFrame, message_decoder
 from components.runtime.journal import Record
 from components.runtime.process import Process
 
@@ -20,8 +20,8 @@ def risk(process: Process) -> None:
     """Wire the parts together and serve until asked to stop."""
     config = process.config(RiskConfig)
     key = SealKey(process.seal_key())
-    journal = process.journal()
-    fresh = RiskState(account=AccountId(process.places.account), journal_id=journal.journal_id)
+    journal = process.open_journal()
+    fresh = RiskState(account=AccountId(process.paths.account), journal_id=journal.journal_id)
     state = replay(fresh, read_log(journal.records()))
     service = RiskService(
         limits=config.limits,
@@ -31,12 +31,12 @@ def risk(process: Process) -> None:
         metrics=process.metrics,
         version=process.version,
     )
-    process.serve(
+    process.run(
         service,
-        hears={MARKET: None, ORDERS: state.orders_place or Place(ORDERS.name, "", 0)},
-        says=[POSITIONS],
-        answers=[JUDGE],
-        hands_over=[COMMANDS],
+        subscribes={MARKET: None, ORDERS: state.orders_offset or StreamOffset(ORDERS.name, "", 0)},
+        publishes=[POSITIONS],
+        serves=[RISK_REQUESTS],
+        sends_commands=[COMMANDS],
         journal=journal,
         journal_stream=DECISIONS,
     )
@@ -44,9 +44,9 @@ def risk(process: Process) -> None:
 
 def read_log(records: Iterable[Record]) -> Iterator[tuple[int, DecisionMessage]]:
     """Read the log's records as messages; one that is none is damage, whatever its checksum says."""
-    decode = decoder_of(DECISIONS)
+    decode = message_decoder(DECISIONS)
     for record in records:
         try:
             yield record.sequence, decode(record.payload)
-        except FrameRefused as error:
-            raise DamagedData(f"record {record.sequence}: {error.detail}") from error
+        except InvalidFrame as error:
+            raise CorruptData(f"record {record.sequence}: {error.detail}") from error

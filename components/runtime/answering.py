@@ -3,12 +3,12 @@
 from typing import Any, Final, TypeAlias
 
 from components.contracts.topics import Stream
-from components.runtime.codec import Flaw, FrameRefused, decode_header, decoder_of, encode, misunderstood
+from components.runtime.codec import FrameDefect, InvalidFrame, decode_header, encode, malformed_reply, message_decoder
 from components.runtime.following import Inbounds
-from components.runtime.service import Asked
-from components.runtime.speaking import Voice
-from components.runtime.tally import Tally
-from components.runtime.zmq_bus import Server
+from components.runtime.service import RequestReceived
+from components.runtime.speaking import Producer
+from components.runtime.tally import StreamCounters
+from components.runtime.zmq_bus import ServerSocket
 
 HOP_BYTES_MAX: Final = 255
 """The longest name that ZeroMQ gives a hop; a ticket says in one byte how long each is."""
@@ -16,7 +16,7 @@ HOP_BYTES_MAX: Final = 255
 Envelope: TypeAlias = tuple[bytes, ...]
 
 
-def split(frames: list[bytes]) -> tuple[Envelope, list[bytes]]:
+def split_envelope(frames: list[bytes]) -> tuple[Envelope, list[bytes]]:
     """Part the hops from the message at the first empty frame, so that a plain REQ is understood."""
     for index, frame in enumerate(frames):
         if len(frame) > HOP_BYTES_MAX:
@@ -26,58 +26,66 @@ def split(frames: list[bytes]) -> tuple[Envelope, list[bytes]]:
     return tuple(frames[:1]), []
 
 
-def ticket_of(index: int, envelope: Envelope) -> bytes:
+def encode_reply_to(index: int, envelope: Envelope) -> bytes:
     """Write down where an answer must go."""
     return bytes((index,)) + b"".join([bytes((len(hop),)) + hop for hop in envelope])
 
 
-def envelope_of(ticket: bytes) -> Envelope:
+def decode_reply_to(reply_to: bytes) -> Envelope:
     """Read where an answer must go."""
     hops, start = [], 1
-    while start < len(ticket):
-        end = start + 1 + ticket[start]
-        hops.append(ticket[start + 1 : end])
+    while start < len(reply_to):
+        end = start + 1 + reply_to[start]
+        hops.append(reply_to[start + 1 : end])
         start = end
     return tuple(hops)
 
 
-class Answering:
+class RequestServer:
     """One stream on which we are asked."""
 
-    def __init__(self, index: int, stream: Stream, server: Server, tally: Tally, voice: Voice) -> None:
-        self.port, self._index, self._stream, self._tally, self._voice = server, index, stream, tally, voice
-        self._topic, self._decode = stream.name.encode(), decoder_of(stream)
+    def __init__(
+        self, index: int, stream: Stream, socket: ServerSocket, counters: StreamCounters, producer: Producer
+    ) -> None:
+        self.socket, self._index, self._stream, self._counters, self._producer = (
+            socket,
+            index,
+            stream,
+            counters,
+            producer,
+        )
+        self._topic, self._decode = stream.name.encode(), message_decoder(stream)
         self._count = 0
 
-    def hear(self, frames: list[bytes]) -> Inbounds:
+    def on_frames(self, frames: list[bytes]) -> Inbounds:
         """Take one request; what is none gets an answer that says so."""
-        envelope, message = split(frames)
-        self._tally.received += 1
+        envelope, message = split_envelope(frames)
+        self._counters.received += 1
         try:
-            body = self._understand(message)
-        except FrameRefused as error:
-            self._tally.refused(error)
-            self._send(envelope, misunderstood(self._stream, str(error)))
+            body = self._decode_request(message)
+        except InvalidFrame as error:
+            self._counters.count_invalid_frame(error)
+            self._send(envelope, malformed_reply(self._stream, str(error)))
             return ()
-        return (Asked(self._stream, ticket_of(self._index, envelope), body),)
+        return (RequestReceived(self._stream, encode_reply_to(self._index, envelope), body),)
 
-    def reply(self, ticket: bytes, body: Any) -> None:  # noqa: ANN401 -- any answer of the stream
+    def reply(self, reply_to: bytes, body: Any) -> None:  # noqa: ANN401 -- any answer of the stream
         """Answer; whether anybody still listens is only counted."""
-        self._send(envelope_of(ticket), body)
+        self._send(decode_reply_to(reply_to), body)
 
-    def _understand(self, message: list[bytes]) -> Any:  # noqa: ANN401 -- any request of the stream
+    def _decode_request(self, message: list[bytes]) -> Any:  # noqa: ANN401 -- any request of the stream
         if len(message) != 3:
-            raise FrameRefused(Flaw.SHAPE, f"{len(message)} frames after the delimiter, must be 3")
+            raise InvalidFrame(FrameDefect.SHAPE, f"{len(message)} frames after the delimiter, must be 3")
         topic, head, payload = message
         if topic != self._topic:
-            raise FrameRefused(Flaw.TOPIC, f"not for {self._stream.name}")
+            raise InvalidFrame(FrameDefect.TOPIC, f"not for {self._stream.name}")
         decode_header(head)
-        self._tally.received_bytes += len(payload)
+        self._counters.received_bytes += len(payload)
         return self._decode(payload)
 
     def _send(self, envelope: Envelope, body: Any) -> None:  # noqa: ANN401
         self._count += 1
-        if self.port.reply(envelope, (self._topic, self._voice.header(self._count), encode(body))):
-            self._tally.replies += 1
+        if self.socket.reply(envelope, (self._topic, self._producer.header(self._count), encode(body))):
+            self._counters.replies += 1
         else:
-            self._tally.replies_undelivered += 1
+            self._counters.replies_undelivered += 1

@@ -6,23 +6,34 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from msgspec import Struct
 
-from components.contracts.errors import InvariantError, IoFailed
+from components.contracts.errors import InvariantError, StorageError
 from components.runtime.bus import Bus
 from components.runtime.clock import Clock
 from components.runtime.codec import encode
-from components.runtime.service import Append, Call, Effect, Halt, HandOver, Note, Observe, Publish, Reply, Request
-from components.runtime.side import SnapshotWanted
+from components.runtime.service import (
+    Append,
+    CallVenue,
+    Effect,
+    LogEvent,
+    ObserveLatency,
+    Publish,
+    Reply,
+    Request,
+    SendCommand,
+    Terminate,
+)
+from components.runtime.side import SnapshotRequested
 
 NS_PER_S: Final = 1_000_000_000
 
 
-class Syncing(Protocol):
+class RecordCommitter(Protocol):
     """What makes entries durable (components.runtime.commit.Committer)."""
 
-    failure: IoFailed | None
+    failure: StorageError | None
 
     @property
-    def synced(self) -> int:
+    def durable_sequence(self) -> int:
         """The last durable sequence."""
 
     def submit(self, at_ns: int, payload: bytes) -> int:
@@ -34,7 +45,7 @@ class Syncing(Protocol):
     def fileno(self) -> int:
         """Give the descriptor that is readable when `synced` went on."""
 
-    def acknowledge(self) -> None:
+    def clear_notification(self) -> None:
         """Make the descriptor quiet again."""
 
 
@@ -57,38 +68,38 @@ class Logger(Protocol):
         """Write one line."""
 
 
-class Record(Struct, frozen=True, gc=False):
+class PendingRecord(Struct, frozen=True, gc=False):
     """An entry on its way to the disk; everything behind it waits for its sync."""
 
     sequence: int
     payload: bytes
 
 
-class Snapshot(Struct, frozen=True, gc=False):
+class PendingSnapshot(Struct, frozen=True, gc=False):
     """A state as it was at this point of the order; it may already show what a waiting record says."""
 
-    wanted: SnapshotWanted
+    request: SnapshotRequested
     messages: tuple[Any, ...]
 
 
-Waiting: TypeAlias = Effect | Record | Snapshot
+Pending: TypeAlias = Effect | PendingRecord | PendingSnapshot
 
 
-class Carrier:
+class EffectExecutor:
     """Does what services return."""
 
     def __init__(
-        self, bus: Bus, clock: Clock, log: Logger, syncing: Syncing | None, call: Callable[[Any], None] | None
+        self, bus: Bus, clock: Clock, log: Logger, committer: RecordCommitter | None, call: Callable[[Any], None] | None
     ) -> None:
-        self._bus, self._clock, self._log, self._syncing, self._call = bus, clock, log, syncing, call
-        self._waiting: deque[Waiting] = deque()
+        self._bus, self._clock, self._log, self._committer, self._call = bus, clock, log, committer, call
+        self._waiting: deque[Pending] = deque()
 
     @property
     def is_idle(self) -> bool:
         """Say whether nothing waits for the disk."""
         return not self._waiting
 
-    def carry(self, effects: Iterable[Waiting]) -> None:
+    def execute(self, effects: Iterable[Pending]) -> None:
         """Carry these out behind all that came before."""
         appended = False
         for effect in effects:
@@ -98,46 +109,46 @@ class Carrier:
             elif self._waiting:
                 self._waiting.append(effect)
             else:
-                self._do(effect)
-        if appended and self._syncing is not None and self._syncing.flush_inline():
-            self.go_on()
+                self._perform(effect)
+        if appended and self._committer is not None and self._committer.flush_inline():
+            self.release_durable()
 
-    def go_on(self) -> None:
+    def release_durable(self) -> None:
         """Carry out what waited for records that are on disk now; IoFailed where the disk failed.
 
         The records themselves are read aloud last: an order that waits to be handed on goes before its own echo.
         """
-        syncing = self._syncing
+        syncing = self._committer
         if syncing is None:
             return
-        synced, waiting = syncing.synced, self._waiting
-        records: list[Record] = []
+        synced, waiting = syncing.durable_sequence, self._waiting
+        records: list[PendingRecord] = []
         try:
-            while waiting and not (type(waiting[0]) is Record and waiting[0].sequence > synced):
+            while waiting and not (type(waiting[0]) is PendingRecord and waiting[0].sequence > synced):
                 effect = waiting.popleft()
-                if type(effect) is Record:
+                if type(effect) is PendingRecord:
                     records.append(effect)
                 else:
-                    self._do(effect)
+                    self._perform(effect)
         finally:
             for record in records:
-                self._do(record)
+                self._perform(record)
         if syncing.failure is not None:
             raise syncing.failure
 
     def on_synced(self) -> None:
         """Hear that the disk went on."""
-        if self._syncing is not None:
-            self._syncing.acknowledge()
-            self.go_on()
+        if self._committer is not None:
+            self._committer.clear_notification()
+            self.release_durable()
 
-    def _submit(self, effect: Append) -> Record:
-        if self._syncing is None:
+    def _submit(self, effect: Append) -> PendingRecord:
+        if self._committer is None:
             raise InvariantError(f"{type(effect.entry).__name__} appended by a process that has no journal")
         payload = encode(effect.entry)
-        return Record(self._syncing.submit(self._clock.now_ns(), payload), payload)
+        return PendingRecord(self._committer.submit(self._clock.now_ns(), payload), payload)
 
-    def _do(self, effect: Waiting) -> None:  # noqa: C901, PLR0912 -- one line for each kind of effect
+    def _perform(self, effect: Pending) -> None:  # noqa: C901, PLR0912 -- one line for each kind of effect
         match effect:
             case Publish(stream, body, event_at_ns, received_at_ns):
                 self._bus.publish(stream, body, event_at_ns, received_at_ns)
@@ -145,24 +156,24 @@ class Carrier:
                 self._bus.request(stream, request_id, body, deadline_ms)
             case Reply(ticket, body):
                 self._bus.reply(ticket, body)
-            case HandOver(stream, frame):
-                self._bus.hand_over(stream, frame)
-            case Record(sequence, payload):
+            case SendCommand(stream, frame):
+                self._bus.send_command(stream, frame)
+            case PendingRecord(sequence, payload):
                 self._bus.publish_record(sequence, payload)
-            case Call(request):
-                self._start(request)
-            case Note(event, facts, level):
+            case CallVenue(request):
+                self._call_venue(request)
+            case LogEvent(event, facts, level):
                 getattr(self._log, level)(event, **facts)
-            case Observe(measure, since_ns):
+            case ObserveLatency(measure, since_ns):
                 measure((self._clock.now_ns() - since_ns) / NS_PER_S)
-            case Snapshot(wanted, messages):
-                self._bus.give_snapshot(wanted, messages)
-            case Halt(error):
+            case PendingSnapshot(wanted, messages):
+                self._bus.send_snapshot(wanted, messages)
+            case Terminate(error):
                 raise error
             case Append():
                 raise InvariantError("an append is submitted, never carried out twice")
 
-    def _start(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+    def _call_venue(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
         if self._call is None:
             raise InvariantError(f"{type(request).__name__} called by a process that has no venue")
         self._call(request)

@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
             formatter.write_dl(sorted(rows.items()))
 
 
-def answer(facts: Mapping[str, Any] | msgspec.Struct, *, as_json: bool, text: str | None = None) -> None:
+def print_result(facts: Mapping[str, Any] | msgspec.Struct, *, as_json: bool, text: str | None = None) -> None:
     """Say a verb's answer on standard output: one JSON line, or what a person reads."""
     if as_json:
         line = to_json(facts)
@@ -74,6 +74,6 @@ def to_json(facts: object) -> str:
     return _encoder.encode(facts).decode()
 
 
-def refuse_usage(message: str) -> NoReturn:
+def usage_error(message: str) -> NoReturn:
     """Tell a person that what was asked for cannot be."""
     raise UsageError(message)

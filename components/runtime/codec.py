@@ -7,10 +7,10 @@ from typing import Any, Final, TypeVar, final
 import msgspec
 from msgspec import Struct
 
-from components.contracts.commands import Fault, Refused
-from components.contracts.decisions import NotUnderstood
-from components.contracts.errors import ContractError, InvariantError
-from components.contracts.frames import SCHEMA_VERSIONS_READ, Header, SideReply, SideRequest
+from components.contracts.commands import Rejected, RejectReason
+from components.contracts.decisions import MalformedRequest
+from components.contracts.errors import InvariantError, ProtocolError
+from components.contracts.frames import SCHEMA_VERSIONS_READ, Header, RecoveryReply, RecoveryRequest
 from components.contracts.topics import STREAMS, Stream, StreamClass
 from components.contracts.values import CommandId
 
@@ -19,14 +19,14 @@ REQUEST_BYTES_MAX: Final = 64 * 1024
 """Far above any request or sealed frame; a peer cannot make a server hold more."""
 PAYLOAD_BYTES_MAX: Final = 1 << 20
 """The same as one journal entry, which is the largest thing ever published."""
-PART_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
+RECOVERY_BATCH_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
 """One largest entry always fits a part, with its wrapping."""
 
 Message = TypeVar("Message")
 Decode = Callable[[bytes], Any]
 
 
-class Flaw(StrEnum):
+class FrameDefect(StrEnum):
     """What was wrong with a frame."""
 
     SHAPE = "shape"
@@ -38,17 +38,17 @@ class Flaw(StrEnum):
     PAYLOAD = "payload"
 
 
-class FrameRefused(ContractError):
+class InvalidFrame(ProtocolError):
     """A frame is not what the table of streams says; the flaw is for counting, the text for a person."""
 
-    def __init__(self, flaw: Flaw, detail: str) -> None:
-        super().__init__(f"frame refused: {flaw}: {detail}")
-        self.flaw = flaw
+    def __init__(self, defect: FrameDefect, detail: str) -> None:
+        super().__init__(f"frame refused: {defect}: {detail}")
+        self.defect = defect
         self.detail = detail
 
 
 @final
-class _NoOther(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class _UnusedMember(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
     """The second member that makes a union of one: only a union insists on the tag."""
 
 
@@ -62,77 +62,77 @@ encode: Final[Callable[[Any], bytes]] = _encoder.encode
 def decode_header(frame: bytes) -> Header:
     """Read the second frame; a version that is not read here is named, whatever else it holds."""
     if len(frame) > HEADER_BYTES_MAX:
-        raise FrameRefused(Flaw.OVERSIZE, f"a header of {len(frame)} bytes, at most {HEADER_BYTES_MAX}")
+        raise InvalidFrame(FrameDefect.OVERSIZE, f"a header of {len(frame)} bytes, at most {HEADER_BYTES_MAX}")
     try:
         header = _header_decoder.decode(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _unreadable_header(frame, error) from error
     if header.schema not in SCHEMA_VERSIONS_READ:
-        raise _unread_version(header.schema)
+        raise _unsupported_version(header.schema)
     return header
 
 
-def decoder_of(stream: Stream) -> Decode:
+def message_decoder(stream: Stream) -> Decode:
     """Give the decoder of what is said on a stream, made once; sealed frames are left to their own door."""
     return _DECODERS[stream.name]
 
 
-def reply_decoder_of(stream: Stream) -> Decode:
+def reply_decoder(stream: Stream) -> Decode:
     """Give the decoder of the answers on a request stream."""
     return _REPLY_DECODERS[stream.name]
 
 
 def typed_decoder(kinds: Any, bytes_max: int) -> Decode:  # noqa: ANN401 -- a union of types has no narrower type
     """Make a decoder that turns whatever is wrong with the bytes into a FrameRefused."""
-    decode = msgspec.msgpack.Decoder(kinds | _NoOther).decode
+    decode = msgspec.msgpack.Decoder(kinds | _UnusedMember).decode
 
     def decoded(frame: bytes) -> Any:  # noqa: ANN401 -- as wide as the union
         if len(frame) > bytes_max:
-            raise FrameRefused(Flaw.OVERSIZE, f"{len(frame)} bytes, at most {bytes_max}")
+            raise InvalidFrame(FrameDefect.OVERSIZE, f"{len(frame)} bytes, at most {bytes_max}")
         try:
             body = decode(frame)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise FrameRefused(Flaw.PAYLOAD, str(error)) from error
-        if type(body) is _NoOther:
-            raise FrameRefused(Flaw.PAYLOAD, "a tag that no message has")
+            raise InvalidFrame(FrameDefect.PAYLOAD, str(error)) from error
+        if type(body) is _UnusedMember:
+            raise InvalidFrame(FrameDefect.PAYLOAD, "a tag that no message has")
         return body
 
     return decoded
 
 
-def misunderstood(stream: Stream, detail: str) -> Any:  # noqa: ANN401 -- each stream has its own word for it
+def malformed_reply(stream: Stream, detail: str) -> Any:  # noqa: ANN401 -- each stream has its own word for it
     """Say to whoever asked that the request was none."""
-    match stream.kind:
+    match stream.stream_class:
         case StreamClass.REQUEST:
-            return NotUnderstood(detail)
+            return MalformedRequest(detail)
         case StreamClass.SEALED:
-            return Refused(CommandId(""), Fault.MALFORMED, detail)
+            return Rejected(CommandId(""), RejectReason.MALFORMED, detail)
         case StreamClass.STATE | StreamClass.EVENTS:
             raise InvariantError(f"nobody asks on {stream.name}")
 
 
 def _sealed(frame: bytes) -> bytes:
     if len(frame) > REQUEST_BYTES_MAX:
-        raise FrameRefused(Flaw.OVERSIZE, f"{len(frame)} bytes, at most {REQUEST_BYTES_MAX}")
+        raise InvalidFrame(FrameDefect.OVERSIZE, f"{len(frame)} bytes, at most {REQUEST_BYTES_MAX}")
     return frame
 
 
-def _unreadable_header(frame: bytes, error: Exception) -> FrameRefused:
+def _unreadable_header(frame: bytes, error: Exception) -> InvalidFrame:
     try:
         fields = msgspec.msgpack.decode(frame, type=list[Any])
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return FrameRefused(Flaw.HEADER, str(error))
+        return InvalidFrame(FrameDefect.HEADER, str(error))
     if fields and type(fields[0]) is int and fields[0] not in SCHEMA_VERSIONS_READ:
-        return _unread_version(fields[0])
-    return FrameRefused(Flaw.HEADER, str(error))
+        return _unsupported_version(fields[0])
+    return InvalidFrame(FrameDefect.HEADER, str(error))
 
 
-def _unread_version(version: int) -> FrameRefused:
-    return FrameRefused(Flaw.VERSION, f"schema version {version}, only {sorted(SCHEMA_VERSIONS_READ)} are read")
+def _unsupported_version(version: int) -> InvalidFrame:
+    return InvalidFrame(FrameDefect.VERSION, f"schema version {version}, only {sorted(SCHEMA_VERSIONS_READ)} are read")
 
 
 def _decoder(stream: Stream) -> Decode:
-    match stream.kind:
+    match stream.stream_class:
         case StreamClass.SEALED:
             return _sealed
         case StreamClass.REQUEST:
@@ -148,5 +148,5 @@ _REPLY_DECODERS: Final = {
     if stream.replies is not None
 }
 
-decode_side_request: Final[Callable[[bytes], SideRequest]] = typed_decoder(SideRequest, REQUEST_BYTES_MAX)
-decode_side_reply: Final[Callable[[bytes], SideReply]] = typed_decoder(SideReply, PART_BYTES_MAX)
+decode_recovery_request: Final[Callable[[bytes], RecoveryRequest]] = typed_decoder(RecoveryRequest, REQUEST_BYTES_MAX)
+decode_recovery_reply: Final[Callable[[bytes], RecoveryReply]] = typed_decoder(RecoveryReply, RECOVERY_BATCH_BYTES_MAX)

@@ -14,19 +14,19 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from components.contracts.errors import ConfigError
-from components.runtime.config_problems import problem_lines, refused_addresses
+from components.runtime.config_problems import disallowed_venue_urls, format_errors
 from components.runtime.layers import KeyPath, Layer, merge, read_file, read_variables
-from components.runtime.places import Places, derive_run_folder, leaves_room
+from components.runtime.places import Paths, choose_run_dir, fits_socket_paths
 from components.runtime.tables import AccountConfig, RuntimeConfig, VenuesConfig
-from components.runtime.told import read_told
-from components.runtime.venue_hosts import LiveSwitches, VenueGate
+from components.runtime.told import read_overlay
+from components.runtime.venue_hosts import LiveTradingSwitches, VenueHostPolicy
 
 M = TypeVar("M", bound=BaseModel)
 
 BASE: Final = "base"
 DEFAULT_ENV: Final = "dev"
-FLOORS: Final = frozenset({"contracts", "runtime"})
-ROOMS: Final = Path(__file__).resolve().parents[1]
+SHARED_PACKAGES: Final = frozenset({"contracts", "runtime"})
+COMPONENTS_DIR: Final = Path(__file__).resolve().parents[1]
 SYSTEM_TEMPORARY: Final = "/tmp"  # noqa: S108  # our own folder in it is private and its owner is checked
 
 
@@ -63,11 +63,11 @@ class LayerSource(PydanticBaseSettingsSource):
 class Settings:
     """A configuration that was checked."""
 
-    places: Places
+    paths: Paths
     account: AccountConfig
     runtime: RuntimeConfig
     venues: VenuesConfig
-    gate: VenueGate
+    venue_policy: VenueHostPolicy
     tables: Mapping[str, BaseModel]
     """The components' own tables that were asked for, by name."""
 
@@ -80,7 +80,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Layers:
+class ConfigLayers:
     """What was read and is not yet checked; read once, so that a process never sees two versions."""
 
     folder: Path
@@ -102,18 +102,18 @@ class Layers:
         origins = (layer.origin(path) for layer in reversed(self.weakest_first))
         return next((origin for origin in origins if origin), f"{self.folder.name}/{BASE}.toml")
 
-    def check(self, models: Mapping[str, type[BaseModel]]) -> Settings:
+    def validate(self, models: Mapping[str, type[BaseModel]]) -> Settings:
         """Check the shared tables and these components' own, or tell every mistake at once, one line each."""
         settings_type = self._settings_type(models)
         try:
             checked = settings_type.model_validate({})
         except ValidationError as error:
-            raise ConfigError("\n".join(problem_lines(error, settings_type, self.origin))) from None
-        gate = self._gate(checked)
-        if lines := refused_addresses(checked, gate, self.origin):
+            raise ConfigError("\n".join(format_errors(error, settings_type, self.origin))) from None
+        gate = self._venue_policy(checked)
+        if lines := disallowed_venue_urls(checked, gate, self.origin):
             raise ConfigError("\n".join(lines))
         tables = {name: getattr(checked, name) for name in models}
-        return Settings(self._places(checked), checked.account, checked.runtime, checked.venues, gate, tables)
+        return Settings(self._paths(checked), checked.account, checked.runtime, checked.venues, gate, tables)
 
     def _settings_type(self, models: Mapping[str, type[BaseModel]]) -> type[SharedTables]:
         unread = component_names() - set(models)
@@ -135,19 +135,19 @@ class Layers:
         fields: dict[str, Any] = {name: (model, ...) for name, model in models.items()}
         return create_model("Configuration", __base__=Layered, **fields)
 
-    def _gate(self, checked: SharedTables) -> VenueGate:
-        switches = LiveSwitches(
+    def _venue_policy(self, checked: SharedTables) -> VenueHostPolicy:
+        switches = LiveTradingSwitches(
             env=self.env,
             account=checked.account.name,
             config=checked.venues.live_trading,
             environment=self.environ.get("XTRADER_LIVE_TRADING", ""),
             file=_text(self._state_folder(checked) / "keys" / "live"),
         )
-        return VenueGate(checked.venues.allowed_hosts, switches)
+        return VenueHostPolicy(checked.venues.allowed_hosts, switches)
 
-    def _places(self, checked: SharedTables) -> Places:
+    def _paths(self, checked: SharedTables) -> Paths:
         state, account = self._state_folder(checked), checked.account.name
-        return Places(
+        return Paths(
             root=self.root,
             env=self.env,
             account=account,
@@ -163,15 +163,15 @@ class Layers:
         if not checked.runtime.run_dir:
             named = (self.environ.get(name) for name in ("XDG_RUNTIME_DIR", "TMPDIR"))
             bases = [Path(one) for one in (*named, SYSTEM_TEMPORARY) if one]
-            return derive_run_folder(bases, root=self.root, env=self.env, account=checked.account.name)
+            return choose_run_dir(bases, root=self.root, env=self.env, account=checked.account.name)
         folder = self.root / checked.runtime.run_dir
-        if not leaves_room(folder):
+        if not fits_socket_paths(folder):
             where = self.origin(("runtime", "run_dir"))
             raise ConfigError(f"{where}: runtime.run_dir: {folder}: is too long for the paths of sockets in it")
         return folder
 
 
-def read_layers(environ: Mapping[str, str] | None = None) -> Layers:
+def read_layers(environ: Mapping[str, str] | None = None) -> ConfigLayers:
     """Read the files and the variables; every file that cannot be read is told."""
     environ = dict(os.environ) if environ is None else environ
     folder, env = _config_folder(environ), _environment_name(environ)
@@ -184,33 +184,35 @@ def read_layers(environ: Mapping[str, str] | None = None) -> Layers:
     if problems:
         raise ConfigError("\n".join(problems))
     spelled: dict[str, Any] = reduce(merge, (layer.values for layer in files), {})
-    return Layers(folder, env, environ, (*files, read_variables(environ, spelled)))
+    return ConfigLayers(folder, env, environ, (*files, read_variables(environ, spelled)))
 
 
-def read_layers_beside_up(environ: Mapping[str, str] | None = None) -> Layers:
+def read_layers_with_overlay(environ: Mapping[str, str] | None = None) -> ConfigLayers:
     """Read as a verb does: where `xtrader up` runs on the same run folder, its children's venue is the verb's too."""
     layers = read_layers(environ)
-    told = read_told(layers.check({}).places)
+    told = read_overlay(layers.validate({}).paths)
     return read_layers({**layers.environ, **told}) if told else layers
 
 
-def load(models: Mapping[str, type[BaseModel]] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load_settings(
+    models: Mapping[str, type[BaseModel]] | None = None, environ: Mapping[str, str] | None = None
+) -> Settings:
     """Read and check in one go: the shared tables, and the own tables of these components."""
-    return read_layers(environ).check(models or {})
+    return read_layers(environ).validate(models or {})
 
 
 def check_all(models: Mapping[str, type[BaseModel]]) -> Settings:
     """Check the tables of all these components together."""
-    return load(models)
+    return load_settings(models)
 
 
 def component_names() -> frozenset[str]:
     """List the executables: each may own the table of its name."""
-    return frozenset(room.parent.name for room in ROOMS.glob("*/__init__.py")) - FLOORS
+    return frozenset(room.parent.name for room in COMPONENTS_DIR.glob("*/__init__.py")) - SHARED_PACKAGES
 
 
 def _config_folder(environ: Mapping[str, str]) -> Path:
-    folder = Path(environ.get("XTRADER_CONFIG_DIR") or ROOMS.parent / "config").resolve()
+    folder = Path(environ.get("XTRADER_CONFIG_DIR") or COMPONENTS_DIR.parent / "config").resolve()
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of configuration; name it in XTRADER_CONFIG_DIR")
     return folder
@@ -230,11 +232,11 @@ def _text(path: Path) -> str:
         return ""
 
 
-def forbid_reports() -> None:
+def disable_telemetry() -> None:
     """Keep libraries from reporting home: each looks for its variable when it is first imported."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
-def environment_with(overrides: Mapping[str, str]) -> dict[str, str]:
+def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:
     """Give this process's environment with some variables replaced, for a child."""
     return {**os.environ, **overrides}

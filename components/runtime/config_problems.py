@@ -9,9 +9,9 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from components.contracts.values import canonical
+from components.contracts.values import format_decimal
 from components.runtime.layers import KeyPath
-from components.runtime.venue_hosts import VenueAddress, VenueGate
+from components.runtime.venue_hosts import VenueHostPolicy, VenueUrlMarker
 
 Origin: TypeAlias = Callable[[KeyPath], str]
 
@@ -26,11 +26,11 @@ BOUNDS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"
 VALUE_LENGTH_MAX: Final = 60
 
 
-class Unshown:
+class Redacted:
     """Marks a configured value that no message may repeat."""
 
 
-def problem_lines(error: ValidationError, model: type[BaseModel], origin: Origin) -> list[str]:
+def format_errors(error: ValidationError, model: type[BaseModel], origin: Origin) -> list[str]:
     """Tell each mistake in one line, each once."""
     lines = []
     for mistake in error.errors(include_url=False, include_context=False):
@@ -39,12 +39,12 @@ def problem_lines(error: ValidationError, model: type[BaseModel], origin: Origin
     return list(dict.fromkeys(lines))
 
 
-def refused_addresses(checked: BaseModel, gate: VenueGate, origin: Origin) -> list[str]:
+def disallowed_venue_urls(checked: BaseModel, policy: VenueHostPolicy, origin: Origin) -> list[str]:
     """Tell each configured venue address that may not be used, in one line."""
     return [
         f"{origin(path)}: {'.'.join(path)}: {url}: {problem}"
         for path, url in _addresses(checked, ())
-        if (problem := gate.problem(url))
+        if (problem := policy.violation(url))
     ]
 
 
@@ -53,7 +53,7 @@ def _addresses(model: BaseModel, above: KeyPath) -> Iterator[tuple[KeyPath, str]
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             yield from _addresses(value, (*above, name))
-        elif any(isinstance(mark, VenueAddress) for mark in field.metadata):
+        elif any(isinstance(mark, VenueUrlMarker) for mark in field.metadata):
             yield (*above, name), value
 
 
@@ -65,7 +65,7 @@ def _problem(mistake: dict[str, Any], path: KeyPath, model: type[BaseModel]) -> 
         return f"is missing{_allowed(field, ' (', ')')}"
     rule = _allowed(field, "must be ", "") if _is_of_kind(mistake["type"]) else ""
     rule = rule or _reworded(mistake["msg"])
-    if field is not None and any(isinstance(mark, Unshown) for mark in field.metadata):
+    if field is not None and any(isinstance(mark, Redacted) for mark in field.metadata):
         return rule
     return f"{_shown(mistake['input'])}: {rule}"
 
@@ -112,7 +112,7 @@ def _allowed(field: FieldInfo | None, before: str, after: str) -> str:
 
 
 def _number(bound: object) -> str:
-    return canonical(bound) if isinstance(bound, Decimal) else str(bound)
+    return format_decimal(bound) if isinstance(bound, Decimal) else str(bound)
 
 
 def _kind(annotation: object) -> str:

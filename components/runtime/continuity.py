@@ -4,7 +4,7 @@ from typing import Final, TypeAlias, final
 
 from msgspec import Struct
 
-from components.contracts.frames import Header, Kind
+from components.contracts.frames import FrameKind, Header
 
 
 @final
@@ -13,12 +13,12 @@ class InOrder(Struct, frozen=True, gc=False):
 
 
 @final
-class Repeat(Struct, frozen=True, gc=False):
+class Duplicate(Struct, frozen=True, gc=False):
     """Heard before, or a heartbeat from before what was heard."""
 
 
 @final
-class Gap(Struct, frozen=True, gc=False):
+class SequenceGap(Struct, frozen=True, gc=False):
     """So many messages before this frame were not heard."""
 
     missing: int
@@ -29,25 +29,25 @@ class NewEpoch(Struct, frozen=True, gc=False):
     """Counting began anew: another start of the producer, or another journal."""
 
 
-Arrival: TypeAlias = InOrder | Repeat | Gap | NewEpoch
+Continuity: TypeAlias = InOrder | Duplicate | SequenceGap | NewEpoch
 
 IN_ORDER: Final = InOrder()
-REPEAT: Final = Repeat()
+DUPLICATE: Final = Duplicate()
 NEW_EPOCH: Final = NewEpoch()
 
 
-def classify(header: Header, epoch: str, last_sequence: int) -> Arrival:
+def check_continuity(header: Header, epoch: str, last_sequence: int) -> Continuity:
     """Hold a frame against the last message heard; a heartbeat with a later place reveals a lost tail."""
     if header.epoch != epoch:
         return NEW_EPOCH
     # A heartbeat carries the place of the message before it, so it follows its own place.
-    arrived = header.sequence if header.kind is Kind.MESSAGE else header.sequence + 1
+    arrived = header.sequence if header.kind is FrameKind.MESSAGE else header.sequence + 1
     expected = last_sequence + 1
     if arrived == expected:
         return IN_ORDER
-    return Gap(arrived - expected) if arrived > expected else REPEAT
+    return SequenceGap(arrived - expected) if arrived > expected else DUPLICATE
 
 
-def place_before(header: Header) -> int:
+def sequence_before(header: Header) -> int:
     """Give the sequence of the last message before this frame."""
-    return header.sequence - 1 if header.kind is Kind.MESSAGE else header.sequence
+    return header.sequence - 1 if header.kind is FrameKind.MESSAGE else header.sequence

@@ -8,15 +8,15 @@ from functools import wraps
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from components.contracts.errors import Busy, IoFailed
+from components.contracts.errors import ResourceBusy, StorageError
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
 Self = TypeVar("Self")
 Where = TypeVar("Where", bound="Path | OpenFile")
 
-IN_MEMORY: Final = frozenset({"tmpfs", "ramfs"})
-MOUNTS: Final = Path("/proc/self/mountinfo")
+IN_MEMORY_FILE_SYSTEMS: Final = frozenset({"tmpfs", "ramfs"})
+MOUNTINFO: Final = Path("/proc/self/mountinfo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _translated(
             return call(self, where, *args, **named)
         except OSError as error:
             path = where.path if isinstance(where, OpenFile) else where
-            raise IoFailed(f"{call.__name__} {path}: {error.strerror or error}") from error
+            raise StorageError(f"{call.__name__} {path}: {error.strerror or error}") from error
 
     return translated
 
@@ -112,7 +112,7 @@ class RealDisk:
     @_translated
     def is_in_memory(self, folder: Path) -> bool:
         """Tell whether the folder is on a file system where a sync costs nothing and keeps nothing."""
-        return file_system_of(folder.resolve(), MOUNTS.read_text()) in IN_MEMORY
+        return file_system_of(folder.resolve(), MOUNTINFO.read_text()) in IN_MEMORY_FILE_SYSTEMS
 
     @_translated
     def lock(self, path: Path) -> OpenFile:
@@ -123,7 +123,7 @@ class RealDisk:
         except BlockingIOError:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace")
             os.close(descriptor)
-            raise Busy(f"{path} is held by process {holder or 'unknown'}") from None
+            raise ResourceBusy(f"{path} is held by process {holder or 'unknown'}") from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return OpenFile(descriptor, path)
@@ -158,7 +158,7 @@ class RealDisk:
         """Write all of it at the offset; a short write is a full disk and fails like one."""
         written = os.pwrite(file.descriptor, content, offset)
         if written != len(content):
-            raise IoFailed(
+            raise StorageError(
                 f"write {file.path}: only {written} of {len(content)} bytes went in (No space left on device)"
             )
 

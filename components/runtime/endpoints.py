@@ -6,39 +6,39 @@ from pathlib import Path
 from typing import Final
 
 from components.contracts.errors import ConfigError
-from components.contracts.topics import EVERYONE, STREAMS, Stream
+from components.contracts.topics import ANY, STREAMS, Stream
 from components.runtime.disk import REAL_DISK, OpenFile
 from components.runtime.files import make_private_folder
 from components.runtime.places import SOCKET_PATH_BYTES_MAX
 
 COMPONENTS: Final = tuple(
-    sorted({name for stream in STREAMS.values() for name in (stream.speaker, *stream.hearers)} - {EVERYONE})
+    sorted({name for stream in STREAMS.values() for name in (stream.producer, *stream.consumers)} - {ANY})
 )
 """Whoever the table of streams names; each says `health`."""
 
 
-def speakers(stream: Stream) -> tuple[str, ...]:
+def producers(stream: Stream) -> tuple[str, ...]:
     """Name the components that publish on a stream."""
-    return COMPONENTS if stream.speaker == EVERYONE else (stream.speaker,)
+    return COMPONENTS if stream.producer == ANY else (stream.producer,)
 
 
-def publications(run: Path, component: str) -> Path:
+def publisher_path(run: Path, component: str) -> Path:
     """Where a component publishes everything it says."""
     return run / f"{component}.pub"
 
 
-def side(run: Path, component: str) -> Path:
+def recovery_path(run: Path, component: str) -> Path:
     """Where a component gives snapshots and replays of what it says."""
     return run / f"{component}.side"
 
 
-def service(run: Path, stream: Stream) -> Path:
+def request_path(run: Path, stream: Stream) -> Path:
     """Where the one hearer of a request stream answers."""
-    (answerer,) = stream.hearers
+    (answerer,) = stream.consumers
     return run / f"{answerer}.{stream.name}"
 
 
-def address(path: Path) -> str:
+def ipc_address(path: Path) -> str:
     """Give the address to connect to; a path the kernel would not bind is refused by name."""
     size = len(os.fsencode(path))
     if size > SOCKET_PATH_BYTES_MAX:
@@ -47,7 +47,7 @@ def address(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class SocketLock:
     """The right to bind a path: without it a second process would silently steal the first one's socket."""
 
     path: Path
@@ -59,10 +59,10 @@ class Hold:
         REAL_DISK.close(self.lock)
 
 
-def hold(path: Path) -> Hold:
+def claim_socket(path: Path) -> SocketLock:
     """Take the lock beside the path and clear what a killed process left there; Busy names the holder."""
-    address(path)
+    ipc_address(path)
     make_private_folder(path.parent)
     lock = REAL_DISK.lock(path.with_name(f"{path.name}.lock"))
     path.unlink(missing_ok=True)
-    return Hold(path, lock)
+    return SocketLock(path, lock)

@@ -7,95 +7,104 @@ from typing import Any, Final
 
 from components.contracts.errors import InvariantError
 from components.contracts.topics import Stream
-from components.contracts.values import Place
-from components.runtime.answering import Answering
-from components.runtime.endpoints import publications, service
-from components.runtime.endpoints import side as side_of
+from components.contracts.values import StreamOffset
+from components.runtime.answering import RequestServer
+from components.runtime.endpoints import publisher_path, request_path
+from components.runtime.endpoints import recovery_path as side_of
 from components.runtime.following import Inbounds
-from components.runtime.hearing import SIDE_MARK, Hearing
-from components.runtime.lines import Lines
+from components.runtime.hearing import RECOVERY_HIGH_WATER_MARK, Subscriber
+from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.requesting import Requesting
-from components.runtime.service import Inbound, Unanswered
-from components.runtime.side import Records, SideDesk, SnapshotWanted
-from components.runtime.speaking import Speaking, Voice
-from components.runtime.tally import Log, Statistics, Tallies
-from components.runtime.zmq_bus import Port, Transport
+from components.runtime.requesting import RequestClient
+from components.runtime.service import Inbound, RequestTimedOut
+from components.runtime.side import RecordReader, RecoveryServer, SnapshotRequested
+from components.runtime.speaking import Producer, Publisher
+from components.runtime.tally import BusCounters, Log, StreamStatistics
+from components.runtime.zmq_bus import Socket, Transport
 
-HURRIED_MS: Final = 500
+FAST_POLLING_MS: Final = 500
 """After somebody came to the side, more is expected there."""
 
-Hear = Callable[[list[bytes]], Inbounds]
+FrameHandler = Callable[[list[bytes]], Inbounds]
 
 
-class Exchange:
+class MessageBus:
     """The bus as one process has it; satisfies components.runtime.bus.Bus."""
 
     def __init__(  # noqa: PLR0913  # what every duty of the bus shares, given by whoever opens it
         self,
         run: Path,
-        lines: Lines,
-        voice: Voice,
+        bindings: StreamBindings,
+        producer: Producer,
         transport: Transport,
         *,
         metrics: Metrics,
         log: Log,
-        records: Records | None,
+        records: RecordReader | None,
     ) -> None:
-        self._voice, self._transport = voice, transport
-        self._tallies = Tallies(lines.streams, metrics, voice.clock, log)
-        self._handlers: dict[Port, Hear] = {}
-        self._late: list[Inbound] = []
-        self._hurried_until_ms = 0
+        self._producer, self._transport = producer, transport
+        self._counters = BusCounters(bindings.streams, metrics, producer.clock, log)
+        self._handlers: dict[Socket, FrameHandler] = {}
+        self._deferred: list[Inbound] = []
+        self._fast_polling_until_ms = 0
         with ExitStack() as undo:
             undo.callback(self._transport.close)
-            self._hearing = (
-                Hearing(self._transport, run, lines.hears, self._tallies, self._voice) if lines.hears else None
+            self._subscriber = (
+                Subscriber(self._transport, run, bindings.subscribes, self._counters, self._producer)
+                if bindings.subscribes
+                else None
             )
-            if self._hearing is not None:
-                self._heat(self._hearing.port, self._hearing.hear)
-            self._speaking, self._desk = self._speak(run, lines, metrics, records)
-            self._answering = [self._answer(run, index, stream) for index, stream in enumerate(lines.answers)]
-            self._requesting = {stream.name: self._request(run, stream) for stream in (*lines.asks, *lines.hands_over)}
-            self._only = next(iter(self._handlers)) if len(self._handlers) == 1 else None
+            if self._subscriber is not None:
+                self._register(self._subscriber.socket, self._subscriber.on_frames)
+            self._publisher, self._recovery_server = self._open_publisher(run, bindings, metrics, records)
+            self._request_servers = [
+                self._open_request_server(run, index, stream) for index, stream in enumerate(bindings.serves)
+            ]
+            self._request_clients = {
+                stream.name: self._open_request_client(run, stream)
+                for stream in (*bindings.requests, *bindings.sends_commands)
+            }
+            self._single_socket = next(iter(self._handlers)) if len(self._handlers) == 1 else None
             undo.pop_all()
 
     @property
-    def is_hurried(self) -> bool:
+    def needs_fast_polling(self) -> bool:
         """Say whether `tend` should be called again soon: something is being fetched, here or by a peer."""
-        return self._now_ms() < self._hurried_until_ms or (self._hearing is not None and self._hearing.is_joining)
+        return self._now_ms() < self._fast_polling_until_ms or (
+            self._subscriber is not None and self._subscriber.is_syncing
+        )
 
     def publish(self, stream: Stream, body: Any, event_at_ns: int = 0, received_at_ns: int = 0) -> None:  # noqa: ANN401
         """Say a message of a state stream."""
-        if self._speaking is None:
+        if self._publisher is None:
             raise InvariantError(f"{stream.name} is not among the lines of this process")
-        self._speaking.publish(stream, body, event_at_ns, received_at_ns)
+        self._publisher.publish(stream, body, event_at_ns, received_at_ns)
 
     def publish_record(self, sequence: int, payload: bytes) -> None:
         """Read a record of the journal aloud; it is on disk."""
-        if self._speaking is not None:
-            self._speaking.publish_record(sequence, payload)
+        if self._publisher is not None:
+            self._publisher.publish_record(sequence, payload)
 
-    def reply(self, ticket: bytes, body: Any) -> None:  # noqa: ANN401 -- any answer of the stream
+    def reply(self, reply_to: bytes, body: Any) -> None:  # noqa: ANN401 -- any answer of the stream
         """Answer whoever holds this ticket."""
-        self._answering[ticket[0]].reply(ticket, body)
+        self._request_servers[reply_to[0]].reply(reply_to, body)
 
     def request(self, stream: Stream, request_id: str, body: Any, deadline_ms: int) -> None:  # noqa: ANN401
         """Ask; Answered or Unanswered comes out of a later receive or tend."""
-        if not self._requesting[stream.name].request(request_id, body, self._now_ms(), deadline_ms):
-            self._late.append(Unanswered(request_id))
+        if not self._request_clients[stream.name].request(request_id, body, self._now_ms(), deadline_ms):
+            self._deferred.append(RequestTimedOut(request_id))
 
-    def hand_over(self, stream: Stream, frame: bytes) -> None:
+    def send_command(self, stream: Stream, frame: bytes) -> None:
         """Send a sealed frame if it can leave now."""
-        self._requesting[stream.name].hand_over(frame)
+        self._request_clients[stream.name].send_command(frame)
 
     def receive(self, timeout_ms: int) -> Inbounds:
         """Wait for messages, one of each socket at most, so that none starves another."""
-        only = self._only
+        only = self._single_socket
         if only is not None:
             frames = only.read_within(timeout_ms)
             return () if frames is None else self._handlers[only](frames)
-        ready = self._transport.wait(timeout_ms)
+        ready = self._transport.poll(timeout_ms)
         if len(ready) == 1:
             return self._handlers[ready[0]](ready[0].read())
         return [inbound for port in ready for inbound in self._handlers[port](port.read())]
@@ -118,89 +127,91 @@ class Exchange:
         """Give the descriptors to watch, edge-triggered."""
         return tuple(port.fileno() for port in self._handlers)
 
-    def watch(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+    def register_fd(self, descriptor: int, on_readable: Callable[[], None]) -> None:
         """Have `receive` wake up for this descriptor too, and tell its owner before it gives any message."""
-        self._transport.watch(descriptor, on_readable)
-        self._only = None
+        self._transport.register_fd(descriptor, on_readable)
+        self._single_socket = None
 
-    def tend(self) -> list[Inbound]:
+    def poll_background(self) -> list[Inbound]:
         """Do what is not hot: joins, replays, newcomers, deadlines, silence."""
         now_ms = self._now_ms()
-        inbounds, self._late = self._late, []
-        if self._hearing is not None:
-            inbounds += self._hearing.tend(now_ms)
-        for requesting in self._requesting.values():
-            inbounds += requesting.tend(now_ms)
-        if self._speaking is not None and self._speaking.greet():
-            self._hurried_until_ms = now_ms + HURRIED_MS
+        inbounds, self._deferred = self._deferred, []
+        if self._subscriber is not None:
+            inbounds += self._subscriber.poll(now_ms)
+        for requesting in self._request_clients.values():
+            inbounds += requesting.poll(now_ms)
+        if self._publisher is not None and self._publisher.announce_to_new_subscribers():
+            self._fast_polling_until_ms = now_ms + FAST_POLLING_MS
         return inbounds
 
-    def snapshots_wanted(self) -> list[SnapshotWanted]:
+    def poll_snapshot_requests(self) -> list[SnapshotRequested]:
         """Serve the side socket; give what only the service can answer."""
-        wanted = self._desk.tend() if self._desk is not None else []
+        wanted = self._recovery_server.poll() if self._recovery_server is not None else []
         if wanted:
-            self._hurried_until_ms = self._now_ms() + HURRIED_MS
+            self._fast_polling_until_ms = self._now_ms() + FAST_POLLING_MS
         return wanted
 
-    def give_snapshot(self, wanted: SnapshotWanted, messages: Iterable[Any]) -> None:
+    def send_snapshot(self, request: SnapshotRequested, messages: Iterable[Any]) -> None:
         """Send a state as it is after the last message said on its stream."""
-        if self._desk is not None:
-            self._desk.give(wanted, messages)
+        if self._recovery_server is not None:
+            self._recovery_server.send_snapshot(request, messages)
 
-    def heartbeat(self) -> None:
+    def publish_heartbeats(self) -> None:
         """Once a second: say each stream's place, tell producers ours, bring the metrics up to date."""
-        if self._speaking is not None:
-            self._speaking.heartbeat()
-        if self._hearing is not None:
-            self._hearing.report()
-        self._tallies.move()
+        if self._publisher is not None:
+            self._publisher.publish_heartbeats()
+        if self._subscriber is not None:
+            self._subscriber.report_progress()
+        self._counters.flush()
 
-    def places(self) -> tuple[Place, ...]:
+    def offsets(self) -> tuple[StreamOffset, ...]:
         """Give how far each stream is heard."""
-        return self._hearing.places() if self._hearing is not None else ()
+        return self._subscriber.offsets() if self._subscriber is not None else ()
 
-    def statistics(self) -> Sequence[Statistics]:
+    def statistics(self) -> Sequence[StreamStatistics]:
         """Give what was counted, stream by stream."""
-        return self._tallies.statistics()
+        return self._counters.statistics()
 
     def close(self) -> None:
         """Close every socket; last words may leave within their bound."""
-        self._tallies.move()
+        self._counters.flush()
         self._transport.close()
 
     def _now_ms(self) -> int:
-        return self._voice.clock.monotonic_ns() // 1_000_000
+        return self._producer.clock.monotonic_ns() // 1_000_000
 
-    def _heat(self, port: Port, handler: Hear) -> None:
-        self._transport.heat(port)
+    def _register(self, port: Socket, handler: FrameHandler) -> None:
+        self._transport.register(port)
         self._handlers[port] = handler
 
-    def _speak(
-        self, run: Path, lines: Lines, metrics: Metrics, records: Records | None
-    ) -> tuple[Speaking | None, SideDesk | None]:
-        if not lines.says and lines.record is None:
+    def _open_publisher(
+        self, run: Path, lines: StreamBindings, metrics: Metrics, records: RecordReader | None
+    ) -> tuple[Publisher | None, RecoveryServer | None]:
+        if not lines.publishes and lines.journal_stream is None:
             return None, None
-        said = (*lines.says, *((lines.record,) if lines.record is not None else ()))
+        said = (*lines.publishes, *((lines.journal_stream,) if lines.journal_stream is not None else ()))
         mark = max(stream.high_water_mark for stream in said)
-        speaking = Speaking(self._transport.publish_at(publications(run, lines.component), mark), self._voice)
-        for stream in lines.says:
-            speaking.open_state(stream, self._tallies.of(stream))
-        if lines.record is not None:
-            speaking.open_record(lines.record, self._tallies.of(lines.record), lines.journal_id, lines.last_sequence)
+        speaking = Publisher(self._transport.bind_publisher(publisher_path(run, lines.component), mark), self._producer)
+        for stream in lines.publishes:
+            speaking.add_state_stream(stream, self._counters.of(stream))
+        if lines.journal_stream is not None:
+            speaking.add_journal_stream(
+                lines.journal_stream, self._counters.of(lines.journal_stream), lines.journal_id, lines.last_sequence
+            )
         lag = metrics.gauge(
             "bus_subscriber_lag_messages", "How far a hearer is behind, as it says.", ("stream", "subscriber")
         )
-        server = self._transport.serve_at(side_of(run, lines.component), SIDE_MARK)
-        return speaking, SideDesk(server, speaking, records, self._tallies.of(said[-1]), lag)
+        server = self._transport.bind_server(side_of(run, lines.component), RECOVERY_HIGH_WATER_MARK)
+        return speaking, RecoveryServer(server, speaking, records, self._counters.of(said[-1]), lag)
 
-    def _answer(self, run: Path, index: int, stream: Stream) -> Answering:
-        server = self._transport.serve_at(service(run, stream), stream.high_water_mark)
-        answering = Answering(index, stream, server, self._tallies.of(stream), self._voice)
-        self._heat(server, answering.hear)
+    def _open_request_server(self, run: Path, index: int, stream: Stream) -> RequestServer:
+        server = self._transport.bind_server(request_path(run, stream), stream.high_water_mark)
+        answering = RequestServer(index, stream, server, self._counters.of(stream), self._producer)
+        self._register(server, answering.on_frames)
         return answering
 
-    def _request(self, run: Path, stream: Stream) -> Requesting:
-        client = self._transport.ask_at(service(run, stream), stream.high_water_mark)
-        requesting = Requesting(stream, client, self._tallies.of(stream), self._voice)
-        self._heat(client, requesting.hear)
+    def _open_request_client(self, run: Path, stream: Stream) -> RequestClient:
+        client = self._transport.connect_client(request_path(run, stream), stream.high_water_mark)
+        requesting = RequestClient(stream, client, self._counters.of(stream), self._producer)
+        self._register(client, requesting.on_frames)
         return requesting

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 from stat import S_ISDIR
 
-from components.contracts.errors import ConfigError, IoFailed
+from components.contracts.errors import ConfigError, StorageError
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes) -> None:
     """Put a file (0600) in place of whatever had its name; a reader sees the old one or the new one.
 
     It is not synced: what is written so tells of a running process, and goes with it.
@@ -16,10 +16,10 @@ def write_whole(path: Path, content: bytes) -> None:
         draft = _draft(path, content, is_durable=False)
         draft.replace(path)
     except OSError as error:
-        raise IoFailed(f"write {path}: {error.strerror or error}") from error
+        raise StorageError(f"write {path}: {error.strerror or error}") from error
 
 
-def write_once(path: Path, content: bytes) -> bool:
+def create_durable(path: Path, content: bytes) -> bool:
     """Put a file (0600) where none is and make it durable; False where one was, which is left alone."""
     try:
         draft = _draft(path, content, is_durable=True)
@@ -32,7 +32,7 @@ def write_once(path: Path, content: bytes) -> bool:
         _sync_folder(path.parent)
         return True
     except OSError as error:
-        raise IoFailed(f"write {path}: {error.strerror or error}") from error
+        raise StorageError(f"write {path}: {error.strerror or error}") from error
 
 
 def make_private_folder(folder: Path) -> None:
@@ -42,7 +42,7 @@ def make_private_folder(folder: Path) -> None:
             missing.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise IoFailed(f"make {folder}: {error.strerror or error}") from error
+        raise StorageError(f"make {folder}: {error.strerror or error}") from error
     if not S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         raise ConfigError(f"{folder}: is not a folder of user {os.geteuid()}; move it away")
     if found.st_mode & 0o077:

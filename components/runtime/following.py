@@ -6,128 +6,131 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeAlias
 
-from components.contracts.frames import Header, Kind, Part, ReplayRequest, SnapshotRequest
+from components.contracts.frames import FrameKind, Header, RecoveryBatch, ReplayRequest, SnapshotRequest
 from components.contracts.topics import Stream
-from components.contracts.values import Place
-from components.runtime.codec import FrameRefused, decoder_of
-from components.runtime.continuity import Gap, InOrder, NewEpoch, Repeat, classify
-from components.runtime.service import Heard, Inbound, Joined, Lost
+from components.contracts.values import StreamOffset
+from components.runtime.codec import InvalidFrame, message_decoder
+from components.runtime.continuity import Duplicate, InOrder, NewEpoch, SequenceGap, check_continuity
+from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
 
 Inbounds: TypeAlias = Sequence[Inbound]
 
-ASK_AGAIN_MS_FIRST: Final = 100
-ASK_AGAIN_MS_MAX: Final = 1_600
-MESSAGE: Final = int(Kind.MESSAGE)
+RETRY_MS_FIRST: Final = 100
+RETRY_MS_MAX: Final = 1_600
+MESSAGE: Final = int(FrameKind.MESSAGE)
 
 
-class Phase(Enum):
+class SubscriptionState(Enum):
     """How far we have come with a producer."""
 
-    AWAITING = auto()
+    WAITING = auto()
     """Nothing heard yet, or nothing for too long; the next frame begins the joining."""
-    JOINING = auto()
+    SYNCING = auto()
     """Frames are kept back while a snapshot or the missing records are fetched."""
     LIVE = auto()
     """Each message is delivered as it comes."""
-    FOREIGN = auto()
+    DIVERGED = auto()
     """The producer's journal does not continue what we heard; nothing is delivered."""
 
 
-class Ledger(Protocol):
+class SubscriptionCounters(Protocol):
     """Where a follower counts what it saw."""
 
-    def gap(self, missing: int) -> None:
+    def count_gap(self, missing: int) -> None:
         """Count a loss within one run of the producer."""
 
-    def repeat(self) -> None:
+    def count_duplicate(self) -> None:
         """Count a message that had been heard before."""
 
-    def restart(self) -> None:
+    def count_producer_restart(self) -> None:
         """Count another start of the producer."""
 
-    def refused(self, error: FrameRefused) -> None:
+    def count_invalid_frame(self, error: InvalidFrame) -> None:
         """Count and name a frame that is not what it should be."""
 
 
-class Follower(ABC):
+class StreamSubscription(ABC):
     """What both classes of streams share: the phase, the frames kept back, when to ask, and silence."""
 
-    def __init__(self, stream: Stream, producer: str, ledger: Ledger) -> None:
-        self.stream, self.producer, self.phase = stream, producer, Phase.AWAITING
-        self.epoch, self.last = "", 0
+    def __init__(self, stream: Stream, producer: str, counters: SubscriptionCounters) -> None:
+        self.stream, self.producer, self.state = stream, producer, SubscriptionState.WAITING
+        self.epoch, self.last_sequence = "", 0
         self._run = ""
-        self._ledger, self._decode = ledger, decoder_of(stream)
+        self._ledger, self._decode = counters, message_decoder(stream)
         self._kept: deque[tuple[Header, bytes]] = deque()
         self._tail = self._joined_at = 0
         self._is_fresh = False
         self._heard_at_ms = self._ask_at_ms = 0
-        self._ask_again_ms = ASK_AGAIN_MS_FIRST
+        self._ask_again_ms = RETRY_MS_FIRST
 
     @property
-    def place(self) -> Place:
+    def offset(self) -> StreamOffset:
         """Where we are: the last message delivered."""
-        return Place(self.stream.name, self.epoch, self.last)
+        return StreamOffset(self.stream.name, self.epoch, self.last_sequence)
 
-    def hear(self, header: Header, payload: bytes) -> Inbounds:
+    def on_frame(self, header: Header, payload: bytes) -> Inbounds:
         """Take one frame, give what can be delivered now; FrameRefused leaves everything as if it had not come."""
         self._is_fresh = True
         if (
-            header.sequence == self.last + 1
+            header.sequence == self.last_sequence + 1
             and header.kind == MESSAGE
-            and self.phase is Phase.LIVE
+            and self.state is SubscriptionState.LIVE
             and header.epoch == self.epoch
             and header.run == self._run
         ):
-            heard = Heard(self.stream, header, self._decode(payload))
-            self.last += 1
+            heard = MessageReceived(self.stream, header, self._decode(payload))
+            self.last_sequence += 1
             return (heard,)
         return self._hear_otherwise(header, payload)
 
-    def elapse(self, now_ms: int) -> Inbounds:
+    def check_timeout(self, now_ms: int) -> Inbounds:
         """Let time pass: a producer that is silent for too long is lost."""
         if self._is_fresh:
             self._is_fresh, self._heard_at_ms = False, now_ms
-        elif self.phase is not Phase.AWAITING and now_ms - self._heard_at_ms > self.stream.silence_ms_max:
-            was, self.phase = self.phase, Phase.AWAITING
+        elif (
+            self.state is not SubscriptionState.WAITING
+            and now_ms - self._heard_at_ms > self.stream.heartbeat_timeout_ms
+        ):
+            was, self.state = self.state, SubscriptionState.WAITING
             self._kept.clear()
-            if was is Phase.LIVE:
+            if was is SubscriptionState.LIVE:
                 return (self._lost(0, "silence"),)
         return ()
 
-    def wants(self, now_ms: int) -> SnapshotRequest | ReplayRequest | None:
+    def due_request(self, now_ms: int) -> SnapshotRequest | ReplayRequest | None:
         """Give what should be asked now; unanswered it comes due again, ever later."""
-        if self.phase is not Phase.JOINING or now_ms < self._ask_at_ms:
+        if self.state is not SubscriptionState.SYNCING or now_ms < self._ask_at_ms:
             return None
         self._ask_at_ms = now_ms + self._ask_again_ms
-        self._ask_again_ms = min(2 * self._ask_again_ms, ASK_AGAIN_MS_MAX)
+        self._ask_again_ms = min(2 * self._ask_again_ms, RETRY_MS_MAX)
         return self._request()
 
-    def take(self, part: Part) -> Inbounds:
+    def on_recovery_batch(self, batch: RecoveryBatch) -> Inbounds:
         """Take what was asked for; too late it is of no use."""
-        return self._take(part) if self.phase is Phase.JOINING and part.place.epoch == self.epoch else ()
+        return self._take(batch) if self.state is SubscriptionState.SYNCING and batch.offset.epoch == self.epoch else ()
 
     def _hear_otherwise(self, header: Header, payload: bytes) -> Inbounds:
         is_another_run = header.run != self._run
         if is_another_run and self._run:
-            self._ledger.restart()
+            self._ledger.count_producer_restart()
         self._run = header.run
-        match self.phase:
-            case Phase.AWAITING:
+        match self.state:
+            case SubscriptionState.WAITING:
                 return self._begin(header, payload)
-            case Phase.JOINING:
+            case SubscriptionState.SYNCING:
                 return self._keep(header, payload, is_another_run=is_another_run)
-            case Phase.LIVE:
+            case SubscriptionState.LIVE:
                 return self._examine(header, payload, is_another_run=is_another_run)
-            case Phase.FOREIGN:
+            case SubscriptionState.DIVERGED:
                 return self._hear_foreign(header, payload)
 
     def _examine(self, header: Header, payload: bytes, *, is_another_run: bool) -> Inbounds:
-        match classify(header, self.epoch, self.last):
+        match check_continuity(header, self.epoch, self.last_sequence):
             case InOrder():
                 return self._deliver(header, payload)
-            case Repeat():
+            case Duplicate():
                 return self._pass_over(header)
-            case Gap(missing):
+            case SequenceGap(missing):
                 self._count_gap(missing, is_another_run=is_another_run)
                 return [self._lost(missing, "gap"), *self._begin(header, payload)]
             case NewEpoch():
@@ -135,77 +138,77 @@ class Follower(ABC):
 
     def _keep(self, header: Header, payload: bytes, *, is_another_run: bool) -> Inbounds:
         """Hold a frame back; one that does not follow, or one too many, makes what was kept useless."""
-        match classify(header, self.epoch, self._tail):
-            case InOrder() if header.kind is Kind.HEARTBEAT:
+        match check_continuity(header, self.epoch, self._tail):
+            case InOrder() if header.kind is FrameKind.HEARTBEAT:
                 return ()
             case InOrder() if len(self._kept) < self.stream.high_water_mark:
                 self._kept.append((header, payload))
                 self._tail = header.sequence
                 return ()
-            case Repeat():
+            case Duplicate():
                 return self._pass_over(header)
-            case Gap(missing):
+            case SequenceGap(missing):
                 self._count_gap(missing, is_another_run=is_another_run)
                 return self._begin(header, payload)
             case InOrder() | NewEpoch():
                 return self._begin(header, payload)
 
     def _deliver(self, header: Header, payload: bytes) -> Inbounds:
-        if header.kind is Kind.HEARTBEAT:
+        if header.kind is FrameKind.HEARTBEAT:
             return ()
-        heard = Heard(self.stream, header, self._decode(payload))
-        self.last = header.sequence
+        heard = MessageReceived(self.stream, header, self._decode(payload))
+        self.last_sequence = header.sequence
         return (heard,)
 
     def _pass_over(self, header: Header) -> Inbounds:
         # What a snapshot or replay ran ahead of is no repeat.
-        if header.kind is Kind.MESSAGE and header.sequence > self._joined_at:
-            self._ledger.repeat()
+        if header.kind is FrameKind.MESSAGE and header.sequence > self._joined_at:
+            self._ledger.count_duplicate()
         return ()
 
     def _count_gap(self, missing: int, *, is_another_run: bool) -> None:
         # What was said before we reconnected to another run is fetched like a loss, but nobody dropped it.
         if not is_another_run:
-            self._ledger.gap(missing)
+            self._ledger.count_gap(missing)
 
     def _hold_back(self, header: Header, payload: bytes) -> Inbounds:
         """Keep frames from this one on, and ask for what lies before it."""
-        self.phase, self._tail = Phase.JOINING, header.sequence
+        self.state, self._tail = SubscriptionState.SYNCING, header.sequence
         self._kept.clear()
-        if header.kind is Kind.MESSAGE:
+        if header.kind is FrameKind.MESSAGE:
             self._kept.append((header, payload))
         self._ask_soon()
         return ()
 
     def _ask_soon(self) -> None:
-        self._ask_at_ms, self._ask_again_ms = 0, ASK_AGAIN_MS_FIRST
+        self._ask_at_ms, self._ask_again_ms = 0, RETRY_MS_FIRST
 
     def _join(self, messages: tuple[Any, ...]) -> list[Inbound]:
         """Be whole up to here, and go on with what was kept back."""
-        self.phase, self._joined_at = Phase.LIVE, self.last
-        inbounds: list[Inbound] = [Joined(self.stream, self.producer, self.place, messages)]
-        while self._kept and self.phase is Phase.LIVE:
+        self.state, self._joined_at = SubscriptionState.LIVE, self.last_sequence
+        inbounds: list[Inbound] = [StreamSynced(self.stream, self.producer, self.offset, messages)]
+        while self._kept and self.state is SubscriptionState.LIVE:
             header, payload = self._kept.popleft()
-            if header.sequence > self.last:
+            if header.sequence > self.last_sequence:
                 inbounds += self._hear_kept(header, payload)
         return inbounds
 
     def _hear_kept(self, header: Header, payload: bytes) -> Inbounds:
         try:
-            return self.hear(header, payload)
-        except FrameRefused as error:
-            self._ledger.refused(error)
+            return self.on_frame(header, payload)
+        except InvalidFrame as error:
+            self._ledger.count_invalid_frame(error)
             return ()
 
     def _decoded(self, payload: bytes) -> Any:  # noqa: ANN401 -- as wide as the stream's union; None where refused
         try:
             return self._decode(payload)
-        except FrameRefused as error:
-            self._ledger.refused(error)
+        except InvalidFrame as error:
+            self._ledger.count_invalid_frame(error)
             return None
 
-    def _lost(self, missing: int, reason: str, *, is_foreign: bool = False) -> Lost:
-        return Lost(self.stream, self.producer, missing, reason, is_foreign)
+    def _lost(self, missing: int, reason: str, *, is_diverged: bool = False) -> StreamLost:
+        return StreamLost(self.stream, self.producer, missing, reason, is_diverged)
 
     @abstractmethod
     def _begin(self, header: Header, payload: bytes) -> Inbounds:
@@ -224,5 +227,5 @@ class Follower(ABC):
         """Say what is missing."""
 
     @abstractmethod
-    def _take(self, part: Part) -> Inbounds:
+    def _take(self, part: RecoveryBatch) -> Inbounds:
         """Take a part of what was missing."""

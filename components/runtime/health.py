@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from components.contracts.errors import Busy, ConfigError
+from components.contracts.errors import ConfigError, ResourceBusy
 from components.runtime.clock import Clock
 from components.runtime.metrics import CONTENT_TYPE, Metrics
-from components.runtime.pulse import Pulse
+from components.runtime.pulse import HealthState
 
 CONNECTIONS_MAX: Final = 16
 BACKLOG: Final = 128
@@ -22,7 +22,7 @@ BACKLOG: Final = 128
 
 REQUEST_BYTES_MAX: Final = 4096
 CONNECTION_NS_MAX: Final = 2_000_000_000
-LOOK_S: Final = 0.25
+POLL_S: Final = 0.25
 READ_BYTES: Final = 4096
 JSON: Final = "application/json"
 REASONS: Final = {
@@ -39,20 +39,20 @@ class Page(NamedTuple):
     """What is answered to one request."""
 
     status: int
-    kind: str
+    content_type: str
     body: bytes
 
 
-def pages_of(pulse: Pulse, metrics: Metrics, *, stale_ms: int) -> dict[str, Callable[[], Page]]:
+def health_pages(health: HealthState, metrics: Metrics, *, stale_ms: int) -> dict[str, Callable[[], Page]]:
     """List what can be asked for."""
 
     def healthz() -> Page:
-        age_ms = pulse.age_ms() if pulse.beats else 0
+        age_ms = health.age_ms() if health.iterations else 0
         body = {"alive": age_ms <= stale_ms, "loop_age_ms": age_ms}
         return Page(200 if body["alive"] else 503, JSON, msgspec.json.encode(body))
 
     def readyz() -> Page:
-        unmet = pulse.unmet if healthz().status == 200 else ("loop", *pulse.unmet)
+        unmet = health.unmet if healthz().status == 200 else ("loop", *health.unmet)
         body = {"ready": not unmet, "unmet": unmet}
         return Page(503 if unmet else 200, JSON, msgspec.json.encode(body))
 
@@ -67,7 +67,7 @@ def pages_of(pulse: Pulse, metrics: Metrics, *, stale_ms: int) -> dict[str, Call
 class _Connection:
     socket: socket.socket
     deadline_ns: int
-    heard: bytes = b""
+    received: bytes = b""
     unsent: bytes = field(default=b"", repr=False)
 
 
@@ -78,7 +78,7 @@ class HealthServer:
         """Bind; port 0 takes a free one."""
         self._pages = pages
         self._clock = clock
-        self._listener = _bound(host, port)
+        self._listener = _listen(host, port)
         self._connections: dict[socket.socket, _Connection] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
@@ -97,21 +97,21 @@ class HealthServer:
         os.eventfd_write(self._ended, 1)
         self._thread.join()
         for connection in list(self._connections.values()):
-            self._drop(connection)
+            self._close(connection)
         self._selector.close()
         self._listener.close()
         os.close(self._ended)
 
     def _serve(self) -> None:
         while True:
-            for key, events in self._selector.select(LOOK_S if self._connections else None):
+            for key, events in self._selector.select(POLL_S if self._connections else None):
                 if key.fileobj == self._ended:
                     return
                 if key.fileobj is self._listener:
                     self._accept()
                 elif connection := self._connections.get(key.data.socket):
-                    self._turn(connection, events)
-            self._drop_the_late()
+                    self._on_event(connection, events)
+            self._close_expired()
 
     def _accept(self) -> None:
         try:
@@ -120,28 +120,28 @@ class HealthServer:
             return  # it left again, or we are out of descriptors: there is nobody to tell
         client.settimeout(0)
         if len(self._connections) >= CONNECTIONS_MAX:
-            self._drop(next(iter(self._connections.values())))
+            self._close(next(iter(self._connections.values())))
         connection = _Connection(client, self._clock.monotonic_ns() + CONNECTION_NS_MAX)
         self._connections[client] = connection
         self._selector.register(client, selectors.EVENT_READ, connection)
 
-    def _turn(self, connection: _Connection, events: int) -> None:
+    def _on_event(self, connection: _Connection, events: int) -> None:
         try:
             if events & selectors.EVENT_READ:
                 self._read(connection)
             if connection.unsent:
                 self._write(connection)
         except OSError:
-            self._drop(connection)
+            self._close(connection)
 
     def _read(self, connection: _Connection) -> None:
         read = connection.socket.recv(READ_BYTES)
-        connection.heard += read
-        if b"\r\n\r\n" in connection.heard or len(connection.heard) > REQUEST_BYTES_MAX:
-            connection.unsent = _response(self._page(connection.heard))
+        connection.received += read
+        if b"\r\n\r\n" in connection.received or len(connection.received) > REQUEST_BYTES_MAX:
+            connection.unsent = _response(self._page(connection.received))
             self._selector.modify(connection.socket, selectors.EVENT_WRITE, connection)
         elif not read:
-            self._drop(connection)
+            self._close(connection)
 
     def _write(self, connection: _Connection) -> None:
         try:
@@ -150,7 +150,7 @@ class HealthServer:
             return
         connection.unsent = connection.unsent[sent:]
         if not connection.unsent:
-            self._drop(connection)
+            self._close(connection)
 
     def _page(self, heard: bytes) -> Page:
         if b"\r\n\r\n" not in heard:
@@ -164,24 +164,24 @@ class HealthServer:
         page = self._pages.get(target.partition(b"?")[0].decode("ascii", "replace"))
         return page() if page else _plain(404)
 
-    def _drop(self, connection: _Connection) -> None:
+    def _close(self, connection: _Connection) -> None:
         self._selector.unregister(connection.socket)
         del self._connections[connection.socket]
         connection.socket.close()
 
-    def _drop_the_late(self) -> None:
+    def _close_expired(self) -> None:
         now_ns = self._clock.monotonic_ns()
         for connection in [one for one in self._connections.values() if now_ns > one.deadline_ns]:
-            self._drop(connection)
+            self._close(connection)
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int) -> socket.socket:
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Busy(f"port {port} on {host} is held by another process") from error
+            raise ResourceBusy(f"port {port} on {host} is held by another process") from error
         raise ConfigError(f"runtime.health_host: {host}:{port}: {error.strerror or error}") from error
     listener.settimeout(0)
     return listener
@@ -193,7 +193,7 @@ def _plain(status: int) -> Page:
 
 def _response(page: Page) -> bytes:
     head = (
-        f"HTTP/1.1 {page.status} {REASONS[page.status]}\r\nContent-Type: {page.kind}\r\n"
+        f"HTTP/1.1 {page.status} {REASONS[page.status]}\r\nContent-Type: {page.content_type}\r\n"
         f"Content-Length: {len(page.body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + page.body

@@ -7,11 +7,11 @@ from itertools import islice, starmap
 from pathlib import Path
 from typing import Final
 
-from components.contracts.errors import DamagedData, IoFailed
+from components.contracts.errors import CorruptData, StorageError
 from components.runtime.disk import REAL_DISK, Disk, OpenFile
 from components.runtime.journal_format import Entry, SegmentHeader, frame_bytes, genesis_digest, pack_frame
 from components.runtime.journal_recovery import recover
-from components.runtime.journal_scan import Scan, place_of
+from components.runtime.journal_scan import JournalReader, segment_location
 from components.runtime.journal_segment import create_segment, segment_name
 
 SEGMENT_BYTES_MAX: Final = 64 << 20  # small enough to copy and verify one at a time, large enough to have few
@@ -28,7 +28,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class TornTail:
+class TruncatedTail:
     """What the last crash left of a write that was never acknowledged."""
 
     bytes_cut: int
@@ -50,15 +50,15 @@ class Journal:
     """The one writer of a journal's folder; another thread may read while one writes."""
 
     def __init__(
-        self, disk: Disk, folder: Path, lock: OpenFile, newborn: SegmentHeader, segment_bytes_max: int
+        self, disk: Disk, folder: Path, lock: OpenFile, new_header: SegmentHeader, segment_bytes_max: int
     ) -> None:
-        scan, self._header, torn = recover(disk, folder, newborn)
+        scan, self._header, torn = recover(disk, folder, new_header)
         self._disk, self._folder, self._lock = disk, folder, lock
         self._segment_bytes_max = segment_bytes_max
         self._file = disk.open(folder / segment_name(self._header.first_sequence), writable=True)
-        self._places, self._end = scan.places, scan.end
+        self._index, self._end = scan.index, scan.end
         self._failure: str | None = None
-        self.torn = TornTail(*torn) if torn else None
+        self.truncated = TruncatedTail(*torn) if torn else None
         self.in_memory = disk.is_in_memory(folder)
         self.journal_id = self._header.journal_id
         self.last_sequence = scan.last_sequence
@@ -89,12 +89,12 @@ class Journal:
     def write(self, entries: Sequence[Entry]) -> None:
         """Write the entries as one frame and sync it once; after the first IoFailed every write fails."""
         if self._failure is not None:
-            raise IoFailed(self._failure)
+            raise StorageError(self._failure)
         if not entries:
             return
         try:
             self._append(entries)
-        except IoFailed as failed:
+        except StorageError as failed:
             # What a failed sync left behind cannot be known here, and a second one would lie about it.
             self._failure = str(failed)
             raise
@@ -104,13 +104,13 @@ class Journal:
         first, last = max(from_sequence, 1), self.last_sequence
         if first > last:
             return
-        scan = Scan(self._disk, self._folder, self._places.before(first))
+        scan = JournalReader(self._disk, self._folder, self._index.find(first))
         read_to = first - 1
         for record in starmap(Record, islice(scan.records(first), last - read_to)):
             yield record
             read_to = record.sequence
         if read_to < last:
-            raise DamagedData(f"{self._folder}: record {read_to + 1} had been durable and is gone")
+            raise CorruptData(f"{self._folder}: record {read_to + 1} had been durable and is gone")
 
     def close(self) -> None:
         """Let go of the folder. Everything written is durable already."""
@@ -125,7 +125,7 @@ class Journal:
         frame, head = pack_frame(entries, first_sequence=first_sequence, previous=self.head, offset=self._end)
         self._disk.write(self._file, self._end, frame)
         self._disk.fdatasync(self._file)
-        self._places.note(first_sequence, self._header.first_sequence, self._end)
+        self._index.add(first_sequence, self._header.first_sequence, self._end)
         self._end += len(frame)
         self.head, self.last_sequence = head, self.last_sequence + len(entries)
 
@@ -138,22 +138,22 @@ class Journal:
         self._disk.close(full)
 
 
-def read(folder: Path, from_sequence: int = 1, *, disk: Disk = REAL_DISK) -> Iterator[Record]:
+def read_records(folder: Path, from_sequence: int = 1, *, disk: Disk = REAL_DISK) -> Iterator[Record]:
     """Read a journal without its lock, beside a live writer too; a torn or growing end is simply the end."""
     first = max(from_sequence, 1)
-    return starmap(Record, Scan(disk, folder, place_of(disk, folder, first)).records(first))
+    return starmap(Record, JournalReader(disk, folder, segment_location(disk, folder, first)).records(first))
 
 
-def verify(folder: Path, *, disk: Disk = REAL_DISK) -> Verification:
+def verify_journal(folder: Path, *, disk: Disk = REAL_DISK) -> Verification:
     """Follow the chain from genesis; a torn tail is a problem too until a start has set it aside."""
-    scan, problem = Scan(disk, folder), None
+    scan, problem = JournalReader(disk, folder), None
     try:
         for _ in scan.records():
             pass
-    except DamagedData as damage:
+    except CorruptData as damage:
         problem = str(damage)
     # A last segment without a byte is one that a writer has just begun: nothing is torn from it.
-    if scan.tail is not None and (scan.tail.bytes_count or scan.header is None):
-        problem = scan.tail.described()
+    if scan.torn_tail is not None and (scan.torn_tail.bytes_count or scan.header is None):
+        problem = scan.torn_tail.described()
     head_hash = (scan.head or b"").hex()
     return Verification(problem is None, scan.last_sequence, scan.last_sequence, head_hash, problem)

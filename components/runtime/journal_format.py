@@ -9,10 +9,10 @@ from typing import Final, NamedTuple, TypeAlias
 
 from google_crc32c import value as crc32c
 
-from components.contracts.errors import ConfigError, DamagedData, InvariantError
+from components.contracts.errors import ConfigError, CorruptData, InvariantError
 
 Entry: TypeAlias = tuple[int, bytes]  # at_ns, payload: what a writer hands in
-Unpacked: TypeAlias = tuple[int, int, bytes, bytes]  # sequence, at_ns, payload, digest: what a reader gets
+UnpackedRecord: TypeAlias = tuple[int, int, bytes, bytes]  # sequence, at_ns, payload, digest: what a reader gets
 
 FORMAT_VERSION: Final = 1
 SEGMENT_MAGIC: Final = b"XTRLOG\r\n"  # the line end shows a file that was copied as text
@@ -90,7 +90,7 @@ def unpack_header(start: bytes) -> tuple[SegmentHeader, int] | None:
     if magic != SEGMENT_MAGIC or length > len(start) or crc32c(start[_SEAL.size : length]) != crc:
         return None
     if version != FORMAT_VERSION:
-        raise DamagedData(f"log format {version} is not the one this program reads ({FORMAT_VERSION})")
+        raise CorruptData(f"log format {version} is not the one this program reads ({FORMAT_VERSION})")
     names = start[_SEAL.size + _HEADER.size : length]
     owner, account = names[:owner_bytes].decode(errors="replace"), names[owner_bytes:].decode(errors="replace")
     return SegmentHeader(identity.hex(), owner, account, created, first, previous), length
@@ -150,7 +150,7 @@ def unpack_frame(whole: bytes, offset: int, head: FrameHead) -> Frame | None:
     return Frame(offset, offset + end, head.first_sequence, head.records, whole[FRAME_HEADER_BYTES:])
 
 
-def unpack_records(frame: Frame, previous: bytes | None, path: Path) -> Iterator[Unpacked]:
+def unpack_records(frame: Frame, previous: bytes | None, path: Path) -> Iterator[UnpackedRecord]:
     """Read the frame's records and follow the chain; `previous` is unknown where reading starts in the middle."""
     body, start, expected = frame.body, 0, frame.first_sequence
     for expected in range(frame.first_sequence, frame.first_sequence + frame.records):
@@ -158,11 +158,11 @@ def unpack_records(frame: Frame, previous: bytes | None, path: Path) -> Iterator
         length, sequence, at_ns, link = _RECORD.unpack(record_start)
         end = start + RECORD_HEADER_BYTES + length
         if sequence != expected or end > len(body) or link != (previous or link):
-            raise DamagedData(
+            raise CorruptData(
                 f"{path}: record {expected} at offset {frame.offset} does not follow from the one before it"
             )
         previous = blake2b(body[start:end], digest_size=DIGEST_BYTES).digest()
         yield sequence, at_ns, body[start + RECORD_HEADER_BYTES : end], previous
         start = end
     if start != len(body):
-        raise DamagedData(f"{path}: record {expected} at offset {frame.offset} is not the last of its frame")
+        raise CorruptData(f"{path}: record {expected} at offset {frame.offset} is not the last of its frame")

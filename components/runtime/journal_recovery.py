@@ -6,42 +6,44 @@ from pathlib import Path
 from components.contracts.errors import ConfigError, InvariantError
 from components.runtime.disk import Disk
 from components.runtime.journal_format import SegmentHeader
-from components.runtime.journal_scan import Scan, Tail
+from components.runtime.journal_scan import JournalReader, TornTail
 from components.runtime.journal_segment import create_segment, segment_name, segments_in
 
 
-def scan_all(disk: Disk, folder: Path) -> Scan:
+def read_to_end(disk: Disk, folder: Path) -> JournalReader:
     """Follow the chain from genesis to the end."""
-    scan = Scan(disk, folder)
+    scan = JournalReader(disk, folder)
     deque(scan.records(), maxlen=0)
     return scan
 
 
-def recover(disk: Disk, folder: Path, newborn: SegmentHeader) -> tuple[Scan, SegmentHeader, tuple[int, Path] | None]:
+def recover(
+    disk: Disk, folder: Path, new_header: SegmentHeader
+) -> tuple[JournalReader, SegmentHeader, tuple[int, Path] | None]:
     """Give the log as it now stands, its last segment's header, and what was torn off, kept where."""
     torn = None
-    scan = _begun(disk, folder, newborn)
-    if scan.tail is not None:
-        torn = scan.tail.bytes_count, _set_aside(disk, folder, scan.tail)
-        scan = _begun(disk, folder, newborn)
-    if scan.header is None or scan.tail is not None:
+    scan = _open_scan(disk, folder, new_header)
+    if scan.torn_tail is not None:
+        torn = scan.torn_tail.bytes_count, _truncate_tail(disk, folder, scan.torn_tail)
+        scan = _open_scan(disk, folder, new_header)
+    if scan.header is None or scan.torn_tail is not None:
         raise InvariantError(f"{folder} is still torn after its tail was set aside")
-    _make_sure(disk, folder / segment_name(scan.header.first_sequence), scan)
+    _rewrite_last_frame(disk, folder / segment_name(scan.header.first_sequence), scan)
     return scan, scan.header, torn
 
 
-def _begun(disk: Disk, folder: Path, newborn: SegmentHeader) -> Scan:
+def _open_scan(disk: Disk, folder: Path, new_header: SegmentHeader) -> JournalReader:
     if not segments_in(disk, folder):
-        disk.close(create_segment(disk, folder, newborn)[0])
-    scan = scan_all(disk, folder)
-    found = scan.header or newborn
-    if (found.owner, found.account) != (newborn.owner, newborn.account):
-        ours, theirs = (f"{one.owner} for account {one.account}" for one in (newborn, found))
+        disk.close(create_segment(disk, folder, new_header)[0])
+    scan = read_to_end(disk, folder)
+    found = scan.header or new_header
+    if (found.owner, found.account) != (new_header.owner, new_header.account):
+        ours, theirs = (f"{one.owner} for account {one.account}" for one in (new_header, found))
         raise ConfigError(f"{folder} is the journal of {theirs}, not of {ours}")
     return scan
 
 
-def _set_aside(disk: Disk, folder: Path, tail: Tail) -> Path:
+def _truncate_tail(disk: Disk, folder: Path, tail: TornTail) -> Path:
     """Keep the torn bytes beside the log, durably, before they are cut from it."""
     kept_as = _free_name(disk, folder, f"{tail.path.name}.torn-{tail.offset}")
     if tail.offset == 0:
@@ -64,7 +66,7 @@ def _free_name(disk: Disk, folder: Path, name: str) -> Path:
     return folder / f"{name}-{taken + 1}"
 
 
-def _make_sure(disk: Disk, path: Path, scan: Scan) -> None:
+def _rewrite_last_frame(disk: Disk, path: Path, scan: JournalReader) -> None:
     """Write the last write again and sync it, before anyone acts on it.
 
     A process that was killed may have left it un-synced; a sync that failed may have left pages that look clean and are

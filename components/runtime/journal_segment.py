@@ -69,14 +69,14 @@ class Segment:
 
     def frame_at(self, offset: int) -> Frame | None:
         """Read the whole frame that starts here; None where none does, and none is just being written."""
-        while (frame := self._whole_frame(offset)) is None and self._has_changed():
+        while (frame := self._valid_frame(offset)) is None and self._has_changed():
             pass
         return frame
 
-    def whole_frame_after(self, offset: int) -> Frame | None:
+    def valid_frame_after(self, offset: int) -> Frame | None:
         """Search byte by byte for a whole frame, the proof that what lies before it had been durable."""
         while (offset := self._find(FRAME_MAGIC, offset + 1)) >= 0:
-            if frame := self._whole_frame(offset):
+            if frame := self._valid_frame(offset):
                 return frame
         return None
 
@@ -89,7 +89,7 @@ class Segment:
             self._window_at, start = offset, 0
         return self._window[start : start + count]
 
-    def _whole_frame(self, offset: int) -> Frame | None:
+    def _valid_frame(self, offset: int) -> Frame | None:
         head = self.head_at(offset)
         return head and unpack_frame(self.bytes_at(offset, FRAME_HEADER_BYTES + head.body_bytes), offset, head)
 

@@ -49,7 +49,7 @@ def read_variables(environ: Mapping[str, str], spelled: Mapping[str, Any]) -> La
     values: dict[str, Any] = {}
     origins: dict[KeyPath, str] = {}
     for name in sorted(name for name in environ if name.startswith(VARIABLE_PREFIX)):
-        path = _path(name, spelled)
+        path = _key_path(name, spelled)
         _put(values, path, parse_value(environ[name]), name)
         origins[path] = name
     return Layer(values, origins)
@@ -81,7 +81,7 @@ def _leaves(values: Mapping[str, Any], above: KeyPath) -> Iterator[KeyPath]:
             yield (*above, key)
 
 
-def _path(name: str, spelled: Mapping[str, Any]) -> KeyPath:
+def _key_path(name: str, spelled: Mapping[str, Any]) -> KeyPath:
     parts = name.removeprefix(VARIABLE_PREFIX).split(SEPARATOR)
     if len(parts) < 2 or not all(parts):
         raise ConfigError(f"{name}: is not of the form XTRADER__TABLE__KEY")

@@ -18,8 +18,8 @@ from components.runtime.clock import Clock, SystemClock
 from components.runtime.tables import LogFormat, LogLevel
 
 NS_PER_S: Final = 1_000_000_000
-HIDDEN: Final = "***"
-HIDDEN_LENGTH_MIN: Final = 8
+REDACTED: Final = "***"
+REDACTED_LENGTH_MIN: Final = 8
 """A shorter secret would black out words that only happen to contain it."""
 
 _secrets: set[str] = set()
@@ -31,25 +31,25 @@ def configure(
     *,
     clock: Clock | None = None,
     level: LogLevel = LogLevel.INFO,
-    look: LogFormat = LogFormat.AUTO,
+    style: LogFormat = LogFormat.AUTO,
     to: TextIO | None = None,
 ) -> FilteringBoundLogger:
     """Send this process's events, and the warnings of its libraries, to one stream; give its logger."""
-    is_readable = look is LogFormat.READABLE or (look is LogFormat.AUTO and (to or sys.stderr).isatty())
+    is_readable = style is LogFormat.READABLE or (style is LogFormat.AUTO and (to or sys.stderr).isatty())
     number = logging.getLevelNamesMapping()[level.value.upper()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
-            _Stamp(service, clock or SystemClock()),
+            _AddTimestamp(service, clock or SystemClock()),
             structlog.processors.format_exc_info,
             _readable_line if is_readable else _json_line,
             _without_secrets,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=lambda *_: _Lines(to),
+        logger_factory=lambda *_: _LineWriter(to),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[_LibraryWarnings()], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[_LibraryLogHandler()], level=logging.WARNING, force=True)
     return logger()
 
 
@@ -61,13 +61,13 @@ def logger() -> FilteringBoundLogger:
     return made
 
 
-def hide(secret: str) -> None:
+def redact(secret: str) -> None:
     """Never let this text into a line, wherever it comes from."""
-    if len(secret) >= HIDDEN_LENGTH_MIN:
+    if len(secret) >= REDACTED_LENGTH_MIN:
         _secrets.add(secret)
 
 
-class _Lines:
+class _LineWriter:
     """Writes each line whole; where standard error cannot be written, a line is lost rather than the process."""
 
     _lock = Lock()
@@ -85,7 +85,7 @@ class _Lines:
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamp:
+class _AddTimestamp:
     """Adds when it happened and in which executable."""
 
     service: str
@@ -103,7 +103,7 @@ class _Stamp:
         }
 
 
-class _LibraryWarnings(logging.Handler):
+class _LibraryLogHandler(logging.Handler):
     """Turns what a library has to say into an event of ours."""
 
     @override
@@ -141,14 +141,14 @@ def _fact(value: object) -> str:
 def _without_secrets(_logger: WrappedLogger, _method: str, line: Any) -> str:  # noqa: ANN401  # the renderer's text
     text: str = line
     for secret in _secrets:
-        text = text.replace(secret, HIDDEN)
+        text = text.replace(secret, REDACTED)
     return text
 
 
-class OnceAMinute:
+class RateLimitedLog:
     """Logs the first event of a kind at once, then one a minute with how many there were."""
 
-    EVERY_NS: Final = 60 * NS_PER_S
+    INTERVAL_NS: Final = 60 * NS_PER_S
     KINDS_MAX: Final = 1_000
 
     def __init__(self, log: FilteringBoundLogger, clock: Clock) -> None:
@@ -162,7 +162,7 @@ class OnceAMinute:
         """Count one event of this kind, and log it if a minute has passed since the last line."""
         now_ns, key = self._clock.monotonic_ns(), self._key(event, kind)
         said_at_ns = self._said_at_ns.get(key)
-        if said_at_ns is not None and now_ns - said_at_ns < self.EVERY_NS:
+        if said_at_ns is not None and now_ns - said_at_ns < self.INTERVAL_NS:
             self._unsaid[key] = self._unsaid.get(key, 0) + 1
             return
         self._said_at_ns[key] = now_ns

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from components.runtime.files import write_whole
-from components.runtime.places import Places
+from components.runtime.files import write_atomic
+from components.runtime.places import Paths
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -24,25 +24,25 @@ class Manifest(Struct, frozen=True, kw_only=True):
     endpoints: Mapping[str, str] = {}
 
 
-def write_manifest(places: Places, manifest: Manifest) -> None:
+def write_manifest(paths: Paths, manifest: Manifest) -> None:
     """Publish it; a reader sees the one before or this one."""
-    write_whole(places.manifest(manifest.name), msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    write_atomic(paths.manifest(manifest.name), msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
-def read_manifest(places: Places, name: str) -> Manifest | None:
+def read_manifest(paths: Paths, name: str) -> Manifest | None:
     """Read what a process says of itself; None where it said nothing or is no more."""
     try:
-        manifest = msgspec.json.decode(places.manifest(name).read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(paths.manifest(name).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError, ValueError):
         return None
     return manifest if _is_alive(manifest.pid) else None
 
 
-def remove_manifest(places: Places, name: str) -> None:
+def remove_manifest(paths: Paths, name: str) -> None:
     """Take it away, unless it is somebody else's by now."""
-    manifest = read_manifest(places, name)
+    manifest = read_manifest(paths, name)
     if manifest is not None and manifest.pid == os.getpid():
-        places.manifest(name).unlink(missing_ok=True)
+        paths.manifest(name).unlink(missing_ok=True)
 
 
 def _is_alive(pid: int) -> bool:

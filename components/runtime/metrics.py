@@ -20,10 +20,10 @@ from components.contracts.errors import InvariantError
 PREFIX: Final = "xtrader_"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-HOP_BUCKETS_S: Final = tuple(50e-6 * 2**step for step in range(14))
+LATENCY_BUCKETS_S: Final = tuple(50e-6 * 2**step for step in range(14))
 """50 us to 0.4 s: the bus, a decision, a sync."""
 
-CHAIN_BUCKETS_S: Final = tuple(50e-6 * 2 ** (step / 4) for step in range(57))
+TICK_TO_ORDER_BUCKETS_S: Final = tuple(50e-6 * 2 ** (step / 4) for step in range(57))
 """50 us to 0.8 s in quarter steps: the one span that is promised, so that its median can be read to a few per cent."""
 
 VENUE_BUCKETS_S: Final = tuple(5e-3 * 2**step for step in range(13))
@@ -39,7 +39,7 @@ class Metrics:
         """Start with what every executable says of itself."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left its annotation out
         self._registry = CollectorRegistry()
-        self._made: dict[str, MetricWrapperBase] = {}
+        self._registered: dict[str, MetricWrapperBase] = {}
         ProcessCollector(registry=self._registry)
         build = self.gauge("build_info", "What runs.", ("component", "version", "python"))
         build.labels(component, version, platform.python_version()).set(1)
@@ -49,17 +49,17 @@ class Metrics:
 
     def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
         """Count events; labels hold only values of enums or names from the tables."""
-        return self._keep(Counter, name, lambda: Counter(PREFIX + name, text, labels, registry=self._registry))
+        return self._register(Counter, name, lambda: Counter(PREFIX + name, text, labels, registry=self._registry))
 
     def gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
         """Show a value as it is now."""
-        return self._keep(Gauge, name, lambda: Gauge(PREFIX + name, text, labels, registry=self._registry))
+        return self._register(Gauge, name, lambda: Gauge(PREFIX + name, text, labels, registry=self._registry))
 
     def histogram(
-        self, name: str, text: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = HOP_BUCKETS_S
+        self, name: str, text: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = LATENCY_BUCKETS_S
     ) -> Histogram:
         """Count spans of time by their length, in seconds."""
-        return self._keep(
+        return self._register(
             Histogram, name, lambda: Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self._registry)
         )
 
@@ -67,9 +67,9 @@ class Metrics:
         """Write everything as Prometheus reads it."""
         return generate_latest(self._registry)
 
-    def _keep(self, kind: type[AnyMetric], name: str, make: Callable[[], AnyMetric]) -> AnyMetric:
-        made = self._made.get(name) or make()
+    def _register(self, kind: type[AnyMetric], name: str, make: Callable[[], AnyMetric]) -> AnyMetric:
+        made = self._registered.get(name) or make()
         if not isinstance(made, kind):
             raise InvariantError(f"metric {name} is a {type(made).__name__}, not a {kind.__name__}")
-        self._made[name] = made
+        self._registered[name] = made
         return made

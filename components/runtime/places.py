@@ -17,7 +17,7 @@ SOCKET_NAME_BYTES_MAX: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Paths:
     """Every folder of one account in one environment, and the names in them."""
 
     root: Path
@@ -30,9 +30,9 @@ class Places:
     """What lives as long as its process: sockets, locks, manifests; short and private."""
     keys: Path
 
-    def make(self) -> None:
+    def create_run_dir(self) -> None:
         """Make the run folder; the others are made by whoever first has something to keep."""
-        if self.run.parent.name == _own_name():
+        if self.run.parent.name == _user_dir_name():
             make_private_folder(self.run.parent)
         make_private_folder(self.run)
 
@@ -40,7 +40,7 @@ class Places:
         """Name the folder of a component's journal."""
         return self.state / name
 
-    def seal(self) -> Path:
+    def seal_key(self) -> Path:
         """Name the file of the key that risk and execution share."""
         return self.keys / "seal"
 
@@ -63,20 +63,20 @@ class Places:
         return self.run / name
 
 
-def derive_run_folder(bases: Iterable[Path], *, root: Path, env: str, account: str) -> Path:
+def choose_run_dir(bases: Iterable[Path], *, root: Path, env: str, account: str) -> Path:
     """Choose a short folder of our own below the first base that leaves room for socket names."""
     identity = blake2b(f"{root}\0{env}\0{account}".encode(), digest_size=4).hexdigest()
-    tried = [base / _own_name() / identity for base in bases]
+    tried = [base / _user_dir_name() / identity for base in bases]
     for folder in tried:
-        if leaves_room(folder) and os.access(folder.parent.parent, os.W_OK | os.X_OK):
+        if fits_socket_paths(folder) and os.access(folder.parent.parent, os.W_OK | os.X_OK):
             return folder
     raise ConfigError(f"runtime.run_dir: no usable folder for sockets among {', '.join(map(str, tried))}; set one")
 
 
-def leaves_room(folder: Path) -> bool:
+def fits_socket_paths(folder: Path) -> bool:
     """Say whether the sockets in this folder have paths that the kernel binds."""
     return len(os.fsencode(folder)) + 1 + SOCKET_NAME_BYTES_MAX <= SOCKET_PATH_BYTES_MAX
 
 
-def _own_name() -> str:
+def _user_dir_name() -> str:
     return f"xtrader-{os.geteuid()}"

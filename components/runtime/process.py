@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from components.contracts.errors import (
-    Busy,
     ConfigError,
-    ContractError,
-    DamagedData,
+    CorruptData,
     InvariantError,
-    IoFailed,
     PeerUnreachable,
+    ProtocolError,
+    ResourceBusy,
+    StorageError,
     TradingError,
     UsageError,
     VenueError,
     VenueRejected,
 )
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.stopping import Stopped, StopSignals
+from components.runtime.stopping import ShutdownRequested, ShutdownSignals
 
 # What a process is made of takes a quarter of a second to import, which a verb's --help should not.
 if TYPE_CHECKING:
@@ -32,26 +32,26 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from components.contracts.topics import Stream
-    from components.contracts.values import Place
-    from components.runtime.config import Layers, Settings
+    from components.contracts.values import StreamOffset
+    from components.runtime.config import ConfigLayers, Settings
     from components.runtime.journal import Journal
     from components.runtime.service import Service
-    from components.runtime.venue import Caller, Feed
+    from components.runtime.venue import VenueClient, VenueEventSource
 
 M = TypeVar("M", bound="BaseModel")
 
 EXIT_USAGE: Final = 64
 EXIT_BUG: Final = 70
 EXIT_INTERRUPTED: Final = 130
-EXIT_READER_LEFT: Final = 141
-EXITS: Final[Mapping[type[Exception], int]] = {
+EXIT_SIGPIPE: Final = 141
+EXIT_CODES: Final[Mapping[type[Exception], int]] = {
     UsageError: EXIT_USAGE,
     ConfigError: 78,
-    DamagedData: 65,
+    CorruptData: 65,
     PeerUnreachable: 69,
-    IoFailed: 74,
-    Busy: 75,
-    ContractError: 65,
+    StorageError: 74,
+    ResourceBusy: 75,
+    ProtocolError: 65,
     VenueError: 69,
     VenueRejected: 1,
     InvariantError: EXIT_BUG,
@@ -70,35 +70,35 @@ def run_command(command: click.Command, args: Sequence[str] | None = None) -> in
         sys.stdout.flush()
     except SystemExit as left:
         # click leaves so when nobody reads any longer, with a standard output that no longer complains.
-        return _code(left) if sys.stdout is stdout else EXIT_READER_LEFT
+        return _system_exit_code(left) if sys.stdout is stdout else EXIT_SIGPIPE
     except click.Abort:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_READER_LEFT
+        return EXIT_SIGPIPE
     except Exception as error:
-        return _told(_first_of(error))
+        return _report_failure(_primary_error(error))
     return result if type(result) is int else 0
 
 
 def exit_code_of(error: Exception) -> int:
     """Give the exit code of this kind of failure; whatever is not raised on purpose is a bug."""
-    return next((EXITS[kind] for kind in type(error).__mro__ if kind in EXITS), EXIT_BUG)
+    return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), EXIT_BUG)
 
 
-def _told(error: Exception) -> int:
+def _report_failure(error: Exception) -> int:
     code = exit_code_of(error)
     if code == EXIT_BUG:
         from components.runtime.logs import logger
 
         logger().critical("bug", exc_info=error)
-        _say(f"this is a bug; the log has where: {type(error).__name__}: {error}")
+        _print_error(f"this is a bug; the log has where: {type(error).__name__}: {error}")
         return code
-    _say(error.format_message() if isinstance(error, click.ClickException) else str(error))
+    _print_error(error.format_message() if isinstance(error, click.ClickException) else str(error))
     return code
 
 
-def _say(message: str) -> None:
+def _print_error(message: str) -> None:
     """Tell a person, unless there is no room to: the exit code is the same then."""
     try:
         for line in message.splitlines():
@@ -107,7 +107,7 @@ def _say(message: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
-def _first_of(error: Exception) -> Exception:
+def _primary_error(error: Exception) -> Exception:
     # Tasks that run together fail together; what was raised on purpose says most.
     while isinstance(error, ExceptionGroup):
         purposeful = error.subgroup(TradingError) or error
@@ -115,22 +115,22 @@ def _first_of(error: Exception) -> Exception:
     return error
 
 
-def _code(left: SystemExit) -> int:
+def _system_exit_code(left: SystemExit) -> int:
     return left.code if isinstance(left.code, int) else int(left.code is not None)
 
 
 @contextmanager
-def running(name: str) -> Iterator["Process"]:
+def run_process(name: str) -> Iterator["Process"]:
     """Live an executable's life around a block that wires and serves; a signal ends it in order.
 
     A verb `run` imports its wiring inside the block, so that the lock is taken and signals are heard before that:
     `with running("risk") as process: from components.risk.wiring import risk; risk(process)`.
     """
-    with StopSignals().installed() as signals, ExitStack() as held, suppress(Stopped):
+    with ShutdownSignals().installed() as signals, ExitStack() as held, suppress(ShutdownRequested):
         try:
             yield Process(name, signals, held)
         finally:
-            signals.only_ask()
+            signals.defer_to_drain()
 
 
 class Loop(StrEnum):
@@ -143,85 +143,85 @@ class Loop(StrEnum):
 class Process:
     """One running executable, and what the floors below give it."""
 
-    def __init__(self, name: str, signals: StopSignals, held: ExitStack) -> None:
+    def __init__(self, name: str, signals: ShutdownSignals, held: ExitStack) -> None:
         """Read the configuration, take the lock, and say how the process is reached."""
         from importlib.metadata import version
 
         from components.runtime import logs
         from components.runtime.config import read_layers
-        from components.runtime.presence import Presence
+        from components.runtime.presence import ProcessRegistration
 
         self.name = name
         self.version = version("xtrader")
         self.clock: Clock = SystemClock()
-        self.layers: Layers = read_layers()
-        self.settings: Settings = self.layers.check({})
-        self.places = self.settings.places
+        self.layers: ConfigLayers = read_layers()
+        self.settings: Settings = self.layers.validate({})
+        self.paths = self.settings.paths
         runtime = self.settings.runtime
         self.log: FilteringBoundLogger = logs.configure(
-            name, clock=self.clock, level=runtime.log_level, look=runtime.log_format
+            name, clock=self.clock, level=runtime.log_level, style=runtime.log_format
         )
         self.signals = signals
         self._held = held
-        threading.excepthook = _end_with_thread
-        self._presence = Presence(name, self.version, self.settings, self.clock, held)
-        self.metrics = self._presence.metrics
-        self.pulse = self._presence.pulse
-        signals.before_leaving_at_once(self._presence.vanish)
-        self.log.info("process_started", version=self.version, env=self.places.env, account=self.places.account)
+        threading.excepthook = _exit_on_thread_death
+        self._registration = ProcessRegistration(name, self.version, self.settings, self.clock, held)
+        self.metrics = self._registration.metrics
+        self.health = self._registration.health
+        signals.on_forced_exit(self._registration.unregister)
+        self.log.info("process_started", version=self.version, env=self.paths.env, account=self.paths.account)
         held.callback(self.log.info, "process_stopped")
 
     def config(self, model: type[M]) -> M:
         """Give the process's own table, checked."""
-        return self.layers.check({self.name: model}).table(self.name, model)
+        return self.layers.validate({self.name: model}).table(self.name, model)
 
     def secret(self, reference: str) -> bytes:
         """Fetch a secret by its reference; no log line will ever hold it."""
         from components.runtime import logs
         from components.runtime.secrets import resolve
 
-        secret = resolve(reference, root=self.places.root, environ=self.layers.environ).reveal()
-        logs.hide(secret.decode("utf-8", "replace"))
+        secret = resolve(reference, root=self.paths.root, environ=self.layers.environ).reveal()
+        logs.redact(secret.decode("utf-8", "replace"))
         return secret
 
     def seal_key(self) -> bytes:
         """Give the bytes of the key that risk and execution share; only they may make a SealKey of it."""
-        from components.runtime.secrets import read_seal
+        from components.runtime.secrets import read_seal_key
 
-        return read_seal(self.places)
+        return read_seal_key(self.paths)
 
-    def journal(self) -> "Journal":
+    def open_journal(self) -> "Journal":
         """Open the process's own journal; what a crash left at its end is told."""
         from components.runtime.journal import Journal
 
-        folder, now_ns = self.places.journal(self.name), self.clock.now_ns()
-        journal = Journal.open(folder, owner=self.name, account=self.places.account, now_ns=now_ns)
+        folder, now_ns = self.paths.journal(self.name), self.clock.now_ns()
+        journal = Journal.open(folder, owner=self.name, account=self.paths.account, now_ns=now_ns)
         self._held.callback(journal.close)
         torn = self.metrics.counter(
             "journal_torn_tails_total", "Unacknowledged ends of a journal that were cut at start."
         )
-        if journal.torn:
+        if journal.truncated:
             torn.inc()
-            self.log.warning("torn_tail_cut", bytes=journal.torn.bytes_cut, kept_as=str(journal.torn.kept_as))
+            self.log.warning("torn_tail_cut", bytes=journal.truncated.bytes_cut, kept_as=str(journal.truncated.kept_as))
         return journal
 
-    def announce(self, endpoints: Mapping[str, str]) -> None:
+    def publish_endpoints(self, endpoints: Mapping[str, str]) -> None:
         """Say where peers and verbs reach this process, by the name of each duty."""
-        self._presence.announce(endpoints)
+        self._registration.publish_endpoints(endpoints)
 
-    def serve(  # noqa: PLR0913  # a wiring reads as one call that names each connection
+    def run(  # noqa: PLR0913  # a wiring reads as one call that names each connection
         self,
         service: "Service",
         *,
-        hears: "Mapping[Stream, Place | None] | None" = None,
-        says: "Sequence[Stream]" = (),
-        answers: "Sequence[Stream]" = (),
-        asks: "Sequence[Stream]" = (),
-        hands_over: "Sequence[Stream]" = (),
+        subscribes: "Mapping[Stream, StreamOffset | None] | None" = None,
+        publishes: "Sequence[Stream]" = (),
+        serves: "Sequence[Stream]" = (),
+        requests: "Sequence[Stream]" = (),
+        sends_commands: "Sequence[Stream]" = (),
         journal: "Journal | None" = None,
         journal_stream: "Stream | None" = None,
-        venue: "Caller | None" = None,
-        feed: "Feed | None" = None,
+        venue: "VenueClient | None" = None,
+        feed: "VenueEventSource | None" = None,
         loop: Loop = Loop.BLOCKING,
         tick_ms: int = 50,
     ) -> None:
@@ -231,25 +231,25 @@ class Process:
         stream that reads the journal aloud. Every process says `health` too.
         """
         from components.contracts.topics import HEALTH
-        from components.runtime.lines import Lines
-        from components.runtime.serving import Work, serve
+        from components.runtime.lines import StreamBindings
+        from components.runtime.serving import Application, run_application
 
-        lines = Lines(
+        lines = StreamBindings(
             component=self.name,
-            hears=hears or {},
-            says=tuple(dict.fromkeys((*says, HEALTH))),
-            answers=tuple(answers),
-            asks=tuple(asks),
-            hands_over=tuple(hands_over),
-            record=journal_stream,
+            subscribes=subscribes or {},
+            publishes=tuple(dict.fromkeys((*publishes, HEALTH))),
+            serves=tuple(serves),
+            requests=tuple(requests),
+            sends_commands=tuple(sends_commands),
+            journal_stream=journal_stream,
             journal_id=journal.journal_id if journal else "",
             last_sequence=journal.last_sequence if journal else 0,
         )
-        self.signals.only_ask()
-        serve(self, Work(service, lines, journal, venue, feed, loop is Loop.ASYNC, tick_ms))
+        self.signals.defer_to_drain()
+        run_application(self, Application(service, lines, journal, venue, feed, loop is Loop.ASYNC, tick_ms))
 
 
-def _end_with_thread(died: threading.ExceptHookArgs) -> None:
+def _exit_on_thread_death(died: threading.ExceptHookArgs) -> None:
     """End the process as a whole: it would be half alive otherwise."""
     from components.runtime.logs import logger
 

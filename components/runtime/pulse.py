@@ -7,14 +7,14 @@ from typing import Final
 from prometheus_client import Gauge
 
 from components.runtime.clock import Clock
-from components.runtime.files import write_whole
+from components.runtime.files import write_atomic
 
 STARTING: Final = ("starting",)
-RENEW_NS: Final = 1_000_000_000
+READY_FILE_INTERVAL_NS: Final = 1_000_000_000
 """How often the ready file is renewed; whoever looks at its age should allow several of these."""
 
 
-class Pulse:
+class HealthState:
     """Written by the loop; read by the health server and the watchdog on their own threads."""
 
     def __init__(self, clock: Clock, ready_file: Path, ready_gauge: Gauge) -> None:
@@ -23,22 +23,22 @@ class Pulse:
         self._file = ready_file
         self._gauge = ready_gauge
         self._renewed_at_ns = 0
-        self.beats = 0
-        self.beaten_at_ns = clock.monotonic_ns()
+        self.iterations = 0
+        self.reported_at_ns = clock.monotonic_ns()
         self.unmet: tuple[str, ...] = STARTING
 
-    def beat(self, unmet: tuple[str, ...]) -> None:
+    def report(self, unmet: tuple[str, ...]) -> None:
         """Say that the loop turned, and what readiness still waits for; call it about every tick."""
-        self.beaten_at_ns = self._clock.monotonic_ns()
-        self.beats += 1
+        self.reported_at_ns = self._clock.monotonic_ns()
+        self.iterations += 1
         if unmet != self.unmet:
             self._change(unmet)
-        elif not unmet and self.beaten_at_ns - self._renewed_at_ns >= RENEW_NS:
+        elif not unmet and self.reported_at_ns - self._renewed_at_ns >= READY_FILE_INTERVAL_NS:
             self._renew()
 
     def age_ms(self) -> int:
         """Say how long ago the loop last turned."""
-        return (self._clock.monotonic_ns() - self.beaten_at_ns) // 1_000_000
+        return (self._clock.monotonic_ns() - self.reported_at_ns) // 1_000_000
 
     def stop(self) -> None:
         """Take readiness back for good."""
@@ -53,8 +53,8 @@ class Pulse:
             self._renew()
 
     def _renew(self) -> None:
-        self._renewed_at_ns = self.beaten_at_ns
+        self._renewed_at_ns = self.reported_at_ns
         try:
             os.utime(self._file)
         except FileNotFoundError:
-            write_whole(self._file, b"")
+            write_atomic(self._file, b"")

@@ -22,10 +22,10 @@ class Backoff:
         if not 0 < self.first_ms_max <= self.delay_ms_max:
             raise InvariantError(f"backoff from {self.first_ms_max} ms to {self.delay_ms_max} ms")
 
-    def delay_ms(self, failures: int, chance: float) -> float:
+    def delay_ms(self, failures: int, jitter: float) -> float:
         """Spread the wait over all of 0 to the bound (full jitter), by a chance in [0, 1)."""
         doublings = min(max(failures - 1, 0), DOUBLINGS_MAX)
-        return chance * min(self.delay_ms_max, self.first_ms_max << doublings)
+        return jitter * min(self.delay_ms_max, self.first_ms_max << doublings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ class TokenBucket:
         return TokenBucket(capacity=self.capacity, per_second=self.per_second, tokens=tokens, at_ns=at_ns)
 
 
-class BreakerState(StrEnum):
+class CircuitState(StrEnum):
     """Whether a peer is asked."""
 
     CLOSED = "closed"
@@ -74,38 +74,38 @@ class BreakerState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Breaker:
+class CircuitBreaker:
     """Stops asking a peer that keeps failing; after a pause one probe may find out whether it is back."""
 
     failures_max: int
-    pause_ns: int
+    cooldown_ns: int
     failures: int = 0
     opened_at_ns: int = 0
-    probe_is_out: bool = False
+    probe_in_flight: bool = False
 
-    def state(self, now_ns: int) -> BreakerState:
+    def state(self, now_ns: int) -> CircuitState:
         """Say whether the peer is asked now."""
         if self.failures < self.failures_max:
-            return BreakerState.CLOSED
-        is_over = now_ns - self.opened_at_ns >= self.pause_ns
-        return BreakerState.PROBING if is_over else BreakerState.OPEN
+            return CircuitState.CLOSED
+        is_over = now_ns - self.opened_at_ns >= self.cooldown_ns
+        return CircuitState.PROBING if is_over else CircuitState.OPEN
 
-    def ask(self, now_ns: int) -> "Breaker | None":
+    def try_acquire(self, now_ns: int) -> "CircuitBreaker | None":
         """Give the breaker as it stands with one more request out; None where none may go."""
         match self.state(now_ns):
-            case BreakerState.CLOSED:
+            case CircuitState.CLOSED:
                 return self
-            case BreakerState.OPEN:
+            case CircuitState.OPEN:
                 return None
-            case BreakerState.PROBING:
-                return None if self.probe_is_out else replace(self, probe_is_out=True)
+            case CircuitState.PROBING:
+                return None if self.probe_in_flight else replace(self, probe_in_flight=True)
 
-    def succeeded(self) -> "Breaker":
+    def succeeded(self) -> "CircuitBreaker":
         """Close it: the peer answered."""
-        return replace(self, failures=0, probe_is_out=False)
+        return replace(self, failures=0, probe_in_flight=False)
 
-    def failed(self, now_ns: int) -> "Breaker":
+    def failed(self, now_ns: int) -> "CircuitBreaker":
         """Count a failure; the last one that is allowed opens it, a failed probe keeps it open."""
         failures = min(self.failures + 1, self.failures_max)
         opened_at_ns = now_ns if failures == self.failures_max else self.opened_at_ns
-        return replace(self, failures=failures, opened_at_ns=opened_at_ns, probe_is_out=False)
+        return replace(self, failures=failures, opened_at_ns=opened_at_ns, probe_in_flight=False)

@@ -12,24 +12,24 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from components.contracts.errors import ConfigError
-from components.runtime.config_problems import Unshown
-from components.runtime.files import make_private_folder, write_once
-from components.runtime.places import Places
+from components.runtime.config_problems import Redacted
+from components.runtime.files import create_durable, make_private_folder
+from components.runtime.places import Paths
 
 SEAL_KEY_BYTES: Final = 32
 SECRET_BYTES_MAX: Final = 64 * 1024
-HIDDEN: Final = "***"
+REDACTED: Final = "***"
 
-_REFERENCE: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\0]+)")
+SECRET_REFERENCE_PATTERN: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\0]+)")
 
 
-def _checked(text: str) -> str:
-    if not _REFERENCE.fullmatch(text):
+def _validate_secret_reference(text: str) -> str:
+    if not SECRET_REFERENCE_PATTERN.fullmatch(text):
         raise PydanticCustomError("secret_reference", "must be a reference: env:NAME or file:path")
     return text
 
 
-SecretReference = Annotated[str, AfterValidator(_checked), Unshown()]
+SecretReference = Annotated[str, AfterValidator(_validate_secret_reference), Redacted()]
 """A configured reference to a secret; a secret pasted in its place is refused without being repeated."""
 
 
@@ -49,7 +49,7 @@ class Secret:
 
     @override
     def __repr__(self) -> str:
-        return f"Secret({HIDDEN})"
+        return f"Secret({REDACTED})"
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
@@ -58,7 +58,7 @@ class Secret:
 
 def resolve(reference: str, *, root: Path, environ: Mapping[str, str]) -> Secret:
     """Fetch what the reference names, or say how to mend it."""
-    match = _REFERENCE.fullmatch(reference)
+    match = SECRET_REFERENCE_PATTERN.fullmatch(reference)
     if match is None:
         raise ConfigError("a secret must be a reference: env:NAME or file:path")
     if match[1]:
@@ -80,15 +80,15 @@ def read_private(path: Path) -> bytes:
         return file.read(SECRET_BYTES_MAX)
 
 
-def make_seal(places: Places) -> bool:
+def create_seal_key(paths: Paths) -> bool:
     """Make the key that risk and execution share, once; False where it was there already."""
-    make_private_folder(places.keys)
-    return write_once(places.seal(), token_bytes(SEAL_KEY_BYTES))
+    make_private_folder(paths.keys)
+    return create_durable(paths.seal_key(), token_bytes(SEAL_KEY_BYTES))
 
 
-def read_seal(places: Places) -> bytes:
+def read_seal_key(paths: Paths) -> bytes:
     """Read the key that risk and execution share."""
-    path = places.seal()
+    path = paths.seal_key()
     if not path.exists():
         raise ConfigError(f"{path}: no such file; make the key with: xtrader config make-seal")
     key = read_private(path)

@@ -7,11 +7,11 @@ from msgspec import Struct
 
 from components.contracts.frames import Header
 from components.contracts.topics import Stream
-from components.contracts.values import Place
+from components.contracts.values import StreamOffset
 
 
 @final
-class Heard(Struct, frozen=True, gc=False):
+class MessageReceived(Struct, frozen=True, gc=False):
     """The next message of a stream, in order, nothing missing before it."""
 
     stream: Stream
@@ -19,13 +19,13 @@ class Heard(Struct, frozen=True, gc=False):
     body: Any
 
     @property
-    def place(self) -> Place:
+    def offset(self) -> StreamOffset:
         """Where in its stream the message stands."""
-        return Place(self.stream.name, self.header.epoch, self.header.sequence)
+        return StreamOffset(self.stream.name, self.header.epoch, self.header.sequence)
 
 
 @final
-class Lost(Struct, frozen=True, gc=False):
+class StreamLost(Struct, frozen=True, gc=False):
     """A stream's continuity is broken (gap, silence, restart of the producer); Joined follows when it is whole again.
 
     `is_foreign`: the producer's journal does not continue what we heard, so Joined will not follow by itself.
@@ -35,11 +35,11 @@ class Lost(Struct, frozen=True, gc=False):
     producer: str
     missing: int
     reason: str
-    is_foreign: bool = False
+    is_diverged: bool = False
 
 
 @final
-class Joined(Struct, frozen=True, gc=False):
+class StreamSynced(Struct, frozen=True, gc=False):
     """A stream is whole from `place` on.
 
     For a state stream `messages` is the present state. For an event stream it is empty: its records were Heard singly.
@@ -47,21 +47,21 @@ class Joined(Struct, frozen=True, gc=False):
 
     stream: Stream
     producer: str
-    place: Place
-    messages: tuple[Any, ...]
+    offset: StreamOffset
+    snapshot: tuple[Any, ...]
 
 
 @final
-class Asked(Struct, frozen=True, gc=False):
+class RequestReceived(Struct, frozen=True, gc=False):
     """Somebody waits for an answer to `body`; give it with Reply and the same ticket."""
 
     stream: Stream
-    ticket: bytes
+    reply_to: bytes
     body: Any
 
 
 @final
-class Answered(Struct, frozen=True, gc=False):
+class ReplyReceived(Struct, frozen=True, gc=False):
     """The answer to a Request of ours."""
 
     request_id: str
@@ -69,14 +69,14 @@ class Answered(Struct, frozen=True, gc=False):
 
 
 @final
-class Unanswered(Struct, frozen=True, gc=False):
+class RequestTimedOut(Struct, frozen=True, gc=False):
     """No answer came within the deadline: the outcome is unknown, not no."""
 
     request_id: str
 
 
 @final
-class Acked(Struct, frozen=True, gc=False):
+class CommandAcknowledged(Struct, frozen=True, gc=False):
     """The far end's word on something handed over."""
 
     stream: Stream
@@ -84,21 +84,31 @@ class Acked(Struct, frozen=True, gc=False):
 
 
 @final
-class Called(Struct, frozen=True, gc=False):
+class VenueCallCompleted(Struct, frozen=True, gc=False):
     """A call to the venue ended; `answer` is what the adapter's vocabulary says (an answer, or why there is none)."""
 
     request: Any
-    answer: Any
+    result: Any
 
 
 @final
-class Fed(Struct, frozen=True, gc=False):
+class VenueEvent(Struct, frozen=True, gc=False):
     """Something the venue said by itself."""
 
     body: Any
 
 
-Inbound: TypeAlias = Heard | Lost | Joined | Asked | Answered | Unanswered | Acked | Called | Fed
+Inbound: TypeAlias = (
+    MessageReceived
+    | StreamLost
+    | StreamSynced
+    | RequestReceived
+    | ReplyReceived
+    | RequestTimedOut
+    | CommandAcknowledged
+    | VenueCallCompleted
+    | VenueEvent
+)
 
 
 @final
@@ -125,7 +135,7 @@ class Publish(Struct, frozen=True, gc=False):
 class Reply(Struct, frozen=True, gc=False):
     """Answer what was Asked."""
 
-    ticket: bytes
+    reply_to: bytes
     body: Any
 
 
@@ -140,7 +150,7 @@ class Request(Struct, frozen=True, gc=False):
 
 
 @final
-class HandOver(Struct, frozen=True, gc=False):
+class SendCommand(Struct, frozen=True, gc=False):
     """Send a sealed frame without waiting; Acked follows, or nothing: then the outbox sends it again."""
 
     stream: Stream
@@ -148,23 +158,23 @@ class HandOver(Struct, frozen=True, gc=False):
 
 
 @final
-class Call(Struct, frozen=True, gc=False):
+class CallVenue(Struct, frozen=True, gc=False):
     """Ask the venue's adapter; Called follows. Calls run concurrently, each with its own deadline."""
 
     request: Any
 
 
 @final
-class Note(Struct, frozen=True, gc=False):
+class LogEvent(Struct, frozen=True, gc=False):
     """Log one event with its facts."""
 
     event: str
-    facts: dict[str, Any]
+    fields: dict[str, Any]
     level: str = "info"
 
 
 @final
-class Observe(Struct, frozen=True, gc=False):
+class ObserveLatency(Struct, frozen=True, gc=False):
     """Measure how long ago `since_ns` was (wall clock) when the effects before this one are done, in seconds."""
 
     measure: Callable[[float], object]
@@ -172,13 +182,13 @@ class Observe(Struct, frozen=True, gc=False):
 
 
 @final
-class Halt(Struct, frozen=True, gc=False):
+class Terminate(Struct, frozen=True, gc=False):
     """End the process with this error after the effects before it are done."""
 
     error: BaseException
 
 
-Effect: TypeAlias = Append | Publish | Reply | Request | HandOver | Call | Note | Observe | Halt
+Effect: TypeAlias = Append | Publish | Reply | Request | SendCommand | CallVenue | LogEvent | ObserveLatency | Terminate
 Effects: TypeAlias = Sequence[Effect]
 
 

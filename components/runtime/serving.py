@@ -10,21 +10,21 @@ from structlog.typing import FilteringBoundLogger
 
 from components.runtime.bus import open_bus
 from components.runtime.clock import Clock
-from components.runtime.commit import Committer
+from components.runtime.commit import GroupCommitter
 from components.runtime.config import Settings
-from components.runtime.drivers import drive_async, drive_blocking
-from components.runtime.endpoints import address, publications, service, side
+from components.runtime.drivers import run_async, run_blocking
+from components.runtime.endpoints import ipc_address, publisher_path, recovery_path, request_path
 from components.runtime.journal import Journal
-from components.runtime.life import Seat
-from components.runtime.lines import Lines
+from components.runtime.life import LoopContext
+from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.pulse import Pulse
+from components.runtime.pulse import HealthState
 from components.runtime.service import Service
-from components.runtime.stopping import StopSignals
-from components.runtime.venue import Caller, Feed
+from components.runtime.stopping import ShutdownSignals
+from components.runtime.venue import VenueClient, VenueEventSource
 
 
-class Host(Protocol):
+class ProcessContext(Protocol):
     """The process, as far as serving needs it."""
 
     name: str
@@ -33,64 +33,64 @@ class Host(Protocol):
     settings: Settings
     log: FilteringBoundLogger
     metrics: Metrics
-    pulse: Pulse
-    signals: StopSignals
+    health: HealthState
+    signals: ShutdownSignals
 
-    def announce(self, endpoints: Mapping[str, str]) -> None:
+    def publish_endpoints(self, endpoints: Mapping[str, str]) -> None:
         """Say where peers reach this host."""
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Application:
     """What is served, and over what."""
 
     service: Service
-    lines: Lines
+    bindings: StreamBindings
     journal: Journal | None
-    venue: Caller | None
-    feed: Feed | None
+    venue: VenueClient | None
+    feed: VenueEventSource | None
     is_async: bool
     tick_ms: int
 
 
-def serve(host: Host, work: Work) -> None:
+def run_application(context: ProcessContext, application: Application) -> None:
     """Open the bus, tell where it is, run the loop; at the end sync first and let the sockets go then."""
-    run, drain_ms_max = host.settings.places.run, host.settings.runtime.drain_ms_max
+    run, drain_ms_max = context.settings.paths.run, context.settings.runtime.drain_ms_max
     with ExitStack() as held:
-        records = work.journal.records if work.journal else None
+        records = application.journal.records if application.journal else None
         bus = open_bus(
             run,
-            work.lines,
-            clock=host.clock,
-            metrics=host.metrics,
-            log=host.log,
+            application.bindings,
+            clock=context.clock,
+            metrics=context.metrics,
+            log=context.log,
             records=records,
         )
         held.callback(bus.close)
-        committer = Committer(work.journal) if work.journal else None
+        committer = GroupCommitter(application.journal) if application.journal else None
         if committer is not None:
             held.callback(committer.close, drain_ms_max / 1000)
-        host.announce(endpoints_of(run, work.lines))
-        seat = Seat(
-            component=host.name,
-            version=host.version,
-            service=work.service,
+        context.publish_endpoints(endpoints_of(run, application.bindings))
+        seat = LoopContext(
+            component=context.name,
+            version=context.version,
+            service=application.service,
             bus=bus,
-            clock=host.clock,
-            log=host.log,
+            clock=context.clock,
+            log=context.log,
             committer=committer,
-            venue=work.venue,
-            feed=work.feed,
-            tick_ms=work.tick_ms,
-            pulse=host.pulse.beat,
-            should_stop=lambda: host.signals.requested,
+            venue=application.venue,
+            feed=application.feed,
+            tick_ms=application.tick_ms,
+            report_health=context.health.report,
+            should_stop=lambda: context.signals.requested,
             drain_ms_max=drain_ms_max,
         )
-        (drive_async if work.is_async else drive_blocking)(seat)
+        (run_async if application.is_async else run_blocking)(seat)
 
 
-def endpoints_of(run: Path, lines: Lines) -> dict[str, str]:
+def endpoints_of(run: Path, bindings: StreamBindings) -> dict[str, str]:
     """List where this process is reached, by the name of each duty."""
-    duties = {"publications": publications(run, lines.component), "side": side(run, lines.component)}
-    answered = {stream.name: service(run, stream) for stream in lines.answers}
-    return {name: address(path) for name, path in {**duties, **answered}.items()}
+    duties = {"publications": publisher_path(run, bindings.component), "side": recovery_path(run, bindings.component)}
+    answered = {stream.name: request_path(run, stream) for stream in bindings.serves}
+    return {name: ipc_address(path) for name, path in {**duties, **answered}.items()}

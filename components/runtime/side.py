@@ -7,25 +7,31 @@ from typing import Any, Final, Protocol, TypeAlias
 from prometheus_client import Gauge
 
 from components.contracts.errors import InvariantError
-from components.contracts.frames import Part, PositionReport, ReplayRequest, SnapshotRequest, Unavailable
+from components.contracts.frames import (
+    RecoveryBatch,
+    RecoveryUnavailable,
+    ReplayRequest,
+    SnapshotRequest,
+    SubscriberProgress,
+)
 from components.contracts.topics import STREAMS, Stream, StreamClass
-from components.contracts.values import Place
-from components.runtime.answering import Envelope, split
-from components.runtime.codec import Flaw, FrameRefused, decode_header, decode_side_request, encode
+from components.contracts.values import StreamOffset
+from components.runtime.answering import Envelope, split_envelope
+from components.runtime.codec import FrameDefect, InvalidFrame, decode_header, decode_recovery_request, encode
 from components.runtime.endpoints import COMPONENTS
-from components.runtime.speaking import Speaking
-from components.runtime.tally import Tally
-from components.runtime.zmq_bus import Server
+from components.runtime.speaking import Publisher
+from components.runtime.tally import StreamCounters
+from components.runtime.zmq_bus import ServerSocket
 
-SIDE: Final = b"side"
+RECOVERY_TOPIC: Final = b"side"
 """The topic of whatever is said at the side."""
-PART_BYTES_GOAL: Final = 256 * 1024
-PART_RECORDS_MAX: Final = 1_024
+BATCH_BYTES_TARGET: Final = 256 * 1024
+BATCH_RECORDS_MAX: Final = 1_024
 """One part holds a service up for a few milliseconds, not more."""
-SIDE_REQUESTS_PER_TURN_MAX: Final = 64
+REQUESTS_PER_POLL_MAX: Final = 64
 
 
-class Kept(Protocol):
+class JournalRecord(Protocol):
     """A record as the journal gives it."""
 
     @property
@@ -37,102 +43,115 @@ class Kept(Protocol):
         """What was appended."""
 
 
-Records: TypeAlias = Callable[[int], Iterable[Kept]]
+RecordReader: TypeAlias = Callable[[int], Iterable[JournalRecord]]
 """Reads a journal from a sequence on, only what is on disk."""
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotWanted:
+class SnapshotRequested:
     """Somebody joins a state stream and waits for its present state."""
 
     stream: Stream
     envelope: Envelope
 
 
-class SideDesk:
+class RecoveryServer:
     """The side socket of what we say: late joiners, replays, and how far each hearer is."""
 
-    def __init__(self, server: Server, speaking: Speaking, records: Records | None, tally: Tally, lag: Gauge) -> None:
-        self.port, self._speaking, self._records, self._tally, self._lag = server, speaking, records, tally, lag
-        self._voice = speaking.voice
+    def __init__(
+        self,
+        server: ServerSocket,
+        publisher: Publisher,
+        records: RecordReader | None,
+        counters: StreamCounters,
+        lag: Gauge,
+    ) -> None:
+        self.socket, self._publisher, self._records, self._counters, self._lag = (
+            server,
+            publisher,
+            records,
+            counters,
+            lag,
+        )
+        self._producer = publisher.producer
 
-    def tend(self) -> list[SnapshotWanted]:
+    def poll(self) -> list[SnapshotRequested]:
         """Answer what waits, a bounded number at a time; give the snapshots that only the service can answer."""
-        wanted: list[SnapshotWanted] = []
-        for _ in range(SIDE_REQUESTS_PER_TURN_MAX):
-            if not self.port.is_readable():
+        wanted: list[SnapshotRequested] = []
+        for _ in range(REQUESTS_PER_POLL_MAX):
+            if not self.socket.is_readable():
                 break
-            envelope, message = split(self.port.read())
+            envelope, message = split_envelope(self.socket.read())
             try:
                 wanted += self._serve(envelope, message)
-            except FrameRefused as error:
-                self._tally.refused(error)
+            except InvalidFrame as error:
+                self._counters.count_invalid_frame(error)
         return wanted
 
-    def give(self, wanted: SnapshotWanted, messages: Iterable[Any]) -> None:
+    def send_snapshot(self, request: SnapshotRequested, messages: Iterable[Any]) -> None:
         """Send the state of a stream as it is after the last message said on it."""
-        place = self._speaking.place(wanted.stream)
-        parts = _in_parts([(0, encode(message)) for message in messages])
+        place = self._publisher.offset(request.stream)
+        parts = _split_batches([(0, encode(message)) for message in messages])
         for index, part in enumerate(parts):
-            self._send(wanted.envelope, Part(place, tuple(part), index == len(parts) - 1))
+            self._send(request.envelope, RecoveryBatch(place, tuple(part), index == len(parts) - 1))
 
-    def _serve(self, envelope: Envelope, message: list[bytes]) -> list[SnapshotWanted]:
+    def _serve(self, envelope: Envelope, message: list[bytes]) -> list[SnapshotRequested]:
         if len(message) != 3:
-            raise FrameRefused(Flaw.SHAPE, f"{len(message)} frames at the side, must be 3")
-        if message[0] != SIDE:
-            raise FrameRefused(Flaw.TOPIC, "not for the side")
+            raise InvalidFrame(FrameDefect.SHAPE, f"{len(message)} frames at the side, must be 3")
+        if message[0] != RECOVERY_TOPIC:
+            raise InvalidFrame(FrameDefect.TOPIC, "not for the side")
         decode_header(message[1])
-        request = decode_side_request(message[2])
+        request = decode_recovery_request(message[2])
         match request:
-            case PositionReport():
-                self._note(request)
+            case SubscriberProgress():
+                self._record_progress(request)
                 return []
-            case SnapshotRequest(name) if self._gives(name, StreamClass.STATE):
-                return [SnapshotWanted(STREAMS[name], envelope)]
-            case ReplayRequest(name, start) if self._gives(name, StreamClass.EVENTS):
-                self._send(envelope, self._replayed(STREAMS[name], start))
+            case SnapshotRequest(name) if self._serves(name, StreamClass.STATE):
+                return [SnapshotRequested(STREAMS[name], envelope)]
+            case ReplayRequest(name, start) if self._serves(name, StreamClass.EVENTS):
+                self._send(envelope, self._replay_batch(STREAMS[name], start))
                 return []
             case SnapshotRequest(name) | ReplayRequest(name):
-                self._send(envelope, Unavailable(name, "not said here, or not that way"))
+                self._send(envelope, RecoveryUnavailable(name, "not said here, or not that way"))
                 return []
 
-    def _gives(self, name: str, kind: StreamClass) -> bool:
-        return self._speaking.says(name) and STREAMS[name].kind is kind
+    def _serves(self, name: str, kind: StreamClass) -> bool:
+        return self._publisher.publishes(name) and STREAMS[name].stream_class is kind
 
-    def _replayed(self, stream: Stream, start: int) -> Part:
+    def _replay_batch(self, stream: Stream, start: int) -> RecoveryBatch:
         if self._records is None:
             raise InvariantError(f"{stream.name} is said without a journal")
         found: list[tuple[int, bytes]] = []
         size = 0
         for record in self._records(max(start, 1)):
-            if found and (size + len(record.payload) > PART_BYTES_GOAL or len(found) == PART_RECORDS_MAX):
-                return Part(self._place_at(stream, found), tuple(found), complete=False)
+            if found and (size + len(record.payload) > BATCH_BYTES_TARGET or len(found) == BATCH_RECORDS_MAX):
+                return RecoveryBatch(self._offset_at(stream, found), tuple(found), complete=False)
             found.append((record.sequence, record.payload))
             size += len(record.payload)
-        return Part(self._place_at(stream, found), tuple(found), complete=True)
+        return RecoveryBatch(self._offset_at(stream, found), tuple(found), complete=True)
 
-    def _place_at(self, stream: Stream, found: Sequence[tuple[int, bytes]]) -> Place:
-        place = self._speaking.place(stream)
-        return Place(place.stream, place.epoch, found[-1][0]) if found else place
+    def _offset_at(self, stream: Stream, found: Sequence[tuple[int, bytes]]) -> StreamOffset:
+        place = self._publisher.offset(stream)
+        return StreamOffset(place.stream, place.epoch, found[-1][0]) if found else place
 
-    def _note(self, report: PositionReport) -> None:
-        if not self._speaking.says(report.place.stream):
+    def _record_progress(self, report: SubscriberProgress) -> None:
+        if not self._publisher.publishes(report.offset.stream):
             return
-        now = self._speaking.place(STREAMS[report.place.stream])
+        now = self._publisher.offset(STREAMS[report.offset.stream])
         subscriber = report.subscriber if report.subscriber in COMPONENTS else "other"
-        if now.epoch == report.place.epoch:
-            self._lag.labels(now.stream, subscriber).set(max(0, now.sequence - report.place.sequence))
+        if now.epoch == report.offset.epoch:
+            self._lag.labels(now.stream, subscriber).set(max(0, now.sequence - report.offset.sequence))
 
     def _send(self, envelope: Envelope, body: Any) -> None:  # noqa: ANN401
-        if not self.port.reply(envelope, (SIDE, self._voice.header(), encode(body))):
-            self._tally.replies_undelivered += 1
+        if not self.socket.reply(envelope, (RECOVERY_TOPIC, self._producer.header(), encode(body))):
+            self._counters.replies_undelivered += 1
 
 
-def _in_parts(messages: list[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]]:
+def _split_batches(messages: list[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]]:
     parts: list[list[tuple[int, bytes]]] = [[]]
     size = 0
     for message in messages:
-        if parts[-1] and size + len(message[1]) > PART_BYTES_GOAL:
+        if parts[-1] and size + len(message[1]) > BATCH_BYTES_TARGET:
             parts.append([])
             size = 0
         parts[-1].append(message)

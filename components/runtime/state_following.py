@@ -4,12 +4,12 @@ from typing import Any
 
 from typing_extensions import override
 
-from components.contracts.frames import Header, Part, SnapshotRequest
-from components.runtime.continuity import place_before
-from components.runtime.following import Follower, Inbounds
+from components.contracts.frames import Header, RecoveryBatch, SnapshotRequest
+from components.runtime.continuity import sequence_before
+from components.runtime.following import Inbounds, StreamSubscription
 
 
-class StateFollower(Follower):
+class StateSubscription(StreamSubscription):
     """Has the present state, or asks for it."""
 
     _snapshot: list[Any] | None = None
@@ -17,7 +17,7 @@ class StateFollower(Follower):
 
     @override
     def _begin(self, header: Header, payload: bytes) -> Inbounds:
-        self.epoch, self._reach = header.epoch, place_before(header)
+        self.epoch, self._reach = header.epoch, sequence_before(header)
         self._snapshot = None  # the rest of a snapshot asked for earlier would be taken for a whole one
         return self._hold_back(header, payload)
 
@@ -35,12 +35,12 @@ class StateFollower(Follower):
         return SnapshotRequest(self.stream.name)
 
     @override
-    def _take(self, part: Part) -> Inbounds:
+    def _take(self, part: RecoveryBatch) -> Inbounds:
         bodies = [self._decoded(payload) for _, payload in part.messages]
-        if self._snapshot is None or None in bodies or part.place.sequence < self._reach:
+        if self._snapshot is None or None in bodies or part.offset.sequence < self._reach:
             return ()
         self._snapshot += bodies
         if not part.complete:
             return ()
-        self.last = part.place.sequence
+        self.last_sequence = part.offset.sequence
         return self._join(tuple(self._snapshot))

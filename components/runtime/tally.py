@@ -8,10 +8,10 @@ from prometheus_client import Counter
 
 from components.contracts.topics import Stream
 from components.runtime.clock import Clock
-from components.runtime.codec import FrameRefused
+from components.runtime.codec import InvalidFrame
 from components.runtime.metrics import Metrics
 
-NAME_AGAIN_NS: Final = 60_000_000_000
+LOG_INTERVAL_NS: Final = 60_000_000_000
 """A frame that is refused is logged once a minute for each stream and flaw; every one is counted."""
 
 HELP: Final = {
@@ -42,14 +42,14 @@ class Log(Protocol):
         """Write one line."""
 
 
-class Statistics(Struct, frozen=True, gc=False):
+class StreamStatistics(Struct, frozen=True, gc=False):
     """What one process counted on one stream since its start."""
 
     stream: str
     counts: dict[str, int]
 
 
-class Tally:
+class StreamCounters:
     """The counts of one stream; public integers, because adding to one costs 30 ns and to a metric 400."""
 
     __slots__ = (
@@ -89,41 +89,41 @@ class Tally:
         self._moved: dict[str, int] = {}
         self._named_at_ns: dict[str, int] = {}
         self._unnamed: dict[str, int] = {}
-        self.move()
+        self.flush()
 
-    def gap(self, missing: int) -> None:
+    def count_gap(self, missing: int) -> None:
         """Count a loss within one run of the producer, in the metrics at once."""
         self.gaps += 1
         self.missing += missing
-        self.move()
+        self.flush()
 
-    def repeat(self) -> None:
+    def count_duplicate(self) -> None:
         """Count a message that had been heard before."""
         self.repeats += 1
 
-    def restart(self) -> None:
+    def count_producer_restart(self) -> None:
         """Count another start of the producer."""
         self.restarts += 1
 
-    def refused(self, error: FrameRefused) -> None:
+    def count_invalid_frame(self, error: InvalidFrame) -> None:
         """Count a refused frame by its flaw, and name it once a minute."""
         self.refused_count += 1
         counter = self._metrics.counter("bus_refused_frames", HELP["refused"], ("stream", "flaw"))
-        counter.labels(self.stream, error.flaw.value).inc()
-        self._unnamed[error.flaw] = self._unnamed.get(error.flaw, 0) + 1
+        counter.labels(self.stream, error.defect.value).inc()
+        self._unnamed[error.defect] = self._unnamed.get(error.defect, 0) + 1
         now_ns = self._clock.monotonic_ns()
-        if now_ns - self._named_at_ns.get(error.flaw, -NAME_AGAIN_NS) >= NAME_AGAIN_NS:
-            self._named_at_ns[error.flaw] = now_ns
-            count = self._unnamed.pop(error.flaw)
+        if now_ns - self._named_at_ns.get(error.defect, -LOG_INTERVAL_NS) >= LOG_INTERVAL_NS:
+            self._named_at_ns[error.defect] = now_ns
+            count = self._unnamed.pop(error.defect)
             self._log.warning(
-                "frame_refused", stream=self.stream, flaw=error.flaw.value, detail=error.detail, count=count
+                "frame_refused", stream=self.stream, flaw=error.defect.value, detail=error.detail, count=count
             )
 
     def counts(self) -> dict[str, int]:
         """Give every count by its name."""
         return {name: getattr(self, name) for name in _NAMES} | {"refused": self.refused_count}
 
-    def move(self) -> None:
+    def flush(self) -> None:
         """Add to the metrics what was counted since the last time."""
         for name in _NAMES:
             count = getattr(self, name)
@@ -138,21 +138,21 @@ class Tally:
 _NAMES: Final = tuple(name for name in HELP if name != "refused")
 
 
-class Tallies:
+class BusCounters:
     """The counts of every stream that a process has to do with."""
 
     def __init__(self, streams: Iterable[Stream], metrics: Metrics, clock: Clock, log: Log) -> None:
-        self._tallies = {stream.name: Tally(stream.name, metrics, clock, log) for stream in streams}
+        self._counters = {stream.name: StreamCounters(stream.name, metrics, clock, log) for stream in streams}
 
-    def of(self, stream: Stream) -> Tally:
+    def of(self, stream: Stream) -> StreamCounters:
         """Give the counts of a stream."""
-        return self._tallies[stream.name]
+        return self._counters[stream.name]
 
-    def move(self) -> None:
+    def flush(self) -> None:
         """Bring the metrics up to date."""
-        for tally in self._tallies.values():
-            tally.move()
+        for tally in self._counters.values():
+            tally.flush()
 
-    def statistics(self) -> tuple[Statistics, ...]:
+    def statistics(self) -> tuple[StreamStatistics, ...]:
         """Give all counts as they are now."""
-        return tuple(Statistics(name, tally.counts()) for name, tally in self._tallies.items())
+        return tuple(StreamStatistics(name, tally.counts()) for name, tally in self._counters.items())

@@ -8,38 +8,38 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from components.runtime.files import write_whole
-from components.runtime.places import Places
+from components.runtime.files import write_atomic
+from components.runtime.places import Paths
 
-NAME: Final = "told.json"
+OVERLAY_FILE: Final = "told.json"
 
 
-class Told(Struct, frozen=True):
+class EnvironmentOverlay(Struct, frozen=True):
     """Variables that hold as long as the process that told them lives."""
 
     pid: int
     variables: dict[str, str]
 
 
-def write_told(places: Places, variables: Mapping[str, str]) -> None:
+def write_overlay(paths: Paths, variables: Mapping[str, str]) -> None:
     """Leave them (0600) for the verbs of the same run folder; only a sandbox's keys may be left so."""
-    write_whole(_path(places), msgspec.json.encode(Told(os.getpid(), dict(variables))))
+    write_atomic(_overlay_path(paths), msgspec.json.encode(EnvironmentOverlay(os.getpid(), dict(variables))))
 
 
-def read_told(places: Places) -> Mapping[str, str]:
+def read_overlay(paths: Paths) -> Mapping[str, str]:
     """Give what a living `up` told; nothing where none does."""
     try:
-        told = msgspec.json.decode(_path(places).read_bytes(), type=Told)
+        told = msgspec.json.decode(_overlay_path(paths).read_bytes(), type=EnvironmentOverlay)
         os.kill(told.pid, 0)
     except (OSError, msgspec.MsgspecError, ValueError):
         return {}
     return told.variables
 
 
-def remove_told(places: Places) -> None:
+def remove_overlay(paths: Paths) -> None:
     """Take it away at the end."""
-    _path(places).unlink(missing_ok=True)
+    _overlay_path(paths).unlink(missing_ok=True)
 
 
-def _path(places: Places) -> Path:
-    return places.run / NAME
+def _overlay_path(paths: Paths) -> Path:
+    return paths.run / OVERLAY_FILE

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 
-class Caller(Protocol):
+class VenueClient(Protocol):
     """Carries requests to a venue; what the venue or the network may do to one is an answer, not an exception."""
 
     async def open(self) -> None:
@@ -17,7 +17,7 @@ class Caller(Protocol):
         """Let connections go."""
 
 
-class Feed(Protocol):
+class VenueEventSource(Protocol):
     """What a venue says by itself."""
 
     async def run(self, deliver: Callable[[Any], None]) -> None:

@@ -10,22 +10,22 @@ from components.contracts.errors import ConfigError
 LIVE_HOSTS: Final = frozenset({"api.alpaca.markets", "broker-api.alpaca.markets"})
 """Orders sent here move real money."""
 
-ENCRYPTED: Final = frozenset({"https", "wss"})
-PLAIN: Final = frozenset({"http", "ws"})
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-NEVER_LIVE: Final = "dev"
-ADDRESS_LENGTH_MAX: Final = 1024
+ENCRYPTED_SCHEMES: Final = frozenset({"https", "wss"})
+PLAINTEXT_SCHEMES: Final = frozenset({"http", "ws"})
+LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+NEVER_LIVE_ENVIRONMENT: Final = "dev"
+URL_LENGTH_MAX: Final = 1024
 
 
-class VenueAddress:
+class VenueUrlMarker:
     """Marks a field of a table as a venue's address, so that its host is checked when it is loaded."""
 
 
-VenueUrl = Annotated[str, VenueAddress()]
+VenueUrl = Annotated[str, VenueUrlMarker()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiveSwitches:
+class LiveTradingSwitches:
     """Three independent statements that a live account is meant; each names the account."""
 
     env: str
@@ -38,10 +38,10 @@ class LiveSwitches:
     """What the file keys/live holds."""
 
     @property
-    def refusal(self) -> str | None:
+    def missing(self) -> str | None:
         """Say why a live account is refused; None where it is not."""
-        if self.env == NEVER_LIVE:
-            return f"is a live account, which {NEVER_LIVE} never reaches"
+        if self.env == NEVER_LIVE_ENVIRONMENT:
+            return f"is a live account, which {NEVER_LIVE_ENVIRONMENT} never reaches"
         switches = {
             "venues.live_trading = true": self.config,
             f"XTRADER_LIVE_TRADING={self.account}": self.environment == self.account,
@@ -52,39 +52,39 @@ class LiveSwitches:
 
 
 @dataclass(frozen=True, slots=True)
-class VenueGate:
+class VenueHostPolicy:
     """Decides whether an address may be used."""
 
     allowed_hosts: Collection[str]
-    live: LiveSwitches
+    live: LiveTradingSwitches
 
-    def problem(self, url: str) -> str | None:
+    def violation(self, url: str) -> str | None:
         """Say why the address may not be used; None where it may."""
         parts = _split(url)
         if parts is None:
             return "is no address of the form https://host[:port]/path"
         host = (parts.hostname or "").rstrip(".")
-        if host in LIVE_HOSTS and (refusal := self.live.refusal):
+        if host in LIVE_HOSTS and (refusal := self.live.missing):
             return f"{host} {refusal}"
         if host not in self.allowed_hosts:
             return f"{host} is not in venues.allowed_hosts ({', '.join(self.allowed_hosts) or 'empty'})"
-        if parts.scheme in PLAIN and host not in LOOPBACK:
+        if parts.scheme in PLAINTEXT_SCHEMES and host not in LOOPBACK_HOSTS:
             return f"{parts.scheme} would send keys in the clear; only loopback may"
         return None
 
     def check(self, url: str) -> None:
         """Refuse an address that may not be used."""
-        if problem := self.problem(url):
+        if problem := self.violation(url):
             raise ConfigError(f"{url}: {problem}")
 
 
 def _split(url: str) -> SplitResult | None:
     # Readers of URLs disagree about these characters, so that one may see another host than the next.
-    if len(url) > ADDRESS_LENGTH_MAX or any(c in "\\@" or c <= " " or c > "~" for c in url):
+    if len(url) > URL_LENGTH_MAX or any(c in "\\@" or c <= " " or c > "~" for c in url):
         return None
     try:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
         return None
-    return parts if parts.scheme in ENCRYPTED | PLAIN and parts.hostname else None
+    return parts if parts.scheme in ENCRYPTED_SCHEMES | PLAINTEXT_SCHEMES and parts.hostname else None

@@ -7,14 +7,14 @@ from typing import Any, Final, TypeVar
 
 import zmq
 
-from components.contracts.errors import IoFailed
-from components.runtime.endpoints import Hold, address, hold
+from components.contracts.errors import StorageError
+from components.runtime.endpoints import SocketLock, claim_socket, ipc_address
 
 FRAMES_MAX: Final = 8
 """A delimiter, three frames, and room for the hops a request came through."""
 FRAME_BYTES_MAX: Final = 4 << 20
 """Twice the largest part: what is larger never reaches us, libzmq drops the peer that sends it."""
-LAST_WORDS_MS: Final = 300
+LINGER_MS: Final = 300
 """What was said just before the end may still leave; nothing else may hold a process up."""
 RECONNECT_MS: Final = 20
 RECONNECT_MS_MAX: Final = 500
@@ -25,17 +25,17 @@ _NOW: Final = zmq.DONTWAIT
 _MORE_NOW: Final = zmq.SNDMORE | zmq.DONTWAIT
 
 
-class Port:
+class Socket:
     """One socket that is read whole messages at a time."""
 
-    def __init__(self, socket: "zmq.Socket[bytes]", held: Hold | None = None) -> None:
-        self.socket, self._held = socket, held
-        self._receive, self._send, self._get = socket.recv, socket.send, socket.getsockopt
+    def __init__(self, zmq_socket: "zmq.Socket[bytes]", lock: SocketLock | None = None) -> None:
+        self.zmq_socket, self._lock = zmq_socket, lock
+        self._receive, self._send, self._get = zmq_socket.recv, zmq_socket.send, zmq_socket.getsockopt
         self._timeout_ms = -1
 
     def fileno(self) -> int:
         """Give the descriptor; it is edge-triggered, so after anything done here `is_readable` must be asked again."""
-        return int(self.socket.getsockopt(zmq.FD))
+        return int(self.zmq_socket.getsockopt(zmq.FD))
 
     def is_readable(self) -> bool:
         """Say whether a message waits."""
@@ -53,7 +53,7 @@ class Port:
     def read_within(self, timeout_ms: int) -> list[bytes] | None:
         """Wait for one message on this socket alone, which is as fast as C."""
         if timeout_ms != self._timeout_ms:
-            self.socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
+            self.zmq_socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
             self._timeout_ms = timeout_ms
         try:
             return self.read()
@@ -62,12 +62,12 @@ class Port:
 
     def close(self) -> None:
         """Close, without waiting here, and leave the path to the next."""
-        self.socket.close()
-        if self._held is not None:
-            self._held.release()
+        self.zmq_socket.close()
+        if self._lock is not None:
+            self._lock.release()
 
 
-class Publication(Port):
+class PublisherSocket(Socket):
     """Where everything a process says leaves; a slow hearer loses, nobody waits for it."""
 
     def send(self, topic: bytes, header: bytes, payload: bytes) -> None:
@@ -77,7 +77,7 @@ class Publication(Port):
         send(header, _MORE)
         send(payload)
 
-    def newcomers(self) -> set[bytes]:
+    def new_subscriptions(self) -> set[bytes]:
         """Give the topics that were subscribed to since the last call."""
         topics = set()
         while self.is_readable():
@@ -87,7 +87,7 @@ class Publication(Port):
         return topics
 
 
-class Server(Port):
+class ServerSocket(Socket):
     """Where requests arrive, from a plain REQ too; a client that is gone never holds it up."""
 
     def reply(self, envelope: Iterable[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
@@ -103,7 +103,7 @@ class Server(Port):
         return True
 
 
-class Client(Port):
+class ClientSocket(Socket):
     """Where one peer is asked; what cannot leave now is not queued."""
 
     def send(self, envelope: Sequence[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
@@ -125,7 +125,7 @@ def _send_now(send: Callable[..., Any], envelope: Iterable[bytes], frames: tuple
     send(frames[2], _NOW)
 
 
-def question(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) -> list[bytes] | None:
+def request_frames_once(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) -> list[bytes] | None:
     """Ask once as a plain REQ and give the answer's frames; None where none came in time.
 
     RELAXED lets another question follow an unanswered one; CORRELATE keeps a late answer from being taken for another.
@@ -136,7 +136,7 @@ def question(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) ->
         for option in (zmq.SNDTIMEO, zmq.RCVTIMEO):
             socket.setsockopt(option, timeout_ms)
         socket.setsockopt(zmq.LINGER, 0)
-        socket.connect(address(path))
+        socket.connect(ipc_address(path))
         try:
             socket.send_multipart(frames)
             return socket.recv_multipart()
@@ -144,7 +144,7 @@ def question(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) ->
             return None
 
 
-AnyPort = TypeVar("AnyPort", bound=Port)
+AnyPort = TypeVar("AnyPort", bound=Socket)
 
 
 class Transport:
@@ -152,55 +152,55 @@ class Transport:
 
     def __init__(self) -> None:
         self._context = zmq.Context()
-        self._ports: list[Port] = []
-        self._hot: dict[object, Port | Callable[[], None]] = {}
+        self._sockets: list[Socket] = []
+        self._registered: dict[object, Socket | Callable[[], None]] = {}
         self._polled: list[tuple[Any, int]] = []
 
-    def publish_at(self, path: Path, high_water_mark: int) -> Publication:
+    def bind_publisher(self, path: Path, high_water_mark: int) -> PublisherSocket:
         """Bind the socket of everything a process says."""
-        socket = self._socket(zmq.XPUB, high_water_mark, linger_ms=LAST_WORDS_MS)
+        socket = self._socket(zmq.XPUB, high_water_mark, linger_ms=LINGER_MS)
         socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # each newcomer is seen, not only the first
-        return self._opened(Publication(socket, self._bind(socket, path)))
+        return self._track(PublisherSocket(socket, self._bind(socket, path)))
 
-    def serve_at(self, path: Path, high_water_mark: int) -> Server:
+    def bind_server(self, path: Path, high_water_mark: int) -> ServerSocket:
         """Bind a socket that is asked."""
-        socket = self._socket(zmq.ROUTER, high_water_mark, linger_ms=LAST_WORDS_MS)
+        socket = self._socket(zmq.ROUTER, high_water_mark, linger_ms=LINGER_MS)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        return self._opened(Server(socket, self._bind(socket, path)))
+        return self._track(ServerSocket(socket, self._bind(socket, path)))
 
-    def subscribe_to(self, paths_with_marks: Iterable[tuple[Path, int]], topics: Iterable[bytes]) -> Port:
+    def connect_subscriber(self, paths_with_marks: Iterable[tuple[Path, int]], topics: Iterable[bytes]) -> Socket:
         """Hear topics from several processes on one socket; they may come later and come again."""
         socket = self._socket(zmq.SUB, 0)
         for topic in topics:
             socket.setsockopt(zmq.SUBSCRIBE, topic)
         for path, high_water_mark in paths_with_marks:
             socket.setsockopt(zmq.RCVHWM, high_water_mark)
-            socket.connect(address(path))
-        return self._opened(Port(socket))
+            socket.connect(ipc_address(path))
+        return self._track(Socket(socket))
 
-    def ask_at(self, path: Path, high_water_mark: int) -> Client:
+    def connect_client(self, path: Path, high_water_mark: int) -> ClientSocket:
         """Connect to a socket that is asked; it may come later and come again."""
         socket = self._socket(zmq.DEALER, high_water_mark)
         socket.setsockopt(zmq.IMMEDIATE, 1)
-        socket.connect(address(path))
-        return self._opened(Client(socket))
+        socket.connect(ipc_address(path))
+        return self._track(ClientSocket(socket))
 
-    def heat(self, port: Port) -> None:
+    def register(self, socket: Socket) -> None:
         """Wake up for this port."""
-        self._hot[port.socket] = port
-        self._polled.append((port.socket, _POLLIN))
+        self._registered[socket.zmq_socket] = socket
+        self._polled.append((socket.zmq_socket, _POLLIN))
 
-    def watch(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+    def register_fd(self, descriptor: int, on_readable: Callable[[], None]) -> None:
         """Wake up for a descriptor of somebody else too, and tell them."""
-        self._hot[descriptor] = on_readable
+        self._registered[descriptor] = on_readable
         self._polled.append((descriptor, _POLLIN))
 
-    def wait(self, timeout_ms: int) -> list[Port]:
+    def poll(self, timeout_ms: int) -> list[Socket]:
         """Wait for the hot ports and descriptors; give the ports that are readable."""
         ports = []
         for socket, _ in zmq.zmq_poll(self._polled, timeout_ms):
-            hot = self._hot[socket]
-            if isinstance(hot, Port):
+            hot = self._registered[socket]
+            if isinstance(hot, Socket):
                 ports.append(hot)
             else:
                 hot()
@@ -208,7 +208,7 @@ class Transport:
 
     def close(self) -> None:
         """Close every port; last words may leave within their bound."""
-        for port in self._ports:
+        for port in self._sockets:
             port.close()
         self._context.term()
 
@@ -222,18 +222,18 @@ class Transport:
         socket.set_hwm(high_water_mark)
         return socket
 
-    def _bind(self, socket: "zmq.Socket[bytes]", path: Path) -> Hold:
+    def _bind(self, socket: "zmq.Socket[bytes]", path: Path) -> SocketLock:
         with ExitStack() as undo:
             undo.callback(socket.close)
-            held = hold(path)
+            held = claim_socket(path)
             undo.callback(held.release)
             try:
-                socket.bind(address(path))
+                socket.bind(ipc_address(path))
             except zmq.ZMQError as error:
-                raise IoFailed(f"bind {path}: {error}") from error
+                raise StorageError(f"bind {path}: {error}") from error
             undo.pop_all()
         return held
 
-    def _opened(self, port: AnyPort) -> AnyPort:
-        self._ports.append(port)
-        return port
+    def _track(self, socket: AnyPort) -> AnyPort:
+        self._sockets.append(socket)
+        return socket

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.runtime.cli import answer, json_option, refuse_usage
+from components.runtime.cli import json_option, print_result, usage_error
 
 if TYPE_CHECKING:
-    from components.sandbox.core.faults import Fault
-    from components.sandbox.flow.faults import FlowFault
+    from components.sandbox.core.faults import AlpacaFault
+    from components.sandbox.flow.faults import CryptoFault
 
 PORT = click.IntRange(0, 65535)
 RECORDING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -50,13 +50,13 @@ def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options 
 
     The first line says where they are and how to enter. At speed 0 only an operator moves the market.
     """
-    from components.runtime.stopping import StopSignals
+    from components.runtime.stopping import ShutdownSignals
 
-    with StopSignals().installed() as signals:
-        from components.sandbox.config import check
+    with ShutdownSignals().installed() as signals:
+        from components.sandbox.config import settings_from_options
         from components.sandbox.wiring import serve
 
-        serve(check(asked), signals, as_json=as_json)
+        serve(settings_from_options(asked), signals, as_json=as_json)
 
 
 @cli.command()
@@ -64,10 +64,10 @@ def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options 
 @json_option
 def state(url: str | None, *, as_json: bool) -> None:
     """Show a running venue's own view: orders with their histories, positions, counts."""
-    from components.sandbox.report import read_state, side_door, state_lines
+    from components.sandbox.report import admin_url, read_state, state_lines
 
-    found = read_state(side_door(url))
-    answer(found, as_json=as_json, text=state_lines(found))
+    found = read_state(admin_url(url))
+    print_result(found, as_json=as_json, text=state_lines(found))
 
 
 @cli.command()
@@ -76,12 +76,12 @@ def state(url: str | None, *, as_json: bool) -> None:
 @json_option
 def orders(url: str | None, last: int, *, as_json: bool) -> None:
     """Show the venue's own list of orders, as nobody else has touched it."""
-    from components.sandbox.report import order_line, read_orders, side_door
+    from components.sandbox.report import admin_url, order_line, read_orders
 
-    found = read_orders(side_door(url))
+    found = read_orders(admin_url(url))
     shown = found[-last:]
     text = "\n".join([*map(order_line, shown), f"{len(found)} orders"])
-    answer({"orders": shown, "total": len(found)}, as_json=as_json, text=text)
+    print_result({"orders": shown, "total": len(found)}, as_json=as_json, text=text)
 
 
 @cli.command()
@@ -101,24 +101,24 @@ def orders(url: str | None, last: int, *, as_json: bool) -> None:
 @json_option
 def faults(url: str | None, kind: str | None, *, is_clearing: bool, as_json: bool, **how: Any) -> None:  # noqa: ANN401
     """Show the faults that are switched on, and switch: venues drop, delay, repeat, reject, lie, go mute."""
-    from components.sandbox.report import arm, clear, fault_line, read_faults, side_door
+    from components.sandbox.report import admin_url, arm_fault, clear_faults, fault_line, read_faults
 
-    door = side_door(url)
+    door = admin_url(url)
     if is_clearing:
-        clear(door)
+        clear_faults(door)
     if kind:
-        arm(door, _fault(kind, **how))
+        arm_fault(door, _fault(kind, **how))
     found = read_faults(door)
     text = "\n".join(map(fault_line, found)) or "no fault is switched on"
-    answer({"faults": found}, as_json=as_json, text=text)
+    print_result({"faults": found}, as_json=as_json, text=text)
 
 
-def _fault(kind: str, **how: Any) -> "Fault | FlowFault":  # noqa: ANN401  # the options above type them
-    from components.sandbox.core.faults import Fault, FaultKind
-    from components.sandbox.flow.faults import FlowFault, FlowFaultKind
+def _fault(kind: str, **how: Any) -> "AlpacaFault | CryptoFault":  # noqa: ANN401  # the options above type them
+    from components.sandbox.core.faults import AlpacaFault, AlpacaFaultKind
+    from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind
 
-    if kind in set(FlowFaultKind):
-        return FlowFault(kind=FlowFaultKind(kind), **how)
-    if kind not in set(FaultKind):
-        refuse_usage(f"--arm: no fault {kind!r}; there are {', '.join([*FaultKind, *FlowFaultKind])}")
-    return Fault(kind=FaultKind(kind), **{name: how[name] for name in ("times", "skip", "ms", "status")})
+    if kind in set(CryptoFaultKind):
+        return CryptoFault(kind=CryptoFaultKind(kind), **how)
+    if kind not in set(AlpacaFaultKind):
+        usage_error(f"--arm: no fault {kind!r}; there are {', '.join([*AlpacaFaultKind, *CryptoFaultKind])}")
+    return AlpacaFault(kind=AlpacaFaultKind(kind), **{name: how[name] for name in ("times", "skip", "ms", "status")})

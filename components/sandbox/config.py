@@ -12,8 +12,8 @@ from components.sandbox.core.session import SessionName
 SYMBOLS_MAX = 30  # the free plan's limit: more could not be subscribed anyway
 TEST_SYMBOL = "FAKEPACA"
 PORT_MAX = 65_535
-STOCKS = "alpaca"
-VENUES = (STOCKS, "binance", "binanceum", "okx", "deribit")
+ALPACA = "alpaca"
+VENUES = (ALPACA, "binance", "binanceum", "okx", "deribit")
 _SYMBOL = re.compile(r"[A-Z]{1,5}(\.[A-Z])?")
 
 
@@ -29,22 +29,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     symbols: tuple[str, ...]
     session: SessionName
     rate_limit_per_minute: int
-    venues: tuple[str, ...] = (STOCKS,)
+    venues: tuple[str, ...] = (ALPACA,)
     venue_ports: Mapping[str, int] = {}
     recording: tuple[Path, ...] = ()
     heartbeat_scale: float = 1.0
     crypto_rate: float = 50.0
 
 
-def check(asked: Mapping[str, object]) -> Settings:
+def settings_from_options(options: Mapping[str, object]) -> Settings:
     """Check what the command line could not: the symbols, the venues, and that two ports are two."""
-    session = SessionName(str(asked["session"]))
+    session = SessionName(str(options["session"]))
     read = {
-        "symbols": parse_symbols(str(asked["symbols"])),
-        "venues": parse_venues(str(asked["venues"])),
-        "venue_ports": parse_ports(str(asked.get("venue_ports", ""))),
+        "symbols": parse_symbols(str(options["symbols"])),
+        "venues": parse_venues(str(options["venues"])),
+        "venue_ports": parse_ports(str(options.get("venue_ports", ""))),
     }
-    settings = Settings(**{**asked, **read, "session": session})  # type: ignore[arg-type]
+    settings = Settings(**{**options, **read, "session": session})  # type: ignore[arg-type]
     if settings.port and settings.port == settings.admin_port:
         raise UsageError(f"--port and --admin-port are both {settings.port}")
     return settings

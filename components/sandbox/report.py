@@ -7,75 +7,75 @@ from urllib.request import Request, urlopen
 import msgspec
 
 from components.contracts.errors import PeerUnreachable, UsageError
-from components.runtime.config import load
+from components.runtime.config import load_settings
 from components.runtime.manifest import read_manifest
-from components.sandbox.core.faults import Fault
-from components.sandbox.flow.faults import FlowFault
+from components.sandbox.core.faults import AlpacaFault
+from components.sandbox.flow.faults import CryptoFault
 
 T = TypeVar("T")
 
 TIMEOUT_S = 5.0
 LINES_MAX = 50
-FAULTS = ("/faults", "/crypto-faults")
+FAULT_PATHS = ("/faults", "/crypto-faults")
 
 
-def side_door(url: str | None) -> str:
+def admin_url(url: str | None) -> str:
     """Give the side door that is meant: this one, or that of the sandbox which `xtrader up` runs here."""
     if url is not None:
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"--url: {url!r} is not an http address")
         return url.rstrip("/")
-    places = load().places
+    places = load_settings().paths
     manifest = read_manifest(places, "sandbox")
     if manifest is None:
         raise PeerUnreachable(f"no sandbox runs here ({places.manifest('sandbox')}); name another's admin_url by --url")
     return manifest.endpoints["admin"]
 
 
-def read_state(door: str) -> dict[str, Any]:
+def read_state(admin: str) -> dict[str, Any]:
     """Ask a venue for everything it knows."""
-    return _asked(door, "/state", dict[str, Any])
+    return _get(admin, "/state", dict[str, Any])
 
 
-def read_orders(door: str) -> list[dict[str, Any]]:
+def read_orders(admin: str) -> list[dict[str, Any]]:
     """Ask a venue for its own list of orders, oldest first."""
-    return _asked(door, "/orders", list[dict[str, Any]])
+    return _get(admin, "/orders", list[dict[str, Any]])
 
 
-def read_faults(door: str) -> list[dict[str, Any]]:
+def read_faults(admin: str) -> list[dict[str, Any]]:
     """Ask which switches are on and what they have done: Alpaca's, then the crypto venues'."""
-    return [one for path in FAULTS for one in _asked(door, path, list[dict[str, Any]])]
+    return [one for path in FAULT_PATHS for one in _get(admin, path, list[dict[str, Any]])]
 
 
-def arm(door: str, fault: Fault | FlowFault) -> None:
+def arm_fault(admin: str, fault: AlpacaFault | CryptoFault) -> None:
     """Switch a fault on."""
-    path = FAULTS[isinstance(fault, FlowFault)]
-    _sent(door, path, "POST", msgspec.json.encode(fault))
+    path = FAULT_PATHS[isinstance(fault, CryptoFault)]
+    _send(admin, path, "POST", msgspec.json.encode(fault))
 
 
-def clear(door: str) -> None:
+def clear_faults(admin: str) -> None:
     """Switch every fault off."""
-    for path in FAULTS:
-        _sent(door, path, "DELETE", None)
+    for path in FAULT_PATHS:
+        _send(admin, path, "DELETE", None)
 
 
-def _asked(door: str, path: str, kind: type[T]) -> T:
+def _get(admin: str, path: str, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(_sent(door, path, "GET", None), type=kind)
+        return msgspec.json.decode(_send(admin, path, "GET", None), type=kind)
     except msgspec.MsgspecError as error:
-        raise PeerUnreachable(f"{door}: what answers there is no sandbox's side door") from error
+        raise PeerUnreachable(f"{admin}: what answers there is no sandbox's side door") from error
 
 
-def _sent(door: str, path: str, method: str, body: bytes | None) -> bytes:
-    request = Request(f"{door}{path}", body, {"Content-Type": "application/json"}, method=method)  # noqa: S310  # the same
+def _send(admin: str, path: str, method: str, body: bytes | None) -> bytes:
+    request = Request(f"{admin}{path}", body, {"Content-Type": "application/json"}, method=method)  # noqa: S310  # the same
     try:
         with urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310  # the scheme is checked
             content: bytes = reply.read()
             return content
     except HTTPError as error:
-        raise UsageError(f"{door}{path}: {error.read().decode('utf-8', 'replace')}") from error
+        raise UsageError(f"{admin}{path}: {error.read().decode('utf-8', 'replace')}") from error
     except (URLError, TimeoutError) as error:
-        raise PeerUnreachable(f"{door}: no sandbox answers there ({error})") from error
+        raise PeerUnreachable(f"{admin}: no sandbox answers there ({error})") from error
 
 
 def state_lines(state: dict[str, Any]) -> str:

@@ -13,32 +13,32 @@ import uvloop
 from aiohttp import web
 from msgspec import structs
 
-from components.runtime.cli import answer
+from components.runtime.cli import print_result
 from components.runtime.clock import SystemClock
-from components.runtime.files import make_private_folder, write_whole
-from components.runtime.logs import configure, hide, logger
-from components.runtime.stopping import SIGNALS, Stopped, StopSignals
+from components.runtime.files import make_private_folder, write_atomic
+from components.runtime.logs import configure, logger, redact
+from components.runtime.stopping import SHUTDOWN_SIGNALS, ShutdownRequested, ShutdownSignals
 from components.sandbox.coins.market import CryptoMarket
-from components.sandbox.config import STOCKS, TEST_SYMBOL, Settings
-from components.sandbox.core.faults import Faults
-from components.sandbox.core.session import Session
+from components.sandbox.config import ALPACA, TEST_SYMBOL, Settings
+from components.sandbox.core.faults import AlpacaFaultSwitches
+from components.sandbox.core.session import TradingSession
 from components.sandbox.crypto import CryptoVenues
 from components.sandbox.flow.truth import VenueUrls
-from components.sandbox.server.admin import AdminRoutes, refusals
-from components.sandbox.server.doors import HOST, Doors
+from components.sandbox.server.admin import AdminRoutes, error_middleware
+from components.sandbox.server.doors import HOST, HttpServers
 from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.feed import Feed
-from components.sandbox.server.floor import Floor
-from components.sandbox.server.gate import make_gate
+from components.sandbox.server.feed import DataStream
+from components.sandbox.server.floor import MarketSimulator
+from components.sandbox.server.gate import auth_middleware
 from components.sandbox.server.ledger import Ledger
 from components.sandbox.server.rest_account import AccountRoutes
-from components.sandbox.server.rest_data import DataRoutes
+from components.sandbox.server.rest_data import MarketDataRoutes
 from components.sandbox.server.rest_orders import OrderRoutes
 from components.sandbox.server.rest_reference import ReferenceRoutes
-from components.sandbox.server.stepping import SteppedClock
-from components.sandbox.server.store import Change, Credentials, Memory, Prices
-from components.sandbox.server.updates import TradeUpdates
-from components.sandbox.service import Venue
+from components.sandbox.server.stepping import AdjustableClock
+from components.sandbox.server.store import Credentials, MarketState, StateChange, StoredState
+from components.sandbox.server.updates import TradeUpdatesStream
+from components.sandbox.service import AlpacaVenue
 
 BODY_BYTES_MAX = 1 << 16
 
@@ -55,86 +55,92 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
     venues: dict[str, VenueUrls] = {}
 
 
-class House(NamedTuple):
+class Parts(NamedTuple):
     """The parts that live together."""
 
     ledger: Ledger
     credentials: Credentials
     exchange: Exchange
-    floor: Floor
-    updates: TradeUpdates
-    feeds: dict[str, Feed]
-    coins: CryptoMarket
+    simulator: MarketSimulator
+    trade_updates: TradeUpdatesStream
+    data_streams: dict[str, DataStream]
+    crypto_market: CryptoMarket
     symbols: tuple[str, ...]
-    prices: Prices
-    crypto: CryptoVenues
+    market_state: MarketState
+    crypto_venues: CryptoVenues
     trading: web.Application
     admin: web.Application
 
 
-def serve(settings: Settings, signals: StopSignals, *, as_json: bool) -> None:
+def serve(settings: Settings, signals: ShutdownSignals, *, as_json: bool) -> None:
     """Run a venue until a signal ends it."""
     log = configure("sandbox")
-    with suppress(Stopped):
+    with suppress(ShutdownRequested):
         uvloop.run(_serve_until_signal(settings, signals, as_json=as_json))
     log.info("venue_closed")
 
 
 async def run(settings: Settings, announce: Callable[[Ready], None], stop: asyncio.Event) -> None:
     """Open a venue, say where it is, and serve until it is told to stop or its disk fails."""
-    house, doors = build(settings), Doors()
+    house, doors = build(settings), HttpServers()
     try:
         house.ledger.start()
-        house.floor.open((*house.symbols, TEST_SYMBOL), house.prices)
-        await house.ledger.commit(Change(credentials=house.credentials, prices=house.exchange.prices()))
+        house.simulator.start((*house.symbols, TEST_SYMBOL), house.market_state)
+        await house.ledger.commit(StateChange(credentials=house.credentials, prices=house.exchange.market_state()))
         if settings.keys is not None:
             # Before a door is open, so that whoever sees one finds the keys.
-            hand_out(house.credentials, settings.keys)
-        port = await doors.open(house.trading, settings.port) if STOCKS in settings.venues else 0
-        await house.crypto.open(doors)
+            write_key_files(house.credentials, settings.keys)
+        port = await doors.open(house.trading, settings.port) if ALPACA in settings.venues else 0
+        await house.crypto_venues.open(doors)
         admin_port = await doors.open(house.admin, settings.admin_port)
-        house.exchange.resume()
+        house.exchange.resume_orders()
         announce(_ready(house, port, admin_port, settings.keys))
         await _until_stopped(house, settings, stop)
-        house.exchange.remember_prices()
+        house.exchange.persist_prices()
     finally:
-        feeds = (*house.feeds.values(), house.coins.feed)
-        for cut in (house.crypto.drop, house.updates.drop, *(feed.drop for feed in feeds)):
+        feeds = (*house.data_streams.values(), house.crypto_market.data_stream)
+        for cut in (
+            house.crypto_venues.disconnect_all,
+            house.trade_updates.disconnect,
+            *(feed.disconnect for feed in feeds),
+        ):
             cut()
         await doors.close()
         house.ledger.close()
 
 
-def build(settings: Settings) -> House:
+def build(settings: Settings) -> Parts:
     """Put the parts together; nothing runs yet."""
-    ledger, clock, faults = Ledger(settings.state), SteppedClock(SystemClock().now_ns), Faults()
+    ledger, clock, faults = Ledger(settings.state), AdjustableClock(SystemClock().now_ns), AlpacaFaultSwitches()
     now_ns = clock.now_ns
     memory = ledger.load()
     credentials = memory.credentials or _new_credentials(now_ns())
-    hide(credentials.secret)
-    symbols = _listed(settings, memory)
-    venue = Venue(memory.books, frozenset(symbols), Session(settings.session), settings.seed, lambda: str(uuid4()))
-    updates = TradeUpdates(credentials, faults)
+    redact(credentials.secret)
+    symbols = _listed_symbols(settings, memory)
+    venue = AlpacaVenue(
+        memory.account, frozenset(symbols), TradingSession(settings.session), settings.seed, lambda: str(uuid4())
+    )
+    updates = TradeUpdatesStream(credentials, faults)
     exchange = Exchange(venue, ledger, updates, faults, now_ns)
-    feeds = {name: Feed(credentials, frozenset(symbols)) for name in ("iex", "sip")}
-    feeds["test"] = Feed(credentials, frozenset({TEST_SYMBOL}))
-    floor = Floor(exchange, tuple(feeds.values()), settings.seed, now_ns)
+    feeds = {name: DataStream(credentials, frozenset(symbols)) for name in ("iex", "sip")}
+    feeds["test"] = DataStream(credentials, frozenset({TEST_SYMBOL}))
+    floor = MarketSimulator(exchange, tuple(feeds.values()), settings.seed, now_ns)
     coins = CryptoMarket(credentials, settings.seed, now_ns)
 
-    gate = make_gate(credentials, settings.rate_limit_per_minute, faults, now_ns)
+    gate = auth_middleware(credentials, settings.rate_limit_per_minute, faults, now_ns)
     trading = web.Application(middlewares=[gate], client_max_size=BODY_BYTES_MAX)
     trading.add_routes(OrderRoutes(exchange).routes())
     trading.add_routes(AccountRoutes(exchange, credentials).routes())
     trading.add_routes(ReferenceRoutes(exchange, symbols).routes())
-    trading.add_routes(DataRoutes(floor.tapes, frozenset(symbols), now_ns).routes())
+    trading.add_routes(MarketDataRoutes(floor.histories, frozenset(symbols), now_ns).routes())
     trading.add_routes(coins.routes())
     trading.add_routes([web.get("/stream", updates.serve)])
     trading.add_routes([web.get(f"/v2/{name}", feed.serve) for name, feed in feeds.items()])
-    admin = web.Application(middlewares=[refusals])
-    admin.add_routes(AdminRoutes(exchange, floor, updates, {**feeds, "crypto": coins.feed}, clock).routes())
+    admin = web.Application(middlewares=[error_middleware])
+    admin.add_routes(AdminRoutes(exchange, floor, updates, {**feeds, "crypto": coins.data_stream}, clock).routes())
     crypto = CryptoVenues(settings, credentials, now_ns)
     admin.add_routes(crypto.admin_routes())
-    return House(
+    return Parts(
         ledger,
         credentials,
         exchange,
@@ -143,27 +149,34 @@ def build(settings: Settings) -> House:
         feeds,
         coins,
         symbols,
-        memory.prices,
+        memory.market_state,
         crypto,
         trading=trading,
         admin=admin,
     )
 
 
-async def _serve_until_signal(settings: Settings, signals: StopSignals, *, as_json: bool) -> None:
+async def _serve_until_signal(settings: Settings, signals: ShutdownSignals, *, as_json: bool) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in SIGNALS:
+    for number in SHUTDOWN_SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    signals.only_ask()
+    signals.defer_to_drain()
     await run(settings, lambda ready: _announce(ready, as_json=as_json), stop)
 
 
-async def _until_stopped(house: House, settings: Settings, stop: asyncio.Event) -> None:
+async def _until_stopped(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
     """Let the market move and time pass; whatever ends first ends the rest."""
     # At speed 0 only an operator moves the market.
-    rate, is_open = settings.crypto_rate * settings.speed, STOCKS in settings.venues
-    market = [house.floor.move(settings.speed), house.coins.work(rate)] if settings.speed and is_open else []
-    work = (*market, *house.crypto.work(), house.floor.keep_house(), house.ledger.failed, _bug(), stop.wait())
+    rate, is_open = settings.crypto_rate * settings.speed, ALPACA in settings.venues
+    market = [parts.simulator.run(settings.speed), parts.crypto_market.run(rate)] if settings.speed and is_open else []
+    work = (
+        *market,
+        *parts.crypto_venues.tasks(),
+        parts.simulator.run_housekeeping(),
+        parts.ledger.failed,
+        _callback_failure(),
+        stop.wait(),
+    )
     tasks = [asyncio.ensure_future(one) for one in work]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -174,7 +187,7 @@ async def _until_stopped(house: House, settings: Settings, stop: asyncio.Event) 
             task.cancel()
 
 
-def _bug() -> "asyncio.Future[None]":
+def _callback_failure() -> "asyncio.Future[None]":
     """Wait for a callback that fails: a venue that leaves an order half led on must not go on as if nothing were."""
     loop = asyncio.get_running_loop()
     found: asyncio.Future[None] = loop.create_future()
@@ -190,10 +203,10 @@ def _bug() -> "asyncio.Future[None]":
     return found
 
 
-def _listed(settings: Settings, memory: Memory) -> tuple[str, ...]:
+def _listed_symbols(settings: Settings, stored: StoredState) -> tuple[str, ...]:
     # What is held or ordered must have a price, also when it was not asked for this time.
-    held = [position.symbol for position in memory.books.held()]
-    ordered = [order.terms.symbol for order in memory.books.orders.values()]
+    held = [position.symbol for position in stored.account.open_positions()]
+    ordered = [order.terms.symbol for order in stored.account.orders.values()]
     return tuple(dict.fromkeys((*settings.symbols, *held, *ordered)))
 
 
@@ -202,23 +215,23 @@ def _new_credentials(now_ns: int) -> Credentials:
     return Credentials(account_id=str(uuid4()), key=key, secret=secrets.token_hex(20), opened_at_ns=now_ns)
 
 
-def hand_out(credentials: Credentials, folder: Path) -> None:
+def write_key_files(credentials: Credentials, folder: Path) -> None:
     """Write the keys where processes that did not start this venue read them, each as a file of its owner."""
     make_private_folder(folder)
-    write_whole(folder / "key", credentials.key.encode())
-    write_whole(folder / "secret", credentials.secret.encode())
+    write_atomic(folder / "key", credentials.key.encode())
+    write_atomic(folder / "secret", credentials.secret.encode())
 
 
-def _shown(credentials: Credentials, folder: Path | None) -> Credentials:
+def _printable_credentials(credentials: Credentials, folder: Path | None) -> Credentials:
     # Keys that stand in files are told by reference: what is printed may end in a log.
     if folder is None:
         return credentials
     return structs.replace(credentials, key=f"file:{folder / 'key'}", secret=f"file:{folder / 'secret'}")
 
 
-def _ready(house: House, port: int, admin_port: int, keys: Path | None) -> Ready:
-    shown = _shown(house.credentials, keys)
-    ready = Ready(f"http://{HOST}:{admin_port}", shown.key, shown.secret, venues=house.crypto.urls)
+def _ready(parts: Parts, port: int, admin_port: int, keys: Path | None) -> Ready:
+    shown = _printable_credentials(parts.credentials, keys)
+    ready = Ready(f"http://{HOST}:{admin_port}", shown.key, shown.secret, venues=parts.crypto_venues.urls)
     if not port:
         return ready
     return structs.replace(
@@ -231,4 +244,4 @@ def _ready(house: House, port: int, admin_port: int, keys: Path | None) -> Ready
 
 def _announce(ready: Ready, *, as_json: bool) -> None:
     logger().info("venue_open", trading_url=ready.trading_url, admin_url=ready.admin_url)
-    answer(ready, as_json=as_json)
+    print_result(ready, as_json=as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from components.runtime.cli import answer, json_option, refuse_usage
+from components.runtime.cli import json_option, print_result, usage_error
 
 if TYPE_CHECKING:
     from components.signals.core.model import Model
@@ -21,10 +21,10 @@ def cli() -> None:
 @cli.command()
 def run() -> None:
     """Serve until SIGTERM."""
-    from components.runtime.process import running
+    from components.runtime.process import run_process
     from components.signals.wiring import signals
 
-    with running("signals") as process:
+    with run_process("signals") as process:
         signals(process)
 
 
@@ -33,7 +33,7 @@ def run() -> None:
 @json_option
 def model(card: Path | None, *, as_json: bool) -> None:
     """Show the configured model (or this CARD) and check its hashes."""
-    answer(_model(card).card.model_dump(), as_json=as_json)
+    print_result(_model(card).card.model_dump(), as_json=as_json)
 
 
 @cli.command()
@@ -44,9 +44,9 @@ def predict(features: str, *, as_json: bool) -> None:
     from components.signals.core.model import edge_of
     from components.signals.core.schema import SCHEMA
 
-    prediction = _model(None).predict(_row(features, SCHEMA.names))
+    prediction = _model(None).predict(_parse_features(features, SCHEMA.names))
     facts = {"prediction": prediction, "edge": edge_of(prediction)}
-    answer(facts, as_json=as_json)
+    print_result(facts, as_json=as_json)
 
 
 @cli.command()
@@ -55,56 +55,56 @@ def predict(features: str, *, as_json: bool) -> None:
 @json_option
 def features(symbol: str | None, count: int | None, *, as_json: bool) -> None:
     """Compute the features from the live market, one row for each quote once a symbol is warm."""
-    for facts in islice(_rows(symbol), count):
-        answer(facts, as_json=as_json, text=" ".join(f"{key}={_short(value)}" for key, value in facts.items()))
+    for facts in islice(_feature_rows(symbol), count):
+        print_result(facts, as_json=as_json, text=" ".join(f"{key}={_format(value)}" for key, value in facts.items()))
 
 
 def _model(card: Path | None) -> "Model":
-    from components.runtime.config import load as load_config
+    from components.runtime.config import load_settings as load_config
     from components.signals.config import SignalsConfig
     from components.signals.core.schema import SCHEMA
     from components.signals.venues.onnx import load
 
     if card is None:
         settings = load_config({"signals": SignalsConfig})
-        card = settings.places.root / settings.table("signals", SignalsConfig).model
+        card = settings.paths.root / settings.table("signals", SignalsConfig).model
     return load(card, SCHEMA)
 
 
-def _row(text: str, names: tuple[str, ...]) -> list[float]:
+def _parse_features(text: str, names: tuple[str, ...]) -> list[float]:
     import msgspec
 
     try:
         given = msgspec.json.decode(text, type=dict[str, float] | list[float])
     except msgspec.MsgspecError as error:
-        refuse_usage(f"features: {error}")
+        usage_error(f"features: {error}")
     if isinstance(given, list):
         given = dict(zip(names, given, strict=False)) if len(given) == len(names) else {}
     if set(given) != set(names):
-        refuse_usage(f"features: one number for each of {', '.join(names)}")
+        usage_error(f"features: one number for each of {', '.join(names)}")
     return [given[name] for name in names]
 
 
-def _rows(symbol: str | None) -> Iterator[dict[str, Any]]:
+def _feature_rows(symbol: str | None) -> Iterator[dict[str, Any]]:
     from components.contracts.market import Quote, Trade
     from components.contracts.topics import MARKET
-    from components.runtime.bus import tail
-    from components.runtime.config import load
+    from components.runtime.bus import follow
+    from components.runtime.config import load_settings
     from components.signals.core.features import Features
     from components.signals.core.schema import SCHEMA
-    from components.signals.core.watch import Watch
+    from components.signals.core.watch import SymbolState
 
     wanted = symbol.upper() if symbol else None
-    watches: dict[str, Watch] = {}
-    for heard in tail(load().places.run, MARKET):
+    watches: dict[str, SymbolState] = {}
+    for heard in follow(load_settings().paths.run, MARKET):
         body = heard.body
         if isinstance(body, Quote | Trade) and wanted in (None, body.symbol):
-            watch = watches.setdefault(body.symbol, Watch(Features()))
+            watch = watches.setdefault(body.symbol, SymbolState(Features()))
             if isinstance(body, Trade):
-                watch.take_trade(body)
-            elif watch.take_quote(body, heard.place) and (row := watch.features.row()):
+                watch.apply_trade(body)
+            elif watch.apply_quote(body, heard.offset) and (row := watch.features.row()):
                 yield {"symbol": body.symbol, **dict(zip(SCHEMA.names, row, strict=True))}
 
 
-def _short(value: object) -> str:
+def _format(value: object) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -2,12 +2,12 @@
 
 from secrets import token_bytes
 
-from components.contracts.topics import JUDGE, MARKET, POSITIONS
+from components.contracts.topics import MARKET, POSITIONS, RISK_REQUESTS
 from components.contracts.values import StrategyId, Venue
 from components.runtime.process import Process
 from components.signals.config import SignalsConfig
-from components.signals.core.identity import CHANCE_BYTES, name_epoch
-from components.signals.core.intents import Terms
+from components.signals.core.identity import RANDOM_BYTES, new_run_id
+from components.signals.core.intents import SignalSettings
 from components.signals.core.schema import SCHEMA
 from components.signals.service import SignalsService
 from components.signals.venues.onnx import load
@@ -16,10 +16,10 @@ from components.signals.venues.onnx import load
 def signals(process: Process) -> None:
     """Wire the parts together and serve until asked to stop."""
     config = process.config(SignalsConfig)
-    model = load(process.places.root / config.model, SCHEMA)
-    terms = Terms(
+    model = load(process.paths.root / config.model, SCHEMA)
+    terms = SignalSettings(
         strategy=StrategyId(config.strategy_id),
-        epoch=name_epoch(process.clock.now_ns(), token_bytes(CHANCE_BYTES)),
+        run_id=new_run_id(process.clock.now_ns(), token_bytes(RANDOM_BYTES)),
         quote_age_ms_max=config.quote_age_ms_max,
         signal_ttl_ms=config.signal_ttl_ms,
         judge_ms_max=config.judge_ms_max,
@@ -27,4 +27,4 @@ def signals(process: Process) -> None:
         venue=Venue(config.venue),
     )
     service = SignalsService(model, config.strategy, terms, process.metrics)
-    process.serve(service, hears={MARKET: None, POSITIONS: None}, asks=[JUDGE])
+    process.run(service, subscribes={MARKET: None, POSITIONS: None}, requests=[RISK_REQUESTS])

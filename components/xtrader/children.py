@@ -7,33 +7,33 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class ProcessSpec:
     """One executable: its name, and the ones that must be ready before it starts."""
 
     name: str
-    after: tuple[str, ...]
+    depends_on: tuple[str, ...]
 
     def command(self, *arguments: str) -> list[str]:
         """Give the command line that runs it under this interpreter."""
         return [sys.executable, "-m", f"components.{self.name}", "run", *arguments]
 
 
-SANDBOX: Final = Child("sandbox", after=())
-EXECUTION: Final = Child("execution", after=("sandbox",))
-MARKET_DATA: Final = Child("market_data", after=("sandbox",))
-RISK: Final = Child("risk", after=("execution", "market_data"))
-SIGNALS: Final = Child("signals", after=("risk",))
+SANDBOX: Final = ProcessSpec("sandbox", depends_on=())
+EXECUTION: Final = ProcessSpec("execution", depends_on=("sandbox",))
+MARKET_DATA: Final = ProcessSpec("market_data", depends_on=("sandbox",))
+RISK: Final = ProcessSpec("risk", depends_on=("execution", "market_data"))
+SIGNALS: Final = ProcessSpec("signals", depends_on=("risk",))
 
-CHILDREN: Final = (SANDBOX, EXECUTION, MARKET_DATA, RISK, SIGNALS)
+PROCESSES: Final = (SANDBOX, EXECUTION, MARKET_DATA, RISK, SIGNALS)
 """In the order of readiness; stopping goes the other way."""
 
 
-STREAM_PATHS: Final[Mapping[str, str]] = {"okx": "/ws/v5/public", "deribit": "/ws/api/v2"}
+STREAM_URL_PATHS: Final[Mapping[str, str]] = {"okx": "/ws/v5/public", "deribit": "/ws/api/v2"}
 """Where a venue has one path for everything, its address in the configuration ends with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class VenueUrls:
+class CryptoVenueUrls:
     """Where one crypto venue is: its websockets, and its REST."""
 
     stream_url: str
@@ -42,12 +42,12 @@ class VenueUrls:
     def environment(self, name: str) -> tuple[tuple[str, str], ...]:
         """Point market_data at it."""
         table = f"XTRADER__MARKET_DATA__{name.upper()}"
-        stream_url = self.stream_url + STREAM_PATHS.get(name, "")
+        stream_url = self.stream_url + STREAM_URL_PATHS.get(name, "")
         return ((f"{table}__STREAM_URL", stream_url), (f"{table}__REST_URL", self.rest_url))
 
 
 @dataclass(frozen=True, slots=True)
-class VenueAddress:
+class VenueEndpoints:
     """Where the sandbox listens and the keys it accepts; its line on standard output says so."""
 
     trading_url: str
@@ -56,7 +56,7 @@ class VenueAddress:
     admin_url: str
     key: str
     secret: str
-    venues: Mapping[str, VenueUrls] = field(default_factory=dict)
+    venues: Mapping[str, CryptoVenueUrls] = field(default_factory=dict)
     """The crypto venues beside it, by the names of their tables."""
 
     def environment(self) -> Mapping[str, str]:
@@ -64,21 +64,21 @@ class VenueAddress:
         return {
             **{variable: url for name, urls in self.venues.items() for variable, url in urls.environment(name)},
             "XTRADER__MARKET_DATA__ALPACA__STREAM_URL": self.data_url,
-            **self._crypto(),
+            **self._alpaca_crypto_environment(),
             "XTRADER__EXECUTION__ALPACA__TRADING_URL": self.trading_url,
             "XTRADER__EXECUTION__ALPACA__STREAM_URL": self.stream_url,
             "APCA_API_KEY_ID": self.key,
             "APCA_API_SECRET_KEY": self.secret,
         }
 
-    def _crypto(self) -> Mapping[str, str]:
+    def _alpaca_crypto_environment(self) -> Mapping[str, str]:
         # Alpaca's crypto has paths of its own at the sandbox's one door.
         stream_url, rest_url = self.data_url.partition("/v2/")[0], self.trading_url
         table = "XTRADER__MARKET_DATA__ALPACA_CRYPTO"
         return {f"{table}__STREAM_URL": f"{stream_url}/v1beta3/crypto/us", f"{table}__REST_URL": rest_url}
 
 
-def waits_for(child: Child, children: tuple[Child, ...]) -> tuple[str, ...]:
+def dependencies_of(spec: ProcessSpec, specs: tuple[ProcessSpec, ...]) -> tuple[str, ...]:
     """Name those of the running set that must be ready before this child starts."""
-    running = {one.name for one in children}
-    return tuple(name for name in child.after if name in running)
+    running = {one.name for one in specs}
+    return tuple(name for name in spec.depends_on if name in running)

@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from components.runtime.cli import LazyGroup, answer, json_option
+from components.runtime.cli import LazyGroup, json_option, print_result
 
-COMPONENTS = {
+LAZY_COMMANDS = {
     "market-data": ("components.market_data.cli:cli", "Venue feeds: run, and look into them."),
     "signals": ("components.signals.cli:cli", "Features and the model: run, and look into them."),
     "risk": ("components.risk.cli:cli", "The only gate: run, look into it, halt and resume."),
@@ -19,7 +19,9 @@ COMPONENTS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=COMPONENTS, help="Trade on one machine: start everything, watch it, ask it questions.")
+@click.group(
+    cls=LazyGroup, lazy=LAZY_COMMANDS, help="Trade on one machine: start everything, watch it, ask it questions."
+)
 def cli() -> None:
     """Group the verbs."""
 
@@ -31,16 +33,16 @@ def cli() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="The sandbox's market.")
 @click.option("--speed", type=click.FloatRange(min=0, max=1000), help="The sandbox's events per second, as a factor.")
 @json_option
-def up(*, headless: bool, as_json: bool, **asked: Any) -> int:  # noqa: ANN401  # the options above type them
+def up(*, headless: bool, as_json: bool, **options: Any) -> int:  # noqa: ANN401  # the options above type them
     """Start everything in order of readiness and trade until Ctrl-C or --for; on a terminal with a live view."""
     import sys
 
-    from components.xtrader.summary import in_words
-    from components.xtrader.wiring import trade
+    from components.xtrader.summary import format_summary
+    from components.xtrader.wiring import run_trading
 
     live = not headless and sys.stdout.isatty()
-    result = trade(as_json=as_json, live=live, **asked)
-    answer(result, as_json=as_json, text=in_words(result))
+    result = run_trading(as_json=as_json, live=live, **options)
+    print_result(result, as_json=as_json, text=format_summary(result))
     return 0 if result["ok"] else 1
 
 
@@ -48,13 +50,13 @@ def up(*, headless: bool, as_json: bool, **asked: Any) -> int:  # noqa: ANN401  
 @json_option
 def status(*, as_json: bool) -> int:
     """Say of each component whether it runs and is ready; exit 1 where one is not."""
-    from components.runtime.config import load
-    from components.xtrader.status import conditions
+    from components.runtime.config import load_settings
+    from components.xtrader.status import component_statuses
 
-    settings = load()
-    found = conditions(settings.places, with_sandbox=settings.places.env == "dev")
-    plain = {"ok": all(one.state == "ready" for one in found), "components": [one.plain() for one in found]}
-    answer(plain, as_json=as_json, text="\n".join(one.line() for one in found))
+    settings = load_settings()
+    found = component_statuses(settings.paths, with_sandbox=settings.paths.env == "dev")
+    plain = {"ok": all(one.state == "ready" for one in found), "components": [one.as_dict() for one in found]}
+    print_result(plain, as_json=as_json, text="\n".join(one.as_text() for one in found))
     return 0 if plain["ok"] else 1
 
 
@@ -66,12 +68,12 @@ def down(within_s: float, *, as_json: bool) -> int:
     from threading import Event
 
     from components.runtime.clock import SystemClock
-    from components.runtime.config import load
-    from components.xtrader.down import stop
+    from components.runtime.config import load_settings
+    from components.xtrader.down import stop_running_up
 
-    pid, stopped = stop(load().places, SystemClock(), lambda ms: Event().wait(ms / 1e3), within_s)
+    pid, stopped = stop_running_up(load_settings().paths, SystemClock(), lambda ms: Event().wait(ms / 1e3), within_s)
     text = f"process {pid} stopped" if stopped else f"process {pid} still runs after {within_s:.0f} s"
-    answer({"pid": pid, "stopped": stopped}, as_json=as_json, text=text)
+    print_result({"pid": pid, "stopped": stopped}, as_json=as_json, text=text)
     return 0 if stopped else 1
 
 
@@ -79,11 +81,11 @@ def down(within_s: float, *, as_json: bool) -> int:
 @json_option
 def doctor(*, as_json: bool) -> int:
     """Look for whatever would keep `up` from running, and say how to mend it; exit 1 where something would."""
-    from components.xtrader.doctor.visit import examine
+    from components.xtrader.doctor.visit import run_checks
 
-    found = examine()
-    facts = {"ok": not any(one.stops for one in found), "findings": [one.plain() for one in found]}
-    answer(facts, as_json=as_json, text="\n".join(line for one in found for line in one.lines()))
+    found = run_checks()
+    facts = {"ok": not any(one.is_blocker for one in found), "findings": [one.as_dict() for one in found]}
+    print_result(facts, as_json=as_json, text="\n".join(line for one in found for line in one.text_lines()))
     return 0 if facts["ok"] else 1
 
 
@@ -95,11 +97,11 @@ def explain(order: str, *, as_json: bool) -> int:
 
     Nothing needs to run. A signal that risk refused has a story too.
     """
-    from components.xtrader.explain.asking import story_of
+    from components.xtrader.explain.asking import explain_order
 
-    story = story_of(order)
+    story = explain_order(order)
     if story is None:
-        answer({"order": order, "found": False}, as_json=as_json, text=f"no journal knows an order {order}")
+        print_result({"order": order, "found": False}, as_json=as_json, text=f"no journal knows an order {order}")
         return 1
-    answer({"found": True, **story.facts()}, as_json=as_json, text="\n".join(story.lines()))
+    print_result({"found": True, **story.as_dict()}, as_json=as_json, text="\n".join(story.text_lines()))
     return 0

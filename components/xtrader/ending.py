@@ -7,22 +7,29 @@ from typing import Final
 
 import httpx
 
-from components.contracts.decisions import Account, Action, JudgeReply, JudgeRequest, Operate, ShowAccount
+from components.contracts.decisions import (
+    AccountQuery,
+    AccountSnapshot,
+    OperatorAction,
+    OperatorCommand,
+    RiskReply,
+    RiskRequest,
+)
 from components.contracts.errors import PeerUnreachable, VenueUnavailable
-from components.contracts.values import ZERO, CommandId, canonical
+from components.contracts.values import ZERO, CommandId, format_decimal
 from components.runtime.clock import Clock
-from components.xtrader.children import VenueAddress
+from components.xtrader.children import VenueEndpoints
 
 SETTLE_S_MAX: Final = 12.0
-LOOK_AGAIN_MS: Final = 150
-VENUE_S_MAX: Final = 3.0
+SETTLE_POLL_MS: Final = 150
+VENUE_RESPONSE_S_MAX: Final = 3.0
 
-AskRisk = Callable[[JudgeRequest], JudgeReply]
-ReadVenue = Callable[[], Mapping[str, str]]
+RequestRisk = Callable[[RiskRequest], RiskReply]
+ReadVenuePositions = Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PositionComparison:
     """Positions as risk sees them and as the venue states them, canonical, flat symbols left out."""
 
     positions: Mapping[str, str]
@@ -38,44 +45,52 @@ class Comparison:
         return self.problem is None and self.open_orders == 0 and self.positions == self.venue_positions
 
 
-def settle(ask: AskRisk, venue: ReadVenue, clock: Clock, wait_ms: Callable[[int], None], run_id: str) -> Comparison:
+def settle(
+    request_risk: RequestRisk, read_venue: ReadVenuePositions, clock: Clock, wait_ms: Callable[[int], None], run_id: str
+) -> PositionComparison:
     """Cancel every working order, wait until nothing is open and both sides agree, or say what they said last."""
     deadline_ns = clock.monotonic_ns() + int(SETTLE_S_MAX * 1e9)
     round_number = 0
     while True:
-        comparison = _look(ask, venue, CommandId(f"up-{run_id}-{round_number}"))
+        comparison = _compare_positions(request_risk, read_venue, CommandId(f"up-{run_id}-{round_number}"))
         if comparison.is_equal or clock.monotonic_ns() >= deadline_ns:
             return comparison
-        wait_ms(LOOK_AGAIN_MS)
+        wait_ms(SETTLE_POLL_MS)
         round_number += 1
 
 
-def read_venue_positions(address: VenueAddress | None) -> Mapping[str, str]:
+def read_venue_positions(endpoints: VenueEndpoints | None) -> Mapping[str, str]:
     """Ask the venue itself, not our own journals."""
-    if address is None:
+    if endpoints is None:
         raise VenueUnavailable("the sandbox has not said where it is")
-    headers = {"APCA-API-KEY-ID": address.key, "APCA-API-SECRET-KEY": address.secret}
+    headers = {"APCA-API-KEY-ID": endpoints.key, "APCA-API-SECRET-KEY": endpoints.secret}
     try:
-        answer = httpx.get(f"{address.trading_url}/v2/positions", headers=headers, timeout=VENUE_S_MAX)
+        answer = httpx.get(f"{endpoints.trading_url}/v2/positions", headers=headers, timeout=VENUE_RESPONSE_S_MAX)
         answer.raise_for_status()
     except httpx.HTTPError as error:
-        raise VenueUnavailable(f"positions at {address.trading_url}: {error}") from error
+        raise VenueUnavailable(f"positions at {endpoints.trading_url}: {error}") from error
     held = {row["symbol"]: Decimal(row["qty"]) for row in answer.json()}
-    return {symbol: canonical(quantity) for symbol, quantity in held.items() if quantity != ZERO}
+    return {symbol: format_decimal(quantity) for symbol, quantity in held.items() if quantity != ZERO}
 
 
-def _look(ask: AskRisk, venue: ReadVenue, command_id: CommandId) -> Comparison:
+def _compare_positions(
+    request_risk: RequestRisk, read_venue: ReadVenuePositions, command_id: CommandId
+) -> PositionComparison:
     try:
-        account = ask(ShowAccount(request_id=command_id))
-        if not isinstance(account, Account):
-            return Comparison({}, {}, 0, f"risk answered {type(account).__name__} instead of the account")
+        account = request_risk(AccountQuery(request_id=command_id))
+        if not isinstance(account, AccountSnapshot):
+            return PositionComparison({}, {}, 0, f"risk answered {type(account).__name__} instead of the account")
         open_orders = len(account.working) + len(account.outbox) + len(account.unknown)
         if open_orders:
-            ask(Operate(command_id=command_id, action=Action.CANCEL_ALL, reason="the run ends"))
-        return Comparison(_holdings(account), venue(), open_orders, None, account.realised, account.unrealised)
+            request_risk(
+                OperatorCommand(command_id=command_id, action=OperatorAction.CANCEL_ALL, reason="the run ends")
+            )
+        return PositionComparison(
+            _open_positions(account), read_venue(), open_orders, None, account.realised, account.unrealised
+        )
     except (PeerUnreachable, VenueUnavailable) as error:
-        return Comparison({}, {}, 0, str(error))
+        return PositionComparison({}, {}, 0, str(error))
 
 
-def _holdings(account: Account) -> Mapping[str, str]:
-    return {one.symbol: canonical(one.quantity) for one in account.holdings if one.quantity != 0}
+def _open_positions(account: AccountSnapshot) -> Mapping[str, str]:
+    return {one.symbol: format_decimal(one.quantity) for one in account.positions if one.quantity != 0}

@@ -11,7 +11,7 @@ _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class MetricSample:
     """One line of the page."""
 
     name: str
@@ -20,7 +20,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Buckets:
+class Histogram:
     """A histogram's cumulative counts by upper bound; adding joins processes and runs."""
 
     counts: Mapping[float, float] = field(default_factory=dict)
@@ -41,26 +41,26 @@ class Buckets:
         return lower
 
 
-def samples(page: str) -> list[Sample]:
+def parse_metrics(page: str) -> list[MetricSample]:
     """Read every sample of the page; comments are skipped."""
     found = (_LINE.match(line) for line in page.splitlines() if not line.startswith("#"))
     return [
-        Sample(match["name"], dict(_LABEL.findall(match["labels"] or "")), float(match["value"]))
+        MetricSample(match["name"], dict(_LABEL.findall(match["labels"] or "")), float(match["value"]))
         for match in found
         if match
     ]
 
 
-def total(page: list[Sample], name: str) -> float:
+def sum_samples(samples: list[MetricSample], name: str) -> float:
     """Add a counter up over all its labels."""
-    return sum(sample.value for sample in page if sample.name == name)
+    return sum(sample.value for sample in samples if sample.name == name)
 
 
-def buckets(page: list[Sample], name: str) -> Buckets:
+def histogram_of(samples: list[MetricSample], name: str) -> Histogram:
     """Collect one histogram over all its labels."""
     counts: dict[float, float] = {}
-    for sample in page:
+    for sample in samples:
         if sample.name == f"{name}_bucket":
             bound = float(sample.labels["le"])
             counts[bound] = counts.get(bound, 0.0) + sample.value
-    return Buckets(counts)
+    return Histogram(counts)

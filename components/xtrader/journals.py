@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from components.contracts.decisions import DecisionMessage
-from components.contracts.errors import ContractError, UsageError
+from components.contracts.errors import ProtocolError, UsageError
 from components.contracts.orders import OrderMessage
 from components.runtime import journal
 from components.runtime.codec import PAYLOAD_BYTES_MAX, typed_decoder
@@ -15,7 +15,7 @@ from components.runtime.codec import PAYLOAD_BYTES_MAX, typed_decoder
 
 def verify(folder: Path) -> dict[str, Any]:
     """Follow the chain from genesis."""
-    found = journal.verify(_journal_folder(folder))
+    found = journal.verify_journal(_require_folder(folder))
     return {
         "ok": found.ok,
         "records": found.records,
@@ -28,27 +28,32 @@ def verify(folder: Path) -> dict[str, Any]:
 def dump(folder: Path, from_sequence: int) -> Iterator[dict[str, Any]]:
     """Give each record as plain names and values."""
     decode = typed_decoder(DecisionMessage | OrderMessage, PAYLOAD_BYTES_MAX)
-    for record in journal.read(_journal_folder(folder), from_sequence):
+    for record in journal.read_records(_require_folder(folder), from_sequence):
         try:
             body = decode(record.payload)
-        except ContractError as error:
+        except ProtocolError as error:
             yield {"sequence": record.sequence, "at_ns": record.at_ns, "kind": None, "unreadable": str(error)}
             continue
-        yield {"sequence": record.sequence, "at_ns": record.at_ns, "kind": type(body).__name__, "entry": plain(body)}
+        yield {
+            "sequence": record.sequence,
+            "at_ns": record.at_ns,
+            "kind": type(body).__name__,
+            "entry": to_plain_values(body),
+        }
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 -- as wide as what a record may hold
+def to_plain_values(value: Any) -> Any:  # noqa: ANN401 -- as wide as what a record may hold
     """Name the fields, which travel without names."""
     if isinstance(value, msgspec.Struct):
-        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: to_plain_values(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, tuple):
-        return [plain(one) for one in value]
+        return [to_plain_values(one) for one in value]
     if isinstance(value, bytes):
         return value.hex()
     return msgspec.to_builtins(value)
 
 
-def _journal_folder(folder: Path) -> Path:
+def _require_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; a journal is a folder such as var/dev/sandbox/risk")
     return folder

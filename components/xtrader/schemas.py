@@ -10,7 +10,7 @@ from components.risk.config import RiskConfig
 from components.signals.config import SignalsConfig
 
 
-def models() -> Mapping[str, type[BaseModel]]:
+def table_models() -> Mapping[str, type[BaseModel]]:
     """Name the tables that must all be right before anything starts."""
     return {
         "market_data": MarketDataConfig,

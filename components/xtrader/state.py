@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from components.contracts.errors import IoFailed
+from components.contracts.errors import StorageError
 
 
-def set_aside(state: Path, now_ns: int) -> Path | None:
+def archive_state(state: Path, now_ns: int) -> Path | None:
     """Move an account's state folder beside itself; None where there was none."""
     if not state.exists():
         return None
@@ -15,5 +15,5 @@ def set_aside(state: Path, now_ns: int) -> Path | None:
             aside = aside.with_name(f"{aside.name}x")
         state.rename(aside)
     except OSError as error:
-        raise IoFailed(f"set {state} aside: {error.strerror or error}") from error
+        raise StorageError(f"set {state} aside: {error.strerror or error}") from error
     return aside

@@ -9,16 +9,16 @@ from components.contracts.values import ClientOrderId
 
 
 @dataclass(slots=True)
-class Tally:
+class RunStatistics:
     """Orders, fills and verdicts since this run began."""
 
     submitted: set[ClientOrderId] = field(default_factory=set)
     states: dict[ClientOrderId, OrderState] = field(default_factory=dict)
     fills: int = 0
     first_fill: Filled | None = None
-    allowed: int = 0
+    approved_signals: int = 0
     refused_signals: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
+    refusals_by_check: Counter[str] = field(default_factory=Counter)
 
     def count_order_event(self, message: OrderMessage) -> None:
         """Take in one record of execution's journal."""
@@ -39,12 +39,12 @@ class Tally:
         if not isinstance(message, Decision):
             return
         if message.allowed:
-            self.allowed += 1
+            self.approved_signals += 1
         else:
             self.refused_signals += 1
-        self.refused.update(str(one.code) for one in message.refusals)
+        self.refusals_by_check.update(str(one.name) for one in message.failed_checks)
 
-    def orders(self) -> dict[str, int]:
+    def order_counts(self) -> dict[str, int]:
         """Count the orders by what became of them; unknown is what is unknown now."""
         became = Counter(self.states.values())
         return {

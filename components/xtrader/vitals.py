@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
-ANSWER_S_MAX: Final = 1.0
-PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+RESPONSE_S_MAX: Final = 1.0
+RESPONSE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class Readiness:
     detail: str
 
 
-class _Readyz(msgspec.Struct):
+class _ReadyzBody(msgspec.Struct):
     unmet: tuple[str, ...] = ()
 
 
-def readiness(port: int | None) -> Readiness:
+def probe_readiness(port: int | None) -> Readiness:
     """Ask /readyz; no port or no answer is not ready."""
     if port is None:
         return Readiness(is_ready=False, detail="starting")
@@ -30,28 +30,28 @@ def readiness(port: int | None) -> Readiness:
     if answer is None:
         return Readiness(is_ready=False, detail="does not answer")
     status, body = answer
-    return Readiness(is_ready=status == http.HTTPStatus.OK, detail=_unmet(body))
+    return Readiness(is_ready=status == http.HTTPStatus.OK, detail=_unmet_conditions(body))
 
 
-def metrics_page(port: int | None) -> str | None:
+def fetch_metrics(port: int | None) -> str | None:
     """Fetch /metrics; None when nobody answers."""
     answer = None if port is None else _get(port, "/metrics")
     return answer[1] if answer and answer[0] == http.HTTPStatus.OK else None
 
 
-def _unmet(body: str) -> str:
+def _unmet_conditions(body: str) -> str:
     try:
-        return ", ".join(msgspec.json.decode(body, type=_Readyz).unmet)
+        return ", ".join(msgspec.json.decode(body, type=_ReadyzBody).unmet)
     except msgspec.MsgspecError:
         return body.strip()
 
 
 def _get(port: int, path: str) -> tuple[int, str] | None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_S_MAX)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=RESPONSE_S_MAX)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        return answer.status, answer.read(PAGE_BYTES_MAX).decode()
+        return answer.status, answer.read(RESPONSE_BYTES_MAX).decode()
     except (OSError, http.client.HTTPException):
         return None
     finally:

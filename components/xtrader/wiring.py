@@ -7,93 +7,93 @@ from functools import partial
 from threading import Event
 from typing import Any
 
-from components.contracts.decisions import JudgeReply, JudgeRequest
-from components.contracts.topics import JUDGE
+from components.contracts.decisions import RiskReply, RiskRequest
+from components.contracts.topics import RISK_REQUESTS
 from components.execution.config import ExecutionConfig
 from components.market_data.config import MarketDataConfig
-from components.runtime.bus import ask
+from components.runtime.bus import request_once
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.config import Layers, Settings, read_layers
+from components.runtime.config import ConfigLayers, Settings, read_layers
 from components.runtime.disk import REAL_DISK
-from components.runtime.places import Places
-from components.runtime.secrets import make_seal, resolve
-from components.runtime.told import remove_told
+from components.runtime.places import Paths
+from components.runtime.secrets import create_seal_key, resolve
+from components.runtime.told import remove_overlay
 from components.signals.config import SignalsConfig
-from components.xtrader.children import CHILDREN, SANDBOX, VenueAddress
-from components.xtrader.crew import Crew
-from components.xtrader.ending import AskRisk, read_venue_positions
+from components.xtrader.children import PROCESSES, SANDBOX, VenueEndpoints
+from components.xtrader.crew import Supervisor
+from components.xtrader.ending import RequestRisk, read_venue_positions
 from components.xtrader.explain.models import model_name
-from components.xtrader.explain.newest import Newest
-from components.xtrader.live.ear import open_ear
+from components.xtrader.explain.newest import RecentHistories
+from components.xtrader.live.ear import open_market_view
 from components.xtrader.live.screen import Screen
 from components.xtrader.live.show import LiveView
-from components.xtrader.schemas import models
-from components.xtrader.show import PlainLines, Show
-from components.xtrader.state import set_aside
-from components.xtrader.tally import Tally
-from components.xtrader.up import Parts, Run
-from components.xtrader.watch import Journals, Seen
-from components.xtrader.yard import ProcessYard
+from components.xtrader.schemas import table_models
+from components.xtrader.show import Output, PlainOutput
+from components.xtrader.state import archive_state
+from components.xtrader.tally import RunStatistics
+from components.xtrader.up import RunContext, TradingRun
+from components.xtrader.watch import JournalMonitor, RunMonitor
+from components.xtrader.yard import ProcessLauncher
 
-ASK_MS_MAX = 2_000
-STANDARD_INPUT, STANDARD_OUTPUT = 0, 1
+RISK_REPLY_MS_MAX = 2_000
+STDIN, STDOUT = 0, 1
 
 
-def trade(
+def run_trading(
     *, for_s: float | None, fresh: bool, seed: int, speed: float | None, live: bool, as_json: bool
 ) -> dict[str, Any]:
     """Start everything, trade, stop everything, and give the account of the run."""
     layers, clock = read_layers(), SystemClock()
-    settings = layers.check(models())
-    places = settings.places
+    settings = layers.validate(table_models())
+    places = settings.paths
     with ExitStack() as held:
-        places.make()
+        places.create_run_dir()
         held.callback(REAL_DISK.close, REAL_DISK.lock(places.lock("up")))
-        held.callback(remove_told, places)
-        stop = held.enter_context(_stop_on_signals())
-        show = _show(layers, settings, clock, is_live=live and not as_json, to_errors=as_json)
+        held.callback(remove_overlay, places)
+        stop = held.enter_context(_stop_event_on_signals())
+        show = _open_output(layers, settings, clock, is_live=live and not as_json, to_errors=as_json)
         held.callback(show.close)
-        if fresh and (aside := set_aside(places.state, clock.now_ns())):
-            show.say(f"old state set aside: {aside}")
-        if make_seal(places):
-            show.say(f"made the seal key: {places.seal()}")
+        if fresh and (aside := archive_state(places.state, clock.now_ns())):
+            show.event(f"old state set aside: {aside}")
+        if create_seal_key(places):
+            show.event(f"made the seal key: {places.seal_key()}")
         with_sandbox = places.env == "dev"
-        children = tuple(child for child in CHILDREN if with_sandbox or child is not SANDBOX)
-        address = None if with_sandbox else _venue_address(layers, settings)
-        yard = ProcessYard(places, _sandbox_arguments(settings, seed, speed), clock.now_ns, address)
-        seen = Seen(
+        children = tuple(child for child in PROCESSES if with_sandbox or child is not SANDBOX)
+        address = None if with_sandbox else _live_venue_endpoints(layers, settings)
+        yard = ProcessLauncher(places, _sandbox_arguments(settings, seed, speed), clock.now_ns, address)
+        seen = RunMonitor(
             title=f"{places.env}/{places.account}",
-            begun_ns=clock.now_ns(),
-            crew=Crew(children, yard, clock, show.say),
-            tally=Tally(),
-            stories=Newest(),
+            started_at_ns=clock.now_ns(),
+            supervisor=Supervisor(children, yard, clock, show.event),
+            statistics=RunStatistics(),
+            histories=RecentHistories(),
         )
-        parts = Parts(
-            seen=seen,
-            yard=yard,
+        parts = RunContext(
+            monitor=seen,
+            launcher=yard,
             clock=clock,
-            journals=Journals(places, seen.tally, seen.stories),
-            ask=_risk(places),
-            venue=lambda: read_venue_positions(yard.address),
-            stop=stop,
-            show=show,
+            journals=JournalMonitor(places, seen.statistics, seen.histories),
+            request_risk=_risk_requester(places),
+            read_venue=lambda: read_venue_positions(yard.endpoints),
+            stop_requested=stop,
+            output=show,
         )
-        return Run(parts, for_s=for_s).to_its_end()
+        return TradingRun(parts, for_s=for_s).run()
 
 
-def _show(layers: Layers, settings: Settings, clock: Clock, *, is_live: bool, to_errors: bool) -> Show:
+def _open_output(layers: ConfigLayers, settings: Settings, clock: Clock, *, is_live: bool, to_errors: bool) -> Output:
     """Speak in frames where a person looks at a terminal that can draw them, else in lines."""
-    card = settings.places.root / settings.table("signals", SignalsConfig).model
+    card = settings.paths.root / settings.table("signals", SignalsConfig).model
     name_model = partial(model_name, card)
     if not is_live or layers.environ.get("TERM", "dumb") == "dumb":
-        return PlainLines(name_model, to_errors=to_errors)
-    ear, colour = open_ear(settings.places.run, clock), not layers.environ.get("NO_COLOR")
+        return PlainOutput(name_model, to_errors=to_errors)
+    ear, colour = open_market_view(settings.paths.run, clock), not layers.environ.get("NO_COLOR")
     # The screen last: whatever fails before it leaves the terminal as it was.
-    return LiveView(Screen(STANDARD_OUTPUT, STANDARD_INPUT), ear, clock, name_model, colour=colour)
+    return LiveView(Screen(STDOUT, STDIN), ear, clock, name_model, colour=colour)
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[Event]:
+def _stop_event_on_signals() -> Iterator[Event]:
     stop = Event()
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -110,7 +110,7 @@ def _sandbox_arguments(settings: Settings, seed: int, speed: float | None) -> tu
     market_data = settings.table("market_data", MarketDataConfig)
     venues = ",".join(("alpaca", *(venue.VENUE.lower() for venue in market_data.venues if venue.VENUE != "ALPACA")))
     pace = () if speed is None else ("--speed", str(speed))
-    state = str(settings.places.state / SANDBOX.name)
+    state = str(settings.paths.state / SANDBOX.name)
     return (
         "--state",
         state,
@@ -125,18 +125,18 @@ def _sandbox_arguments(settings: Settings, seed: int, speed: float | None) -> tu
     )
 
 
-def _venue_address(layers: Layers, settings: Settings) -> VenueAddress:
+def _live_venue_endpoints(layers: ConfigLayers, settings: Settings) -> VenueEndpoints:
     """Find the real venue where the configuration says it is."""
     alpaca = settings.table("execution", ExecutionConfig).alpaca
     data = settings.table("market_data", MarketDataConfig).alpaca
     references = (alpaca.key, alpaca.secret)
     key, secret = (resolve(one, root=layers.root, environ=layers.environ).reveal().decode() for one in references)
-    return VenueAddress(alpaca.trading_url, alpaca.stream_url, data.stream_url, "", key, secret)
+    return VenueEndpoints(alpaca.trading_url, alpaca.stream_url, data.stream_url, "", key, secret)
 
 
-def _risk(places: Places) -> AskRisk:
-    def ask_risk(request: JudgeRequest) -> JudgeReply:
-        reply: JudgeReply = ask(places.run, JUDGE, request, ASK_MS_MAX)
+def _risk_requester(places: Paths) -> RequestRisk:
+    def ask_risk(request: RiskRequest) -> RiskReply:
+        reply: RiskReply = request_once(places.run, RISK_REQUESTS, request, RISK_REPLY_MS_MAX)
         return reply
 
     return ask_risk

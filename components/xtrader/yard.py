@@ -10,51 +10,51 @@ from typing import Final
 
 import msgspec
 
-from components.contracts.errors import IoFailed
-from components.runtime.config import environment_with
+from components.contracts.errors import StorageError
+from components.runtime.config import child_environment
 from components.runtime.manifest import Manifest, read_manifest, write_manifest
-from components.runtime.places import Places
-from components.runtime.told import write_told
-from components.xtrader.children import SANDBOX, Child, VenueAddress
-from components.xtrader.vitals import Readiness, readiness
+from components.runtime.places import Paths
+from components.runtime.told import write_overlay
+from components.xtrader.children import SANDBOX, ProcessSpec, VenueEndpoints
+from components.xtrader.vitals import Readiness, probe_readiness
 
-LOG_BYTES_KEPT_MAX: Final = 16 * 1024 * 1024
+LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """A log longer than this is set aside as .1 when its process starts; the one before is replaced."""
 
-FREE_PORT: Final = {"XTRADER__RUNTIME__HEALTH_PORT": "0"}
+EPHEMERAL_HEALTH_PORT: Final = {"XTRADER__RUNTIME__HEALTH_PORT": "0"}
 """A fixed one is for processes that run by themselves; here five would want it."""
 
 PR_SET_PDEATHSIG: Final = 1
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
-class ProcessYard:
+class ProcessLauncher:
     """Starts children of this machine; the sandbox's address is learnt from its first line and kept."""
 
     def __init__(
         self,
-        places: Places,
+        paths: Paths,
         sandbox_arguments: Sequence[str],
         now_ns: Callable[[], int],
-        address: VenueAddress | None = None,
+        endpoints: VenueEndpoints | None = None,
     ) -> None:
         """Take the venue's address where there is no sandbox to ask."""
-        self._places = places
+        self._paths = paths
         self._sandbox_arguments = tuple(sandbox_arguments)
         self._now_ns = now_ns
-        self.address = address
+        self.endpoints = endpoints
 
-    def launch(self, child: Child) -> "subprocess.Popen[bytes]":
+    def launch(self, spec: ProcessSpec) -> "subprocess.Popen[bytes]":
         """Start the process; it is asked to stop should this one die."""
-        log = self.log_path(child)
+        log = self.log_path(spec)
         try:
             log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            if log.exists() and log.stat().st_size > LOG_BYTES_KEPT_MAX:
+            if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
                 log.replace(log.with_suffix(".log.1"))
-            with log.open("ab") as errors, self._output(child).open("wb") as output:
+            with log.open("ab") as errors, self._output_path(spec).open("wb") as output:
                 return subprocess.Popen(
-                    child.command(*self._arguments(child)),
-                    env=environment_with(self.variables),
+                    spec.command(*self._arguments(spec)),
+                    env=child_environment(self.child_variables),
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=errors,
@@ -62,73 +62,73 @@ class ProcessYard:
                     preexec_fn=stop_with_parent,  # noqa: PLW1509  # one thread here, and no child may outlive it
                 )
         except OSError as error:
-            raise IoFailed(f"cannot start {child.name}: {error}") from error
+            raise StorageError(f"cannot start {spec.name}: {error}") from error
 
     @property
-    def variables(self) -> Mapping[str, str]:
+    def child_variables(self) -> Mapping[str, str]:
         """What every child is told beside our own environment: the venue, and to take a free port of its own."""
-        return {**(self.address.environment() if self.address else {}), **FREE_PORT}
+        return {**(self.endpoints.environment() if self.endpoints else {}), **EPHEMERAL_HEALTH_PORT}
 
-    def look(self, child: Child, pid: int) -> Readiness:
+    def probe(self, spec: ProcessSpec, pid: int) -> Readiness:
         """Ask the child's health port."""
-        if child is SANDBOX:
-            self._introduce_sandbox(pid)
-        return readiness(self.health_port(child, pid))
+        if spec is SANDBOX:
+            self._register_sandbox(pid)
+        return probe_readiness(self.health_port(spec, pid))
 
-    def health_port(self, child: Child, pid: int) -> int | None:
+    def health_port(self, spec: ProcessSpec, pid: int) -> int | None:
         """Find the port in the manifest of this very process."""
-        manifest = read_manifest(self._places, child.name)
+        manifest = read_manifest(self._paths, spec.name)
         return manifest.health_port if manifest is not None and manifest.pid == pid else None
 
-    def log_path(self, child: Child) -> Path:
+    def log_path(self, spec: ProcessSpec) -> Path:
         """Name the file that the child's log goes to."""
-        return self._places.state / "logs" / f"{child.name}.log"
+        return self._paths.state / "logs" / f"{spec.name}.log"
 
-    def _arguments(self, child: Child) -> Sequence[str]:
-        if child is not SANDBOX:
+    def _arguments(self, spec: ProcessSpec) -> Sequence[str]:
+        if spec is not SANDBOX:
             return ()
         # A dead sandbox comes back where everybody looks for it.
-        ports = () if self.address is None else _ports(self.address)
+        ports = () if self.endpoints is None else _port_arguments(self.endpoints)
         return (*self._sandbox_arguments, *ports)
 
-    def _output(self, child: Child) -> Path:
-        return self._places.run / f"{child.name}.out"
+    def _output_path(self, spec: ProcessSpec) -> Path:
+        return self._paths.run / f"{spec.name}.out"
 
-    def _introduce_sandbox(self, pid: int) -> None:
+    def _register_sandbox(self, pid: int) -> None:
         """Write the manifest of a venue that knows nothing of this run folder, once it said where it is."""
         if self.health_port(SANDBOX, pid) is not None:
             return
-        line, complete, _ = self._output(SANDBOX).read_text().partition("\n")
+        line, complete, _ = self._output_path(SANDBOX).read_text().partition("\n")
         if not complete:
             return
-        self.address = msgspec.json.decode(line, type=VenueAddress)
-        write_told(self._places, self.address.environment())
+        self.endpoints = msgspec.json.decode(line, type=VenueEndpoints)
+        write_overlay(self._paths, self.endpoints.environment())
         manifest = Manifest(
             name=SANDBOX.name,
             pid=pid,
             version=version("xtrader"),
             started_at_ns=self._now_ns(),
-            env=self._places.env,
-            account=self._places.account,
+            env=self._paths.env,
+            account=self._paths.account,
             health_host="127.0.0.1",
-            health_port=int(_port(self.address.admin_url)),
-            endpoints=_endpoints(self.address),
+            health_port=int(_port(self.endpoints.admin_url)),
+            endpoints=_manifest_endpoints(self.endpoints),
         )
-        write_manifest(self._places, manifest)
+        write_manifest(self._paths, manifest)
 
 
-def _endpoints(address: VenueAddress) -> Mapping[str, str]:
+def _manifest_endpoints(endpoints: VenueEndpoints) -> Mapping[str, str]:
     return {
-        "trading": address.trading_url,
-        "stream": address.stream_url,
-        "data": address.data_url,
-        "admin": address.admin_url,
+        "trading": endpoints.trading_url,
+        "stream": endpoints.stream_url,
+        "data": endpoints.data_url,
+        "admin": endpoints.admin_url,
     }
 
 
-def _ports(address: VenueAddress) -> tuple[str, ...]:
-    venues = ",".join(f"{name}={_port(urls.rest_url)}" for name, urls in address.venues.items())
-    fixed = ("--port", _port(address.trading_url), "--admin-port", _port(address.admin_url))
+def _port_arguments(endpoints: VenueEndpoints) -> tuple[str, ...]:
+    venues = ",".join(f"{name}={_port(urls.rest_url)}" for name, urls in endpoints.venues.items())
+    fixed = ("--port", _port(endpoints.trading_url), "--admin-port", _port(endpoints.admin_url))
     return (*fixed, "--venue-ports", venues) if venues else fixed
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from components.runtime.disk import REAL_DISK
-from components.runtime.secrets import make_seal
-from tests.support.attempts import KEYS, Ended, Stage, staged
+from components.runtime.secrets import create_seal_key
+from tests.support.attempts import KEYS, ExitResult, IsolatedInstallation, isolated_installation
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -37,102 +37,104 @@ alone_and_with_all = pytest.mark.parametrize("runs_all", [False, True], ids=["al
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return staged(tmp_path)
+def stage(tmp_path: Path) -> IsolatedInstallation:
+    return isolated_installation(tmp_path)
 
 
 @pytest.fixture
-def sealed(stage: Stage) -> Stage:
-    make_seal(stage.places)
+def sealed(stage: IsolatedInstallation) -> IsolatedInstallation:
+    create_seal_key(stage.paths)
     return stage
 
 
 @alone_and_with_all
 @each_component
-def test_a_misspelt_key_is_told_with_its_file_and_the_likely_one(stage: Stage, name: str, *, runs_all: bool) -> None:
+def test_a_misspelt_key_is_told_with_its_file_and_the_likely_one(
+    stage: IsolatedInstallation, name: str, *, runs_all: bool
+) -> None:
     table, key, likely = WRONG_KEYS[name]
     put(stage, table, f"{key} = 1")
-    ended = stage.attempt(EVERYTHING if runs_all else name)
-    assert ended == Ended(78, [f"error: config/dev.toml: {table}.{key}: no such key (did you mean {likely}?)"])
-    assert not stage.places.state.exists()
+    ended = stage.run(EVERYTHING if runs_all else name)
+    assert ended == ExitResult(78, [f"error: config/dev.toml: {table}.{key}: no such key (did you mean {likely}?)"])
+    assert not stage.paths.state.exists()
 
 
 @alone_and_with_all
 @each_component
-def test_a_value_out_of_range_is_told_with_the_range(stage: Stage, name: str, *, runs_all: bool) -> None:
+def test_a_value_out_of_range_is_told_with_the_range(stage: IsolatedInstallation, name: str, *, runs_all: bool) -> None:
     table, key, value, allowed = WRONG_VALUES[name]
     put(stage, table, f"{key} = {value}")
-    ended = stage.attempt(EVERYTHING if runs_all else name)
-    assert ended == Ended(78, [f"error: config/dev.toml: {table}.{key}: {value}: must be {allowed}"])
-    assert not stage.places.state.exists()
+    ended = stage.run(EVERYTHING if runs_all else name)
+    assert ended == ExitResult(78, [f"error: config/dev.toml: {table}.{key}: {value}: must be {allowed}"])
+    assert not stage.paths.state.exists()
 
 
-def test_a_table_that_nobody_owns_stops_everything(stage: Stage) -> None:
+def test_a_table_that_nobody_owns_stops_everything(stage: IsolatedInstallation) -> None:
     stage.folder.add("dev", "[riks]\nx = 1")
-    assert stage.attempt(EVERYTHING) == Ended(78, ["error: config/dev.toml: riks: no such table (did you mean risk?)"])
+    assert stage.run(EVERYTHING) == ExitResult(78, ["error: config/dev.toml: riks: no such table (did you mean risk?)"])
 
 
 @pytest.mark.parametrize("variable", KEYS)
 @pytest.mark.parametrize("name", WITH_KEYS)
-def test_a_missing_key_of_the_venue_is_told_by_its_name(sealed: Stage, name: str, variable: str) -> None:
-    ended = sealed.attempt(name, without=variable)
-    assert ended == Ended(78, [f"error: env:{variable}: the variable is not set; run: export {variable}=…"])
+def test_a_missing_key_of_the_venue_is_told_by_its_name(sealed: IsolatedInstallation, name: str, variable: str) -> None:
+    ended = sealed.run(name, without=variable)
+    assert ended == ExitResult(78, [f"error: env:{variable}: the variable is not set; run: export {variable}=…"])
 
 
-def test_without_keys_the_paper_account_is_not_tried(stage: Stage) -> None:
-    ended = stage.attempt(EVERYTHING, without="APCA_API_SECRET_KEY", XTRADER_ENV="prod")
+def test_without_keys_the_paper_account_is_not_tried(stage: IsolatedInstallation) -> None:
+    ended = stage.run(EVERYTHING, without="APCA_API_SECRET_KEY", XTRADER_ENV="prod")
     name = "APCA_API_SECRET_KEY"
-    assert (ended.code, ended.said[-1]) == (78, f"error: env:{name}: the variable is not set; run: export {name}=…")
+    assert (ended.code, ended.messages[-1]) == (78, f"error: env:{name}: the variable is not set; run: export {name}=…")
 
 
 @pytest.mark.parametrize("name", WITH_SEAL)
-def test_a_missing_seal_is_told_with_the_command_that_makes_it(stage: Stage, name: str) -> None:
-    told = f"error: {stage.places.seal()}: no such file; make the key with: xtrader config make-seal"
-    assert stage.attempt(name) == Ended(78, [told])
+def test_a_missing_seal_is_told_with_the_command_that_makes_it(stage: IsolatedInstallation, name: str) -> None:
+    told = f"error: {stage.paths.seal_key()}: no such file; make the key with: xtrader config make-seal"
+    assert stage.run(name) == ExitResult(78, [told])
 
 
 @pytest.mark.parametrize("name", WITH_SEAL)
-def test_a_seal_that_others_may_read_is_refused(sealed: Stage, name: str) -> None:
-    seal = sealed.places.seal()
+def test_a_seal_that_others_may_read_is_refused(sealed: IsolatedInstallation, name: str) -> None:
+    seal = sealed.paths.seal_key()
     seal.chmod(0o644)
-    assert sealed.attempt(name) == Ended(78, [f"error: file:{seal}: others may read it; run: chmod 600 {seal}"])
+    assert sealed.run(name) == ExitResult(78, [f"error: file:{seal}: others may read it; run: chmod 600 {seal}"])
 
 
 @pytest.mark.parametrize("name", [*COMPONENTS, "up"])
-def test_a_held_lock_is_told_with_the_pid_that_holds_it(sealed: Stage, name: str) -> None:
-    places = sealed.places
-    places.make()
+def test_a_held_lock_is_told_with_the_pid_that_holds_it(sealed: IsolatedInstallation, name: str) -> None:
+    places = sealed.paths
+    places.create_run_dir()
     with closing_lock(places.lock(name)):
-        ended = sealed.attempt(EVERYTHING if name == "up" else name)
-    assert ended == Ended(75, [f"error: {places.lock(name)} is held by process {os.getpid()}"])
+        ended = sealed.run(EVERYTHING if name == "up" else name)
+    assert ended == ExitResult(75, [f"error: {places.lock(name)} is held by process {os.getpid()}"])
 
 
 @pytest.mark.parametrize("name", WITH_JOURNAL)
-def test_a_journal_that_another_writes_is_told_with_the_pid(sealed: Stage, name: str) -> None:
-    folder = sealed.places.journal(name)
+def test_a_journal_that_another_writes_is_told_with_the_pid(sealed: IsolatedInstallation, name: str) -> None:
+    folder = sealed.paths.journal(name)
     folder.mkdir(parents=True, mode=0o700)
     with closing_lock(folder / "lock"):
-        ended = sealed.attempt(name)
-    assert ended == Ended(75, [f"error: {folder / 'lock'} is held by process {os.getpid()}"])
+        ended = sealed.run(name)
+    assert ended == ExitResult(75, [f"error: {folder / 'lock'} is held by process {os.getpid()}"])
 
 
 @each_component
-def test_a_health_port_that_is_held_is_told(sealed: Stage, name: str) -> None:
+def test_a_health_port_that_is_held_is_told(sealed: IsolatedInstallation, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = str(holder.getsockname()[1])
-        ended = sealed.attempt(name, XTRADER__RUNTIME__HEALTH_PORT=port)
-    assert (ended.code, len(ended.said)) == (75, 1)
-    assert ended.said[0].startswith(f"error: port {port} on 127.0.0.1 is held by ")
+        ended = sealed.run(name, XTRADER__RUNTIME__HEALTH_PORT=port)
+    assert (ended.code, len(ended.messages)) == (75, 1)
+    assert ended.messages[0].startswith(f"error: port {port} on 127.0.0.1 is held by ")
 
 
-def test_a_name_that_is_no_symbol_stops_everything_with_the_reason_in_the_log(sealed: Stage) -> None:
-    ended = sealed.attempt(EVERYTHING, XTRADER__MARKET_DATA__SYMBOLS='["AAPL", "ABC123"]')
+def test_a_name_that_is_no_symbol_stops_everything_with_the_reason_in_the_log(sealed: IsolatedInstallation) -> None:
+    ended = sealed.run(EVERYTHING, XTRADER__MARKET_DATA__SYMBOLS='["AAPL", "ABC123"]')
     assert ended.code == 1
-    assert "sandbox ended with exit code 64; another start would end the same way" in ended.said
-    assert "'ABC123' is not a symbol" in (sealed.places.state / "logs" / "sandbox.log").read_text()
+    assert "sandbox ended with exit code 64; another start would end the same way" in ended.messages
+    assert "'ABC123' is not a symbol" in (sealed.paths.state / "logs" / "sandbox.log").read_text()
 
 
-def put(stage: Stage, table: str, line: str) -> None:
+def put(stage: IsolatedInstallation, table: str, line: str) -> None:
     """Write a line into a table of dev.toml, in the place of the same key."""
     text = (stage.folder.root / "config" / "dev.toml").read_text()
     lines = [one for one in text.splitlines() if one.split(" = ")[0] != line.split(" = ", maxsplit=1)[0]]

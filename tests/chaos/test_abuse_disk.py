@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import load
-from components.runtime.places import Places
-from components.runtime.secrets import make_seal
-from components.xtrader.drills.evidence import judged
-from tests.support.attempts import Stage, staged
-from tests.support.disks import fill, no_more_room, read_only, small_disk
+from components.runtime.config import load_settings
+from components.runtime.places import Paths
+from components.runtime.secrets import create_seal_key
+from components.xtrader.drills.evidence import check_orders
+from tests.support.attempts import IsolatedInstallation, isolated_installation
+from tests.support.disks import fill, limit_file_size, read_only, small_disk
 from tests.support.eventually import eventually
-from tests.support.running import Up, started
-from tests.support.written import fills
+from tests.support.running import RunningSystem, running_system
+from tests.support.written import fill_count
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -31,19 +31,19 @@ ROOM_BYTES = 2_000
 class Trading:
     """A whole system that trades."""
 
-    up: Up
-    places: Places
+    up: RunningSystem
+    places: Paths
 
     def trades_again(self) -> None:
         """Wait for fills after this moment, with everybody ready."""
         for name in COMPONENTS:
-            eventually(lambda name=name: self.up.is_back(name, killed=0), within_s=READY_S_MAX)  # type: ignore[misc]
-        before = fills(self.places)
-        eventually(lambda: fills(self.places) > before + 1, within_s=BACK_S_MAX)
+            eventually(lambda name=name: self.up.is_restarted(name, killed=0), within_s=READY_S_MAX)  # type: ignore[misc]
+        before = fill_count(self.places)
+        eventually(lambda: fill_count(self.places) > before + 1, within_s=BACK_S_MAX)
 
     def ends_with(self, code: int, name: str) -> int:
         """Say how often a component has ended so."""
-        return self.up.said().count(f"{name} ended with exit code {code}; starting it again")
+        return self.up.stderr_text().count(f"{name} ended with exit code {code}; starting it again")
 
     def log(self, name: str) -> str:
         """Give what a component wrote to its log."""
@@ -52,38 +52,38 @@ class Trading:
 
 @pytest.fixture(scope="module")
 def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
-    with started(tmp_path_factory.mktemp("x")) as up:
-        yield Trading(up, load(environ=up.environment).places)
+    with running_system(tmp_path_factory.mktemp("x")) as up:
+        yield Trading(up, load_settings(environ=up.environment).paths)
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    made = staged(tmp_path)
-    make_seal(made.places)
+def stage(tmp_path: Path) -> IsolatedInstallation:
+    made = isolated_installation(tmp_path)
+    create_seal_key(made.paths)
     return made
 
 
 @pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
-def test_a_file_where_the_state_belongs_is_told(stage: Stage, name: str) -> None:
-    stage.places.state.parent.write_text("")
-    ended = stage.attempt(name)
-    assert (ended.code, len(ended.said)) == (74, 1), ended
-    assert str(stage.places.state) in ended.said[0]
+def test_a_file_where_the_state_belongs_is_told(stage: IsolatedInstallation, name: str) -> None:
+    stage.paths.state.parent.write_text("")
+    ended = stage.run(name)
+    assert (ended.code, len(ended.messages)) == (74, 1), ended
+    assert str(stage.paths.state) in ended.messages[0]
 
 
 @pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
-def test_a_state_that_may_not_be_written_is_told(stage: Stage, name: str) -> None:
-    stage.places.state.mkdir(parents=True)
-    with read_only(stage.places.state):
-        ended = stage.attempt(name)
-    assert (ended.code, len(ended.said)) == (74, 1), ended
-    assert str(stage.places.state) in ended.said[0]
+def test_a_state_that_may_not_be_written_is_told(stage: IsolatedInstallation, name: str) -> None:
+    stage.paths.state.mkdir(parents=True)
+    with read_only(stage.paths.state):
+        ended = stage.run(name)
+    assert (ended.code, len(ended.messages)) == (74, 1), ended
+    assert str(stage.paths.state) in ended.messages[0]
 
 
 @pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
-def test_the_exit_code_is_the_same_where_there_is_no_room_to_say_why(stage: Stage, name: str) -> None:
-    stage.places.state.parent.write_text("")
-    assert stage.attempt(name, errors_to="/dev/full").code == 74
+def test_the_exit_code_is_the_same_where_there_is_no_room_to_say_why(stage: IsolatedInstallation, name: str) -> None:
+    stage.paths.state.parent.write_text("")
+    assert stage.run(name, errors_to="/dev/full").code == 74
 
 
 @pytest.mark.parametrize("name", WRITERS)
@@ -91,7 +91,7 @@ def test_a_process_without_room_stops_and_goes_on_once_there_is_some(trading: Tr
     trading.trades_again()
     pid = (trading.up.manifest(name) or {})["pid"]
     journal = max(trading.places.journal(name).glob("*.log"))
-    no_more_room(pid, journal.stat().st_size + ROOM_BYTES)
+    limit_file_size(pid, journal.stat().st_size + ROOM_BYTES)
     eventually(lambda: trading.ends_with(74, name) == 1, within_s=BACK_S_MAX)
     (told,) = (line for line in trading.log(name).splitlines() if line.startswith("error: "))
     assert str(journal) in told
@@ -102,23 +102,23 @@ def test_a_process_without_room_stops_and_goes_on_once_there_is_some(trading: Tr
 def test_what_stopped_for_want_of_room_lost_nothing(trading: Trading) -> None:
     result = trading.up.stop()
     assert result["positions"] == result["venue_positions"], result
-    assert judged(trading.places)[0] == []
+    assert check_orders(trading.places)[0] == []
 
 
 def test_a_full_disk_stops_all_who_write_and_room_lets_them_go_on(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "var", kilobytes=4_096), started(tmp_path) as up:
-        trading = Trading(up, load(environ=up.environment).places)
+    with small_disk(tmp_path / "var", kilobytes=4_096), running_system(tmp_path) as up:
+        trading = Trading(up, load_settings(environ=up.environment).paths)
         trading.trades_again()
         filler = fill(trading.places.state)
         eventually(lambda: len(codes(up)) > 2, within_s=BACK_S_MAX)
         filler.unlink()
         trading.trades_again()
         result = up.stop()
-        assert set(codes(up)) == {74}, up.said()
+        assert set(codes(up)) == {74}, up.stderr_text()
         assert result["positions"] == result["venue_positions"], result
-        assert judged(trading.places)[0] == []
+        assert check_orders(trading.places)[0] == []
 
 
-def codes(up: Up) -> list[int]:
+def codes(up: RunningSystem) -> list[int]:
     """List the exit codes that children ended with."""
-    return [int(code) for code in re.findall(r"ended with exit code (\d+)", up.said())]
+    return [int(code) for code in re.findall(r"ended with exit code (\d+)", up.stderr_text())]

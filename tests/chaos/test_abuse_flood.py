@@ -18,25 +18,25 @@ from msgspec.structs import replace
 
 from components.contracts.approval import SealKey, seal_control
 from components.contracts.commands import Accepted, Withdraw
-from components.contracts.decisions import Account, Judge, ShowAccount
+from components.contracts.decisions import AccountQuery, AccountSnapshot, ApprovalRequest
 from components.contracts.errors import PeerUnreachable
-from components.contracts.topics import COMMANDS, JUDGE, Stream
+from components.contracts.topics import COMMANDS, RISK_REQUESTS, Stream
 from components.contracts.values import CommandId, IntentId, SignalId
-from components.runtime.bus import ask
+from components.runtime.bus import request_once
 from components.runtime.codec import encode
-from components.runtime.config import environment_with, load
+from components.runtime.config import child_environment, load_settings
 from components.runtime.manifest import read_manifest
-from components.runtime.secrets import read_seal
-from components.xtrader.drills.evidence import judged
-from tests.support.approvals import terms
-from tests.support.components import PROJECT, RunningComponent, page_address
+from components.runtime.secrets import read_seal_key
+from components.xtrader.drills.evidence import check_orders
+from tests.support.approvals import approval_terms
+from tests.support.components import PROJECT, ComponentProcess, page_url
 from tests.support.eventually import eventually, reached
 from tests.support.messages import INTENT
-from tests.support.nonsense import HEADER, stranger
-from tests.support.running import Up, started
+from tests.support.nonsense import HEADER, raw_client
+from tests.support.running import RunningSystem, running_system
 from tests.support.sandbox import running_sandbox
 from tests.support.small_queues import MARK
-from tests.support.written import fills
+from tests.support.written import fill_count
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -50,9 +50,9 @@ LOST = 8 * MARK
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with started(tmp_path_factory.mktemp("x")) as running:
-        eventually(lambda: "first fill" in running.said(), within_s=WITHIN_S)
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running_system(tmp_path_factory.mktemp("x")) as running:
+        eventually(lambda: "first fill" in running.stderr_text(), within_s=WITHIN_S)
         yield running
 
 
@@ -65,18 +65,18 @@ def bounded(pid: int) -> Iterator[None]:
     assert process.memory_info().rss - before < GROWTH_BYTES_MAX
 
 
-def pid_of(up: Up, name: str) -> int:
+def pid_of(up: RunningSystem, name: str) -> int:
     return int((up.manifest(name) or {})["pid"])
 
 
 def withdrawal(name: str, key: SealKey) -> bytes:
     """Seal a control that changes nothing."""
-    return seal_control(Withdraw(CommandId(name), IntentId("nobody's-0"), "a drill"), terms(), key)
+    return seal_control(Withdraw(CommandId(name), IntentId("nobody's-0"), "a drill"), approval_terms(), key)
 
 
 def wish(name: str, _: SealKey) -> bytes:
     """Ask for an order that came too late."""
-    return encode(Judge(replace(INTENT, signal_id=SignalId(name))))
+    return encode(ApprovalRequest(replace(INTENT, signal_id=SignalId(name))))
 
 
 def answered(run: Path, stream: Stream, request: object) -> object:
@@ -84,7 +84,7 @@ def answered(run: Path, stream: Stream, request: object) -> object:
 
     def asked() -> object:
         try:
-            return ask(run, stream, request, ANSWER_MS_MAX)
+            return request_once(run, stream, request, ANSWER_MS_MAX)
         except PeerUnreachable:
             return None
 
@@ -93,35 +93,35 @@ def answered(run: Path, stream: Stream, request: object) -> object:
 
 @pytest.mark.parametrize(("door", "request_of"), [("risk.judge", wish), ("execution.commands", withdrawal)])
 def test_a_flood_of_requests_whose_asker_never_reads_is_survived(
-    up: Up, door: str, request_of: Callable[[str, SealKey], bytes]
+    up: RunningSystem, door: str, request_of: Callable[[str, SealKey], bytes]
 ) -> None:
-    places, (name, _, topic) = load(environ=up.environment).places, door.partition(".")
-    key = SealKey(read_seal(places))
+    places, (name, _, topic) = load_settings(environ=up.environment).paths, door.partition(".")
+    key = SealKey(read_seal_key(places))
     requests = [[b"", topic.encode(), HEADER, request_of(f"flood-{number}", key)] for number in range(REQUESTS)]
-    with bounded(pid_of(up, name)), stranger(places.socket(door)) as client:
-        with stranger(places.socket(door)) as leaves_at_once:
+    with bounded(pid_of(up, name)), raw_client(places.socket(door)) as client:
+        with raw_client(places.socket(door)) as leaves_at_once:
             for request in requests:
-                leaves_at_once.say(request)
+                leaves_at_once.send(request)
         for request in requests:
-            client.say(request)
-        assert isinstance(answered(places.run, JUDGE, ShowAccount("a-1")), Account)
+            client.send(request)
+        assert isinstance(answered(places.run, RISK_REQUESTS, AccountQuery("a-1")), AccountSnapshot)
         assert isinstance(answered(places.run, COMMANDS, withdrawal(f"after-{name}", key)), Accepted)
-    before = fills(places)
-    eventually(lambda: fills(places) > before, within_s=WITHIN_S)
+    before = fill_count(places)
+    eventually(lambda: fill_count(places) > before, within_s=WITHIN_S)
 
 
-def test_after_the_floods_the_same_processes_agree_with_the_venue(up: Up) -> None:
+def test_after_the_floods_the_same_processes_agree_with_the_venue(up: RunningSystem) -> None:
     result = up.stop()
-    assert result["ok"], f"{result}\n{up.said()}"
+    assert result["ok"], f"{result}\n{up.stderr_text()}"
     assert result["restarts"] == {}
-    assert judged(load(environ=up.environment).places)[0] == []
+    assert check_orders(load_settings(environ=up.environment).paths)[0] == []
 
 
 def test_a_subscriber_that_stops_reading_loses_and_sees_it_while_the_publisher_goes_on(tmp_path: Path) -> None:
     with running_sandbox("--speed", "1000") as venue:
-        keys = {"APCA_API_KEY_ID": venue.where["key"], "APCA_API_SECRET_KEY": venue.where["secret"]}
-        overrides = {"XTRADER__MARKET_DATA__ALPACA__STREAM_URL": venue.where["data_url"], **keys}
-        with RunningComponent("market_data", tmp_path, overrides, (*SMALL_QUEUES, "run")) as speaker:
+        keys = {"APCA_API_KEY_ID": venue.endpoints["key"], "APCA_API_SECRET_KEY": venue.endpoints["secret"]}
+        overrides = {"XTRADER__MARKET_DATA__ALPACA__STREAM_URL": venue.endpoints["data_url"], **keys}
+        with ComponentProcess("market_data", tmp_path, overrides, (*SMALL_QUEUES, "run")) as speaker:
             eventually(speaker.is_ready, within_s=WITHIN_S)
             with tailing(tmp_path) as (tail, heard):
                 reached(lambda: len(sequences(heard)), 100)
@@ -130,7 +130,7 @@ def test_a_subscriber_that_stops_reading_loses_and_sees_it_while_the_publisher_g
                 tail.send_signal(signal.SIGCONT)
                 reached(lambda: sequences(heard)[-1], said, every_s=0.2)
             assert speaker.is_ready()
-            assert speaker.end() == 0, speaker.log
+            assert speaker.terminate() == 0, speaker.log
     steps = [after - before for before, after in pairwise(sequences(heard))]
     assert max(steps) > 1, "nothing was lost: the subscriber was not slow enough"
     assert min(steps) == 1
@@ -143,7 +143,7 @@ def tailing(state: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     folders = {"XTRADER__RUNTIME__STATE_DIR": str(state / "var"), "XTRADER__RUNTIME__RUN_DIR": str(state / "r")}
     command = [sys.executable, *SMALL_QUEUES, "tail", "--json"]
     with heard.open("wb") as output:
-        tail = subprocess.Popen(command, cwd=PROJECT, env=environment_with(folders), stdout=output)
+        tail = subprocess.Popen(command, cwd=PROJECT, env=child_environment(folders), stdout=output)
     try:
         yield tail, heard
     finally:
@@ -158,11 +158,11 @@ def sequences(heard: Path) -> list[int]:
     return [one["sequence"] for one in told]
 
 
-def published(speaker: RunningComponent) -> int:
+def published(speaker: ComponentProcess) -> int:
     """Read how many messages were said on the market stream."""
-    manifest = read_manifest(speaker.places, speaker.name)
+    manifest = read_manifest(speaker.paths, speaker.name)
     assert manifest is not None
-    page = httpx.get(page_address(manifest, "metrics"), timeout=5).text
+    page = httpx.get(page_url(manifest, "metrics"), timeout=5).text
     found = re.search(r'xtrader_bus_published_total\{.*stream="market".*\} (\S+)', page)
     assert found is not None, page
     return int(float(found[1]))

@@ -11,17 +11,17 @@ import pytest
 from components.contracts.topics import STREAMS
 from components.contracts.trading import Cause
 from components.runtime.clock import SystemClock
-from components.runtime.config import load
-from components.runtime.places import Places
-from components.xtrader.drills.evidence import judged
+from components.runtime.config import load_settings
+from components.runtime.places import Paths
+from components.xtrader.drills.evidence import check_orders
 from tests.support.eventually import eventually
-from tests.support.running import Up, started
-from tests.support.written import decisions, fills, raised, standing
+from tests.support.running import RunningSystem, running_system
+from tests.support.written import active_causes, decision_records, fill_count, raised_causes
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
 
 COMPONENTS = ("sandbox", "market_data", "signals", "risk", "execution")
-SILENCE_NS_MAX = max(stream.silence_ms_max for stream in STREAMS.values()) * 1_000_000
+SILENCE_NS_MAX = max(stream.heartbeat_timeout_ms for stream in STREAMS.values()) * 1_000_000
 NOTICED_S_MAX = 20
 BACK_S_MAX = 40
 OVERRIDES = {"XTRADER__RISK__TIMING__CLOCK_SUSPECT_MS": "1000"}
@@ -33,26 +33,26 @@ monotonic_ns = SystemClock().monotonic_ns
 class Trading:
     """A whole system that trades, and how far its log had come when something was done to it."""
 
-    up: Up
-    places: Places
+    up: RunningSystem
+    places: Paths
 
     def causes_since(self, count: int) -> set[Cause]:
         """Name what risk has raised since its log had so many records."""
-        return raised(decisions(self.places)[count:])
+        return raised_causes(decision_records(self.places)[count:])
 
     def is_told(self, line: str) -> bool:
         """Say whether `up` has told this."""
-        return line in self.up.said()
+        return line in self.up.stderr_text()
 
 
 @pytest.fixture(scope="module")
 def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
-    with started(tmp_path_factory.mktemp("x"), overrides=OVERRIDES) as up:
-        yield Trading(up, load(environ=up.environment).places)
+    with running_system(tmp_path_factory.mktemp("x"), overrides=OVERRIDES) as up:
+        yield Trading(up, load_settings(environ=up.environment).paths)
 
 
 @contextmanager
-def paused(up: Up, name: str) -> Iterator[None]:
+def paused(up: RunningSystem, name: str) -> Iterator[None]:
     """Stop a process in the middle of whatever it does, for longer than any stream may be silent."""
     pid = int((up.manifest(name) or {})["pid"])
     os.kill(pid, signal.SIGSTOP)
@@ -76,22 +76,22 @@ NOTICED: dict[str, Callable[[Trading, int], object]] = {
 @pytest.mark.parametrize("name", COMPONENTS)
 def test_a_pause_is_noticed_and_trading_goes_on_by_itself(trading: Trading, name: str) -> None:
     everybody_is_ready(trading.up)
-    since = len(decisions(trading.places))
+    since = len(decision_records(trading.places))
     with paused(trading.up, name):
         eventually(lambda: NOTICED[name](trading, since), within_s=NOTICED_S_MAX, every_s=0.1)
     everybody_is_ready(trading.up)
-    before = fills(trading.places)
-    eventually(lambda: fills(trading.places) > before, within_s=BACK_S_MAX, every_s=0.1)
-    eventually(lambda: not standing(decisions(trading.places)), within_s=BACK_S_MAX, every_s=0.1)
+    before = fill_count(trading.places)
+    eventually(lambda: fill_count(trading.places) > before, within_s=BACK_S_MAX, every_s=0.1)
+    eventually(lambda: not active_causes(decision_records(trading.places)), within_s=BACK_S_MAX, every_s=0.1)
 
 
 def test_after_the_pauses_the_same_processes_agree_with_the_venue(trading: Trading) -> None:
     result = trading.up.stop()
-    assert result["restarts"] == {}, trading.up.said()
+    assert result["restarts"] == {}, trading.up.stderr_text()
     assert result["positions"] == result["venue_positions"], result
-    assert judged(trading.places)[0] == []
+    assert check_orders(trading.places)[0] == []
 
 
-def everybody_is_ready(up: Up) -> None:
+def everybody_is_ready(up: RunningSystem) -> None:
     for name in COMPONENTS:
-        eventually(lambda name=name: up.is_back(name, killed=0), within_s=BACK_S_MAX, every_s=0.1)  # type: ignore[misc]
+        eventually(lambda name=name: up.is_restarted(name, killed=0), within_s=BACK_S_MAX, every_s=0.1)  # type: ignore[misc]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from components.runtime.config import environment_with, load
-from components.runtime.places import Places
-from components.xtrader.drills.evidence import judged
-from components.xtrader.drills.verdict import Flaw
+from components.runtime.config import child_environment, load_settings
+from components.runtime.places import Paths
+from components.xtrader.drills.evidence import check_orders
+from components.xtrader.drills.verdict import Violation
 from tests.support.running import PROJECT
 from tests.support.sandbox import running_sandbox
 
@@ -21,22 +21,22 @@ KILLS = 2
 
 def drill(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "components.xtrader", "drill", "kill", *arguments]
-    environment = environment_with(variables)
+    environment = child_environment(variables)
     return subprocess.run(
         command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=150
     )
 
 
 @pytest.fixture(scope="module")
-def drilled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Places, dict[str, Any]]:
+def drilled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, dict[str, Any]]:
     state = tmp_path_factory.mktemp("drill")
     done = drill("--kills", str(KILLS), "--seed", "11", "--state", str(state), "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
-    return load(environ=environment_with({"XTRADER__RUNTIME__STATE_DIR": str(state)})).places, found
+    return load_settings(environ=child_environment({"XTRADER__RUNTIME__STATE_DIR": str(state)})).paths, found
 
 
-def test_a_drill_kills_waits_and_finds_nothing_doubled_or_lost(drilled: tuple[Places, dict[str, Any]]) -> None:
+def test_a_drill_kills_waits_and_finds_nothing_doubled_or_lost(drilled: tuple[Paths, dict[str, Any]]) -> None:
     _, found = drilled
     assert found["kills"] == sum(found["restarts"].values()) == KILLS
     assert all(one["back_ms_max"] > 0 for one in found["by_process"].values())
@@ -46,24 +46,24 @@ def test_a_drill_kills_waits_and_finds_nothing_doubled_or_lost(drilled: tuple[Pl
     assert found["fills"] > 0
 
 
-def test_an_order_that_somebody_else_sent_is_found(drilled: tuple[Places, dict[str, Any]]) -> None:
+def test_an_order_that_somebody_else_sent_is_found(drilled: tuple[Paths, dict[str, Any]]) -> None:
     places, _ = drilled
-    assert judged(places)[0] == []
+    assert check_orders(places)[0] == []
     foreign = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "1", "time_in_force": "day"}
     with running_sandbox("--state", str(places.state / "sandbox"), "--speed", "0") as venue, venue.client() as client:
         assert client.post("/v2/orders", json={**foreign, "client_order_id": "somebody-0-0"}).status_code == 200
         venue.stop()
-    assert {one.flaw for one in judged(places)[0]} == {Flaw.LOST, Flaw.UNAPPROVED}
+    assert {one.violation for one in check_orders(places)[0]} == {Violation.LOST, Violation.UNAPPROVED}
 
 
-def test_a_damaged_journal_is_found(drilled: tuple[Places, dict[str, Any]]) -> None:
+def test_a_damaged_journal_is_found(drilled: tuple[Paths, dict[str, Any]]) -> None:
     places, _ = drilled
     segment = min(places.journal("execution").glob("*.log"))
     content = bytearray(segment.read_bytes())
     content[len(content) // 2] ^= 1
     segment.write_bytes(content)
-    found, evidence = judged(places)
-    assert Flaw.JOURNAL in {one.flaw for one in found}
+    found, evidence = check_orders(places)
+    assert Violation.JOURNAL in {one.violation for one in found}
     assert evidence is None
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import load
-from components.xtrader.drills.evidence import judged
+from components.runtime.config import load_settings
+from components.xtrader.drills.evidence import check_orders
 from tests.support.eventually import eventually
-from tests.support.running import started
-from tests.support.written import fills
+from tests.support.running import running_system
+from tests.support.written import fill_count
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -18,14 +18,14 @@ BACK_S_MAX = 40
 
 @pytest.mark.parametrize("name", KILLED)
 def test_a_killed_process_comes_back_and_no_order_is_doubled_or_lost(name: str, tmp_path: Path) -> None:
-    with started(tmp_path) as up:
-        places = load(environ=up.environment).places
-        eventually(lambda: fills(places) >= 3, within_s=60)
+    with running_system(tmp_path) as up:
+        places = load_settings(environ=up.environment).paths
+        eventually(lambda: fill_count(places) >= 3, within_s=60)
         killed = up.kill(name)
-        eventually(lambda: up.is_back(name, killed), within_s=BACK_S_MAX)
-        before = fills(places)
-        eventually(lambda: fills(places) > before, within_s=BACK_S_MAX)
+        eventually(lambda: up.is_restarted(name, killed), within_s=BACK_S_MAX)
+        before = fill_count(places)
+        eventually(lambda: fill_count(places) > before, within_s=BACK_S_MAX)
         result = up.stop()
-    assert result["positions"] == result["venue_positions"], f"{result}\n{up.said()}"
+    assert result["positions"] == result["venue_positions"], f"{result}\n{up.stderr_text()}"
     assert result["restarts"].get(name) == 1, result
-    assert judged(places)[0] == []
+    assert check_orders(places)[0] == []

@@ -11,24 +11,24 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from components.contracts.decisions import Code
-from components.contracts.errors import IoFailed
-from components.contracts.orders import OrderState, Source
+from components.contracts.decisions import CheckName
+from components.contracts.errors import StorageError
+from components.contracts.orders import OrderState, UpdateSource
 from components.contracts.values import ZERO
-from components.execution.service.answers import Answers
-from components.execution.service.desk import Desk
-from components.execution.service.door import Door
+from components.execution.service.answers import VenueResponses
+from components.execution.service.desk import OrderDriver
+from components.execution.service.door import CommandIntake
 from components.risk.core import fold, judge
-from components.risk.core.checks import CHECKS, position_stays_within_limit
+from components.risk.core.checks import PRE_TRADE_CHECKS, check_position
 from components.runtime import journal_recovery
-from components.runtime.carrier import Carrier
+from components.runtime.carrier import EffectExecutor
 from components.runtime.disk import OpenFile
 from components.runtime.process import run_command
 from components.runtime.service import Append
-from components.xtrader.simulation.campaign import storms, sweep
+from components.xtrader.simulation.campaign import random_runs, runs_crashed_at
 from components.xtrader.simulation.cli import simulate
 from components.xtrader.simulation.disk import SimulatedDisk
-from components.xtrader.simulation.run import Report
+from components.xtrader.simulation.run import RunReport
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
 
@@ -51,50 +51,52 @@ def with_a_second_try_after_a_failed_sync(patch: pytest.MonkeyPatch) -> None:
     def try_twice(self: SimulatedDisk, file: OpenFile) -> None:
         try:
             sync(self, file)
-        except IoFailed:
+        except StorageError:
             sync(self, file)
 
     patch.setattr(SimulatedDisk, "fdatasync", try_twice)
 
 
 def with_intents_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Door, "_repeated", lambda *_: None)
+    patch.setattr(CommandIntake, "_repeated", lambda *_: None)
 
 
 def with_answers_before_the_sync(patch: pytest.MonkeyPatch) -> None:
-    def carry_at_once(self: Carrier, effects: Iterable[Any]) -> None:
+    def carry_at_once(self: EffectExecutor, effects: Iterable[Any]) -> None:
         for effect in effects:
             if isinstance(effect, Append):
                 self._waiting.append(self._submit(effect))
             else:
-                self._do(effect)
+                self._perform(effect)
 
-    patch.setattr(Carrier, "carry", carry_at_once)
+    patch.setattr(EffectExecutor, "carry", carry_at_once)
 
 
 def with_unknown_taken_for_no(patch: pytest.MonkeyPatch) -> None:
-    def give_up(self: Answers, order: Any, errand: Any, reason: str, now_ns: int, *, ask_now: bool) -> list[Any]:
+    def give_up(
+        self: VenueResponses, order: Any, in_flight: Any, reason: str, now_ns: int, *, ask_now: bool
+    ) -> list[Any]:
         if order.state is not OrderState.SENDING:
             return []
-        return [self._book.move(order, OrderState.REJECTED, reason, Source.REPLY, now_ns)]
+        return [self._journal.set_state(order, OrderState.REJECTED, reason, UpdateSource.REPLY, now_ns)]
 
-    patch.setattr(Answers, "_unknown", give_up)
+    patch.setattr(VenueResponses, "_unknown", give_up)
 
 
 def without_the_position_check(patch: pytest.MonkeyPatch) -> None:
     def always_hold(case: Any) -> Any:
-        checked = position_stays_within_limit(case)
-        return type(checked)(Code.POSITION, checked.observed, checked.limit, holds=True)
+        checked = check_position(case)
+        return type(checked)(CheckName.POSITION, checked.observed, checked.limit, passed=True)
 
-    others = tuple(always_hold if check is position_stays_within_limit else check for check in CHECKS)
+    others = tuple(always_hold if check is check_position else check for check in PRE_TRADE_CHECKS)
     patch.setattr(judge, "CHECKS", others)
 
 
 def with_a_missing_order_taken_for_none(patch: pytest.MonkeyPatch) -> None:
-    def give_up(self: Desk, order: Any, errand: Any, now_ns: int) -> list[Any]:
-        return [self._book.move(order, OrderState.NEVER_LANDED, "404", Source.QUERY, now_ns)]
+    def give_up(self: OrderDriver, order: Any, in_flight: Any, now_ns: int) -> list[Any]:
+        return [self._journal.set_state(order, OrderState.NEVER_LANDED, "404", UpdateSource.QUERY, now_ns)]
 
-    patch.setattr(Desk, "_put_fence", give_up)
+    patch.setattr(OrderDriver, "_put_fence", give_up)
 
 
 def with_unknown_exposure_released(patch: pytest.MonkeyPatch) -> None:
@@ -122,8 +124,8 @@ MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
 }
 
 
-def first_broken(seeds_max: int) -> Report | None:
-    return next((one for one in storms(1, seeds_max, 0) if one.problem), None)
+def first_broken(seeds_max: int) -> RunReport | None:
+    return next((one for one in random_runs(1, seeds_max, 0) if one.problem), None)
 
 
 @pytest.mark.parametrize("mutate", MUTANTS, ids=lambda mutate: mutate.__name__)
@@ -149,7 +151,7 @@ def test_a_broken_promise_ends_with_its_seed_and_the_command_that_shows_it_again
 
 
 def test_a_crash_before_each_effect_of_one_run_breaks_nothing() -> None:
-    reports = list(sweep(1, range(1, 60)))
+    reports = list(runs_crashed_at(1, range(1, 60)))
     assert [one.problem for one in reports if one.problem] == []
     assert {one.crash_points for one in reports} == {1}
 
@@ -165,4 +167,4 @@ def test_a_run_depends_on_nothing_but_its_seed(hashing: str) -> None:
         env={"PYTHONHASHSEED": hashing},
         cwd=ROOT,
     )
-    assert ended.stdout.strip() == next(storms(5, 1, 0)).trace
+    assert ended.stdout.strip() == next(random_runs(5, 1, 0)).trace

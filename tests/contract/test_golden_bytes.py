@@ -6,10 +6,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from components.contracts.approval import SealKey, approve, open_command, seal_control, write_frame
+from components.contracts.approval import SealKey, approve, encode_approval, open_command, seal_control
 from components.contracts.signals import propose
 from components.runtime.codec import decode_header, encode
-from tests.support.messages import ACCOUNT, AT_NS, CANCEL, HEADERS, INTENT, MESSAGES, TERMS, every_type
+from tests.support.messages import ACCOUNT, AT_NS, CANCEL, HEADERS, INTENT, MESSAGES, TERMS, all_message_types
 
 GOLDEN = Path(__file__).parent / "golden" / "messages.json"
 KEY = SealKey(bytes(range(32)))
@@ -20,7 +20,7 @@ def written() -> dict[str, bytes]:
     messages = {type(message).__name__: encode(message) for message in MESSAGES}
     headers = {name: encode(header) for name, header in HEADERS.items()}
     sealed = {
-        "sealed Intent": write_frame(approve(propose(INTENT), TERMS, KEY)),
+        "sealed Intent": encode_approval(approve(propose(INTENT), TERMS, KEY)),
         "sealed Cancel": seal_control(CANCEL, TERMS, KEY),
     }
     return {**messages, **headers, **sealed}
@@ -31,7 +31,7 @@ def golden() -> dict[str, bytes]:
 
 
 def test_every_message_type_has_a_sample() -> None:
-    assert {type(message) for message in MESSAGES} == set(every_type())
+    assert {type(message) for message in MESSAGES} == set(all_message_types())
 
 
 def test_every_message_is_written_as_it_always_was(rewrites_golden: bool) -> None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from components.xtrader.children import CHILDREN, SANDBOX
+from components.xtrader.children import PROCESSES, SANDBOX
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROMETHEUS = PROJECT / "docker" / "prometheus"
@@ -22,7 +22,7 @@ def test_every_component_is_scraped_at_the_port_that_its_container_has() -> None
     ports = dict(re.findall(r"XTRADER_COMPONENT: (\w+)\n.*\n\s+XTRADER__RUNTIME__HEALTH_PORT: (\d+)", compose))
     scraped = re.findall(r'\["(\w+):(\d+)"\], labels: \{service: (\w+)\}', read("prometheus.yml"))
     assert {service: port for _, port, service in scraped} == ports
-    assert set(ports) == {child.name for child in CHILDREN if child is not SANDBOX}
+    assert set(ports) == {child.name for child in PROCESSES if child is not SANDBOX}
     assert all(host == service for host, _, service in scraped)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from components.market_data.cli import cli
-from components.market_data.core.recording import read_name
+from components.market_data.core.recording import parse_file_name
 from components.runtime.process import run_command
-from tests.support.real_recordings import TABLE, real_recordings
-from tests.support.recorded_books import FOLDER, Shipped, shipped
+from tests.support.real_recordings import EXPECTED_REPORTS, real_recordings
+from tests.support.recorded_books import FOLDER, ShippedRecording, shipped_recordings
 
 BYTES_MAX = 60_000
-SHIPPED = shipped()
+SHIPPED = shipped_recordings()
 KEYS = [
     "venue",
     "symbol",
@@ -53,13 +53,13 @@ def replay(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, A
 
 
 @each_shipped
-def test_the_shipped_recordings_are_what_their_makers_make(one: Shipped, rewrites_golden: bool) -> None:
+def test_the_shipped_recordings_are_what_their_makers_make(one: ShippedRecording, rewrites_golden: bool) -> None:
     if rewrites_golden:
         FOLDER.mkdir(exist_ok=True)
         one.path.write_text(one.recording.text())
     assert one.path.read_text() == one.recording.text()
     assert one.path.stat().st_size < BYTES_MAX
-    part = read_name(one.path.name)
+    part = parse_file_name(one.path.name)
     assert part is not None
     assert part.venue == one.venue
 
@@ -69,32 +69,32 @@ def test_nothing_else_is_shipped_as_a_recording() -> None:
 
 
 @each_shipped
-def test_a_shipped_recording_is_verified_state_by_state(one: Shipped, verify: Verify) -> None:
+def test_a_shipped_recording_is_verified_state_by_state(one: ShippedRecording, verify: Verify) -> None:
     code, verdicts = verify(one.path)
-    assert (code, verdicts) == (0, [one.verdict()])
+    assert (code, verdicts) == (0, [one.expected_report()])
     assert list(verdicts[0]) == KEYS
 
 
 def test_several_files_are_verified_in_one_run(verify: Verify) -> None:
-    assert verify(*(one.path for one in SHIPPED)) == (0, [one.verdict() for one in SHIPPED])
+    assert verify(*(one.path for one in SHIPPED)) == (0, [one.expected_report() for one in SHIPPED])
 
 
 @each_shipped
-def test_a_recording_without_metadata_shows_native_names(one: Shipped, verify: Verify, tmp_path: Path) -> None:
+def test_a_recording_without_metadata_shows_native_names(one: ShippedRecording, verify: Verify, tmp_path: Path) -> None:
     bare = tmp_path / "bare.jsonl"
     bare.write_text("".join(one.path.read_text().splitlines(keepends=True)[1:]))
-    assert verify(bare) == (0, [one.verdict() | {"symbol": one.native}])
+    assert verify(bare) == (0, [one.expected_report() | {"symbol": one.native}])
 
 
 @each_shipped
-def test_the_same_recording_publishes_the_same_bytes(one: Shipped, replay: Callable[..., list[Any]]) -> None:
+def test_the_same_recording_publishes_the_same_bytes(one: ShippedRecording, replay: Callable[..., list[Any]]) -> None:
     first = replay(one.path, "--digest")
     assert first == replay(one.path, "--digest")
     assert first[0]["messages"] > one.recording.applied
 
 
 @each_shipped
-def test_a_replay_publishes_every_state_of_the_book(one: Shipped, replay: Callable[..., list[Any]]) -> None:
+def test_a_replay_publishes_every_state_of_the_book(one: ShippedRecording, replay: Callable[..., list[Any]]) -> None:
     book: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
     seen = 0
     for said in replay(one.path):
@@ -114,35 +114,35 @@ def best(book: dict[str, dict[str, str]]) -> tuple[float, float]:
     return max(map(float, book["bids"])), min(map(float, book["asks"]))
 
 
-def best_of(one: Shipped, book_id: int) -> tuple[float, float]:
-    truth = one.recording.truth
+def best_of(one: ShippedRecording, book_id: int) -> tuple[float, float]:
+    truth = one.recording.expected_tops
     if book_id not in truth:  # numbered anew by the venue
         book_id += max(truth) - renumbered_end(one)
     state = json.loads(truth[book_id])
     return float(state["bids"][0][0]), float(state["asks"][0][0])
 
 
-def renumbered_end(one: Shipped) -> int:
+def renumbered_end(one: ShippedRecording) -> int:
     end: int = json.loads(one.recording.lines[-1].text)["data"][0]["seqId"]
     return end
 
 
 @pytest.mark.recordings
 def test_every_real_recording_has_its_row_in_the_table() -> None:
-    assert set(real_recordings()) == set(TABLE)
+    assert set(real_recordings()) == set(EXPECTED_REPORTS)
 
 
 @pytest.mark.recordings
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", EXPECTED_REPORTS)
 def test_a_real_recording_comes_to_what_its_venue_had(name: str, verify: Verify) -> None:
     code, (verdict,) = verify(real_recordings()[name])
-    told = {key: verdict[key] for key in TABLE[name]}
-    assert (code, told) == (0, TABLE[name])
+    told = {key: verdict[key] for key in EXPECTED_REPORTS[name]}
+    assert (code, told) == (0, EXPECTED_REPORTS[name])
     assert list(verdict) == KEYS
 
 
 @pytest.mark.recordings
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("name", EXPECTED_REPORTS)
 def test_a_real_recording_is_replayed_the_same_each_time(name: str, replay: Callable[..., list[Any]]) -> None:
     path = real_recordings()[name]
     assert replay(path, "--digest") == replay(path, "--digest")

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from components.contracts.trading import EFFECTS, Cause
-from components.runtime.process import EXITS
+from components.contracts.trading import CAUSE_EFFECTS, Cause
+from components.runtime.process import EXIT_CODES
 from components.xtrader.cli import cli
 
 ROOT = Path(__file__).parents[2]
@@ -30,12 +30,12 @@ def commands() -> Iterator[str]:
 @pytest.mark.parametrize("cause", Cause)
 def test_every_cause_says_what_it_does_and_how_it_leaves(cause: Cause) -> None:
     text = SECTIONS[cause.name]
-    latched = EFFECTS[cause].latched
+    latched = CAUSE_EFFECTS[cause].latched
     assert ("atched" in text.split(".")[0]) == latched
-    assert "no rule raises it yet" in text or EFFECTS[cause].state.name in text.split(".")[0]
+    assert "no rule raises it yet" in text or CAUSE_EFFECTS[cause].state.name in text.split(".")[0]
 
 
-@pytest.mark.parametrize("code", sorted({0, *EXITS.values()}))
+@pytest.mark.parametrize("code", sorted({0, *EXIT_CODES.values()}))
 def test_every_exit_code_has_a_heading(code: int) -> None:
     assert SECTIONS[str(code)].strip()
 

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.eventually import eventually
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 
 ORDER_KEYS = (
     "id client_order_id created_at updated_at submitted_at filled_at expired_at canceled_at failed_at replaced_at"
@@ -24,23 +24,23 @@ PACKED = {"Content-Type": "application/msgpack"}
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox("--symbols", "AAPL,MSFT", "--speed", "0") as running:
         yield running
 
 
-def _data(sandbox: RunningSandbox, feed: str = "iex", **options: Any) -> ClientConnection:
-    url = sandbox.where["data_url"].replace("/iex", f"/{feed}")
+def _data(sandbox: SandboxProcess, feed: str = "iex", **options: Any) -> ClientConnection:
+    url = sandbox.endpoints["data_url"].replace("/iex", f"/{feed}")
     connection: ClientConnection = connect(url, proxy=None, **options)
     return connection
 
 
-def _authenticate(sandbox: RunningSandbox, data: ClientConnection) -> None:
-    data.send(json.dumps({"action": "auth", "key": sandbox.where["key"], "secret": sandbox.where["secret"]}))
+def _authenticate(sandbox: SandboxProcess, data: ClientConnection) -> None:
+    data.send(json.dumps({"action": "auth", "key": sandbox.endpoints["key"], "secret": sandbox.endpoints["secret"]}))
 
 
 @contextmanager
-def _entered(sandbox: RunningSandbox) -> Iterator[ClientConnection]:
+def _entered(sandbox: SandboxProcess) -> Iterator[ClientConnection]:
     """Enter the data feed; whoever was there before may need a moment to leave."""
     with ExitStack() as attempts:
 
@@ -55,10 +55,10 @@ def _entered(sandbox: RunningSandbox) -> Iterator[ClientConnection]:
         yield entered
 
 
-def _stream(sandbox: RunningSandbox) -> ClientConnection:
+def _stream(sandbox: SandboxProcess) -> ClientConnection:
     def attempt() -> ClientConnection | None:
         try:
-            return connect(sandbox.where["stream_url"], proxy=None)
+            return connect(sandbox.endpoints["stream_url"], proxy=None)
         except InvalidStatus:
             return None
 
@@ -71,8 +71,8 @@ def _order(**changes: Any) -> dict[str, Any]:
     return {"symbol": "AAPL", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day"} | changes
 
 
-def test_the_order_stream_shakes_hands_in_binary_frames(sandbox: RunningSandbox) -> None:
-    where = sandbox.where
+def test_the_order_stream_shakes_hands_in_binary_frames(sandbox: SandboxProcess) -> None:
+    where = sandbox.endpoints
     with _stream(sandbox) as stream:
         said = {"action": "authenticate", "data": {"key_id": where["key"], "secret_key": where["secret"]}}
         stream.send(json.dumps(said))
@@ -90,9 +90,11 @@ def test_the_order_stream_shakes_hands_in_binary_frames(sandbox: RunningSandbox)
     assert (events[2]["data"]["qty"], events[2]["data"]["order"]["filled_qty"]) == ("1", "1")
 
 
-def test_the_order_stream_takes_the_short_words_too(sandbox: RunningSandbox) -> None:
+def test_the_order_stream_takes_the_short_words_too(sandbox: SandboxProcess) -> None:
     with _stream(sandbox) as stream:
-        stream.send(json.dumps({"action": "auth", "key": sandbox.where["key"], "secret": sandbox.where["secret"]}))
+        stream.send(
+            json.dumps({"action": "auth", "key": sandbox.endpoints["key"], "secret": sandbox.endpoints["secret"]})
+        )
         assert b'"authorized"' in stream.recv(2)
 
 
@@ -104,7 +106,7 @@ def test_the_order_stream_takes_the_short_words_too(sandbox: RunningSandbox) -> 
     ],
 )
 def test_a_stranger_on_the_order_stream_is_told_and_shown_out(
-    sandbox: RunningSandbox, said: dict[str, Any], action: bytes
+    sandbox: SandboxProcess, said: dict[str, Any], action: bytes
 ) -> None:
     with _stream(sandbox) as stream:
         stream.send(json.dumps(said))
@@ -114,13 +116,13 @@ def test_a_stranger_on_the_order_stream_is_told_and_shown_out(
             stream.recv(2)
 
 
-def test_a_second_order_stream_is_refused_before_it_is_one(sandbox: RunningSandbox) -> None:
+def test_a_second_order_stream_is_refused_before_it_is_one(sandbox: SandboxProcess) -> None:
     with _stream(sandbox), pytest.raises(InvalidStatus) as refused:
-        connect(sandbox.where["stream_url"], proxy=None)
+        connect(sandbox.endpoints["stream_url"], proxy=None)
     assert refused.value.response.status_code == 429
 
 
-def test_the_data_feed_speaks_json_arrays(sandbox: RunningSandbox) -> None:
+def test_the_data_feed_speaks_json_arrays(sandbox: SandboxProcess) -> None:
     with _data(sandbox, "sip") as data:
         assert data.recv(2) == '[{"T":"success","msg":"connected"}]'
         _authenticate(sandbox, data)
@@ -143,11 +145,11 @@ def test_the_data_feed_speaks_json_arrays(sandbox: RunningSandbox) -> None:
         assert json.loads(data.recv(2))[0]["quotes"] == ["AAPL"]
 
 
-def test_the_data_feed_speaks_msgpack_and_hears_in_fragments(sandbox: RunningSandbox) -> None:
+def test_the_data_feed_speaks_msgpack_and_hears_in_fragments(sandbox: SandboxProcess) -> None:
     pack = msgspec.msgpack.encode
     with _data(sandbox, "test", additional_headers=PACKED) as data:
         assert data.recv(2) == bytes.fromhex("9182a154a773756363657373a36d7367a9636f6e6e6563746564")
-        data.send(pack({"action": "auth", "key": sandbox.where["key"], "secret": sandbox.where["secret"]}))
+        data.send(pack({"action": "auth", "key": sandbox.endpoints["key"], "secret": sandbox.endpoints["secret"]}))
         assert msgspec.msgpack.decode(data.recv(2)) == [{"T": "success", "msg": "authenticated"}]  # type: ignore[arg-type]
         # One fragment, then an empty last one: as the vendor's client sends it.
         data.send([pack({"trades": [], "quotes": ["FAKEPACA"], "bars": ["*"], "action": "subscribe"})])
@@ -158,7 +160,7 @@ def test_the_data_feed_speaks_msgpack_and_hears_in_fragments(sandbox: RunningSan
         assert quote["t"].tzinfo is not None
 
 
-def test_a_second_listener_of_a_feed_is_told_of_the_limit(sandbox: RunningSandbox) -> None:
+def test_a_second_listener_of_a_feed_is_told_of_the_limit(sandbox: SandboxProcess) -> None:
     with _entered(sandbox), _data(sandbox) as second:
         second.recv(2)
         _authenticate(sandbox, second)
@@ -177,7 +179,7 @@ def test_a_second_listener_of_a_feed_is_told_of_the_limit(sandbox: RunningSandbo
         (json.dumps({"action": "subscribe", "quotes": [f"A{n}" for n in range(31)]}), 405, "symbol limit exceeded"),
     ],
 )
-def test_a_mistake_on_the_data_feed_is_named(sandbox: RunningSandbox, said: str, code: int, message: str) -> None:
+def test_a_mistake_on_the_data_feed_is_named(sandbox: SandboxProcess, said: str, code: int, message: str) -> None:
     with _entered(sandbox) as data:
         data.send(said)
         assert data.recv(2) == f'[{{"T":"error","code":{code},"msg":"{message}"}}]'
@@ -187,14 +189,14 @@ def test_a_mistake_on_the_data_feed_is_named(sandbox: RunningSandbox, said: str,
     ("said", "code"),
     [('{"action":"auth","key":"a","secret":"b"}', 402), ('{"action":"subscribe","quotes":["AAPL"]}', 401)],
 )
-def test_a_stranger_on_the_data_feed_is_refused(sandbox: RunningSandbox, said: str, code: int) -> None:
+def test_a_stranger_on_the_data_feed_is_refused(sandbox: SandboxProcess, said: str, code: int) -> None:
     with _data(sandbox) as data:
         data.recv(2)
         data.send(said)
         assert json.loads(data.recv(2))[0]["code"] == code
 
 
-def test_every_trading_reply_carries_the_limit(sandbox: RunningSandbox) -> None:
+def test_every_trading_reply_carries_the_limit(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         reply = client.get("/v2/clock")
     assert reply.headers["X-RateLimit-Limit"] == "200"
@@ -202,8 +204,8 @@ def test_every_trading_reply_carries_the_limit(sandbox: RunningSandbox) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v2/account", "/v2/orders", "/v2/nothing"])
-def test_a_stranger_is_unauthorized_everywhere(sandbox: RunningSandbox, path: str) -> None:
-    reply = httpx.get(sandbox.where["trading_url"] + path, headers={"APCA-API-KEY-ID": "x"})
+def test_a_stranger_is_unauthorized_everywhere(sandbox: SandboxProcess, path: str) -> None:
+    reply = httpx.get(sandbox.endpoints["trading_url"] + path, headers={"APCA-API-KEY-ID": "x"})
     assert (reply.status_code, reply.json()) == (401, {"message": "unauthorized."})
 
 
@@ -230,7 +232,7 @@ def test_a_stranger_is_unauthorized_everywhere(sandbox: RunningSandbox, path: st
     ],
 )
 def test_what_is_not_there_is_refused_in_the_venues_words(
-    sandbox: RunningSandbox, method: str, path: str, status: int, answer: dict[str, Any]
+    sandbox: SandboxProcess, method: str, path: str, status: int, answer: dict[str, Any]
 ) -> None:
     with sandbox.client() as client:
         reply = client.request(method, path)
@@ -240,19 +242,19 @@ def test_what_is_not_there_is_refused_in_the_venues_words(
 @pytest.mark.parametrize(
     "qty", ["2", "2.0", "2e0", '"2"', '"2.000"'], ids=["integer", "float", "exponent", "text", "text with zeros"]
 )
-def test_numbers_come_as_numbers_or_texts_and_are_echoed_plainly(sandbox: RunningSandbox, qty: str) -> None:
+def test_numbers_come_as_numbers_or_texts_and_are_echoed_plainly(sandbox: SandboxProcess, qty: str) -> None:
     text = f'{{"symbol":"AAPL","qty":{qty},"side":"buy","type":"limit","limit_price":1.50,"time_in_force":"day"}}'
     with sandbox.client() as client:
         order = client.post("/v2/orders", content=text).json()
     assert (order["qty"], order["limit_price"], order["filled_qty"]) == ("2", "1.5", "0")
 
 
-def test_a_body_that_is_no_json_is_a_bad_request(sandbox: RunningSandbox) -> None:
+def test_a_body_that_is_no_json_is_a_bad_request(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         assert client.post("/v2/orders", content="{").status_code == 400
 
 
-def test_lists_are_filtered_and_paged(sandbox: RunningSandbox) -> None:
+def test_lists_are_filtered_and_paged(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         for number in range(4):
             rest = _order(type="limit", limit_price="1", client_order_id=f"page {number}&+", symbol="MSFT")
@@ -267,7 +269,7 @@ def test_lists_are_filtered_and_paged(sandbox: RunningSandbox) -> None:
     assert found["id"] == second[0]["id"]
 
 
-def test_cancelling_twice_is_granted_and_cancelling_what_filled_is_not(sandbox: RunningSandbox) -> None:
+def test_cancelling_twice_is_granted_and_cancelling_what_filled_is_not(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         resting = client.post("/v2/orders", json=_order(type="limit", limit_price="1")).json()["id"]
         filled = client.post("/v2/orders", json=_order()).json()["id"]
@@ -282,7 +284,7 @@ def test_cancelling_twice_is_granted_and_cancelling_what_filled_is_not(sandbox: 
     )
 
 
-def test_cancelling_everything_answers_for_each(sandbox: RunningSandbox) -> None:
+def test_cancelling_everything_answers_for_each(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         client.post("/v2/orders", json=_order(type="limit", limit_price="1"))
         reply = client.delete("/v2/orders")

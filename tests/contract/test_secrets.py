@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 import pytest
 
-from tests.support.project import name_of, project_texts
+from tests.support.project import project_texts, relative_name
 from tests.support.secret_scan import findings
 
 DRAWN = blake2b(b"as good as drawn").digest()
@@ -14,9 +14,9 @@ PUBLIC = {"requirements.lock", "requirements-runtime.lock", "requirements-build.
 
 def test_no_text_of_the_project_holds_a_secret() -> None:
     suspicious = [
-        f"{name_of(path)}:{number}: looks like {found}"
+        f"{relative_name(path)}:{number}: looks like {found}"
         for path, text in project_texts()
-        if name_of(path) not in PUBLIC
+        if relative_name(path) not in PUBLIC
         for number, found in findings(text)
     ]
     assert not suspicious

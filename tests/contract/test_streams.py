@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from components.contracts.topics import EVERYONE, HEALTH, STREAMS, Stream, StreamClass
+from components.contracts.topics import ANY, HEALTH, STREAMS, Stream, StreamClass
 from components.execution.wiring import execution
 from components.market_data.wiring import market_data
 from components.risk.wiring import risk
@@ -17,7 +17,7 @@ from components.runtime.journal import Journal
 from components.runtime.metrics import Metrics
 from components.runtime.process import Process
 from components.signals.wiring import signals
-from components.xtrader.schemas import models
+from components.xtrader.schemas import table_models
 from tests.support.configurations import SHIPPED
 
 WIRINGS: dict[str, Callable[[Process], None]] = {
@@ -28,7 +28,7 @@ WIRINGS: dict[str, Callable[[Process], None]] = {
 }
 
 
-class Declared(BaseException):
+class BindingsDeclared(BaseException):
     """What a wiring asked to be served; it ends the wiring there."""
 
     def __init__(self, lines: dict[str, Any]) -> None:
@@ -36,11 +36,11 @@ class Declared(BaseException):
         self.lines = lines
 
 
-class DeclaringProcess:
+class BindingsCollector:
     """Gives a wiring what a process gives, on a folder of its own, and takes down what it declares."""
 
     def __init__(self, name: str, settings: Settings, folder: Path) -> None:
-        self.name, self.settings, self.places = name, settings, settings.places
+        self.name, self.settings, self.paths = name, settings, settings.paths
         self.clock, self.version = SystemClock(), "0"
         self.metrics = Metrics(name, "0")
         self._folder = folder
@@ -54,47 +54,47 @@ class DeclaringProcess:
     def seal_key(self) -> bytes:
         return bytes(32)
 
-    def journal(self) -> Journal:
+    def open_journal(self) -> Journal:
         return Journal.open(self._folder / self.name, owner=self.name, account="sandbox", now_ns=1)
 
-    def serve(self, _: object, **lines: Any) -> None:
-        raise Declared(lines)
+    def run(self, _: object, **lines: Any) -> None:
+        raise BindingsDeclared(lines)
 
 
 @pytest.fixture(scope="module")
 def declared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("state")
     overrides = {"XTRADER_CONFIG_DIR": str(SHIPPED), "XTRADER__RUNTIME__STATE_DIR": str(folder)}
-    settings = read_layers(overrides).check(models())
+    settings = read_layers(overrides).validate(table_models())
     found = {}
     for name, wire in WIRINGS.items():
-        with pytest.raises(Declared) as stopped:
-            wire(cast(Process, DeclaringProcess(name, settings, folder)))
+        with pytest.raises(BindingsDeclared) as stopped:
+            wire(cast(Process, BindingsCollector(name, settings, folder)))
         found[name] = stopped.value.lines
     return found
 
 
-def speakers(declared: dict[str, dict[str, Any]], stream: Stream) -> set[str]:
+def producers(declared: dict[str, dict[str, Any]], stream: Stream) -> set[str]:
     keys = {
         StreamClass.STATE: "says",
         StreamClass.REQUEST: "asks",
         StreamClass.SEALED: "hands_over",
     }
-    if stream.kind is StreamClass.EVENTS:
+    if stream.stream_class is StreamClass.EVENTS:
         return {name for name, lines in declared.items() if lines.get("journal_stream") == stream}
-    return {name for name, lines in declared.items() if stream in lines.get(keys[stream.kind], ())}
+    return {name for name, lines in declared.items() if stream in lines.get(keys[stream.stream_class], ())}
 
 
-def hearers(declared: dict[str, dict[str, Any]], stream: Stream) -> set[str]:
+def consumers(declared: dict[str, dict[str, Any]], stream: Stream) -> set[str]:
     return {name for name, lines in declared.items() if stream in (*lines.get("hears", ()), *lines.get("answers", ()))}
 
 
 @pytest.mark.parametrize("stream", [one for one in STREAMS.values() if one != HEALTH], ids=lambda one: one.name)
 def test_only_the_speaker_in_the_table_speaks(declared: dict[str, dict[str, Any]], stream: Stream) -> None:
-    assert speakers(declared, stream) == {stream.speaker}
+    assert producers(declared, stream) == {stream.producer}
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=lambda one: one.name)
 def test_whoever_hears_is_in_the_table(declared: dict[str, dict[str, Any]], stream: Stream) -> None:
-    if EVERYONE not in stream.hearers:
-        assert hearers(declared, stream) == set(stream.hearers)
+    if ANY not in stream.consumers:
+        assert consumers(declared, stream) == set(stream.consumers)

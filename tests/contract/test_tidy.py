@@ -8,7 +8,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from tests.support.project import ROOT, name_of, project_texts
+from tests.support.project import ROOT, project_texts, relative_name
 
 MODULES = sorted((ROOT / "components").rglob("*.py"))
 TEST_FILES = sorted((ROOT / "tests").rglob("*.py"))
@@ -33,19 +33,19 @@ def lazily_imported() -> set[str]:
     return {module for path in MODULES for module in LAZY_ADDRESS.findall(path.read_text())}
 
 
-@pytest.mark.parametrize("path", CAPTIONED, ids=name_of)
+@pytest.mark.parametrize("path", CAPTIONED, ids=relative_name)
 def test_a_module_opens_with_a_caption_of_one_sentence(path: Path) -> None:
     caption = (ast.get_docstring(tree_of(path)) or "").split("\n")[0]
     assert len(SENTENCE_END.findall(caption)) == 1, caption
     assert caption.endswith((".", "?", "!")), caption
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=name_of)
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=relative_name)
 def test_an_init_is_a_caption_and_nothing_else(path: Path) -> None:
     assert len(tree_of(path).body) == 1
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.parametrize("path", MODULES, ids=relative_name)
 def test_a_module_and_its_classes_have_names_that_mean_something(path: Path) -> None:
     assert path.stem not in ROOM_WITHOUT_A_NAME
     classes = [node.name for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
@@ -69,7 +69,7 @@ def test_every_executable_is_a_command() -> None:
     assert {command: f"components.{room}.__main__:main" for command, room in commands.items()} == PROJECT["scripts"]
 
 
-@pytest.mark.parametrize("path", TEST_FILES, ids=name_of)
+@pytest.mark.parametrize("path", TEST_FILES, ids=relative_name)
 def test_no_test_sleeps(path: Path) -> None:
     calls = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     sleeps = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "sleep"]
@@ -79,7 +79,7 @@ def test_no_test_sleeps(path: Path) -> None:
 
 def test_no_text_promises_work_for_later_or_names_a_machine() -> None:
     lines = [
-        f"{name_of(path)}:{number}: {line.strip()}"
+        f"{relative_name(path)}:{number}: {line.strip()}"
         for path, text in project_texts()
         for number, line in enumerate(text.splitlines(), start=1)
         if PROMISE_FOR_LATER.search(line) or MACHINE_PATH.search(line) or str(ROOT) in line

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.running import PROJECT, Up, started
+from tests.support.running import PROJECT, RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -29,25 +29,25 @@ SYNCED_S_MAX = 40
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     overrides = {f"XTRADER__MARKET_DATA__{venue}__SYMBOLS": json.dumps(listed) for venue, listed in SYMBOLS.items()}
-    with started(tmp_path_factory.mktemp("books"), overrides=overrides) as running:
+    with running_system(tmp_path_factory.mktemp("books"), overrides=overrides) as running:
         eventually(lambda: all_synced(running), within_s=SYNCED_S_MAX)
         yield running
 
 
-def verb(up: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
+def verb(up: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "components.xtrader", "market-data", *arguments]
     return subprocess.run(
         command, cwd=PROJECT, env=up.environment, capture_output=True, text=True, timeout=40, check=False
     )
 
 
-def told(up: Up, *arguments: str) -> list[dict[str, Any]]:
+def told(up: RunningSystem, *arguments: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in verb(up, *arguments, "--json").stdout.splitlines()]
 
 
-def all_synced(up: Up) -> bool:
+def all_synced(up: RunningSystem) -> bool:
     if up.manifest("market_data") is None:
         return False
     state = told(up, "state")
@@ -55,7 +55,7 @@ def all_synced(up: Up) -> bool:
 
 
 @pytest.mark.parametrize("symbol", BOOKS)
-def test_a_book_is_shown_with_its_best_in_the_middle(up: Up, symbol: str) -> None:
+def test_a_book_is_shown_with_its_best_in_the_middle(up: RunningSystem, symbol: str) -> None:
     (book,) = told(up, "book", symbol, "--levels", "5")
     assert (book["symbol"], book["state"], len(book["bids"]), len(book["asks"])) == (symbol, "synced", 5, 5)
     prices = [float(price) for price, _ in [*reversed(book["asks"]), *book["bids"]]]
@@ -63,27 +63,27 @@ def test_a_book_is_shown_with_its_best_in_the_middle(up: Up, symbol: str) -> Non
     assert verb(up, "book", symbol.lower()).returncode == 0
 
 
-def test_a_symbol_that_its_venue_does_not_list_is_told_with_the_reason_and_hurts_nobody(up: Up) -> None:
+def test_a_symbol_that_its_venue_does_not_list_is_told_with_the_reason_and_hurts_nobody(up: RunningSystem) -> None:
     (book,) = told(up, "book", "OKX:NO-SUCH")
     assert (book["state"], book["bids"]) == ("gap", [])
     assert book["reason"].startswith("OKX:NO-SUCH: no such instrument; there is ")
     assert verb(up, "book", "OKX:NO-SUCH").returncode == 1
 
 
-def test_a_book_nobody_keeps_is_answered_with_those_there_are(up: Up) -> None:
+def test_a_book_nobody_keeps_is_answered_with_those_there_are(up: RunningSystem) -> None:
     shown = verb(up, "book", "nonsense")
     assert shown.returncode == 1
     assert "no such book; there is ALPACA:BTC-USD, BINANCE:BTC-USDT" in shown.stdout
 
 
-def test_published_deltas_chain_by_their_ids(up: Up) -> None:
+def test_published_deltas_chain_by_their_ids(up: RunningSystem) -> None:
     told_by_stream = told(up, "tail", "--stream", "books", "--symbol", "BINANCE:BTC-USDT", "--count", "8")
     deltas = [body for body in told_by_stream if body["type"] == "BookDelta"]
     assert len(deltas) > 1
     assert all(one["book_id"] == other["previous_id"] for one, other in pairwise(deltas))
 
 
-def test_instruments_are_listed_with_their_units(up: Up) -> None:
+def test_instruments_are_listed_with_their_units(up: RunningSystem) -> None:
     rows = {row["symbol"]: row for row in told(up, "instruments", "--venue", "okx")}
     assert (rows["OKX:BTC-USD-PERP"]["unit"], rows["OKX:BTC-USD-PERP"]["is_inverse"]) == ("100", True)
     assert (rows["OKX:BTC-USDT-PERP"]["unit"], rows["OKX:BTC-USDT-PERP"]["native"]) == ("0.01", "BTC-USDT-SWAP")
@@ -91,7 +91,7 @@ def test_instruments_are_listed_with_their_units(up: Up) -> None:
     assert (unknown.returncode, unknown.stderr.count("\n")) == (64, 1)
 
 
-def test_what_is_recorded_beside_it_verifies_whole(up: Up, tmp_path: Path) -> None:
+def test_what_is_recorded_beside_it_verifies_whole(up: RunningSystem, tmp_path: Path) -> None:
     assert verb(up, "record", "--symbol", "BINANCEUM:BTC-USDT-PERP", "--for", "3", "--folder", str(tmp_path)).stdout
     files = [row["file"] for row in told(up, "recordings", str(tmp_path))]
     (verdict,) = told(up, "verify", *files)
@@ -101,10 +101,10 @@ def test_what_is_recorded_beside_it_verifies_whole(up: Up, tmp_path: Path) -> No
     assert digests[0] == digests[1]
 
 
-def test_after_the_venues_died_every_book_is_back_and_nothing_was_traded_on_them(up: Up) -> None:
+def test_after_the_venues_died_every_book_is_back_and_nothing_was_traded_on_them(up: RunningSystem) -> None:
     killed = up.kill("sandbox")
-    eventually(lambda: up.is_back("sandbox", killed), within_s=40)
+    eventually(lambda: up.is_restarted("sandbox", killed), within_s=40)
     eventually(lambda: all_synced(up), within_s=SYNCED_S_MAX)
-    orders = httpx.get(f"{up.venue()['admin_url']}/orders", timeout=10).json()
+    orders = httpx.get(f"{up.sandbox_endpoints()['admin_url']}/orders", timeout=10).json()
     assert orders
     assert {order["symbol"] for order in orders} <= STOCKS

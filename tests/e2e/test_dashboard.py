@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from components.xtrader.children import CHILDREN, SANDBOX
+from components.xtrader.children import PROCESSES, SANDBOX
 from docker.grafana.generate import dashboard
 from tests.support.eventually import eventually
-from tests.support.running import Up, started
+from tests.support.running import RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
-COMPONENTS = tuple(child.name for child in CHILDREN if child is not SANDBOX)
+COMPONENTS = tuple(child.name for child in PROCESSES if child is not SANDBOX)
 MACROS = {"$__rate_interval": "10s"}
 LISTENS = {
     "XTRADER__MARKET_DATA__BINANCE__SYMBOLS": '["BINANCE:BTC-USDT"]',
@@ -38,7 +38,7 @@ def free_port() -> int:
     return port
 
 
-def scrape_config(up: Up) -> dict[str, Any]:
+def scrape_config(up: RunningSystem) -> dict[str, Any]:
     """The shipped configuration's job with the ports that this run took; JSON is YAML."""
     targets = [
         {"targets": [f"127.0.0.1:{(up.manifest(name) or {})['health_port']}"], "labels": {"service": name}}
@@ -98,20 +98,20 @@ def without_data(client: httpx.Client, wanted: list[tuple[str, str]]) -> Callabl
     return look
 
 
-def lie(up: Up) -> None:
+def lie(up: RunningSystem) -> None:
     """Make the books' troubles that the dashboard draws."""
     admin_url = (up.manifest(SANDBOX.name) or {})["endpoints"]["admin"]
     for kind in FAULTS:
         httpx.post(f"{admin_url}/crypto-faults", json={"kind": kind, "topic": "book"}, timeout=5).raise_for_status()
 
 
-def everyone_is_there(up: Up) -> bool:
+def everyone_is_there(up: RunningSystem) -> bool:
     return all(up.manifest(name) for name in COMPONENTS)
 
 
 def test_every_query_finds_data(tmp_path: Path) -> None:
     wanted = queries()
-    with started(tmp_path, overrides=LISTENS) as up:
+    with running_system(tmp_path, overrides=LISTENS) as up:
         eventually(lambda: everyone_is_there(up), within_s=READY_S, every_s=0.2)
         lie(up)
         with prometheus(tmp_path, scrape_config(up)) as client:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.running import PROJECT, Up, started
+from tests.support.running import PROJECT, RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -19,13 +19,13 @@ WITHIN_S = 40.0
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with started(tmp_path_factory.mktemp("levers"), "--speed", "3") as running:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with running_system(tmp_path_factory.mktemp("levers"), "--speed", "3") as running:
         eventually(lambda: _orders(running, "filled"), within_s=60)
         yield running
 
 
-def test_a_halt_stops_new_orders_until_it_is_cleared_in_two_steps(up: Up) -> None:
+def test_a_halt_stops_new_orders_until_it_is_cleared_in_two_steps(up: RunningSystem) -> None:
     halted = _risk(up, "halt", "--reason", "the runbook is tried")
     assert (halted["code"], _account(up)["causes"]) == (0, ["operator_halt"])
     eventually(lambda: _refusals(up) > 0, within_s=WITHIN_S)  # wishes go on and are refused
@@ -42,8 +42,8 @@ def test_a_halt_stops_new_orders_until_it_is_cleared_in_two_steps(up: Up) -> Non
     eventually(lambda: len(_orders(up)) > sent, within_s=WITHIN_S)
 
 
-def test_the_halt_file_stops_execution_without_anybodys_answer(up: Up) -> None:
-    file = up.account / "HALT"
+def test_the_halt_file_stops_execution_without_anybodys_answer(up: RunningSystem) -> None:
+    file = up.account_folder / "HALT"
     file.touch()
     before = _never_sent(up)
     eventually(lambda: _never_sent(up) > before, within_s=WITHIN_S)
@@ -55,7 +55,7 @@ def test_the_halt_file_stops_execution_without_anybodys_answer(up: Up) -> None:
     eventually(lambda: len(_orders(up)) > sent, within_s=WITHIN_S)
 
 
-def test_everything_that_works_can_be_cancelled_while_trading_goes_on(up: Up) -> None:
+def test_everything_that_works_can_be_cancelled_while_trading_goes_on(up: RunningSystem) -> None:
     resting = {"symbol": "AAPL", "qty": 1, "side": "buy", "type": "limit", "limit_price": 10, "time_in_force": "gtc"}
     with _venue(up) as venue:
         order_id = venue.post("/v2/orders", json=resting).json()["id"]
@@ -65,7 +65,7 @@ def test_everything_that_works_can_be_cancelled_while_trading_goes_on(up: Up) ->
     assert _account(up)["causes"] == []
 
 
-def test_positions_closed_at_the_venues_own_door_are_counted(up: Up) -> None:
+def test_positions_closed_at_the_venues_own_door_are_counted(up: RunningSystem) -> None:
     eventually(lambda: _account(up)["holdings"], within_s=WITHIN_S)
     assert _risk(up, "halt", "--reason", "flat by hand")["code"] == 0
     with _venue(up) as venue:
@@ -76,43 +76,43 @@ def test_positions_closed_at_the_venues_own_door_are_counted(up: Up) -> None:
     assert _account(up)["state"] == "active"
 
 
-def test_down_ends_it_in_order(up: Up) -> None:
+def test_down_ends_it_in_order(up: RunningSystem) -> None:
     done = _call(up, "xtrader", "down")
     assert done.returncode == 0, done.stderr
     assert up.result(60)["ok"] is True
     assert not [path for path in _folders(up) if _call(up, "xtrader", "journal", "verify", str(path)).returncode]
 
 
-def _folders(up: Up) -> list[Path]:
-    return [up.account / name for name in ("risk", "execution")]
+def _folders(up: RunningSystem) -> list[Path]:
+    return [up.account_folder / name for name in ("risk", "execution")]
 
 
-def _call(up: Up, component: str, *words: str) -> "subprocess.CompletedProcess[str]":
+def _call(up: RunningSystem, component: str, *words: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", f"components.{component}", *words]
     return subprocess.run(command, cwd=PROJECT, env=up.environment, capture_output=True, text=True, check=False)
 
 
-def _risk(up: Up, *words: str) -> dict[str, Any]:
+def _risk(up: RunningSystem, *words: str) -> dict[str, Any]:
     done = _call(up, "risk", *words, "--json")
     assert done.stdout, done.stderr
     told: dict[str, Any] = json.loads(done.stdout)
     return told | {"code": done.returncode}
 
 
-def _account(up: Up) -> dict[str, Any]:
+def _account(up: RunningSystem) -> dict[str, Any]:
     return _risk(up, "account")
 
 
-def _execution(up: Up, *words: str) -> dict[str, Any]:
+def _execution(up: RunningSystem, *words: str) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(_call(up, "execution", *words, "--json").stdout)
     return told
 
 
-def _never_sent(up: Up) -> int:
+def _never_sent(up: RunningSystem) -> int:
     return sum(one["state"] == "never_sent" for one in _execution(up, "orders", "--last", "1000")["orders"])
 
 
-def _orders(up: Up, status: str | None = None) -> list[dict[str, Any]]:
+def _orders(up: RunningSystem, status: str | None = None) -> list[dict[str, Any]]:
     manifest = up.manifest("sandbox")
     if manifest is None:
         return []
@@ -120,13 +120,13 @@ def _orders(up: Up, status: str | None = None) -> list[dict[str, Any]]:
     return [one for one in orders if status in (None, one["status"])]
 
 
-def _refusals(up: Up) -> float:
+def _refusals(up: RunningSystem) -> float:
     port = (up.manifest("risk") or {})["health_port"]
     lines = httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("xtrader_risk_refusals_total{"))
 
 
-def _venue(up: Up) -> httpx.Client:
-    where = up.venue()
+def _venue(up: RunningSystem) -> httpx.Client:
+    where = up.sandbox_endpoints()
     keys = {"APCA-API-KEY-ID": where["key"], "APCA-API-SECRET-KEY": where["secret"]}
     return httpx.Client(base_url=where["trading_url"], headers=keys, timeout=5)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.running import PROJECT, started
+from tests.support.running import PROJECT, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -18,9 +18,9 @@ FIRST_FILL_S_MAX = 20
 
 
 def run_once(state: Path) -> dict[str, Any]:
-    with started(state, "--for", str(RUN_S)) as up:
+    with running_system(state, "--for", str(RUN_S)) as up:
         result = up.result(within_s=120)
-        assert up.process.returncode == 0, f"{result}\n{up.said()}"
+        assert up.process.returncode == 0, f"{result}\n{up.stderr_text()}"
     return result
 
 
@@ -59,7 +59,7 @@ def test_two_runs_in_a_row_fill_orders_and_agree_with_the_venue(tmp_path: Path) 
 
 
 def test_up_on_state_that_is_in_use_says_by_whom(tmp_path: Path) -> None:
-    with started(tmp_path) as first:
+    with running_system(tmp_path) as first:
         eventually(lambda: first.manifest("sandbox"), within_s=20)
         second = try_up(first.environment)
     assert second.returncode == 75

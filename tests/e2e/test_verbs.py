@@ -19,7 +19,7 @@ import pytest
 
 from components.runtime.clock import SystemClock
 from tests.support.eventually import eventually
-from tests.support.running import PROJECT, STOP_S_MAX, Up, started
+from tests.support.running import PROJECT, STOP_S_MAX, RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -148,20 +148,20 @@ def test_a_kill_of_a_child_is_seen_and_a_small_terminal_is_no_trouble(tmp_path: 
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     """One system that trades, for all the verbs below."""
-    with started(tmp_path_factory.mktemp("up")) as running:
-        eventually(lambda: "first fill" in running.said(), within_s=FILL_S_MAX)
+    with running_system(tmp_path_factory.mktemp("up")) as running:
+        eventually(lambda: "first fill" in running.stderr_text(), within_s=FILL_S_MAX)
         yield running
 
 
-def test_up_explains_the_first_order_in_plain_lines_too(up: Up) -> None:
-    lines = up.said().splitlines()
+def test_up_explains_the_first_order_in_plain_lines_too(up: RunningSystem) -> None:
+    lines = up.stderr_text().splitlines()
     first = next(number for number, line in enumerate(lines) if "first fill after" in line)
     assert "Risk ran all 17 checks" in lines[first + 2]
 
 
-def test_explain_tells_the_last_order_from_tick_to_fill(up: Up) -> None:
+def test_explain_tells_the_last_order_from_tick_to_fill(up: RunningSystem) -> None:
     told = said(up.environment, "explain", "last")
     assert len(told["decision"]["checks"]) == 17
     assert all({"code", "observed", "limit", "holds"} <= set(check) for check in told["decision"]["checks"])
@@ -173,7 +173,7 @@ def test_explain_tells_the_last_order_from_tick_to_fill(up: Up) -> None:
     assert (unknown.returncode, unknown.stdout) == (1, "no journal knows an order nobody-0-1\n")
 
 
-def test_the_venue_is_asked_without_a_variable_set(up: Up) -> None:
+def test_the_venue_is_asked_without_a_variable_set(up: RunningSystem) -> None:
     assert said(up.environment, "execution", "venue")["trading_blocked"] is False
     assert said(up.environment, "sandbox", "orders")["total"] >= 1
     assert said(up.environment, "sandbox", "state")["counts"]["executions"] >= 1
@@ -182,7 +182,7 @@ def test_the_venue_is_asked_without_a_variable_set(up: Up) -> None:
     assert said(up.environment, "sandbox", "faults", "--clear")["faults"] == []
 
 
-def test_every_component_can_be_looked_into(up: Up) -> None:
+def test_every_component_can_be_looked_into(up: RunningSystem) -> None:
     assert {one["symbol"] for one in said(up.environment, "market-data", "state")["symbols"]} >= {"AAPL", "SPY"}
     assert said(up.environment, "market-data", "quote", "SPY")["quote"]["type"] == "Quote"
     assert said(up.environment, "market-data", "tail", "--count", "1")["sequence"] > 0
@@ -192,7 +192,7 @@ def test_every_component_can_be_looked_into(up: Up) -> None:
     assert said(up.environment, "risk", "account")["state"] == "active"
 
 
-def test_a_hand_made_signal_passes_the_running_gate_and_is_explained(up: Up) -> None:
+def test_a_hand_made_signal_passes_the_running_gate_and_is_explained(up: RunningSystem) -> None:
     wish = '{"symbol": "SPY", "side": "buy", "quantity": 1}'
     told = said(up.environment, "risk", "submit", "-", given=wish)
     story = eventually(lambda: explained(up, told["intent_id"], "filled"), within_s=10)
@@ -202,12 +202,12 @@ def test_a_hand_made_signal_passes_the_running_gate_and_is_explained(up: Up) -> 
     assert "REFUSES  order_quantity" in refused.stdout
 
 
-def explained(up: Up, name: str, state: str) -> Any:
+def explained(up: RunningSystem, name: str, state: str) -> Any:
     story = json.loads(verb(up.environment, "explain", name, "--json").stdout)
     return story if story.get("state") == state else None
 
 
-def test_the_doctor_is_content_beside_a_running_system(up: Up) -> None:
+def test_the_doctor_is_content_beside_a_running_system(up: RunningSystem) -> None:
     found = said(up.environment, "doctor")
     assert {one["subject"] for one in found["findings"]} >= {"python", "disk", "clock", "seal", "model", "journals"}
     sick = verb({**up.environment, "XTRADER__RISK__LIMITS__NONE": "1"}, "doctor")
@@ -216,12 +216,12 @@ def test_the_doctor_is_content_beside_a_running_system(up: Up) -> None:
 
 
 def test_down_stops_it_in_order_and_then_there_is_nothing_to_stop(tmp_path: Path) -> None:
-    with started(tmp_path) as running:
-        eventually(lambda: "everything is ready" in running.said(), within_s=FILL_S_MAX)
+    with running_system(tmp_path) as running:
+        eventually(lambda: "everything is ready" in running.stderr_text(), within_s=FILL_S_MAX)
         stopped = said(running.environment, "down")
         assert stopped == {"pid": running.process.pid, "stopped": True}
         assert running.result(within_s=20)["positions"] is not None
-        assert not (running.run / "told.json").exists()
+        assert not (running.run_folder / "told.json").exists()
         nothing = verb(running.environment, "down")
     assert nothing.returncode == 69
     assert "nothing to stop" in nothing.stderr

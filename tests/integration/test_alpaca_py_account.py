@@ -30,9 +30,16 @@ from alpaca.trading.requests import (
     StopOrderRequest,
 )
 
-from tests.support.alpaca_py import by_client_id, only, refusing, settled, submitted, trading_client
+from tests.support.alpaca_py import (
+    expect_api_error,
+    expect_type,
+    order_by_client_id,
+    submit_order,
+    trading_client,
+    wait_for_status,
+)
 from tests.support.eventually import eventually
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +48,7 @@ QUIET = ("--symbols", "AAPL,MSFT", "--speed", "0", "--rate-limit-per-minute", "1
 
 
 @pytest.fixture
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox(*QUIET) as running:
         running.set_quote("AAPL", "189.98", "190.02")
         running.set_quote("MSFT", "419.98", "420.02")
@@ -49,7 +56,7 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture
-def client(sandbox: RunningSandbox) -> TradingClient:
+def client(sandbox: SandboxProcess) -> TradingClient:
     return trading_client(sandbox)
 
 
@@ -59,12 +66,12 @@ def hold(client: TradingClient, symbol: str, quantity: int) -> None:
     for number in range(abs(quantity)):
         name = f"hold {symbol} {number}"
         asked = MarketOrderRequest(symbol=symbol, qty=1, side=side, time_in_force=DAY, client_order_id=name)
-        submitted(client, asked)
-        settled(client, name, "filled")
+        submit_order(client, asked)
+        wait_for_status(client, name, "filled")
 
 
 def test_a_fresh_account_is_whole(client: TradingClient) -> None:
-    account = only(client.get_account(), TradeAccount)
+    account = expect_type(client.get_account(), TradeAccount)
     assert (account.cash, account.equity, account.buying_power) == ("100000", "100000", "200000")
     assert (account.status.value, account.currency, account.multiplier) == ("ACTIVE", "USD", "2")
     assert (account.trading_blocked, account.account_blocked, account.shorting_enabled) == (False, False, True)
@@ -72,49 +79,49 @@ def test_a_fresh_account_is_whole(client: TradingClient) -> None:
 
 def test_the_account_pays_for_what_it_holds(client: TradingClient) -> None:
     hold(client, "AAPL", 2)
-    account = only(client.get_account(), TradeAccount)
+    account = expect_type(client.get_account(), TradeAccount)
     assert (account.cash, account.long_market_value, account.equity) == ("99619.96", "380", "99999.96")
 
 
 def test_a_long_and_a_short_position_are_described(client: TradingClient) -> None:
     hold(client, "AAPL", 2)
     hold(client, "MSFT", -1)
-    long, short = (only(client.get_open_position(symbol), Position) for symbol in ("AAPL", "MSFT"))
+    long, short = (expect_type(client.get_open_position(symbol), Position) for symbol in ("AAPL", "MSFT"))
     assert (long.qty, long.side, long.avg_entry_price, long.cost_basis) == ("2", PositionSide.LONG, "190.02", "380.04")
     assert (long.market_value, long.unrealized_pl, long.current_price) == ("380", "-0.04", "190")
     assert (short.qty, short.side, short.cost_basis) == ("-1", PositionSide.SHORT, "-419.98")
     assert [one.symbol for one in client.get_all_positions() if isinstance(one, Position)] == ["AAPL", "MSFT"]
-    assert only(client.get_open_position(str(long.asset_id)), Position).symbol == "AAPL"
+    assert expect_type(client.get_open_position(str(long.asset_id)), Position).symbol == "AAPL"
 
 
 def test_shares_that_an_order_speaks_for_are_not_available(client: TradingClient) -> None:
     hold(client, "AAPL", 2)
     terms = {"symbol": "AAPL", "qty": 1, "side": SELL, "time_in_force": GTC}
-    submitted(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="offer"))
-    settled(client, "offer", "new")
-    assert only(client.get_open_position("AAPL"), Position).qty_available == "1"
+    submit_order(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="offer"))
+    wait_for_status(client, "offer", "new")
+    assert expect_type(client.get_open_position("AAPL"), Position).qty_available == "1"
 
 
 def test_a_position_is_closed_by_quantity_by_share_and_whole(client: TradingClient) -> None:
     hold(client, "AAPL", 4)
-    by_quantity = only(client.close_position("AAPL", ClosePositionRequest(qty="1")), Order)
+    by_quantity = expect_type(client.close_position("AAPL", ClosePositionRequest(qty="1")), Order)
     assert (by_quantity.side, by_quantity.qty) == (SELL, "1")
-    settled(client, by_quantity.client_order_id, "filled")
-    by_share = only(client.close_position("AAPL", ClosePositionRequest(percentage="50")), Order)
+    wait_for_status(client, by_quantity.client_order_id, "filled")
+    by_share = expect_type(client.close_position("AAPL", ClosePositionRequest(percentage="50")), Order)
     assert by_share.qty == "1.5"
-    settled(client, by_share.client_order_id, "filled")
-    whole = only(client.close_position("AAPL"), Order)
+    wait_for_status(client, by_share.client_order_id, "filled")
+    whole = expect_type(client.close_position("AAPL"), Order)
     assert whole.qty == "1.5"
-    settled(client, whole.client_order_id, "filled")
-    with refusing(404, 40410000, "position does not exist"):
+    wait_for_status(client, whole.client_order_id, "filled")
+    with expect_api_error(404, 40410000, "position does not exist"):
         client.get_open_position("AAPL")
 
 
 def test_everything_is_closed_with_an_answer_for_each(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
     hold(client, "MSFT", -1)
-    answers = [only(one, ClosePositionResponse) for one in client.close_all_positions()]
-    assert [(one.symbol, one.status, only(one.body, Order).side) for one in answers] == [
+    answers = [expect_type(one, ClosePositionResponse) for one in client.close_all_positions()]
+    assert [(one.symbol, one.status, expect_type(one.body, Order).side) for one in answers] == [
         ("AAPL", 200, SELL),
         ("MSFT", 200, BUY),
     ]
@@ -124,19 +131,19 @@ def test_everything_is_closed_with_an_answer_for_each(client: TradingClient) -> 
 def test_shares_held_by_orders_cannot_be_closed_unless_the_orders_go(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
     terms = {"symbol": "AAPL", "qty": 1, "side": SELL, "time_in_force": GTC}
-    submitted(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="offer"))
-    settled(client, "offer", "new")
-    (refused,) = [only(one, ClosePositionResponse) for one in client.close_all_positions()]
-    details = only(refused.body, FailedClosePositionDetails)
+    submit_order(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="offer"))
+    wait_for_status(client, "offer", "new")
+    (refused,) = [expect_type(one, ClosePositionResponse) for one in client.close_all_positions()]
+    details = expect_type(refused.body, FailedClosePositionDetails)
     assert (refused.status, details.code, details.existing_qty, details.held_for_orders) == (403, 40310000, 1, 1)
-    (closing,) = [only(one, ClosePositionResponse) for one in client.close_all_positions(cancel_orders=True)]
+    (closing,) = [expect_type(one, ClosePositionResponse) for one in client.close_all_positions(cancel_orders=True)]
     assert closing.status == 200
     eventually(lambda: client.get_all_positions() == [])
-    assert by_client_id(client, "offer").status.value == "canceled"
+    assert order_by_client_id(client, "offer").status.value == "canceled"
 
 
 def test_the_clock_says_when_the_session_turns(client: TradingClient) -> None:
-    clock = only(client.get_clock(), Clock)
+    clock = expect_type(client.get_clock(), Clock)
     assert clock.is_open
     assert clock.timestamp < clock.next_close
     assert clock.timestamp.utcoffset() in {timedelta(hours=-5), timedelta(hours=-4)}
@@ -150,28 +157,28 @@ def test_the_calendar_lists_weekdays(client: TradingClient) -> None:
 
 
 def test_assets_are_listed_found_and_filtered(client: TradingClient) -> None:
-    everything = [only(one, Asset) for one in client.get_all_assets()]
+    everything = [expect_type(one, Asset) for one in client.get_all_assets()]
     assert [one.symbol for one in everything] == ["AAPL", "MSFT"]
-    assert only(client.get_asset(str(everything[0].id)), Asset) == only(client.get_asset("AAPL"), Asset)
+    assert expect_type(client.get_asset(str(everything[0].id)), Asset) == expect_type(client.get_asset("AAPL"), Asset)
     assert everything[0].tradable
     assert everything[0].fractionable
     assert client.get_all_assets(GetAssetsRequest(asset_class=AssetClass.CRYPTO)) == []
     assert client.get_all_assets(GetAssetsRequest(exchange=AssetExchange.NYSE)) == []
     assert len(client.get_all_assets(GetAssetsRequest(status=AssetStatus.ACTIVE))) == 2
-    with refusing(404, 40410000, "symbol not found: NOPE"):
+    with expect_api_error(404, 40410000, "symbol not found: NOPE"):
         client.get_asset("NOPE")
 
 
 def test_a_suspended_account_takes_no_orders_until_it_is_set_free(client: TradingClient) -> None:
-    configuration = only(client.get_account_configurations(), AccountConfiguration)
+    configuration = expect_type(client.get_account_configurations(), AccountConfiguration)
     configuration.suspend_trade = True
     client.set_account_configurations(configuration)
     order = MarketOrderRequest(symbol="AAPL", qty=1, side=BUY, time_in_force=DAY)
-    with refusing(403, 40310000, "new orders are rejected by user request"):
+    with expect_api_error(403, 40310000, "new orders are rejected by user request"):
         client.submit_order(order)
     configuration.suspend_trade = False
     client.set_account_configurations(configuration)
-    assert submitted(client, order).symbol == "AAPL"
+    assert submit_order(client, order).symbol == "AAPL"
 
 
 def _limit(**changes: Any) -> OrderRequest:
@@ -217,7 +224,7 @@ def _market(**changes: Any) -> OrderRequest:
 def test_an_order_that_cannot_be_is_refused_in_the_venues_words(
     refuser: TradingClient, asked: OrderRequest, status: int, code: int, message: str
 ) -> None:
-    with refusing(status, code, message):
+    with expect_api_error(status, code, message):
         refuser.submit_order(asked)
 
 
@@ -241,14 +248,14 @@ def test_a_refusal_names_what_it_weighed(client: TradingClient) -> None:
 
 def test_more_than_is_held_cannot_be_sold(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
-    with refusing(403, 40310000, "insufficient qty available for order (requested: 2, available: 1)"):
+    with expect_api_error(403, 40310000, "insufficient qty available for order (requested: 2, available: 1)"):
         client.submit_order(_market(side=SELL, qty=2))
 
 
 def test_an_order_may_not_meet_another_of_the_same_account(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
-    offer = submitted(client, _limit(side=SELL, limit_price=195, client_order_id="offer"))
-    settled(client, "offer", "new")
+    offer = submit_order(client, _limit(side=SELL, limit_price=195, client_order_id="offer"))
+    wait_for_status(client, "offer", "new")
     with pytest.raises(APIError) as refused:
         client.submit_order(_limit(limit_price=196))
     assert json.loads(str(refused.value))["existing_order_id"] == str(offer.id)
@@ -256,21 +263,21 @@ def test_an_order_may_not_meet_another_of_the_same_account(client: TradingClient
 
 
 def test_a_client_id_stays_used_after_its_order_has_ended(client: TradingClient) -> None:
-    order = submitted(client, _limit(limit_price=100, client_order_id="once"))
-    settled(client, "once", "new")
+    order = submit_order(client, _limit(limit_price=100, client_order_id="once"))
+    wait_for_status(client, "once", "new")
     client.cancel_order_by_id(order.id)
-    settled(client, "once", "canceled")
-    with refusing(422, 40010001, "client_order_id must be unique"):
+    wait_for_status(client, "once", "canceled")
+    with expect_api_error(422, 40010001, "client_order_id must be unique"):
         client.submit_order(_limit(limit_price=100, client_order_id="once"))
 
 
 def test_what_is_filled_cannot_be_cancelled(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
-    with refusing(422, 42210000, 'order is already in "filled" state'):
-        client.cancel_order_by_id(by_client_id(client, "hold AAPL 0").id)
+    with expect_api_error(422, 42210000, 'order is already in "filled" state'):
+        client.cancel_order_by_id(order_by_client_id(client, "hold AAPL 0").id)
 
 
-def test_wrong_keys_are_unauthorized_and_the_body_has_no_code(sandbox: RunningSandbox) -> None:
+def test_wrong_keys_are_unauthorized_and_the_body_has_no_code(sandbox: SandboxProcess) -> None:
     stranger = trading_client(sandbox, secret="wrong")
     with pytest.raises(APIError) as refused:
         stranger.get_account()
@@ -279,28 +286,28 @@ def test_wrong_keys_are_unauthorized_and_the_body_has_no_code(sandbox: RunningSa
         _ = refused.value.code
 
 
-def test_keys_may_come_as_a_basic_authorization(sandbox: RunningSandbox) -> None:
+def test_keys_may_come_as_a_basic_authorization(sandbox: SandboxProcess) -> None:
     client = trading_client(sandbox)
     client._use_basic_auth = True  # noqa: SLF001 -- what the vendor's data client offers as an option
-    assert only(client.get_account(), TradeAccount).currency == "USD"
+    assert expect_type(client.get_account(), TradeAccount).currency == "USD"
 
 
 def test_too_many_requests_are_refused_until_the_next_minute() -> None:
     with running_sandbox("--symbols", "AAPL", "--speed", "0", "--rate-limit-per-minute", "3") as own:
         client = trading_client(own)
         client._retry_codes = []  # noqa: SLF001 -- by itself it would wait for three seconds, three times
-        with refusing(429, 42910000, "rate limit exceeded"):
+        with expect_api_error(429, 42910000, "rate limit exceeded"):
             for _ in range(7):  # a new minute may begin in between
                 client.get_clock()
         own.step_clock(60_000)
-        assert only(client.get_clock(), Clock).is_open
+        assert expect_type(client.get_clock(), Clock).is_open
 
 
-def test_the_client_repeats_what_a_gateway_timed_out_under_the_same_id(sandbox: RunningSandbox) -> None:
+def test_the_client_repeats_what_a_gateway_timed_out_under_the_same_id(sandbox: SandboxProcess) -> None:
     client = trading_client(sandbox)
     client._retry_wait = 0  # noqa: SLF001
     sandbox.arm("accept_then_504")
     # The first attempt did land, so the repeat hears that its id is taken: the order is live, not refused.
-    with refusing(422, 40010001, "client_order_id must be unique"):
+    with expect_api_error(422, 40010001, "client_order_id must be unique"):
         client.submit_order(_market(client_order_id="landed"))
-    assert settled(client, "landed", "filled").filled_qty == "1"
+    assert wait_for_status(client, "landed", "filled").filled_qty == "1"

@@ -10,9 +10,9 @@ import pytest
 from alpaca.data.live import StockDataStream
 from alpaca.data.models import Bar, Quote, Trade
 
-from tests.support.alpaca_py import Heard, data_stream, enter, running
+from tests.support.alpaca_py import MarketDataCollector, connect_once, data_stream, running_stream
 from tests.support.eventually import eventually
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 
@@ -22,31 +22,31 @@ MINUTE_MS = 60_000
 
 
 @pytest.fixture
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox(*QUIET) as own:
         yield own
 
 
 @contextmanager
-def hearing(sandbox: RunningSandbox, stream: StockDataStream) -> Iterator[None]:
-    with running(stream):
+def hearing(sandbox: SandboxProcess, stream: StockDataStream) -> Iterator[None]:
+    with running_stream(stream):
         eventually(lambda: subscribed(sandbox) is not None and any(channels(sandbox).values()))
         yield
 
 
-def subscribed(sandbox: RunningSandbox) -> dict[str, Any] | None:
+def subscribed(sandbox: SandboxProcess) -> dict[str, Any] | None:
     found: dict[str, Any] | None = sandbox.state()["heard"]["iex"]
     return found
 
 
-def channels(sandbox: RunningSandbox) -> dict[str, list[str]]:
+def channels(sandbox: SandboxProcess) -> dict[str, list[str]]:
     return {name: held for name, held in (subscribed(sandbox) or {}).items() if isinstance(held, list)}
 
 
-def test_quotes_and_trades_arrive_as_they_were_said(sandbox: RunningSandbox) -> None:
-    stream, quotes, trades = data_stream(sandbox), Heard(), Heard()
-    stream.subscribe_quotes(quotes.take, "AAPL")
-    stream.subscribe_trades(trades.take, "MSFT")
+def test_quotes_and_trades_arrive_as_they_were_said(sandbox: SandboxProcess) -> None:
+    stream, quotes, trades = data_stream(sandbox), MarketDataCollector(), MarketDataCollector()
+    stream.subscribe_quotes(quotes.on_data, "AAPL")
+    stream.subscribe_trades(trades.on_data, "MSFT")
     with hearing(sandbox, stream):
         sandbox.set_quote("MSFT", "419.5", "419.75")
         sandbox.set_quote("AAPL", "189.98", "190.02")
@@ -61,43 +61,43 @@ def test_quotes_and_trades_arrive_as_they_were_said(sandbox: RunningSandbox) -> 
     assert quote.timestamp.tzinfo is UTC
 
 
-def test_a_long_list_of_symbols_arrives_in_many_fragments(sandbox: RunningSandbox) -> None:
-    stream, heard = data_stream(sandbox), Heard()
+def test_a_long_list_of_symbols_arrives_in_many_fragments(sandbox: SandboxProcess) -> None:
+    stream, heard = data_stream(sandbox), MarketDataCollector()
     stream._max_frame_size = 8  # noqa: SLF001 -- even a short message then comes in pieces, and an empty last one
-    stream.subscribe_quotes(heard.take, "AAPL", "MSFT")
-    stream.subscribe_bars(heard.take, "*")
+    stream.subscribe_quotes(heard.on_data, "AAPL", "MSFT")
+    stream.subscribe_bars(heard.on_data, "*")
     with hearing(sandbox, stream):
         assert channels(sandbox)["quotes"] == ["AAPL", "MSFT"]
         assert channels(sandbox)["bars"] == ["*"]
 
 
-def test_a_star_hears_every_symbol(sandbox: RunningSandbox) -> None:
-    stream, heard = data_stream(sandbox), Heard()
-    stream.subscribe_quotes(heard.take, "*")
+def test_a_star_hears_every_symbol(sandbox: SandboxProcess) -> None:
+    stream, heard = data_stream(sandbox), MarketDataCollector()
+    stream.subscribe_quotes(heard.on_data, "*")
     with hearing(sandbox, stream):
         sandbox.set_quote("AAPL", "189.98", "190.02")
         sandbox.set_quote("MSFT", "419.5", "419.75")
         eventually(lambda: [one.symbol for one in heard.all] == ["AAPL", "MSFT"])
 
 
-def test_symbols_are_added_and_taken_away_while_it_runs(sandbox: RunningSandbox) -> None:
-    stream, heard = data_stream(sandbox), Heard()
-    stream.subscribe_quotes(heard.take, "AAPL")
+def test_symbols_are_added_and_taken_away_while_it_runs(sandbox: SandboxProcess) -> None:
+    stream, heard = data_stream(sandbox), MarketDataCollector()
+    stream.subscribe_quotes(heard.on_data, "AAPL")
     with hearing(sandbox, stream):
         eventually(lambda: stream._running)  # noqa: SLF001
-        stream.subscribe_quotes(heard.take, "MSFT")
+        stream.subscribe_quotes(heard.on_data, "MSFT")
         eventually(lambda: channels(sandbox)["quotes"] == ["AAPL", "MSFT"])
         stream.unsubscribe_quotes("AAPL")
         eventually(lambda: channels(sandbox)["quotes"] == ["MSFT"])
         sandbox.set_quote("AAPL", "189.98", "190.02")
         sandbox.set_quote("MSFT", "419.5", "419.75")
-        eventually(lambda: heard.of("MSFT"))
-    assert heard.of("AAPL") == []
+        eventually(lambda: heard.of_symbol("MSFT"))
+    assert heard.of_symbol("AAPL") == []
 
 
-def test_a_minute_of_trades_becomes_a_bar(sandbox: RunningSandbox) -> None:
-    stream, bars = data_stream(sandbox), Heard()
-    stream.subscribe_bars(bars.take, "AAPL")
+def test_a_minute_of_trades_becomes_a_bar(sandbox: SandboxProcess) -> None:
+    stream, bars = data_stream(sandbox), MarketDataCollector()
+    stream.subscribe_bars(bars.on_data, "AAPL")
     with hearing(sandbox, stream):
         sandbox.step_clock(_to_the_next_minute(sandbox))
         for price, size in (("190", 100), ("192", 50), ("189", 25), ("191", 25)):
@@ -111,49 +111,49 @@ def test_a_minute_of_trades_becomes_a_bar(sandbox: RunningSandbox) -> None:
     assert (bar.timestamp.second, bar.timestamp.microsecond) == (0, 0)
 
 
-def test_there_is_one_place_for_a_feed(sandbox: RunningSandbox) -> None:
+def test_there_is_one_place_for_a_feed(sandbox: SandboxProcess) -> None:
     first, second = data_stream(sandbox), data_stream(sandbox)
-    first.subscribe_quotes(Heard().take, "AAPL")
+    first.subscribe_quotes(MarketDataCollector().on_data, "AAPL")
     with hearing(sandbox, first):
         assert _refusal(second) == "connection limit exceeded"
     eventually(lambda: subscribed(sandbox) is None)
 
 
-def test_wrong_keys_fail_at_the_door(sandbox: RunningSandbox) -> None:
-    sandbox.where["secret"] = "wrong"
+def test_wrong_keys_fail_at_the_door(sandbox: SandboxProcess) -> None:
+    sandbox.endpoints["secret"] = "wrong"
     assert _refusal(data_stream(sandbox)) == "auth failed"
 
 
-def test_too_many_symbols_leave_the_subscription_as_it_was(sandbox: RunningSandbox) -> None:
-    stream, heard = data_stream(sandbox), Heard()
-    stream.subscribe_quotes(heard.take, "AAPL")
+def test_too_many_symbols_leave_the_subscription_as_it_was(sandbox: SandboxProcess) -> None:
+    stream, heard = data_stream(sandbox), MarketDataCollector()
+    stream.subscribe_quotes(heard.on_data, "AAPL")
     with hearing(sandbox, stream):
         eventually(lambda: stream._running)  # noqa: SLF001
-        stream.subscribe_quotes(heard.take, *(f"A{number}" for number in range(30)))
+        stream.subscribe_quotes(heard.on_data, *(f"A{number}" for number in range(30)))
         sandbox.set_quote("AAPL", "189.98", "190.02")
-        eventually(lambda: heard.of("AAPL"))
+        eventually(lambda: heard.of_symbol("AAPL"))
         assert channels(sandbox)["quotes"] == ["AAPL"]
 
 
 def test_the_stream_survives_the_venue_and_asks_again_for_everything(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path), *QUIET) as own:
-        stream, heard = data_stream(own), Heard()
-        stream.subscribe_quotes(heard.take, "AAPL", "MSFT")
+        stream, heard = data_stream(own), MarketDataCollector()
+        stream.subscribe_quotes(heard.on_data, "AAPL", "MSFT")
         with hearing(own, stream):
             own.kill()
-            own.come_back()
+            own.restart()
             eventually(lambda: channels(own).get("quotes") == ["AAPL", "MSFT"], within_s=BACK_WITHIN_S)
             own.set_quote("MSFT", "419.5", "419.75")
-            eventually(lambda: heard.of("MSFT"))
+            eventually(lambda: heard.of_symbol("MSFT"))
 
 
 def _refusal(stream: StockDataStream) -> str:
     with pytest.raises(ValueError, match=r".") as refused:
-        enter(stream)
+        connect_once(stream)
     return str(refused.value)
 
 
-def _to_the_next_minute(sandbox: RunningSandbox) -> int:
+def _to_the_next_minute(sandbox: SandboxProcess) -> int:
     """Milliseconds to the first second of the next minute, so that no minute ends while the test prints its trades."""
     with sandbox.client() as client:
         second = client.get("/v2/clock").json()["timestamp"][17:23]

@@ -20,7 +20,7 @@ from alpaca.data.requests import (
 )
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
 
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 
@@ -28,14 +28,14 @@ MINUTE_MS = 60_000
 
 
 @pytest.fixture
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox("--symbols", "AAPL,MSFT", "--speed", "0") as own:
         yield own
 
 
 @pytest.fixture
-def data(sandbox: RunningSandbox) -> StockHistoricalDataClient:
-    where = sandbox.where
+def data(sandbox: SandboxProcess) -> StockHistoricalDataClient:
+    where = sandbox.endpoints
     return StockHistoricalDataClient(where["key"], where["secret"], url_override=where["trading_url"])
 
 
@@ -44,7 +44,7 @@ def long_ago() -> datetime:
     return datetime(2020, 1, 1, tzinfo=UTC)
 
 
-def trade_for_minutes(sandbox: RunningSandbox, symbol: str, *minutes: tuple[str, ...]) -> None:
+def trade_for_minutes(sandbox: SandboxProcess, symbol: str, *minutes: tuple[str, ...]) -> None:
     """Let others trade at some prices in each of some minutes; begin just after a minute began."""
     with sandbox.client() as client:
         second = float(client.get("/v2/clock").json()["timestamp"][17:23])
@@ -55,7 +55,7 @@ def trade_for_minutes(sandbox: RunningSandbox, symbol: str, *minutes: tuple[str,
         sandbox.step_clock(MINUTE_MS)
 
 
-def test_the_latest_of_everything(sandbox: RunningSandbox, data: StockHistoricalDataClient) -> None:
+def test_the_latest_of_everything(sandbox: SandboxProcess, data: StockHistoricalDataClient) -> None:
     sandbox.set_quote("AAPL", "189.98", "190.02")
     trade_for_minutes(sandbox, "AAPL", ("190", "191"))
     quote = data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="AAPL"))["AAPL"]
@@ -72,7 +72,7 @@ def test_a_symbol_that_is_not_listed_is_left_out(data: StockHistoricalDataClient
 
 
 def test_bars_of_any_length_are_made_of_minutes(
-    sandbox: RunningSandbox, data: StockHistoricalDataClient, long_ago: datetime
+    sandbox: SandboxProcess, data: StockHistoricalDataClient, long_ago: datetime
 ) -> None:
     trade_for_minutes(sandbox, "AAPL", ("190", "195"), ("194",), ("180", "185"))
     minutes = _bars(data, TimeFrame(1, TimeFrameUnit.Minute), long_ago)
@@ -88,7 +88,7 @@ def test_bars_of_any_length_are_made_of_minutes(
 
 
 def test_bounds_are_included_and_the_order_can_be_turned(
-    sandbox: RunningSandbox, data: StockHistoricalDataClient, long_ago: datetime
+    sandbox: SandboxProcess, data: StockHistoricalDataClient, long_ago: datetime
 ) -> None:
     trade_for_minutes(sandbox, "AAPL", ("190",), ("191",), ("192",))
     minute = TimeFrame(1, TimeFrameUnit.Minute)
@@ -101,7 +101,7 @@ def test_bounds_are_included_and_the_order_can_be_turned(
 
 @pytest.mark.parametrize("sort", Sort)
 def test_pages_hold_rows_of_all_symbols_and_lose_none(
-    sandbox: RunningSandbox, data: StockHistoricalDataClient, long_ago: datetime, sort: Sort
+    sandbox: SandboxProcess, data: StockHistoricalDataClient, long_ago: datetime, sort: Sort
 ) -> None:
     for number in range(5):
         sandbox.print_trade("AAPL", f"{100 + number}")
@@ -123,7 +123,7 @@ def test_pages_hold_rows_of_all_symbols_and_lose_none(
 
 
 def test_the_client_pages_by_itself(
-    sandbox: RunningSandbox, data: StockHistoricalDataClient, long_ago: datetime
+    sandbox: SandboxProcess, data: StockHistoricalDataClient, long_ago: datetime
 ) -> None:
     for number in range(4):
         sandbox.set_quote("AAPL", f"{100 + number}", f"{101 + number}")
@@ -134,7 +134,7 @@ def test_the_client_pages_by_itself(
     assert trades.data == {}
 
 
-def test_a_snapshot_has_all_there_is(sandbox: RunningSandbox, data: StockHistoricalDataClient) -> None:
+def test_a_snapshot_has_all_there_is(sandbox: SandboxProcess, data: StockHistoricalDataClient) -> None:
     empty: Any = data.get_stock_snapshot(StockSnapshotRequest(symbol_or_symbols="MSFT"))["MSFT"]
     assert empty.latest_quote is not None
     assert (empty.minute_bar, empty.daily_bar, empty.previous_daily_bar) == (None, None, None)
@@ -168,7 +168,9 @@ def test_a_question_that_makes_no_sense_is_a_bad_request(
 @pytest.fixture(scope="module")
 def asker() -> Iterator[StockHistoricalDataClient]:
     with running_sandbox("--symbols", "AAPL", "--speed", "0") as own:
-        yield StockHistoricalDataClient(own.where["key"], own.where["secret"], url_override=own.where["trading_url"])
+        yield StockHistoricalDataClient(
+            own.endpoints["key"], own.endpoints["secret"], url_override=own.endpoints["trading_url"]
+        )
 
 
 def test_market_data_has_a_quota_of_its_own() -> None:
@@ -178,8 +180,8 @@ def test_market_data_has_a_quota_of_its_own() -> None:
         assert asker.get("/v2/clock").status_code == 200
 
 
-def test_wrong_keys_are_refused_here_too(sandbox: RunningSandbox) -> None:
-    data = StockHistoricalDataClient(sandbox.where["key"], "wrong", url_override=sandbox.where["trading_url"])
+def test_wrong_keys_are_refused_here_too(sandbox: SandboxProcess) -> None:
+    data = StockHistoricalDataClient(sandbox.endpoints["key"], "wrong", url_override=sandbox.endpoints["trading_url"])
     with pytest.raises(APIError) as refused:
         data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="AAPL"))
     assert refused.value.status_code == 401

@@ -20,20 +20,20 @@ from alpaca.trading.requests import (
     TrailingStopOrderRequest,
 )
 
-from components.sandbox.core.chance import draws, happens
+from components.sandbox.core.chance import draws, is_drawn
 from components.sandbox.core.matching import PARTIAL_ONE_IN
 from tests.support.alpaca_py import (
-    Updates,
-    by_client_id,
-    listening,
-    only,
-    refusing,
-    settled,
-    submitted,
+    TradeUpdateCollector,
+    collected_trade_updates,
+    expect_api_error,
+    expect_type,
+    order_by_client_id,
+    submit_order,
     trading_client,
+    wait_for_status,
 )
 from tests.support.eventually import eventually
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 
@@ -42,128 +42,135 @@ WITHOUT_LIMIT = ("--speed", "0", "--rate-limit-per-minute", "100000")
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox("--symbols", "AAPL,AMD,AMZN,GOOGL,META,MSFT,NVDA,QQQ,SPY,TSLA", *WITHOUT_LIMIT) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def client(sandbox: RunningSandbox) -> TradingClient:
+def client(sandbox: SandboxProcess) -> TradingClient:
     return trading_client(sandbox)
 
 
 @pytest.fixture(scope="module")
-def updates(sandbox: RunningSandbox) -> Iterator[Updates]:
-    with listening(sandbox) as heard:
+def updates(sandbox: SandboxProcess) -> Iterator[TradeUpdateCollector]:
+    with collected_trade_updates(sandbox) as heard:
         yield heard
 
 
-def test_a_market_order_fills_at_the_quote(sandbox: RunningSandbox, client: TradingClient, updates: Updates) -> None:
+def test_a_market_order_fills_at_the_quote(
+    sandbox: SandboxProcess, client: TradingClient, updates: TradeUpdateCollector
+) -> None:
     sandbox.set_quote("AAPL", "189.98", "190.02")
-    order = submitted(client, MarketOrderRequest(symbol="AAPL", qty=1, side=BUY, time_in_force=DAY))
-    eventually(lambda: updates.told(order.client_order_id)[-1:] == ["fill"])
-    assert updates.told(order.client_order_id) == ["pending_new", "new", "fill"]
-    filled = only(client.get_order_by_id(order.id), Order)
+    order = submit_order(client, MarketOrderRequest(symbol="AAPL", qty=1, side=BUY, time_in_force=DAY))
+    eventually(lambda: updates.event_names(order.client_order_id)[-1:] == ["fill"])
+    assert updates.event_names(order.client_order_id) == ["pending_new", "new", "fill"]
+    filled = expect_type(client.get_order_by_id(order.id), Order)
     assert (filled.status.value, filled.filled_qty, filled.filled_avg_price) == ("filled", "1", "190.02")
     assert filled.filled_at is not None
 
 
-def test_an_order_in_dollars_buys_a_part_of_a_share(sandbox: RunningSandbox, client: TradingClient) -> None:
+def test_an_order_in_dollars_buys_a_part_of_a_share(sandbox: SandboxProcess, client: TradingClient) -> None:
     sandbox.set_quote("AMD", "159.98", "160")
     asked = MarketOrderRequest(symbol="AMD", notional=40, side=BUY, time_in_force=DAY, client_order_id="dollars")
-    assert submitted(client, asked).notional == "40"
-    assert settled(client, "dollars", "filled").filled_qty == "0.25"
+    assert submit_order(client, asked).notional == "40"
+    assert wait_for_status(client, "dollars", "filled").filled_qty == "0.25"
 
 
-def test_a_limit_order_waits_for_its_price(sandbox: RunningSandbox, client: TradingClient) -> None:
+def test_a_limit_order_waits_for_its_price(sandbox: SandboxProcess, client: TradingClient) -> None:
     sandbox.set_quote("AMZN", "184.99", "185.01")
     asked = LimitOrderRequest(
         symbol="AMZN", qty=1, side=BUY, time_in_force=GTC, limit_price=184.5, client_order_id="limit"
     )
-    submitted(client, asked)
-    assert settled(client, "limit", "new").limit_price == "184.5"
+    submit_order(client, asked)
+    assert wait_for_status(client, "limit", "new").limit_price == "184.5"
     sandbox.set_quote("AMZN", "184.3", "184.4")
-    assert settled(client, "limit", "filled").filled_avg_price == "184.4"
+    assert wait_for_status(client, "limit", "filled").filled_avg_price == "184.4"
 
 
-def test_a_stop_order_waits_for_its_trigger(sandbox: RunningSandbox, client: TradingClient) -> None:
+def test_a_stop_order_waits_for_its_trigger(sandbox: SandboxProcess, client: TradingClient) -> None:
     sandbox.set_quote("GOOGL", "174.99", "175.01")
     asked = StopOrderRequest(symbol="GOOGL", qty=1, side=BUY, time_in_force=GTC, stop_price=176, client_order_id="stop")
-    submitted(client, asked)
-    settled(client, "stop", "new")
+    submit_order(client, asked)
+    wait_for_status(client, "stop", "new")
     sandbox.set_quote("GOOGL", "175.5", "175.99")
-    assert by_client_id(client, "stop").status.value == "new"
+    assert order_by_client_id(client, "stop").status.value == "new"
     sandbox.set_quote("GOOGL", "176.1", "176.2")
-    assert settled(client, "stop", "filled").filled_avg_price == "176.2"
+    assert wait_for_status(client, "stop", "filled").filled_avg_price == "176.2"
 
 
 def test_a_stop_limit_order_needs_its_trigger_and_then_its_price(
-    sandbox: RunningSandbox, client: TradingClient
+    sandbox: SandboxProcess, client: TradingClient
 ) -> None:
     sandbox.set_quote("META", "499.9", "500")
     terms = {"symbol": "META", "qty": 1, "side": BUY, "time_in_force": GTC}
-    submitted(client, StopLimitOrderRequest(**terms, stop_price=502, limit_price=502.5, client_order_id="both"))
-    settled(client, "both", "new")
+    submit_order(client, StopLimitOrderRequest(**terms, stop_price=502, limit_price=502.5, client_order_id="both"))
+    wait_for_status(client, "both", "new")
     sandbox.set_quote("META", "503", "503.1")  # triggered, but dearer than the limit
-    assert by_client_id(client, "both").status.value == "new"
+    assert order_by_client_id(client, "both").status.value == "new"
     sandbox.set_quote("META", "501", "501.1")  # within the limit; the trigger stays pulled
-    assert settled(client, "both", "filled").filled_avg_price == "501.1"
+    assert wait_for_status(client, "both", "filled").filled_avg_price == "501.1"
 
 
-def test_a_trailing_stop_follows_the_price(sandbox: RunningSandbox, client: TradingClient) -> None:
+def test_a_trailing_stop_follows_the_price(sandbox: SandboxProcess, client: TradingClient) -> None:
     sandbox.set_quote("TSLA", "250", "250.1")
-    submitted(client, MarketOrderRequest(symbol="TSLA", qty=1, side=BUY, time_in_force=DAY, client_order_id="hold"))
-    settled(client, "hold", "filled")
+    submit_order(client, MarketOrderRequest(symbol="TSLA", qty=1, side=BUY, time_in_force=DAY, client_order_id="hold"))
+    wait_for_status(client, "hold", "filled")
     terms = {"symbol": "TSLA", "qty": 1, "side": SELL, "time_in_force": GTC}
-    submitted(client, TrailingStopOrderRequest(**terms, trail_price=2, client_order_id="trail"))
-    settled(client, "trail", "new")
+    submit_order(client, TrailingStopOrderRequest(**terms, trail_price=2, client_order_id="trail"))
+    wait_for_status(client, "trail", "new")
     sandbox.set_quote("TSLA", "255", "255.1")
-    eventually(lambda: by_client_id(client, "trail").hwm == "255")
-    assert by_client_id(client, "trail").stop_price == "253"
+    eventually(lambda: order_by_client_id(client, "trail").hwm == "255")
+    assert order_by_client_id(client, "trail").stop_price == "253"
     sandbox.set_quote("TSLA", "252.9", "253")
-    assert settled(client, "trail", "filled").filled_avg_price == "252.9"
+    assert wait_for_status(client, "trail", "filled").filled_avg_price == "252.9"
 
 
 def test_a_part_fills_first_and_the_rest_at_the_next_quote() -> None:
-    seed = next(seed for seed in count() if happens(draws(seed, "fill", 0)[0], PARTIAL_ONE_IN))
-    with running_sandbox("--symbols", "AAPL", "--seed", str(seed), *WITHOUT_LIMIT) as own, listening(own) as updates:
+    seed = next(seed for seed in count() if is_drawn(draws(seed, "fill", 0)[0], PARTIAL_ONE_IN))
+    with (
+        running_sandbox("--symbols", "AAPL", "--seed", str(seed), *WITHOUT_LIMIT) as own,
+        collected_trade_updates(own) as updates,
+    ):
         client = trading_client(own)
-        submitted(client, MarketOrderRequest(symbol="AAPL", qty=10, side=BUY, time_in_force=DAY, client_order_id="ten"))
-        settled(client, "ten", "partially_filled")
+        submit_order(
+            client, MarketOrderRequest(symbol="AAPL", qty=10, side=BUY, time_in_force=DAY, client_order_id="ten")
+        )
+        wait_for_status(client, "ten", "partially_filled")
         own.set_quote("AAPL", "190", "190.1")
-        settled(client, "ten", "filled")
-        eventually(lambda: updates.told("ten")[-1:] == ["fill"])
-    first, last = [one for one in updates.of("ten") if one.qty is not None]
+        wait_for_status(client, "ten", "filled")
+        eventually(lambda: updates.event_names("ten")[-1:] == ["fill"])
+    first, last = [one for one in updates.of_order("ten") if one.qty is not None]
     assert (first.event, last.event) == ("partial_fill", "fill")
     assert (first.qty or 0) + (last.qty or 0) == float(last.order.filled_qty or 0) == last.position_qty == 10
     assert first.execution_id != last.execution_id
 
 
 def test_a_replaced_order_is_followed_by_one_with_its_own_id(
-    sandbox: RunningSandbox, client: TradingClient, updates: Updates
+    sandbox: SandboxProcess, client: TradingClient, updates: TradeUpdateCollector
 ) -> None:
     sandbox.set_quote("MSFT", "419.9", "420.1")
     terms = {"symbol": "MSFT", "qty": 2, "side": BUY, "time_in_force": GTC}
-    old = submitted(client, LimitOrderRequest(**terms, limit_price=400, client_order_id="old"))
-    settled(client, "old", "new")
+    old = submit_order(client, LimitOrderRequest(**terms, limit_price=400, client_order_id="old"))
+    wait_for_status(client, "old", "new")
     wish = ReplaceOrderRequest(qty=3, limit_price=401, client_order_id="young")
-    new = only(client.replace_order_by_id(old.id, wish), Order)
+    new = expect_type(client.replace_order_by_id(old.id, wish), Order)
     assert (new.id != old.id, new.replaces) == (True, old.id)
-    eventually(lambda: updates.told("young")[-1:] == ["new"])
-    assert updates.told("old") == ["pending_new", "new", "pending_replace", "replaced"]
-    assert updates.of("old")[-1].order.replaced_by == new.id
-    left, working = by_client_id(client, "old"), by_client_id(client, "young")
+    eventually(lambda: updates.event_names("young")[-1:] == ["new"])
+    assert updates.event_names("old") == ["pending_new", "new", "pending_replace", "replaced"]
+    assert updates.of_order("old")[-1].order.replaced_by == new.id
+    left, working = order_by_client_id(client, "old"), order_by_client_id(client, "young")
     assert (left.status.value, left.replaced_by, left.replaced_at is None) == ("replaced", new.id, False)
     assert (working.status.value, working.qty, working.limit_price, working.replaces) == ("new", "3", "401", old.id)
 
 
 def test_of_an_order_and_its_replacement_only_one_is_filled(
-    sandbox: RunningSandbox, client: TradingClient, updates: Updates
+    sandbox: SandboxProcess, client: TradingClient, updates: TradeUpdateCollector
 ) -> None:
     sandbox.set_quote("SPY", "559.9", "560.1")
     terms = {"symbol": "SPY", "qty": 1, "side": BUY, "time_in_force": GTC}
-    old = submitted(client, LimitOrderRequest(**terms, limit_price=550, client_order_id="raced"))
-    settled(client, "raced", "new")
+    old = submit_order(client, LimitOrderRequest(**terms, limit_price=550, client_order_id="raced"))
+    wait_for_status(client, "raced", "new")
     with sandbox.admin() as admin:
         # The market moves while the replacement is under way: whichever the venue sees first wins, never both.
         client.replace_order_by_id(old.id, ReplaceOrderRequest(limit_price=551, client_order_id="too late"))
@@ -175,26 +182,26 @@ def test_of_an_order_and_its_replacement_only_one_is_filled(
 
 
 def _ends(client: TradingClient, *client_order_ids: str) -> dict[str, str | None]:
-    orders = {one: by_client_id(client, one) for one in client_order_ids}
+    orders = {one: order_by_client_id(client, one) for one in client_order_ids}
     terminal = {"filled", "rejected", "replaced"}
     return {one: order.status.value if order.status.value in terminal else None for one, order in orders.items()}
 
 
-def test_a_replacement_that_changes_nothing_is_refused(sandbox: RunningSandbox, client: TradingClient) -> None:
+def test_a_replacement_that_changes_nothing_is_refused(sandbox: SandboxProcess, client: TradingClient) -> None:
     terms = {"symbol": "QQQ", "qty": 1, "side": BUY, "time_in_force": GTC}
-    order = submitted(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="same"))
-    settled(client, "same", "new")
-    with refusing(403, 40310000, "order parameters are not changed"):
+    order = submit_order(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="same"))
+    wait_for_status(client, "same", "new")
+    with expect_api_error(403, 40310000, "order parameters are not changed"):
         client.replace_order_by_id(order.id, ReplaceOrderRequest(limit_price=300))
 
 
-def test_a_cancelled_order_is_told_and_stays_cancelled(client: TradingClient, updates: Updates) -> None:
+def test_a_cancelled_order_is_told_and_stays_cancelled(client: TradingClient, updates: TradeUpdateCollector) -> None:
     terms = {"symbol": "QQQ", "qty": 1, "side": BUY, "time_in_force": GTC}
-    order = submitted(client, LimitOrderRequest(**terms, limit_price=310, client_order_id="unwanted"))
-    settled(client, "unwanted", "new")
+    order = submit_order(client, LimitOrderRequest(**terms, limit_price=310, client_order_id="unwanted"))
+    wait_for_status(client, "unwanted", "new")
     client.cancel_order_by_id(order.id)
-    assert settled(client, "unwanted", "canceled").canceled_at is not None
-    eventually(lambda: updates.told("unwanted") == ["pending_new", "new", "pending_cancel", "canceled"])
+    assert wait_for_status(client, "unwanted", "canceled").canceled_at is not None
+    eventually(lambda: updates.event_names("unwanted") == ["pending_new", "new", "pending_cancel", "canceled"])
     client.cancel_order_by_id(order.id)  # a repeat is granted again
 
 
@@ -204,9 +211,11 @@ def test_lists_are_filtered_ordered_and_cut() -> None:
         for number in range(6):
             symbol, side = ("AAPL", BUY) if number % 2 else ("MSFT", BUY)
             terms = {"symbol": symbol, "qty": 1, "side": side, "time_in_force": GTC}
-            submitted(client, LimitOrderRequest(**terms, limit_price=10 + number, client_order_id=f"rests {number}"))
-        submitted(client, MarketOrderRequest(symbol="AAPL", qty=1, side=BUY, time_in_force=DAY, client_order_id="done"))
-        settled(client, "done", "filled")
+            submit_order(client, LimitOrderRequest(**terms, limit_price=10 + number, client_order_id=f"rests {number}"))
+        submit_order(
+            client, MarketOrderRequest(symbol="AAPL", qty=1, side=BUY, time_in_force=DAY, client_order_id="done")
+        )
+        wait_for_status(client, "done", "filled")
         # By default: what is open, newest first.
         assert _listed(client) == [f"rests {number}" for number in reversed(range(6))]
         assert _listed(client, status=QueryOrderStatus.CLOSED) == ["done"]
@@ -214,7 +223,7 @@ def test_lists_are_filtered_ordered_and_cut() -> None:
         assert _listed(client, symbols=["AAPL"], limit=2) == ["rests 5", "rests 3"]
         assert _listed(client, side=SELL) == []
         assert _listed(client, direction="asc", limit=1, nested=True) == ["rests 0"]
-        middle = by_client_id(client, "rests 2")
+        middle = order_by_client_id(client, "rests 2")
         # Both bounds exclude what they name; Python cuts its nanoseconds, so `after` may name it once more.
         assert _listed(client, until=middle.submitted_at) in (["rests 1", "rests 0"], ["rests 2", "rests 1", "rests 0"])
         assert _listed(client, after=middle.submitted_at)[:3] == ["rests 5", "rests 4", "rests 3"]
@@ -225,17 +234,19 @@ def test_every_page_is_reached_by_the_last_id_of_the_one_before() -> None:
         client = trading_client(own)
         for number in range(7):
             terms = {"symbol": "AAPL", "qty": 1, "side": BUY, "time_in_force": GTC}
-            submitted(client, LimitOrderRequest(**terms, limit_price=10, client_order_id=str(number)))
+            submit_order(client, LimitOrderRequest(**terms, limit_price=10, client_order_id=str(number)))
         query: dict[str, object] = {"status": "all", "direction": "asc", "limit": 3}
         seen: list[str] = []
         while rows := client.get("/orders", dict(query)):
             seen += [row["client_order_id"] for row in rows]
             query["after_order_id"] = rows[-1]["id"]
         assert seen == [str(number) for number in range(7)]
-        back = client.get("/orders", {"status": "all", "before_order_id": str(by_client_id(client, "2").id)})
+        back = client.get("/orders", {"status": "all", "before_order_id": str(order_by_client_id(client, "2").id)})
         assert [row["client_order_id"] for row in back] == ["1", "0"]
         both = {"after_order_id": query["after_order_id"], "until": "2026-01-01"}
-        with refusing(422, 40010001, "after_order_id and before_order_id exclude each other, and after and until"):
+        with expect_api_error(
+            422, 40010001, "after_order_id and before_order_id exclude each other, and after and until"
+        ):
             client.get("/orders", both)
 
 
@@ -245,24 +256,24 @@ def test_everything_is_cancelled_with_an_answer_for_each() -> None:
         assert client.cancel_orders() == []
         for number in range(3):
             terms = {"symbol": "AAPL", "qty": 1, "side": BUY, "time_in_force": GTC}
-            submitted(client, LimitOrderRequest(**terms, limit_price=10, client_order_id=str(number)))
-        answers = [only(one, CancelOrderResponse) for one in client.cancel_orders()]
+            submit_order(client, LimitOrderRequest(**terms, limit_price=10, client_order_id=str(number)))
+        answers = [expect_type(one, CancelOrderResponse) for one in client.cancel_orders()]
         assert [one.status for one in answers] == [200, 200, 200]
-        assert {one.id for one in answers} == {by_client_id(client, str(number)).id for number in range(3)}
+        assert {one.id for one in answers} == {order_by_client_id(client, str(number)).id for number in range(3)}
         eventually(lambda: client.get_orders() == [])
-        assert {settled(client, str(number), "canceled").filled_qty for number in range(3)} == {"0"}
+        assert {wait_for_status(client, str(number), "canceled").filled_qty for number in range(3)} == {"0"}
 
 
 def test_an_order_that_nobody_sent_is_not_found(client: TradingClient) -> None:
     unknown: UUID = uuid4()
-    with refusing(404, 40410000, f"order not found for {unknown}"):
+    with expect_api_error(404, 40410000, f"order not found for {unknown}"):
         client.get_order_by_id(unknown)
-    with refusing(404, 40410000, "order not found for nobody's"):
+    with expect_api_error(404, 40410000, "order not found for nobody's"):
         client.get_order_by_client_id("nobody's")
-    with refusing(404, 40410000, f"order not found for {unknown}"):
+    with expect_api_error(404, 40410000, f"order not found for {unknown}"):
         client.cancel_order_by_id(unknown)
 
 
 def _listed(client: TradingClient, **wanted: Any) -> list[str]:
     found = client.get_orders(GetOrdersRequest(**wanted)) if wanted else client.get_orders()
-    return [only(one, Order).client_order_id for one in found]
+    return [expect_type(one, Order).client_order_id for one in found]

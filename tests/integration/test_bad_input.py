@@ -19,18 +19,18 @@ from components.contracts.market import BookState, SymbolHealth
 from components.contracts.topics import BOOKS
 from components.contracts.values import Symbol
 from components.market_data.config import BinanceConfig
-from components.market_data.core.synchroniser import SyncPatience
-from components.market_data.service.books import BookDesk
+from components.market_data.core.synchroniser import SyncLimits
+from components.market_data.service.books import OrderBookService
 from components.market_data.service.market import MarketDataService
-from components.market_data.venues.binance.dialect import BinanceDialect
+from components.market_data.venues.binance.dialect import BinanceSpotAdapter
 from components.market_data.venues.binance.settings import BinanceSettings
 from components.market_data.venues.feed import VenueFeed
 from components.runtime.clock import SystemClock
 from components.runtime.metrics import Metrics
-from components.runtime.service import Call, Called, Effects, Fed, Note, Publish
-from tests.support.book_desks import Hearer, terms
+from components.runtime.service import CallVenue, Effects, LogEvent, Publish, VenueCallCompleted, VenueEvent
+from tests.support.book_desks import BookSubscriber, venue_book_settings
 from tests.support.eventually import eventually_async
-from tests.support.toy_venue import Answer, ToyVenue, toy_config
+from tests.support.toy_venue import FakeVenue, HttpReply, fake_venue_config
 
 pytestmark = pytest.mark.integration
 
@@ -41,7 +41,7 @@ GIANT: Final = 16 * 1024 * 1024
 MALFORMED, UNKNOWN, NOT_LISTED = "malformed", "unknown", "unlisted"
 
 
-class HostileVenue(ToyVenue):
+class HostileVenue(FakeVenue):
     """A spot market of two pairs: their ids go up by one, and the best bid's quantity is the id; then something odd."""
 
     def __init__(self) -> None:
@@ -49,11 +49,11 @@ class HostileVenue(ToyVenue):
         self.ids = {"AAAUSDT": 1_000_000, "BBBUSDT": 500}
         self.injected: list[str] = []
         self.silent: set[str] = set()
-        self.refusals: list[Answer] = []
+        self.refusals: list[HttpReply] = []
         """Answers in place of the sick book's image."""
         rows = [{"symbol": native, "status": "TRADING", "baseAsset": native[:3]} for native in self.ids]
         listing = {"symbols": [row | {"quoteAsset": "USDT", "filters": []} for row in rows]}
-        self.answers = {"/api/v3/exchangeInfo": [Answer(json.dumps(listing).encode())]}
+        self.replies = {"/api/v3/exchangeInfo": [HttpReply(json.dumps(listing).encode())]}
 
     def image(self, native: str) -> bytes:
         """Write a whole book."""
@@ -75,11 +75,11 @@ class HostileVenue(ToyVenue):
         if parts.path == "/api/v3/depth":
             (native,) = parse_qs(parts.query)["symbol"]
             refused = native == "AAAUSDT" and self.refusals
-            self.answers[parts.path] = [self.refusals.pop(0) if refused else Answer(self.image(native))]
+            self.replies[parts.path] = [self.refusals.pop(0) if refused else HttpReply(self.image(native))]
         return super()._answer(connection, request)
 
 
-async def beat(venue: ToyVenue, connection: ServerConnection) -> None:
+async def beat(venue: FakeVenue, connection: ServerConnection) -> None:
     """Confirm whatever is asked, and with each beat say a change of each book, after what was injected."""
     assert isinstance(venue, HostileVenue)
     natives: list[str] = []
@@ -89,7 +89,7 @@ async def beat(venue: ToyVenue, connection: ServerConnection) -> None:
         except TimeoutError:
             said = None
         if said is not None:
-            venue.heard.append(said)
+            venue.received.append(said)
             await connection.send(json.dumps({"result": None, "id": said["id"]}))
             asked = [name.partition("@")[0].upper() for name in said["params"]]
             natives = [one for one in natives if one not in asked]
@@ -105,18 +105,18 @@ class Live:
     def __init__(self, venue: HostileVenue, *symbols: Symbol, **changes: Any) -> None:
         self.clock, self.metrics = SystemClock(), Metrics("market_data", "test")
         urls = {"stream_url": f"ws://127.0.0.1:{venue.port}", "symbols": symbols or (SICK, WELL)}
-        plain = toy_config(venue).model_dump() | {"quotes": False, "trades": False, "first_data_ms_max": 5_000}
+        plain = fake_venue_config(venue).model_dump() | {"quotes": False, "trades": False, "first_data_ms_max": 5_000}
         table = BinanceConfig.model_validate(plain | {"depth_speed_ms": 100, "image_depth": 100} | urls | changes)
-        settings = BinanceSettings(depth_speed_ms=100, image_depth=100, quotes=False, trades=False)
-        dialect = BinanceDialect(table.stream_url, table.rest_url, settings)
+        settings = BinanceSettings(depth_speed_ms=100, snapshot_depth=100, quotes=False, trades=False)
+        dialect = BinanceSpotAdapter(table.stream_url, table.rest_url, settings)
         self.feed = VenueFeed(dialect, table, self.clock, lambda: 0.2, self.metrics)
         listened = tuple(Symbol(one) for one in table.symbols)
-        patience = SyncPatience(image_ms_max=2_000, retry_ms_first=50)
-        of_venue = terms(dialect.rule, venue=dialect.venue, symbols=listened, patience=patience)
-        self.service = MarketDataService(None, BookDesk([of_venue], self.metrics, lambda: 0.2))
-        self.hearer = Hearer()
+        patience = SyncLimits(snapshot_timeout_ms=2_000, retry_ms_first=50)
+        of_venue = venue_book_settings(dialect.sequence_rule, venue=dialect.venue, symbols=listened, patience=patience)
+        self.service = MarketDataService(None, OrderBookService([of_venue], self.metrics, lambda: 0.2))
+        self.hearer = BookSubscriber()
         self.trust: dict[Symbol, list[tuple[BookState, str]]] = defaultdict(list)
-        self.notes: list[Note] = []
+        self.notes: list[LogEvent] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
@@ -151,17 +151,17 @@ class Live:
         """Wait until books are in sync and a change further."""
         for symbol in symbols or (SICK, WELL):
             await self.until(partial(self.hearer.is_synced, symbol))
-            await self.until(partial(self._is_beyond, symbol, self.hearer.ids[symbol]))
+            await self.until(partial(self._is_beyond, symbol, self.hearer.book_ids[symbol]))
 
     def _is_beyond(self, symbol: Symbol, book_id: int) -> bool:
-        return self.hearer.ids[symbol] > book_id
+        return self.hearer.book_ids[symbol] > book_id
 
     def lost(self, symbol: Symbol = SICK) -> list[str]:
         """Give why a book was no longer believed."""
         return [reason for state, reason in self.trust[symbol] if state is not BookState.SYNCED]
 
     def _hear(self, body: object) -> None:
-        self._carry_out(self.service.on_message(Fed(body), self.clock.now_ns()))
+        self._carry_out(self.service.on_message(VenueEvent(body), self.clock.now_ns()))
 
     async def _tick(self) -> None:
         never = asyncio.get_running_loop().create_future()
@@ -171,7 +171,7 @@ class Live:
 
     async def _answer(self, request: Any) -> None:
         answer = await self.feed.call(request)
-        self._carry_out(self.service.on_message(Called(request, answer), self.clock.now_ns()))
+        self._carry_out(self.service.on_message(VenueCallCompleted(request, answer), self.clock.now_ns()))
 
     def _begin(self, part: Coroutine[Any, Any, None]) -> None:
         self._tasks.add(asyncio.create_task(part))
@@ -179,9 +179,9 @@ class Live:
     def _carry_out(self, effects: Effects) -> None:
         for effect in effects:
             match effect:
-                case Call(request):
+                case CallVenue(request):
                     self._begin(self._answer(request))
-                case Note():
+                case LogEvent():
                     self.notes.append(effect)
                 case Publish(stream, body) if stream is BOOKS:
                     self._judge(body)
@@ -189,13 +189,13 @@ class Live:
                     pass
 
     def _judge(self, body: Any) -> None:
-        self.hearer.hear(body)
+        self.hearer.receive(body)
         symbol = body.symbol
         if isinstance(body, SymbolHealth):
             self.trust[symbol].append((body.state, body.reason))
         if self.hearer.is_synced(symbol):
             bids = dict(self.hearer.books[symbol][0])
-            assert bids[Decimal(99)] == self.hearer.ids[symbol]
+            assert bids[Decimal(99)] == self.hearer.book_ids[symbol]
 
 
 def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
@@ -259,7 +259,7 @@ def test_unknown_fields_are_ignored() -> None:
     async def scene(venue: HostileVenue, live: Live) -> None:
         venue.injected.append(whole(venue, zz={"deep": [1, None]}, st=1))
         at = venue.ids["AAAUSDT"]
-        await live.until(lambda: live.hearer.ids[SICK] >= at)
+        await live.until(lambda: live.hearer.book_ids[SICK] >= at)
         assert (live.trust[SICK], live.counted("market_odd_total")) == ([], 0)
 
     play(scene)
@@ -281,7 +281,7 @@ def test_exponents_are_numbers_and_exact() -> None:
         text = whole(venue)
         at = venue.ids["AAAUSDT"]
         venue.injected.append(text.replace('[["99"', '[["9.7e1", "5E-5"], ["99"'))
-        await live.until(lambda: live.hearer.ids[SICK] >= at)
+        await live.until(lambda: live.hearer.book_ids[SICK] >= at)
         assert live.hearer.books[SICK][0][Decimal(97)] == Decimal("0.00005")
         assert live.trust[SICK] == []
 
@@ -305,7 +305,7 @@ def test_ids_that_go_backwards_are_noticed_and_a_new_image_is_fetched() -> None:
         await live.until(live.lost)
         assert "ids went back" in live.lost()[0]
         await live.synced(SICK)
-        assert live.hearer.ids[SICK] < 1_000_000
+        assert live.hearer.book_ids[SICK] < 1_000_000
         await live.until(lambda: live.counted("market_book_events_total", outcome="stale") >= 50)
 
     play(scene)
@@ -313,7 +313,7 @@ def test_ids_that_go_backwards_are_noticed_and_a_new_image_is_fetched() -> None:
 
 def test_an_image_of_another_symbol_is_not_joined_and_fetched_again() -> None:
     async def scene(venue: HostileVenue, live: Live) -> None:
-        venue.refusals.append(Answer(venue.image("BBBUSDT")))
+        venue.refusals.append(HttpReply(venue.image("BBBUSDT")))
         venue.ids["AAAUSDT"] += 1
         await live.until(live.lost)
         await live.synced(SICK)
@@ -326,7 +326,7 @@ def test_an_image_of_another_symbol_is_not_joined_and_fetched_again() -> None:
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"lastUpdateId":"x","bids":[],"asks":[]}', b'{"code":-1121}'])
 def test_an_image_that_cannot_be_read_is_counted_and_fetched_again(body: bytes) -> None:
     async def scene(venue: HostileVenue, live: Live) -> None:
-        venue.refusals.append(Answer(body))
+        venue.refusals.append(HttpReply(body))
         venue.ids["AAAUSDT"] += 1
         await live.until(live.lost)
         await live.synced(SICK)
@@ -391,7 +391,7 @@ def test_a_symbol_that_the_venue_does_not_list_is_named_and_the_others_are_heard
         async with HostileVenue() as venue, Live(venue, SICK, WELL, UNLISTED) as live:
             await live.synced()
             (note,) = [note for note in live.notes if note.event == "subscription_refused"]
-            assert note.facts["symbol"] == UNLISTED
+            assert note.fields["symbol"] == UNLISTED
             assert live.service.unmet(live.clock.now_ns()) == ()
 
     on_a_loop(run())
@@ -400,12 +400,12 @@ def test_a_symbol_that_the_venue_does_not_list_is_named_and_the_others_are_heard
 @pytest.mark.parametrize("status", [429, 418])
 def test_a_venue_that_wants_to_be_left_alone_is_left_alone_as_long_as_it_says(status: int) -> None:
     async def scene(venue: HostileVenue, live: Live) -> None:
-        venue.refusals.append(Answer(b"{}", status, Retry_After="1"))
-        before = len(venue.asked)
+        venue.refusals.append(HttpReply(b"{}", status, Retry_After="1"))
+        before = len(venue.http_requests)
         venue.ids["AAAUSDT"] += 1
-        await live.until(lambda: len(venue.asked) == before + 1)
+        await live.until(lambda: len(venue.http_requests) == before + 1)
         refused_ns = live.clock.monotonic_ns()
-        await live.until(lambda: len(venue.asked) == before + 2)
+        await live.until(lambda: len(venue.http_requests) == before + 2)
         assert live.clock.monotonic_ns() - refused_ns >= 900_000_000
         await live.synced(SICK)
         assert live.counted("venue_requests_total", outcome="throttled") == 1

@@ -13,20 +13,32 @@ from typing import Any
 import pytest
 
 from components.contracts.commands import Accepted
-from components.contracts.decisions import Action, Operate, Operated
+from components.contracts.decisions import OperatorAction, OperatorCommand, OperatorReply
 from components.contracts.errors import VenueUnavailable
-from components.contracts.orders import VenueChanged, VenueCondition
-from components.contracts.topics import COMMANDS, HEALTH, JUDGE, ORDERS
-from components.contracts.values import CommandId, Place, Venue
+from components.contracts.orders import VenueConnectivity, VenueConnectivityChanged
+from components.contracts.topics import COMMANDS, HEALTH, ORDERS, RISK_REQUESTS
+from components.contracts.values import CommandId, StreamOffset, Venue
 from components.runtime.clock import SystemClock
-from components.runtime.commit import Committer
-from components.runtime.drivers import CALLS_MAX, drive_async, drive_blocking
+from components.runtime.commit import GroupCommitter
+from components.runtime.drivers import CONCURRENT_CALLS_MAX, run_async, run_blocking
 from components.runtime.journal import Journal
-from components.runtime.life import Seat
-from components.runtime.service import Acked, Append, Asked, Call, Called, Effects, Fed, Halt, Heard, Inbound, Reply
-from tests.support.buses import Party, Ring, Turning, ring
+from components.runtime.life import LoopContext
+from components.runtime.service import (
+    Append,
+    CallVenue,
+    CommandAcknowledged,
+    Effects,
+    Inbound,
+    MessageReceived,
+    Reply,
+    RequestReceived,
+    Terminate,
+    VenueCallCompleted,
+    VenueEvent,
+)
+from tests.support.buses import BusEndpoint, BusHarness, PollingThread, bus_harness
 from tests.support.eventually import eventually_async
-from tests.support.services import Script
+from tests.support.services import ScriptedService
 
 pytestmark = pytest.mark.integration
 FOR_EVER_MS = 60_000
@@ -71,27 +83,29 @@ class Plot:
 
 
 @pytest.fixture
-def parties() -> Iterator[Ring]:
-    with ring() as opened:
+def parties() -> Iterator[BusHarness]:
+    with bus_harness() as opened:
         yield opened
 
 
-def a_seat(party: Party, service: Script, **more: Any) -> Seat:
+def a_seat(party: BusEndpoint, service: ScriptedService, **more: Any) -> LoopContext:
     wanted: dict[str, Any] = {"tick_ms": 20, "drain_ms_max": 1_000, "should_stop": lambda: False, **more}
-    return Seat(
-        component=party.lines.component,
+    return LoopContext(
+        component=party.bindings.component,
         version="1",
         service=service,
         bus=party.bus,
         clock=SystemClock(),
         log=party.log,
-        pulse=lambda _: None,
+        report_health=lambda _: None,
         **wanted,
     )
 
 
 @contextmanager
-def driven(drive: Callable[[Seat], None], party: Party, service: Script, **more: Any) -> Iterator[None]:
+def driven(
+    drive: Callable[[LoopContext], None], party: BusEndpoint, service: ScriptedService, **more: Any
+) -> Iterator[None]:
     """Run a loop on a thread for the length of a block."""
     stop = False
     thread = Thread(target=drive, args=(a_seat(party, service, should_stop=lambda: stop, **more),))
@@ -103,73 +117,73 @@ def driven(drive: Callable[[Seat], None], party: Party, service: Script, **more:
         thread.join()
 
 
-def play(party: Party, service: Script, act: Callable[[Deliver], Awaitable[None]], **more: Any) -> None:
+def play(party: BusEndpoint, service: ScriptedService, act: Callable[[Deliver], Awaitable[None]], **more: Any) -> None:
     """Run the async loop until the plot has ended; only what the plot does can wake it."""
     with pytest.raises(ExceptionGroup) as ended:
-        drive_async(a_seat(party, service, feed=Plot(act), tick_ms=FOR_EVER_MS, **more))
+        run_async(a_seat(party, service, feed=Plot(act), tick_ms=FOR_EVER_MS, **more))
     assert ended.group_contains(Done), ended.value
 
 
-def the_kind(service: Script, kind: type) -> list[Any]:
-    return [one for one in service.heard if isinstance(one, kind)]
+def the_kind(service: ScriptedService, kind: type) -> list[Any]:
+    return [one for one in service.received if isinstance(one, kind)]
 
 
-def operate(name: str) -> Operate:
-    return Operate(CommandId(name), Action.HALT, "drill")
+def operate(name: str) -> OperatorCommand:
+    return OperatorCommand(CommandId(name), OperatorAction.HALT, "drill")
 
 
 @dataclass
 class Journalled:
     """Execution with a real journal, not turned by the test but by a loop."""
 
-    party: Party
+    party: BusEndpoint
     journal: Journal
-    committer: Committer
+    committer: GroupCommitter
     synced_when_asked: list[int]
 
     def acknowledge(self, message: Inbound) -> Effects:
         """Acknowledge each command behind its record."""
         match message:
-            case Asked(_, ticket, body):
+            case RequestReceived(_, ticket, body):
                 self.synced_when_asked.append(self.journal.last_sequence)
-                record = VenueChanged(Venue("alpaca"), VenueCondition.REACHED, body.decode(), 1)
+                record = VenueConnectivityChanged(Venue("alpaca"), VenueConnectivity.HEALTHY, body.decode(), 1)
                 return (Append(record), Reply(ticket, Accepted(CommandId(body.decode()), len(self.synced_when_asked))))
             case _:
                 return ()
 
 
 @pytest.fixture
-def execution(parties: Ring, tmp_path: Path) -> Iterator[Journalled]:
+def execution(parties: BusHarness, tmp_path: Path) -> Iterator[Journalled]:
     with ExitStack() as held:
         journal = Journal.open(tmp_path / "journal", owner="execution", account="a", now_ns=1)
         held.callback(journal.close)
-        committer = Committer(journal)
+        committer = GroupCommitter(journal)
         held.callback(committer.close, 1.0)
         lines: dict[str, Any] = {"answers": (COMMANDS,), "record": ORDERS, "journal_id": journal.journal_id}
         party = parties.open("execution", says=(HEALTH,), records=journal.records, **lines)
-        parties.parties.remove(party)
+        parties.endpoints.remove(party)
         held.callback(party.bus.close)
         yield Journalled(party, journal, committer, [])
 
 
-@pytest.mark.parametrize("drive", [drive_blocking, drive_async])
+@pytest.mark.parametrize("drive", [run_blocking, run_async])
 def test_commands_are_acknowledged_behind_their_records_which_are_read_aloud(
-    parties: Ring, execution: Journalled, drive: Callable[[Seat], None]
+    parties: BusHarness, execution: Journalled, drive: Callable[[LoopContext], None]
 ) -> None:
-    risk = parties.open("risk", hands_over=(COMMANDS,), hears={ORDERS: Place("orders", "", 0)})
-    with driven(drive, execution.party, Script(execution.acknowledge), committer=execution.committer):
-        parties.until(risk.joined)
+    risk = parties.open("risk", sends_commands=(COMMANDS,), hears={ORDERS: StreamOffset("orders", "", 0)})
+    with driven(drive, execution.party, ScriptedService(execution.acknowledge), committer=execution.committer):
+        parties.poll_until(risk.synced_offsets)
         for number in range(50):
-            risk.bus.hand_over(COMMANDS, f"c-{number}".encode())
-        parties.until(lambda: len(risk.all(Acked)) == 50 and len(risk.all(Heard)) == 50)
-    assert [one.body.sequence for one in risk.all(Acked)] == list(range(1, 51))
-    assert risk.heard() == list(range(1, 51))
-    assert [one.body.reason for one in risk.all(Heard)] == [f"c-{number}" for number in range(50)]
+            risk.bus.send_command(COMMANDS, f"c-{number}".encode())
+        parties.poll_until(lambda: len(risk.all(CommandAcknowledged)) == 50 and len(risk.all(MessageReceived)) == 50)
+    assert [one.body.sequence for one in risk.all(CommandAcknowledged)] == list(range(1, 51))
+    assert risk.sequences() == list(range(1, 51))
+    assert [one.body.reason for one in risk.all(MessageReceived)] == [f"c-{number}" for number in range(50)]
     assert execution.synced_when_asked[0] == 0
 
 
 def test_a_blocking_loop_rests_after_it_heard_of_the_same_sync_twice(execution: Journalled) -> None:
-    service, turns = Script(), 0
+    service, turns = ScriptedService(), 0
 
     def counted() -> bool:
         nonlocal turns
@@ -177,23 +191,26 @@ def test_a_blocking_loop_rests_after_it_heard_of_the_same_sync_twice(execution: 
         return service.ticks > 20
 
     os.eventfd_write(execution.committer.fileno(), 1)
-    drive_blocking(a_seat(execution.party, service, committer=execution.committer, should_stop=counted))
+    run_blocking(a_seat(execution.party, service, committer=execution.committer, should_stop=counted))
     assert turns < 4 * service.ticks
 
 
-def test_a_message_whose_edge_a_send_swallowed_is_heard_all_the_same(parties: Ring) -> None:
-    risk, signals = parties.open("risk", answers=(JUDGE,), says=(HEALTH,)), parties.open("signals", asks=(JUDGE,))
+def test_a_message_whose_edge_a_send_swallowed_is_heard_all_the_same(parties: BusHarness) -> None:
+    risk, signals = (
+        parties.open("risk", answers=(RISK_REQUESTS,), says=(HEALTH,)),
+        parties.open("signals", asks=(RISK_REQUESTS,)),
+    )
     (descriptor,) = risk.bus.filenos()
-    service = Script()
+    service = ScriptedService()
 
     async def asked(count: int) -> bool:
-        signals.turn()
-        return len(the_kind(service, Asked)) == count
+        signals.poll()
+        return len(the_kind(service, RequestReceived)) == count
 
     async def act(deliver: Deliver) -> None:
-        signals.bus.request(JUDGE, "c-1", operate("c-1"), FOR_EVER_MS)
+        signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), FOR_EVER_MS)
         await eventually_async(lambda: asked(1))
-        signals.bus.request(JUDGE, "c-2", operate("c-2"), FOR_EVER_MS)
+        signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), FOR_EVER_MS)
         # The loop stands still here until the second request has raised the descriptor's edge ...
         assert select.select([descriptor], [], [], 5)[0]
         # ... and answers to the first, sent on the same socket, swallow it.
@@ -202,101 +219,109 @@ def test_a_message_whose_edge_a_send_swallowed_is_heard_all_the_same(parties: Ri
         await eventually_async(lambda: asked(2))
 
     def react(message: Inbound) -> Effects:
-        if isinstance(message, Fed):
-            return (Reply(the_kind(service, Asked)[0].ticket, Operated(CommandId("c-1"), True, "")),)
+        if isinstance(message, VenueEvent):
+            return (Reply(the_kind(service, RequestReceived)[0].ticket, OperatorReply(CommandId("c-1"), True, "")),)
         return ()
 
     service.react = react
     play(risk, service, act)
 
 
-def test_more_messages_than_one_turn_takes_are_heard_without_another_edge(parties: Ring) -> None:
-    risk, signals = parties.open("risk", answers=(JUDGE,), says=(HEALTH,)), parties.open("signals", asks=(JUDGE,))
-    service = Script()
+def test_more_messages_than_one_turn_takes_are_heard_without_another_edge(parties: BusHarness) -> None:
+    risk, signals = (
+        parties.open("risk", answers=(RISK_REQUESTS,), says=(HEALTH,)),
+        parties.open("signals", asks=(RISK_REQUESTS,)),
+    )
+    service = ScriptedService()
 
     async def act(_: Deliver) -> None:
         for number in range(1_000):
-            signals.bus.request(JUDGE, f"c-{number}", operate(f"c-{number}"), FOR_EVER_MS)
+            signals.bus.request(RISK_REQUESTS, f"c-{number}", operate(f"c-{number}"), FOR_EVER_MS)
 
         async def all_asked() -> bool:
-            signals.turn()
-            return len(the_kind(service, Asked)) == 1_000
+            signals.poll()
+            return len(the_kind(service, RequestReceived)) == 1_000
 
         await eventually_async(all_asked)
 
     play(risk, service, act)
 
 
-def test_calls_to_the_venue_run_at_once_up_to_a_bound_and_begin_in_order(parties: Ring) -> None:
-    execution, service, venue = parties.open("execution", says=(HEALTH,)), Script(), CallRecorder()
-    service.started = tuple(Call(number) for number in range(CALLS_MAX + 10))
+def test_calls_to_the_venue_run_at_once_up_to_a_bound_and_begin_in_order(parties: BusHarness) -> None:
+    execution, service, venue = parties.open("execution", says=(HEALTH,)), ScriptedService(), CallRecorder()
+    service.started = tuple(CallVenue(number) for number in range(CONCURRENT_CALLS_MAX + 10))
 
     async def all_answered() -> bool:
-        return len(the_kind(service, Called)) == CALLS_MAX + 10
+        return len(the_kind(service, VenueCallCompleted)) == CONCURRENT_CALLS_MAX + 10
 
     async def act(_: Deliver) -> None:
         await asyncio.sleep(0)
-        assert venue.begun == list(range(CALLS_MAX))
+        assert venue.begun == list(range(CONCURRENT_CALLS_MAX))
         venue.gate.set()
         await eventually_async(all_answered)
 
     play(execution, service, act, venue=venue)
-    assert venue.begun == list(range(CALLS_MAX + 10))
-    assert the_kind(service, Called)[0] == Called(0, ("answer", 0))
+    assert venue.begun == list(range(CONCURRENT_CALLS_MAX + 10))
+    assert the_kind(service, VenueCallCompleted)[0] == VenueCallCompleted(0, ("answer", 0))
     assert venue.said == ["open", "close"]
 
 
-def test_what_the_venue_says_is_heard_in_the_same_turn(parties: Ring) -> None:
-    execution, service = parties.open("execution", says=(HEALTH,)), Script()
+def test_what_the_venue_says_is_heard_in_the_same_turn(parties: BusHarness) -> None:
+    execution, service = parties.open("execution", says=(HEALTH,)), ScriptedService()
 
     async def act(deliver: Deliver) -> None:
         deliver("a fill")
-        assert service.heard == [Fed("a fill")]
+        assert service.received == [VenueEvent("a fill")]
 
     play(execution, service, act)
 
 
-def test_a_stop_lets_calls_that_are_under_way_end_before_the_venue_is_closed(parties: Ring) -> None:
-    execution, service, venue = parties.open("execution", says=(HEALTH,)), Script(), CallRecorder()
-    service.started, service.drained = (Call(1),), False
+def test_a_stop_lets_calls_that_are_under_way_end_before_the_venue_is_closed(parties: BusHarness) -> None:
+    execution, service, venue = parties.open("execution", says=(HEALTH,)), ScriptedService(), CallRecorder()
+    service.started, service.drained = (CallVenue(1),), False
     venue.gate.set()
 
     def react(message: Inbound) -> Effects:
-        service.drained = isinstance(message, Called)
+        service.drained = isinstance(message, VenueCallCompleted)
         return ()
 
     service.react = react
-    drive_async(a_seat(execution, service, venue=venue, should_stop=lambda: True))
+    run_async(a_seat(execution, service, venue=venue, should_stop=lambda: True))
     assert service.calls == ["start", "stop"]
-    assert the_kind(service, Called) == [Called(1, ("answer", 1))]
+    assert the_kind(service, VenueCallCompleted) == [VenueCallCompleted(1, ("answer", 1))]
     assert venue.said == ["open", "close"]
 
 
-def test_a_call_that_outlives_the_drain_is_cut_off(parties: Ring) -> None:
-    execution, service, venue = parties.open("execution", says=(HEALTH,)), Script(), CallRecorder()
-    service.started, service.drained = (Call(1),), False
-    drive_async(a_seat(execution, service, venue=venue, should_stop=lambda: True, drain_ms_max=50))
+def test_a_call_that_outlives_the_drain_is_cut_off(parties: BusHarness) -> None:
+    execution, service, venue = parties.open("execution", says=(HEALTH,)), ScriptedService(), CallRecorder()
+    service.started, service.drained = (CallVenue(1),), False
+    run_async(a_seat(execution, service, venue=venue, should_stop=lambda: True, drain_ms_max=50))
     assert venue.said == ["open", "close"]
     assert [name for _, name, _ in execution.log.lines] == ["drain_cut_short"]
 
 
-def test_a_halt_found_while_hearing_ends_the_async_loop_with_its_error(parties: Ring) -> None:
-    risk, signals = parties.open("risk", answers=(JUDGE,), says=(HEALTH,)), parties.open("signals", asks=(JUDGE,))
+def test_a_halt_found_while_hearing_ends_the_async_loop_with_its_error(parties: BusHarness) -> None:
+    risk, signals = (
+        parties.open("risk", answers=(RISK_REQUESTS,), says=(HEALTH,)),
+        parties.open("signals", asks=(RISK_REQUESTS,)),
+    )
     venue = CallRecorder()
-    signals.bus.request(JUDGE, "c-1", operate("c-1"), FOR_EVER_MS)
-    service = Script(lambda message: (Halt(VenueUnavailable("gone")),) if isinstance(message, Asked) else ())
-    with Turning(signals), pytest.raises(ExceptionGroup) as ended:
-        drive_async(a_seat(risk, service, venue=venue))
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), FOR_EVER_MS)
+    service = ScriptedService(
+        lambda message: (Terminate(VenueUnavailable("gone")),) if isinstance(message, RequestReceived) else ()
+    )
+    with PollingThread(signals), pytest.raises(ExceptionGroup) as ended:
+        run_async(a_seat(risk, service, venue=venue))
     assert ended.group_contains(VenueUnavailable)
     assert venue.said == ["open", "close"]
 
 
-def test_a_bug_in_an_adapter_ends_the_async_loop(parties: Ring) -> None:
-    service, venue = Script(), CallRecorder()
-    service.started = (Call(1),)
+def test_a_bug_in_an_adapter_ends_the_async_loop(parties: BusHarness) -> None:
+    service, venue = ScriptedService(), CallRecorder()
+    service.started = (CallVenue(1),)
     venue.call = _broken  # type: ignore[method-assign]
     with pytest.raises(ExceptionGroup) as ended:
-        drive_async(a_seat(parties.open("execution", says=(HEALTH,)), service, venue=venue))
+        run_async(a_seat(parties.open("execution", says=(HEALTH,)), service, venue=venue))
     assert ended.group_contains(KeyError)
 
 

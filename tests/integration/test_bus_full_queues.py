@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import zmq
 
-from components.contracts.decisions import Action, Operate
-from components.contracts.topics import HEALTH, JUDGE
+from components.contracts.decisions import OperatorAction, OperatorCommand
+from components.contracts.topics import HEALTH, RISK_REQUESTS
 from components.contracts.values import CommandId
 from components.runtime.codec import encode
-from components.runtime.endpoints import address, service, side
-from tests.support.buses import Ring, say
+from components.runtime.endpoints import ipc_address, recovery_path, request_path
+from tests.support.buses import BusHarness, publish_health
 from tests.support.eventually import eventually
 from tests.support.nonsense import HEADER
 from tests.support.stalled_bus import StalledBus, stalled_bus
@@ -29,7 +29,7 @@ LONG_STALL_S = 7.0
 """A timeout of pings, five seconds, would pass."""
 MANY = 30 * HEALTH.high_water_mark
 GARBAGE = [b"", b"judge", bytes(200), bytes(200)]
-REQUEST = [b"", b"judge", HEADER, encode(Operate(CommandId("c-1"), Action.HALT, "drill"))]
+REQUEST = [b"", b"judge", HEADER, encode(OperatorCommand(CommandId("c-1"), OperatorAction.HALT, "drill"))]
 SIDE_GARBAGE = [b"", b"side", bytes(200), bytes(200)]
 
 
@@ -53,7 +53,7 @@ def fill_and_leave(path: Path, frames: list[bytes]) -> int:
         clients = [context.socket(zmq.DEALER) for _ in range(CLIENTS)]
         for client in clients:
             client.linger, client.sndtimeo = 0, FULL_MS
-            client.connect(address(path))
+            client.connect(ipc_address(path))
         for client in clients:
             with client:
                 while True:
@@ -73,22 +73,22 @@ def fill_and_leave(path: Path, frames: list[bytes]) -> int:
 def test_clients_that_fill_a_server_and_leave_at_once_do_not_end_it(
     run: Path, risk: StalledBus, duty: str, frames: list[bytes]
 ) -> None:
-    path = {"judge": service(run, JUDGE), "side": side(run, "risk")}[duty]
-    assert fill_and_leave(path, frames) > CLIENTS * JUDGE.high_water_mark
+    path = {"judge": request_path(run, RISK_REQUESTS), "side": recovery_path(run, "risk")}[duty]
+    assert fill_and_leave(path, frames) > CLIENTS * RISK_REQUESTS.high_water_mark
     assert risk.survives(STALL_S)
     read = risk.read()
     if duty == "side":
-        assert read["health"]["refused"] >= JUDGE.high_water_mark
+        assert read["health"]["refused"] >= RISK_REQUESTS.high_water_mark
     else:
-        assert read["judge"]["received"] >= CLIENTS * JUDGE.high_water_mark
+        assert read["judge"]["received"] >= CLIENTS * RISK_REQUESTS.high_water_mark
 
 
 def test_a_subscriber_whose_main_thread_is_blocked_loses_messages_and_lives(run: Path, risk: StalledBus) -> None:
-    ring = Ring(run)
+    ring = BusHarness(run)
     signals = ring.open("signals", says=(HEALTH,))
     try:
-        eventually(lambda: signals.bus.tend() or signals.bus.is_hurried)
-        say(signals, MANY)
+        eventually(lambda: signals.bus.poll_background() or signals.bus.needs_fast_polling)
+        publish_health(signals, MANY)
         assert risk.survives(LONG_STALL_S)
         read = risk.read()
     finally:

@@ -6,26 +6,32 @@ from typing import Any
 import pytest
 import zmq
 
-from components.contracts.commands import Accepted, Fault, Refused
-from components.contracts.decisions import Action, NotUnderstood, Operate, Operated, ShowAccount
-from components.contracts.errors import Busy, PeerUnreachable
-from components.contracts.frames import SCHEMA_VERSION, Header, Kind
-from components.contracts.topics import COMMANDS, HEALTH, JUDGE, Stream
+from components.contracts.commands import Accepted, Rejected, RejectReason
+from components.contracts.decisions import (
+    AccountQuery,
+    MalformedRequest,
+    OperatorAction,
+    OperatorCommand,
+    OperatorReply,
+)
+from components.contracts.errors import PeerUnreachable, ResourceBusy
+from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header
+from components.contracts.topics import COMMANDS, HEALTH, RISK_REQUESTS, Stream
 from components.contracts.values import CommandId
-from components.runtime.bus import ask
+from components.runtime.bus import request_once
 from components.runtime.codec import REQUEST_BYTES_MAX, encode
-from components.runtime.endpoints import address, publications, service, side
-from components.runtime.service import Acked, Answered, Asked, Unanswered
-from tests.support.buses import Party, Ring, Turning, ring, say
+from components.runtime.endpoints import ipc_address, publisher_path, recovery_path, request_path
+from components.runtime.service import CommandAcknowledged, ReplyReceived, RequestReceived, RequestTimedOut
+from tests.support.buses import BusEndpoint, BusHarness, PollingThread, bus_harness, publish_health
 
 pytestmark = pytest.mark.integration
-HEADER = encode(Header(SCHEMA_VERSION, Kind.MESSAGE, "signals", "e", 1, 0, 0, 0))
-NEXT_VERSION = encode(Header(SCHEMA_VERSION + 1, Kind.MESSAGE, "signals", "e", 1, 0, 0, 0))
+HEADER = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "signals", "e", 1, 0, 0, 0))
+NEXT_VERSION = encode(Header(SCHEMA_VERSION + 1, FrameKind.MESSAGE, "signals", "e", 1, 0, 0, 0))
 
 
 @pytest.fixture
-def parties() -> Iterator[Ring]:
-    with ring() as opened:
+def parties() -> Iterator[BusHarness]:
+    with bus_harness() as opened:
         yield opened
 
 
@@ -53,160 +59,162 @@ def raw() -> Iterator[Raw]:
     opened.close()
 
 
-def operate(name: str) -> Operate:
-    return Operate(CommandId(name), Action.HALT, "drill")
+def operate(name: str) -> OperatorCommand:
+    return OperatorCommand(CommandId(name), OperatorAction.HALT, "drill")
 
 
-def answer(party: Party, *, detail: str = "") -> int:
+def answer(party: BusEndpoint, *, detail: str = "") -> int:
     """Answer everything that is asked for the first time it is looked at; give how often each was asked."""
-    asked = party.all(Asked)
+    asked = party.all(RequestReceived)
     for one in asked:
-        party.bus.reply(one.ticket, Operated(one.body.command_id, done=True, detail=detail))
-    party.got.clear()
+        party.bus.reply(one.ticket, OperatorReply(one.body.command_id, done=True, detail=detail))
+    party.inbounds.clear()
     return len(asked)
 
 
-def test_a_request_is_answered_under_its_id(parties: Ring) -> None:
-    signals, risk = parties.open("signals", asks=(JUDGE,)), parties.open("risk", answers=(JUDGE,))
-    signals.bus.request(JUDGE, "c-1", operate("c-1"), 2_000)
-    signals.bus.request(JUDGE, "c-2", operate("c-2"), 2_000)
-    parties.until(lambda: len(risk.all(Asked)) == 2)
+def test_a_request_is_answered_under_its_id(parties: BusHarness) -> None:
+    signals, risk = parties.open("signals", asks=(RISK_REQUESTS,)), parties.open("risk", answers=(RISK_REQUESTS,))
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 2_000)
+    signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 2_000)
+    parties.poll_until(lambda: len(risk.all(RequestReceived)) == 2)
     answer(risk)
-    parties.until(lambda: len(signals.all(Answered)) == 2)
-    assert [one.request_id for one in signals.all(Answered)] == ["c-1", "c-2"]
-    assert [one.body.command_id for one in signals.all(Answered)] == ["c-1", "c-2"]
+    parties.poll_until(lambda: len(signals.all(ReplyReceived)) == 2)
+    assert [one.request_id for one in signals.all(ReplyReceived)] == ["c-1", "c-2"]
+    assert [one.body.command_id for one in signals.all(ReplyReceived)] == ["c-1", "c-2"]
 
 
-def test_a_request_to_nobody_is_sent_when_somebody_comes(parties: Ring) -> None:
-    signals = parties.open("signals", asks=(JUDGE,))
-    signals.bus.request(JUDGE, "c-1", operate("c-1"), 5_000)
-    signals.turn()
-    risk = parties.open("risk", answers=(JUDGE,))
-    parties.until(lambda: risk.all(Asked))
+def test_a_request_to_nobody_is_sent_when_somebody_comes(parties: BusHarness) -> None:
+    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
+    signals.poll()
+    risk = parties.open("risk", answers=(RISK_REQUESTS,))
+    parties.poll_until(lambda: risk.all(RequestReceived))
     answer(risk)
-    parties.until(lambda: signals.all(Answered))
-    assert signals.counts(JUDGE).get("retries", 0) == 0
+    parties.poll_until(lambda: signals.all(ReplyReceived))
+    assert signals.counts(RISK_REQUESTS).get("retries", 0) == 0
 
 
-def test_an_unanswered_request_is_repeated_byte_for_byte_and_then_unknown(parties: Ring) -> None:
-    signals, risk = parties.open("signals", asks=(JUDGE,)), parties.open("risk", answers=(JUDGE,))
-    signals.bus.request(JUDGE, "c-1", operate("c-1"), 200)
-    parties.until(lambda: signals.all(Unanswered))
-    bodies = [one.body for one in risk.all(Asked)]
+def test_an_unanswered_request_is_repeated_byte_for_byte_and_then_unknown(parties: BusHarness) -> None:
+    signals, risk = parties.open("signals", asks=(RISK_REQUESTS,)), parties.open("risk", answers=(RISK_REQUESTS,))
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 200)
+    parties.poll_until(lambda: signals.all(RequestTimedOut))
+    bodies = [one.body for one in risk.all(RequestReceived)]
     assert len(bodies) > 1
     assert set(bodies) == {operate("c-1")}
-    assert signals.counts(JUDGE)["unanswered"] == 1
-    assert signals.counts(JUDGE)["retries"] == len(bodies) - 1
+    assert signals.counts(RISK_REQUESTS)["unanswered"] == 1
+    assert signals.counts(RISK_REQUESTS)["retries"] == len(bodies) - 1
 
 
-def test_a_late_answer_is_counted_and_never_taken_for_the_next(parties: Ring) -> None:
-    signals, risk = parties.open("signals", asks=(JUDGE,)), parties.open("risk", answers=(JUDGE,))
-    signals.bus.request(JUDGE, "c-1", operate("c-1"), 50)
-    parties.until(lambda: signals.all(Unanswered))
-    late = risk.all(Asked)
-    risk.got.clear()
-    signals.bus.request(JUDGE, "c-2", operate("c-2"), 5_000)
+def test_a_late_answer_is_counted_and_never_taken_for_the_next(parties: BusHarness) -> None:
+    signals, risk = parties.open("signals", asks=(RISK_REQUESTS,)), parties.open("risk", answers=(RISK_REQUESTS,))
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 50)
+    parties.poll_until(lambda: signals.all(RequestTimedOut))
+    late = risk.all(RequestReceived)
+    risk.inbounds.clear()
+    signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 5_000)
     for one in late:
-        risk.bus.reply(one.ticket, Operated(one.body.command_id, done=True, detail="late"))
-    parties.until(lambda: signals.counts(JUDGE).get("stale_replies") == len(late))
-    assert signals.all(Answered) == []
+        risk.bus.reply(one.ticket, OperatorReply(one.body.command_id, done=True, detail="late"))
+    parties.poll_until(lambda: signals.counts(RISK_REQUESTS).get("stale_replies") == len(late))
+    assert signals.all(ReplyReceived) == []
     answer(risk)
-    parties.until(lambda: signals.all(Answered))
-    assert [one.request_id for one in signals.all(Answered)] == ["c-2"]
+    parties.poll_until(lambda: signals.all(ReplyReceived))
+    assert [one.request_id for one in signals.all(ReplyReceived)] == ["c-2"]
 
 
-def test_a_request_survives_a_restart_of_who_is_asked(parties: Ring) -> None:
-    signals, risk = parties.open("signals", asks=(JUDGE,)), parties.open("risk", answers=(JUDGE,))
-    signals.bus.request(JUDGE, "c-1", operate("c-1"), 5_000)
-    parties.until(lambda: risk.all(Asked))
+def test_a_request_survives_a_restart_of_who_is_asked(parties: BusHarness) -> None:
+    signals, risk = parties.open("signals", asks=(RISK_REQUESTS,)), parties.open("risk", answers=(RISK_REQUESTS,))
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
+    parties.poll_until(lambda: risk.all(RequestReceived))
     parties.close(risk)
-    again = parties.open("risk", answers=(JUDGE,))
-    parties.until(lambda: again.all(Asked))
+    again = parties.open("risk", answers=(RISK_REQUESTS,))
+    parties.poll_until(lambda: again.all(RequestReceived))
     answer(again)
-    parties.until(lambda: signals.all(Answered))
+    parties.poll_until(lambda: signals.all(ReplyReceived))
 
 
-def test_more_requests_than_can_be_in_flight_are_unknown_at_once(parties: Ring) -> None:
-    signals = parties.open("signals", asks=(JUDGE,))
+def test_more_requests_than_can_be_in_flight_are_unknown_at_once(parties: BusHarness) -> None:
+    signals = parties.open("signals", asks=(RISK_REQUESTS,))
     for number in range(1_100):
-        signals.bus.request(JUDGE, f"c-{number}", operate(f"c-{number}"), 60_000)
-    signals.turn()
-    assert len(signals.all(Unanswered)) == 1_100 - 1_024
+        signals.bus.request(RISK_REQUESTS, f"c-{number}", operate(f"c-{number}"), 60_000)
+    signals.poll()
+    assert len(signals.all(RequestTimedOut)) == 1_100 - 1_024
 
 
-def test_a_plain_req_is_answered(parties: Ring) -> None:
-    risk = parties.open("risk", answers=(JUDGE,))
+def test_a_plain_req_is_answered(parties: BusHarness) -> None:
+    risk = parties.open("risk", answers=(RISK_REQUESTS,))
     with Answering(risk, detail="by a plain REQ"):
-        assert ask(parties.run, JUDGE, operate("c-1"), 2_000) == Operated(CommandId("c-1"), True, "by a plain REQ")
+        assert request_once(parties.run_folder, RISK_REQUESTS, operate("c-1"), 2_000) == OperatorReply(
+            CommandId("c-1"), True, "by a plain REQ"
+        )
 
 
-def test_a_verb_that_nobody_answers_is_told_who_is_not_there(parties: Ring) -> None:
+def test_a_verb_that_nobody_answers_is_told_who_is_not_there(parties: BusHarness) -> None:
     with pytest.raises(PeerUnreachable, match="risk did not answer"):
-        ask(parties.run, JUDGE, ShowAccount("a-1"), 50)
+        request_once(parties.run_folder, RISK_REQUESTS, AccountQuery("a-1"), 50)
 
 
-def test_a_plain_req_never_takes_a_late_answer_for_its_next_one(parties: Ring, raw: Raw) -> None:
-    risk = parties.open("risk", answers=(JUDGE,))
+def test_a_plain_req_never_takes_a_late_answer_for_its_next_one(parties: BusHarness, raw: Raw) -> None:
+    risk = parties.open("risk", answers=(RISK_REQUESTS,))
     client = raw.socket(zmq.REQ)
     for option in (zmq.REQ_RELAXED, zmq.REQ_CORRELATE):
         client.setsockopt(option, 1)
-    client.connect(address(service(parties.run, JUDGE)))
+    client.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
     client.send_multipart((b"judge", HEADER, encode(operate("c-1"))))
-    parties.until(lambda: len(risk.all(Asked)) == 1)
+    parties.poll_until(lambda: len(risk.all(RequestReceived)) == 1)
     client.send_multipart((b"judge", HEADER, encode(operate("c-2"))))
-    parties.until(lambda: len(risk.all(Asked)) == 2)
+    parties.poll_until(lambda: len(risk.all(RequestReceived)) == 2)
     answer(risk)
-    assert parties.until(lambda: received(client))[2] == encode(Operated(CommandId("c-2"), True, ""))
+    assert parties.poll_until(lambda: received(client))[2] == encode(OperatorReply(CommandId("c-2"), True, ""))
 
 
-def test_a_client_that_is_gone_or_never_reads_wedges_nobody(parties: Ring, raw: Raw) -> None:
-    risk = parties.open("risk", answers=(JUDGE,))
+def test_a_client_that_is_gone_or_never_reads_wedges_nobody(parties: BusHarness, raw: Raw) -> None:
+    risk = parties.open("risk", answers=(RISK_REQUESTS,))
     for _ in range(20):
         gone = raw.socket(zmq.DEALER)
-        gone.connect(address(service(parties.run, JUDGE)))
+        gone.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
         gone.send_multipart((b"", b"judge", HEADER, encode(operate("c-1"))))
-        parties.until(lambda: risk.all(Asked))
+        parties.poll_until(lambda: risk.all(RequestReceived))
         gone.close(linger=0)
-        parties.until(lambda: not answer(risk))
+        parties.poll_until(lambda: not answer(risk))
     mute = raw.socket(zmq.DEALER)
     mute.rcvhwm = 1
-    mute.connect(address(service(parties.run, JUDGE)))
+    mute.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
     mute.send_multipart((b"", b"judge", HEADER, encode(operate("c-1"))))
-    parties.until(lambda: risk.all(Asked))
-    (asked,) = risk.all(Asked)
-    while not risk.counts(JUDGE).get("replies_undelivered"):
-        risk.bus.reply(asked.ticket, Operated(CommandId("c-1"), True, "x" * 10_000))
-    risk.got.clear()
-    signals = parties.open("signals", asks=(JUDGE,))
-    signals.bus.request(JUDGE, "c-2", operate("c-2"), 5_000)
-    parties.until(lambda: risk.all(Asked))
+    parties.poll_until(lambda: risk.all(RequestReceived))
+    (asked,) = risk.all(RequestReceived)
+    while not risk.counts(RISK_REQUESTS).get("replies_undelivered"):
+        risk.bus.reply(asked.ticket, OperatorReply(CommandId("c-1"), True, "x" * 10_000))
+    risk.inbounds.clear()
+    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 5_000)
+    parties.poll_until(lambda: risk.all(RequestReceived))
     answer(risk)
-    parties.until(lambda: signals.all(Answered))
+    parties.poll_until(lambda: signals.all(ReplyReceived))
 
 
-def test_a_sealed_frame_is_handed_over_and_acknowledged(parties: Ring) -> None:
-    risk, execution = parties.open("risk", hands_over=(COMMANDS,)), parties.open("execution", answers=(COMMANDS,))
+def test_a_sealed_frame_is_handed_over_and_acknowledged(parties: BusHarness) -> None:
+    risk, execution = parties.open("risk", sends_commands=(COMMANDS,)), parties.open("execution", answers=(COMMANDS,))
 
     def handed_over() -> list[Any]:
-        risk.bus.hand_over(COMMANDS, b"sealed")
-        return execution.all(Asked)
+        risk.bus.send_command(COMMANDS, b"sealed")
+        return execution.all(RequestReceived)
 
-    parties.until(handed_over)
-    (asked, *_) = execution.all(Asked)
+    parties.poll_until(handed_over)
+    (asked, *_) = execution.all(RequestReceived)
     assert asked.body == b"sealed"
     execution.bus.reply(asked.ticket, Accepted(CommandId("c-1"), 3))
-    parties.until(lambda: risk.all(Acked))
-    assert risk.all(Acked)[0].body == Accepted(CommandId("c-1"), 3)
+    parties.poll_until(lambda: risk.all(CommandAcknowledged))
+    assert risk.all(CommandAcknowledged)[0].body == Accepted(CommandId("c-1"), 3)
 
 
-def test_a_sealed_frame_for_nobody_is_counted_and_not_queued(parties: Ring) -> None:
-    risk = parties.open("risk", hands_over=(COMMANDS,))
-    risk.bus.hand_over(COMMANDS, b"sealed")
+def test_a_sealed_frame_for_nobody_is_counted_and_not_queued(parties: BusHarness) -> None:
+    risk = parties.open("risk", sends_commands=(COMMANDS,))
+    risk.bus.send_command(COMMANDS, b"sealed")
     execution = parties.open("execution", answers=(COMMANDS,))
-    risk.bus.hand_over(COMMANDS, b"sealed")
+    risk.bus.send_command(COMMANDS, b"sealed")
     assert risk.counts(COMMANDS)["not_handed_over"] >= 1
-    parties.until(lambda: not execution.bus.is_readable())
-    assert len(execution.all(Asked)) <= risk.counts(COMMANDS).get("handed_over", 0)
+    parties.poll_until(lambda: not execution.bus.is_readable())
+    assert len(execution.all(RequestReceived)) <= risk.counts(COMMANDS).get("handed_over", 0)
 
 
 BAD_REQUESTS = {
@@ -229,37 +237,37 @@ BAD_COMMANDS = BAD_REQUESTS.keys() - {"no message"}
 
 @pytest.mark.parametrize(
     ("stream", "name"),
-    [*((JUDGE, name) for name in BAD_REQUESTS), *((COMMANDS, name) for name in sorted(BAD_COMMANDS))],
+    [*((RISK_REQUESTS, name) for name in BAD_REQUESTS), *((COMMANDS, name) for name in sorted(BAD_COMMANDS))],
     ids=lambda one: getattr(one, "name", one),
 )
 def test_nonsense_asked_is_counted_and_answered_and_the_next_request_is_served(
-    parties: Ring, raw: Raw, stream: Stream, name: str
+    parties: BusHarness, raw: Raw, stream: Stream, name: str
 ) -> None:
     frames, flaw = BAD_REQUESTS[name]
     frames = [stream.name.encode() if frame == b"judge" else frame for frame in frames]
-    (answerer,) = stream.hearers
+    (answerer,) = stream.consumers
     party = parties.open(answerer, answers=(stream,))
     client = raw.socket(zmq.DEALER)
-    client.connect(address(service(parties.run, stream)))
+    client.connect(ipc_address(request_path(parties.run_folder, stream)))
     client.send_multipart(frames)
-    reply = parties.until(lambda: received(client))
+    reply = parties.poll_until(lambda: received(client))
     assert reply[0] == b""
-    word = NotUnderstood if stream is JUDGE else Refused
+    word = MalformedRequest if stream is RISK_REQUESTS else Rejected
     assert word.__name__.encode() in reply[3]
-    assert word is NotUnderstood or Fault.MALFORMED.encode() in reply[3]
+    assert word is MalformedRequest or RejectReason.MALFORMED.encode() in reply[3]
     assert [facts["flaw"] for _, _, facts in party.log.lines] == [flaw]
-    body = encode(operate("c-1")) if stream is JUDGE else b"sealed"
+    body = encode(operate("c-1")) if stream is RISK_REQUESTS else b"sealed"
     client.send_multipart((b"", stream.name.encode(), HEADER, body))
-    parties.until(lambda: party.all(Asked))
+    parties.poll_until(lambda: party.all(RequestReceived))
 
 
-def test_nonsense_answered_is_counted_and_the_next_answer_is_taken(parties: Ring, raw: Raw) -> None:
+def test_nonsense_answered_is_counted_and_the_next_answer_is_taken(parties: BusHarness, raw: Raw) -> None:
     server = raw.socket(zmq.ROUTER)
-    server.bind(address(service(parties.run, JUDGE)))
-    signals = parties.open("signals", asks=(JUDGE,))
-    signals.bus.request(JUDGE, "c-1", operate("c-1"), 5_000)
-    (identity, *_) = parties.until(lambda: received(server))
-    good = encode(Operated(CommandId("c-1"), True, ""))
+    server.bind(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
+    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
+    (identity, *_) = parties.poll_until(lambda: received(server))
+    good = encode(OperatorReply(CommandId("c-1"), True, ""))
     for frames in (
         [b"judge"],
         [b"", b"judge", HEADER],
@@ -267,22 +275,22 @@ def test_nonsense_answered_is_counted_and_the_next_answer_is_taken(parties: Ring
         [b"", b"judge", NEXT_VERSION, good],
         [b"", b"judge", HEADER, b"\xc1"],
         [b"", b"judge", HEADER, bytes((1 << 20) + 1)],
-        [b"", b"judge", HEADER, encode(NotUnderstood("which?"))],
+        [b"", b"judge", HEADER, encode(MalformedRequest("which?"))],
         [b"", b"judge", HEADER, good],
     ):
         server.send_multipart([identity, *frames])
-    parties.until(lambda: signals.all(Answered))
-    assert signals.counts(JUDGE)["refused"] == 6
-    assert signals.counts(JUDGE)["stale_replies"] == 1
+    parties.poll_until(lambda: signals.all(ReplyReceived))
+    assert signals.counts(RISK_REQUESTS)["refused"] == 6
+    assert signals.counts(RISK_REQUESTS)["stale_replies"] == 1
 
 
-def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: Ring, raw: Raw) -> None:
+def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: BusHarness, raw: Raw) -> None:
     speaker = raw.socket(zmq.XPUB)
-    speaker.bind(address(publications(parties.run, "risk")))
+    speaker.bind(ipc_address(publisher_path(parties.run_folder, "risk")))
     signals = parties.open("signals", hears={HEALTH: None})
-    parties.until(lambda: received(speaker))
-    mine = encode(Header(SCHEMA_VERSION, Kind.MESSAGE, "risk", "e", 1, 0, 0, 0))
-    nobody = encode(Header(SCHEMA_VERSION, Kind.MESSAGE, "mallory", "e", 1, 0, 0, 0))
+    parties.poll_until(lambda: received(speaker))
+    mine = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "risk", "e", 1, 0, 0, 0))
+    nobody = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "mallory", "e", 1, 0, 0, 0))
     for frames in (
         [b"health"],
         [b"health", mine],
@@ -294,18 +302,18 @@ def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: Ring, raw
         [b"health", nobody, b""],
     ):
         speaker.send_multipart(frames)
-    parties.until(lambda: signals.counts(HEALTH).get("refused") == 7)
+    parties.poll_until(lambda: signals.counts(HEALTH).get("refused") == 7)
     flaws = [facts["flaw"] for _, _, facts in signals.log.lines]
     assert sorted(flaws) == sorted({"shape", "header", "oversize", "version", "producer"})
-    beat_header = encode(Header(SCHEMA_VERSION, Kind.HEARTBEAT, "risk", "e", 0, 0, 0, 0))
+    beat_header = encode(Header(SCHEMA_VERSION, FrameKind.HEARTBEAT, "risk", "e", 0, 0, 0, 0))
     speaker.send_multipart((b"health", beat_header, b""))
-    parties.until(signals.bus.places)
+    parties.poll_until(signals.bus.offsets)
 
 
-def test_nonsense_at_the_side_is_counted_and_the_next_joiner_is_served(parties: Ring, raw: Raw) -> None:
+def test_nonsense_at_the_side_is_counted_and_the_next_joiner_is_served(parties: BusHarness, raw: Raw) -> None:
     risk = parties.open("risk", says=(HEALTH,))
     client = raw.socket(zmq.DEALER)
-    client.connect(address(side(parties.run, "risk")))
+    client.connect(ipc_address(recovery_path(parties.run_folder, "risk")))
     for frames in (
         [b"x"],
         [b"", b"side", HEADER],
@@ -315,36 +323,36 @@ def test_nonsense_at_the_side_is_counted_and_the_next_joiner_is_served(parties: 
         [b"", b"side", HEADER, bytes(REQUEST_BYTES_MAX + 1)],
     ):
         client.send_multipart(frames)
-    parties.until(lambda: risk.counts(HEALTH).get("refused") == 6)
+    parties.poll_until(lambda: risk.counts(HEALTH).get("refused") == 6)
     signals = parties.open("signals", hears={HEALTH: None})
-    parties.until(signals.joined)
+    parties.poll_until(signals.synced_offsets)
 
 
-def test_what_is_far_too_large_never_arrives_and_harms_nobody(parties: Ring, raw: Raw) -> None:
-    risk = parties.open("risk", answers=(JUDGE,))
+def test_what_is_far_too_large_never_arrives_and_harms_nobody(parties: BusHarness, raw: Raw) -> None:
+    risk = parties.open("risk", answers=(RISK_REQUESTS,))
     client = raw.socket(zmq.DEALER)
-    client.connect(address(service(parties.run, JUDGE)))
+    client.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
     client.send_multipart((b"", b"judge", HEADER, bytes(8 << 20)))
-    signals = parties.open("signals", asks=(JUDGE,))
-    signals.bus.request(JUDGE, "c-1", operate("c-1"), 5_000)
-    parties.until(lambda: risk.all(Asked))
-    assert [one.body for one in risk.all(Asked)] == [operate("c-1")]
+    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
+    parties.poll_until(lambda: risk.all(RequestReceived))
+    assert [one.body for one in risk.all(RequestReceived)] == [operate("c-1")]
 
 
-def test_a_second_process_of_the_same_name_is_busy_and_steals_nothing(parties: Ring) -> None:
-    risk = parties.open("risk", says=(HEALTH,), answers=(JUDGE,))
-    with pytest.raises(Busy, match="held by process"):
+def test_a_second_process_of_the_same_name_is_busy_and_steals_nothing(parties: BusHarness) -> None:
+    risk = parties.open("risk", says=(HEALTH,), answers=(RISK_REQUESTS,))
+    with pytest.raises(ResourceBusy, match="held by process"):
         parties.open("risk", says=(HEALTH,))
     signals = parties.open("signals", hears={HEALTH: None})
-    parties.until(signals.joined)
-    say(risk, 1)
-    parties.until(lambda: signals.heard() == [1])
+    parties.poll_until(signals.synced_offsets)
+    publish_health(risk, 1)
+    parties.poll_until(lambda: signals.sequences() == [1])
 
 
-class Answering(Turning):
+class Answering(PollingThread):
     """Turns a party and answers everything that it is asked."""
 
-    def __init__(self, party: Party, *, detail: str) -> None:
+    def __init__(self, party: BusEndpoint, *, detail: str) -> None:
         super().__init__(party, lambda: answer(party, detail=detail))
 
 

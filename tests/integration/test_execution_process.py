@@ -12,18 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
-from components.contracts.approval import SealKey, approve, seal_control, write_frame
-from components.contracts.commands import Accepted, Cancel, CancelAll, Fault, Refused
+from components.contracts.approval import SealKey, approve, encode_approval, seal_control
+from components.contracts.commands import Accepted, Cancel, CancelAll, Rejected, RejectReason
 from components.contracts.signals import propose
 from components.contracts.topics import COMMANDS
 from components.contracts.values import AccountId, ClientOrderId, CommandId, SignalId, TimeInForce
 from components.execution.core.state import ExecutionState
 from components.execution.wiring import replay
-from components.runtime.bus import ask
+from components.runtime.bus import request_once
 from components.runtime.clock import SystemClock
-from components.runtime.journal import read, verify
+from components.runtime.journal import read_records, verify_journal
 from tests.support.eventually import eventually
-from tests.support.sandbox import PROJECT, RunningSandbox, running_sandbox
+from tests.support.sandbox import PROJECT, SandboxProcess, running_sandbox
 from tests.unit.execution.scene import intent, terms
 
 pytestmark = pytest.mark.integration
@@ -38,7 +38,7 @@ ANSWER_MS_MAX = 3_000
 class RunningExecution:
     """An execution process with state of its own, and the test in risk's place."""
 
-    def __init__(self, folder: Path, sandbox: RunningSandbox) -> None:
+    def __init__(self, folder: Path, sandbox: SandboxProcess) -> None:
         self.run, self.state = folder / "r", folder / "var"
         self.sandbox = sandbox
         keys = self.state / "keys"
@@ -49,11 +49,11 @@ class RunningExecution:
             "XTRADER_ENV": "dev",
             "XTRADER__RUNTIME__STATE_DIR": str(self.state),
             "XTRADER__RUNTIME__RUN_DIR": str(self.run),
-            "XTRADER__EXECUTION__ALPACA__TRADING_URL": sandbox.where["trading_url"],
-            "XTRADER__EXECUTION__ALPACA__STREAM_URL": sandbox.where["stream_url"],
+            "XTRADER__EXECUTION__ALPACA__TRADING_URL": sandbox.endpoints["trading_url"],
+            "XTRADER__EXECUTION__ALPACA__STREAM_URL": sandbox.endpoints["stream_url"],
             "XTRADER__EXECUTION__ALPACA__ANSWER_MS_MAX": "1000",
-            "APCA_API_KEY_ID": sandbox.where["key"],
-            "APCA_API_SECRET_KEY": sandbox.where["secret"],
+            "APCA_API_KEY_ID": sandbox.endpoints["key"],
+            "APCA_API_SECRET_KEY": sandbox.endpoints["secret"],
         }
         self.start()
 
@@ -86,7 +86,7 @@ class RunningExecution:
         return float(rows[0].split()[-1]) if rows else 0.0
 
     def ask(self, frame: bytes) -> Any:
-        return ask(self.run, COMMANDS, frame, ANSWER_MS_MAX)
+        return request_once(self.run, COMMANDS, frame, ANSWER_MS_MAX)
 
     def verb(self, *arguments: str) -> Any:
         """Run a verb with --json and give its answer."""
@@ -101,7 +101,7 @@ class RunningExecution:
         return json.loads(done.stdout)
 
     def replayed(self) -> ExecutionState:
-        return replay(read(self.journal))
+        return replay(read_records(self.journal))
 
     def venue_orders(self) -> list[dict[str, Any]]:
         with self.sandbox.admin() as admin:
@@ -118,7 +118,7 @@ class RunningExecution:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox("--seed", "7", "--symbols", "AAPL,MSFT") as running:
         running.arm("stop_quotes")
         running.set_quote("AAPL", "99.99", "100.01")
@@ -126,7 +126,7 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture
-def execution(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExecution]:
+def execution(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningExecution]:
     running = RunningExecution(tmp_path_factory.mktemp("x"), sandbox)
     try:
         yield running.ready()
@@ -148,7 +148,7 @@ def frame(limit: str = "101", life_ms: int = 5_000, account: str = "sandbox", ke
         time_in_force=TimeInForce.DAY,
         tick_at_ns=now_ns,
     )
-    sealed = write_frame(approve(propose(wanted), terms(now_ns, life_ms, AccountId(account)), key))
+    sealed = encode_approval(approve(propose(wanted), terms(now_ns, life_ms, AccountId(account)), key))
     return sealed, f"it-{number}-0-1"
 
 
@@ -164,7 +164,7 @@ def test_an_approved_order_is_journalled_sent_filled_and_counted(execution: Runn
     assert execution.verb("venue")["positions"] == {"AAPL": "1"}
     assert execution.counted("xtrader_tick_to_order_seconds_count") == 1
     assert execution.end() == 0
-    assert verify(execution.journal).ok
+    assert verify_journal(execution.journal).ok
 
 
 def test_frames_that_are_not_what_risk_sealed_for_us_now_are_refused_counted_and_send_nothing(
@@ -172,19 +172,19 @@ def test_frames_that_are_not_what_risk_sealed_for_us_now_are_refused_counted_and
 ) -> None:
     good, name = frame()
     bad = {
-        Fault.FORGED: frame(key=SealKey(b"f" * 32))[0],
-        Fault.EXPIRED: frame(life_ms=-1)[0],
-        Fault.WRONG_ACCOUNT: frame(account="another")[0],
-        Fault.VERSION: b"\x07" + frame()[0][1:],
-        Fault.MALFORMED: b"short",
+        RejectReason.FORGED: frame(key=SealKey(b"f" * 32))[0],
+        RejectReason.EXPIRED: frame(life_ms=-1)[0],
+        RejectReason.WRONG_ACCOUNT: frame(account="another")[0],
+        RejectReason.VERSION: b"\x07" + frame()[0][1:],
+        RejectReason.MALFORMED: b"short",
     }
     for fault, sealed in bad.items():
         answer = execution.ask(sealed)
-        assert isinstance(answer, Refused)
-        assert answer.fault is fault
+        assert isinstance(answer, Rejected)
+        assert answer.reject_reason is fault
         assert execution.counted(f'xtrader_frames_refused_total{{fault="{fault}"}}') == 1
     altered = good[:60] + bytes((good[60] ^ 4,)) + good[61:]
-    assert execution.ask(altered).fault is Fault.FORGED
+    assert execution.ask(altered).fault is RejectReason.FORGED
     first, again = execution.ask(good), execution.ask(good)
     assert isinstance(first, Accepted)
     assert again == first
@@ -216,7 +216,7 @@ def test_an_order_that_stays_unknown_past_its_approval_is_fenced(execution: Runn
     execution.ask(sealed)
 
     def is_closed() -> bool:
-        order = execution.replayed().of_client_id(ClientOrderId(name))
+        order = execution.replayed().order_by_client_id(ClientOrderId(name))
         return order is not None and order.state == "never_landed"
 
     eventually(is_closed, within_s=10)
@@ -263,7 +263,7 @@ def test_a_halt_file_stops_orders_with_everybody_else_alive(execution: RunningEx
     execution.ask(sealed)
 
     def is_kept_back() -> bool:
-        order = execution.replayed().of_client_id(ClientOrderId(name))
+        order = execution.replayed().order_by_client_id(ClientOrderId(name))
         return order is not None and order.state == "never_sent"
 
     eventually(is_kept_back)
@@ -290,7 +290,7 @@ def test_killed_again_and_again_while_trading_nothing_is_doubled_or_lost(executi
     assert execution.replayed().positions == {"AAPL": len(landed)}
     assert execution.verb("venue")["positions"] == {"AAPL": str(len(landed))}
     execution.kill()
-    assert verify(execution.journal).ok
+    assert verify_journal(execution.journal).ok
 
 
 def test_a_venue_that_dies_and_comes_back_is_followed_again(
@@ -307,7 +307,7 @@ def test_a_venue_that_dies_and_comes_back_is_followed_again(
             eventually(lambda: any(one.venue_order_id for one in execution.replayed().open_orders()))
             sandbox.kill()
             eventually(lambda: "venue" in execution.page("readyz"))
-            sandbox.come_back()
+            sandbox.restart()
             execution.ready()
             (order,) = list(execution.replayed().open_orders())
             assert order.state == "open"
@@ -319,7 +319,10 @@ def test_another_account_at_the_venue_ends_the_process_with_78(execution: Runnin
     assert execution.end() == 0
     with running_sandbox("--symbols", "AAPL") as other:
         for name, key in (("TRADING_URL", "trading_url"), ("STREAM_URL", "stream_url")):
-            execution.environment[f"XTRADER__EXECUTION__ALPACA__{name}"] = other.where[key]
-        execution.environment |= {"APCA_API_KEY_ID": other.where["key"], "APCA_API_SECRET_KEY": other.where["secret"]}
+            execution.environment[f"XTRADER__EXECUTION__ALPACA__{name}"] = other.endpoints[key]
+        execution.environment |= {
+            "APCA_API_KEY_ID": other.endpoints["key"],
+            "APCA_API_SECRET_KEY": other.endpoints["secret"],
+        }
         execution.start()
         assert execution.process.wait(15) == 78

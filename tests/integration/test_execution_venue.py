@@ -17,38 +17,38 @@ from components.contracts.signals import Approved, Signal, propose
 from components.contracts.values import ClientOrderId, OrderType, Side, Symbol, TimeInForce, VenueOrderId
 from components.execution.config import AlpacaConfig
 from components.execution.core.venue import (
-    AllCancelled,
     CancelAccepted,
+    CancelAllAccepted,
     CancelAllOrders,
     CancelOrder,
     DuplicateId,
     EventKind,
     Fence,
+    FetchVenueSnapshot,
     HaltedByFile,
-    NotProcessed,
     OrderAccepted,
-    OrderEvent,
     OrderFound,
-    OrderMissing,
-    OrderRefused,
+    OrderNotFound,
+    OrderStreamDown,
+    OrderStreamUp,
     OutcomeUnknown,
     QueryOrder,
-    ReadVenue,
-    StreamDown,
-    StreamUp,
+    RequestRejected,
     SubmitOrder,
+    Throttled,
     Unauthorized,
     Unreachable,
     VenueOrder,
-    VenueRead,
+    VenueOrderEvent,
+    VenueSnapshot,
 )
 from components.execution.venues.alpaca.rest import AlpacaRest
-from components.execution.venues.alpaca.stream import AlpacaStream
-from components.execution.venues.alpaca.wire import Keys, Wire
+from components.execution.venues.alpaca.stream import AlpacaTradeUpdates
+from components.execution.venues.alpaca.wire import ApiKeys, HttpClient
 from components.runtime.clock import SystemClock
 from components.runtime.secrets import Secret
 from tests.support.eventually import eventually_async
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 from tests.unit.execution.scene import CONFIG, intent, terms
 
 pytestmark = pytest.mark.integration
@@ -60,7 +60,7 @@ AN_HOUR_NS = 3_600_000_000_000
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox("--seed", "7", "--symbols", "AAPL,MSFT") as running:
         running.arm("stop_quotes")
         running.set_quote("AAPL", "99.99", "100.01")
@@ -69,7 +69,7 @@ def sandbox() -> Iterator[RunningSandbox]:
 
 
 @pytest.fixture(autouse=True)
-def _without_faults(sandbox: RunningSandbox) -> Iterator[None]:
+def _without_faults(sandbox: SandboxProcess) -> Iterator[None]:
     yield
     with sandbox.admin() as admin:
         admin.delete("/faults")
@@ -81,8 +81,8 @@ def config_of(where: dict[str, str], **changes: Any) -> AlpacaConfig:
     return CONFIG.alpaca.model_copy(update=urls | {"answer_ms_max": 2_000} | changes)
 
 
-def keys_of(where: dict[str, str]) -> Keys:
-    return Keys(Secret(where["key"].encode()), Secret(where["secret"].encode()))
+def keys_of(where: dict[str, str]) -> ApiKeys:
+    return ApiKeys(Secret(where["key"].encode()), Secret(where["secret"].encode()))
 
 
 def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
@@ -93,7 +93,7 @@ def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
 async def venue(
     where: dict[str, str], halt_file: Path = Path("/nonexistent/HALT"), **changes: Any
 ) -> AsyncIterator[AlpacaRest]:
-    rest = AlpacaRest(Wire(config_of(where, **changes), keys_of(where)), CLOCK, halt_file)
+    rest = AlpacaRest(HttpClient(config_of(where, **changes), keys_of(where)), CLOCK, halt_file)
     await rest.open()
     try:
         yield rest
@@ -114,9 +114,9 @@ async def accepted(rest: AlpacaRest, request: SubmitOrder) -> VenueOrder:
     return answer.order
 
 
-def test_an_order_is_accepted_found_and_cancelled(sandbox: RunningSandbox) -> None:
+def test_an_order_is_accepted_found_and_cancelled(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             request = order()
             placed = await accepted(rest, request)
             assert (placed.quantity, placed.limit_price, placed.side) == (Decimal(2), Decimal(90), Side.BUY)
@@ -131,9 +131,9 @@ def test_an_order_is_accepted_found_and_cancelled(sandbox: RunningSandbox) -> No
     on_a_loop(scene())
 
 
-def test_the_same_name_twice_is_told_as_taken_also_after_the_first_has_ended(sandbox: RunningSandbox) -> None:
+def test_the_same_name_twice_is_told_as_taken_also_after_the_first_has_ended(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             request = order()
             placed = await accepted(rest, request)
             assert isinstance(await rest.call(request), DuplicateId)
@@ -143,9 +143,9 @@ def test_the_same_name_twice_is_told_as_taken_also_after_the_first_has_ended(san
     on_a_loop(scene())
 
 
-def test_a_fence_uses_up_a_name_and_is_cancelled(sandbox: RunningSandbox) -> None:
+def test_a_fence_uses_up_a_name_and_is_cancelled(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             request = order()
             fence = Fence(
                 client_order_id=request.client_order_id,
@@ -163,42 +163,42 @@ def test_a_fence_uses_up_a_name_and_is_cancelled(sandbox: RunningSandbox) -> Non
     on_a_loop(scene())
 
 
-def test_what_the_venue_does_not_know_is_missing_not_refused(sandbox: RunningSandbox) -> None:
+def test_what_the_venue_does_not_know_is_missing_not_refused(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
-            assert isinstance(await rest.call(QueryOrder(ClientOrderId("nobody"))), OrderMissing)
+        async with venue(sandbox.endpoints) as rest:
+            assert isinstance(await rest.call(QueryOrder(ClientOrderId("nobody"))), OrderNotFound)
             unknown = VenueOrderId("61e69015-8549-4bfd-b9c3-01e75843f47d")
-            assert isinstance(await rest.call(QueryOrder(ClientOrderId(""), unknown)), OrderMissing)
-            assert isinstance(await rest.call(CancelOrder(ClientOrderId("nobody"), unknown)), OrderMissing)
+            assert isinstance(await rest.call(QueryOrder(ClientOrderId(""), unknown)), OrderNotFound)
+            assert isinstance(await rest.call(CancelOrder(ClientOrderId("nobody"), unknown)), OrderNotFound)
 
     on_a_loop(scene())
 
 
-def test_a_refusal_is_told_in_the_venues_words(sandbox: RunningSandbox) -> None:
+def test_a_refusal_is_told_in_the_venues_words(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             answer = await rest.call(order(symbol=Symbol("NOSUCH")))
-            assert isinstance(answer, OrderRefused)
+            assert isinstance(answer, RequestRejected)
             assert answer.status == 422
             assert "NOSUCH" in answer.text
             poor = await rest.call(order(limit="1000000"))
-            assert isinstance(poor, OrderRefused)
+            assert isinstance(poor, RequestRejected)
             assert poor.status == 403
 
     on_a_loop(scene())
 
 
-def test_the_whole_account_is_read_with_its_fills(sandbox: RunningSandbox) -> None:
+def test_the_whole_account_is_read_with_its_fills(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             since_ns = CLOCK.now_ns() - AN_HOUR_NS
             resting = await accepted(rest, order())
             bought = await accepted(rest, order("101"))
 
-            async def filled() -> VenueRead | None:
+            async def filled() -> VenueSnapshot | None:
                 wanted = (QueryOrder(ClientOrderId(""), bought.venue_order_id), QueryOrder(ClientOrderId("nobody")))
-                found = await rest.call(ReadVenue(1, wanted, since_ns))
-                assert isinstance(found, VenueRead), found
+                found = await rest.call(FetchVenueSnapshot(1, wanted, since_ns))
+                assert isinstance(found, VenueSnapshot), found
                 ours = [one for one in found.fills if one.venue_order_id == bought.venue_order_id]
                 is_final = not [
                     one for one in found.orders if one.venue_order_id == bought.venue_order_id and _works(one)
@@ -222,11 +222,11 @@ def _works(one: VenueOrder) -> bool:
     return one.state is not None and one.state.is_working
 
 
-def test_everything_open_is_cancelled_at_once(sandbox: RunningSandbox) -> None:
+def test_everything_open_is_cancelled_at_once(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             placed = await accepted(rest, order())
-            assert isinstance(await rest.call(CancelAllOrders()), AllCancelled)
+            assert isinstance(await rest.call(CancelAllOrders()), CancelAllAccepted)
 
             async def is_cancelled() -> bool:
                 found = await rest.call(QueryOrder(ClientOrderId(""), placed.venue_order_id))
@@ -248,10 +248,10 @@ def test_everything_open_is_cancelled_at_once(sandbox: RunningSandbox) -> None:
     ],
 )
 def test_a_broken_answer_leaves_the_outcome_unknown_and_nothing_is_repeated(
-    sandbox: RunningSandbox, fault: dict[str, Any], *, landed: bool
+    sandbox: SandboxProcess, fault: dict[str, Any], *, landed: bool
 ) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where, answer_ms_max=500) as rest:
+        async with venue(sandbox.endpoints, answer_ms_max=500) as rest:
             sandbox.arm(**fault)
             request = order()
             assert isinstance(await rest.call(request), OutcomeUnknown)
@@ -262,13 +262,13 @@ def test_a_broken_answer_leaves_the_outcome_unknown_and_nothing_is_repeated(
     on_a_loop(scene())
 
 
-def test_a_throttled_order_did_not_arrive(sandbox: RunningSandbox) -> None:
+def test_a_throttled_order_did_not_arrive(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             sandbox.arm("answer", status=429)
             request = order()
             answer = await rest.call(request)
-            assert isinstance(answer, NotProcessed)
+            assert isinstance(answer, Throttled)
             assert answer.retry_at_ns > CLOCK.now_ns() - 1_000_000_000
             assert isinstance(await rest.call(request), OrderAccepted)
 
@@ -281,7 +281,7 @@ def test_a_venue_that_is_not_there_was_never_reached(free_port: int) -> None:
     async def scene() -> None:
         async with venue(where) as rest:
             assert isinstance(await rest.call(order()), Unreachable)
-            assert isinstance(await rest.call(ReadVenue(1, (), 0)), Unreachable)
+            assert isinstance(await rest.call(FetchVenueSnapshot(1, (), 0)), Unreachable)
 
     on_a_loop(scene())
 
@@ -295,37 +295,37 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_wrong_keys_are_told_as_such(sandbox: RunningSandbox) -> None:
+def test_wrong_keys_are_told_as_such(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where | {"secret": "wrong"}) as rest:
+        async with venue(sandbox.endpoints | {"secret": "wrong"}) as rest:
             assert isinstance(await rest.call(order()), Unauthorized)
-            assert isinstance(await rest.call(ReadVenue(1, (), 0)), Unauthorized)
+            assert isinstance(await rest.call(FetchVenueSnapshot(1, (), 0)), Unauthorized)
 
     on_a_loop(scene())
 
 
 def test_a_halt_file_keeps_orders_back_and_lets_cancels_and_fences_pass(
-    sandbox: RunningSandbox, tmp_path: Path
+    sandbox: SandboxProcess, tmp_path: Path
 ) -> None:
     async def scene() -> None:
         halt = tmp_path / "HALT"
-        async with venue(sandbox.where, halt) as rest:
+        async with venue(sandbox.endpoints, halt) as rest:
             request = order()
             halt.touch()
             assert await rest.call(request) == HaltedByFile(str(halt))
-            assert isinstance(await rest.call(QueryOrder(request.client_order_id)), OrderMissing)
-            assert isinstance(await rest.call(CancelAllOrders()), AllCancelled)
+            assert isinstance(await rest.call(QueryOrder(request.client_order_id)), OrderNotFound)
+            assert isinstance(await rest.call(CancelAllOrders()), CancelAllAccepted)
             halt.unlink()
             assert isinstance(await rest.call(request), OrderAccepted)
 
     on_a_loop(scene())
 
 
-def test_an_order_without_an_approval_is_a_bug_not_an_order(sandbox: RunningSandbox) -> None:
+def test_an_order_without_an_approval_is_a_bug_not_an_order(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
         unchecked: Any = propose(intent(next(NUMBERS)))
         forged: Signal[Approved] = unchecked
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             with pytest.raises(InvariantError, match="without an approval"):
                 await rest.call(SubmitOrder(ClientOrderId("forged"), forged))
 
@@ -393,7 +393,7 @@ class Ears:
 
     def __init__(self, where: dict[str, str], **changes: Any) -> None:
         self.told: list[object] = []
-        self._stream = AlpacaStream(config_of(where, **changes), keys_of(where), lambda: 0.1)
+        self._stream = AlpacaTradeUpdates(config_of(where, **changes), keys_of(where), lambda: 0.1)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Ears"]:
@@ -412,14 +412,14 @@ class Ears:
         return await eventually_async(heard)
 
 
-def test_the_stream_tells_of_each_order_from_the_first_word_to_the_fill(sandbox: RunningSandbox) -> None:
+def test_the_stream_tells_of_each_order_from_the_first_word_to_the_fill(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with Ears(sandbox.where).open() as ears, venue(sandbox.where) as rest:
-            await ears.hear(StreamUp)
+        async with Ears(sandbox.endpoints).open() as ears, venue(sandbox.endpoints) as rest:
+            await ears.hear(OrderStreamUp)
             placed = await accepted(rest, order("101"))
 
-            async def filled() -> list[OrderEvent]:
-                events = [one for one in ears.told if isinstance(one, OrderEvent)]
+            async def filled() -> list[VenueOrderEvent]:
+                events = [one for one in ears.told if isinstance(one, VenueOrderEvent)]
                 ours = [one for one in events if one.order.venue_order_id == placed.venue_order_id]
                 return ours if ours and ours[-1].order.state is OrderState.FILLED else []
 
@@ -431,38 +431,38 @@ def test_the_stream_tells_of_each_order_from_the_first_word_to_the_fill(sandbox:
     on_a_loop(scene())
 
 
-def test_a_dropped_stream_comes_back_by_itself(sandbox: RunningSandbox) -> None:
+def test_a_dropped_stream_comes_back_by_itself(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with Ears(sandbox.where).open() as ears:
-            await ears.hear(StreamUp)
+        async with Ears(sandbox.endpoints).open() as ears:
+            await ears.hear(OrderStreamUp)
             await asyncio.to_thread(sandbox.arm, "drop_stream")
-            await ears.hear(StreamUp, times=2)
-            assert [type(one) for one in ears.told if not isinstance(one, OrderEvent)] == [
-                StreamUp,
-                StreamDown,
-                StreamUp,
+            await ears.hear(OrderStreamUp, times=2)
+            assert [type(one) for one in ears.told if not isinstance(one, VenueOrderEvent)] == [
+                OrderStreamUp,
+                OrderStreamDown,
+                OrderStreamUp,
             ]
 
     on_a_loop(scene())
 
 
-def test_a_second_connection_is_refused_and_tried_again_slowly(sandbox: RunningSandbox) -> None:
+def test_a_second_connection_is_refused_and_tried_again_slowly(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with Ears(sandbox.where).open() as first:
-            await first.hear(StreamUp)
-            async with Ears(sandbox.where).open() as second:
-                downs = await second.hear(StreamDown)
+        async with Ears(sandbox.endpoints).open() as first:
+            await first.hear(OrderStreamUp)
+            async with Ears(sandbox.endpoints).open() as second:
+                downs = await second.hear(OrderStreamDown)
                 assert "429" in downs[0].reason
 
     on_a_loop(scene())
 
 
-def test_wrong_keys_never_bring_the_stream_up(sandbox: RunningSandbox) -> None:
+def test_wrong_keys_never_bring_the_stream_up(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with Ears(sandbox.where | {"secret": "wrong"}).open() as ears:
-            downs = await ears.hear(StreamDown, times=2)
+        async with Ears(sandbox.endpoints | {"secret": "wrong"}).open() as ears:
+            downs = await ears.hear(OrderStreamDown, times=2)
             assert "unauthorized" in downs[0].reason
-            assert not [one for one in ears.told if isinstance(one, StreamUp)]
+            assert not [one for one in ears.told if isinstance(one, OrderStreamUp)]
             assert "wrong" not in str(ears.told)
 
     on_a_loop(scene())
@@ -483,16 +483,16 @@ def test_a_stream_that_is_alive_and_mute_is_found_out() -> None:
             port = next(iter(server.sockets)).getsockname()[1]
             where = {"trading_url": "", "stream_url": f"ws://127.0.0.1:{port}/stream", "key": "k", "secret": "s"}
             async with Ears(where, silence_ms_max=200, answer_ms_max=200).open() as ears:
-                downs = await ears.hear(StreamDown)
+                downs = await ears.hear(OrderStreamDown)
                 assert "mute" in downs[0].reason
-                await ears.hear(StreamUp, times=2)
+                await ears.hear(OrderStreamUp, times=2)
 
     on_a_loop(scene())
 
 
-def test_market_orders_pass_too(sandbox: RunningSandbox) -> None:
+def test_market_orders_pass_too(sandbox: SandboxProcess) -> None:
     async def scene() -> None:
-        async with venue(sandbox.where) as rest:
+        async with venue(sandbox.endpoints) as rest:
             wanted = intent(next(NUMBERS), order_type=OrderType.MARKET, limit_price=None, quantity=Decimal(1))
             signal = approve(propose(wanted), terms(CLOCK.now_ns()), KEY)
             answer = await rest.call(SubmitOrder(ClientOrderId(f"{wanted.signal_id}-0-1"), signal))

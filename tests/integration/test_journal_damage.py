@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from components.contracts.errors import DamagedData
-from components.runtime.journal import read, verify
+from components.contracts.errors import CorruptData
+from components.runtime.journal import read_records, verify_journal
 from tests.support.journals import entries, open_journal, payloads
 
 pytestmark = pytest.mark.integration
@@ -53,22 +53,22 @@ def log(tmp_path: Path) -> SmallLog:
 
 def assert_cut_to(log: SmallLog, kept: list[bytes]) -> None:
     """Expect that the torn end is set aside, the rest reads as before, and the journal goes on."""
-    assert payloads(read(log.folder)) == kept
+    assert payloads(read_records(log.folder)) == kept
     journal = open_journal(log.folder)
     assert payloads(journal.records()) == kept
-    if journal.torn is not None:
-        assert journal.torn.kept_as.stat().st_size == journal.torn.bytes_cut
+    if journal.truncated is not None:
+        assert journal.truncated.kept_as.stat().st_size == journal.truncated.bytes_cut
     journal.write(entries(b"goes on"))
     journal.close()
-    assert payloads(read(log.folder)) == [*kept, b"goes on"]
-    assert verify(log.folder).ok
+    assert payloads(read_records(log.folder)) == [*kept, b"goes on"]
+    assert verify_journal(log.folder).ok
 
 
 def test_every_truncation_point_is_cut_to_whole_frames(log: SmallLog) -> None:
     for length in range(len(log.content)):
         log.put(log.content[:length])
         at_a_frames_end = length in log.ends
-        assert verify(log.folder).ok == at_a_frames_end
+        assert verify_journal(log.folder).ok == at_a_frames_end
         assert_cut_to(log, log.before(log.frame_at(length)))
 
 
@@ -86,7 +86,7 @@ def test_every_flipped_byte_is_cut_as_a_torn_tail_or_refused_by_its_record(log: 
         log.put(bytes(changed))
         frame = log.frame_at(offset)
         if frame == len(FRAMES) - 1:
-            assert "record 4 at offset" in (verify(log.folder).problem or "")
+            assert "record 4 at offset" in (verify_journal(log.folder).problem or "")
             assert_cut_to(log, log.before(frame))
         else:
             assert_refused(log, frame)
@@ -96,12 +96,12 @@ def assert_refused(log: SmallLog, frame: int) -> None:
     """Every door names the first record of the frame, or of the segment whose header it is, and touches nothing."""
     before = log.segment.read_bytes()
     damaged = len(log.before(frame)) + 1
-    with pytest.raises(DamagedData, match=rf"records? {damaged} ") as refused:
+    with pytest.raises(CorruptData, match=rf"records? {damaged} ") as refused:
         open_journal(log.folder)
-    verified = verify(log.folder)
+    verified = verify_journal(log.folder)
     assert (verified.ok, verified.problem) == (False, str(refused.value))
-    with pytest.raises(DamagedData, match=rf"records? {damaged} "):
-        list(read(log.folder))
+    with pytest.raises(CorruptData, match=rf"records? {damaged} "):
+        list(read_records(log.folder))
     assert log.segment.read_bytes() == before
     assert str(log.segment) in str(refused.value)
     assert "at offset" in str(refused.value)
@@ -118,10 +118,10 @@ def test_damage_in_an_earlier_segment_is_always_refused(tmp_path: Path) -> None:
         changed = bytearray(content)
         changed[offset] ^= bits
         segment.write_bytes(changed)
-        problem = verify(tmp_path).problem
+        problem = verify_journal(tmp_path).problem
         assert problem is not None
         assert "record 2" in problem
-        with pytest.raises(DamagedData):
+        with pytest.raises(CorruptData):
             open_journal(tmp_path)
 
 
@@ -134,5 +134,5 @@ def test_an_earlier_segment_cut_anywhere_is_refused(tmp_path: Path) -> None:
     content = segment.read_bytes()
     for length in range(len(content)):
         segment.write_bytes(content[:length])
-        with pytest.raises(DamagedData, match="record 2"):
+        with pytest.raises(CorruptData, match="record 2"):
             open_journal(tmp_path)

@@ -9,10 +9,10 @@ from threading import Thread
 
 import pytest
 
-from components.contracts.errors import Busy, IoFailed
-from components.runtime.commit import Committer
+from components.contracts.errors import ResourceBusy, StorageError
+from components.runtime.commit import GroupCommitter
 from components.runtime.disk import REAL_DISK
-from components.runtime.journal import read, verify
+from components.runtime.journal import read_records, verify_journal
 from tests.support.journals import NOW_NS, entries, open_journal, payloads
 
 pytestmark = pytest.mark.integration
@@ -58,7 +58,7 @@ def test_a_second_process_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
     with run(HOLD, tmp_path) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
-        with pytest.raises(Busy, match=f"held by process {holder.pid}"):
+        with pytest.raises(ResourceBusy, match=f"held by process {holder.pid}"):
             open_journal(tmp_path)
         holder.send_signal(signal.SIGKILL)
     assert payloads(open_journal(tmp_path).records()) == [b"held"]
@@ -71,7 +71,7 @@ def test_a_full_disk_ends_the_writer_before_it_acknowledges(tmp_path: Path) -> N
     assert str(tmp_path) in complaint
     journal = open_journal(tmp_path)
     assert journal.last_sequence == int(acknowledged.split()[-1])
-    assert journal.torn is not None
+    assert journal.truncated is not None
 
 
 def test_files_and_folders_are_private(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_journal_knows_whether_it_is_in_memory(tmp_path: Path) -> None:
 
 
 def test_what_the_operating_system_says_is_translated_with_the_path(tmp_path: Path) -> None:
-    with pytest.raises(IoFailed, match=rf"open {tmp_path}/gone: No such file"):
+    with pytest.raises(StorageError, match=rf"open {tmp_path}/gone: No such file"):
         REAL_DISK.open(tmp_path / "gone", writable=False)
 
 
@@ -107,27 +107,27 @@ def test_a_reader_beside_a_live_writer_sees_a_growing_prefix(tmp_path: Path) -> 
     writer, seen = Thread(target=write), 0
     writer.start()
     while not done:
-        found = payloads(read(tmp_path))
+        found = payloads(read_records(tmp_path))
         assert found[::2] == [b"%d" % number for number in range(len(found[::2]))]
         assert len(found) >= seen
-        assert verify(tmp_path).ok
+        assert verify_journal(tmp_path).ok
         durable = payloads(journal.records(seen + 1))
-        assert durable == payloads(read(tmp_path, seen + 1))[: len(durable)]
+        assert durable == payloads(read_records(tmp_path, seen + 1))[: len(durable)]
         seen = len(found)
     writer.join()
-    assert len(payloads(read(tmp_path))) == 800
+    assert len(payloads(read_records(tmp_path))) == 800
 
 
 def test_a_committer_on_a_real_disk_keeps_all_it_synced(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    committer = Committer(journal)
+    committer = GroupCommitter(journal)
     for number in range(1000):
         committer.submit(NOW_NS, b"%d" % number)
         committer.flush_inline()
     committer.close(10)
     journal.close()
-    assert payloads(read(tmp_path)) == [b"%d" % number for number in range(1000)]
-    assert verify(tmp_path).head_hash == open_journal(tmp_path).head.hex()
+    assert payloads(read_records(tmp_path)) == [b"%d" % number for number in range(1000)]
+    assert verify_journal(tmp_path).head_hash == open_journal(tmp_path).head.hex()
 
 
 def test_no_descriptor_outlives_its_journal(tmp_path: Path) -> None:
@@ -135,9 +135,9 @@ def test_no_descriptor_outlives_its_journal(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, segment_bytes_max=1)
     for _ in range(5):
         journal.write(entries(b"entry"))
-    committer = Committer(journal)
-    list(read(tmp_path, 3))
-    next(iter(read(tmp_path)))
+    committer = GroupCommitter(journal)
+    list(read_records(tmp_path, 3))
+    next(iter(read_records(tmp_path)))
     committer.close(10)
     journal.close()
     assert descriptors() == before

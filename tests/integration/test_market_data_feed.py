@@ -10,21 +10,21 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from components.contracts.market import Quote
-from components.market_data.core.feed import Batch, Dropped, Subscribed
+from components.market_data.core.feed import StockFeedDown, StockFeedUp, StockFrame
 from tests.support.data_streams import (
     AUTHENTICATED,
     CONNECTED,
     QUOTE,
     SYMBOLS,
-    Ear,
+    AlpacaStreamServer,
+    FeedHarness,
     Script,
-    ScriptedVenue,
-    be_good,
+    complete_handshake,
     config,
     failure,
-    saying,
+    handshake_and_quote,
+    send_frames,
     subscription,
-    welcome,
 )
 from tests.support.eventually import eventually_async
 from tests.support.sandbox import running_sandbox
@@ -49,9 +49,9 @@ def test_the_handshake_waits_for_each_step_and_asks_for_trades_and_quotes() -> N
         await connection.wait_closed()
 
     async def scene() -> None:
-        async with ScriptedVenue(note) as venue, Ear(config(venue.url)) as ear:
-            (batch,) = await ear.hears(Batch)
-            assert ear.told == [Subscribed(), batch]
+        async with AlpacaStreamServer(note) as venue, FeedHarness(config(venue.url)) as ear:
+            (batch,) = await ear.wait_for(StockFrame)
+            assert ear.delivered == [StockFeedUp(), batch]
             assert [type(message) for message in batch.messages] == [Quote]
 
     on_a_loop(scene())
@@ -61,10 +61,10 @@ def test_the_handshake_waits_for_each_step_and_asks_for_trades_and_quotes() -> N
 
 def test_a_clean_end_frees_the_connection_with_a_close_frame() -> None:
     async def scene() -> None:
-        async with ScriptedVenue(be_good) as venue:
-            async with Ear(config(venue.url)) as ear:
-                await ear.hears(Batch)
-            assert await eventually_async(venue.closed_with) == [1000]
+        async with AlpacaStreamServer(handshake_and_quote) as venue:
+            async with FeedHarness(config(venue.url)) as ear:
+                await ear.wait_for(StockFrame)
+            assert await eventually_async(venue.observed_close_codes) == [1000]
 
     on_a_loop(scene())
 
@@ -83,19 +83,19 @@ async def drop_at_once(connection: ServerConnection) -> None:
 
 
 async def drop_after_a_quote(connection: ServerConnection) -> None:
-    await welcome(connection)
+    await complete_handshake(connection)
     await connection.send(f"[{QUOTE}]")
     connection.transport.abort()
 
 
 async def send_a_giant(connection: ServerConnection) -> None:
-    await welcome(connection)
+    await complete_handshake(connection)
     await connection.send("[" + " " * 70_000 + "]")
     await connection.wait_closed()
 
 
 async def complain_later(connection: ServerConnection) -> None:
-    await welcome(connection)
+    await complete_handshake(connection)
     await connection.send(failure(407, "slow client"))
     await connection.wait_closed()
 
@@ -108,20 +108,20 @@ async def complain_later(connection: ServerConnection) -> None:
         (drop_after_a_quote, "ended"),
         (send_a_giant, "ended"),
         (complain_later, "407 slow client"),
-        (saying(failure(406, "connection limit exceeded")), "406 connection limit exceeded"),
-        (saying(failure(500, "internal error")), "500 internal error"),
-        (saying(CONNECTED, failure(404, "auth timeout")), "404 auth timeout"),
-        (saying(CONNECTED, CONNECTED), "did not say 'authenticated'"),
-        (saying(CONNECTED, AUTHENTICATED, CONNECTED), "answered the subscription with Success"),
+        (send_frames(failure(406, "connection limit exceeded")), "406 connection limit exceeded"),
+        (send_frames(failure(500, "internal error")), "500 internal error"),
+        (send_frames(CONNECTED, failure(404, "auth timeout")), "404 auth timeout"),
+        (send_frames(CONNECTED, CONNECTED), "did not say 'authenticated'"),
+        (send_frames(CONNECTED, AUTHENTICATED, CONNECTED), "answered the subscription with Success"),
     ],
 )
 def test_what_may_pass_is_told_and_tried_again(script: Script, reason: str) -> None:
     async def scene() -> None:
-        async with ScriptedVenue(script, be_good) as venue, Ear(config(venue.url)) as ear:
-            await ear.hears(Batch)
-            (dropped,) = ear.all(Dropped)
+        async with AlpacaStreamServer(script, handshake_and_quote) as venue, FeedHarness(config(venue.url)) as ear:
+            await ear.wait_for(StockFrame)
+            (dropped,) = ear.all(StockFeedDown)
             assert reason in dropped.reason
-            assert not dropped.final
+            assert not dropped.is_permanent
             assert venue.connections == 2
 
     on_a_loop(scene())
@@ -130,22 +130,25 @@ def test_what_may_pass_is_told_and_tried_again(script: Script, reason: str) -> N
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        (saying(CONNECTED, failure(402, "auth failed")), "402 auth failed"),
-        (saying(CONNECTED, AUTHENTICATED, failure(405, "symbol limit exceeded")), "405 symbol limit exceeded"),
-        (saying(CONNECTED, AUTHENTICATED, failure(409, "insufficient subscription")), "409 insufficient subscription"),
-        (saying(CONNECTED, AUTHENTICATED, failure(400, "invalid syntax")), "2 symbols: AAPL, MSFT"),
+        (send_frames(CONNECTED, failure(402, "auth failed")), "402 auth failed"),
+        (send_frames(CONNECTED, AUTHENTICATED, failure(405, "symbol limit exceeded")), "405 symbol limit exceeded"),
+        (
+            send_frames(CONNECTED, AUTHENTICATED, failure(409, "insufficient subscription")),
+            "409 insufficient subscription",
+        ),
+        (send_frames(CONNECTED, AUTHENTICATED, failure(400, "invalid syntax")), "2 symbols: AAPL, MSFT"),
     ],
 )
 def test_what_cannot_pass_is_told_once_and_never_tried_again(script: Script, reason: str) -> None:
     async def scene() -> None:
-        async with ScriptedVenue(script, be_good) as venue, Ear(config(venue.url)) as ear:
-            (dropped,) = await ear.hears(Dropped)
-            assert dropped.final
+        async with AlpacaStreamServer(script, handshake_and_quote) as venue, FeedHarness(config(venue.url)) as ear:
+            (dropped,) = await ear.wait_for(StockFeedDown)
+            assert dropped.is_permanent
             assert reason in dropped.reason
             assert venue.url in dropped.reason
             # A retry would have come at once: before another feed is through its whole handshake.
-            async with ScriptedVenue(be_good) as other, Ear(config(other.url)) as second:
-                await second.hears(Batch)
+            async with AlpacaStreamServer(handshake_and_quote) as other, FeedHarness(config(other.url)) as second:
+                await second.wait_for(StockFrame)
             assert venue.connections == 1
 
     on_a_loop(scene())
@@ -154,9 +157,12 @@ def test_what_cannot_pass_is_told_once_and_never_tried_again(script: Script, rea
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_venue_that_is_overloaded_is_asked_again(status: int) -> None:
     async def scene() -> None:
-        async with ScriptedVenue(be_good, statuses=[(status, {})]) as venue, Ear(config(venue.url)) as ear:
-            await ear.hears(Batch)
-            (dropped,) = ear.all(Dropped)
+        async with (
+            AlpacaStreamServer(handshake_and_quote, statuses=[(status, {})]) as venue,
+            FeedHarness(config(venue.url)) as ear,
+        ):
+            await ear.wait_for(StockFrame)
+            (dropped,) = ear.all(StockFeedDown)
             assert f"HTTP {status}" in dropped.reason
 
     on_a_loop(scene())
@@ -165,9 +171,12 @@ def test_a_venue_that_is_overloaded_is_asked_again(status: int) -> None:
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_venue_that_refuses_us_is_not_asked_again(status: int) -> None:
     async def scene() -> None:
-        async with ScriptedVenue(be_good, statuses=[(status, {})]) as venue, Ear(config(venue.url)) as ear:
-            (dropped,) = await ear.hears(Dropped)
-            assert dropped.final
+        async with (
+            AlpacaStreamServer(handshake_and_quote, statuses=[(status, {})]) as venue,
+            FeedHarness(config(venue.url)) as ear,
+        ):
+            (dropped,) = await ear.wait_for(StockFeedDown)
+            assert dropped.is_permanent
             assert f"HTTP {status}" in dropped.reason
 
     on_a_loop(scene())
@@ -175,11 +184,14 @@ def test_a_venue_that_refuses_us_is_not_asked_again(status: int) -> None:
 
 def test_the_keys_follow_no_redirect() -> None:
     async def scene() -> None:
-        async with ScriptedVenue(be_good) as elsewhere:
+        async with AlpacaStreamServer(handshake_and_quote) as elsewhere:
             moved = [(302, {"Location": elsewhere.url})]
-            async with ScriptedVenue(be_good, statuses=moved) as venue, Ear(config(venue.url)) as ear:
-                (dropped,) = await ear.hears(Dropped)
-            assert dropped.final
+            async with (
+                AlpacaStreamServer(handshake_and_quote, statuses=moved) as venue,
+                FeedHarness(config(venue.url)) as ear,
+            ):
+                (dropped,) = await ear.wait_for(StockFeedDown)
+            assert dropped.is_permanent
             assert elsewhere.upgrades == 0
 
     on_a_loop(scene())
@@ -187,9 +199,12 @@ def test_the_keys_follow_no_redirect() -> None:
 
 def test_a_venue_that_says_nothing_at_all_is_left() -> None:
     async def scene() -> None:
-        async with ScriptedVenue(saying(), be_good) as venue, Ear(config(venue.url, reply_ms_max=100)) as ear:
-            await ear.hears(Batch)
-            (dropped,) = ear.all(Dropped)
+        async with (
+            AlpacaStreamServer(send_frames(), handshake_and_quote) as venue,
+            FeedHarness(config(venue.url, reply_ms_max=100)) as ear,
+        ):
+            await ear.wait_for(StockFrame)
+            (dropped,) = ear.all(StockFeedDown)
             assert "in time" in dropped.reason
 
     on_a_loop(scene())
@@ -198,27 +213,27 @@ def test_a_venue_that_says_nothing_at_all_is_left() -> None:
 def test_a_mute_socket_is_left_and_the_next_one_is_given_more_time() -> None:
     async def scene() -> None:
         patience = {"mute_ms_first": 500, "mute_ms_max": 600}
-        async with ScriptedVenue(welcome_and_stay) as venue, Ear(config(venue.url, **patience)) as ear:
-            first, second = await ear.hears(Dropped, 2)
+        async with AlpacaStreamServer(welcome_and_stay) as venue, FeedHarness(config(venue.url, **patience)) as ear:
+            first, second = await ear.wait_for(StockFeedDown, 2)
             assert "mute" in first.reason
             assert "mute" in second.reason
-            assert len(ear.all(Subscribed)) >= 2
+            assert len(ear.all(StockFeedUp)) >= 2
 
     on_a_loop(scene())
 
 
 async def welcome_and_stay(connection: ServerConnection) -> None:
-    await welcome(connection)
+    await complete_handshake(connection)
     await connection.wait_closed()
 
 
 def test_a_port_where_nobody_listens_is_tried_until_somebody_does() -> None:
     async def scene() -> None:
-        async with ScriptedVenue(be_good) as gone:
+        async with AlpacaStreamServer(handshake_and_quote) as gone:
             url = gone.url
-        async with Ear(config(url)) as ear:
-            dropped = await ear.hears(Dropped, 3)
-            assert all("cannot connect" in one.reason and not one.final for one in dropped)
+        async with FeedHarness(config(url)) as ear:
+            dropped = await ear.wait_for(StockFeedDown, 3)
+            assert all("cannot connect" in one.reason and not one.is_permanent for one in dropped)
 
     on_a_loop(scene())
 
@@ -226,19 +241,19 @@ def test_a_port_where_nobody_listens_is_tried_until_somebody_does() -> None:
 def test_the_sandbox_is_heard_dropped_and_heard_again(tmp_path: Path) -> None:
     async def scene() -> None:
         with running_sandbox("--state", str(tmp_path / "venue"), "--speed", "5") as sandbox:
-            where = sandbox.where
+            where = sandbox.endpoints
             keys, symbols = (where["key"], where["secret"]), ("AAPL", "NVDA", "SPY")
-            async with Ear(config(where["data_url"]), keys=keys, symbols=symbols) as ear:
-                await ear.hears(Batch, 20)
-                said = [message for batch in ear.all(Batch) for message in batch.messages]
+            async with FeedHarness(config(where["data_url"]), keys=keys, symbols=symbols) as ear:
+                await ear.wait_for(StockFrame, 20)
+                said = [message for batch in ear.all(StockFrame) for message in batch.messages]
                 assert {message.symbol for message in said if isinstance(message, Quote)} == {"AAPL", "NVDA", "SPY"}
                 assert all(message.is_two_sided for message in said if isinstance(message, Quote))
-                assert not sum(batch.unknown + batch.malformed for batch in ear.all(Batch))
+                assert not sum(batch.unknown + batch.malformed for batch in ear.all(StockFrame))
                 sandbox.kill()
-                await ear.hears(Dropped)
-                sandbox.come_back()
-                await ear.hears(Subscribed, 2)
-                before = len(ear.all(Batch))
-                await ear.hears(Batch, before + 5)
+                await ear.wait_for(StockFeedDown)
+                sandbox.restart()
+                await ear.wait_for(StockFeedUp, 2)
+                before = len(ear.all(StockFrame))
+                await ear.wait_for(StockFrame, before + 5)
 
     on_a_loop(scene())

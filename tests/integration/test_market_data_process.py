@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from components.runtime.config import environment_with
+from components.runtime.config import child_environment
 from tests.support.eventually import eventually
 from tests.support.sandbox import running_sandbox
 
@@ -28,7 +28,7 @@ class Desk:
             "XTRADER__RUNTIME__STATE_DIR": str(state / "var"),
             "XTRADER__RUNTIME__RUN_DIR": str(self._run),
         }
-        self._environment = environment_with(folders | overrides)
+        self._environment = child_environment(folders | overrides)
         self.process = subprocess.Popen(
             self._command("market_data", "run"), cwd=PROJECT, env=self._environment, stderr=subprocess.PIPE, text=True
         )
@@ -79,7 +79,7 @@ def desk_beside(where: dict[str, str], state: Path) -> Desk:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     with running_sandbox("--speed", "10") as sandbox:
-        made = desk_beside(sandbox.where, tmp_path)
+        made = desk_beside(sandbox.endpoints, tmp_path)
         try:
             eventually(lambda: made.unmet() == [], within_s=20)
             yield made
@@ -105,7 +105,7 @@ def test_verbs_hear_what_it_says_and_it_leaves_in_order(desk: Desk) -> None:
 
 def test_a_venue_that_comes_back_is_heard_again(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path / "venue")) as sandbox:
-        desk = desk_beside(sandbox.where, tmp_path)
+        desk = desk_beside(sandbox.endpoints, tmp_path)
         try:
             eventually(lambda: desk.unmet() == [], within_s=20)
             sandbox.kill()
@@ -113,7 +113,7 @@ def test_a_venue_that_comes_back_is_heard_again(tmp_path: Path) -> None:
             assert "feed alpaca is down" in reason
             (shown,) = desk.verb("market_data", "quote", "AAPL")
             assert shown["health"]["state"] == "gap"
-            sandbox.come_back()
+            sandbox.restart()
             eventually(lambda: desk.unmet() == [], within_s=20)
         finally:
             code, _ = desk.end()
@@ -121,7 +121,7 @@ def test_a_venue_that_comes_back_is_heard_again(tmp_path: Path) -> None:
 
 
 def test_a_verb_without_a_process_to_ask_says_so(tmp_path: Path) -> None:
-    environment = environment_with({"XTRADER__RUNTIME__RUN_DIR": str(tmp_path / "r")})
+    environment = child_environment({"XTRADER__RUNTIME__RUN_DIR": str(tmp_path / "r")})
     command = [sys.executable, "-m", "components.market_data", "quote", "AAPL"]
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (69, "")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import environment_with
+from components.runtime.config import child_environment
 
 PROJECT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.integration
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 def test_loading_a_model_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
     # In CI the library is silent by itself, and what the tests have imported may have silenced it too.
-    environment = environment_with({"HOME": str(tmp_path)})
+    environment = child_environment({"HOME": str(tmp_path)})
     for name in ("CI", "ORT_DISABLE_TELEMETRY"):
         environment.pop(name, None)
     done = subprocess.run(

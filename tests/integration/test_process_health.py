@@ -8,24 +8,24 @@ from pathlib import Path
 import httpx
 import pytest
 
-from components.contracts.errors import Busy, ConfigError
+from components.contracts.errors import ConfigError, ResourceBusy
 from components.runtime.clock import SystemClock
-from components.runtime.health import CONNECTIONS_MAX, HealthServer, pages_of
+from components.runtime.health import CONNECTIONS_MAX, HealthServer, health_pages
 from components.runtime.metrics import Metrics
-from components.runtime.pulse import Pulse
+from components.runtime.pulse import HealthState
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def pulse(tmp_path: Path) -> Pulse:
-    return Pulse(SystemClock(), tmp_path / "ready", Metrics("risk", "1").ready)
+def pulse(tmp_path: Path) -> HealthState:
+    return HealthState(SystemClock(), tmp_path / "ready", Metrics("risk", "1").ready)
 
 
 @pytest.fixture
-def server(pulse: Pulse) -> Iterator[HealthServer]:
-    pages = pages_of(pulse, Metrics("risk", "1"), stale_ms=15_000)
+def server(pulse: HealthState) -> Iterator[HealthServer]:
+    pages = health_pages(pulse, Metrics("risk", "1"), stale_ms=15_000)
     server = HealthServer(pages, SystemClock(), host="127.0.0.1", port=0)
     server.start()
     yield server
@@ -46,9 +46,9 @@ def said(server: HealthServer, request: bytes) -> bytes:
         return client.makefile("rb").readline()
 
 
-def test_the_three_pages_are_served(server: HealthServer, pulse: Pulse) -> None:
+def test_the_three_pages_are_served(server: HealthServer, pulse: HealthState) -> None:
     assert (get(server, "/healthz").status_code, get(server, "/readyz").status_code) == (200, 503)
-    pulse.beat(())
+    pulse.report(())
     assert get(server, "/readyz?verbose").json() == {"ready": True, "unmet": []}
     assert "xtrader_build_info" in get(server, "/metrics").text
 
@@ -73,11 +73,11 @@ def test_a_client_that_says_nothing_is_let_go(server: HealthServer) -> None:
         assert mute.recv(1) == b""
 
 
-def test_a_client_that_reads_nothing_does_not_hold_up_others(pulse: Pulse) -> None:
+def test_a_client_that_reads_nothing_does_not_hold_up_others(pulse: HealthState) -> None:
     metrics = Metrics("risk", "1")
     for number in range(2_000):
         metrics.counter(f"filler_{number}_total", "x" * 500)
-    server = HealthServer(pages_of(pulse, metrics, stale_ms=15_000), SystemClock(), host="127.0.0.1", port=0)
+    server = HealthServer(health_pages(pulse, metrics, stale_ms=15_000), SystemClock(), host="127.0.0.1", port=0)
     server.start()
     with connect(server) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -111,7 +111,7 @@ def test_a_client_that_resets_is_forgotten(server: HealthServer) -> None:
 
 
 def test_a_port_that_is_held_is_told(server: HealthServer) -> None:
-    with pytest.raises(Busy, match=f"port {server.port} on 127.0.0.1 is held by another process"):
+    with pytest.raises(ResourceBusy, match=f"port {server.port} on 127.0.0.1 is held by another process"):
         HealthServer({}, SystemClock(), host="127.0.0.1", port=server.port)
 
 

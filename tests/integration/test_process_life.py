@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from components.runtime.clock import SystemClock
-from components.runtime.config import environment_with, load
+from components.runtime.config import child_environment, load_settings
 from components.runtime.manifest import Manifest, read_manifest
-from components.runtime.places import Places
+from components.runtime.places import Paths
 from tests.support.configurations import ConfigurationFolder, shared_configuration
 from tests.support.eventually import eventually
 from tests.support.living import NAME
@@ -37,14 +37,14 @@ class House:
         return self.run("live", life, **variables)
 
     @property
-    def places(self) -> Places:
-        return load({}, self.overrides).places
+    def places(self) -> Paths:
+        return load_settings({}, self.overrides).paths
 
     def run(self, verb: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.living", verb, *arguments],
             cwd=PROJECT,
-            env=environment_with({**self.overrides, **variables}),
+            env=child_environment({**self.overrides, **variables}),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from components.market_data.core.recording import list_parts, read_name
-from components.runtime.config import environment_with
+from components.market_data.core.recording import list_files, parse_file_name
+from components.runtime.config import child_environment
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
 from tests.support.eventually import eventually
 from tests.support.project import ROOT
@@ -48,7 +48,7 @@ def environment(sandbox: CryptoSandbox, tmp_path: Path) -> dict[str, str]:
         table = f"XTRADER__MARKET_DATA__{venue.upper()}"
         where[f"{table}__STREAM_URL"] = sandbox.stream_url(venue, PATHS.get(venue, ""))
         where[f"{table}__REST_URL"] = sandbox.rest_url(venue)
-    return environment_with(where)
+    return child_environment(where)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def of(*venues: str) -> list[str]:
 
 
 def parts(folder: Path) -> list[Path]:
-    return [folder / name for name, _ in list_parts(path.name for path in folder.iterdir())] if folder.is_dir() else []
+    return [folder / name for name, _ in list_files(path.name for path in folder.iterdir())] if folder.is_dir() else []
 
 
 def count_lines(paths: Sequence[Path]) -> int:
@@ -93,7 +93,7 @@ def test_sigterm_ends_every_file_whole_and_true(sandbox: CryptoSandbox, desk: De
     assert (code, report["dropped"]) == (0, 0)
     assert sorted(report["files"]) == sorted(path.name for path in parts(folder))
     assert report["frames"] == count_lines(parts(folder))
-    assert all(part.is_whole for path in parts(folder) if (part := read_name(path.name)))
+    assert all(part.is_complete for path in parts(folder) if (part := parse_file_name(path.name)))
     code, verdicts = told(desk("verify", *map(str, parts(folder))))
     assert code == 0
     assert {verdict["symbol"] for verdict in verdicts} == {symbol for symbol, _ in SYMBOLS.values()}
@@ -109,7 +109,7 @@ def true_top(sandbox: CryptoSandbox, venue: str, path: Path) -> str:
         if '"via":"ws"' in line and ("depthUpdate" in line or "action" in line or "book." in line)
     ]
     (last_id,) = LAST_ID.findall(last[-1])
-    truth = sandbox.truth(venue, SYMBOLS[venue][1], int(last_id))
+    truth = sandbox.venue_book(venue, SYMBOLS[venue][1], int(last_id))
     text = json.dumps({side: truth[side] for side in ("asks", "bids")}, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()
 

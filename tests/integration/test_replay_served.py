@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.runtime.config import environment_with
+from components.runtime.config import child_environment
 from tests.support.eventually import eventually
 from tests.support.project import ROOT
 
@@ -36,7 +36,7 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return environment_with(
+    return child_environment(
         {
             "XTRADER__RUNTIME__STATE_DIR": str(folder / "var"),
             "XTRADER__RUNTIME__RUN_DIR": str(folder / "r"),

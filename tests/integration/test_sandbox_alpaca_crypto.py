@@ -16,17 +16,17 @@ from websockets.asyncio.client import connect
 
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.instruments import Registry
-from components.market_data.core.synchroniser import Synchroniser, SyncPatience, Took
-from components.market_data.venues.alpaca.dialect import AlpacaCryptoDialect
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.instruments import InstrumentRegistry
+from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits, SyncResult
+from components.market_data.venues.alpaca.dialect import AlpacaCryptoAdapter
 from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.dialect import Channel, Confirmed, Greeted, Read, Unsubscribed
-from components.market_data.venues.keys import KeyPair
+from components.market_data.venues.dialect import Authenticated, Channel, Decoded, SubscribeAck, UnsubscribeAck
+from components.market_data.venues.keys import ApiCredentials
 from components.runtime.secrets import Secret
-from tests.support.alpaca_py import Heard, enter, running
+from tests.support.alpaca_py import MarketDataCollector, connect_once, running_stream
 from tests.support.eventually import eventually
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 
@@ -37,24 +37,24 @@ Level = dict[float, float]
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox("--symbols", "AAPL", "--crypto-rate", "20") as own:
         yield own
 
 
 @pytest.fixture
-def free(sandbox: RunningSandbox) -> RunningSandbox:
+def free(sandbox: SandboxProcess) -> SandboxProcess:
     """A sandbox whose one place is not taken by the test before."""
     eventually(lambda: sandbox.state()["heard"]["crypto"] is None)
     return sandbox
 
 
-def stream_url(sandbox: RunningSandbox) -> str:
-    return sandbox.where["trading_url"].replace("http", "ws", 1) + PATH
+def stream_url(sandbox: SandboxProcess) -> str:
+    return sandbox.endpoints["trading_url"].replace("http", "ws", 1) + PATH
 
 
-def vendors(sandbox: RunningSandbox) -> CryptoDataStream:
-    where = sandbox.where
+def vendors(sandbox: SandboxProcess) -> CryptoDataStream:
+    where = sandbox.endpoints
     return CryptoDataStream(where["key"], where["secret"], url_override=stream_url(sandbox))
 
 
@@ -79,12 +79,12 @@ class Kept:
         self.at[said.timestamp] = (self._sides[0].copy(), self._sides[1].copy())
 
 
-def test_the_vendors_client_keeps_the_venues_own_book(free: RunningSandbox) -> None:
-    stream, kept, others = vendors(free), Kept(), Heard()
+def test_the_vendors_client_keeps_the_venues_own_book(free: SandboxProcess) -> None:
+    stream, kept, others = vendors(free), Kept(), MarketDataCollector()
     stream.subscribe_orderbooks(kept.take, "BTC/USD")
-    stream.subscribe_quotes(others.take, "BTC/USD", "ETH/USD")
-    stream.subscribe_trades(others.take, "*")
-    rest = CryptoHistoricalDataClient(url_override=free.where["trading_url"])
+    stream.subscribe_quotes(others.on_data, "BTC/USD", "ETH/USD")
+    stream.subscribe_trades(others.on_data, "*")
+    rest = CryptoHistoricalDataClient(url_override=free.endpoints["trading_url"])
 
     def agrees() -> bool:
         found = rest.get_crypto_latest_orderbook(CryptoLatestOrderbookRequest(symbol_or_symbols="BTC/USD"))
@@ -95,7 +95,7 @@ def test_the_vendors_client_keeps_the_venues_own_book(free: RunningSandbox) -> N
         assert kept.at[book.timestamp] == sides
         return True
 
-    with running(stream):
+    with running_stream(stream):
         eventually(agrees, within_s=15.0)
         eventually(lambda: {type(one) for one in others.all} == {Quote, Trade}, within_s=15.0)
         assert free.state()["heard"]["crypto"]["orderbooks"] == ["BTC/USD"]
@@ -106,42 +106,42 @@ def test_the_vendors_client_keeps_the_venues_own_book(free: RunningSandbox) -> N
     assert all(one.bid_price < one.ask_price for one in quotes)
 
 
-def test_the_place_is_one_and_keys_are_needed(free: RunningSandbox) -> None:
+def test_the_place_is_one_and_keys_are_needed(free: SandboxProcess) -> None:
     first, second = vendors(free), vendors(free)
-    first.subscribe_quotes(Heard().take, "BTC/USD")
-    with running(first):
+    first.subscribe_quotes(MarketDataCollector().on_data, "BTC/USD")
+    with running_stream(first):
         eventually(lambda: free.state()["heard"]["crypto"] is not None)
         with pytest.raises(ValueError, match="connection limit exceeded"):
-            enter(second)
-    where = free.where
+            connect_once(second)
+    where = free.endpoints
     with pytest.raises(ValueError, match="auth failed"):
-        enter(CryptoDataStream(where["key"], "wrong", url_override=stream_url(free)))
+        connect_once(CryptoDataStream(where["key"], "wrong", url_override=stream_url(free)))
 
 
-def test_books_over_rest_need_no_keys(sandbox: RunningSandbox) -> None:
-    url = f"{sandbox.where['trading_url']}{PATH}/latest/orderbooks"
+def test_books_over_rest_need_no_keys(sandbox: SandboxProcess) -> None:
+    url = f"{sandbox.endpoints['trading_url']}{PATH}/latest/orderbooks"
     books = httpx.get(url, params={"symbols": "BTC/USD,DOGE/USD"}).json()["orderbooks"]
     assert list(books) == ["BTC/USD"]
     assert set(books["BTC/USD"]) == {"t", "b", "a"}
     assert httpx.get(url).status_code == 400
 
 
-def our_own(sandbox: RunningSandbox) -> AlpacaCryptoDialect:
-    where = sandbox.where
-    keys = KeyPair(Secret(where["key"].encode()), Secret(where["secret"].encode()))
-    dialect = AlpacaCryptoDialect(stream_url(sandbox), where["trading_url"], CryptoSettings(), keys)
-    bodies = [httpx.get(where["trading_url"] + ask.path).content for ask in dialect.instrument_asks()]
-    dialect.learn(Registry(dialect.read_instruments(bodies)))
+def our_own(sandbox: SandboxProcess) -> AlpacaCryptoAdapter:
+    where = sandbox.endpoints
+    keys = ApiCredentials(Secret(where["key"].encode()), Secret(where["secret"].encode()))
+    dialect = AlpacaCryptoAdapter(stream_url(sandbox), where["trading_url"], CryptoSettings(), keys)
+    bodies = [httpx.get(where["trading_url"] + ask.path).content for ask in dialect.instrument_requests()]
+    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments(bodies)))
     return dialect
 
 
 class Line:
     """One connection of ours, heard frame by frame."""
 
-    def __init__(self, connection: Any, dialect: AlpacaCryptoDialect) -> None:
+    def __init__(self, connection: Any, dialect: AlpacaCryptoAdapter) -> None:
         self.connection, self.dialect = connection, dialect
-        self.book = Synchroniser(BTC, dialect.rule, SyncPatience(), 0, lambda: 0.5)
-        self.took: list[Took] = []
+        self.book = BookSynchronizer(BTC, dialect.sequence_rule, SyncLimits(), 0, lambda: 0.5)
+        self.took: list[SyncResult] = []
 
     async def until(self, kind: type[object]) -> Any:
         """Hear until such a word comes; books are kept meanwhile."""
@@ -152,51 +152,51 @@ class Line:
                 return found
         raise AssertionError(f"{FRAMES_MAX} frames, and no {kind.__name__}")
 
-    async def hear(self) -> Read:
+    async def hear(self) -> Decoded:
         """Hear one frame."""
         async with asyncio.timeout(5):
-            read = self.dialect.read(await self.connection.recv(decode=False), 1)
+            read = self.dialect.decode(await self.connection.recv(decode=False), 1)
         for one in read.data:
-            if isinstance(one, DepthImage):
-                self.took.append(self.book.load(one))
-            elif isinstance(one, DepthChange):
-                self.took.append(self.book.take(one))
+            if isinstance(one, DepthSnapshot):
+                self.took.append(self.book.apply_snapshot(one))
+            elif isinstance(one, DepthUpdate):
+                self.took.append(self.book.apply_update(one))
         return read
 
 
-def test_our_own_words_are_understood_and_a_book_begins_anew_when_asked(free: RunningSandbox) -> None:
+def test_our_own_words_are_understood_and_a_book_begins_anew_when_asked(free: SandboxProcess) -> None:
     asyncio.run(_subscribe_twice(free))
 
 
-async def _subscribe_twice(sandbox: RunningSandbox) -> None:
+async def _subscribe_twice(sandbox: SandboxProcess) -> None:
     dialect = our_own(sandbox)
-    (plan,) = dialect.plan([BTC])
+    (plan,) = dialect.plan_connections([BTC])
     books = [topic.name for topic in plan.topics if topic.channel is Channel.DEPTH]
     async with connect(plan.url, compression=None, proxy=None) as connection:
         line = Line(connection, dialect)
-        for text in dialect.hello():
+        for text in dialect.login_messages():
             await connection.send(text)
-        await line.until(Greeted)
+        await line.until(Authenticated)
         for number in (1, 3):
-            line.book.subscribed(0, pushes_image=dialect.pushes_image)
-            await connection.send(dialect.subscribe(books, number))
-            assert await line.until(Confirmed) == Confirmed(tuple(books), number)
+            line.book.on_subscribed(0, pushes_snapshot=dialect.pushes_snapshot)
+            await connection.send(dialect.subscribe_message(books, number))
+            assert await line.until(SubscribeAck) == SubscribeAck(tuple(books), number)
             line.took.clear()
-            while line.took.count(Took.APPLIED) < 5:
+            while line.took.count(SyncResult.APPLIED) < 5:
                 await line.hear()
-            assert line.took[0] is Took.LOADED
+            assert line.took[0] is SyncResult.SYNCED
             assert line.book.state is BookState.SYNCED
-            await connection.send(dialect.unsubscribe(books, number + 1))
-            assert await line.until(Unsubscribed) == Unsubscribed(tuple(books), number + 1)
-    assert line.book.tally.images == 2
+            await connection.send(dialect.unsubscribe_message(books, number + 1))
+            assert await line.until(UnsubscribeAck) == UnsubscribeAck(tuple(books), number + 1)
+    assert line.book.stats.snapshots == 2
 
 
-def test_a_channel_of_stocks_is_not_offered(free: RunningSandbox) -> None:
+def test_a_channel_of_stocks_is_not_offered(free: SandboxProcess) -> None:
     asyncio.run(_ask_for_statuses(free))
 
 
-async def _ask_for_statuses(sandbox: RunningSandbox) -> None:
-    where = sandbox.where
+async def _ask_for_statuses(sandbox: SandboxProcess) -> None:
+    where = sandbox.endpoints
     async with connect(stream_url(sandbox), compression=None, proxy=None) as connection:
         await connection.recv()
         await connection.send(json.dumps({"action": "auth", "key": where["key"], "secret": where["secret"]}))

@@ -100,7 +100,7 @@ def test_a_book_kept_by_the_venues_rule_equals_the_venues_own_at_every_id(sandbo
                 break
         events = [*buffered, *(_hear(socket) for _ in range(FRAMES))]
     tops = [book.top() for event in events if book.apply(event)]
-    truths = sandbox.truths(venue, "BTCUSDT", [top["id"] for top in tops])
+    truths = sandbox.venue_books(venue, "BTCUSDT", [top["id"] for top in tops])
     assert tops
     assert tops == list(map(_exact, truths))
 
@@ -110,7 +110,7 @@ def test_the_best_quote_is_that_of_the_book_with_its_id(sandbox: CryptoSandbox, 
     with _open(sandbox, venue, "ethusdt@bookTicker") as socket:
         assert _hear(socket)["id"] == 1
         said = [_hear(socket) for _ in range(5)]
-    truths = map(_exact, sandbox.truths(venue, "ETHUSDT", [one["u"] for one in said], depth=1))
+    truths = map(_exact, sandbox.venue_books(venue, "ETHUSDT", [one["u"] for one in said], depth=1))
     best = [{"bids": [(Decimal(x["b"]), Decimal(x["B"]))], "asks": [(Decimal(x["a"]), Decimal(x["A"]))]} for x in said]
     assert best == [{name: truth[name] for name in ("bids", "asks")} for truth in truths]
 
@@ -157,8 +157,8 @@ def test_a_lost_frame_is_a_gap_and_the_truth_knows_nothing_of_it(sandbox: Crypto
         events = [_hear(socket) for _ in range(4)]
     chained = [later["U"] == earlier["u"] + 1 for earlier, later in pairwise(events)]
     assert chained == [True, False, True]
-    assert sandbox.done("drop") == 1
-    assert sandbox.truth(SPOT, "BTCUSDT", events[1]["u"] + 1)["id"] == events[1]["u"] + 1
+    assert sandbox.fault_count("drop") == 1
+    assert sandbox.venue_book(SPOT, "BTCUSDT", events[1]["u"] + 1)["id"] == events[1]["u"] + 1
 
 
 @pytest.mark.parametrize("kind", ["duplicate", "swap", "ids_back"])
@@ -180,7 +180,7 @@ def test_frames_can_be_crossed_corrupt_or_carry_what_nobody_knows(sandbox: Crypt
         with pytest.raises(json.JSONDecodeError):
             _hear(socket)
         strange = _hear(socket)
-    best_ask = sandbox.truth(SPOT, "BTCUSDT", crossed["u"])["asks"][0][0]
+    best_ask = sandbox.venue_book(SPOT, "BTCUSDT", crossed["u"])["asks"][0][0]
     assert max(Decimal(price) for price, _ in crossed["b"]) > Decimal(best_ask)
     assert "zzNew" in strange
 
@@ -189,7 +189,7 @@ def test_a_mute_connection_still_answers_pings_and_a_half_open_one_does_not(sand
     sandbox.arm("mute", venue=SPOT)
     with _open(sandbox, SPOT, "btcusdt@bookTicker") as socket:
         assert _hear(socket)["id"] == 1
-        eventually(lambda: sandbox.done("mute"))
+        eventually(lambda: sandbox.fault_count("mute"))
         assert socket.ping().wait(WITHIN_S)
     sandbox.arm("half_open", venue=SPOT)
     with connect(sandbox.stream_url(SPOT, "/ws"), proxy=None, close_timeout=0.1) as socket:
@@ -227,7 +227,7 @@ def test_a_connection_can_be_refused_closed_cut_or_warned(sandbox: CryptoSandbox
 
 
 def test_rest_answers_can_be_stale_fail_and_weigh(sandbox: CryptoSandbox) -> None:
-    last_id = sandbox.truth(SPOT, "SOLUSDC")["id"]
+    last_id = sandbox.venue_book(SPOT, "SOLUSDC")["id"]
     sandbox.arm("rest_stale", venue=SPOT, count=500)
     stale = sandbox.rest(SPOT, "/api/v3/depth", symbol="SOLUSDC", limit=100)
     assert stale.json()["lastUpdateId"] < last_id
@@ -263,6 +263,6 @@ def test_who_does_not_answer_the_venues_pings_is_shown_out() -> None:
 def test_at_speed_nought_only_an_operator_moves_the_market() -> None:
     with crypto_sandbox("--speed", "0") as running, _open(running, SPOT, "btcusdt@depth@100ms") as socket:
         assert _hear(socket)["id"] == 1
-        before = running.truth(SPOT, "BTCUSDT")["id"]
+        before = running.venue_book(SPOT, "BTCUSDT")["id"]
         assert running.step(SPOT, "BTCUSDT", 3) == before + 3
         assert (_hear(socket))["u"] == before + 3

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from components.sandbox.deribit.listings import LISTINGS
+from components.sandbox.deribit.listings import INSTRUMENTS
 from components.sandbox.deribit.venue import DeribitVenue
-from components.sandbox.flow.faults import FlowFault, FlowFaultKind
+from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind
 from components.sandbox.flow.orders import IdSpace
-from components.sandbox.server.replies import Refused
+from components.sandbox.server.replies import ApiErrorRaised
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
-from tests.support.served_venue import CREDENTIALS, Frame, Peer, Served, peer, served
+from tests.support.served_venue import CREDENTIALS, Frame, VenueClient, VenueServer, venue_client, venue_server
 
 pytestmark = pytest.mark.integration
 SYMBOL = "BTC-PERPETUAL"
@@ -30,27 +30,30 @@ def play(scenario: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def deribit(scale: float = 1.0) -> AsyncIterator[tuple[Served, Peer]]:
-    async with served(DeribitVenue, LISTINGS, IdSpace.VENUE_WIDE, scale) as venue, peer(url(venue)) as one:
+async def deribit(scale: float = 1.0) -> AsyncIterator[tuple[VenueServer, VenueClient]]:
+    async with (
+        venue_server(DeribitVenue, INSTRUMENTS, IdSpace.VENUE_WIDE, scale) as venue,
+        venue_client(url(venue)) as one,
+    ):
         yield venue, one
 
 
-def url(venue: Served) -> str:
+def url(venue: VenueServer) -> str:
     return f"{venue.ws_url}/ws/api/v2"
 
 
-async def call(one: Peer, method: str, **params: Any) -> Frame:
+async def call(one: VenueClient, method: str, **params: Any) -> Frame:
     number = next(NUMBERS)
-    await one.say({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
-    return await one.hear_until(lambda frame: frame.get("id") == number)
+    await one.send({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+    return await one.receive_until(lambda frame: frame.get("id") == number)
 
 
-async def subscribe(one: Peer, *channels: str) -> Frame:
+async def subscribe(one: VenueClient, *channels: str) -> Frame:
     return await call(one, "public/subscribe", channels=list(channels))
 
 
-async def hear_data(one: Peer) -> Frame:
-    frame = await one.hear()
+async def hear_data(one: VenueClient) -> Frame:
+    frame = await one.receive()
     data: Frame = frame["params"]["data"]
     return data
 
@@ -81,7 +84,7 @@ class Book:
                     side[price] = amount
         self.change_id = frame["change_id"]
 
-    def is_true(self, venue: Served) -> bool:
+    def is_true(self, venue: VenueServer) -> bool:
         bids, asks = venue.venue.flow.book_at(SYMBOL, self.change_id).top(500)
         return (sorted(self.bids.items(), reverse=True), sorted(self.asks.items())) == (bids, asks)
 
@@ -92,7 +95,7 @@ def test_raw_books_are_refused_to_whoever_has_not_logged_in_and_nothing_is_subsc
             refused = await subscribe(one, FAST, RAW)
             assert refused["error"]["code"] == 13778
             assert refused["error"]["message"] == "raw_subscriptions_not_available_for_unauthorized"
-            assert venue.venue.heard()["streams"] == []
+            assert venue.venue.stats()["streams"] == []
             assert (await call(one, "private/subscribe", channels=[RAW]))["error"]["code"] == 13009
 
     play(scenario())
@@ -171,7 +174,7 @@ def test_an_unknown_channel_can_be_an_error_for_the_whole_request(code: str) -> 
         async with deribit() as (venue, one):
             venue.venue.set_mode("unknown_channel", code)
             assert (await subscribe(one, FAST, "book.FOO.100ms"))["error"]["code"] == int(code)
-            assert venue.venue.heard()["streams"] == []
+            assert venue.venue.stats()["streams"] == []
 
     play(scenario())
 
@@ -181,12 +184,12 @@ def test_the_ticker_of_a_change_comes_before_its_book_and_agrees_with_it() -> No
         async with deribit() as (venue, one):
             await call(one, "public/auth", **KEYS)
             await subscribe(one, RAW, f"ticker.{SYMBOL}.raw")
-            first, second = (await one.hear())["params"], (await one.hear())["params"]
+            first, second = (await one.receive())["params"], (await one.receive())["params"]
             snapshot = next(params["data"] for params in (first, second) if params["channel"] == RAW)
             book = Book(snapshot)
             venue.step(SYMBOL, 20)
             while book.change_id < venue.venue.flow.last_id(SYMBOL):
-                ticker, change = (await one.hear())["params"], (await one.hear())["params"]
+                ticker, change = (await one.receive())["params"], (await one.receive())["params"]
                 assert (ticker["channel"], change["channel"]) == (f"ticker.{SYMBOL}.raw", RAW)
                 book.apply(change["data"])
                 assert ticker["data"]["best_bid_price"] == max(book.bids)
@@ -217,7 +220,7 @@ def test_trades_come_in_lists_without_holes(channel: str) -> None:
             found: list[int] = []
             for _ in range(2):
                 venue.step_until_trade(SYMBOL)
-                data = (await one.hear())["params"]["data"]
+                data = (await one.receive())["params"]["data"]
                 assert all(item["instrument_name"] == SYMBOL for item in data)
                 found += [item["trade_seq"] for item in data]
             assert found == [1, 2]
@@ -228,12 +231,12 @@ def test_trades_come_in_lists_without_holes(channel: str) -> None:
 def test_numbers_are_json_numbers_with_points_and_exponents() -> None:
     async def scenario() -> None:
         async with deribit() as (_, one):
-            await one.say({"id": 1, "method": "public/subscribe", "params": {"channels": [FAST]}})
-            await one.hear_text()
-            assert '["new",9' in (text := await one.hear_text())
+            await one.send({"id": 1, "method": "public/subscribe", "params": {"channels": [FAST]}})
+            await one.receive_text()
+            assert '["new",9' in (text := await one.receive_text())
             assert ".0]" in text
-            await one.say({"id": 2, "method": "public/get_instruments", "params": {"currency": "USDC"}})
-            text = await one.hear_text()
+            await one.send({"id": 2, "method": "public/get_instruments", "params": {"currency": "USDC"}})
+            text = await one.receive_text()
             assert '"min_trade_amount":1e-05' in text
             assert '"tick_size":1e-05' in text
             assert '"contract_size":100.0' in text
@@ -303,14 +306,14 @@ def test_what_is_no_json_is_a_parse_error() -> None:
     async def scenario() -> None:
         async with deribit() as (_, one):
             await one.socket.send("{")
-            assert (await one.hear())["error"]["code"] == -32700
+            assert (await one.receive())["error"]["code"] == -32700
 
     play(scenario())
 
 
 def test_a_login_can_be_renewed_and_a_token_opens_a_private_subscription() -> None:
     async def scenario() -> None:
-        async with deribit() as (venue, one), peer(url(venue)) as other:
+        async with deribit() as (venue, one), venue_client(url(venue)) as other:
             tokens = (await venue.get("/api/v2/public/auth", **KEYS)).json()["result"]
             renewed = await call(one, "public/auth", grant_type="refresh_token", refresh_token=tokens["refresh_token"])
             assert renewed["result"]["access_token"] != tokens["access_token"]
@@ -338,10 +341,10 @@ def test_who_answers_test_requests_lives_and_who_does_not_is_closed() -> None:
             assert (await call(one, "public/set_heartbeat", interval=5))["error"]["code"] == -32602
             assert (await call(one, "public/set_heartbeat", interval=10))["result"] == "ok"
             for _ in range(3):
-                kinds = [(await one.hear_until(lambda frame: "params" in frame))["params"]["type"] for _ in range(2)]
+                kinds = [(await one.receive_until(lambda frame: "params" in frame))["params"]["type"] for _ in range(2)]
                 assert kinds == ["heartbeat", "test_request"]
-                await one.say({"jsonrpc": "2.0", "id": 1, "method": "public/test", "params": {}})
-            assert await one.closed() == 1008
+                await one.send({"jsonrpc": "2.0", "id": 1, "method": "public/test", "params": {}})
+            assert await one.wait_closed() == 1008
 
     play(scenario())
 
@@ -360,9 +363,9 @@ def test_the_thirty_third_connection_is_refused() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, _), AsyncExitStack() as stack:
             for _ in range(31):
-                await stack.enter_async_context(peer(url(venue)))
+                await stack.enter_async_context(venue_client(url(venue)))
             with pytest.raises(InvalidStatus) as refused:
-                await stack.enter_async_context(peer(url(venue)))
+                await stack.enter_async_context(venue_client(url(venue)))
             assert refused.value.response.status_code == 429
 
     play(scenario())
@@ -372,9 +375,9 @@ def test_maintenance_is_announced_to_who_listens_and_everybody_is_closed() -> No
     async def scenario() -> None:
         async with deribit() as (venue, one):
             await subscribe(one, "platform_state")
-            venue.venue.shut_down(FlowFault(kind=FlowFaultKind.SERVE_SHUTDOWN, ms=20))
+            venue.venue.announce_shutdown(CryptoFault(kind=CryptoFaultKind.SERVE_SHUTDOWN, ms=20))
             assert (await hear_data(one)) == {"maintenance": True}
-            assert await one.closed() == 1001
+            assert await one.wait_closed() == 1001
 
     play(scenario())
 
@@ -417,7 +420,7 @@ def test_a_subscription_can_be_refused_or_confirmed_and_never_served() -> None:
             other = "book.ETH-PERPETUAL.100ms"
             assert len((await subscribe(one, FAST, other))["result"]) == 2
             venue.step(SYMBOL, 20)
-            assert (await one.hear())["params"]["channel"] == other
+            assert (await one.receive())["params"]["channel"] == other
 
     play(scenario())
 
@@ -425,7 +428,7 @@ def test_a_subscription_can_be_refused_or_confirmed_and_never_served() -> None:
 def test_a_running_sandbox_tells_the_true_book_at_every_id() -> None:
     async def scenario(sandbox: CryptoSandbox) -> dict[int, list[list[Decimal]]]:
         seen: dict[int, list[list[Decimal]]] = {}
-        async with peer(sandbox.stream_url("deribit", "/ws/api/v2")) as one:
+        async with venue_client(sandbox.stream_url("deribit", "/ws/api/v2")) as one:
             keys = {**KEYS, "client_id": sandbox.key, "client_secret": sandbox.secret}
             assert "result" in await call(one, "public/auth", **keys)
             await subscribe(one, RAW)
@@ -438,7 +441,7 @@ def test_a_running_sandbox_tells_the_true_book_at_every_id() -> None:
 
     with crypto_sandbox("--crypto-rate", "200", venues="deribit") as sandbox:
         seen = asyncio.run(scenario(sandbox))
-        truths = sandbox.truths("deribit", SYMBOL, list(seen))
+        truths = sandbox.venue_books("deribit", SYMBOL, list(seen))
     for (change_id, mine), truth in zip(seen.items(), truths, strict=True):
         assert truth is not None
         assert truth["id"] == change_id
@@ -449,7 +452,7 @@ def test_an_unknown_mode_or_value_is_refused() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, _):
             for name, value in (("colour", "red"), ("unknown_channel", "maybe")):
-                with pytest.raises(Refused):
+                with pytest.raises(ApiErrorRaised):
                     venue.venue.set_mode(name, value)
 
     play(scenario())

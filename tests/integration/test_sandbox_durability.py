@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 
@@ -31,11 +31,11 @@ def test_a_killed_venue_goes_on_where_it_ended(tmp_path: Path) -> None:
             eventually(lambda: _status(client, "filled") == "filled" and _status(client, "open") == "new")
             orders, account = client.get("/v2/orders?status=all").json(), client.get("/v2/account").json()
         eventually(lambda: sandbox.state()["counts"]["quotes_this_run"] > 200)
-        before, where = sandbox.state(), sandbox.where
+        before, where = sandbox.state(), sandbox.endpoints
         sandbox.kill()
-        sandbox.come_back()
+        sandbox.restart()
         after = sandbox.state()
-        assert sandbox.where == where
+        assert sandbox.endpoints == where
         assert (after["positions"], after["cash"]) == (before["positions"], before["cash"])
         assert {name: after["counts"][name] for name in ("orders", "executions")} == {"orders": 2, "executions": 1}
         assert after["counts"]["events"] == before["counts"]["events"]
@@ -55,7 +55,7 @@ def test_prices_go_on_from_the_last_ones(tmp_path: Path) -> None:
             client.post("/v2/orders", json=_order(client_order_id="moves the ledger"))
             eventually(lambda: _status(client, "moves the ledger") == "filled")
         sandbox.kill()
-        sandbox.come_back()
+        sandbox.restart()
         assert sandbox.state()["quotes"]["AAPL"] == ["250.10", "250.20"]
 
 
@@ -64,7 +64,7 @@ def test_an_order_that_was_on_its_way_is_led_on(tmp_path: Path) -> None:
         with sandbox.client() as client:
             client.post("/v2/orders", json=_order(client_order_id="just accepted"))
         sandbox.kill()
-        sandbox.come_back()
+        sandbox.restart()
         with sandbox.client() as client:
             eventually(lambda: _status(client, "just accepted") == "filled")
 
@@ -89,7 +89,7 @@ def test_no_answered_order_is_lost_by_a_kill_at_any_moment(tmp_path: Path) -> No
             assert enough.wait(10)
             sandbox.kill()
             assert isinstance(trading.exception(10), httpx.TransportError)
-        sandbox.come_back()
+        sandbox.restart()
         kept = [order["client_order_id"] for order in sandbox.state()["orders"]]
         # One more may have been kept than answered: the one that was cut off.
         assert kept[: len(answered)] == answered
@@ -100,10 +100,10 @@ def test_without_a_state_folder_nothing_is_kept(tmp_path: Path) -> None:
     with running_sandbox("--speed", "0") as sandbox:
         with sandbox.client() as client:
             client.post("/v2/orders", json=_order())
-        first = sandbox.where["key"]
+        first = sandbox.endpoints["key"]
         sandbox.kill()
-        sandbox.come_back()
-        assert sandbox.where["key"] != first
+        sandbox.restart()
+        assert sandbox.endpoints["key"] != first
         assert sandbox.state()["orders"] == []
 
 
@@ -115,6 +115,6 @@ def test_of_two_posts_with_one_id_exactly_one_wins() -> None:
         assert len(sandbox.state()["orders"]) == 5
 
 
-def _post_once(sandbox: RunningSandbox, client_order_id: str) -> int:
+def _post_once(sandbox: SandboxProcess, client_order_id: str) -> int:
     with sandbox.client() as client:
         return client.post("/v2/orders", json=_order(client_order_id=client_order_id)).status_code

@@ -11,33 +11,35 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.eventually import eventually
-from tests.support.sandbox import RunningSandbox, running_sandbox
+from tests.support.sandbox import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def sandbox() -> Iterator[RunningSandbox]:
+def sandbox() -> Iterator[SandboxProcess]:
     with running_sandbox("--symbols", "AAPL", "--speed", "0") as running:
         yield running
 
 
 @contextmanager
-def _listening(sandbox: RunningSandbox) -> Iterator[ClientConnection]:
-    with connect(sandbox.where["stream_url"], proxy=None) as stream:
-        stream.send(json.dumps({"action": "auth", "key": sandbox.where["key"], "secret": sandbox.where["secret"]}))
+def _listening(sandbox: SandboxProcess) -> Iterator[ClientConnection]:
+    with connect(sandbox.endpoints["stream_url"], proxy=None) as stream:
+        stream.send(
+            json.dumps({"action": "auth", "key": sandbox.endpoints["key"], "secret": sandbox.endpoints["secret"]})
+        )
         stream.send('{"action": "listen", "data": {"streams": ["trade_updates"]}}')
         assert [json.loads(stream.recv(2))["stream"] for _ in range(2)] == ["authorization", "listening"]
         yield stream
 
 
-def _post(sandbox: RunningSandbox, client_order_id: str) -> httpx.Response:
+def _post(sandbox: SandboxProcess, client_order_id: str) -> httpx.Response:
     order = {"symbol": "AAPL", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day"}
     with sandbox.client() as client:
         return client.post("/v2/orders", json={**order, "client_order_id": client_order_id})
 
 
-def _statuses(sandbox: RunningSandbox) -> dict[str, str]:
+def _statuses(sandbox: SandboxProcess) -> dict[str, str]:
     with sandbox.admin() as admin:
         return {order["client_order_id"]: order["status"] for order in admin.get("/orders").json()}
 
@@ -46,7 +48,7 @@ def _events(stream: ClientConnection, count: int) -> list[str]:
     return [json.loads(stream.recv(2))["data"]["event"] for _ in range(count)]
 
 
-def test_an_order_may_land_although_the_connection_dropped(sandbox: RunningSandbox) -> None:
+def test_an_order_may_land_although_the_connection_dropped(sandbox: SandboxProcess) -> None:
     sandbox.arm("accept_then_drop")
     with pytest.raises(httpx.TransportError):
         _post(sandbox, "lost reply")
@@ -54,14 +56,14 @@ def test_an_order_may_land_although_the_connection_dropped(sandbox: RunningSandb
     assert _post(sandbox, "lost reply").json()["message"] == "client_order_id must be unique"
 
 
-def test_an_order_may_land_although_a_gateway_gave_up(sandbox: RunningSandbox) -> None:
+def test_an_order_may_land_although_a_gateway_gave_up(sandbox: SandboxProcess) -> None:
     sandbox.arm("accept_then_504")
     reply = _post(sandbox, "gateway")
     assert (reply.status_code, reply.headers["Content-Type"]) == (504, "text/html; charset=utf-8")
     eventually(lambda: _statuses(sandbox) == {"gateway": "filled"})
 
 
-def test_a_reply_may_come_late(sandbox: RunningSandbox) -> None:
+def test_a_reply_may_come_late(sandbox: SandboxProcess) -> None:
     sandbox.arm("accept_then_delay", ms=300)
     with _listening(sandbox) as stream:
         reply = _post(sandbox, "late")
@@ -71,13 +73,13 @@ def test_a_reply_may_come_late(sandbox: RunningSandbox) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 502, 503])
-def test_a_request_may_be_answered_without_being_carried_out(sandbox: RunningSandbox, status: int) -> None:
+def test_a_request_may_be_answered_without_being_carried_out(sandbox: SandboxProcess, status: int) -> None:
     sandbox.arm("answer", status=status)
     assert _post(sandbox, "again").status_code == status
     assert _post(sandbox, "again").status_code == 200
 
 
-def test_an_accepted_order_may_be_rejected_later(sandbox: RunningSandbox) -> None:
+def test_an_accepted_order_may_be_rejected_later(sandbox: SandboxProcess) -> None:
     sandbox.arm("reject")
     with _listening(sandbox) as stream:
         assert _post(sandbox, "rejected").status_code == 200
@@ -85,14 +87,14 @@ def test_an_accepted_order_may_be_rejected_later(sandbox: RunningSandbox) -> Non
     assert _statuses(sandbox) == {"rejected": "rejected"}
 
 
-def test_an_event_may_be_lost(sandbox: RunningSandbox) -> None:
+def test_an_event_may_be_lost(sandbox: SandboxProcess) -> None:
     sandbox.arm("lose_event", skip=1)
     with _listening(sandbox) as stream:
         _post(sandbox, "gap")
         assert _events(stream, 2) == ["pending_new", "fill"]
 
 
-def test_an_event_may_come_twice(sandbox: RunningSandbox) -> None:
+def test_an_event_may_come_twice(sandbox: SandboxProcess) -> None:
     sandbox.arm("duplicate_event", skip=2)
     with _listening(sandbox) as stream:
         _post(sandbox, "twice")
@@ -101,14 +103,14 @@ def test_an_event_may_come_twice(sandbox: RunningSandbox) -> None:
     assert first == second
 
 
-def test_the_order_stream_may_be_cut(sandbox: RunningSandbox) -> None:
+def test_the_order_stream_may_be_cut(sandbox: SandboxProcess) -> None:
     with _listening(sandbox) as stream:
         sandbox.arm("drop_stream")
         with pytest.raises(ConnectionClosed):
             stream.recv(2)
 
 
-def test_the_order_stream_may_be_mute(sandbox: RunningSandbox) -> None:
+def test_the_order_stream_may_be_mute(sandbox: SandboxProcess) -> None:
     with _listening(sandbox) as stream:
         sandbox.arm("mute_stream")
         _post(sandbox, "unheard")
@@ -119,7 +121,7 @@ def test_the_order_stream_may_be_mute(sandbox: RunningSandbox) -> None:
         assert json.loads(stream.recv(2))["data"]["order"]["client_order_id"] == "heard"
 
 
-def test_a_young_order_may_not_be_found_yet(sandbox: RunningSandbox) -> None:
+def test_a_young_order_may_not_be_found_yet(sandbox: SandboxProcess) -> None:
     sandbox.arm("read_lag", ms=300)
     _post(sandbox, "young")
     with sandbox.client() as client:
@@ -141,7 +143,7 @@ def test_the_market_may_stand_still() -> None:
         assert sandbox.state()["counts"]["quotes_this_run"] - seen <= 1
 
 
-def test_faults_are_counted_and_cleared(sandbox: RunningSandbox) -> None:
+def test_faults_are_counted_and_cleared(sandbox: SandboxProcess) -> None:
     sandbox.arm("answer", skip=1)
     _post(sandbox, "one")
     _post(sandbox, "two")
@@ -153,7 +155,7 @@ def test_faults_are_counted_and_cleared(sandbox: RunningSandbox) -> None:
 
 
 @pytest.mark.parametrize("body", [{"kind": "earthquake"}, {"kind": "answer", "tmies": 2}])
-def test_an_unknown_fault_is_refused(sandbox: RunningSandbox, body: dict[str, Any]) -> None:
+def test_an_unknown_fault_is_refused(sandbox: SandboxProcess, body: dict[str, Any]) -> None:
     with sandbox.admin() as admin:
         assert admin.post("/faults", json=body).status_code == 422
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from aiohttp import ClientSession, WSMsgType, web
 
-from components.sandbox.server.doors import HOST, Doors
-from components.sandbox.server.feed import Feed
+from components.sandbox.server.doors import HOST, HttpServers
+from components.sandbox.server.feed import DataStream
 from components.sandbox.server.store import Credentials
 
 pytestmark = pytest.mark.integration
@@ -15,7 +15,7 @@ CREDENTIALS = Credentials(account_id="account", key="key", secret="secret", open
 
 def test_a_listener_that_does_not_authenticate_is_told_so_and_disconnected() -> None:
     async def scenario() -> list[str]:
-        feed, doors, application = Feed(CREDENTIALS, frozenset({"AAPL"}), 0.05), Doors(), web.Application()
+        feed, doors, application = DataStream(CREDENTIALS, frozenset({"AAPL"}), 0.05), HttpServers(), web.Application()
         application.add_routes([web.get("/v2/iex", feed.serve)])
         port = await doors.open(application, 0)
         async with ClientSession() as session, session.ws_connect(f"http://{HOST}:{port}/v2/iex") as data:
@@ -31,7 +31,7 @@ def test_a_listener_that_does_not_authenticate_is_told_so_and_disconnected() -> 
 
 def test_keys_in_the_headers_of_the_upgrade_are_enough() -> None:
     async def scenario() -> str:
-        feed, doors, application = Feed(CREDENTIALS, frozenset({"AAPL"})), Doors(), web.Application()
+        feed, doors, application = DataStream(CREDENTIALS, frozenset({"AAPL"})), HttpServers(), web.Application()
         application.add_routes([web.get("/v2/iex", feed.serve)])
         port = await doors.open(application, 0)
         keys = {"APCA-API-KEY-ID": "key", "APCA-API-SECRET-KEY": "secret"}

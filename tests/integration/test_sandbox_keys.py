@@ -5,18 +5,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.sandbox import RunningSandbox
+from tests.support.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.integration
 
 
 def test_the_keys_stand_in_private_files_and_open_the_venue(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
-    venue = RunningSandbox("--speed", "0", "--keys", str(folder))
+    venue = SandboxProcess("--speed", "0", "--keys", str(folder))
     try:
         key, secret = ((folder / name).read_text() for name in ("key", "secret"))
         headers = {"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret}
-        assert httpx.get(f"{venue.where['trading_url']}/v2/account", headers=headers).status_code == 200
+        assert httpx.get(f"{venue.endpoints['trading_url']}/v2/account", headers=headers).status_code == 200
         assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
         assert folder.stat().st_mode & 0o777 == 0o700
     finally:
@@ -24,19 +24,19 @@ def test_the_keys_stand_in_private_files_and_open_the_venue(tmp_path: Path) -> N
 
 
 def test_keys_that_stand_in_files_are_told_by_reference(tmp_path: Path) -> None:
-    venue = RunningSandbox("--speed", "0", "--keys", str(tmp_path))
+    venue = SandboxProcess("--speed", "0", "--keys", str(tmp_path))
     try:
-        assert venue.where["key"] == f"file:{tmp_path}/key"
-        assert venue.where["secret"] == f"file:{tmp_path}/secret"
+        assert venue.endpoints["key"] == f"file:{tmp_path}/key"
+        assert venue.endpoints["secret"] == f"file:{tmp_path}/secret"
     finally:
         venue.stop()
 
 
 def test_a_venue_that_came_back_with_its_books_has_the_same_keys(tmp_path: Path) -> None:
-    venue = RunningSandbox("--speed", "0", "--keys", str(tmp_path / "keys"), "--state", str(tmp_path / "books"))
+    venue = SandboxProcess("--speed", "0", "--keys", str(tmp_path / "keys"), "--state", str(tmp_path / "books"))
     before = (tmp_path / "keys" / "secret").read_text()
     venue.kill()
-    venue.come_back()
+    venue.restart()
     try:
         assert (tmp_path / "keys" / "secret").read_text() == before
     finally:

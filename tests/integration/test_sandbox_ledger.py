@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from components.contracts.errors import DamagedData, IoFailed
+from components.contracts.errors import CorruptData, StorageError
 from components.sandbox.server.ledger import Ledger
-from components.sandbox.server.queries import OrderFilter, events_count, order_by, orders_like
-from components.sandbox.server.store import SCHEMA_VERSION, Account, Change
-from tests.support.sandbox import place, venue
+from components.sandbox.server.queries import OrderFilter, count_events, find_order, select_orders
+from components.sandbox.server.store import SCHEMA_VERSION, AccountTotals, StateChange
+from tests.support.sandbox import make_venue, place_order
 
 pytestmark = pytest.mark.integration
 
@@ -19,41 +19,47 @@ def test_a_query_sees_what_was_appended_before_it() -> None:
     async def scenario() -> None:
         ledger = Ledger(None)
         ledger.start()
-        _ = ledger.append(Change(events=place(venue(), client_order_id="one")))
-        assert await ledger.ask(order_by("client_order_id", "one")) is not None
+        _ = ledger.append(StateChange(events=place_order(make_venue(), client_order_id="one")))
+        assert await ledger.query(find_order("client_order_id", "one")) is not None
         ledger.close()
 
     asyncio.run(scenario())
 
 
 def test_what_was_written_is_there_at_the_next_start(tmp_path: Path) -> None:
-    made = venue()
-    events = place(made, qty=2, client_order_id="kept")
+    made = make_venue()
+    events = place_order(made, qty=2, client_order_id="kept")
 
     async def first_life() -> None:
         ledger = Ledger(tmp_path)
         ledger.start()
-        positions = tuple(made.books.positions.values())
-        await ledger.append(Change(events=events, positions=positions, account=Account(made.books.cash, 1, 1)))
-        assert await ledger.ask(events_count) == len(events)
-        assert [one.client_order_id for one in await ledger.ask(orders_like(OrderFilter()))] == ["kept"]
+        positions = tuple(made.account.positions.values())
+        await ledger.append(
+            StateChange(events=events, positions=positions, account=AccountTotals(made.account.cash, 1, 1))
+        )
+        assert await ledger.query(count_events) == len(events)
+        assert [one.client_order_id for one in await ledger.query(select_orders(OrderFilter()))] == ["kept"]
         ledger.close()
 
     asyncio.run(first_life())
     ledger = Ledger(tmp_path)
-    books = ledger.load().books
+    books = ledger.load().account
     ledger.close()
-    assert books.used_ids == {"kept"}
-    assert (books.cash, books.positions, books.orders) == (made.books.cash, made.books.positions, made.books.orders)
+    assert books.used_client_order_ids == {"kept"}
+    assert (books.cash, books.positions, books.orders) == (
+        made.account.cash,
+        made.account.positions,
+        made.account.orders,
+    )
 
 
 def test_a_failing_disk_ends_the_venue_and_answers_nobody() -> None:
     async def scenario() -> None:
         ledger = Ledger(None)
         ledger.start()
-        await ledger.ask(lambda connection: connection.execute("DROP TABLE orders"))
-        answer = ledger.append(Change(events=place(venue())))
-        with pytest.raises(IoFailed, match="no such table"):
+        await ledger.query(lambda connection: connection.execute("DROP TABLE orders"))
+        answer = ledger.append(StateChange(events=place_order(make_venue())))
+        with pytest.raises(StorageError, match="no such table"):
             await ledger.failed
         assert not answer.done()
         ledger.close()
@@ -65,11 +71,11 @@ def test_books_of_another_version_are_refused(tmp_path: Path) -> None:
     async def mark() -> None:
         ledger = Ledger(tmp_path)
         ledger.start()
-        await ledger.ask(lambda connection: connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}"))
+        await ledger.query(lambda connection: connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}"))
         ledger.close()
 
     asyncio.run(mark())
-    with pytest.raises(DamagedData, match="version"):
+    with pytest.raises(CorruptData, match="version"):
         Ledger(tmp_path)
 
 
@@ -77,11 +83,11 @@ def test_the_table_too_keeps_client_ids_unique() -> None:
     async def scenario() -> None:
         ledger = Ledger(None)
         ledger.start()
-        (received, *_) = place(venue(), client_order_id="same")
+        (received, *_) = place_order(make_venue(), client_order_id="same")
         other = replace(received, order=replace(received.order, order_id="other", number=2))
-        _ = ledger.append(Change(events=(received,)))
-        _ = ledger.append(Change(events=(other,)))
-        with pytest.raises(IoFailed, match="client_order_id"):
+        _ = ledger.append(StateChange(events=(received,)))
+        _ = ledger.append(StateChange(events=(other,)))
+        with pytest.raises(StorageError, match="client_order_id"):
             await ledger.failed
         ledger.close()
 

@@ -13,15 +13,15 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from components.runtime.clock import SystemClock
-from components.sandbox.flow.faults import FlowFault, FlowFaultKind
+from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind
 from components.sandbox.flow.orders import IdSpace
 from components.sandbox.okx.checksum import checksum
-from components.sandbox.okx.listings import LISTINGS
+from components.sandbox.okx.listings import INSTRUMENTS
 from components.sandbox.okx.venue import OkxVenue
-from components.sandbox.server.replies import Refused
+from components.sandbox.server.replies import ApiErrorRaised
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
 from tests.support.eventually import eventually_async
-from tests.support.served_venue import CREDENTIALS, Frame, Peer, Served, peer, served
+from tests.support.served_venue import CREDENTIALS, Frame, VenueClient, VenueServer, venue_client, venue_server
 
 pytestmark = pytest.mark.integration
 SYMBOL = "BTC-USDT"
@@ -32,17 +32,17 @@ def play(scenario: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def okx(scale: float = 1.0) -> AsyncIterator[tuple[Served, Peer]]:
+async def okx(scale: float = 1.0) -> AsyncIterator[tuple[VenueServer, VenueClient]]:
     async with (
-        served(OkxVenue, LISTINGS, IdSpace.PER_SYMBOL, scale) as venue,
-        peer(f"{venue.ws_url}/ws/v5/public") as one,
+        venue_server(OkxVenue, INSTRUMENTS, IdSpace.PER_SYMBOL, scale) as venue,
+        venue_client(f"{venue.ws_url}/ws/v5/public") as one,
     ):
         yield venue, one
 
 
-async def subscribe(one: Peer, channel: str, symbol: str = SYMBOL) -> Frame:
-    await one.say({"id": "1", "op": "subscribe", "args": [{"channel": channel, "instId": symbol}]})
-    return await one.hear()
+async def subscribe(one: VenueClient, channel: str, symbol: str = SYMBOL) -> Frame:
+    await one.send({"id": "1", "op": "subscribe", "args": [{"channel": channel, "instId": symbol}]})
+    return await one.receive()
 
 
 class Book:
@@ -71,7 +71,7 @@ class Book:
 
         return best(self.bids, is_bid=True), best(self.asks, is_bid=False)
 
-    def is_true(self, venue: Served, flow_id: int, depth: int = 400) -> bool:
+    def is_true(self, venue: VenueServer, flow_id: int, depth: int = 400) -> bool:
         truth = venue.venue.flow.book_at(SYMBOL, flow_id).top(depth)
         return all(
             [(Decimal(price), Decimal(size)) for price, size in mine[:depth]] == theirs
@@ -86,12 +86,12 @@ def test_a_book_begins_with_a_snapshot_and_its_updates_chain_to_the_venues_own_b
             assert confirmed["event"] == "subscribe"
             assert confirmed["arg"] == {"channel": "books", "instId": SYMBOL}
             assert len(confirmed["connId"]) == 8
-            snapshot = await one.hear()
+            snapshot = await one.receive()
             assert (snapshot["action"], snapshot["data"][0]["checksum"]) == ("snapshot", 0)
             book = Book(snapshot)
             for _ in range(3):
                 venue.step(SYMBOL, 40)
-                book.apply(await one.hear())
+                book.apply(await one.receive())
                 assert book.is_true(venue, book.sequence)
 
     play(scenario())
@@ -105,15 +105,15 @@ def test_tick_by_tick_books_need_a_login_and_a_tier(channel: str) -> None:
             now_s = str(SystemClock().now_ns() // 1_000_000_000)
             sign = hmac.digest(CREDENTIALS.secret.encode(), f"{now_s}GET/users/self/verify".encode(), "sha256")
             proof = {"apiKey": CREDENTIALS.key, "passphrase": "", "timestamp": now_s}
-            await one.say({"op": "login", "args": [{**proof, "sign": base64.b64encode(sign).decode()}]})
-            assert (await one.hear())["event"] == "login"
+            await one.send({"op": "login", "args": [{**proof, "sign": base64.b64encode(sign).decode()}]})
+            assert (await one.receive())["event"] == "login"
             assert (await subscribe(one, channel))["code"] == "64003"
             venue.venue.set_mode("vip", "on")
             assert (await subscribe(one, channel))["event"] == "subscribe"
-            book = Book(await one.hear())
+            book = Book(await one.receive())
             for _ in range(5):
                 venue.step(SYMBOL, 40)
-                book.apply(await one.hear())
+                book.apply(await one.receive())
                 assert book.is_true(venue, book.sequence, 50)
                 if channel == "books50-l2-tbt":
                     assert max(map(len, book.sides())) <= 50
@@ -126,11 +126,11 @@ def test_small_books_are_whole_in_each_push(channel: str, depth: int) -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, channel)
-            first = await one.hear()
+            first = await one.receive()
             assert "action" not in first
             assert "prevSeqId" not in first["data"][0]
             venue.step(SYMBOL, 100)
-            data = (await one.hear())["data"][0]
+            data = (await one.receive())["data"][0]
             bids, asks = venue.venue.flow.book_at(SYMBOL, data["seqId"]).top(depth)
             assert [(Decimal(price), Decimal(size)) for price, size, *_ in data["bids"]] == bids
             assert [(Decimal(price), Decimal(size)) for price, size, *_ in data["asks"]] == asks
@@ -142,24 +142,24 @@ def test_a_repeated_subscription_is_confirmed_and_brings_no_second_snapshot() ->
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
-            await one.hear()
+            await one.receive()
             assert (await subscribe(one, "books"))["event"] == "subscribe"
             venue.step(SYMBOL)
-            assert (await one.hear())["action"] == "update"
+            assert (await one.receive())["action"] == "update"
 
     play(scenario())
 
 
 def test_two_sockets_see_the_same_ids() -> None:
     async def scenario() -> None:
-        async with okx() as (venue, one), peer(f"{venue.ws_url}/ws/v5/public") as other:
+        async with okx() as (venue, one), venue_client(f"{venue.ws_url}/ws/v5/public") as other:
             chains = []
             for client in (one, other):
                 await subscribe(client, "books")
-                await client.hear()
+                await client.receive()
             venue.step(SYMBOL, 3)
             for client in (one, other):
-                data = (await client.hear())["data"][0]
+                data = (await client.receive())["data"][0]
                 chains.append((data["prevSeqId"], data["seqId"]))
             assert chains[0] == chains[1]
 
@@ -170,8 +170,8 @@ def test_one_bad_argument_is_refused_and_the_others_are_served() -> None:
     async def scenario() -> None:
         async with okx() as (_, one):
             arguments = [{"channel": "books", "instId": "FOO-BAR"}, {"channel": "books", "instId": SYMBOL}]
-            await one.say({"id": "9", "op": "subscribe", "args": arguments})
-            refused, confirmed = await one.hear(), await one.hear()
+            await one.send({"id": "9", "op": "subscribe", "args": arguments})
+            refused, confirmed = await one.receive(), await one.receive()
             assert (refused["event"], refused["code"], refused["id"]) == ("error", "60018", "9")
             assert confirmed["event"] == "subscribe"
 
@@ -183,7 +183,7 @@ def test_a_malformed_request_is_60012(text: str) -> None:
     async def scenario() -> None:
         async with okx() as (_, one):
             await one.socket.send(text)
-            assert (await one.hear())["code"] == "60012"
+            assert (await one.receive())["code"] == "60012"
 
     play(scenario())
 
@@ -192,7 +192,7 @@ def test_a_text_ping_gets_a_text_pong() -> None:
     async def scenario() -> None:
         async with okx() as (_, one):
             await one.socket.send("ping")
-            assert await one.hear_text() == "pong"
+            assert await one.receive_text() == "pong"
 
     play(scenario())
 
@@ -200,7 +200,7 @@ def test_a_text_ping_gets_a_text_pong() -> None:
 def test_a_socket_on_which_nothing_is_said_is_closed() -> None:
     async def scenario() -> None:
         async with okx(scale=0.002) as (_, one):
-            assert await one.closed() == 4004
+            assert await one.wait_closed() == 4004
 
     play(scenario())
 
@@ -209,13 +209,13 @@ def test_a_book_that_does_not_change_is_kept_alive_by_a_sequence_that_follows_it
     async def scenario() -> None:
         async with okx(scale=0.01) as (_, one):
             await subscribe(one, "books")
-            snapshot = (await one.hear())["data"][0]
+            snapshot = (await one.receive())["data"][0]
             updates: list[Frame] = []
 
             async def kept_alive() -> bool:
                 # Without a word from the client the socket would be closed before the book is kept alive.
                 await one.socket.send("ping")
-                while (text := await one.hear_text()) != "pong":
+                while (text := await one.receive_text()) != "pong":
                     updates.append(json.loads(text)["data"][0])
                 return bool(updates)
 
@@ -232,12 +232,12 @@ def test_the_checksum_is_as_the_mode_says(mode: str) -> None:
         async with okx() as (venue, one):
             venue.venue.set_mode("checksum", mode)
             await subscribe(one, "books")
-            snapshot = await one.hear()
+            snapshot = await one.receive()
             book = Book(snapshot)
             told, true = [snapshot["data"][0].get("checksum")], [checksum(*book.sides())]
             for _ in range(3):
                 venue.step(SYMBOL, 30)
-                frame = await one.hear()
+                frame = await one.receive()
                 book.apply(frame)
                 told.append(frame["data"][0].get("checksum"))
                 true.append(checksum(*book.sides()))
@@ -256,11 +256,11 @@ def test_after_maintenance_ids_start_below_and_every_id_still_has_its_book() -> 
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
-            book = Book(await one.hear())
+            book = Book(await one.receive())
             before = book.sequence
             venue.venue.set_mode("sequence_reset", SYMBOL)
             venue.step(SYMBOL, 5)
-            frame = await one.hear()
+            frame = await one.receive()
             assert frame["data"][0]["prevSeqId"] == before
             assert frame["data"][0]["seqId"] < before
             book.apply(frame)
@@ -275,9 +275,9 @@ def test_a_snapshot_may_come_at_any_time() -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
-            await one.hear()
+            await one.receive()
             venue.venue.set_mode("snapshot", "*")
-            frame = await one.hear()
+            frame = await one.receive()
             assert (frame["action"], frame["data"][0]["prevSeqId"]) == ("snapshot", -1)
 
     play(scenario())
@@ -287,9 +287,9 @@ def test_when_more_happens_at_once_than_is_remembered_a_book_begins_anew() -> No
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
-            await one.hear()
+            await one.receive()
             venue.step(SYMBOL, 25_000)
-            book = Book(await one.hear_until(lambda frame: frame["action"] == "snapshot"))
+            book = Book(await one.receive_until(lambda frame: frame["action"] == "snapshot"))
             assert book.is_true(venue, venue.venue.flow.last_id(SYMBOL))
 
     play(scenario())
@@ -301,10 +301,10 @@ def test_without_a_websocket_snapshot_a_rest_book_joins_the_updates() -> None:
             venue.venue.set_mode("ws_snapshot", "off")
             await subscribe(one, "books")
             venue.step(SYMBOL, 10)
-            first = await one.hear()
+            first = await one.receive()
             assert first["action"] == "update"
             venue.step(SYMBOL, 10)
-            second = (await one.hear())["data"][0]
+            second = (await one.receive())["data"][0]
             sequence = -1
             while sequence < second["prevSeqId"]:
                 reply = (await venue.get("/api/v5/market/books", instId=SYMBOL, sz="400")).json()
@@ -374,23 +374,23 @@ def test_the_first_trade_a_subscriber_hears_is_the_cached_last_one() -> None:
         async with okx() as (venue, one):
             venue.step_until_trade(SYMBOL)
             await subscribe(one, "trades")
-            cached = (await one.hear())["data"][0]
-            assert cached["tradeId"] == str(venue.venue.flow.prints_count(SYMBOL))
+            cached = (await one.receive())["data"][0]
+            assert cached["tradeId"] == str(venue.venue.flow.last_trade_id(SYMBOL))
             assert cached["count"] == "1"
             venue.step_until_trade(SYMBOL)
-            assert int((await one.hear())["data"][0]["tradeId"]) == int(cached["tradeId"]) + 1
+            assert int((await one.receive())["data"][0]["tradeId"]) == int(cached["tradeId"]) + 1
 
     play(scenario())
 
 
 def test_single_fills_are_served_by_the_business_endpoint_alone() -> None:
     async def scenario() -> None:
-        async with okx() as (venue, one), peer(f"{venue.ws_url}/ws/v5/business") as business:
+        async with okx() as (venue, one), venue_client(f"{venue.ws_url}/ws/v5/business") as business:
             assert (await subscribe(one, "trades-all"))["code"] == "60018"
             assert (await subscribe(business, "books"))["code"] == "60018"
             assert (await subscribe(business, "trades-all"))["event"] == "subscribe"
             venue.step_until_trade(SYMBOL)
-            assert (await business.hear())["data"][0]["tradeId"] == str(venue.venue.flow.prints_count(SYMBOL))
+            assert (await business.receive())["data"][0]["tradeId"] == str(venue.venue.flow.last_trade_id(SYMBOL))
 
     play(scenario())
 
@@ -399,10 +399,10 @@ def test_a_ticker_is_told_at_once_and_again_when_it_changes() -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "tickers")
-            first = (await one.hear())["data"][0]
+            first = (await one.receive())["data"][0]
             assert first["instType"] == "SPOT"
             venue.step_until_trade(SYMBOL)
-            later = await one.hear_until(lambda frame: frame["data"][0]["last"] != first["last"])
+            later = await one.receive_until(lambda frame: frame["data"][0]["last"] != first["last"])
             assert Decimal(later["data"][0]["bidPx"]) < Decimal(later["data"][0]["askPx"])
 
     play(scenario())
@@ -412,11 +412,11 @@ def test_an_upgrade_is_announced_and_then_the_socket_is_closed() -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
-            await one.hear()
-            venue.venue.shut_down(FlowFault(kind=FlowFaultKind.SERVE_SHUTDOWN, ms=20))
-            told = await one.hear()
+            await one.receive()
+            venue.venue.announce_shutdown(CryptoFault(kind=CryptoFaultKind.SERVE_SHUTDOWN, ms=20))
+            told = await one.receive()
             assert (told["event"], told["code"]) == ("notice", "64008")
-            assert await one.closed() == 1001
+            assert await one.wait_closed() == 1001
 
     play(scenario())
 
@@ -425,12 +425,12 @@ def test_an_unsubscribed_book_is_silent_and_begins_anew_when_wanted_again() -> N
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
-            await one.hear()
-            await one.say({"op": "unsubscribe", "args": [{"channel": "books", "instId": SYMBOL}]})
-            assert (await one.hear())["event"] == "unsubscribe"
+            await one.receive()
+            await one.send({"op": "unsubscribe", "args": [{"channel": "books", "instId": SYMBOL}]})
+            assert (await one.receive())["event"] == "unsubscribe"
             venue.step(SYMBOL, 10)
             assert (await subscribe(one, "books"))["event"] == "subscribe"
-            frame = await one.hear()
+            frame = await one.receive()
             assert (frame["action"], frame["data"][0]["seqId"]) == ("snapshot", venue.venue.flow.last_id(SYMBOL))
 
     play(scenario())
@@ -440,9 +440,9 @@ def test_the_fourth_handshake_within_a_second_is_refused() -> None:
     async def scenario() -> None:
         async with okx() as (venue, _):
             url = f"{venue.ws_url}/ws/v5/public"
-            async with peer(url), peer(url):
+            async with venue_client(url), venue_client(url):
                 with pytest.raises(InvalidStatus) as refused:
-                    async with peer(url):
+                    async with venue_client(url):
                         pass
             assert refused.value.response.status_code == 429
 
@@ -464,10 +464,10 @@ def test_a_twisted_frame_is_wrong_for_one_client_and_never_for_the_truth(kind: s
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
-            book = Book(await one.hear())
+            book = Book(await one.receive())
             venue.arm(kind=kind, venue="okx", count=7)
             venue.step(SYMBOL, 20)
-            frame = await one.hear()
+            frame = await one.receive()
             if kind == "ids_back":
                 assert frame["data"][0]["prevSeqId"] <= book.sequence - 7
                 assert frame["data"][0]["seqId"] <= book.sequence, "less would be a lie that no rule could find out"
@@ -484,19 +484,19 @@ def test_a_twisted_frame_is_wrong_for_one_client_and_never_for_the_truth(kind: s
 def test_a_running_sandbox_tells_the_true_book_at_every_id_across_a_maintenance() -> None:
     async def scenario(sandbox: CryptoSandbox) -> dict[int, list[list[str]]]:
         seen: dict[int, list[list[str]]] = {}
-        async with peer(sandbox.stream_url("okx", "/ws/v5/public")) as one:
+        async with venue_client(sandbox.stream_url("okx", "/ws/v5/public")) as one:
             await subscribe(one, "books")
-            book = Book(await one.hear())
+            book = Book(await one.receive())
             for number in range(20):
                 if number == 10:
                     await asyncio.to_thread(sandbox.set_mode, "okx", "sequence_reset", "*")
-                book.apply(await one.hear())
+                book.apply(await one.receive())
                 seen[book.sequence] = [[price, size] for side in book.sides() for price, size in side[:10]]
         return seen
 
     with crypto_sandbox("--crypto-rate", "200", venues="okx") as sandbox:
         seen = asyncio.run(scenario(sandbox))
-        truths = sandbox.truths("okx", SYMBOL, list(seen))
+        truths = sandbox.venue_books("okx", SYMBOL, list(seen))
     assert max(seen) - min(seen) > 10_000
     for mine, truth in zip(seen.values(), truths, strict=True):
         assert truth is not None
@@ -507,7 +507,7 @@ def test_an_unknown_mode_or_value_is_refused() -> None:
     async def scenario() -> None:
         async with okx() as (venue, _):
             for name, value in (("colour", "red"), ("checksum", "maybe"), ("snapshot", "FOO")):
-                with pytest.raises(Refused):
+                with pytest.raises(ApiErrorRaised):
                     venue.venue.set_mode(name, value)
 
     play(scenario())

@@ -22,7 +22,7 @@ def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_the_first_line_says_where_the_venue_is() -> None:
     with running_sandbox() as sandbox:
-        where = sandbox.where
+        where = sandbox.endpoints
         assert set(where) == {"trading_url", "stream_url", "data_url", "admin_url", "key", "secret"}
         port = where["trading_url"].rsplit(":", 1)[1]
         assert where["stream_url"] == f"ws://127.0.0.1:{port}/stream"
@@ -79,8 +79,8 @@ def test_damaged_books_are_refused(tmp_path: Path) -> None:
 
 def test_the_state_verb_shows_the_venues_own_view() -> None:
     with running_sandbox() as sandbox:
-        done = _run("state", "--url", sandbox.where["admin_url"], "--json")
+        done = _run("state", "--url", sandbox.endpoints["admin_url"], "--json")
         assert done.returncode == 0
         assert json.loads(done.stdout)["positions"] == {}
         sandbox.stop()
-        assert _run("state", "--url", sandbox.where["admin_url"]).returncode == 69
+        assert _run("state", "--url", sandbox.endpoints["admin_url"]).returncode == 69

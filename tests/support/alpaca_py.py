@@ -16,76 +16,76 @@ from alpaca.trading.requests import OrderRequest
 from alpaca.trading.stream import TradingStream
 
 from tests.support.eventually import eventually
-from tests.support.sandbox import RunningSandbox
+from tests.support.sandbox import SandboxProcess
 
 Found = TypeVar("Found")
 
 
 @dataclass
-class Updates:
+class TradeUpdateCollector:
     """What the order stream has said so far."""
 
     all: list[TradeUpdate] = field(default_factory=list)
 
-    async def take(self, said: TradeUpdate) -> None:
+    async def on_update(self, said: TradeUpdate) -> None:
         """Keep one; the stream calls this."""
         self.all.append(said)
 
-    def of(self, client_order_id: str) -> list[TradeUpdate]:
+    def of_order(self, client_order_id: str) -> list[TradeUpdate]:
         """Pick what was said of one order."""
         return [one for one in self.all if one.order.client_order_id == client_order_id]
 
-    def told(self, client_order_id: str) -> list[str]:
+    def event_names(self, client_order_id: str) -> list[str]:
         """Name the events of one order in their order."""
-        return [str(one.event) for one in self.of(client_order_id)]
+        return [str(one.event) for one in self.of_order(client_order_id)]
 
 
 @dataclass
-class Heard:
+class MarketDataCollector:
     """What the data stream has said so far."""
 
     all: list[Any] = field(default_factory=list)
 
-    async def take(self, said: Any) -> None:
+    async def on_data(self, said: Any) -> None:
         """Keep one; the stream calls this."""
         self.all.append(said)
 
-    def of(self, symbol: str) -> list[Any]:
+    def of_symbol(self, symbol: str) -> list[Any]:
         """Pick what was said of one symbol."""
         return [one for one in self.all if one.symbol == symbol]
 
 
-def trading_client(sandbox: RunningSandbox, **where: Any) -> TradingClient:
+def trading_client(sandbox: SandboxProcess, **overrides: Any) -> TradingClient:
     """Make the client that sends orders."""
-    keys = sandbox.where | where
+    keys = sandbox.endpoints | overrides
     return TradingClient(keys["key"], keys["secret"], url_override=keys["trading_url"])
 
 
-def trading_stream(sandbox: RunningSandbox, updates: Updates) -> TradingStream:
+def trading_stream(sandbox: SandboxProcess, updates: TradeUpdateCollector) -> TradingStream:
     """Make the stream that hears of orders."""
-    where = sandbox.where
+    where = sandbox.endpoints
     stream = TradingStream(where["key"], where["secret"], url_override=where["stream_url"])
-    stream.subscribe_trade_updates(updates.take)
+    stream.subscribe_trade_updates(updates.on_update)
     return stream
 
 
-def data_stream(sandbox: RunningSandbox) -> StockDataStream:
+def data_stream(sandbox: SandboxProcess) -> StockDataStream:
     """Make the stream that hears of the market."""
-    where = sandbox.where
+    where = sandbox.endpoints
     return StockDataStream(where["key"], where["secret"], url_override=where["data_url"])
 
 
 @contextmanager
-def listening(sandbox: RunningSandbox) -> Iterator[Updates]:
+def collected_trade_updates(sandbox: SandboxProcess) -> Iterator[TradeUpdateCollector]:
     """Hear of orders for the length of a block."""
-    updates = Updates()
-    with running(trading_stream(sandbox, updates)):
+    updates = TradeUpdateCollector()
+    with running_stream(trading_stream(sandbox, updates)):
         eventually(lambda: sandbox.state()["heard"]["trade_updates"])
         yield updates
 
 
 @contextmanager
-def running(stream: Any) -> Iterator[None]:
+def running_stream(stream: Any) -> Iterator[None]:
     """Run one of the client's streams on a loop of its own for the length of a block."""
     loop, stopped = asyncio.new_event_loop(), asyncio.Event()
     thread = threading.Thread(target=_serve, args=(stream, loop, stopped))
@@ -97,7 +97,7 @@ def running(stream: Any) -> Iterator[None]:
         thread.join()
 
 
-def enter(stream: Any) -> None:
+def connect_once(stream: Any) -> None:
     """Try to enter once, as a stream does before it listens; a refusal raises what the client makes of it."""
 
     async def attempt() -> None:
@@ -123,27 +123,27 @@ async def _live(stream: Any, stopped: asyncio.Event) -> None:
     await stream.close()
 
 
-def only(found: Any, kind: type[Found]) -> Found:
+def expect_type(found: Any, kind: type[Found]) -> Found:
     """Narrow an answer that could also have been raw data."""
     assert isinstance(found, kind)
     return found
 
 
-def submitted(client: TradingClient, asked: OrderRequest) -> Order:
+def submit_order(client: TradingClient, asked: OrderRequest) -> Order:
     """Submit an order."""
-    return only(client.submit_order(asked), Order)
+    return expect_type(client.submit_order(asked), Order)
 
 
-def by_client_id(client: TradingClient, client_order_id: str) -> Order:
+def order_by_client_id(client: TradingClient, client_order_id: str) -> Order:
     """Find an order by its client's id."""
-    return only(client.get_order_by_client_id(client_order_id), Order)
+    return expect_type(client.get_order_by_client_id(client_order_id), Order)
 
 
-def settled(client: TradingClient, client_order_id: str, status: str) -> Order:
+def wait_for_status(client: TradingClient, client_order_id: str, status: str) -> Order:
     """Wait until an order stands where it should, then give it."""
 
     def probe() -> Order | None:
-        order = by_client_id(client, client_order_id)
+        order = order_by_client_id(client, client_order_id)
         return order if str(order.status.value) == status else None
 
     found = eventually(probe)
@@ -152,7 +152,7 @@ def settled(client: TradingClient, client_order_id: str, status: str) -> Order:
 
 
 @contextmanager
-def refusing(status: int, code: int, message: str) -> Iterator[None]:
+def expect_api_error(status: int, code: int, message: str) -> Iterator[None]:
     """Expect the venue to say no within this block, in these words."""
     with pytest.raises(APIError) as refused:
         yield

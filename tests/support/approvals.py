@@ -5,18 +5,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from components.contracts.approval import SealKey, approve, write_frame
+from components.contracts.approval import SealKey, approve, encode_approval
 from components.contracts.signals import ApprovalTerms, Intent, propose
 from components.contracts.values import AccountId, OrderType, SignalId
 from components.runtime.clock import SystemClock
 from tests.support.messages import INTENT
 
 ACCOUNT = AccountId("sandbox")
-LIFE_NS = 30_000_000_000
+APPROVAL_TTL_NS = 30_000_000_000
 FOREIGN_KEY = SealKey(b"not what execution was given....")
 
 
-def wish(name: str, **changes: Any) -> Intent:
+def market_order_intent(name: str, **changes: Any) -> Intent:
     """Make an intent that fills at once: one share at the market's price."""
     now_ns = SystemClock().now_ns()
     facts: dict[str, Any] = {
@@ -27,20 +27,20 @@ def wish(name: str, **changes: Any) -> Intent:
         "limit_price": None,
         "tick_at_ns": now_ns,
         "created_at_ns": now_ns,
-        "expires_at_ns": now_ns + LIFE_NS,
+        "expires_at_ns": now_ns + APPROVAL_TTL_NS,
     }
     return replace(INTENT, **facts | changes)
 
 
-def terms(account: AccountId = ACCOUNT, *, life_ns: int = LIFE_NS) -> ApprovalTerms:
+def approval_terms(account: AccountId = ACCOUNT, *, ttl_ns: int = APPROVAL_TTL_NS) -> ApprovalTerms:
     """Approve now; a negative life ended before it began."""
     now_ns = SystemClock().now_ns()
-    return ApprovalTerms(account, "limits-1", 0, now_ns, now_ns + life_ns)
+    return ApprovalTerms(account, "limits-1", 0, now_ns, now_ns + ttl_ns)
 
 
-def sealed(intent: Intent, key: SealKey, given: ApprovalTerms | None = None) -> bytes:
+def sealed_frame(intent: Intent, key: SealKey, given: ApprovalTerms | None = None) -> bytes:
     """Write the frame of an approval."""
-    return write_frame(approve(propose(intent), given or terms(), key))
+    return encode_approval(approve(propose(intent), given or approval_terms(), key))
 
 
 def with_flipped_bit(frame: bytes, at: int) -> bytes:

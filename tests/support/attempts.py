@@ -7,36 +7,36 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.runtime.config import environment_with, load
-from components.runtime.places import Places
+from components.runtime.config import child_environment, load_settings
+from components.runtime.places import Paths
 from tests.support.configurations import ConfigurationFolder, shipped_configuration
 
 PROJECT = Path(__file__).resolve().parents[2]
-END_S_MAX = 30
+EXIT_S_MAX = 30
 KEYS = {"APCA_API_KEY_ID": "PK0", "APCA_API_SECRET_KEY": "secret"}
 
 
 @dataclass(frozen=True)
-class Ended:
+class ExitResult:
     """An exit code and the lines for a person; log lines are left out."""
 
     code: int
-    said: list[str]
+    messages: list[str]
 
 
 @dataclass(frozen=True)
-class Stage:
+class IsolatedInstallation:
     """A configuration, state and run folder of a test's own."""
 
     folder: ConfigurationFolder
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
-    def places(self) -> Places:
+    def paths(self) -> Paths:
         """Where everything is."""
-        return load(environ=self._environment({})).places
+        return load_settings(environ=self._environment({})).paths
 
-    def attempt(self, component: str, *, without: str = "", errors_to: str | None = None, **overrides: str) -> Ended:
+    def run(self, component: str, *, without: str = "", errors_to: str | None = None, **overrides: str) -> ExitResult:
         """Run a component, or `xtrader up`, to its end; what it says may go to a file instead."""
         verb = ("up", "--headless", "--json") if component == "xtrader" else ("run",)
         environment = self._environment(overrides)
@@ -51,18 +51,18 @@ class Stage:
                 stderr=errors,
                 text=True,
                 check=False,
-                timeout=END_S_MAX,
+                timeout=EXIT_S_MAX,
             )
         said = (done.stderr or "").splitlines()
-        return Ended(done.returncode, [line for line in said if not line.startswith("{")])
+        return ExitResult(done.returncode, [line for line in said if not line.startswith("{")])
 
     def _environment(self, overrides: Mapping[str, str]) -> dict[str, str]:
-        return environment_with({**self.folder.environ(), **KEYS, **self.environment, **overrides})
+        return child_environment({**self.folder.environ(), **KEYS, **self.environment, **overrides})
 
 
-def staged(root: Path) -> Stage:
+def isolated_installation(root: Path) -> IsolatedInstallation:
     """Prepare what the project ships, with state of a test's own and log lines that can be told from words."""
     folder = shipped_configuration(root)
     (root / "models").symlink_to(PROJECT / "models")
     own = {"STATE_DIR": str(root / "var"), "RUN_DIR": str(root / "r"), "LOG_FORMAT": "json"}
-    return Stage(folder, {f"XTRADER__RUNTIME__{name}": value for name, value in own.items()})
+    return IsolatedInstallation(folder, {f"XTRADER__RUNTIME__{name}": value for name, value in own.items()})

@@ -9,20 +9,20 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from components.contracts.health import Beat
+from components.contracts.health import ComponentHealth
 from components.contracts.topics import HEALTH, Stream
-from components.contracts.values import Place
+from components.contracts.values import StreamOffset
 from components.runtime.bus import Bus, open_bus
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.lines import Lines
+from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.service import Heard, Inbound, Joined, Lost
+from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
 from tests.support.eventually import eventually
-from tests.support.ledgers import Log
+from tests.support.ledgers import CapturedLog
 
 
 @dataclass
-class Kept:
+class StoredRecord:
     """A record as a journal gives it."""
 
     sequence: int
@@ -30,34 +30,34 @@ class Kept:
 
 
 @dataclass
-class Party:
+class BusEndpoint:
     """One process's end of the bus, what it heard, and what it answers to late joiners."""
 
     bus: Bus
-    lines: Lines
-    log: Log
+    bindings: StreamBindings
+    log: CapturedLog
     metrics: Metrics
-    state: Callable[[Stream], tuple[Any, ...]]
-    got: list[Inbound] = field(default_factory=list)
+    snapshot: Callable[[Stream], tuple[Any, ...]]
+    inbounds: list[Inbound] = field(default_factory=list)
 
-    def turn(self, limit: int = 64) -> None:
+    def poll(self, limit: int = 64) -> None:
         """Take what is there, without waiting."""
-        self.got += self.bus.drain(limit)
-        self.got += self.bus.tend()
-        for wanted in self.bus.snapshots_wanted():
-            self.bus.give_snapshot(wanted, self.state(wanted.stream))
+        self.inbounds += self.bus.drain(limit)
+        self.inbounds += self.bus.poll_background()
+        for wanted in self.bus.poll_snapshot_requests():
+            self.bus.send_snapshot(wanted, self.snapshot(wanted.stream))
 
     def all(self, kind: type) -> list[Any]:
-        return [one for one in self.got if isinstance(one, kind)]
+        return [one for one in self.inbounds if isinstance(one, kind)]
 
-    def heard(self) -> list[int]:
-        return [one.header.sequence for one in self.all(Heard)]
+    def sequences(self) -> list[int]:
+        return [one.header.sequence for one in self.all(MessageReceived)]
 
     def lost(self) -> list[tuple[int, str]]:
-        return [(one.missing, one.reason) for one in self.all(Lost)]
+        return [(one.missing, one.reason) for one in self.all(StreamLost)]
 
-    def joined(self) -> list[Place]:
-        return [one.place for one in self.all(Joined)]
+    def synced_offsets(self) -> list[StreamOffset]:
+        return [one.place for one in self.all(StreamSynced)]
 
     def counts(self, stream: Stream) -> Mapping[str, int]:
         (found,) = [one.counts for one in self.bus.statistics() if one.stream == stream.name]
@@ -65,11 +65,11 @@ class Party:
 
 
 @dataclass
-class Ring:
+class BusHarness:
     """Every party of one test and the folder of their sockets."""
 
-    run: Path
-    parties: list[Party] = field(default_factory=list)
+    run_folder: Path
+    endpoints: list[BusEndpoint] = field(default_factory=list)
     clock: Clock = field(default_factory=SystemClock)
 
     def open(
@@ -79,47 +79,49 @@ class Ring:
         records: Callable[[int], Any] | None = None,
         state: Callable[[Stream], tuple[Any, ...]] = lambda _: (),
         **lines: Any,
-    ) -> Party:
-        log, metrics, wanted = Log(), Metrics(component, "test"), Lines(component=component, **lines)
-        bus = open_bus(self.run, wanted, clock=self.clock, metrics=metrics, log=log, records=records)
-        party = Party(bus, wanted, log, metrics, state)
-        self.parties.append(party)
+    ) -> BusEndpoint:
+        log, metrics, wanted = CapturedLog(), Metrics(component, "test"), StreamBindings(component=component, **lines)
+        bus = open_bus(self.run_folder, wanted, clock=self.clock, metrics=metrics, log=log, records=records)
+        party = BusEndpoint(bus, wanted, log, metrics, state)
+        self.endpoints.append(party)
         return party
 
-    def close(self, party: Party) -> None:
-        self.parties.remove(party)
+    def close(self, party: BusEndpoint) -> None:
+        self.endpoints.remove(party)
         party.bus.close()
 
-    def until(self, probe: Callable[[], Any], *, within_s: float = 5.0, beating: Party | None = None) -> Any:
+    def poll_until(
+        self, probe: Callable[[], Any], *, within_s: float = 5.0, heartbeat_from: BusEndpoint | None = None
+    ) -> Any:
         """Turn everybody until the probe is true."""
 
         def turned() -> Any:
-            if beating is not None:
-                beating.bus.heartbeat()
-            for party in self.parties:
-                party.turn()
+            if heartbeat_from is not None:
+                heartbeat_from.bus.publish_heartbeats()
+            for party in self.endpoints:
+                party.poll()
             return probe()
 
         return eventually(turned, within_s=within_s, every_s=0.001)
 
 
 @contextmanager
-def ring() -> Iterator[Ring]:
+def bus_harness() -> Iterator[BusHarness]:
     """Make a short, private run folder, and leave nothing open or behind."""
     run = Path(tempfile.mkdtemp(prefix="xr-"))
-    opened = Ring(run)
+    opened = BusHarness(run)
     try:
         yield opened
     finally:
-        for party in list(opened.parties):
+        for party in list(opened.endpoints):
             opened.close(party)
         shutil.rmtree(run)
 
 
-class Turning:
+class PollingThread:
     """Turns a party on a thread of its own, as its process would."""
 
-    def __init__(self, party: Party, then: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, party: BusEndpoint, then: Callable[[], object] = lambda: None) -> None:
         self._party, self._then, self._ended = party, then, Event()
         self._thread = Thread(target=self._turn)
 
@@ -132,16 +134,16 @@ class Turning:
 
     def _turn(self) -> None:
         while not self._ended.wait(0.005):
-            self._party.turn()
+            self._party.poll()
             self._then()
 
 
-def beat(number: int) -> Beat:
+def health_message(number: int) -> ComponentHealth:
     """Make a small message of a stream that anybody may say."""
-    return Beat("risk", "1", (), (), number)
+    return ComponentHealth("risk", "1", (), (), number)
 
 
-def say(party: Party, count: int, *, first: int = 1, stream: Stream = HEALTH) -> None:
+def publish_health(party: BusEndpoint, count: int, *, first: int = 1, stream: Stream = HEALTH) -> None:
     """Say numbered beats."""
     for number in range(first, first + count):
-        party.bus.publish(stream, beat(number))
+        party.bus.publish(stream, health_message(number))

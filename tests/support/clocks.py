@@ -14,11 +14,11 @@ class ManualClock:
     def monotonic_ns(self) -> int:
         return self._monotonic_ns
 
-    def pass_ms(self, milliseconds: float) -> None:
+    def advance_ms(self, milliseconds: float) -> None:
         """Let time pass on both clocks."""
         self._now_ns += int(milliseconds * NS_PER_MS)
         self._monotonic_ns += int(milliseconds * NS_PER_MS)
 
-    def jump_ms(self, milliseconds: float) -> None:
+    def set_wall_clock_ahead_ms(self, milliseconds: float) -> None:
         """Set the wall clock, as an operator or a time server does; no time passes."""
         self._now_ns += int(milliseconds * NS_PER_MS)

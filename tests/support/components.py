@@ -11,15 +11,15 @@ from typing import Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.runtime.config import environment_with, load
+from components.runtime.config import child_environment, load_settings
 from components.runtime.manifest import Manifest, read_manifest
-from components.runtime.places import Places
+from components.runtime.places import Paths
 
 PROJECT = Path(__file__).resolve().parents[2]
-LEAVE_S_MAX = 15
+EXIT_S_MAX = 15
 
 
-class RunningComponent:
+class ComponentProcess:
     """A component that runs from `start` on, or for the length of a `with` block."""
 
     def __init__(
@@ -28,8 +28,8 @@ class RunningComponent:
         self.name, self._log = name, state / f"{name}.log"
         self._command = command or ("-m", f"components.{name}", "run")
         folders = {"XTRADER__RUNTIME__STATE_DIR": str(state / "var"), "XTRADER__RUNTIME__RUN_DIR": str(state / "r")}
-        self._environment = environment_with({**folders, **overrides})
-        self.places: Places = load(environ=self._environment).places
+        self._environment = child_environment({**folders, **overrides})
+        self.paths: Paths = load_settings(environ=self._environment).paths
 
     def __enter__(self) -> Self:
         self.start()
@@ -53,11 +53,11 @@ class RunningComponent:
     def is_ready(self) -> bool:
         """Say whether this very process waits for nothing."""
         assert self.process.poll() is None, self.log
-        manifest = read_manifest(self.places, self.name)
+        manifest = read_manifest(self.paths, self.name)
         if manifest is None or manifest.pid != self.process.pid:
             return False
         try:
-            return httpx.get(page_address(manifest, "readyz"), timeout=2).status_code == 200
+            return httpx.get(page_url(manifest, "readyz"), timeout=2).status_code == 200
         except httpx.HTTPError:
             return False
 
@@ -66,25 +66,25 @@ class RunningComponent:
         self.process.kill()
         self.process.wait()
 
-    def end(self) -> int:
+    def terminate(self) -> int:
         """Ask it to leave; give the exit code."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(LEAVE_S_MAX)
+            return self.process.wait(EXIT_S_MAX)
         finally:
             self.process.kill()
 
 
-def page_address(manifest: Manifest, page: str) -> str:
+def page_url(manifest: Manifest, page: str) -> str:
     """Give the address of one of a process's health pages."""
     return f"http://{manifest.health_host}:{manifest.health_port}/{page}"
 
 
-def counted(places: Places, component: str, metric: str, label: str) -> Counter[str]:
+def counter_by_label(paths: Paths, component: str, metric: str, label: str) -> Counter[str]:
     """Read a counter off the metrics page of a running process, by one label; what is zero is left out."""
-    manifest = read_manifest(places, component)
+    manifest = read_manifest(paths, component)
     assert manifest is not None, f"{component} does not run"
-    page = httpx.get(page_address(manifest, "metrics"), timeout=5).text
+    page = httpx.get(page_url(manifest, "metrics"), timeout=5).text
     found: Counter[str] = Counter()
     for family in text_string_to_metric_families(page):
         for sample in family.samples:

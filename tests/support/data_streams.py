@@ -13,8 +13,8 @@ from websockets.http11 import Request, Response
 
 from components.contracts.values import Symbol
 from components.market_data.config import AlpacaConfig
-from components.market_data.venues.alpaca.feed import AlpacaFeed
-from components.market_data.venues.alpaca.session import Keys
+from components.market_data.venues.alpaca.feed import AlpacaStockFeed
+from components.market_data.venues.alpaca.session import StockCredentials
 from components.runtime.clock import SystemClock
 from components.runtime.secrets import Secret
 from tests.support.eventually import eventually_async
@@ -59,7 +59,7 @@ def subscription(symbols: Sequence[str] = SYMBOLS) -> str:
     return json.dumps([{"T": "subscription", "trades": [*symbols], "quotes": [*symbols], "bars": []}])
 
 
-async def welcome(connection: ServerConnection) -> None:
+async def complete_handshake(connection: ServerConnection) -> None:
     """Go through the handshake as Alpaca does."""
     await connection.send(CONNECTED)
     await connection.recv()
@@ -68,14 +68,14 @@ async def welcome(connection: ServerConnection) -> None:
     await connection.send(subscription())
 
 
-async def be_good(connection: ServerConnection) -> None:
+async def handshake_and_quote(connection: ServerConnection) -> None:
     """Welcome, quote once, stay."""
-    await welcome(connection)
+    await complete_handshake(connection)
     await connection.send(f"[{QUOTE}]")
     await connection.wait_closed()
 
 
-def saying(*frames: str) -> Script:
+def send_frames(*frames: str) -> Script:
     """Say these frames one after the other, then stay."""
 
     async def script(connection: ServerConnection) -> None:
@@ -86,7 +86,7 @@ def saying(*frames: str) -> Script:
     return script
 
 
-class ScriptedVenue:
+class AlpacaStreamServer:
     """The n-th connection gets the n-th script, later ones the last; `status` answers upgrades instead of scripts."""
 
     def __init__(self, *scripts: Script, statuses: Sequence[tuple[int, dict[str, str]]] = ()) -> None:
@@ -112,7 +112,7 @@ class ScriptedVenue:
         port = next(iter(self._server.sockets)).getsockname()[1]
         return f"ws://127.0.0.1:{port}/v2/iex"
 
-    async def closed_with(self) -> list[int | None]:
+    async def observed_close_codes(self) -> list[int | None]:
         """How each connection ended, in the order of their ends."""
         return self.close_codes
 
@@ -135,7 +135,7 @@ class ScriptedVenue:
         self.close_codes.append(connection.close_code)
 
 
-class Ear:
+class FeedHarness:
     """Runs a feed and keeps what it delivers."""
 
     def __init__(
@@ -143,12 +143,14 @@ class Ear:
     ) -> None:
         key, secret = (Secret(one.encode()) for one in keys)
         # The jitter's chance is 0: a retry comes at once, so a test need not wait to see that none comes.
-        self._feed = AlpacaFeed(setup, Keys(key, secret), [Symbol(one) for one in symbols], SystemClock(), lambda: 0.0)
-        self.told: list[Any] = []
+        self._feed = AlpacaStockFeed(
+            setup, StockCredentials(key, secret), [Symbol(one) for one in symbols], SystemClock(), lambda: 0.0
+        )
+        self.delivered: list[Any] = []
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._feed.run(self.told.append))
+        self._task = asyncio.create_task(self._feed.run(self.delivered.append))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -158,9 +160,9 @@ class Ear:
             await self._task
 
     def all(self, kind: type[Told]) -> list[Told]:
-        return [one for one in self.told if isinstance(one, kind)]
+        return [one for one in self.delivered if isinstance(one, kind)]
 
-    async def hears(self, kind: type[Told], count: int = 1, *, within_s: float = 10.0) -> list[Told]:
+    async def wait_for(self, kind: type[Told], count: int = 1, *, within_s: float = 10.0) -> list[Told]:
         """Wait until so many of a kind were delivered."""
 
         async def probe() -> list[Told]:

@@ -57,7 +57,7 @@ def fill(folder: Path) -> Path:
     raise AssertionError("this disk has no end")
 
 
-def no_more_room(pid: int, file_bytes_max: int) -> None:
+def limit_file_size(pid: int, file_bytes_max: int) -> None:
     """Let a running process write no file beyond this size; its successor is free again."""
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes_max, hard))

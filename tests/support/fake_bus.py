@@ -3,36 +3,36 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from components.contracts.errors import IoFailed
+from components.contracts.errors import StorageError
 from components.contracts.topics import Stream
-from components.contracts.values import Place
+from components.contracts.values import StreamOffset
 from components.runtime.service import Inbound
-from components.runtime.side import SnapshotWanted
-from components.runtime.tally import Statistics
+from components.runtime.side import SnapshotRequested
+from components.runtime.tally import StreamStatistics
 
 
 class FakeBus:
-    is_hurried = False
+    needs_fast_polling = False
 
     def __init__(self) -> None:
-        self.said: list[tuple[Any, ...]] = []
+        self.calls: list[tuple[Any, ...]] = []
         self.waiting: list[Inbound] = []
-        self.wanted: list[SnapshotWanted] = []
+        self.snapshot_requests: list[SnapshotRequested] = []
 
     def publish(self, stream: Stream, body: Any, event_at_ns: int = 0, received_at_ns: int = 0) -> None:
-        self.said.append(("publish", stream.name, body))
+        self.calls.append(("publish", stream.name, body))
 
     def publish_record(self, sequence: int, payload: bytes) -> None:
-        self.said.append(("record", sequence))
+        self.calls.append(("record", sequence))
 
-    def reply(self, ticket: bytes, body: Any) -> None:
-        self.said.append(("reply", ticket, body))
+    def reply(self, reply_to: bytes, body: Any) -> None:
+        self.calls.append(("reply", reply_to, body))
 
     def request(self, stream: Stream, request_id: str, body: Any, deadline_ms: int) -> None:
-        self.said.append(("request", request_id))
+        self.calls.append(("request", request_id))
 
-    def hand_over(self, stream: Stream, frame: bytes) -> None:
-        self.said.append(("hand_over", frame))
+    def send_command(self, stream: Stream, frame: bytes) -> None:
+        self.calls.append(("hand_over", frame))
 
     def receive(self, timeout_ms: int) -> Sequence[Inbound]:
         heard, self.waiting = self.waiting, []
@@ -47,38 +47,38 @@ class FakeBus:
     def filenos(self) -> tuple[int, ...]:
         return ()
 
-    def watch(self, descriptor: int, on_readable: Callable[[], None]) -> None:
-        self.said.append(("watch", descriptor))
+    def register_fd(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+        self.calls.append(("watch", descriptor))
 
-    def tend(self) -> list[Inbound]:
+    def poll_background(self) -> list[Inbound]:
         return []
 
-    def snapshots_wanted(self) -> list[SnapshotWanted]:
-        wanted, self.wanted = self.wanted, []
+    def poll_snapshot_requests(self) -> list[SnapshotRequested]:
+        wanted, self.snapshot_requests = self.snapshot_requests, []
         return wanted
 
-    def give_snapshot(self, wanted: SnapshotWanted, messages: Iterable[Any]) -> None:
-        self.said.append(("snapshot", wanted.stream.name, tuple(messages)))
+    def send_snapshot(self, request: SnapshotRequested, messages: Iterable[Any]) -> None:
+        self.calls.append(("snapshot", request.stream.name, tuple(messages)))
 
-    def heartbeat(self) -> None:
-        self.said.append(("heartbeat",))
+    def publish_heartbeats(self) -> None:
+        self.calls.append(("heartbeat",))
 
-    def places(self) -> tuple[Place, ...]:
+    def offsets(self) -> tuple[StreamOffset, ...]:
         return ()
 
-    def statistics(self) -> Sequence[Statistics]:
+    def statistics(self) -> Sequence[StreamStatistics]:
         return ()
 
     def close(self) -> None:
-        self.said.append(("close",))
+        self.calls.append(("close",))
 
 
-class FakeSyncing:
+class FakeCommitter:
     """Everything submitted is on disk when the test says so; with `inline`, at once."""
 
     def __init__(self, *, inline: bool = False) -> None:
-        self.submitted = self.synced = 0
-        self.failure: IoFailed | None = None
+        self.submitted = self.durable_sequence = 0
+        self.failure: StorageError | None = None
         self.acknowledged = 0
         self._inline = inline
 
@@ -88,11 +88,11 @@ class FakeSyncing:
 
     def flush_inline(self) -> bool:
         if self._inline:
-            self.synced = self.submitted
+            self.durable_sequence = self.submitted
         return self._inline
 
     def fileno(self) -> int:
         return -1
 
-    def acknowledge(self) -> None:
+    def clear_notification(self) -> None:
         self.acknowledged += 1

@@ -5,16 +5,16 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-MIDDLE_TICKS = 10_000
-REACH_TICKS = 40
-MOVES_MAX = 6
+MID_TICKS = 10_000
+DEPTH_TICKS = 40
+IDS_PER_BATCH_MAX = 6
 TOP = 10
 
 Level = tuple[int, int]
 """Price in ticks, quantity in lots; zero lots remove it."""
 
 
-class Sides(NamedTuple):
+class BookSides(NamedTuple):
     """Both sides of a book, best first."""
 
     bids: tuple[Level, ...]
@@ -27,44 +27,44 @@ class Sides(NamedTuple):
 
     @staticmethod
     def _pairs(side: tuple[Level, ...], tick: Decimal, lot: Decimal) -> str:
-        return ",".join(f'["{shortest(price * tick)}","{shortest(lots * lot)}"]' for price, lots in side)
+        return ",".join(f'["{plain_decimal(price * tick)}","{plain_decimal(lots * lot)}"]' for price, lots in side)
 
 
 class Batch(NamedTuple):
     """What was touched after the id `previous`, from `first` to `final`; never-seen levels may be removed in it."""
 
-    previous: int
-    first: int
-    final: int
+    prev_id: int
+    first_id: int
+    last_id: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
 
 
-class Story(NamedTuple):
+class SyntheticMarket(NamedTuple):
     """A book's beginning, everything that happened to it, and how it looked after each batch."""
 
     start_id: int
     batches: tuple[Batch, ...]
-    books: dict[int, Sides]
+    books: dict[int, BookSides]
 
 
-def tell(seed: int, count: int, hole_max: int) -> Story:
+def generate_market(seed: int, count: int, id_gap_max: int) -> SyntheticMarket:
     """Make up a market; ids leave holes of up to `hole_max` (1: none)."""
     chance = random.Random(seed)
-    bids = {MIDDLE_TICKS - away: chance.randint(1, 900) for away in range(1, REACH_TICKS) if chance.random() < 0.8}
-    asks = {MIDDLE_TICKS + away: chance.randint(1, 900) for away in range(1, REACH_TICKS) if chance.random() < 0.8}
+    bids = {MID_TICKS - away: chance.randint(1, 900) for away in range(1, DEPTH_TICKS) if chance.random() < 0.8}
+    asks = {MID_TICKS + away: chance.randint(1, 900) for away in range(1, DEPTH_TICKS) if chance.random() < 0.8}
     start = chance.randint(1_000_000, 2_000_000)
     books = {start: _sides(bids, asks)}
     batches = []
-    for batch in _batches(chance, start, count, hole_max):
+    for batch in _batches(chance, start, count, id_gap_max):
         _apply(bids, batch.bids)
         _apply(asks, batch.asks)
-        books[batch.final] = _sides(bids, asks)
+        books[batch.last_id] = _sides(bids, asks)
         batches.append(batch)
-    return Story(start, tuple(batches), books)
+    return SyntheticMarket(start, tuple(batches), books)
 
 
-def shortest(number: Decimal) -> str:
+def plain_decimal(number: Decimal) -> str:
     """Write a number without exponent and without zeros at its end."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -76,16 +76,16 @@ def _batches(chance: random.Random, start: int, count: int, hole_max: int) -> It
         ids = _ids(chance, current, hole_max)
         touched: tuple[dict[int, int], dict[int, int]] = ({}, {})
         for _ in ids:
-            side, away = chance.randint(0, 1), min(chance.randint(1, REACH_TICKS), chance.randint(1, REACH_TICKS))
+            side, away = chance.randint(0, 1), min(chance.randint(1, DEPTH_TICKS), chance.randint(1, DEPTH_TICKS))
             lots = 0 if chance.random() < 0.35 else chance.randint(1, 900)
-            touched[side][MIDDLE_TICKS + away if side else MIDDLE_TICKS - away] = lots
+            touched[side][MID_TICKS + away if side else MID_TICKS - away] = lots
         yield Batch(current, ids[0], ids[-1], tuple(touched[0].items()), tuple(touched[1].items()))
         current = ids[-1]
 
 
 def _ids(chance: random.Random, current: int, hole_max: int) -> list[int]:
     ids = []
-    for _ in range(chance.randint(1, MOVES_MAX)):
+    for _ in range(chance.randint(1, IDS_PER_BATCH_MAX)):
         current += chance.randint(1, hole_max)
         ids.append(current)
     return ids
@@ -98,5 +98,5 @@ def _apply(side: dict[int, int], changes: tuple[Level, ...]) -> None:
             del side[price]
 
 
-def _sides(bids: dict[int, int], asks: dict[int, int]) -> Sides:
-    return Sides(tuple(sorted(bids.items(), reverse=True)), tuple(sorted(asks.items())))
+def _sides(bids: dict[int, int], asks: dict[int, int]) -> BookSides:
+    return BookSides(tuple(sorted(bids.items(), reverse=True)), tuple(sorted(asks.items())))

@@ -8,13 +8,13 @@ import click
 from typing_extensions import override
 
 from components.runtime.clock import SystemClock
-from components.runtime.process import run_command, running
-from tests.support.components import RunningComponent
+from components.runtime.process import run_command, run_process
+from tests.support.components import ComponentProcess
 
 NS_PER_MS = 1_000_000
 
 
-class WrongClock(SystemClock):
+class AdjustedClock(SystemClock):
     """The machine's clock, set ahead or back by what the file says."""
 
     def __init__(self, file: Path) -> None:
@@ -25,7 +25,7 @@ class WrongClock(SystemClock):
         return super().now_ns() + int(self._file.read_text()) * NS_PER_MS
 
 
-class JumpingRisk(RunningComponent):
+class RiskWithAdjustedClock(ComponentProcess):
     """A real risk process whose wall clock jumps when the test says so."""
 
     def __init__(self, state: Path, overrides: Mapping[str, str]) -> None:
@@ -44,10 +44,10 @@ class JumpingRisk(RunningComponent):
 @click.argument("clock", type=click.Path(path_type=Path))
 def live(clock: Path) -> None:
     """Run risk as its own verb does."""
-    with running("risk") as process:
+    with run_process("risk") as process:
         from components.risk.wiring import risk  # noqa: PLC0415  # as the verb does: behind the lock
 
-        process.clock = WrongClock(clock)
+        process.clock = AdjustedClock(clock)
         risk(process)
 
 

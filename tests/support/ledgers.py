@@ -3,31 +3,31 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.runtime.codec import FrameRefused
+from components.runtime.codec import InvalidFrame
 
 
 @dataclass
-class Ledger:
+class FakeSubscriptionCounters:
     gaps: list[int] = field(default_factory=list)
     repeats: int = 0
     restarts: int = 0
     flaws: list[str] = field(default_factory=list)
 
-    def gap(self, missing: int) -> None:
+    def count_gap(self, missing: int) -> None:
         self.gaps.append(missing)
 
-    def repeat(self) -> None:
+    def count_duplicate(self) -> None:
         self.repeats += 1
 
-    def restart(self) -> None:
+    def count_producer_restart(self) -> None:
         self.restarts += 1
 
-    def refused(self, error: FrameRefused) -> None:
-        self.flaws.append(error.flaw.value)
+    def count_invalid_frame(self, error: InvalidFrame) -> None:
+        self.flaws.append(error.defect.value)
 
 
 @dataclass
-class Log:
+class CapturedLog:
     lines: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
 
     def debug(self, event: str, **facts: Any) -> None:

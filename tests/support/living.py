@@ -8,8 +8,8 @@ import click
 from typing_extensions import override
 
 from components.contracts.topics import Stream
-from components.runtime.process import Loop, Process, run_command, running
-from components.runtime.service import Effects, Halt, Inbound, Note
+from components.runtime.process import Loop, Process, run_command, run_process
+from components.runtime.service import Effects, Inbound, LogEvent, Terminate
 
 NAME = "risk"
 
@@ -33,7 +33,7 @@ class QuietService:
 
     def on_stop(self, now_ns: int) -> Effects:
         self._is_stopping = True
-        return (Note("intake_stopped", {}),)
+        return (LogEvent("intake_stopped", {}),)
 
     def is_drained(self) -> bool:
         return self._left <= 0
@@ -61,54 +61,54 @@ class FailingService(QuietService):
 
     @override
     def on_tick(self, now_ns: int) -> Effects:
-        return (Halt(KeyError("a bug in the service")),)
+        return (Terminate(KeyError("a bug in the service")),)
 
 
-def serving(process: Process) -> None:
-    process.serve(QuietService())
+def run_quietly(process: Process) -> None:
+    process.run(QuietService())
 
 
-def serving_on_uvloop(process: Process) -> None:
-    process.serve(QuietService(), loop=Loop.ASYNC)
+def run_on_uvloop(process: Process) -> None:
+    process.run(QuietService(), loop=Loop.ASYNC)
 
 
-def with_a_journal(process: Process) -> None:
-    journal = process.journal()
+def run_with_journal(process: Process) -> None:
+    journal = process.open_journal()
     journal.write([(process.clock.now_ns(), b"started")])
-    process.serve(QuietService(), journal=journal)
+    process.run(QuietService(), journal=journal)
 
 
-def never_drained(process: Process) -> None:
-    process.serve(QuietService(drain_ticks=1_000_000))
+def never_drain(process: Process) -> None:
+    process.run(QuietService(drain_ticks=1_000_000))
 
 
-def stuck(process: Process) -> None:
-    process.serve(StuckService())
+def block_in_tick(process: Process) -> None:
+    process.run(StuckService())
 
 
-def broken(process: Process) -> None:
-    process.serve(FailingService())
+def terminate_with_error(process: Process) -> None:
+    process.run(FailingService())
 
 
-def starting_for_ever(process: Process) -> None:
+def never_finish_start(process: Process) -> None:
     process.log.info("reading_a_long_journal")
     Event().wait()
 
 
-def losing_a_thread(process: Process) -> None:
+def fail_in_thread(process: Process) -> None:
     Thread(target=lambda: 1 // 0, name="side").start()
-    process.serve(QuietService())
+    process.run(QuietService())
 
 
-def telling_a_secret(process: Process) -> None:
+def log_a_secret(process: Process) -> None:
     process.log.info("fetched", key=process.secret("env:APCA_API_KEY_ID").decode())
 
 
-LIVES: dict[str, Callable[[Process], None]] = {
+SCENARIOS: dict[str, Callable[[Process], None]] = {
     life.__name__: life
     for life in (
-        serving, serving_on_uvloop, with_a_journal, never_drained, stuck, broken, starting_for_ever, losing_a_thread,
-        telling_a_secret,
+        run_quietly, run_on_uvloop, run_with_journal, never_drain, block_in_tick, terminate_with_error, never_finish_start, fail_in_thread,
+        log_a_secret,
     )
 }  # fmt: skip
 
@@ -119,14 +119,14 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("life", type=click.Choice(sorted(LIVES)))
+@click.argument("life", type=click.Choice(sorted(SCENARIOS)))
 def live(life: str) -> None:
-    with running(NAME) as process:
-        LIVES[life](process)
+    with run_process(NAME) as process:
+        SCENARIOS[life](process)
 
 
 @cli.command()
-def talk() -> None:
+def print_endlessly() -> None:
     """Say more than anybody reads."""
     for number in range(1_000_000):
         click.echo(number)

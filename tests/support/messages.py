@@ -9,74 +9,74 @@ from components.contracts.commands import (
     Cancel,
     CancelAll,
     Control,
-    Fault,
-    Refused,
+    Rejected,
+    RejectReason,
     SetTradingState,
     Withdraw,
 )
 from components.contracts.decisions import (
-    Account,
-    Action,
+    AccountPosition,
+    AccountQuery,
+    AccountSnapshot,
+    ApprovalReply,
+    ApprovalRequest,
     CauseCleared,
     CauseRaised,
-    Checked,
-    Code,
+    CheckName,
+    CheckResult,
+    CommandRejected,
     Decision,
-    Facts,
-    HandoverRefused,
-    Holding,
-    Judge,
-    LogOpened,
-    NotUnderstood,
-    Operate,
-    Operated,
+    DecisionInputs,
+    MalformedRequest,
+    OperatorAction,
+    OperatorCommand,
+    OperatorReply,
     OrderEventApplied,
-    ShowAccount,
-    Verdict,
+    RiskStarted,
 )
 from components.contracts.frames import (
     SCHEMA_VERSION,
+    FrameKind,
     Header,
-    Kind,
-    Part,
-    PositionReport,
+    RecoveryBatch,
+    RecoveryReply,
+    RecoveryRequest,
+    RecoveryUnavailable,
     ReplayRequest,
-    SideReply,
-    SideRequest,
     SnapshotRequest,
-    Unavailable,
+    SubscriberProgress,
 )
-from components.contracts.health import Beat
+from components.contracts.health import ComponentHealth
 from components.contracts.market import (
     BookDelta,
+    BookGap,
     BookSnapshot,
     BookState,
     FeedHealth,
     FeedState,
-    Gap,
     Quote,
     SymbolHealth,
     Trade,
 )
 from components.contracts.orders import (
-    Collided,
+    ClientOrderIdConflict,
     ControlReceived,
     Filled,
     IntentReceived,
-    Opening,
+    OpeningBalance,
     OrderSending,
     OrderState,
     OrderUpdated,
     Reconciled,
-    Source,
+    UpdateSource,
     VenueAccount,
-    VenueChanged,
-    VenueCondition,
+    VenueConnectivity,
+    VenueConnectivityChanged,
     VenuePosition,
     VenueSession,
 )
 from components.contracts.positions import Position, ProfitAndLoss, TradingStatus
-from components.contracts.signals import ApprovalTerms, Evidence, Intent, Purpose
+from components.contracts.signals import ApprovalTerms, Intent, ModelProvenance, Purpose
 from components.contracts.topics import STREAMS, StreamClass
 from components.contracts.trading import Cause, TradingState
 from components.contracts.values import (
@@ -86,10 +86,10 @@ from components.contracts.values import (
     ExecutionId,
     IntentId,
     OrderType,
-    Place,
     Side,
     SignalId,
     StrategyId,
+    StreamOffset,
     Symbol,
     TimeInForce,
     Venue,
@@ -100,14 +100,14 @@ AT_NS = 1_700_000_000_000_000_000
 ACCOUNT = AccountId("paper-1")
 VENUE = Venue("alpaca")
 SYMBOL = Symbol("AAPL")
-PLACE = Place("market", "0123456789ab", 41)
+OFFSET = StreamOffset("market", "0123456789ab", 41)
 
-EVIDENCE = Evidence(
+PROVENANCE = ModelProvenance(
     model_hash="m" * 8,
     schema_hash="s" * 8,
     features=(0.5, -1.25),
     prediction=(0.125, 0.875),
-    seen=(PLACE,),
+    input_offsets=(OFFSET,),
     book_state=BookState.SYNCED,
 )
 INTENT = Intent(
@@ -121,7 +121,7 @@ INTENT = Intent(
     order_type=OrderType.LIMIT,
     limit_price=Decimal("187.25"),
     time_in_force=TimeInForce.DAY,
-    evidence=EVIDENCE,
+    provenance=PROVENANCE,
     tick_at_ns=AT_NS,
     created_at_ns=AT_NS + 1,
     expires_at_ns=AT_NS + 2,
@@ -129,13 +129,13 @@ INTENT = Intent(
 TERMS = ApprovalTerms(ACCOUNT, "limits-3", 17, AT_NS + 3, AT_NS + 4)
 CLIENT_ORDER_ID = ClientOrderId("demo-0a1b-7-1-0")
 VENUE_ORDER_ID = VenueOrderId("61e69015-8549-4bfd-b9c3-01e75843f47d")
-CHECKED = Checked(Code.ORDER_NOTIONAL, "468.12", "1000", holds=True)
-FACTS = Facts(
+CHECK_RESULT = CheckResult(CheckName.ORDER_NOTIONAL, "468.12", "1000", passed=True)
+DECISION_INPUTS = DecisionInputs(
     AT_NS,
     Decimal("187.21"),
     None,
     AT_NS - 5,
-    PLACE,
+    OFFSET,
     BookState.SYNCED,
     bus_intact=True,
     causes=(Cause.DATA_STALE,),
@@ -155,7 +155,7 @@ FILLED = Filled(
     quantity=Decimal(1),
     price=Decimal("187.2"),
     cumulative_quantity=Decimal("2.5"),
-    source=Source.STREAM,
+    source=UpdateSource.STREAM,
     venue_at_ns=AT_NS + 9,
     at_ns=AT_NS + 10,
 )
@@ -184,18 +184,18 @@ MESSAGES: tuple[Any, ...] = (
         AT_NS,
         AT_NS + 1,
     ),
-    Gap(Venue("BINANCEUM"), Symbol("BINANCEUM:BTC-USDT-PERP"), 160, 171, AT_NS),
-    Judge(INTENT),
-    Operate(CommandId("c-2"), Action.HALT, "drill"),
-    ShowAccount("a-1"),
-    Verdict(INTENT.intent_id, allowed=True, checked=(CHECKED,), sequence=17),
-    Operated(CommandId("c-2"), done=True, detail="halted"),
-    Account(
+    BookGap(Venue("BINANCEUM"), Symbol("BINANCEUM:BTC-USDT-PERP"), 160, 171, AT_NS),
+    ApprovalRequest(INTENT),
+    OperatorCommand(CommandId("c-2"), OperatorAction.HALT, "drill"),
+    AccountQuery("a-1"),
+    ApprovalReply(INTENT.intent_id, allowed=True, checks=(CHECK_RESULT,), sequence=17),
+    OperatorReply(CommandId("c-2"), done=True, detail="halted"),
+    AccountSnapshot(
         request_id="a-1",
         account=ACCOUNT,
         state=TradingState.REDUCING,
         causes=(Cause.DATA_STALE,),
-        holdings=(Holding(SYMBOL, Decimal(2), Decimal("186.4")),),
+        positions=(AccountPosition(SYMBOL, Decimal(2), Decimal("186.4")),),
         working=(INTENT.intent_id,),
         outbox=(IntentId("demo-0a1b-8-0"),),
         unknown=(IntentId("demo-0a1b-6-0"),),
@@ -203,9 +203,9 @@ MESSAGES: tuple[Any, ...] = (
         unrealised=Decimal("-3.25"),
         sequence=18,
     ),
-    NotUnderstood("no such request"),
+    MalformedRequest("no such request"),
     Accepted(CommandId("c-3"), 19),
-    Refused(CommandId("c-4"), Fault.EXPIRED, "12.0 ms ago"),
+    Rejected(CommandId("c-4"), RejectReason.EXPIRED, "12.0 ms ago"),
     IntentReceived(INTENT, TERMS, CLIENT_ORDER_ID, AT_NS),
     OrderSending(INTENT.intent_id, CLIENT_ORDER_ID, 0, AT_NS),
     OrderUpdated(
@@ -218,31 +218,31 @@ MESSAGES: tuple[Any, ...] = (
         filled_quantity=Decimal(1),
         average_price=Decimal("187.2"),
         state=OrderState.PARTIALLY_FILLED,
-        source=Source.QUERY,
+        source=UpdateSource.QUERY,
         reason="",
         at_ns=AT_NS,
     ),
     FILLED,
     ControlReceived(CANCEL, TERMS, AT_NS),
-    Opening(ACCOUNT, VENUE_ACCOUNT, (VENUE_POSITION,), AT_NS),
+    OpeningBalance(ACCOUNT, VENUE_ACCOUNT, (VENUE_POSITION,), AT_NS),
     Reconciled(VENUE, VENUE_ACCOUNT, SESSION, (VENUE_POSITION,), (CLIENT_ORDER_ID,), ("AAPL: 1 here, 2 there",), AT_NS),
-    VenueChanged(VENUE, VenueCondition.DEGRADED, "503", AT_NS),
-    Collided(CLIENT_ORDER_ID, "another symbol", AT_NS),
-    Decision(INTENT, (CHECKED,), FACTS, "limits-3", TERMS),
+    VenueConnectivityChanged(VENUE, VenueConnectivity.DEGRADED, "503", AT_NS),
+    ClientOrderIdConflict(CLIENT_ORDER_ID, "another symbol", AT_NS),
+    Decision(INTENT, (CHECK_RESULT,), DECISION_INPUTS, "limits-3", TERMS),
     CauseRaised(Cause.OPERATOR_HALT, "drill", AT_NS),
     CauseCleared(Cause.STARTING, "reconciled", AT_NS),
-    OrderEventApplied(Place("orders", "f" * 32, 5), FILLED, AT_NS),
-    HandoverRefused(INTENT.intent_id, Fault.FORGED, "the seal does not match", AT_NS),
-    LogOpened(ACCOUNT, "limits-3", "0.1.0", AT_NS, limits="{}"),
+    OrderEventApplied(StreamOffset("orders", "f" * 32, 5), FILLED, AT_NS),
+    CommandRejected(INTENT.intent_id, RejectReason.FORGED, "the seal does not match", AT_NS),
+    RiskStarted(ACCOUNT, "limits-3", "0.1.0", AT_NS, limits="{}"),
     Position(SYMBOL, Decimal(-1), Decimal("187.2"), Decimal("4.5"), Decimal(2), Decimal(0), AT_NS),
     ProfitAndLoss(Decimal("4.5"), Decimal("-0.5"), AT_NS),
     TradingStatus(TradingState.HALTED, (Cause.STARTING,), AT_NS),
-    Beat("risk", "0.1.0", ("positions",), (PLACE,), AT_NS),
+    ComponentHealth("risk", "0.1.0", ("positions",), (OFFSET,), AT_NS),
     SnapshotRequest("market"),
     ReplayRequest("orders", 12),
-    PositionReport("risk", PLACE),
-    Part(PLACE, ((41, b"\x91\x01"),), complete=False),
-    Unavailable("orders", "not said here"),
+    SubscriberProgress("risk", OFFSET),
+    RecoveryBatch(OFFSET, ((41, b"\x91\x01"),), complete=False),
+    RecoveryUnavailable("orders", "not said here"),
     CANCEL,
     CancelAll(CommandId("c-5"), "shutdown"),
     Withdraw(CommandId("c-6"), INTENT.intent_id, "halt"),
@@ -252,7 +252,7 @@ MESSAGES: tuple[Any, ...] = (
 HEADERS: dict[str, Header] = {
     "Header of a message": Header(
         SCHEMA_VERSION,
-        Kind.MESSAGE,
+        FrameKind.MESSAGE,
         "market_data",
         "0123456789ab",
         42,
@@ -263,21 +263,21 @@ HEADERS: dict[str, Header] = {
         "0123456789ab",
     ),
     "Header of a heartbeat": Header(
-        SCHEMA_VERSION, Kind.HEARTBEAT, "execution", "f" * 32, 7, 0, 0, AT_NS, b"", "0123456789ab"
+        SCHEMA_VERSION, FrameKind.HEARTBEAT, "execution", "f" * 32, 7, 0, 0, AT_NS, b"", "0123456789ab"
     ),
 }
 
 
-def types_of(union: Any) -> tuple[type, ...]:
+def union_members(union: Any) -> tuple[type, ...]:
     return get_args(union) or (union,)
 
 
-def every_type() -> Iterator[type]:
+def all_message_types() -> Iterator[type]:
     """List every type that may stand in a frame, from the table of streams and the side socket."""
     for stream in STREAMS.values():
-        if stream.kind is not StreamClass.SEALED:
-            yield from types_of(stream.messages)
+        if stream.stream_class is not StreamClass.SEALED:
+            yield from union_members(stream.messages)
         if stream.replies is not None:
-            yield from types_of(stream.replies)
-    for union in (SideRequest, SideReply, Control):
-        yield from types_of(union)
+            yield from union_members(stream.replies)
+    for union in (RecoveryRequest, RecoveryReply, Control):
+        yield from union_members(union)

@@ -29,9 +29,9 @@ FLAT = (0.3, 0.4, 0.3)
 class FakeModel:
     def __init__(self, answer: tuple[float, ...] = UP) -> None:
         self.card = CARD
-        self.answer = answer
-        self.asked: list[tuple[float, ...]] = []
+        self.prediction = answer
+        self.inputs: list[tuple[float, ...]] = []
 
     def predict(self, features: Sequence[float]) -> tuple[float, ...]:
-        self.asked.append(tuple(features))
-        return self.answer
+        self.inputs.append(tuple(features))
+        return self.prediction

@@ -9,16 +9,16 @@ from typing import TypeAlias
 
 import zmq
 
-from components.contracts.frames import SCHEMA_VERSION, Header, Kind
+from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header
 from components.runtime.codec import HEADER_BYTES_MAX, REQUEST_BYTES_MAX, encode
-from components.runtime.endpoints import address
+from components.runtime.endpoints import ipc_address
 from components.runtime.zmq_bus import FRAME_BYTES_MAX
 
 Frames: TypeAlias = list[bytes]
 
-ANSWER_MS_MAX = 5_000
-HEADER = encode(Header(SCHEMA_VERSION, Kind.MESSAGE, "stranger", "e", 1, 0, 0, 0))
-NEXT_VERSION = encode(Header(SCHEMA_VERSION + 1, Kind.MESSAGE, "stranger", "e", 1, 0, 0, 0))
+REPLY_MS_MAX = 5_000
+HEADER = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "stranger", "e", 1, 0, 0, 0))
+NEXT_VERSION = encode(Header(SCHEMA_VERSION + 1, FrameKind.MESSAGE, "stranger", "e", 1, 0, 0, 0))
 EVERY_BYTE = bytes(range(256))
 
 MALFORMED: dict[str, tuple[Callable[[bytes, bytes], Frames], str]] = {
@@ -44,7 +44,7 @@ GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") +
 READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity\x00\x00\x00\x00"
 HANDSHAKE = GREETING + b"\x04" + bytes((len(READY),)) + READY
 
-NOT_ZEROMQ: dict[str, bytes] = {
+INVALID_BYTE_STREAMS: dict[str, bytes] = {
     "a web request": b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n",
     "noise": Random(7).randbytes(10_000),
     "nothing but zeros": bytes(10_000),
@@ -56,17 +56,17 @@ NOT_ZEROMQ: dict[str, bytes] = {
 }
 
 
-class Stranger:
+class RawClient:
     """A client that no bus is behind."""
 
     def __init__(self, client: "zmq.Socket[bytes]") -> None:
         self._client = client
 
-    def say(self, frames: Frames) -> None:
+    def send(self, frames: Frames) -> None:
         """Send frames as they are."""
         self._client.send_multipart(frames)
 
-    def hear(self) -> tuple[Frames, bytes]:
+    def receive(self) -> tuple[Frames, bytes]:
         """Wait for an answer; give the hops that it came back through, and its message."""
         *hops, delimiter, _, _, message = self._client.recv_multipart()
         assert delimiter == b""
@@ -74,19 +74,19 @@ class Stranger:
 
 
 @contextmanager
-def stranger(path: Path, kind: int = zmq.DEALER) -> Iterator[Stranger]:
+def raw_client(path: Path, kind: int = zmq.DEALER) -> Iterator[RawClient]:
     """Connect to a socket of a running process."""
     with zmq.Context() as context, context.socket(kind) as client:
         client.linger = 0
-        client.rcvtimeo = client.sndtimeo = ANSWER_MS_MAX
-        client.connect(address(path))
-        yield Stranger(client)
+        client.rcvtimeo = client.sndtimeo = REPLY_MS_MAX
+        client.connect(ipc_address(path))
+        yield RawClient(client)
 
 
-def raw(path: Path, said: bytes) -> socket:
+def raw_connection(path: Path, said: bytes) -> socket:
     """Connect without ZeroMQ, say this, and stay."""
     connection = socket(AF_UNIX, SOCK_STREAM)
-    connection.settimeout(ANSWER_MS_MAX / 1_000)
+    connection.settimeout(REPLY_MS_MAX / 1_000)
     connection.connect(str(path))
     connection.sendall(said)
     return connection

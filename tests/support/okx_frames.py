@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from components.market_data.core.instruments import Registry
-from components.market_data.venues.okx.dialect import OkxDialect
+from components.market_data.core.instruments import InstrumentRegistry
+from components.market_data.venues.okx.dialect import OkxAdapter
 from components.market_data.venues.okx.settings import OkxSettings
 
 AT_MS = 1_767_225_600_000
@@ -65,10 +65,10 @@ DOLLAR_MARGINED = {**LINEAR, "instId": "BTC-USD_UM-SWAP", "instFamily": "BTC-USD
 ROWS = (SPOT, LINEAR, INVERSE, FUTURE, OPTION, DOLLAR_MARGINED)
 
 
-def dialect(rows: Iterable[object] = ROWS, **settings: Any) -> OkxDialect:
+def dialect(rows: Iterable[object] = ROWS, **settings: Any) -> OkxAdapter:
     """Make a dialect that has learned these instruments."""
-    made = OkxDialect("wss://okx.test/ws/v5/public", "https://okx.test", OkxSettings(**settings))
-    made.learn(Registry(made.read_instruments([answer(rows)])))
+    made = OkxAdapter("wss://okx.test/ws/v5/public", "https://okx.test", OkxSettings(**settings))
+    made.set_instruments(InstrumentRegistry(made.decode_instruments([answer(rows)])))
     return made
 
 

@@ -7,12 +7,12 @@ from zlib import crc32
 from tests.support.okx_frames import AT_MS, Pair, row, snapshot, update
 
 LEVELS = 40
-MIDDLE = 1_000
+MID = 1_000
 
 Shown = dict[str, list[list[str]]]
 
 
-class Step(NamedTuple):
+class MarketStep(NamedTuple):
     """One change of the venue, and its book after it."""
 
     ids: tuple[int, int]
@@ -27,10 +27,10 @@ class OkxMarket:
 
     def __init__(self, count: int, seed: int = 7) -> None:
         self._chance = Random(seed)
-        self._bids = {MIDDLE - 1 - number: str(number + 1) for number in range(LEVELS)}
-        self._asks = {MIDDLE + 1 + number: f"{number + 1}.50" for number in range(LEVELS)}
-        self.first = Step((-1, 10), [], [], self._shown(), AT_MS)
-        self.steps: list[Step] = []
+        self._bids = {MID - 1 - number: str(number + 1) for number in range(LEVELS)}
+        self._asks = {MID + 1 + number: f"{number + 1}.50" for number in range(LEVELS)}
+        self.first = MarketStep((-1, 10), [], [], self._shown(), AT_MS)
+        self.steps: list[MarketStep] = []
         for number in range(count):
             self.steps.append(self._step(number))
 
@@ -38,15 +38,15 @@ class OkxMarket:
         """Give the book by the id it stands at."""
         return {step.ids[1]: step.after for step in (self.first, *self.steps)}
 
-    def _step(self, number: int) -> Step:
+    def _step(self, number: int) -> MarketStep:
         last = self.steps[-1].ids[1] if self.steps else self.first.ids[1]
         bids, asks = self._touch(self._bids, -1), self._touch(self._asks, 1)
         ids = (last, last + self._chance.randint(1, 9))
-        return Step(ids, bids, asks, self._shown(), AT_MS + 100 * (number + 1))
+        return MarketStep(ids, bids, asks, self._shown(), AT_MS + 100 * (number + 1))
 
     def _touch(self, side: dict[int, str], sign: int) -> list[Pair]:
         prices = self._chance.sample(range(1, 2 * LEVELS), 4)
-        return [self._set(side, MIDDLE + sign * away) for away in prices]
+        return [self._set(side, MID + sign * away) for away in prices]
 
     def _set(self, side: dict[int, str], price: int) -> Pair:
         if self._chance.random() < 0.4:
@@ -62,23 +62,23 @@ class OkxMarket:
         }
 
 
-def changed(step: Step, **more: Any) -> bytes:
+def changed(step: MarketStep, **more: Any) -> bytes:
     """Write a step as the change it is."""
     return update(row(step.ids, step.bids, step.asks, **{"ts": str(step.at_ms), **more}))
 
 
-def whole(step: Step, **more: Any) -> dict[str, Any]:
+def whole(step: MarketStep, **more: Any) -> dict[str, Any]:
     """Write the book after a step."""
     bids, asks = (list(map(tuple, step.after[side])) for side in ("bids", "asks"))
     return row((-1, step.ids[1]), bids, asks, **{"ts": str(step.at_ms), **more})
 
 
-def begun(step: Step, **more: Any) -> bytes:
+def begun(step: MarketStep, **more: Any) -> bytes:
     """Write the book after a step as a snapshot on the stream."""
     return snapshot(whole(step, **more))
 
 
-def checked(step: Step) -> int:
+def checked(step: MarketStep) -> int:
     """Compute the checksum the venue would send: level by level, bid before ask."""
     texts: list[str] = []
     for number in range(25):

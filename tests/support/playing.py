@@ -2,69 +2,71 @@
 
 from collections.abc import Iterable, Sequence
 
-from components.market_data.core.canon import Chain, hash_top
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import Data
-from components.market_data.core.instruments import Registry
-from components.market_data.core.rules import Remedy
-from components.market_data.core.synchroniser import Synchroniser, SyncPatience
-from components.market_data.venues.dialect import Dialect
+from components.market_data.core.canon import StateFingerprint, top_fingerprint
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import MarketEvent
+from components.market_data.core.instruments import InstrumentRegistry
+from components.market_data.core.rules import ResyncMethod
+from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits
+from components.market_data.venues.dialect import VenueAdapter
 from tests.support.real_recordings import real_recordings
-from tests.support.recordings import Line, lines_of
+from tests.support.recordings import RecordedLine, parse_lines
 
-PATIENT = SyncPatience(is_patient=True)
+OFFLINE_LIMITS = SyncLimits(ignore_timeouts=True)
 
 
-class Player:
+class RecordingPlayer:
     """One book, as its recording makes it."""
 
-    def __init__(self, dialect: Dialect, listings: Sequence[Line], patience: SyncPatience = PATIENT) -> None:
+    def __init__(
+        self, dialect: VenueAdapter, listings: Sequence[RecordedLine], patience: SyncLimits = OFFLINE_LIMITS
+    ) -> None:
         """Learn the instruments from the recorded answers; the first is the one that is played."""
-        instruments = dialect.read_instruments([line.text.encode() for line in listings])
-        dialect.learn(Registry(instruments))
+        instruments = dialect.decode_instruments([line.text.encode() for line in listings])
+        dialect.set_instruments(InstrumentRegistry(instruments))
         self.dialect, self.symbol = dialect, instruments[0].symbol
-        self.sync = Synchroniser(self.symbol, dialect.rule, patience, listings[0].at_ns, lambda: 0.5)
-        self.sync.seen = self._see
-        self.sync.subscribed(listings[0].at_ns, pushes_image=dialect.pushes_image)
+        self.sync = BookSynchronizer(self.symbol, dialect.sequence_rule, patience, listings[0].at_ns, lambda: 0.5)
+        self.sync.observer = self._see
+        self.sync.on_subscribed(listings[0].at_ns, pushes_snapshot=dialect.pushes_snapshot)
         self.states: dict[int, str] = {}
-        self.remedies: list[Remedy] = []
-        self.others: list[Data] = []
-        self._chain = Chain()
+        self.resync_methods: list[ResyncMethod] = []
+        self.other_data: list[MarketEvent] = []
+        self._fingerprint = StateFingerprint()
 
     @property
-    def chain(self) -> str:
+    def fingerprint(self) -> str:
         """Give the hash over all states."""
-        return self._chain.hash()
+        return self._fingerprint.hexdigest()
 
-    def play(self, lines: Iterable[Line]) -> "Player":
+    def play(self, lines: Iterable[RecordedLine]) -> "RecordingPlayer":
         """Play what follows the listing."""
         for line in lines:
-            remedy = self.sync.due(line.at_ns)
-            self.remedies += [remedy] if remedy else []
+            remedy = self.sync.next_resync(line.at_ns)
+            self.resync_methods += [remedy] if remedy else []
             frame = line.text.encode()
             if line.via == "http":
-                self.sync.load(self.dialect.read_image(self.symbol, frame, line.at_ns), self.sync.epoch)
+                self.sync.apply_snapshot(self.dialect.decode_snapshot(self.symbol, frame, line.at_ns), self.sync.epoch)
                 continue
-            for datum in self.dialect.read(frame, line.at_ns).data:
+            for datum in self.dialect.decode(frame, line.at_ns).data:
                 self._take(datum)
         return self
 
-    def _take(self, datum: Data) -> None:
+    def _take(self, datum: MarketEvent) -> None:
         match datum:
-            case DepthChange():
-                self.sync.take(datum)
-            case DepthImage():
-                self.sync.load(datum)
+            case DepthUpdate():
+                self.sync.apply_update(datum)
+            case DepthSnapshot():
+                self.sync.apply_snapshot(datum)
             case _:
-                self.others.append(datum)
+                self.other_data.append(datum)
 
     def _see(self, *, advanced: bool) -> None:
-        state = hash_top(self.sync.depth)
-        self.states[self.sync.current] = state
+        state = top_fingerprint(self.sync.book)
+        self.states[self.sync.last_id] = state
         if advanced:
-            self._chain.add(state)
+            self._fingerprint.add(state)
 
 
-def recorded(name: str) -> tuple[Line, ...]:
+def recorded_lines(name: str) -> tuple[RecordedLine, ...]:
     """Read a real venue's recording, for a test that carries the marker `recordings`."""
-    return lines_of(real_recordings()[name].read_text())
+    return parse_lines(real_recordings()[name].read_text())

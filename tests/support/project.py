@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def name_of(path: Path) -> str:
+def relative_name(path: Path) -> str:
     """Name a file as one would on the command line."""
     return str(path.relative_to(ROOT))
 

@@ -5,7 +5,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.runtime.metrics import Metrics
 
 
-def reading(metrics: Metrics, name: str, **labels: str) -> float:
+def metric_value(metrics: Metrics, name: str, **labels: str) -> float:
     """Give the sample of this name with exactly these labels; 0 where it was never touched."""
     text = metrics.exposition().decode()
     samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)

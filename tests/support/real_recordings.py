@@ -6,19 +6,19 @@ from typing import Any
 
 from tests.support.project import ROOT
 
-VARIABLE = "XTRADER_RECORDINGS"
+RECORDINGS_VARIABLE = "XTRADER_RECORDINGS"
 
 
-def real_folder() -> Path | None:
+def real_recordings_folder() -> Path | None:
     """Find the folder: the one that is named, else the one that lies beside the project."""
-    named = os.environ.get(VARIABLE)  # noqa: TID251 -- it says where the tests' data are, not how the system behaves
+    named = os.environ.get(RECORDINGS_VARIABLE)  # noqa: TID251 -- it says where the tests' data are, not how the system behaves
     folder = Path(named) if named else ROOT.parent / "shared" / "recordings"
     return folder if folder.is_dir() else None
 
 
 def real_recordings() -> dict[str, Path]:
     """Give the files by their names without the ending."""
-    folder = real_folder()
+    folder = real_recordings_folder()
     return {path.stem: path for path in sorted(folder.glob("*.jsonl"))} if folder else {}
 
 
@@ -37,7 +37,7 @@ def _row(
     }
 
 
-TABLE: dict[str, dict[str, Any]] = {
+EXPECTED_REPORTS: dict[str, dict[str, Any]] = {
     "BINANCE_NKNUSDT": _row(
         149,
         1,

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.support.project import ROOT
-from tests.support.recordings import Line, Recording, binance_spot, binance_um, deribit, okx
+from tests.support.recordings import RecordedLine, Recording, binance_spot, binance_um, deribit, okx
 
 FOLDER = ROOT / "tests" / "recordings"
-CHANGES = 70
+UPDATES = 70
 """Few enough that each file stays below 60 kB."""
 QUIET_AFTER, RESET_AT, RESET_TO = (20, 55), 40, 7
 
 
-class Shipped(NamedTuple):
+class ShippedRecording(NamedTuple):
     """One file, and the truth about the book in it."""
 
     venue: str
@@ -34,7 +34,7 @@ class Shipped(NamedTuple):
         began = datetime.fromtimestamp(self.recording.lines[0].at_ns // 10**9, UTC)
         return FOLDER / f"{self.venue}_{began:%Y%m%dT%H%M%S}_1.jsonl"
 
-    def verdict(self) -> dict[str, Any]:
+    def expected_report(self) -> dict[str, Any]:
         """Say what a correct implementation makes of it."""
         last = json.loads(self.books[-1])
         hashes = [sha256(state.encode()).hexdigest() for state in self.states]
@@ -53,26 +53,26 @@ class Shipped(NamedTuple):
         }
 
 
-def shipped() -> tuple[Shipped, ...]:
+def shipped_recordings() -> tuple[ShippedRecording, ...]:
     """Make every recording anew; the same each time."""
     return (
-        _plain("BINANCE", "BINANCE:BTC-USDT", "BTCUSDT", binance_spot(changes=CHANGES)),
-        _plain("BINANCEUM", "BINANCEUM:BTC-USDT-PERP", "BTCUSDT", binance_um(changes=CHANGES)),
-        _renumbered(okx(changes=CHANGES, has_checksums=True)),
-        _plain("DERIBIT", "DERIBIT:BTC-USD-PERP", "BTC-PERPETUAL", deribit(changes=CHANGES)),
+        _plain("BINANCE", "BINANCE:BTC-USDT", "BTCUSDT", binance_spot(changes=UPDATES)),
+        _plain("BINANCEUM", "BINANCEUM:BTC-USDT-PERP", "BTCUSDT", binance_um(changes=UPDATES)),
+        _renumbered(okx(changes=UPDATES, has_checksums=True)),
+        _plain("DERIBIT", "DERIBIT:BTC-USD-PERP", "BTC-PERPETUAL", deribit(changes=UPDATES)),
     )
 
 
-def _plain(venue: str, symbol: str, native: str, recording: Recording) -> Shipped:
-    states = tuple(recording.truth.values())
-    return Shipped(venue, symbol, native, recording, states, states)
+def _plain(venue: str, symbol: str, native: str, recording: Recording) -> ShippedRecording:
+    states = tuple(recording.expected_tops.values())
+    return ShippedRecording(venue, symbol, native, recording, states, states)
 
 
-def _renumbered(recording: Recording) -> Shipped:
+def _renumbered(recording: Recording) -> ShippedRecording:
     """Let OKX say twice that nothing happened, and begin its ids anew in between."""
-    lines: list[Line] = []
+    lines: list[RecordedLine] = []
     states, books = [], []
-    shift, number, truth = 0, 0, iter(recording.truth.items())
+    shift, number, truth = 0, 0, iter(recording.expected_tops.items())
     for line in recording.lines:
         said = json.loads(line.text)
         row = said["data"][0] if "action" in said else None
@@ -93,14 +93,14 @@ def _renumbered(recording: Recording) -> Shipped:
         number += 1
     applied = recording.applied + len(QUIET_AFTER)
     made = recording._replace(lines=tuple(lines), applied=applied)
-    return Shipped("OKX", "OKX:BTC-USDT-PERP", "BTC-USDT-SWAP", made, tuple(states), tuple(books))
+    return ShippedRecording("OKX", "OKX:BTC-USDT-PERP", "BTC-USDT-SWAP", made, tuple(states), tuple(books))
 
 
-def _with_text(line: Line, said: object) -> Line:
+def _with_text(line: RecordedLine, said: object) -> RecordedLine:
     return line._replace(text=json.dumps(said, separators=(",", ":")))
 
 
-def _book_frames(lines: tuple[Line, ...]) -> Iterator[Line]:
+def _book_frames(lines: tuple[RecordedLine, ...]) -> Iterator[RecordedLine]:
     for line in lines:
         is_book = "depthUpdate" in line.text or '"action":' in line.text or '"channel":"book.' in line.text
         if line.via == "ws" and is_book:

@@ -6,18 +6,18 @@ from decimal import Decimal
 from typing import NamedTuple
 from zlib import crc32
 
-from tests.support.hand_made_books import Batch, Level, Sides, Story, shortest, tell
+from tests.support.hand_made_books import Batch, BookSides, Level, SyntheticMarket, generate_market, plain_decimal
 
 START_MS = 1_767_225_600_000
 STEP_MS = 100
 LATENCY_NS = 7_000_000
-IMAGE_AT = 3
+SNAPSHOT_AFTER = 3
 """Binance's image comes after so many changes, and is as of the last of them."""
 NS_PER_MS = 1_000_000
 CHECKSUM_LEVELS = 25
 
 
-class Line(NamedTuple):
+class RecordedLine(NamedTuple):
     """One frame as it was received."""
 
     at_ns: int
@@ -29,49 +29,49 @@ class Line(NamedTuple):
 class Recording(NamedTuple):
     """Its lines, what the venue's rules make of them, and the canonical top 10 at each id from the image on."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[RecordedLine, ...]
     applied: int
     stale: int
-    truth: dict[int, str]
+    expected_tops: dict[int, str]
 
     def text(self) -> str:
         """Write it as a file holds it."""
         return "".join(json.dumps(line._asdict(), separators=(",", ":")) + "\n" for line in self.lines)
 
 
-def lines_of(text: str) -> tuple[Line, ...]:
+def parse_lines(text: str) -> tuple[RecordedLine, ...]:
     """Read a recording's file."""
-    return tuple(Line(**json.loads(line)) for line in text.splitlines())
+    return tuple(RecordedLine(**json.loads(line)) for line in text.splitlines())
 
 
 def binance_spot(seed: int = 1, changes: int = 120) -> Recording:
     """Record BTCUSDT of the spot market, quotes and trades among the changes of depth."""
-    story, tick, lot = tell(seed, changes, 1), Decimal("0.01"), Decimal("0.001")
+    story, tick, lot = generate_market(seed, changes, 1), Decimal("0.01"), Decimal("0.001")
     stream, rest = "wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms", "https://api.binance.com/api/v3"
     pair = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT"}
     listing = {"symbols": [pair | {"filters": _filters("0.01000000", "0.00100000")}]}
     write = _Texts(tick, lot, "{:.8f}", "{:.8f}")
 
     def change(batch: Batch, at_ms: int) -> str:
-        ids = f'"U":{batch.first},"u":{batch.final}'
+        ids = f'"U":{batch.first_id},"u":{batch.last_id}'
         return f'{{"e":"depthUpdate","E":{at_ms},"s":"BTCUSDT",{ids},"b":{write(batch.bids)},"a":{write(batch.asks)}}}'
 
-    def ticker(final: int, best: Sides, _at_ms: int) -> str:
+    def ticker(final: int, best: BookSides, _at_ms: int) -> str:
         (bid, bids), (ask, asks) = write.one(best.bids[0]), write.one(best.asks[0])
         return f'{{"u":{final},"s":"BTCUSDT","b":"{bid}","B":"{bids}","a":"{ask}","A":"{asks}"}}'
 
-    image_id = story.batches[IMAGE_AT - 1].final
+    image_id = story.batches[SNAPSHOT_AFTER - 1].last_id
     book = story.books[image_id]
     image = f'{{"lastUpdateId":{image_id},"bids":{write(book.bids)},"asks":{write(book.asks)}}}'
-    fetched = Line(0, "http", f"{rest}/depth?symbol=BTCUSDT&limit=1000", image)
+    fetched = RecordedLine(0, "http", f"{rest}/depth?symbol=BTCUSDT&limit=1000", image)
     frames = _binance_frames(story, stream, change, ticker)
     lines = (_listed(f"{rest}/exchangeInfo", json.dumps(listing)), *_with_image(frames, fetched))
-    return Recording(lines, changes - IMAGE_AT, IMAGE_AT, _truth(story, image_id, tick, lot))
+    return Recording(lines, changes - SNAPSHOT_AFTER, SNAPSHOT_AFTER, _truth(story, image_id, tick, lot))
 
 
 def binance_um(seed: int = 2, changes: int = 120) -> Recording:
     """Record BTCUSDT of the USD-M market: ids have holes, and the change that ends at the image's id counts again."""
-    story, tick, lot = tell(seed, changes, 60), Decimal("0.1"), Decimal("0.001")
+    story, tick, lot = generate_market(seed, changes, 60), Decimal("0.1"), Decimal("0.001")
     stream, rest = "wss://fstream.binance.com/stream?streams=btcusdt@depth@100ms", "https://fapi.binance.com/fapi/v1"
     pair = {"symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000}
     steps = {"pricePrecision": 2, "quantityPrecision": 3, "filters": _filters("0.10", "0.001")}
@@ -80,18 +80,18 @@ def binance_um(seed: int = 2, changes: int = 120) -> Recording:
 
     def change(batch: Batch, at_ms: int) -> str:
         head = f'"e":"depthUpdate","E":{at_ms},"T":{at_ms - 8},"s":"BTCUSDT","ps":"BTCUSDT","st":1'
-        ids = f'"U":{batch.first},"u":{batch.final},"pu":{batch.previous}'
+        ids = f'"U":{batch.first_id},"u":{batch.last_id},"pu":{batch.prev_id}'
         return f'{{{head},{ids},"b":{write(batch.bids)},"a":{write(batch.asks)}}}'
 
-    def ticker(final: int, best: Sides, at_ms: int) -> str:
+    def ticker(final: int, best: BookSides, at_ms: int) -> str:
         (bid, bids), (ask, asks) = write.one(best.bids[0]), write.one(best.asks[0])
         top = f'"s":"BTCUSDT","b":"{bid}","B":"{bids}","a":"{ask}","A":"{asks}"'
         return f'{{"e":"bookTicker","u":{final},{top},"T":{at_ms - 3},"E":{at_ms}}}'
 
-    image_id = story.batches[IMAGE_AT - 1].final
-    book, at_ms = story.books[image_id], START_MS + IMAGE_AT * STEP_MS
+    image_id = story.batches[SNAPSHOT_AFTER - 1].last_id
+    book, at_ms = story.books[image_id], START_MS + SNAPSHOT_AFTER * STEP_MS
     sides = f'"bids":{write(book.bids)},"asks":{write(book.asks)}'
-    fetched = Line(
+    fetched = RecordedLine(
         0,
         "http",
         f"{rest}/depth?symbol=BTCUSDT&limit=1000",
@@ -100,12 +100,12 @@ def binance_um(seed: int = 2, changes: int = 120) -> Recording:
     frames = _binance_frames(story, stream, change, ticker)
     listing = json.dumps({"symbols": [pair | names | steps]})
     lines = (_listed(f"{rest}/exchangeInfo", listing), *_with_image(frames, fetched))
-    return Recording(lines, changes - IMAGE_AT + 1, IMAGE_AT - 1, _truth(story, image_id, tick, lot))
+    return Recording(lines, changes - SNAPSHOT_AFTER + 1, SNAPSHOT_AFTER - 1, _truth(story, image_id, tick, lot))
 
 
 def okx(seed: int = 3, changes: int = 120, *, has_checksums: bool = False) -> Recording:
     """Record books of BTC-USDT-SWAP, whose quantities are contracts; checksums are 0 unless they are asked for."""
-    story, tick, lot = tell(seed, changes, 9), Decimal("0.1"), Decimal("0.01")
+    story, tick, lot = generate_market(seed, changes, 9), Decimal("0.1"), Decimal("0.01")
     url, arg = "wss://ws.okx.com:8443/ws/v5/public", '"arg":{"channel":"books","instId":"BTC-USDT-SWAP"}'
     swap = {"instId": "BTC-USDT-SWAP", "instType": "SWAP", "instFamily": "BTC-USDT", "uly": "BTC-USDT", "expTime": ""}
     units = {"ctType": "linear", "ctVal": "0.01", "ctMult": "1", "ctValCcy": "BTC", "settleCcy": "USDT"}
@@ -113,8 +113,8 @@ def okx(seed: int = 3, changes: int = 120, *, has_checksums: bool = False) -> Re
     write = _Texts(tick, lot, "{:.1f}", "{:.2f}", level='["{}","{}","0","3"]')
 
     def frame(action: str, batch: Batch, at_ms: int) -> str:
-        checksum = _crc(story.books[batch.final], write) if has_checksums else 0
-        ids = f'"checksum":{checksum},"prevSeqId":{batch.previous},"seqId":{batch.final}'
+        checksum = _crc(story.books[batch.last_id], write) if has_checksums else 0
+        ids = f'"checksum":{checksum},"prevSeqId":{batch.prev_id},"seqId":{batch.last_id}'
         sides = f'"asks":{write(batch.asks)},"bids":{write(batch.bids)}'
         return f'{{{arg},"action":"{action}","data":[{{{sides},"ts":"{at_ms}",{ids}}}]}}'
 
@@ -128,27 +128,27 @@ def okx(seed: int = 3, changes: int = 120, *, has_checksums: bool = False) -> Re
 
 def deribit(seed: int = 4, changes: int = 120) -> Recording:
     """Record book.BTC-PERPETUAL.100ms, whose numbers are JSON's and whose amounts are dollars."""
-    story, tick, lot = tell(seed, changes, 400), Decimal("0.5"), Decimal(10)
+    story, tick, lot = generate_market(seed, changes, 400), Decimal("0.5"), Decimal(10)
     channel = "book.BTC-PERPETUAL.100ms"
     future = {"instrument_name": "BTC-PERPETUAL", "kind": "future", "instrument_type": "reversed", "is_active": True}
     coins = {"base_currency": "BTC", "quote_currency": "USD", "counter_currency": "USD", "settlement_currency": "BTC"}
     steps = {"tick_size": 0.5, "contract_size": 10.0, "min_trade_amount": 10.0, "tick_size_steps": []}
     ends = {"settlement_period": "perpetual", "expiration_timestamp": 32_503_708_800_000}
 
-    def frame(said: str, batch: Batch, before: Sides, at_ms: int) -> str:
+    def frame(said: str, batch: Batch, before: BookSides, at_ms: int) -> str:
         bids, asks = _acted(batch.bids, before.bids, tick, lot), _acted(batch.asks, before.asks, tick, lot)
-        data = f'{said},"timestamp":{at_ms},"instrument_name":"BTC-PERPETUAL","change_id":{batch.final}'
+        data = f'{said},"timestamp":{at_ms},"instrument_name":"BTC-PERPETUAL","change_id":{batch.last_id}'
         params = f'{{"channel":"{channel}","data":{{{data},"bids":{bids},"asks":{asks}}}}}'
         return f'{{"jsonrpc":"2.0","method":"subscription","params":{params}}}'
 
     first = Batch(0, story.start_id, story.start_id, *story.books[story.start_id])
     texts = [
         f'{{"jsonrpc":"2.0","id":1,"result":["{channel}"],"usIn":1,"usOut":2,"usDiff":1,"testnet":false}}',
-        frame('"type":"snapshot"', first, Sides((), ()), START_MS),
+        frame('"type":"snapshot"', first, BookSides((), ()), START_MS),
     ]
     for number, batch in enumerate(story.batches, 1):
-        said = f'"type":"change","prev_change_id":{batch.previous}'
-        texts.append(frame(said, batch, story.books[batch.previous], START_MS + number * STEP_MS))
+        said = f'"type":"change","prev_change_id":{batch.prev_id}'
+        texts.append(frame(said, batch, story.books[batch.prev_id], START_MS + number * STEP_MS))
     listing = json.dumps({"jsonrpc": "2.0", "result": [future | coins | steps | ends]})
     where = "https://www.deribit.com/api/v2/public/get_instruments?currency=BTC&expired=false"
     lines = (_listed(where, listing), *_stamped(texts, "wss://www.deribit.com/ws/api/v2"))
@@ -171,36 +171,36 @@ class _Texts:
 
 
 def _binance_frames(
-    story: Story, url: str, change: Callable[[Batch, int], str], ticker: Callable[[int, Sides, int], str]
-) -> Iterator[Line]:
+    story: SyntheticMarket, url: str, change: Callable[[Batch, int], str], ticker: Callable[[int, BookSides, int], str]
+) -> Iterator[RecordedLine]:
     for number, batch in enumerate(story.batches):
         at_ms = START_MS + number * STEP_MS
         at_ns = at_ms * NS_PER_MS + LATENCY_NS
-        quote = ticker(batch.final, story.books[batch.final], at_ms)
-        yield Line(at_ns, "ws", url, f'{{"stream":"btcusdt@bookTicker","data":{quote}}}')
-        yield Line(at_ns + 1, "ws", url, f'{{"stream":"btcusdt@depth@100ms","data":{change(batch, at_ms)}}}')
+        quote = ticker(batch.last_id, story.books[batch.last_id], at_ms)
+        yield RecordedLine(at_ns, "ws", url, f'{{"stream":"btcusdt@bookTicker","data":{quote}}}')
+        yield RecordedLine(at_ns + 1, "ws", url, f'{{"stream":"btcusdt@depth@100ms","data":{change(batch, at_ms)}}}')
         if number % 10 == 0:
             ids = f'"a":{number},"p":"100.00","q":"0.005","f":{number},"l":{number}'
             trade = f'{{"e":"aggTrade","E":{at_ms},"s":"BTCUSDT",{ids},"T":{at_ms - 5},"m":true}}'
-            yield Line(at_ns + 2, "ws", url, f'{{"stream":"btcusdt@aggTrade","data":{trade}}}')
+            yield RecordedLine(at_ns + 2, "ws", url, f'{{"stream":"btcusdt@aggTrade","data":{trade}}}')
 
 
-def _with_image(frames: Iterator[Line], image: Line) -> Iterator[Line]:
+def _with_image(frames: Iterator[RecordedLine], image: RecordedLine) -> Iterator[RecordedLine]:
     changes = 0
     for line in frames:
         yield line
         changes += '"depthUpdate"' in line.text
-        if changes == IMAGE_AT and '"depthUpdate"' in line.text:
+        if changes == SNAPSHOT_AFTER and '"depthUpdate"' in line.text:
             yield image._replace(at_ns=line.at_ns + 1)
 
 
-def _stamped(texts: list[str], url: str) -> Iterator[Line]:
+def _stamped(texts: list[str], url: str) -> Iterator[RecordedLine]:
     for number, text in enumerate(texts):
-        yield Line((START_MS + number * STEP_MS) * NS_PER_MS + LATENCY_NS, "ws", url, text)
+        yield RecordedLine((START_MS + number * STEP_MS) * NS_PER_MS + LATENCY_NS, "ws", url, text)
 
 
-def _listed(url: str, text: str) -> Line:
-    return Line((START_MS - 1000) * NS_PER_MS, "http", url, text)
+def _listed(url: str, text: str) -> RecordedLine:
+    return RecordedLine((START_MS - 1000) * NS_PER_MS, "http", url, text)
 
 
 def _filters(tick: str, lot: str) -> list[dict[str, str]]:
@@ -210,11 +210,11 @@ def _filters(tick: str, lot: str) -> list[dict[str, str]]:
     ]
 
 
-def _truth(story: Story, from_id: int, tick: Decimal, lot: Decimal) -> dict[int, str]:
+def _truth(story: SyntheticMarket, from_id: int, tick: Decimal, lot: Decimal) -> dict[int, str]:
     return {final: book.canonical(tick, lot) for final, book in story.books.items() if final >= from_id}
 
 
-def _crc(book: Sides, write: _Texts) -> int:
+def _crc(book: BookSides, write: _Texts) -> int:
     bids, asks = (list(map(write.one, side[:CHECKSUM_LEVELS])) for side in book)
     words = []
     for place in range(CHECKSUM_LEVELS):
@@ -229,5 +229,5 @@ def _acted(side: tuple[Level, ...], before: tuple[Level, ...], tick: Decimal, lo
         if lots == 0 and price not in known:
             continue
         action = "delete" if lots == 0 else "change" if price in known else "new"
-        levels.append(f'["{action}",{shortest(price * tick)},{shortest(lots * lot)}.0]')
+        levels.append(f'["{action}",{plain_decimal(price * tick)},{plain_decimal(lots * lot)}.0]')
     return "[" + ",".join(levels) + "]"

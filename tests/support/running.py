@@ -18,16 +18,16 @@ PROJECT = Path(__file__).resolve().parents[2]
 STOP_S_MAX = 60.0
 
 
-class Up:
+class RunningSystem:
     """One running `xtrader up`."""
 
     def __init__(self, state: Path, *arguments: str, overrides: Mapping[str, str] | None = None) -> None:
         self.state = state
-        self.run = state / "r"
+        self.run_folder = state / "r"
         self.environment = {
             **os.environ,
             "XTRADER__RUNTIME__STATE_DIR": str(state / "var"),
-            "XTRADER__RUNTIME__RUN_DIR": str(self.run),
+            "XTRADER__RUNTIME__RUN_DIR": str(self.run_folder),
             **(overrides or {}),
         }
         self._errors = (state / "up.err").open("w+")
@@ -41,18 +41,18 @@ class Up:
         )
 
     @property
-    def account(self) -> Path:
+    def account_folder(self) -> Path:
         """The state folder of the sandbox account."""
         return self.state / "var" / "dev" / "sandbox"
 
-    def said(self) -> str:
+    def stderr_text(self) -> str:
         """Everything on standard error so far."""
         return (self.state / "up.err").read_text()
 
     def manifest(self, name: str) -> dict[str, Any] | None:
         """What a component says of itself, if it is there."""
         try:
-            found: dict[str, Any] = json.loads((self.run / f"{name}.json").read_text())
+            found: dict[str, Any] = json.loads((self.run_folder / f"{name}.json").read_text())
         except (OSError, ValueError):
             return None
         return found
@@ -64,7 +64,7 @@ class Up:
         os.kill(pid, signal.SIGKILL)
         return pid
 
-    def is_back(self, name: str, killed: int) -> bool:
+    def is_restarted(self, name: str, killed: int) -> bool:
         """Say whether another process of this name is ready."""
         manifest = self.manifest(name)
         if manifest is None or manifest["pid"] == killed:
@@ -74,9 +74,9 @@ class Up:
         except httpx.HTTPError:
             return False
 
-    def venue(self) -> dict[str, Any]:
+    def sandbox_endpoints(self) -> dict[str, Any]:
         """Where the sandbox is, as it printed it."""
-        found: dict[str, Any] = json.loads((self.run / "sandbox.out").read_text().splitlines()[0])
+        found: dict[str, Any] = json.loads((self.run_folder / "sandbox.out").read_text().splitlines()[0])
         return found
 
     def stop(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Up:
         """Wait for the end and give the last line of standard output."""
         out, _ = self.process.communicate(timeout=within_s)
         lines = out.splitlines()
-        assert lines, f"nothing on standard output; standard error:\n{self.said()}"
+        assert lines, f"nothing on standard output; standard error:\n{self.stderr_text()}"
         last: dict[str, Any] = json.loads(lines[-1])
         return last
 
@@ -106,9 +106,9 @@ class Up:
 
 
 @contextmanager
-def started(state: Path, *arguments: str, overrides: Mapping[str, str] | None = None) -> Iterator[Up]:
+def running_system(state: Path, *arguments: str, overrides: Mapping[str, str] | None = None) -> Iterator[RunningSystem]:
     """Run `up` for the length of a block."""
-    up = Up(state, *arguments, overrides=overrides)
+    up = RunningSystem(state, *arguments, overrides=overrides)
     try:
         yield up
     finally:

@@ -12,24 +12,24 @@ from typing import Any
 
 import httpx
 
-from components.sandbox.core.books import Books
+from components.sandbox.core.books import AccountState
 from components.sandbox.core.matching import Quote
 from components.sandbox.core.orders import OrderEvent
-from components.sandbox.core.session import Session, SessionName
+from components.sandbox.core.session import SessionName, TradingSession
 from components.sandbox.core.validation import OrderBody
-from components.sandbox.service import Step, Venue
+from components.sandbox.service import AlpacaVenue, Transition
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOON_NS = 1_795_194_000_000_000_000
 """Friday, 20 November 2026, 12:00 in New York."""
 
 
-def quote(bid: str = "99.99", ask: str = "100.01", symbol: str = "AAPL") -> Quote:
+def make_quote(bid: str = "99.99", ask: str = "100.01", symbol: str = "AAPL") -> Quote:
     """Make a quote of a hundred shares a side."""
     return Quote(symbol, Decimal(bid), Decimal(ask), 100, 100, NOON_NS)
 
 
-def body(**changes: Any) -> OrderBody:
+def order_body(**changes: Any) -> OrderBody:
     """Make the body of a market order for ten shares, with changes; numbers may be texts."""
     plain: dict[str, Any] = {
         "symbol": "AAPL",
@@ -43,55 +43,55 @@ def body(**changes: Any) -> OrderBody:
     return OrderBody(**exact)
 
 
-def venue(session: SessionName = SessionName.ALWAYS, seed: int = 1, **quotes: tuple[str, str]) -> Venue:
+def make_venue(session: SessionName = SessionName.ALWAYS, seed: int = 1, **quotes: tuple[str, str]) -> AlpacaVenue:
     """Make a venue that lists AAPL and MSFT, quoted around 100 unless said."""
-    books = Books()
+    books = AccountState()
     numbers = count(1)
-    made = Venue(books, frozenset({"AAPL", "MSFT"}), Session(session), seed, lambda: f"id-{next(numbers)}")
+    made = AlpacaVenue(books, frozenset({"AAPL", "MSFT"}), TradingSession(session), seed, lambda: f"id-{next(numbers)}")
     for symbol in ("AAPL", "MSFT"):
         bid, ask = quotes.get(symbol, ("99.99", "100.01"))
-        books.quotes[symbol] = quote(bid, ask, symbol)
+        books.quotes[symbol] = make_quote(bid, ask, symbol)
     return made
 
 
-def place(made: Venue, now_ns: int = NOON_NS, **changes: Any) -> tuple[OrderEvent, ...]:
+def place_order(made: AlpacaVenue, now_ns: int = NOON_NS, **changes: Any) -> tuple[OrderEvent, ...]:
     """Submit an order and lead it on to where it rests; give all its events."""
-    step = made.submit(body(**changes), now_ns)
-    assert step.order is not None, step.refusal
-    return (*step.events, *made.proceed(step.order.order_id, now_ns).events)
+    step = made.submit(order_body(**changes), now_ns)
+    assert step.order is not None, step.error
+    return (*step.events, *made.advance_order(step.order.order_id, now_ns).events)
 
 
-def hold(made: Venue, quantity: int, symbol: str = "AAPL") -> None:
+def open_position(made: AlpacaVenue, quantity: int, symbol: str = "AAPL") -> None:
     """Give the account a position, long or short, by an order that fills at once."""
     side = "buy" if quantity > 0 else "sell"
-    place(made, symbol=symbol, side=side, qty=abs(quantity), time_in_force="fok")
+    place_order(made, symbol=symbol, side=side, qty=abs(quantity), time_in_force="fok")
 
 
-def told(*steps: Step | tuple[OrderEvent, ...]) -> list[str]:
+def event_kinds(*steps: Transition | tuple[OrderEvent, ...]) -> list[str]:
     """Name the events of some steps in their order."""
-    return [str(event.kind) for step in steps for event in (step.events if isinstance(step, Step) else step)]
+    return [str(event.kind) for step in steps for event in (step.events if isinstance(step, Transition) else step)]
 
 
-class RunningSandbox:
+class SandboxProcess:
     """A sandbox in a process of its own."""
 
     def __init__(self, *arguments: str) -> None:
         self._arguments = arguments
         self.process = self._launch(())
-        self.where: dict[str, str] = self._hear()
+        self.endpoints: dict[str, str] = self._read_endpoints()
 
     @property
-    def keys(self) -> dict[str, str]:
+    def auth_headers(self) -> dict[str, str]:
         """The headers that open the trading door."""
-        return {"APCA-API-KEY-ID": self.where["key"], "APCA-API-SECRET-KEY": self.where["secret"]}
+        return {"APCA-API-KEY-ID": self.endpoints["key"], "APCA-API-SECRET-KEY": self.endpoints["secret"]}
 
     def client(self) -> httpx.Client:
         """A client with the right keys."""
-        return httpx.Client(base_url=self.where["trading_url"], headers=self.keys, timeout=5)
+        return httpx.Client(base_url=self.endpoints["trading_url"], headers=self.auth_headers, timeout=5)
 
     def admin(self) -> httpx.Client:
         """A client of the side door."""
-        return httpx.Client(base_url=self.where["admin_url"], timeout=5)
+        return httpx.Client(base_url=self.endpoints["admin_url"], timeout=5)
 
     def set_quote(self, symbol: str, bid: str, ask: str) -> None:
         """Move the market of one symbol."""
@@ -129,11 +129,11 @@ class RunningSandbox:
         self.process.wait(5)
         self._close_output()
 
-    def come_back(self) -> None:
+    def restart(self) -> None:
         """Start again on the same ports with the same arguments."""
-        ports = [httpx.URL(self.where[name]).port for name in ("trading_url", "admin_url")]
+        ports = [httpx.URL(self.endpoints[name]).port for name in ("trading_url", "admin_url")]
         self.process = self._launch(("--port", str(ports[0]), "--admin-port", str(ports[1])))
-        self.where = self._hear()
+        self.endpoints = self._read_endpoints()
 
     def stop(self) -> int:
         """Ask it to end; give the exit code."""
@@ -146,7 +146,7 @@ class RunningSandbox:
         command = [sys.executable, "-m", "components.sandbox", "run", "--json", *self._arguments, *more]
         return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
-    def _hear(self) -> dict[str, str]:
+    def _read_endpoints(self) -> dict[str, str]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"the sandbox ended with {self.process.wait(5)}"
@@ -159,9 +159,9 @@ class RunningSandbox:
 
 
 @contextmanager
-def running_sandbox(*arguments: str) -> Iterator[RunningSandbox]:
+def running_sandbox(*arguments: str) -> Iterator[SandboxProcess]:
     """Run a sandbox for the length of a block."""
-    sandbox = RunningSandbox(*arguments)
+    sandbox = SandboxProcess(*arguments)
     try:
         yield sandbox
     finally:

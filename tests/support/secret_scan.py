@@ -13,7 +13,7 @@ SHAPES = {
     "a chat token": re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}"),
     "a password in an address": re.compile(r"://[^/\s:@{}$<]+:[^/\s:@{}$<]+@"),
 }
-GIVEN = re.compile(
+ASSIGNED_VALUE = re.compile(
     r"(?i)\b\w*(?:secret|password|passwd|token|api_?key)\w*[\"']?\s*[:=]\s*[\"']?(?P<value>[A-Za-z0-9+/_=-]{16,})"
 )
 RANDOM = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{32,}={0,2}(?![A-Za-z0-9+/])")
@@ -37,7 +37,7 @@ def _suspicion(line: str) -> str | None:
     for name, shape in SHAPES.items():
         if shape.search(line):
             return name
-    if any(_is_drawn(given["value"]) for given in GIVEN.finditer(line)):
+    if any(_is_drawn(given["value"]) for given in ASSIGNED_VALUE.finditer(line)):
         return "a value given to a telling name"
     return "a random text" if any(_is_random(value) for value in RANDOM.findall(line)) else None
 

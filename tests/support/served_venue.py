@@ -13,11 +13,11 @@ from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 
 from components.runtime.clock import SystemClock
-from components.sandbox.flow.faults import FlowFault, FlowFaults
-from components.sandbox.flow.listings import Listing
+from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.flow.listings import Instrument
 from components.sandbox.flow.orders import IdSpace, OrderFlow
 from components.sandbox.flow.venue import CryptoVenue
-from components.sandbox.server.doors import HOST, Doors
+from components.sandbox.server.doors import HOST, HttpServers
 from components.sandbox.server.store import Credentials
 
 CREDENTIALS = Credentials(account_id="account", key="key", secret="secret", opened_at_ns=0)
@@ -25,30 +25,30 @@ Frame = dict[str, Any]
 Book = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 
 
-class Settable(CryptoVenue, Protocol):
+class ConfigurableVenue(CryptoVenue, Protocol):
     """A venue with manners to set."""
 
     def set_mode(self, name: str, value: str) -> None: ...
 
 
-class Made(Protocol):
+class VenueFactory(Protocol):
     """How every venue is constructed."""
 
     def __call__(
         self,
-        listings: Iterable[Listing],
+        instruments: Iterable[Instrument],
         flow: OrderFlow,
-        faults: FlowFaults,
+        faults: CryptoFaultSwitches,
         credentials: Credentials,
         now_ns: Callable[[], int],
         scale: float = 1.0,
-    ) -> Settable: ...
+    ) -> ConfigurableVenue: ...
 
 
-class Served:
+class VenueServer:
     """A venue that is being served."""
 
-    def __init__(self, venue: Settable, faults: FlowFaults, port: int) -> None:
+    def __init__(self, venue: ConfigurableVenue, faults: CryptoFaultSwitches, port: int) -> None:
         self.venue, self.faults = venue, faults
         self.http_url, self.ws_url = f"http://{HOST}:{port}", f"ws://{HOST}:{port}"
 
@@ -59,13 +59,13 @@ class Served:
 
     def step_until_trade(self, symbol: str) -> None:
         """Let things happen until something is traded."""
-        before = self.venue.flow.prints_count(symbol)
-        while self.venue.flow.prints_count(symbol) == before:
+        before = self.venue.flow.last_trade_id(symbol)
+        while self.venue.flow.last_trade_id(symbol) == before:
             self.step(symbol)
 
     def arm(self, **fault: Any) -> None:
         """Switch a fault on."""
-        self.faults.arm(msgspec.convert(fault, FlowFault))
+        self.faults.arm(msgspec.convert(fault, CryptoFault))
 
     async def get(self, path: str, **query: str) -> httpx.Response:
         """Ask over HTTP."""
@@ -73,33 +73,33 @@ class Served:
             return await client.get(path, params=query)
 
 
-class Peer:
+class VenueClient:
     """A client of a venue: says documents, reads documents."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
 
-    async def say(self, document: Frame) -> None:
+    async def send(self, document: Frame) -> None:
         """Send one document."""
         await self.socket.send(json.dumps(document))
 
-    async def hear_text(self) -> str:
+    async def receive_text(self) -> str:
         """Read the next frame as it is."""
         async with asyncio.timeout(5):
             return str(await self.socket.recv())
 
-    async def hear(self) -> Frame:
+    async def receive(self) -> Frame:
         """Read the next frame as a document, its fractions exact."""
-        frame: Frame = json.loads(await self.hear_text(), parse_float=Decimal)
+        frame: Frame = json.loads(await self.receive_text(), parse_float=Decimal)
         return frame
 
-    async def hear_until(self, wanted: Callable[[Frame], bool]) -> Frame:
+    async def receive_until(self, wanted: Callable[[Frame], bool]) -> Frame:
         """Read until a frame is the wanted one."""
-        while not wanted(frame := await self.hear()):
+        while not wanted(frame := await self.receive()):
             pass
         return frame
 
-    async def closed(self) -> int | None:
+    async def wait_closed(self) -> int | None:
         """Read until the venue closes; give its code."""
         async with asyncio.timeout(5):
             await self.socket.wait_closed()
@@ -107,26 +107,26 @@ class Peer:
 
 
 @asynccontextmanager
-async def served(
-    made: Made, listings: Iterable[Listing], ids: IdSpace, scale: float = 1.0, seed: int = 7
-) -> AsyncIterator[Served]:
+async def venue_server(
+    made: VenueFactory, listings: Iterable[Instrument], ids: IdSpace, scale: float = 1.0, seed: int = 7
+) -> AsyncIterator[VenueServer]:
     """Serve a venue until the end of the block."""
-    doors, faults, application = Doors(), FlowFaults(), web.Application()
+    doors, faults, application = HttpServers(), CryptoFaultSwitches(), web.Application()
     flow = OrderFlow(listings, seed, ids)
     venue = made(listings, flow, faults, CREDENTIALS, SystemClock().now_ns, scale)
     application.add_routes(venue.routes())
     port = await doors.open(application, 0)
-    moving = asyncio.create_task(venue.move())
+    moving = asyncio.create_task(venue.run())
     try:
-        yield Served(venue, faults, port)
+        yield VenueServer(venue, faults, port)
     finally:
         moving.cancel()
-        venue.drop()
+        venue.disconnect_all()
         await doors.close()
 
 
 @asynccontextmanager
-async def peer(url: str) -> AsyncIterator[Peer]:
+async def venue_client(url: str) -> AsyncIterator[VenueClient]:
     """Connect a client until the end of the block."""
     async with connect(url, ping_interval=None, max_size=1 << 24, close_timeout=1) as socket:
-        yield Peer(socket)
+        yield VenueClient(socket)

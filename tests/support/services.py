@@ -7,19 +7,19 @@ from components.contracts.topics import Stream
 from components.runtime.service import Effects, Inbound
 
 
-class Script:
+class ScriptedService:
     """Answers each thing with what `react` gives for it."""
 
     def __init__(self, react: Callable[[Inbound], Effects] = lambda _: ()) -> None:
         self.react = react
-        self.heard: list[Inbound] = []
+        self.received: list[Inbound] = []
         self.ticks = 0
         self.calls: list[str] = []
         self.started: Effects = ()
         self.ticked: Effects = ()
         self.stopped: Effects = ()
         self.state: tuple[Any, ...] = ()
-        self.waits_for: tuple[str, ...] = ()
+        self.unmet_conditions: tuple[str, ...] = ()
         self.drained = True
 
     def on_start(self, now_ns: int) -> Effects:
@@ -27,7 +27,7 @@ class Script:
         return self.started
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
-        self.heard.append(message)
+        self.received.append(message)
         return self.react(message)
 
     def on_tick(self, now_ns: int) -> Effects:
@@ -45,4 +45,4 @@ class Script:
         return self.state
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
-        return self.waits_for
+        return self.unmet_conditions

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from components.contracts.errors import Busy, IoFailed
+from components.contracts.errors import ResourceBusy, StorageError
 from components.runtime.disk import OpenFile
 
 SECTOR_BYTES = 512
@@ -96,14 +96,14 @@ class SimulatedDisk:
 
     def lock(self, path: Path) -> OpenFile:
         if path in self.locked:
-            raise Busy(f"{path} is held by process 1")
+            raise ResourceBusy(f"{path} is held by process 1")
         self.locked.add(path)
         return self._open(path, Content())
 
     def create(self, path: Path) -> OpenFile:
         self._call()
         if path in self.named:
-            raise IoFailed(f"create {path}: File exists")
+            raise StorageError(f"create {path}: File exists")
         self.named[path] = Content()
         return self._open(path, self.named[path])
 
@@ -124,7 +124,7 @@ class SimulatedDisk:
         room = len(content) if self.bytes_max is None else max(self.bytes_max - offset, 0)
         self._content(file).write(offset, content[:room])
         if room < len(content):
-            raise IoFailed(f"write {file.path}: No space left on device")
+            raise StorageError(f"write {file.path}: No space left on device")
 
     def truncate(self, file: OpenFile, size: int) -> None:
         self._call()
@@ -138,7 +138,7 @@ class SimulatedDisk:
         if self.syncs == self.sync_fails_at:
             # As on Linux: the sectors look clean now, so that the next sync succeeds and keeps none of them.
             one.dirty.clear()
-            raise IoFailed(f"fdatasync {file.path}: Input/output error")
+            raise StorageError(f"fdatasync {file.path}: Input/output error")
         if self.keeps_syncs:
             one.sync()
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.contracts.decisions import Operated
-from components.contracts.topics import HEALTH, JUDGE
+from components.contracts.decisions import OperatorReply
+from components.contracts.topics import HEALTH, RISK_REQUESTS
 from components.runtime.bus import open_bus
 from components.runtime.clock import SystemClock
-from components.runtime.lines import Lines
+from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.service import Asked
-from tests.support.ledgers import Log
+from components.runtime.service import RequestReceived
+from tests.support.ledgers import CapturedLog
 
 PROJECT = Path(__file__).resolve().parents[2]
 READ_S_MAX = 60.0
@@ -65,18 +65,18 @@ def stalled_bus(run: Path) -> Iterator[StalledBus]:
 
 def main(run: Path) -> None:
     """Open the bus, wait for a line on standard input, read until nothing waits, print the counts."""
-    lines = Lines(component="risk", hears={HEALTH: None}, says=(HEALTH,), answers=(JUDGE,))
-    bus = open_bus(run, lines, clock=SystemClock(), metrics=Metrics("risk", "test"), log=Log(), records=None)
+    lines = StreamBindings(component="risk", subscribes={HEALTH: None}, publishes=(HEALTH,), serves=(RISK_REQUESTS,))
+    bus = open_bus(run, lines, clock=SystemClock(), metrics=Metrics("risk", "test"), log=CapturedLog(), records=None)
     sys.stdout.write(READY)
     sys.stdout.flush()
     sys.stdin.readline()
     before: object = None
     while (counts := {one.stream: one.counts for one in bus.statistics()}) != before:
         before = counts
-        for inbound in (*bus.drain(64), *bus.tend()):
-            if isinstance(inbound, Asked):
-                bus.reply(inbound.ticket, Operated(inbound.body.command_id, done=True, detail=""))
-        bus.snapshots_wanted()
+        for inbound in (*bus.drain(64), *bus.poll_background()):
+            if isinstance(inbound, RequestReceived):
+                bus.reply(inbound.reply_to, OperatorReply(inbound.body.command_id, done=True, detail=""))
+        bus.poll_snapshot_requests()
     bus.close()
     sys.stdout.write(json.dumps(counts) + "\n")
 

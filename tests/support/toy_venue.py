@@ -14,39 +14,39 @@ from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from components.contracts.errors import ContractError
+from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
 from components.market_data.config import VenueConfig
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import Framed, Odd, Oddity
-from components.market_data.core.instruments import Instrument, Kind, Registry
-from components.market_data.core.rules import RangeRule, Remedy
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import DecodedFrame, DecodeIssue, IssueKind
+from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType
+from components.market_data.core.rules import RangeRule, ResyncMethod
 from components.market_data.venues.dialect import (
-    Alive,
-    Ask,
+    Authenticated,
     Channel,
-    Confirmed,
-    Control,
-    Greeted,
-    Leaving,
+    ConnectionPlan,
+    ControlMessage,
+    Decoded,
+    Heartbeat,
     Limits,
-    LinePlan,
-    Read,
-    Refused,
-    Say,
+    Reply,
+    RestRequest,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
     Topic,
-    Unsubscribed,
+    UnsubscribeAck,
 )
 from components.market_data.venues.feed import VenueFeed
 from components.runtime.clock import SystemClock
 from components.runtime.metrics import Metrics
 from tests.support.eventually import eventually_async
 
-TOY = Venue("TOY")
+FAKE_VENUE = Venue("TOY")
 ONE, TWO, THREE = (Symbol(f"TOY:{base}-USD") for base in ("ONE", "TWO", "THREE"))
 Told = TypeVar("Told")
-Script = Callable[["ToyVenue", ServerConnection], Awaitable[None]]
+Script = Callable[["FakeVenue", ServerConnection], Awaitable[None]]
 
 LIMITS = {
     "topics_per_request": 2,
@@ -60,22 +60,22 @@ LIMITS = {
 }
 
 
-CONTROLS: dict[str, Callable[[dict[str, Any]], Control]] = {
-    "ok": lambda said: Confirmed(tuple(said["ok"]), said.get("id")),
-    "gone": lambda said: Unsubscribed(tuple(said["gone"]), said.get("id")),
-    "no": lambda said: Refused(tuple(said["no"]), said["why"], said["final"], said.get("id")),
-    "test": lambda _: Say('{"alive": 1}'),
-    "bye": lambda said: Leaving(said["bye"]),
-    "hi": lambda _: Greeted(),
-    "tick": lambda _: Alive(),
+CONTROLS: dict[str, Callable[[dict[str, Any]], ControlMessage]] = {
+    "ok": lambda said: SubscribeAck(tuple(said["ok"]), said.get("id")),
+    "gone": lambda said: UnsubscribeAck(tuple(said["gone"]), said.get("id")),
+    "no": lambda said: SubscribeRejected(tuple(said["no"]), said["why"], said["final"], said.get("id")),
+    "test": lambda _: Reply('{"alive": 1}'),
+    "bye": lambda said: ShutdownNotice(said["bye"]),
+    "hi": lambda _: Authenticated(),
+    "tick": lambda _: Heartbeat(),
 }
 
 
-class ToyConfig(VenueConfig):
+class FakeVenueConfig(VenueConfig):
     VENUE = "TOY"
 
 
-def toy_config(venue: "ToyVenue", *symbols: str, **changes: Any) -> ToyConfig:
+def fake_venue_config(venue: "FakeVenue", *symbols: str, **changes: Any) -> FakeVenueConfig:
     """A patient setup on a quick machine."""
     usual = {
         "symbols": symbols or (ONE, TWO),
@@ -111,84 +111,86 @@ def toy_config(venue: "ToyVenue", *symbols: str, **changes: Any) -> ToyConfig:
             "trades_max": 100,
         },
     }
-    return ToyConfig.model_validate(usual | changes)
+    return FakeVenueConfig.model_validate(usual | changes)
 
 
-class ToyDialect:
+class FakeVenueAdapter:
     """A word for each thing a venue can say."""
 
-    venue = TOY
-    rule = RangeRule(remedy=Remedy.FETCH, fallback=Remedy.FETCH, overlaps=True)
-    pushes_image = False
+    venue = FAKE_VENUE
+    sequence_rule = RangeRule(resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=True)
+    pushes_snapshot = False
 
-    def __init__(self, venue: "ToyVenue", *, greets: bool = False, trades: bool = False, **limits: Any) -> None:
-        self.greets, self._trades, self._url = greets, trades, venue.stream_url
+    def __init__(
+        self, venue: "FakeVenue", *, requires_login: bool = False, trades: bool = False, **limits: Any
+    ) -> None:
+        self.requires_login, self._trades, self._url = requires_login, trades, venue.stream_url
         self.limits = Limits(**(LIMITS | limits))
-        self._registry = Registry(())
+        self._registry = InstrumentRegistry(())
 
-    def instrument_asks(self) -> Sequence[Ask]:
-        return (Ask(path="/instruments"),)
+    def instrument_requests(self) -> Sequence[RestRequest]:
+        return (RestRequest(path="/instruments"),)
 
-    def read_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
+    def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
         return [instrument(native) for native in msgspec.json.decode(bodies[0], type=list[str])]
 
-    def learn(self, registry: Registry) -> None:
+    def set_instruments(self, registry: InstrumentRegistry) -> None:
         self._registry = registry
 
-    def plan(self, symbols: Sequence[Symbol]) -> tuple[LinePlan, ...]:
-        natives = [(symbol, self._registry.require(symbol).native) for symbol in symbols]
+    def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
+        natives = [(symbol, self._registry.require(symbol).venue_symbol) for symbol in symbols]
         depth = tuple(Topic(Channel.DEPTH, symbol, f"depth:{native}") for symbol, native in natives)
         if not self._trades:
-            return (LinePlan("depth", self._url, depth),)
+            return (ConnectionPlan("depth", self._url, depth),)
         trades = tuple(Topic(Channel.TRADES, symbol, f"trades:{native}") for symbol, native in natives)
-        return (LinePlan("depth", self._url, depth), LinePlan("trades", self._url, trades))
+        return (ConnectionPlan("depth", self._url, depth), ConnectionPlan("trades", self._url, trades))
 
-    def hello(self) -> Iterable[str]:
-        return ('{"hello": 1}',) if self.greets else ()
+    def login_messages(self) -> Iterable[str]:
+        return ('{"hello": 1}',) if self.requires_login else ()
 
-    def subscribe(self, names: Sequence[str], request_id: int) -> str:
+    def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
         return json.dumps({"sub": list(names), "id": request_id})
 
-    def unsubscribe(self, names: Sequence[str], request_id: int) -> str:
+    def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
         return json.dumps({"unsub": list(names), "id": request_id})
 
-    def ping(self) -> str | None:
+    def ping_message(self) -> str | None:
         return None
 
-    def read(self, frame: bytes, received_at_ns: int) -> Read:
+    def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         said = msgspec.json.decode(frame, type=dict[str, Any])
         word = next(iter(said))
-        return Read(control=(CONTROLS[word](said),)) if word in CONTROLS else self._data(said, received_at_ns)
+        return Decoded(control=(CONTROLS[word](said),)) if word in CONTROLS else self._data(said, received_at_ns)
 
-    def _data(self, said: dict[str, Any], at_ns: int) -> Read:
+    def _data(self, said: dict[str, Any], at_ns: int) -> Decoded:
         native = next((said[key] for key in ("d", "i", "t", "q") if key in said), "")
-        if native not in self._registry.by_native:
-            return Read((Odd(Oddity.UNLISTED, str(said)[:40]),))
-        symbol = self._registry.by_native[native].symbol
+        if native not in self._registry.by_venue_symbol:
+            return Decoded((DecodeIssue(IssueKind.UNLISTED, str(said)[:40]),))
+        symbol = self._registry.by_venue_symbol[native].symbol
         match said:
             case {"d": _, "p": previous, "f": final}:
-                return Read((DepthChange(symbol, previous, final, [("1", "1")], [], at_ns, at_ns),))
+                return Decoded((DepthUpdate(symbol, previous, final, [("1", "1")], [], at_ns, at_ns),))
             case {"i": _, "f": final}:
-                return Read((DepthImage(symbol, final, [("1", "1")], [], at_ns, at_ns, is_pushed=True),))
+                return Decoded((DepthSnapshot(symbol, final, [("1", "1")], [], at_ns, at_ns, is_pushed=True),))
             case {"t": _, "n": number}:
-                return Read((Trade(TOY, symbol, Decimal(number), Decimal(1), number, at_ns),))
+                return Decoded((Trade(FAKE_VENUE, symbol, Decimal(number), Decimal(1), number, at_ns),))
             case {"q": _, "n": number}:
                 price = Decimal(number)
-                return Read((Quote(TOY, symbol, price, Decimal(1), price + 1, Decimal(1), number, at_ns),))
+                return Decoded((Quote(FAKE_VENUE, symbol, price, Decimal(1), price + 1, Decimal(1), number, at_ns),))
             case _:
-                return Read((Odd(Oddity.UNKNOWN, str(said)[:40]),))
+                return Decoded((DecodeIssue(IssueKind.UNKNOWN, str(said)[:40]),))
 
-    def image_ask(self, symbol: Symbol) -> Ask:
-        return Ask(path=f"/book?s={self._registry.require(symbol).native}", weight=2)
+    def snapshot_request(self, symbol: Symbol) -> RestRequest:
+        return RestRequest(path=f"/book?s={self._registry.require(symbol).venue_symbol}", weight=2)
 
-    def read_image(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthImage:
+    def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
         try:
             final = msgspec.json.decode(body, type=dict[str, int])["f"]
         except (msgspec.MsgspecError, LookupError) as error:
-            raise ContractError(f"{symbol}: no image: {error}") from error
-        return DepthImage(symbol, final, [], [], received_at_ns, received_at_ns, is_pushed=False)
+            raise ProtocolError(f"{symbol}: no image: {error}") from error
+        return DepthSnapshot(symbol, final, [], [], received_at_ns, received_at_ns, is_pushed=False)
 
-    def is_final(self, status: int) -> bool:
+    def is_permanent_status(self, status: int) -> bool:
         return status in {403, 451}
 
 
@@ -196,11 +198,19 @@ def instrument(native: str) -> Instrument:
     base, _, quote = native.partition("-")
     symbol, one = Symbol(f"TOY:{native.upper()}"), Decimal(1)
     return Instrument(
-        venue=TOY, symbol=symbol, native=native, kind=Kind.SPOT, base=base, quote=quote, settle=quote, tick=one, lot=one
+        venue=FAKE_VENUE,
+        symbol=symbol,
+        venue_symbol=native,
+        instrument_type=InstrumentType.SPOT,
+        base=base,
+        quote=quote,
+        settle=quote,
+        tick=one,
+        lot=one,
     )
 
 
-class Answer:
+class HttpReply:
     """What the venue answers to one HTTP request."""
 
     def __init__(self, body: bytes = b"", status: int = 200, **headers: str) -> None:
@@ -208,24 +218,24 @@ class Answer:
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-class ToyVenue:
+class FakeVenue:
     """The n-th connection gets the n-th script, later ones the last; HTTP answers are in `answers` by path."""
 
     def __init__(self, *scripts: Script, natives: Sequence[str] = ("one-usd", "two-usd", "three-usd")) -> None:
-        self._scripts = scripts or (be_good,)
+        self._scripts = scripts or (confirm_and_send,)
         self._server: Server | None = None
         self.statuses: list[tuple[int, dict[str, str]]] = []
-        self.answers: dict[str, list[Answer]] = {
-            "/instruments": [Answer(json.dumps(natives).encode())],
-            "/book": [Answer(b'{"f": 5}')],
+        self.replies: dict[str, list[HttpReply]] = {
+            "/instruments": [HttpReply(json.dumps(natives).encode())],
+            "/book": [HttpReply(b'{"f": 5}')],
         }
-        self.heard: list[dict[str, Any]] = []
-        self.heard_at_ns: list[int] = []
-        self.asked: list[str] = []
+        self.received: list[dict[str, Any]] = []
+        self.received_at_ns: list[int] = []
+        self.http_requests: list[str] = []
         self.upgrades_at_ns: list[int] = []
         self.connections: list[ServerConnection] = []
         self.listeners: list[ServerConnection] = []
-        self.final = 0
+        self.last_id = 0
         self.clock = SystemClock()
 
     async def __aenter__(self) -> Self:
@@ -256,27 +266,27 @@ class ToyVenue:
     def rest_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def said(self, key: str) -> list[list[str]]:
+    def requests_of(self, key: str) -> list[list[str]]:
         """What was asked with one word, request by request."""
-        return [one[key] for one in self.heard if key in one]
+        return [one[key] for one in self.received if key in one]
 
-    async def listen(self, connection: ServerConnection) -> dict[str, Any]:
+    async def receive(self, connection: ServerConnection) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(await connection.recv())
-        self.heard.append(said)
-        self.heard_at_ns.append(self.clock.monotonic_ns())
+        self.received.append(said)
+        self.received_at_ns.append(self.clock.monotonic_ns())
         return said
 
-    def change(self, native: str) -> str:
+    def next_update(self, native: str) -> str:
         """The next change of a book; ids are the venue's own."""
-        self.final += 1
-        return json.dumps({"d": native, "p": self.final - 1, "f": self.final})
+        self.last_id += 1
+        return json.dumps({"d": native, "p": self.last_id - 1, "f": self.last_id})
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         path = request.path.partition("?")[0]
         if path == "/stream":
             return self._upgrade(connection)
-        self.asked.append(request.path)
-        waiting = self.answers.get(path, [Answer(status=404)])
+        self.http_requests.append(request.path)
+        waiting = self.replies.get(path, [HttpReply(status=404)])
         answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
         headers = Headers({"Content-Length": str(len(answer.body)), "Connection": "close"} | answer.headers)
         return Response(answer.status, HTTPStatus(answer.status).phrase, headers, answer.body)
@@ -298,41 +308,41 @@ class ToyVenue:
             await script(self, connection)
 
 
-async def confirm(venue: ToyVenue, connection: ServerConnection) -> list[str]:
+async def confirm(venue: FakeVenue, connection: ServerConnection) -> list[str]:
     """Hear one request and confirm it; give its topics."""
-    said = await venue.listen(connection)
+    said = await venue.receive(connection)
     word, reply = ("sub", "ok") if "sub" in said else ("unsub", "gone")
     await connection.send(json.dumps({reply: said[word], "id": said["id"]}))
     return list(said[word]) if word == "sub" else []
 
 
-async def be_good(venue: ToyVenue, connection: ServerConnection) -> None:
+async def confirm_and_send(venue: FakeVenue, connection: ServerConnection) -> None:
     """Confirm everything, and send a change of each book at once."""
     while True:
         for name in await confirm(venue, connection):
             channel, _, native = name.partition(":")
-            data = venue.change(native) if channel == "depth" else json.dumps({"t": native, "n": 1})
+            data = venue.next_update(native) if channel == "depth" else json.dumps({"t": native, "n": 1})
             await connection.send(data)
 
 
-async def be_quiet(venue: ToyVenue, connection: ServerConnection) -> None:
+async def confirm_only(venue: FakeVenue, connection: ServerConnection) -> None:
     """Confirm everything and say nothing."""
     while True:
         await confirm(venue, connection)
 
 
-class ToyEar:
+class FeedHarness:
     """Runs a feed and keeps what it delivers."""
 
-    def __init__(self, venue: ToyVenue, *symbols: str, dialect: Any = None, **changes: Any) -> None:
+    def __init__(self, venue: FakeVenue, *symbols: str, dialect: Any = None, **changes: Any) -> None:
         self.metrics = Metrics("test", "0")
-        setup = toy_config(venue, *symbols, **changes)
-        self.feed = VenueFeed(dialect or ToyDialect(venue), setup, SystemClock(), lambda: 0.5, self.metrics)
-        self.told: list[Any] = []
+        setup = fake_venue_config(venue, *symbols, **changes)
+        self.feed = VenueFeed(dialect or FakeVenueAdapter(venue), setup, SystemClock(), lambda: 0.5, self.metrics)
+        self.delivered: list[Any] = []
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self.feed.run(self.told.append))
+        self._task = asyncio.create_task(self.feed.run(self.delivered.append))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -343,12 +353,12 @@ class ToyEar:
         await self.feed.close()
 
     def all(self, kind: type[Told]) -> list[Told]:
-        return [one for one in self.told if isinstance(one, kind)]
+        return [one for one in self.delivered if isinstance(one, kind)]
 
     def data(self, kind: type[Told]) -> list[Told]:
-        return [datum for framed in self.all(Framed) for datum in framed.data if isinstance(datum, kind)]
+        return [datum for framed in self.all(DecodedFrame) for datum in framed.data if isinstance(datum, kind)]
 
-    async def hears(self, kind: type[Told], count: int = 1, *, within_s: float = 5.0) -> list[Told]:
+    async def wait_for(self, kind: type[Told], count: int = 1, *, within_s: float = 5.0) -> list[Told]:
         async def enough() -> list[Told] | None:
             self._check()
             found = [*self.all(kind), *self.data(kind)]
@@ -358,7 +368,7 @@ class ToyEar:
         assert found is not None
         return found
 
-    def counted(self, name: str, **labels: str) -> float:
+    def metric_sum(self, name: str, **labels: str) -> float:
         """Add up the samples of one metric that carry these labels."""
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         lines = self.metrics.exposition().decode().splitlines()

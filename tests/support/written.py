@@ -8,38 +8,38 @@ from components.contracts.orders import Filled
 from components.contracts.topics import DECISIONS, ORDERS, Stream
 from components.contracts.trading import Cause
 from components.runtime import journal
-from components.runtime.codec import decoder_of
-from components.runtime.places import Places
+from components.runtime.codec import message_decoder
+from components.runtime.places import Paths
 
 
-def orders(places: Places) -> list[Any]:
+def order_records(paths: Paths) -> list[Any]:
     """Read execution's journal; empty before it is begun."""
-    return _messages(places, "execution", ORDERS)
+    return _messages(paths, "execution", ORDERS)
 
 
-def decisions(places: Places) -> list[Any]:
+def decision_records(paths: Paths) -> list[Any]:
     """Read risk's log; empty before it is begun."""
-    return _messages(places, "risk", DECISIONS)
+    return _messages(paths, "risk", DECISIONS)
 
 
-def fills(places: Places) -> int:
+def fill_count(paths: Paths) -> int:
     """Count the executions that execution wrote down."""
-    return sum(isinstance(record, Filled) for record in orders(places))
+    return sum(isinstance(record, Filled) for record in order_records(paths))
 
 
-def raised(records: Sequence[Any]) -> set[Cause]:
+def raised_causes(records: Sequence[Any]) -> set[Cause]:
     """Name the causes that were raised among these records."""
     return {record.cause for record in records if isinstance(record, CauseRaised)}
 
 
-def standing(records: Sequence[Any]) -> set[Cause]:
+def active_causes(records: Sequence[Any]) -> set[Cause]:
     """Name the causes that were raised last, not cleared."""
     last = {record.cause: record for record in records if isinstance(record, CauseRaised | CauseCleared)}
     return {cause for cause, record in last.items() if isinstance(record, CauseRaised)}
 
 
-def _messages(places: Places, owner: str, stream: Stream) -> list[Any]:
-    folder, decode = places.journal(owner), decoder_of(stream)
+def _messages(paths: Paths, owner: str, stream: Stream) -> list[Any]:
+    folder, decode = paths.journal(owner), message_decoder(stream)
     if not list(folder.glob("*.log")):
         return []
-    return [decode(record.payload) for record in journal.read(folder)]
+    return [decode(record.payload) for record in journal.read_records(folder)]

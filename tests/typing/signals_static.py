@@ -6,7 +6,7 @@ Never run, only checked by mypy (test_static.py). An unused ignore is an error: 
 from dataclasses import replace
 from typing import assert_type
 
-from components.contracts.approval import SealKey, approve, open_frame, write_frame
+from components.contracts.approval import SealKey, approve, encode_approval, open_approval
 from components.contracts.signals import ApprovalTerms, Approved, Intent, Signal, Unchecked, propose
 from components.contracts.values import AccountId
 
@@ -17,8 +17,8 @@ def the_two_doors_are_the_only_way(
     """Hold what does type-check: propose, approve, open."""
     assert_type(propose(intent), Signal[Unchecked])
     assert_type(approve(propose(intent), terms, key), Signal[Approved])
-    assert_type(open_frame(frame, key, account, 0), Signal[Approved])
-    write_frame(open_frame(frame, key, account, 0))
+    assert_type(open_approval(frame, key, account, 0), Signal[Approved])
+    encode_approval(open_approval(frame, key, account, 0))
 
 
 def made_by_hand(intent: Intent, terms: ApprovalTerms) -> None:
@@ -36,14 +36,14 @@ def forged_by_name(intent: Intent, terms: ApprovalTerms) -> None:
     alias = Signal[Approved]
     alias(intent=intent, stage=Approved(terms, b""))  # type: ignore[call-arg]
     alias(intent=intent, stage=Unchecked(), mint=None)  # type: ignore[arg-type]
-    write_frame(named)
-    write_frame(of_thin_air)
+    encode_approval(named)
+    encode_approval(of_thin_air)
 
 
 def forged_by_inference(intent: Intent) -> None:
     """Refuse to infer the wanted stage from where the signal goes."""
-    write_frame(propose(intent))  # type: ignore[arg-type]
-    write_frame(Signal(intent=intent, stage=Unchecked(), mint=None))  # type: ignore[arg-type]
+    encode_approval(propose(intent))  # type: ignore[arg-type]
+    encode_approval(Signal(intent=intent, stage=Unchecked(), mint=None))  # type: ignore[arg-type]
 
 
 def changed_afterwards(approved: Signal[Approved], other: Intent) -> None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.contracts.orders import VenueCondition
+from components.contracts.orders import VenueConnectivity
 
 
-class ConditionLimits(BaseModel):
+class VenueHealthLimits(BaseModel):
     """After how much trouble the venue counts as degraded, and as lost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -19,46 +19,49 @@ class ConditionLimits(BaseModel):
 
 
 @dataclass(slots=True)
-class Contact:
+class VenueHealth:
     """The last experiences with the venue; nothing is assumed before the first."""
 
-    has_answered: bool = False
+    has_responded: bool = False
     failures: int = 0
-    slow: int = 0
+    slow_responses: int = 0
     is_throttled: bool = False
     is_stream_up: bool = False
-    trouble: str = "not reached yet"
-    forbidden: str = ""
+    problem: str = "not reached yet"
+    auth_error: str = ""
 
-    def answered(self, took_ns: int, limits: ConditionLimits) -> None:
+    def record_response(self, took_ns: int, limits: VenueHealthLimits) -> None:
         """Note that the venue answered."""
-        self.has_answered, self.failures, self.is_throttled, self.forbidden = True, 0, False, ""
-        self.slow = self.slow + 1 if took_ns > limits.slow_answer_ms * 1_000_000 else 0
+        self.has_responded, self.failures, self.is_throttled, self.auth_error = True, 0, False, ""
+        self.slow_responses = self.slow_responses + 1 if took_ns > limits.slow_answer_ms * 1_000_000 else 0
 
-    def failed(self, reason: str) -> None:
+    def record_failure(self, reason: str) -> None:
         """Note that no usable answer came."""
         self.failures += 1
-        self.trouble = reason
+        self.problem = reason
 
-    def throttled(self, text: str) -> None:
+    def record_throttled(self, text: str) -> None:
         """Note that the venue asked for patience."""
-        self.is_throttled, self.trouble = True, text
+        self.is_throttled, self.problem = True, text
 
-    def refused(self, text: str) -> None:
+    def record_unauthorized(self, text: str) -> None:
         """Note that our keys are not accepted."""
-        self.forbidden = text or "unauthorized"
+        self.auth_error = text or "unauthorized"
 
 
-def condition_of(contact: Contact, limits: ConditionLimits) -> tuple[VenueCondition, str]:
+def connectivity_of(health: VenueHealth, limits: VenueHealthLimits) -> tuple[VenueConnectivity, str]:
     """Give the condition and its reason; unknown is lost."""
-    if contact.forbidden:
-        return VenueCondition.LOST, f"keys refused: {contact.forbidden}"
-    if not contact.has_answered or contact.failures >= limits.lost_after_failures:
-        return VenueCondition.LOST, f"{contact.failures} failures in a row: {contact.trouble}"
-    if not contact.is_stream_up:
-        return VenueCondition.DEGRADED, "the order stream is down"
-    if contact.is_throttled or contact.failures >= limits.degraded_after_failures:
-        return VenueCondition.DEGRADED, contact.trouble
-    if contact.slow >= limits.degraded_after_slow:
-        return VenueCondition.DEGRADED, f"{contact.slow} answers in a row took more than {limits.slow_answer_ms} ms"
-    return VenueCondition.REACHED, "answers"
+    if health.auth_error:
+        return VenueConnectivity.LOST, f"keys refused: {health.auth_error}"
+    if not health.has_responded or health.failures >= limits.lost_after_failures:
+        return VenueConnectivity.LOST, f"{health.failures} failures in a row: {health.problem}"
+    if not health.is_stream_up:
+        return VenueConnectivity.DEGRADED, "the order stream is down"
+    if health.is_throttled or health.failures >= limits.degraded_after_failures:
+        return VenueConnectivity.DEGRADED, health.problem
+    if health.slow_responses >= limits.degraded_after_slow:
+        return (
+            VenueConnectivity.DEGRADED,
+            f"{health.slow_responses} answers in a row took more than {limits.slow_answer_ms} ms",
+        )
+    return VenueConnectivity.HEALTHY, "answers"

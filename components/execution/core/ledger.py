@@ -4,18 +4,18 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from components.contracts.orders import Filled, VenuePosition
-from components.contracts.values import ZERO, Symbol, canonical
+from components.contracts.values import ZERO, Symbol, format_decimal
 
 Positions = Mapping[Symbol, Decimal]
 """Quantity by symbol, negative when short; a flat symbol is not there."""
 
 
-def opened(positions: Iterable[VenuePosition]) -> dict[Symbol, Decimal]:
+def quantities_by_symbol(positions: Iterable[VenuePosition]) -> dict[Symbol, Decimal]:
     """Begin with what the venue holds."""
     return {position.symbol: position.quantity for position in positions if position.quantity != ZERO}
 
 
-def moved(positions: Positions, fill: Filled) -> dict[Symbol, Decimal]:
+def positions_after(positions: Positions, fill: Filled) -> dict[Symbol, Decimal]:
     """Give the positions after a fill."""
     after = dict(positions)
     after[fill.symbol] = after.get(fill.symbol, ZERO) + fill.side.sign * fill.quantity
@@ -24,11 +24,11 @@ def moved(positions: Positions, fill: Filled) -> dict[Symbol, Decimal]:
     return after
 
 
-def differences(ours: Positions, venue: Iterable[VenuePosition]) -> tuple[str, ...]:
+def position_differences(ours: Positions, venue: Iterable[VenuePosition]) -> tuple[str, ...]:
     """Name every symbol where the venue holds something else than we counted."""
-    theirs = opened(venue)
+    theirs = quantities_by_symbol(venue)
     return tuple(
-        f"{symbol}: {canonical(ours.get(symbol, ZERO))} counted, {canonical(theirs.get(symbol, ZERO))} at the venue"
+        f"{symbol}: {format_decimal(ours.get(symbol, ZERO))} counted, {format_decimal(theirs.get(symbol, ZERO))} at the venue"
         for symbol in sorted({*ours, *theirs})
         if ours.get(symbol, ZERO) != theirs.get(symbol, ZERO)
     )

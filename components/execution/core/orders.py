@@ -19,60 +19,62 @@ from components.contracts.values import (
     Symbol,
     TimeInForce,
     VenueOrderId,
-    canonical,
+    format_decimal,
 )
 
 PRICE_STEP: Final = Decimal("1e-9")
 """A price worked out of averages is rounded here; venues round theirs much earlier."""
 
-IN_QUESTION: Final = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
+IN_DOUBT_STATES: Final = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
 """Where an order may or may not be at the venue."""
 
-AT_THE_VENUE: Final = frozenset(
+VENUE_STATES: Final = frozenset(
     {
         OrderState.OPEN,
         OrderState.PARTIALLY_FILLED,
-        OrderState.CANCELLING,
+        OrderState.PENDING_CANCEL,
         OrderState.FILLED,
         OrderState.CANCELLED,
-        OrderState.EXPIRED_AT_VENUE,
+        OrderState.EXPIRED,
         OrderState.REJECTED,
     }
 )
 """Where the venue's own word can put an order."""
 
-NEXT: Final[Mapping[OrderState, frozenset[OrderState]]] = {
+TRANSITIONS: Final[Mapping[OrderState, frozenset[OrderState]]] = {
     # What is found at the venue has been sent, whatever a damaged disk lost of it.
-    OrderState.RECEIVED: AT_THE_VENUE | {OrderState.SENDING, OrderState.NEVER_SENT},
+    OrderState.RECEIVED: VENUE_STATES | {OrderState.SENDING, OrderState.NEVER_SENT},
     # A request that certainly was not processed (halted, throttled, never connected) was never sent.
-    OrderState.SENDING: AT_THE_VENUE | {OrderState.UNKNOWN, OrderState.NEVER_SENT},
-    OrderState.UNKNOWN: AT_THE_VENUE | {OrderState.NEVER_LANDED},
-    OrderState.OPEN: AT_THE_VENUE - {OrderState.OPEN},
-    OrderState.PARTIALLY_FILLED: AT_THE_VENUE - {OrderState.OPEN, OrderState.PARTIALLY_FILLED},
+    OrderState.SENDING: VENUE_STATES | {OrderState.UNKNOWN, OrderState.NEVER_SENT},
+    OrderState.UNKNOWN: VENUE_STATES | {OrderState.NEVER_LANDED},
+    OrderState.OPEN: VENUE_STATES - {OrderState.OPEN},
+    OrderState.PARTIALLY_FILLED: VENUE_STATES - {OrderState.OPEN, OrderState.PARTIALLY_FILLED},
     # Back to work only where the venue refuses the cancel.
-    OrderState.CANCELLING: AT_THE_VENUE - {OrderState.CANCELLING},
+    OrderState.PENDING_CANCEL: VENUE_STATES - {OrderState.PENDING_CANCEL},
     OrderState.FILLED: frozenset(),
     OrderState.CANCELLED: frozenset(),
-    OrderState.EXPIRED_AT_VENUE: frozenset(),
+    OrderState.EXPIRED: frozenset(),
     OrderState.REJECTED: frozenset(),
     OrderState.NEVER_LANDED: frozenset(),
     OrderState.NEVER_SENT: frozenset(),
 }
 
 
-def may_follow(before: OrderState, after: OrderState) -> bool:
+def is_allowed_transition(before: OrderState, after: OrderState) -> bool:
     """Say whether an order can go from one state to the other; staying is always possible."""
-    return after is before or after in NEXT[before]
+    return after is before or after in TRANSITIONS[before]
 
 
-def heard(before: OrderState, said: OrderState, filled: Decimal, *, cancel_refused: bool = False) -> OrderState:
+def next_state(
+    before: OrderState, reported: OrderState, filled: Decimal, *, cancel_rejected: bool = False
+) -> OrderState:
     """Give the state after the venue's word, which may be late: a final state stays, a cancel is not forgotten."""
     working = (OrderState.OPEN, OrderState.PARTIALLY_FILLED)
-    if said in working:
-        said = OrderState.PARTIALLY_FILLED if filled > ZERO else OrderState.OPEN
-        if before is OrderState.CANCELLING and not cancel_refused:
+    if reported in working:
+        reported = OrderState.PARTIALLY_FILLED if filled > ZERO else OrderState.OPEN
+        if before is OrderState.PENDING_CANCEL and not cancel_rejected:
             return before
-    return said if may_follow(before, said) else before
+    return reported if is_allowed_transition(before, reported) else before
 
 
 @final
@@ -93,11 +95,11 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     expires_at_ns: int = 0
     frame: bytes = b""
     filled: Decimal = ZERO
-    spent: Decimal = ZERO
+    cumulative_cost: Decimal = ZERO
     """What the filled quantity cost."""
-    executions: tuple[ExecutionId, ...] = ()
+    execution_ids: tuple[ExecutionId, ...] = ()
     fence: FenceTerms | None = None
-    is_cancel_wanted: bool = False
+    is_cancel_requested: bool = False
     is_withdrawn: bool = False
 
     @property
@@ -110,7 +112,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
         """What one unit cost so far, to nine decimals."""
         if self.filled <= ZERO:
             return None
-        return Decimal(canonical((self.spent / self.filled).quantize(PRICE_STEP, ROUND_HALF_EVEN)))
+        return Decimal(format_decimal((self.cumulative_cost / self.filled).quantize(PRICE_STEP, ROUND_HALF_EVEN)))
 
     @property
     def key(self) -> str:
@@ -118,7 +120,9 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
         return self.client_order_id if self.is_ours else f"venue:{self.venue_order_id}"
 
 
-def received(record: IntentReceived, *, is_withdrawn: bool = False, is_cancel_wanted: bool = False) -> Order:
+def order_from_intent(
+    record: IntentReceived, *, is_withdrawn: bool = False, is_cancel_requested: bool = False
+) -> Order:
     """Begin an order of ours, of which more may have been said before it came."""
     intent = record.intent
     return Order(
@@ -134,12 +138,12 @@ def received(record: IntentReceived, *, is_withdrawn: bool = False, is_cancel_wa
         purpose=intent.purpose,
         expires_at_ns=record.terms.expires_at_ns,
         frame=record.frame,
-        is_cancel_wanted=is_cancel_wanted,
+        is_cancel_requested=is_cancel_requested,
         is_withdrawn=is_withdrawn,
     )
 
 
-def first_heard(record: OrderUpdated) -> Order:
+def adopted_order(record: OrderUpdated) -> Order:
     """Begin an order that is not ours, or one that was refused before it was received; its fills so far are counted."""
     return Order(
         client_order_id=record.client_order_id,
@@ -150,13 +154,13 @@ def first_heard(record: OrderUpdated) -> Order:
         intent_id=record.intent_id,
         venue_order_id=record.venue_order_id,
         filled=record.filled_quantity,
-        spent=record.filled_quantity * (record.average_price or ZERO),
+        cumulative_cost=record.filled_quantity * (record.average_price or ZERO),
     )
 
 
-def updated(order: Order, record: OrderUpdated) -> Order:
+def apply_update(order: Order, record: OrderUpdated) -> Order:
     """Take in an update; a step that the table does not know is a bug."""
-    if not may_follow(order.state, record.state):
+    if not is_allowed_transition(order.state, record.state):
         raise InvariantError(f"order {order.client_order_id}: {record.state} after {order.state}")
     return replace(
         order,
@@ -166,7 +170,7 @@ def updated(order: Order, record: OrderUpdated) -> Order:
     )
 
 
-def filled(order: Order, record: Filled) -> Order:
+def apply_fill(order: Order, record: Filled) -> Order:
     """Take in a fill; the total never falls."""
     if record.quantity <= ZERO or record.cumulative_quantity != order.filled + record.quantity:
         raise InvariantError(
@@ -176,6 +180,6 @@ def filled(order: Order, record: Filled) -> Order:
         order,
         venue_order_id=order.venue_order_id or record.venue_order_id,
         filled=record.cumulative_quantity,
-        spent=order.spent + record.quantity * record.price,
-        executions=(*order.executions, record.execution_id),
+        cumulative_cost=order.cumulative_cost + record.quantity * record.price,
+        execution_ids=(*order.execution_ids, record.execution_id),
     )

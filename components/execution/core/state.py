@@ -10,23 +10,23 @@ from msgspec.structs import replace
 from components.contracts.commands import Cancel, CancelAll, Control, SetTradingState, Withdraw
 from components.contracts.errors import InvariantError
 from components.contracts.orders import (
-    Collided,
+    ClientOrderIdConflict,
     ControlReceived,
     Filled,
     IntentReceived,
-    Opening,
+    OpeningBalance,
     OrderMessage,
     OrderSending,
     OrderState,
     OrderUpdated,
     Reconciled,
-    VenueChanged,
-    VenueCondition,
+    VenueConnectivity,
+    VenueConnectivityChanged,
 )
 from components.contracts.trading import TradingState
 from components.contracts.values import ClientOrderId, CommandId, IntentId, Symbol, VenueOrderId
-from components.execution.core.ledger import moved, opened
-from components.execution.core.orders import Order, filled, first_heard, received, updated
+from components.execution.core.ledger import positions_after, quantities_by_symbol
+from components.execution.core.orders import Order, adopted_order, apply_fill, apply_update, order_from_intent
 
 SEAL_BYTES: Final = 32
 
@@ -45,19 +45,19 @@ class ExecutionState:
     def __init__(self) -> None:
         """Know nothing, as before the first record."""
         self.sequence = 0
-        self.opening: Opening | None = None
+        self.opening: OpeningBalance | None = None
         self.orders: dict[str, Order] = {}
-        self.unfinished: dict[str, None] = {}
+        self.open_keys: dict[str, None] = {}
         self.receipts: dict[IntentId, Receipt] = {}
         self.controls: dict[CommandId, int] = {}
         self.withdrawn: set[IntentId] = set()
-        self.cancel_wishes: set[ClientOrderId] = set()
+        self.pending_cancels: set[ClientOrderId] = set()
         """Names of orders to be cancelled, known by then or not."""
         self.positions: dict[Symbol, Decimal] = {}
-        self.fills = 0
-        self.trading = TradingState.ACTIVE
-        self.has_collided = False
-        self.condition: VenueCondition | None = None
+        self.fill_count = 0
+        self.trading_state = TradingState.ACTIVE
+        self.has_id_conflict = False
+        self.venue_connectivity: VenueConnectivity | None = None
         self.reconciled_at_ns = 0
         self._by_venue_id: dict[VenueOrderId, str] = {}
         self._by_intent: dict[IntentId, ClientOrderId] = {}
@@ -67,135 +67,137 @@ class ExecutionState:
         self.sequence += 1
         match record:
             case IntentReceived():
-                self._receive(record)
+                self._apply_received(record)
             case OrderSending():
-                self._send(record)
+                self._apply_sending(record)
             case OrderUpdated():
-                self._update(record)
+                self._apply_update(record)
             case Filled():
-                self._fill(record)
+                self._apply_fill(record)
             case ControlReceived():
-                self._obey(record.control)
+                self._apply_control(record.control)
             case _:
-                self._look_around(record)
+                self._apply_account_record(record)
         return self.sequence
 
     def open_orders(self) -> Iterator[Order]:
         """Give every order that is not final yet, the oldest first."""
-        return (self.orders[key] for key in self.unfinished)
+        return (self.orders[key] for key in self.open_keys)
 
-    def of_intent(self, intent_id: IntentId) -> Order | None:
+    def order_by_intent(self, intent_id: IntentId) -> Order | None:
         """Find the order of an intent."""
         name = self._by_intent.get(intent_id)
         return self.orders[name] if name is not None else None
 
-    def of_client_id(self, client_order_id: ClientOrderId) -> Order | None:
+    def order_by_client_id(self, client_order_id: ClientOrderId) -> Order | None:
         """Find our order of that name."""
         return self.orders.get(client_order_id)
 
-    def of_venue_id(self, venue_order_id: VenueOrderId) -> Order | None:
+    def order_by_venue_id(self, venue_order_id: VenueOrderId) -> Order | None:
         """Find the order that the venue knows under its id."""
         key = self._by_venue_id.get(venue_order_id)
         return self.orders[key] if key is not None else None
 
-    def known(self, record: OrderUpdated | Filled) -> Order | None:
+    def order_for_record(self, record: OrderUpdated | Filled) -> Order | None:
         """Find the order that a record is about."""
         if record.intent_id is not None:
-            return self.of_client_id(record.client_order_id)
-        return self.of_venue_id(record.venue_order_id) if record.venue_order_id is not None else None
+            return self.order_by_client_id(record.client_order_id)
+        return self.order_by_venue_id(record.venue_order_id) if record.venue_order_id is not None else None
 
-    def _ours(self, client_order_id: ClientOrderId) -> Order:
-        order = self.of_client_id(client_order_id)
+    def _own_order(self, client_order_id: ClientOrderId) -> Order:
+        order = self.order_by_client_id(client_order_id)
         if order is None:
             raise InvariantError(f"{client_order_id} is sent before it was received")
         return order
 
-    def _keep(self, order: Order) -> None:
+    def _store(self, order: Order) -> None:
         key = order.key
         self.orders[key] = order
         if order.venue_order_id is not None:
             self._by_venue_id[order.venue_order_id] = key
         if order.state.is_final:
-            self.unfinished.pop(key, None)
+            self.open_keys.pop(key, None)
         else:
-            self.unfinished[key] = None
+            self.open_keys[key] = None
 
-    def _receive(self, record: IntentReceived) -> None:
+    def _apply_received(self, record: IntentReceived) -> None:
         intent_id = record.intent.intent_id
         self.receipts[intent_id] = Receipt(self.sequence, record.frame[-SEAL_BYTES:])
         self._by_intent[intent_id] = record.client_order_id
-        is_withdrawn, is_cancel_wanted = intent_id in self.withdrawn, record.client_order_id in self.cancel_wishes
-        self._keep(received(record, is_withdrawn=is_withdrawn, is_cancel_wanted=is_cancel_wanted))
+        is_withdrawn, is_cancel_wanted = intent_id in self.withdrawn, record.client_order_id in self.pending_cancels
+        self._store(order_from_intent(record, is_withdrawn=is_withdrawn, is_cancel_requested=is_cancel_wanted))
 
-    def _send(self, record: OrderSending) -> None:
-        order = self._ours(record.client_order_id)
+    def _apply_sending(self, record: OrderSending) -> None:
+        order = self._own_order(record.client_order_id)
         if record.fence is not None:
-            self._keep(replace(order, fence=record.fence))
+            self._store(replace(order, fence=record.fence))
         else:
-            self._keep(replace(order, state=OrderState.SENDING))
+            self._store(replace(order, state=OrderState.SENDING))
 
-    def _update(self, record: OrderUpdated) -> None:
-        known = self.known(record)
+    def _apply_update(self, record: OrderUpdated) -> None:
+        known = self.order_for_record(record)
         if known is not None:
-            self._keep(updated(known, record))
+            self._store(apply_update(known, record))
             return
-        order = first_heard(record)
-        ours = self.of_client_id(record.client_order_id)
+        order = adopted_order(record)
+        ours = self.order_by_client_id(record.client_order_id)
         # A fence has done its work the moment it is accepted; it must not stay at the venue.
         is_fence = not order.is_ours and ours is not None and ours.fence is not None
-        self._keep(replace(order, is_cancel_wanted=is_fence or order.client_order_id in self.cancel_wishes))
+        self._store(replace(order, is_cancel_requested=is_fence or order.client_order_id in self.pending_cancels))
         if record.intent_id is not None:
             self._by_intent[record.intent_id] = record.client_order_id
 
-    def _fill(self, record: Filled) -> None:
-        order = self.known(record)
+    def _apply_fill(self, record: Filled) -> None:
+        order = self.order_for_record(record)
         if order is None:
             raise InvariantError(f"a fill of {record.client_order_id}, of which the journal knows nothing")
-        self._keep(filled(order, record))
-        self.positions = moved(self.positions, record)
-        self.fills += 1
+        self._store(apply_fill(order, record))
+        self.positions = positions_after(self.positions, record)
+        self.fill_count += 1
 
-    def _obey(self, control: Control) -> None:
+    def _apply_control(self, control: Control) -> None:
         self.controls[control.command_id] = self.sequence
         match control:
             case Cancel(client_order_id=name):
-                self.cancel_wishes.add(name)
-                self._want_cancelled(tuple(order for order in self.open_orders() if order.client_order_id == name))
+                self.pending_cancels.add(name)
+                self._request_cancels(tuple(order for order in self.open_orders() if order.client_order_id == name))
             case CancelAll():
-                self._want_cancelled(tuple(self.open_orders()))
+                self._request_cancels(tuple(self.open_orders()))
             case Withdraw(intent_id=intent_id):
                 self._withdraw(intent_id)
             case SetTradingState(state=state):
-                self._turn(state)
+                self._set_trading_state(state)
 
     def _withdraw(self, intent_id: IntentId) -> None:
         self.withdrawn.add(intent_id)
-        order = self.of_intent(intent_id)
+        order = self.order_by_intent(intent_id)
         if order is not None and not order.state.is_final:
-            self._keep(replace(order, is_withdrawn=True))
+            self._store(replace(order, is_withdrawn=True))
 
-    def _turn(self, state: TradingState) -> None:
+    def _set_trading_state(self, state: TradingState) -> None:
         # An id collision is over when risk, having halted because of it, lets trading go on again.
-        if self.trading is TradingState.HALTED and state is not TradingState.HALTED:
-            self.has_collided = False
-        self.trading = state
+        if self.trading_state is TradingState.HALTED and state is not TradingState.HALTED:
+            self.has_id_conflict = False
+        self.trading_state = state
 
-    def _want_cancelled(self, orders: tuple[Order, ...]) -> None:
+    def _request_cancels(self, orders: tuple[Order, ...]) -> None:
         for order in orders:
-            self._keep(replace(order, is_cancel_wanted=True))
+            self._store(replace(order, is_cancel_requested=True))
 
-    def _look_around(self, record: Opening | Reconciled | VenueChanged | Collided) -> None:
+    def _apply_account_record(
+        self, record: OpeningBalance | Reconciled | VenueConnectivityChanged | ClientOrderIdConflict
+    ) -> None:
         match record:
-            case Opening():
+            case OpeningBalance():
                 self.opening = record
-                self.positions = opened(record.positions)
+                self.positions = quantities_by_symbol(record.positions)
                 self.reconciled_at_ns = record.at_ns
             case Reconciled():
                 self.reconciled_at_ns = record.at_ns
-            case VenueChanged(condition=condition):
-                self.condition = condition
-            case Collided():
-                self.has_collided = True
+            case VenueConnectivityChanged(connectivity=condition):
+                self.venue_connectivity = condition
+            case ClientOrderIdConflict():
+                self.has_id_conflict = True
 
 
 def sealed_the_same(receipt: Receipt, frame: bytes) -> bool:

@@ -34,7 +34,7 @@ class VenueOrder(Struct, frozen=True, gc=False, kw_only=True):
     filled_quantity: Decimal
     average_price: Decimal | None
     state: OrderState | None
-    word: str
+    venue_status: str
 
 
 @final
@@ -91,15 +91,15 @@ class CancelAllOrders(Struct, frozen=True, gc=False):
 
 
 @final
-class ReadVenue(Struct, frozen=True, gc=False):
+class FetchVenueSnapshot(Struct, frozen=True, gc=False):
     """Read open orders, these orders, the fills since then, and last the positions, account and session."""
 
-    round: int
+    number: int
     orders: tuple[QueryOrder, ...]
     fills_after_ns: int
 
 
-Request: TypeAlias = SubmitOrder | Fence | QueryOrder | CancelOrder | CancelAllOrders | ReadVenue
+VenueRequest: TypeAlias = SubmitOrder | Fence | QueryOrder | CancelOrder | CancelAllOrders | FetchVenueSnapshot
 
 
 @final
@@ -117,12 +117,12 @@ class OrderFound(Struct, frozen=True, gc=False):
 
 
 @final
-class OrderMissing(Struct, frozen=True, gc=False):
+class OrderNotFound(Struct, frozen=True, gc=False):
     """The venue does not know the order now, which is no evidence that it never will."""
 
 
 @final
-class OrderRefused(Struct, frozen=True, gc=False):
+class RequestRejected(Struct, frozen=True, gc=False):
     """The venue said no to this request, for good."""
 
     status: int
@@ -137,7 +137,7 @@ class Unauthorized(Struct, frozen=True, gc=False):
 
 
 @final
-class NotProcessed(Struct, frozen=True, gc=False):
+class Throttled(Struct, frozen=True, gc=False):
     """The venue throttled the request before looking at it; the same may be sent again then."""
 
     retry_at_ns: int
@@ -178,14 +178,14 @@ class CancelAccepted(Struct, frozen=True, gc=False):
 
 
 @final
-class AllCancelled(Struct, frozen=True, gc=False):
+class CancelAllAccepted(Struct, frozen=True, gc=False):
     """The venue will try to cancel every order, except the refused ones."""
 
-    refused: tuple[VenueOrderId, ...]
+    rejected: tuple[VenueOrderId, ...]
 
 
 @final
-class VenueRead(Struct, frozen=True, gc=False, kw_only=True):
+class VenueSnapshot(Struct, frozen=True, gc=False, kw_only=True):
     """What the venue said, read in this order: positions may hold a fill that orders and fills do not show yet."""
 
     orders: tuple[VenueOrder, ...]
@@ -195,22 +195,22 @@ class VenueRead(Struct, frozen=True, gc=False, kw_only=True):
     account: VenueAccount
     session: VenueSession
 
-    def levels(self) -> Mapping[VenueOrderId, Decimal]:
+    def filled_quantities(self) -> Mapping[VenueOrderId, Decimal]:
         """Give how far each order is filled."""
         return {order.venue_order_id: order.filled_quantity for order in self.orders}
 
 
-NotDone: TypeAlias = OrderRefused | Unauthorized | NotProcessed | OutcomeUnknown | Unreachable
-Answer: TypeAlias = (
+RequestFailure: TypeAlias = RequestRejected | Unauthorized | Throttled | OutcomeUnknown | Unreachable
+VenueResponse: TypeAlias = (
     OrderAccepted
     | OrderFound
-    | OrderMissing
+    | OrderNotFound
     | DuplicateId
     | HaltedByFile
     | CancelAccepted
-    | AllCancelled
-    | VenueRead
-    | NotDone
+    | CancelAllAccepted
+    | VenueSnapshot
+    | RequestFailure
 )
 
 
@@ -218,24 +218,24 @@ class EventKind(StrEnum):
     """What an event of the order stream is about."""
 
     EXECUTION = "execution"
-    CANCEL_REFUSED = "cancel_refused"
+    CANCEL_REJECTED = "cancel_refused"
     STATUS = "status"
 
 
 @final
-class StreamUp(Struct, frozen=True, gc=False):
+class OrderStreamUp(Struct, frozen=True, gc=False):
     """From now on every order event is heard; what happened before may have been missed."""
 
 
 @final
-class StreamDown(Struct, frozen=True, gc=False):
+class OrderStreamDown(Struct, frozen=True, gc=False):
     """Order events are not heard any more."""
 
     reason: str
 
 
 @final
-class OrderEvent(Struct, frozen=True, gc=False):
+class VenueOrderEvent(Struct, frozen=True, gc=False):
     """One event; `order` is the order after it, `kind` is None where the venue's word is new to us."""
 
     kind: EventKind | None
@@ -250,4 +250,4 @@ class UnreadableEvent(Struct, frozen=True, gc=False):
     reason: str
 
 
-StreamBody: TypeAlias = StreamUp | StreamDown | OrderEvent | UnreadableEvent
+OrderStreamMessage: TypeAlias = OrderStreamUp | OrderStreamDown | VenueOrderEvent | UnreadableEvent

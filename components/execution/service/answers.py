@@ -2,224 +2,257 @@
 
 from typing import Final
 
-from components.contracts.orders import OrderState, Source
+from components.contracts.orders import OrderState, UpdateSource
 from components.execution.config import ExecutionConfig
-from components.execution.core.chase import DELAY_NS_MAX, Errand, Unsent
-from components.execution.core.condition import Contact
-from components.execution.core.orders import IN_QUESTION, Order
-from components.execution.core.truths import Word
+from components.execution.core.chase import DELAY_NS_MAX, InFlight, NotSentReason
+from components.execution.core.condition import VenueHealth
+from components.execution.core.orders import IN_DOUBT_STATES, Order
+from components.execution.core.truths import OrderReport
 from components.execution.core.venue import (
-    Answer,
     CancelAccepted,
     CancelAllOrders,
     CancelOrder,
     DuplicateId,
     Fence,
+    FetchVenueSnapshot,
     HaltedByFile,
-    NotProcessed,
     OrderAccepted,
     OrderFound,
-    OrderMissing,
-    OrderRefused,
+    OrderNotFound,
     OutcomeUnknown,
     QueryOrder,
-    ReadVenue,
-    Request,
+    RequestRejected,
     SubmitOrder,
+    Throttled,
     Unauthorized,
     Unreachable,
+    VenueRequest,
+    VenueResponse,
 )
-from components.execution.service.book import UNCONFIRMED, Book
-from components.execution.service.meters import Meters
-from components.execution.service.pace import Pace
-from components.runtime.service import Effect, Note, Observe
+from components.execution.service.book import CANCEL_UNCONFIRMED, OrderJournal
+from components.execution.service.meters import ExecutionMetrics
+from components.execution.service.pace import RequestBudget
+from components.runtime.service import Effect, LogEvent, ObserveLatency
 
 NS_PER_MS: Final = 1_000_000
-CANCEL_CHECKS_MAX: Final = 8
+CANCEL_CHECK_BACKOFF_MAX: Final = 8
 """A cancel that does not end is looked after at most so many times less often than at first."""
 
 OrderRequest = SubmitOrder | Fence | QueryOrder | CancelOrder
 
 
-class Answers:
+class VenueResponses:
     """Hears how requests about orders ended; what is due next is the desk's business."""
 
-    def __init__(self, book: Book, pace: Pace, contact: Contact, meters: Meters, config: ExecutionConfig) -> None:
+    def __init__(
+        self,
+        journal: OrderJournal,
+        budget: RequestBudget,
+        health: VenueHealth,
+        metrics: ExecutionMetrics,
+        config: ExecutionConfig,
+    ) -> None:
         """Share the book and the pace with the desk."""
-        self._book, self._pace, self._contact, self._meters = book, pace, contact, meters
+        self._journal, self._budget, self._health, self._metrics = journal, budget, health, metrics
         self._limits = config.condition
         self._cancel_check_ns = config.desk.cancel_check_ms * NS_PER_MS
 
-    def take_note(self, request: Request, answer: Answer, now_ns: int) -> None:
+    def record_health(self, request: VenueRequest, response: VenueResponse, now_ns: int) -> None:
         """Remember how well the venue answers, whatever it said."""
-        match answer:
+        match response:
             case OutcomeUnknown(reason) | Unreachable(reason):
-                self._contact.failed(reason)
-            case NotProcessed(retry_at_ns, text):
-                self._contact.throttled(text)
-                self._pace.close_until(retry_at_ns, now_ns)
+                self._health.record_failure(reason)
+            case Throttled(retry_at_ns, text):
+                self._health.record_throttled(text)
+                self._budget.pause_until(retry_at_ns, now_ns)
             case Unauthorized(text):
-                self._contact.refused(text)
+                self._health.record_unauthorized(text)
             case HaltedByFile():
                 return
             case _:
-                self._contact.answered(self._took_ns(request, now_ns), self._limits)
+                self._health.record_response(self._response_time_ns(request, now_ns), self._limits)
 
-    def heard(self, request: OrderRequest, answer: Answer, now_ns: int) -> list[Effect]:
+    def apply(self, request: OrderRequest, response: VenueResponse, now_ns: int) -> list[Effect]:
         """Write down what an answer says of its order."""
         order = self._order_of(request)
         if order is None:
-            return self._found(answer, now_ns)
-        errand = self._book.errand(order)
+            return self._on_unknown_order(response, now_ns)
+        in_flight = self._journal.in_flight(order)
         match request:
             case SubmitOrder():
-                observed = Observe(self._meters.submit, errand.posted_at_ns or now_ns)
-                errand.posted_at_ns = 0
-                return [observed, *self._submitted(order, errand, answer, now_ns)]
+                observed = ObserveLatency(self._metrics.submit, in_flight.submitted_at_ns or now_ns)
+                in_flight.submitted_at_ns = 0
+                return [observed, *self._on_submit_response(order, in_flight, response, now_ns)]
             case Fence():
-                errand.posted_at_ns = 0
-                return self._fenced(order, errand, answer, now_ns)
+                in_flight.submitted_at_ns = 0
+                return self._on_fence_response(order, in_flight, response, now_ns)
             case QueryOrder():
-                errand.asked_at_ns = 0
-                return self._asked(order, errand, answer, now_ns)
+                in_flight.query_sent_at_ns = 0
+                return self._on_query_response(order, in_flight, response, now_ns)
             case CancelOrder():
-                errand.asked_at_ns = 0
-                return self._cancelled(order, errand, answer, now_ns)
+                in_flight.query_sent_at_ns = 0
+                return self._on_cancel_response(order, in_flight, response, now_ns)
 
-    def _took_ns(self, request: Request, now_ns: int) -> int:
+    def _response_time_ns(self, request: VenueRequest, now_ns: int) -> int:
         """Say how long one answer took; a reading is many answers and says nothing."""
-        order = None if isinstance(request, ReadVenue | CancelAllOrders) else self._order_of(request)
+        order = None if isinstance(request, FetchVenueSnapshot | CancelAllOrders) else self._order_of(request)
         if order is None:
             return 0
-        errand = self._book.errand(order)
-        began_at_ns = errand.posted_at_ns if isinstance(request, SubmitOrder | Fence) else errand.asked_at_ns
+        in_flight = self._journal.in_flight(order)
+        began_at_ns = (
+            in_flight.submitted_at_ns if isinstance(request, SubmitOrder | Fence) else in_flight.query_sent_at_ns
+        )
         return now_ns - (began_at_ns or now_ns)
 
     def _order_of(self, request: OrderRequest) -> Order | None:
-        state = self._book.state
+        state = self._journal.state
         if isinstance(request, QueryOrder | CancelOrder) and request.venue_order_id is not None:
-            return state.of_venue_id(request.venue_order_id)
-        return state.of_client_id(request.client_order_id)
+            return state.order_by_venue_id(request.venue_order_id)
+        return state.order_by_client_id(request.client_order_id)
 
-    def _found(self, answer: Answer, now_ns: int) -> list[Effect]:
-        return self._book.hear(Word(answer.order, Source.QUERY, now_ns)) if isinstance(answer, OrderFound) else []
+    def _on_unknown_order(self, response: VenueResponse, now_ns: int) -> list[Effect]:
+        return (
+            self._journal.apply_report(OrderReport(response.order, UpdateSource.QUERY, now_ns))
+            if isinstance(response, OrderFound)
+            else []
+        )
 
-    def _submitted(self, order: Order, errand: Errand, answer: Answer, now_ns: int) -> list[Effect]:
-        if order.state not in IN_QUESTION and not isinstance(answer, OrderAccepted):
+    def _on_submit_response(
+        self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int
+    ) -> list[Effect]:
+        if order.state not in IN_DOUBT_STATES and not isinstance(response, OrderAccepted):
             # The stream was faster than the reply; where the two do not agree, the venue is asked.
-            errand.doubt = f"the reply was {type(answer).__name__}"
+            in_flight.query_reason = f"the reply was {type(response).__name__}"
             return []
-        match answer:
+        match response:
             case OrderAccepted(seen):
-                return self._book.hear(Word(seen, Source.REPLY, now_ns))
-            case OrderRefused() | Unauthorized():
-                return self._refused(order, errand, answer, now_ns)
-            case NotProcessed() | Unreachable() | HaltedByFile():
-                return self._unsent(order, errand, answer, now_ns)
+                return self._journal.apply_report(OrderReport(seen, UpdateSource.REPLY, now_ns))
+            case RequestRejected() | Unauthorized():
+                return self._on_rejected(order, in_flight, response, now_ns)
+            case Throttled() | Unreachable() | HaltedByFile():
+                return self._on_not_sent(order, in_flight, response, now_ns)
             case DuplicateId(text):
-                return self._unknown(order, errand, f"{text}; asking what it is", now_ns, ask_now=True)
+                return self._on_outcome_unknown(order, in_flight, f"{text}; asking what it is", now_ns, query_now=True)
             case _:
-                reason = answer.reason if isinstance(answer, OutcomeUnknown) else str(answer)
-                return self._unknown(order, errand, reason, now_ns, ask_now=False)
+                reason = response.reason if isinstance(response, OutcomeUnknown) else str(response)
+                return self._on_outcome_unknown(order, in_flight, reason, now_ns, query_now=False)
 
-    def _refused(self, order: Order, errand: Errand, answer: OrderRefused | Unauthorized, now_ns: int) -> list[Effect]:
-        reason = f"{answer.status} {answer.text}" if isinstance(answer, OrderRefused) else answer.text
+    def _on_rejected(
+        self, order: Order, in_flight: InFlight, response: RequestRejected | Unauthorized, now_ns: int
+    ) -> list[Effect]:
+        reason = f"{response.status} {response.text}" if isinstance(response, RequestRejected) else response.text
         if order.state is OrderState.SENDING:
-            return [self._book.move(order, OrderState.REJECTED, reason, Source.REPLY, now_ns)]
+            return [self._journal.set_state(order, OrderState.REJECTED, reason, UpdateSource.REPLY, now_ns)]
         # The no was to the repetition; the first one may have landed, and may be why the venue says no.
-        errand.wait(now_ns)
-        return [_note("repetition_refused", order, reason)]
+        in_flight.back_off(now_ns)
+        return [_order_event("repetition_refused", order, reason)]
 
-    def _unsent(
-        self, order: Order, errand: Errand, answer: NotProcessed | Unreachable | HaltedByFile, now_ns: int
+    def _on_not_sent(
+        self, order: Order, in_flight: InFlight, response: Throttled | Unreachable | HaltedByFile, now_ns: int
     ) -> list[Effect]:
         """Send the same again later, or never: what was answered so was certainly not acted on."""
-        match answer:
-            case NotProcessed(retry_at_ns):
-                errand.unsent = Unsent.THROTTLED
-                errand.due_at_ns = min(max(retry_at_ns, now_ns), now_ns + DELAY_NS_MAX)
+        match response:
+            case Throttled(retry_at_ns):
+                in_flight.not_sent_reason = NotSentReason.THROTTLED
+                in_flight.due_at_ns = min(max(retry_at_ns, now_ns), now_ns + DELAY_NS_MAX)
             case Unreachable():
-                errand.unsent = Unsent.UNREACHABLE
-                errand.wait(now_ns)
+                in_flight.not_sent_reason = NotSentReason.UNREACHABLE
+                in_flight.back_off(now_ns)
             case HaltedByFile(path) if order.state is OrderState.SENDING:
-                return [self._book.move(order, OrderState.NEVER_SENT, f"halted by {path}", Source.OURSELVES, now_ns)]
+                return [
+                    self._journal.set_state(
+                        order, OrderState.NEVER_SENT, f"halted by {path}", UpdateSource.LOCAL, now_ns
+                    )
+                ]
             case HaltedByFile():
-                errand.wait(now_ns)
+                in_flight.back_off(now_ns)
         return []
 
-    def _unknown(self, order: Order, errand: Errand, reason: str, now_ns: int, *, ask_now: bool) -> list[Effect]:
-        errand.due_at_ns = now_ns
+    def _on_outcome_unknown(
+        self, order: Order, in_flight: InFlight, reason: str, now_ns: int, *, query_now: bool
+    ) -> list[Effect]:
+        in_flight.due_at_ns = now_ns
         is_first = order.state is OrderState.SENDING
         if is_first:
-            errand.tries = 0
-        if not (is_first and ask_now):
-            errand.wait(now_ns)
+            in_flight.attempts = 0
+        if not (is_first and query_now):
+            in_flight.back_off(now_ns)
         if not is_first:
             return []
         return [
-            self._book.move(order, OrderState.UNKNOWN, reason, Source.REPLY, now_ns),
-            _note("outcome_unknown", order, reason),
+            self._journal.set_state(order, OrderState.UNKNOWN, reason, UpdateSource.REPLY, now_ns),
+            _order_event("outcome_unknown", order, reason),
         ]
 
-    def _fenced(self, order: Order, errand: Errand, answer: Answer, now_ns: int) -> list[Effect]:
-        match answer:
+    def _on_fence_response(
+        self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int
+    ) -> list[Effect]:
+        match response:
             case OrderAccepted(seen):
-                return self._book.hear(Word(seen, Source.REPLY, now_ns))
+                return self._journal.apply_report(OrderReport(seen, UpdateSource.REPLY, now_ns))
             case DuplicateId():
-                errand.wait(now_ns)
+                in_flight.back_off(now_ns)
                 return []
-            case NotProcessed(retry_at_ns):
-                errand.due_at_ns = min(retry_at_ns, now_ns + DELAY_NS_MAX)
+            case Throttled(retry_at_ns):
+                in_flight.due_at_ns = min(retry_at_ns, now_ns + DELAY_NS_MAX)
                 return []
             case _:
-                errand.wait(now_ns)
-                return [_note("fence_not_placed", order, str(answer))]
+                in_flight.back_off(now_ns)
+                return [_order_event("fence_not_placed", order, str(response))]
 
-    def _asked(self, order: Order, errand: Errand, answer: Answer, now_ns: int) -> list[Effect]:
-        match answer:
+    def _on_query_response(
+        self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int
+    ) -> list[Effect]:
+        match response:
             case OrderFound(seen):
-                return self._book.hear(Word(seen, Source.QUERY, now_ns))
-            case OrderMissing():
-                return self._missing(order, errand, now_ns)
-            case NotProcessed(retry_at_ns):
-                errand.due_at_ns = min(retry_at_ns, now_ns + DELAY_NS_MAX)
+                return self._journal.apply_report(OrderReport(seen, UpdateSource.QUERY, now_ns))
+            case OrderNotFound():
+                return self._on_not_found(order, in_flight, now_ns)
+            case Throttled(retry_at_ns):
+                in_flight.due_at_ns = min(retry_at_ns, now_ns + DELAY_NS_MAX)
                 return []
             case _:
-                errand.wait(now_ns)
+                in_flight.back_off(now_ns)
                 return []
 
-    def _missing(self, order: Order, errand: Errand, now_ns: int) -> list[Effect]:
+    def _on_not_found(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
         if order.state is OrderState.UNKNOWN:
-            errand.is_missing = True
+            in_flight.is_absent = True
             return []
         if order.state.is_final:
-            errand.doubt = ""
+            in_flight.query_reason = ""
             return []
-        errand.wait(now_ns)
-        errand.doubt = "the venue does not know it"
-        return [_note("order_vanished", order, errand.doubt)]
+        in_flight.back_off(now_ns)
+        in_flight.query_reason = "the venue does not know it"
+        return [_order_event("order_vanished", order, in_flight.query_reason)]
 
-    def _cancelled(self, order: Order, errand: Errand, answer: Answer, now_ns: int) -> list[Effect]:
+    def _on_cancel_response(
+        self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int
+    ) -> list[Effect]:
         if order.state.is_final:
             return []
-        errand.doubt = UNCONFIRMED
-        match answer:
+        in_flight.query_reason = CANCEL_UNCONFIRMED
+        match response:
             case CancelAccepted():
-                checks = min(errand.cancel_requests, CANCEL_CHECKS_MAX)
-                errand.due_at_ns = now_ns + self._cancel_check_ns * checks
-                if order.state is OrderState.CANCELLING:
+                checks = min(in_flight.cancel_requests, CANCEL_CHECK_BACKOFF_MAX)
+                in_flight.due_at_ns = now_ns + self._cancel_check_ns * checks
+                if order.state is OrderState.PENDING_CANCEL:
                     return []
-                return [self._book.move(order, OrderState.CANCELLING, "cancel accepted", Source.REPLY, now_ns)]
-            case OrderRefused() | OrderMissing() if errand.cancel_requests == 1:
+                return [
+                    self._journal.set_state(
+                        order, OrderState.PENDING_CANCEL, "cancel accepted", UpdateSource.REPLY, now_ns
+                    )
+                ]
+            case RequestRejected() | OrderNotFound() if in_flight.cancel_requests == 1:
                 # Filled or gone already, it seems: ask before anything else is done about it.
-                errand.due_at_ns = now_ns
+                in_flight.due_at_ns = now_ns
                 return []
             case _:
-                errand.wait(now_ns)
-                return [_note("cancel_not_accepted", order, str(answer))]
+                in_flight.back_off(now_ns)
+                return [_order_event("cancel_not_accepted", order, str(response))]
 
 
-def _note(event: str, order: Order, reason: str) -> Note:
-    return Note(
+def _order_event(event: str, order: Order, reason: str) -> LogEvent:
+    return LogEvent(
         event, {"client_order_id": order.client_order_id, "state": order.state.value, "reason": reason}, "warning"
     )

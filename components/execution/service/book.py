@@ -3,48 +3,55 @@
 from decimal import Decimal
 from typing import Final
 
-from components.contracts.orders import Collided, Filled, OrderMessage, OrderState, OrderUpdated, Source
+from components.contracts.orders import (
+    ClientOrderIdConflict,
+    Filled,
+    OrderMessage,
+    OrderState,
+    OrderUpdated,
+    UpdateSource,
+)
 from components.contracts.values import ZERO
-from components.execution.core.chase import Errand
-from components.execution.core.identity import Identity, identify, unlike
+from components.execution.core.chase import InFlight
+from components.execution.core.identity import OrderMatch, describe_mismatch, match_order
 from components.execution.core.orders import Order
 from components.execution.core.state import ExecutionState
-from components.execution.core.truths import Told, Word, executed, first_word, told
+from components.execution.core.truths import OrderReport, ReportResult, adopt_report, apply_report, fill_from
 from components.execution.core.venue import Execution, VenueOrder
-from components.execution.service.meters import Meters
-from components.runtime.service import Append, Effect, Note
+from components.execution.service.meters import ExecutionMetrics
+from components.runtime.service import Append, Effect, LogEvent
 
-UNCONFIRMED: Final = "the cancel is not confirmed"
+CANCEL_UNCONFIRMED: Final = "the cancel is not confirmed"
 
 
-class Book:
+class OrderJournal:
     """What we know of every order, and the only way to know more: write it down."""
 
-    def __init__(self, state: ExecutionState, meters: Meters, *, cancel_check_ns: int) -> None:
+    def __init__(self, state: ExecutionState, metrics: ExecutionMetrics, *, cancel_check_ns: int) -> None:
         """Go on from what the journal said."""
         self.state = state
-        self._errands: dict[str, Errand] = {}
-        self._meters = meters
+        self._in_flight: dict[str, InFlight] = {}
+        self._metrics = metrics
         self._cancel_check_ns = cancel_check_ns
 
-    def errand(self, order: Order) -> Errand:
+    def in_flight(self, order: Order) -> InFlight:
         """Give what is going on about an order."""
-        return self._errands.setdefault(order.key, Errand())
+        return self._in_flight.setdefault(order.key, InFlight())
 
-    def errands(self) -> tuple[tuple[str, Errand], ...]:
+    def all_in_flight(self) -> tuple[tuple[str, InFlight], ...]:
         """Give everything that is going on."""
-        return tuple(self._errands.items())
+        return tuple(self._in_flight.items())
 
-    def write(self, record: OrderMessage) -> Append:
+    def append(self, record: OrderMessage) -> Append:
         """Append a record, and know it."""
-        order = self.state.known(record) if isinstance(record, OrderUpdated | Filled) else None
+        order = self.state.order_for_record(record) if isinstance(record, OrderUpdated | Filled) else None
         self.state.apply(record)
-        self._meters.wrote(order.state if order is not None else None, record)
+        self._metrics.count_record(order.state if order is not None else None, record)
         return Append(record)
 
-    def move(self, order: Order, state: OrderState, reason: str, source: Source, now_ns: int) -> Append:
+    def set_state(self, order: Order, state: OrderState, reason: str, source: UpdateSource, now_ns: int) -> Append:
         """Write down a state that is not a venue's account of the order."""
-        return self.write(
+        return self.append(
             OrderUpdated(
                 intent_id=order.intent_id,
                 client_order_id=order.client_order_id,
@@ -61,105 +68,116 @@ class Book:
             )
         )
 
-    def hear(self, word: Word) -> list[Effect]:
+    def apply_report(self, report: OrderReport) -> list[Effect]:
         """Take in the venue's word about one order, whoever's it is."""
-        order, effects = self._owner_of(word)
-        news = told(order, word)
-        effects.extend(self._write_down(order, news))
-        self._look_after(self.state.orders[order.key], news, word)
+        order, effects = self._find_order(report)
+        news = apply_report(order, report)
+        effects.extend(self._append_result(order, news))
+        self._schedule_query(self.state.orders[order.key], news, report)
         return effects
 
-    def take_in(self, execution: Execution, source: Source, now_ns: int) -> list[Effect]:
+    def apply_execution(self, execution: Execution, source: UpdateSource, now_ns: int) -> list[Effect]:
         """Take in one execution of an order we know, where nothing is missing before it."""
-        order = self.state.of_venue_id(execution.venue_order_id)
-        fill = executed(order, execution, source=source, at_ns=now_ns) if order is not None else None
-        return [] if order is None or fill is None else self._write_down(order, Told((fill,)))
+        order = self.state.order_by_venue_id(execution.venue_order_id)
+        fill = fill_from(order, execution, source=source, at_ns=now_ns) if order is not None else None
+        return [] if order is None or fill is None else self._append_result(order, ReportResult((fill,)))
 
     def adopt(
-        self, seen: VenueOrder, *, reason: str, source: Source, now_ns: int, filled: Decimal = ZERO
+        self, seen: VenueOrder, *, reason: str, source: UpdateSource, now_ns: int, filled: Decimal = ZERO
     ) -> list[Effect]:
         """Begin an order that is not ours: it moves our positions all the same."""
-        record = first_word(seen, source=source, reason=reason, at_ns=now_ns, filled=filled)
-        return [self.write(record), _about(seen, "foreign_order_adopted", reason=reason)]
+        record = adopt_report(seen, source=source, reason=reason, at_ns=now_ns, filled=filled)
+        return [self.append(record), _venue_order_event(seen, "foreign_order_adopted", reason=reason)]
 
-    def doubt(self, seen: VenueOrder, reason: str, now_ns: int) -> None:
+    def request_query(self, seen: VenueOrder, reason: str, now_ns: int) -> None:
         """Have the venue asked about an order."""
-        order = self.state.of_venue_id(seen.venue_order_id)
+        order = self.state.order_by_venue_id(seen.venue_order_id)
         if order is not None:
-            errand = self.errand(order)
-            errand.doubt, errand.due_at_ns = reason, min(errand.due_at_ns, now_ns)
+            in_flight = self.in_flight(order)
+            in_flight.query_reason, in_flight.due_at_ns = reason, min(in_flight.due_at_ns, now_ns)
 
-    def forget_settled(self) -> None:
+    def drop_finished(self) -> None:
         """Drop what was going on about orders that are final and beyond doubt."""
-        for key, errand in self.errands():
+        for key, in_flight in self.all_in_flight():
             order = self.state.orders[key]
-            if order.state.is_final and not errand.doubt and not errand.posted_at_ns and not errand.asked_at_ns:
-                del self._errands[key]
+            if (
+                order.state.is_final
+                and not in_flight.query_reason
+                and not in_flight.submitted_at_ns
+                and not in_flight.query_sent_at_ns
+            ):
+                del self._in_flight[key]
 
-    def _owner_of(self, word: Word) -> tuple[Order, list[Effect]]:
-        seen = word.order
+    def _find_order(self, report: OrderReport) -> tuple[Order, list[Effect]]:
+        seen = report.order
         effects: list[Effect] = []
-        known = self.state.of_venue_id(seen.venue_order_id)
+        known = self.state.order_by_venue_id(seen.venue_order_id)
         if known is not None:
             return known, effects
-        ours = self.state.of_client_id(seen.client_order_id)
+        ours = self.state.order_by_client_id(seen.client_order_id)
         reason = "not ours"
         if ours is not None and ours.venue_order_id is None:
-            match identify(ours, seen):
-                case Identity.OURS:
+            match match_order(ours, seen):
+                case OrderMatch.OURS:
                     return ours, effects
-                case Identity.FENCE:
+                case OrderMatch.FENCE:
                     reason = f"the fence of {ours.intent_id}"
-                case Identity.ANOTHER:
-                    reason = unlike(ours, seen)
-                    effects.append(self.write(Collided(ours.client_order_id, reason, word.at_ns)))
-                    effects.append(_about(seen, "client_order_id_collided", level="critical", detail=reason))
-            effects.extend(self._never_landed(ours, reason, word))
-        effects.extend(self.adopt(seen, reason=reason, source=word.source, now_ns=word.at_ns))
+                case OrderMatch.CONFLICT:
+                    reason = describe_mismatch(ours, seen)
+                    effects.append(self.append(ClientOrderIdConflict(ours.client_order_id, reason, report.at_ns)))
+                    effects.append(
+                        _venue_order_event(seen, "client_order_id_collided", level="critical", detail=reason)
+                    )
+            effects.extend(self._never_landed(ours, reason, report))
+        effects.extend(self.adopt(seen, reason=reason, source=report.source, now_ns=report.at_ns))
         return self._adopted(seen), effects
 
     def _adopted(self, seen: VenueOrder) -> Order:
-        order = self.state.of_venue_id(seen.venue_order_id)
+        order = self.state.order_by_venue_id(seen.venue_order_id)
         if order is None:
             raise KeyError(seen.venue_order_id)
         return order
 
-    def _never_landed(self, ours: Order, reason: str, word: Word) -> list[Effect]:
+    def _never_landed(self, ours: Order, reason: str, report: OrderReport) -> list[Effect]:
         """Close ours: its id is used up by what was found, so it cannot be at the venue, now or later."""
         effects: list[Effect] = []
         if ours.state is OrderState.SENDING:
-            effects.append(self.move(ours, OrderState.UNKNOWN, reason, word.source, word.at_ns))
+            effects.append(self.set_state(ours, OrderState.UNKNOWN, reason, report.source, report.at_ns))
             ours = self.state.orders[ours.key]
         if ours.state is OrderState.UNKNOWN:
-            effects.append(self.move(ours, OrderState.NEVER_LANDED, reason, word.source, word.at_ns))
+            effects.append(self.set_state(ours, OrderState.NEVER_LANDED, reason, report.source, report.at_ns))
         return effects
 
-    def _write_down(self, order: Order, news: Told) -> list[Effect]:
-        effects: list[Effect] = [self.write(record) for record in news.records]
-        if order.state.is_final and any(isinstance(record, Filled) for record in news.records):
+    def _append_result(self, order: Order, result: ReportResult) -> list[Effect]:
+        effects: list[Effect] = [self.append(record) for record in result.records]
+        if order.state.is_final and any(isinstance(record, Filled) for record in result.records):
             facts = {"client_order_id": order.client_order_id, "state": order.state.value, "symbol": order.symbol}
-            effects.append(Note("late_fill", facts, "error"))
+            effects.append(LogEvent("late_fill", facts, "error"))
         return effects
 
-    def _look_after(self, order: Order, news: Told, word: Word) -> None:
-        errand = self.errand(order)
-        if news.doubt:
-            errand.doubt = news.doubt
+    def _schedule_query(self, order: Order, result: ReportResult, report: OrderReport) -> None:
+        in_flight = self.in_flight(order)
+        if result.query_reason:
+            in_flight.query_reason = result.query_reason
             # An answer that leaves a doubt is not asked for again at once.
-            if word.source is Source.QUERY:
-                errand.wait(word.at_ns)
+            if report.source is UpdateSource.QUERY:
+                in_flight.back_off(report.at_ns)
             else:
-                errand.due_at_ns = min(errand.due_at_ns, word.at_ns)
-        elif word.source is Source.QUERY or (news.records and not errand.doubt):
-            errand.doubt, errand.tries, errand.due_at_ns = "", 0, 0
-        if order.state is OrderState.CANCELLING and not errand.doubt and self._is_left_alone(order, word):
-            errand.doubt, errand.due_at_ns = UNCONFIRMED, word.at_ns + self._cancel_check_ns
+                in_flight.due_at_ns = min(in_flight.due_at_ns, report.at_ns)
+        elif report.source is UpdateSource.QUERY or (result.records and not in_flight.query_reason):
+            in_flight.query_reason, in_flight.attempts, in_flight.due_at_ns = "", 0, 0
+        if (
+            order.state is OrderState.PENDING_CANCEL
+            and not in_flight.query_reason
+            and self._needs_confirmation(order, report)
+        ):
+            in_flight.query_reason, in_flight.due_at_ns = CANCEL_UNCONFIRMED, report.at_ns + self._cancel_check_ns
 
-    def _is_left_alone(self, order: Order, word: Word) -> bool:
+    def _needs_confirmation(self, order: Order, report: OrderReport) -> bool:
         # A cancel of ours that the venue was just asked about is sent again instead.
-        return not (order.is_cancel_wanted and word.source is Source.QUERY)
+        return not (order.is_cancel_requested and report.source is UpdateSource.QUERY)
 
 
-def _about(seen: VenueOrder, event: str, *, level: str = "warning", **facts: str) -> Note:
+def _venue_order_event(seen: VenueOrder, event: str, *, level: str = "warning", **facts: str) -> LogEvent:
     names = {"client_order_id": seen.client_order_id, "venue_order_id": seen.venue_order_id, "symbol": seen.symbol}
-    return Note(event, {**names, **facts}, level)
+    return LogEvent(event, {**names, **facts}, level)

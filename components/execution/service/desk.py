@@ -2,184 +2,193 @@
 
 from typing import Final
 
-from components.contracts.approval import ApprovalRefused, SealKey, open_frame
-from components.contracts.orders import OrderSending, OrderState, Source, VenueCondition
+from components.contracts.approval import InvalidApproval, SealKey, open_approval
+from components.contracts.orders import OrderSending, OrderState, UpdateSource, VenueConnectivity
 from components.contracts.signals import Approved, Signal
 from components.contracts.values import AccountId, ClientOrderId, IntentId
-from components.execution.config import DeskConfig
+from components.execution.config import OrderConfig
 from components.execution.core.chase import (
-    Ask,
-    AskToCancel,
-    Errand,
-    PutFence,
-    Rest,
-    Send,
-    Settle,
-    Stance,
-    Step,
+    BackOff,
+    InFlight,
+    NextAction,
+    PlaceFence,
+    Query,
+    RequestCancel,
+    SetState,
+    Submit,
+    SubmitConditions,
     Wait,
-    next_step,
+    next_action,
 )
-from components.execution.core.identity import FenceLimits, fence, fence_terms
-from components.execution.core.orders import IN_QUESTION, Order
+from components.execution.core.identity import FenceLimits, choose_fence_terms, fence_request
+from components.execution.core.orders import IN_DOUBT_STATES, Order
 from components.execution.core.venue import CancelOrder, QueryOrder, SubmitOrder
-from components.execution.service.book import Book
-from components.execution.service.pace import Pace
-from components.runtime.service import Call, Effect, Note
+from components.execution.service.book import OrderJournal
+from components.execution.service.pace import RequestBudget
+from components.runtime.service import CallVenue, Effect, LogEvent
 
 FIRST_ATTEMPT: Final = 1
-UNSENT: Final = IN_QUESTION | {OrderState.RECEIVED}
+AWAITING_SUBMIT: Final = IN_DOUBT_STATES | {OrderState.RECEIVED}
 """Where an order waits to be sent, unless its request is out."""
 
-STEPS_MAX: Final = 4
+ACTIONS_MAX: Final = 4
 """No order needs more steps in one turn; a bound, not a plan."""
 
-ALARMING_CANCELS: Final = 3
+CANCEL_REQUESTS_WARN: Final = 3
 """A cancel asked for so often is worth a line in the log."""
 
 
-class Desk:
+class OrderDriver:
     """Carries every order towards its end, one step at a time."""
 
     def __init__(
-        self, book: Book, pace: Pace, config: DeskConfig, fences: FenceLimits, seal: tuple[SealKey, AccountId]
+        self,
+        journal: OrderJournal,
+        budget: RequestBudget,
+        config: OrderConfig,
+        fences: FenceLimits,
+        seal: tuple[SealKey, AccountId],
     ) -> None:
         """Begin closed: nothing new leaves before `is_ready`."""
         self.is_ready = False
         self.is_stopping = False
-        self.condition = VenueCondition.LOST
-        self._book, self._pace = book, pace
+        self.connectivity = VenueConnectivity.LOST
+        self._journal, self._budget = journal, budget
         self._config, self._fences = config, fences
         self._key, self._account = seal
-        self._someone_waits = False
-        self._proven: Signal[Approved] | None = None
+        self._has_waiting_orders = False
+        self._verified: Signal[Approved] | None = None
 
-    def press_all(self, now_ns: int) -> list[Effect]:
+    def advance_all(self, now_ns: int) -> list[Effect]:
         """Do whatever is due about any order."""
-        state = self._book.state
-        doubtful = [state.orders[key] for key, errand in self._book.errands() if errand.doubt]
+        state = self._journal.state
+        doubtful = [state.orders[key] for key, in_flight in self._journal.all_in_flight() if in_flight.query_reason]
         due = {order.key: order for order in (*state.open_orders(), *doubtful)}
-        self._someone_waits = False
-        effects = [effect for order in due.values() for effect in self.press(order, now_ns)]
-        self._book.forget_settled()
+        self._has_waiting_orders = False
+        effects = [effect for order in due.values() for effect in self.advance(order, now_ns)]
+        self._journal.drop_finished()
         return effects
 
-    def press_new(self, name: ClientOrderId, proven: Signal[Approved], now_ns: int) -> list[Effect]:
+    def advance_new(self, name: ClientOrderId, verified: Signal[Approved], now_ns: int) -> list[Effect]:
         """Do what is due about an order whose frame was opened a moment ago; whoever waits to be sent goes first."""
-        self._proven = proven
-        order = self._book.state.orders[name]
-        effects = self.press_all(now_ns) if self._someone_waits else self.press(order, now_ns)
-        self._proven = None
+        self._verified = verified
+        order = self._journal.state.orders[name]
+        effects = self.advance_all(now_ns) if self._has_waiting_orders else self.advance(order, now_ns)
+        self._verified = None
         return effects
 
-    def press(self, order: Order, now_ns: int) -> list[Effect]:
+    def advance(self, order: Order, now_ns: int) -> list[Effect]:
         """Do what is due about one order until nothing is."""
         effects: list[Effect] = []
-        for _ in range(STEPS_MAX):
-            order, errand = self._book.state.orders[order.key], self._book.errand(order)
-            done = self._do(order, errand, next_step(order, errand, self._stance(), now_ns), now_ns)
+        for _ in range(ACTIONS_MAX):
+            order, in_flight = self._journal.state.orders[order.key], self._journal.in_flight(order)
+            done = self._execute(
+                order, in_flight, next_action(order, in_flight, self._submit_conditions(), now_ns), now_ns
+            )
             if not done:
-                self._someone_waits |= order.state in UNSENT and not errand.posted_at_ns
+                self._has_waiting_orders |= order.state in AWAITING_SUBMIT and not in_flight.submitted_at_ns
                 break
             effects.extend(done)
-            if errand.posted_at_ns:
+            if in_flight.submitted_at_ns:
                 break  # its answer comes first
         return effects
 
     def is_idle(self) -> bool:
         """Say whether no request is out and no outcome is unknown."""
-        waiting = any(errand.posted_at_ns or errand.asked_at_ns for _, errand in self._book.errands())
+        waiting = any(
+            in_flight.submitted_at_ns or in_flight.query_sent_at_ns for _, in_flight in self._journal.all_in_flight()
+        )
         return not waiting and not self.unresolved()
 
     def unresolved(self) -> tuple[Order, ...]:
         """Give the orders that may or may not be at the venue."""
-        return tuple(order for order in self._book.state.open_orders() if order.state in IN_QUESTION)
+        return tuple(order for order in self._journal.state.open_orders() if order.state in IN_DOUBT_STATES)
 
-    def _stance(self) -> Stance:
-        return Stance(
+    def _submit_conditions(self) -> SubmitConditions:
+        return SubmitConditions(
             is_ready=self.is_ready,
-            is_venue_lost=self.condition is VenueCondition.LOST,
+            is_venue_lost=self.connectivity is VenueConnectivity.LOST,
             is_stopping=self.is_stopping,
-            trading=self._book.state.trading,
-            has_collided=self._book.state.has_collided,
+            trading_state=self._journal.state.trading_state,
+            has_id_conflict=self._journal.state.has_id_conflict,
         )
 
-    def _do(self, order: Order, errand: Errand, step: Step, now_ns: int) -> list[Effect]:
-        match step:
-            case Wait() | Rest():
-                return _rest(errand, now_ns) if isinstance(step, Rest) else []
-            case Settle(state, reason):
-                return [self._book.move(order, state, reason, Source.OURSELVES, now_ns)]
-            case Send():
-                return self._send(order, errand, now_ns)
-            case PutFence():
-                return self._put_fence(order, errand, now_ns)
-            case Ask():
-                return self._ask(order, errand, now_ns)
-            case AskToCancel():
-                return self._cancel(order, errand, now_ns)
+    def _execute(self, order: Order, in_flight: InFlight, action: NextAction, now_ns: int) -> list[Effect]:
+        match action:
+            case Wait() | BackOff():
+                return _back_off(in_flight, now_ns) if isinstance(action, BackOff) else []
+            case SetState(state, reason):
+                return [self._journal.set_state(order, state, reason, UpdateSource.LOCAL, now_ns)]
+            case Submit():
+                return self._submit(order, in_flight, now_ns)
+            case PlaceFence():
+                return self._place_fence(order, in_flight, now_ns)
+            case Query():
+                return self._query(order, in_flight, now_ns)
+            case RequestCancel():
+                return self._cancel(order, in_flight, now_ns)
 
-    def _send(self, order: Order, errand: Errand, now_ns: int) -> list[Effect]:
-        posting = sum([errand.posted_at_ns > 0 for _, errand in self._book.errands()])
-        if posting >= self._config.submits_in_flight_max or not self._pace.may_order(now_ns):
+    def _submit(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
+        posting = sum([in_flight.submitted_at_ns > 0 for _, in_flight in self._journal.all_in_flight()])
+        if posting >= self._config.submits_in_flight_max or not self._budget.may_submit(now_ns):
             return []
-        signal = self._prove(order, now_ns)
+        signal = self._verified_signal(order, now_ns)
         if signal is None:
-            return self._give_up(order, errand, now_ns)
+            return self._abandon(order, in_flight, now_ns)
         effects: list[Effect] = []
         if order.state is OrderState.RECEIVED:
             intent_id = signal.intent.intent_id
-            effects.append(self._book.write(OrderSending(intent_id, order.client_order_id, FIRST_ATTEMPT, now_ns)))
-        errand.posted_at_ns, errand.is_missing, errand.unsent = now_ns, False, None
-        return [*effects, Call(SubmitOrder(order.client_order_id, signal))]
+            effects.append(self._journal.append(OrderSending(intent_id, order.client_order_id, FIRST_ATTEMPT, now_ns)))
+        in_flight.submitted_at_ns, in_flight.is_absent, in_flight.not_sent_reason = now_ns, False, None
+        return [*effects, CallVenue(SubmitOrder(order.client_order_id, signal))]
 
-    def _prove(self, order: Order, now_ns: int) -> Signal[Approved] | None:
+    def _verified_signal(self, order: Order, now_ns: int) -> Signal[Approved] | None:
         """Open the sealed frame right before each sending: what was put off or a restart remembers is proven anew."""
-        proven = self._proven
+        proven = self._verified
         if proven is not None and proven.intent.intent_id == order.intent_id:
             return proven
         try:
-            return open_frame(order.frame, self._key, self._account, now_ns)
-        except ApprovalRefused:
+            return open_approval(order.frame, self._key, self._account, now_ns)
+        except InvalidApproval:
             return None
 
-    def _give_up(self, order: Order, errand: Errand, now_ns: int) -> list[Effect]:
+    def _abandon(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
         if order.state is OrderState.UNKNOWN:
-            return self._put_fence(order, errand, now_ns)
+            return self._place_fence(order, in_flight, now_ns)
         reason = "the approval cannot be proven any more"
-        return [self._book.move(order, OrderState.NEVER_SENT, reason, Source.OURSELVES, now_ns)]
+        return [self._journal.set_state(order, OrderState.NEVER_SENT, reason, UpdateSource.LOCAL, now_ns)]
 
-    def _put_fence(self, order: Order, errand: Errand, now_ns: int) -> list[Effect]:
-        terms = fence_terms(order, self._fences)
+    def _place_fence(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
+        terms = choose_fence_terms(order, self._fences)
         effects: list[Effect] = []
         if order.fence is None:
             intent_id = order.intent_id or IntentId("")
             record = OrderSending(intent_id, order.client_order_id, FIRST_ATTEMPT, now_ns, terms)
-            effects.append(self._book.write(record))
-        self._pace.cancel(now_ns)
-        errand.posted_at_ns, errand.is_missing = now_ns, False
-        return [*effects, Call(fence(order, terms))]
+            effects.append(self._journal.append(record))
+        self._budget.record_cancel(now_ns)
+        in_flight.submitted_at_ns, in_flight.is_absent = now_ns, False
+        return [*effects, CallVenue(fence_request(order, terms))]
 
-    def _ask(self, order: Order, errand: Errand, now_ns: int) -> list[Effect]:
-        if not self._pace.may_resolve(now_ns):
+    def _query(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
+        if not self._budget.may_query(now_ns):
             return []
-        errand.asked_at_ns = now_ns
-        return [Call(QueryOrder(order.client_order_id, order.venue_order_id))]
+        in_flight.query_sent_at_ns = now_ns
+        return [CallVenue(QueryOrder(order.client_order_id, order.venue_order_id))]
 
-    def _cancel(self, order: Order, errand: Errand, now_ns: int) -> list[Effect]:
+    def _cancel(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
         if order.venue_order_id is None:
             return []
-        self._pace.cancel(now_ns)
-        errand.asked_at_ns = now_ns
-        errand.cancel_requests += 1
-        effects: list[Effect] = [Call(CancelOrder(order.client_order_id, order.venue_order_id))]
-        if errand.cancel_requests >= ALARMING_CANCELS:
-            facts = {"client_order_id": order.client_order_id, "requests": errand.cancel_requests}
-            effects.append(Note("cancel_does_not_end", facts, "warning"))
+        self._budget.record_cancel(now_ns)
+        in_flight.query_sent_at_ns = now_ns
+        in_flight.cancel_requests += 1
+        effects: list[Effect] = [CallVenue(CancelOrder(order.client_order_id, order.venue_order_id))]
+        if in_flight.cancel_requests >= CANCEL_REQUESTS_WARN:
+            facts = {"client_order_id": order.client_order_id, "requests": in_flight.cancel_requests}
+            effects.append(LogEvent("cancel_does_not_end", facts, "warning"))
         return effects
 
 
-def _rest(errand: Errand, now_ns: int) -> list[Effect]:
-    errand.is_missing = False
-    errand.wait(now_ns)
+def _back_off(in_flight: InFlight, now_ns: int) -> list[Effect]:
+    in_flight.is_absent = False
+    in_flight.back_off(now_ns)
     return []

@@ -4,144 +4,159 @@ from typing import Final
 
 from components.contracts.approval import (
     SEAL_BYTES,
-    ApprovalRefused,
+    InvalidApproval,
     SealedControl,
     SealedIntent,
     SealKey,
     open_command,
 )
-from components.contracts.commands import Accepted, Cancel, CancelAll, Control, Fault, Refused
+from components.contracts.commands import Accepted, Cancel, CancelAll, Control, Rejected, RejectReason
 from components.contracts.orders import (
     ControlReceived,
     IntentReceived,
     OrderState,
     OrderUpdated,
-    Source,
+    UpdateSource,
     client_order_id,
 )
 from components.contracts.signals import Approved, Intent, Signal
 from components.contracts.values import ZERO, AccountId, CommandId
 from components.execution.core.venue import QueryOrder
-from components.execution.service.book import Book
-from components.execution.service.desk import FIRST_ATTEMPT, Desk
-from components.execution.service.meters import Meters
-from components.execution.service.sweep import Sweep
-from components.runtime.service import Append, Call, Effect, Note, Observe, Reply
+from components.execution.service.book import OrderJournal
+from components.execution.service.desk import FIRST_ATTEMPT, OrderDriver
+from components.execution.service.meters import ExecutionMetrics
+from components.execution.service.sweep import CancelAllRequest
+from components.runtime.service import Append, CallVenue, Effect, LogEvent, ObserveLatency, Reply
 
-NOBODY: Final = CommandId("")
-TELL_AGAIN_NS: Final = 60_000_000_000
+NO_COMMAND: Final = CommandId("")
+LOG_INTERVAL_NS: Final = 60_000_000_000
 """A line in the log for each kind of fault, at most so often; all of them are counted."""
 
 
-class Door:
+class CommandIntake:
     """Opens frames; what is not proven touches nothing."""
 
-    def __init__(self, book: Book, desk: Desk, sweep: Sweep, meters: Meters, seal: tuple[SealKey, AccountId]) -> None:
+    def __init__(
+        self,
+        journal: OrderJournal,
+        driver: OrderDriver,
+        cancel_all: CancelAllRequest,
+        metrics: ExecutionMetrics,
+        seal: tuple[SealKey, AccountId],
+    ) -> None:
         """Begin closed for new intents: the desk says when it is ready."""
-        self._book, self._desk, self._sweep, self._meters = book, desk, sweep, meters
+        self._journal, self._driver, self._cancel_all, self._metrics = journal, driver, cancel_all, metrics
         self._key, self._account = seal
-        self._told_at_ns: dict[Fault, int] = {}
+        self._logged_at_ns: dict[RejectReason, int] = {}
 
-    def asked(self, ticket: bytes, frame: bytes, now_ns: int) -> list[Effect]:
+    def handle(self, reply_to: bytes, frame: bytes, now_ns: int) -> list[Effect]:
         """Answer one frame."""
         try:
             opened = open_command(frame, self._key, self._account, now_ns)
-        except ApprovalRefused as refusal:
-            return self._not_opened(ticket, frame, refusal, now_ns)
+        except InvalidApproval as refusal:
+            return self._on_verification_failed(reply_to, frame, refusal, now_ns)
         if isinstance(opened, SealedControl):
-            return self._control(ticket, opened, now_ns)
-        return self._intent(ticket, frame, opened, now_ns)
+            return self._on_control(reply_to, opened, now_ns)
+        return self._on_intent(reply_to, frame, opened, now_ns)
 
-    def _intent(self, ticket: bytes, frame: bytes, signal: Signal[Approved], now_ns: int) -> list[Effect]:
+    def _on_intent(self, reply_to: bytes, frame: bytes, signal: Signal[Approved], now_ns: int) -> list[Effect]:
         intent = signal.intent
         intent_id = CommandId(intent.intent_id)
-        if (repeat := self._repeated(ticket, frame, intent, now_ns)) is not None:
+        if (repeat := self._duplicate_reply(reply_to, frame, intent, now_ns)) is not None:
             return repeat
-        if not self._desk.is_ready or self._desk.is_stopping:
-            return self._refuse(ticket, intent_id, Fault.NOT_ACCEPTING, "not reconciled yet, or stopping", now_ns)
+        if not self._driver.is_ready or self._driver.is_stopping:
+            return self._reject(
+                reply_to, intent_id, RejectReason.NOT_ACCEPTING, "not reconciled yet, or stopping", now_ns
+            )
         name = client_order_id(intent, FIRST_ATTEMPT)
-        received = self._book.write(IntentReceived(intent, signal.stage.terms, name, now_ns, frame))
-        answer = Reply(ticket, Accepted(intent_id, self._book.state.sequence))
-        sending = self._desk.press_new(name, signal, now_ns)
+        received = self._journal.append(IntentReceived(intent, signal.stage.terms, name, now_ns, frame))
+        answer = Reply(reply_to, Accepted(intent_id, self._journal.state.sequence))
+        sending = self._driver.advance_new(name, signal, now_ns)
         # All records in one sync, then the answer, then the request.
         records = [effect for effect in sending if isinstance(effect, Append)]
         others = [effect for effect in sending if not isinstance(effect, Append)]
-        return [received, *records, Observe(self._meters.tick_to_order, intent.tick_at_ns), answer, *others]
+        return [received, *records, ObserveLatency(self._metrics.tick_to_order, intent.tick_at_ns), answer, *others]
 
-    def _repeated(self, ticket: bytes, frame: bytes, intent: Intent, now_ns: int) -> list[Effect] | None:
-        receipt = self._book.state.receipts.get(intent.intent_id)
+    def _duplicate_reply(self, reply_to: bytes, frame: bytes, intent: Intent, now_ns: int) -> list[Effect] | None:
+        receipt = self._journal.state.receipts.get(intent.intent_id)
         if receipt is not None and receipt.seal == frame[-SEAL_BYTES:]:
-            self._meters.refused(Fault.REPLAYED)
-            return [Reply(ticket, Accepted(_name_of(intent), receipt.sequence))]
-        if receipt is not None or self._book.state.of_intent(intent.intent_id) is not None:
-            return self._refuse(
-                ticket, _name_of(intent), Fault.REPLAYED, "this intent has been answered already", now_ns
+            self._metrics.count_rejected(RejectReason.REPLAYED)
+            return [Reply(reply_to, Accepted(_command_id(intent), receipt.sequence))]
+        if receipt is not None or self._journal.state.order_by_intent(intent.intent_id) is not None:
+            return self._reject(
+                reply_to, _command_id(intent), RejectReason.REPLAYED, "this intent has been answered already", now_ns
             )
         return None
 
-    def _control(self, ticket: bytes, sealed: SealedControl, now_ns: int) -> list[Effect]:
+    def _on_control(self, reply_to: bytes, sealed: SealedControl, now_ns: int) -> list[Effect]:
         control = sealed.control
-        known = self._book.state.controls.get(control.command_id)
+        known = self._journal.state.controls.get(control.command_id)
         if known is not None:
-            self._meters.refused(Fault.REPLAYED)
-            return [Reply(ticket, Accepted(control.command_id, known))]
-        if self._book.state.opening is None:
-            return self._refuse(
-                ticket, control.command_id, Fault.NOT_ACCEPTING, "the journal is not opened yet", now_ns
+            self._metrics.count_rejected(RejectReason.REPLAYED)
+            return [Reply(reply_to, Accepted(control.command_id, known))]
+        if self._journal.state.opening is None:
+            return self._reject(
+                reply_to, control.command_id, RejectReason.NOT_ACCEPTING, "the journal is not opened yet", now_ns
             )
-        written = self._book.write(ControlReceived(control, sealed.terms, now_ns))
+        written = self._journal.append(ControlReceived(control, sealed.terms, now_ns))
         facts = {"command_id": control.command_id, "control": type(control).__name__, "reason": control.reason}
-        answer = Reply(ticket, Accepted(control.command_id, self._book.state.sequence))
-        note = Note("control_received", facts)
-        return [written, answer, note, *self._obey(control), *self._desk.press_all(now_ns)]
+        answer = Reply(reply_to, Accepted(control.command_id, self._journal.state.sequence))
+        note = LogEvent("control_received", facts)
+        return [written, answer, note, *self._look_up_unknown(control), *self._driver.advance_all(now_ns)]
 
-    def _obey(self, control: Control) -> list[Effect]:
+    def _look_up_unknown(self, control: Control) -> list[Effect]:
         """Do what the fold of the journal cannot: look for what we do not know."""
         match control:
             case CancelAll():
-                self._sweep.want()
-            case Cancel(client_order_id=name) if self._book.state.of_client_id(name) is None:
-                return [Call(QueryOrder(name))]
+                self._cancel_all.request()
+            case Cancel(client_order_id=name) if self._journal.state.order_by_client_id(name) is None:
+                return [CallVenue(QueryOrder(name))]
             case _:
                 return []
         return []
 
-    def _not_opened(self, ticket: bytes, frame: bytes, refusal: ApprovalRefused, now_ns: int) -> list[Effect]:
-        match refusal.sealed:
-            case SealedIntent(intent=intent) if refusal.fault is Fault.EXPIRED:
-                return self._expired(ticket, frame, intent, refusal, now_ns)
-            case SealedControl(control=control):
-                known = self._book.state.controls.get(control.command_id)
-                if known is not None:
-                    return [Reply(ticket, Accepted(control.command_id, known))]
-                return self._refuse(ticket, control.command_id, refusal.fault, refusal.detail, now_ns)
-            case _:
-                return self._refuse(ticket, NOBODY, refusal.fault, refusal.detail, now_ns)
-
-    def _expired(
-        self, ticket: bytes, frame: bytes, intent: Intent, refusal: ApprovalRefused, now_ns: int
+    def _on_verification_failed(
+        self, reply_to: bytes, frame: bytes, refusal: InvalidApproval, now_ns: int
     ) -> list[Effect]:
-        state = self._book.state
+        match refusal.sealed:
+            case SealedIntent(intent=intent) if refusal.reject_reason is RejectReason.EXPIRED:
+                return self._on_expired(reply_to, frame, intent, refusal, now_ns)
+            case SealedControl(control=control):
+                known = self._journal.state.controls.get(control.command_id)
+                if known is not None:
+                    return [Reply(reply_to, Accepted(control.command_id, known))]
+                return self._reject(reply_to, control.command_id, refusal.reject_reason, refusal.detail, now_ns)
+            case _:
+                return self._reject(reply_to, NO_COMMAND, refusal.reject_reason, refusal.detail, now_ns)
+
+    def _on_expired(
+        self, reply_to: bytes, frame: bytes, intent: Intent, refusal: InvalidApproval, now_ns: int
+    ) -> list[Effect]:
+        state = self._journal.state
         if intent.intent_id in state.receipts:
-            return self._repeated(ticket, frame, intent, now_ns) or []
-        answer = self._refuse(ticket, _name_of(intent), refusal.fault, refusal.detail, now_ns)
-        if state.of_intent(intent.intent_id) is not None:
+            return self._duplicate_reply(reply_to, frame, intent, now_ns) or []
+        answer = self._reject(reply_to, _command_id(intent), refusal.reject_reason, refusal.detail, now_ns)
+        if state.order_by_intent(intent.intent_id) is not None:
             return answer
         if state.opening is None:
-            return self._refuse(ticket, _name_of(intent), Fault.NOT_ACCEPTING, "the journal is not opened yet", now_ns)
-        return [self._book.write(_never_sent(intent, refusal.detail, now_ns)), *answer]
+            return self._reject(
+                reply_to, _command_id(intent), RejectReason.NOT_ACCEPTING, "the journal is not opened yet", now_ns
+            )
+        return [self._journal.append(_never_sent(intent, refusal.detail, now_ns)), *answer]
 
-    def _refuse(self, ticket: bytes, command_id: CommandId, fault: Fault, detail: str, now_ns: int) -> list[Effect]:
-        self._meters.refused(fault)
-        answer = Reply(ticket, Refused(command_id, fault, detail))
-        if now_ns - self._told_at_ns.get(fault, 0) < TELL_AGAIN_NS:
+    def _reject(
+        self, reply_to: bytes, command_id: CommandId, reject_reason: RejectReason, detail: str, now_ns: int
+    ) -> list[Effect]:
+        self._metrics.count_rejected(reject_reason)
+        answer = Reply(reply_to, Rejected(command_id, reject_reason, detail))
+        if now_ns - self._logged_at_ns.get(reject_reason, 0) < LOG_INTERVAL_NS:
             return [answer]
-        self._told_at_ns[fault] = now_ns
-        facts = {"fault": fault.value, "command_id": command_id, "detail": detail}
-        return [answer, Note("frame_refused", facts, "warning")]
+        self._logged_at_ns[reject_reason] = now_ns
+        facts = {"fault": reject_reason.value, "command_id": command_id, "detail": detail}
+        return [answer, LogEvent("frame_refused", facts, "warning")]
 
 
-def _name_of(intent: Intent) -> CommandId:
+def _command_id(intent: Intent) -> CommandId:
     return CommandId(intent.intent_id)
 
 
@@ -156,7 +171,7 @@ def _never_sent(intent: Intent, reason: str, now_ns: int) -> OrderUpdated:
         filled_quantity=ZERO,
         average_price=None,
         state=OrderState.NEVER_SENT,
-        source=Source.OURSELVES,
+        source=UpdateSource.LOCAL,
         reason=f"the approval expired {reason}",
         at_ns=now_ns,
     )

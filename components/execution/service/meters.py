@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from components.contracts.commands import Fault
+from components.contracts.commands import RejectReason
 from components.contracts.orders import (
     Filled,
     IntentReceived,
@@ -11,24 +11,24 @@ from components.contracts.orders import (
     OrderState,
     OrderUpdated,
     Reconciled,
-    Source,
+    UpdateSource,
 )
 from components.execution.core.state import ExecutionState
-from components.runtime.metrics import CHAIN_BUCKETS_S, VENUE_BUCKETS_S, Metrics
+from components.runtime.metrics import TICK_TO_ORDER_BUCKETS_S, VENUE_BUCKETS_S, Metrics
 
 NS_PER_S: Final = 1_000_000_000
 
 
-class Meters:
+class ExecutionMetrics:
     """Counters of frames, orders and fills, and the spans that matter."""
 
     def __init__(self, metrics: Metrics) -> None:
         """Name everything once, so that a page shows zeros and not gaps."""
-        self._frames = metrics.counter("frames_refused_total", "Sealed frames not acted on.", ("fault",))
+        self._rejected = metrics.counter("frames_refused_total", "Sealed frames not acted on.", ("fault",))
         states = metrics.counter("orders_total", "Orders that came into this state.", ("state",))
         self._fills = metrics.counter("fills_total", "Executions, by where we heard of them.", ("source",))
         self._unknown = metrics.gauge("orders_unknown", "Orders whose outcome at the venue is not known.")
-        self._working = metrics.gauge("orders_unfinished", "Orders that are not final.")
+        self._open = metrics.gauge("orders_unfinished", "Orders that are not final.")
         self._reconciled = metrics.gauge(
             "reconciled_timestamp_seconds", "When the venue's account was last found equal to the journal."
         )
@@ -36,24 +36,24 @@ class Meters:
         self.tick_to_order = metrics.histogram(
             "tick_to_order_seconds",
             "From the venue's frame with the tick to the intent on execution's disk.",
-            buckets=CHAIN_BUCKETS_S,
+            buckets=TICK_TO_ORDER_BUCKETS_S,
         ).observe
         self.submit = metrics.histogram(
             "submit_seconds", "From sending an order to the venue's answer.", buckets=VENUE_BUCKETS_S
         ).observe
-        for fault in Fault:
-            self._frames.labels(fault.value)
+        for fault in RejectReason:
+            self._rejected.labels(fault.value)
         # Looking a label up costs more than counting.
-        self._into = {state: states.labels(state.value) for state in OrderState}
-        self._received, self._sending = self._into[OrderState.RECEIVED], self._into[OrderState.SENDING]
-        for source in Source:
+        self._by_state = {state: states.labels(state.value) for state in OrderState}
+        self._received, self._sending = self._by_state[OrderState.RECEIVED], self._by_state[OrderState.SENDING]
+        for source in UpdateSource:
             self._fills.labels(source.value)
 
-    def refused(self, fault: Fault) -> None:
+    def count_rejected(self, reason: RejectReason) -> None:
         """Count a frame that was not acted on."""
-        self._frames.labels(fault.value).inc()
+        self._rejected.labels(reason.value).inc()
 
-    def wrote(self, before: OrderState | None, record: OrderMessage) -> None:
+    def count_record(self, before: OrderState | None, record: OrderMessage) -> None:
         """Count what a record says; `before` is the state its order was in."""
         match record:
             case IntentReceived():
@@ -61,7 +61,7 @@ class Meters:
             case OrderSending(fence=None):
                 self._sending.inc()
             case OrderUpdated(state=state) if state is not before:
-                self._into[state].inc()
+                self._by_state[state].inc()
             case Filled(source=source):
                 self._fills.labels(source.value).inc()
                 if before is not None and before.is_final:
@@ -71,8 +71,8 @@ class Meters:
             case _:
                 return
 
-    def show(self, state: ExecutionState) -> None:
+    def update_gauges(self, state: ExecutionState) -> None:
         """Show what is open now."""
         open_orders = tuple(state.open_orders())
-        self._working.set(len(open_orders))
+        self._open.set(len(open_orders))
         self._unknown.set(sum(order.state is OrderState.UNKNOWN for order in open_orders))

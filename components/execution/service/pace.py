@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from components.execution.config import PaceConfig
+from components.execution.config import RequestBudgetConfig
 from components.runtime.retry import TokenBucket
 
 SECONDS_PER_MINUTE: Final = 60
@@ -11,64 +11,64 @@ BURST_SHARE: Final = 4
 BURST_MIN: Final = 10
 """A quarter of a minute's requests may go at once, and always as many as one reading needs."""
 
-CLOSED_NS_MAX: Final = 60_000_000_000
+PAUSE_NS_MAX: Final = 60_000_000_000
 """No venue's quota needs longer to come back."""
 
 
-class Pace:
+class RequestBudget:
     """The local share of the venue's limit: orders, reads, and a reserve for cancels and for orders in doubt."""
 
-    def __init__(self, limits: PaceConfig) -> None:
+    def __init__(self, limits: RequestBudgetConfig) -> None:
         """Begin with full buckets."""
         self._orders = _bucket(limits.orders_per_minute)
         self._reads = _bucket(limits.reads_per_minute)
         self._reserve = _bucket(limits.reserve_per_minute)
-        self._closed_until_ns = self._last_ns = self._shift_ns = 0
+        self._paused_until_ns = self._last_ns = self._shift_ns = 0
 
-    def close_until(self, at_ns: int, now_ns: int) -> None:
+    def pause_until(self, at_ns: int, now_ns: int) -> None:
         """Send nothing that can wait before then: the venue said so."""
-        closed_for_ns = min(max(at_ns - now_ns, 0), CLOSED_NS_MAX)
-        self._closed_until_ns = max(self._closed_until_ns, self._steady(now_ns) + closed_for_ns)
+        closed_for_ns = min(max(at_ns - now_ns, 0), PAUSE_NS_MAX)
+        self._paused_until_ns = max(self._paused_until_ns, self._monotonic(now_ns) + closed_for_ns)
 
-    def may_order(self, now_ns: int) -> bool:
+    def may_submit(self, now_ns: int) -> bool:
         """Take a place for an order."""
-        left = self._orders.take(self._steady(now_ns))
-        if left is None or self._is_closed():
+        left = self._orders.take(self._monotonic(now_ns))
+        if left is None or self._is_paused():
             return False
         self._orders = left
         return True
 
     def may_read(self, now_ns: int, count: int) -> bool:
         """Take places for questions about the account."""
-        left = self._reads.take(self._steady(now_ns), count)
-        if left is None or self._is_closed():
+        left = self._reads.take(self._monotonic(now_ns), count)
+        if left is None or self._is_paused():
             return False
         self._reads = left
         return True
 
-    def may_resolve(self, now_ns: int) -> bool:
+    def may_query(self, now_ns: int) -> bool:
         """Take a place for a question about one order; it may use the reserve."""
         if self.may_read(now_ns, 1):
             return True
-        left = self._reserve.take(self._steady(now_ns))
-        if left is None or self._is_closed():
+        left = self._reserve.take(self._monotonic(now_ns))
+        if left is None or self._is_paused():
             return False
         self._reserve = left
         return True
 
-    def cancel(self, now_ns: int) -> None:
+    def record_cancel(self, now_ns: int) -> None:
         """Note that a cancel or a fence leaves: it never waits for a place, later orders do."""
-        left = self._reserve.take(self._steady(now_ns))
+        left = self._reserve.take(self._monotonic(now_ns))
         if left is not None:
             self._reserve = left
             return
-        refilled = self._orders.at(self._steady(now_ns))
+        refilled = self._orders.at(self._monotonic(now_ns))
         self._orders = replace(refilled, tokens=refilled.tokens - 1)
 
-    def _is_closed(self) -> bool:
-        return self._last_ns < self._closed_until_ns
+    def _is_paused(self) -> bool:
+        return self._last_ns < self._paused_until_ns
 
-    def _steady(self, now_ns: int) -> int:
+    def _monotonic(self, now_ns: int) -> int:
         """Go on where the wall clock was set back: a quota comes back with time, not with the time of day."""
         self._shift_ns = max(self._shift_ns, self._last_ns - now_ns)
         self._last_ns = now_ns + self._shift_ns

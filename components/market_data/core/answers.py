@@ -3,30 +3,30 @@
 from typing import TypeAlias
 
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthImage
-from components.market_data.core.feed import FeedMessage, FetchImage
+from components.market_data.core.changes import DepthSnapshot
+from components.market_data.core.feed import FeedMessage, FetchSnapshot
 
-Played: TypeAlias = tuple[int, FeedMessage | DepthImage]
+ReplayEvent: TypeAlias = tuple[int, FeedMessage | DepthSnapshot]
 """What a recording held at a time: an image in it is the answer to whoever asked for one."""
 
 
-class Answers:
+class SnapshotMatcher:
     """At most one request and one image wait for each other, symbol by symbol; a newer one takes the older's place."""
 
     def __init__(self) -> None:
-        self._asked: dict[Symbol, FetchImage] = {}
-        self._held: dict[Symbol, DepthImage] = {}
+        self._requests: dict[Symbol, FetchSnapshot] = {}
+        self._snapshots: dict[Symbol, DepthSnapshot] = {}
 
-    def ask(self, request: FetchImage) -> DepthImage | None:
+    def match_request(self, request: FetchSnapshot) -> DepthSnapshot | None:
         """Give the image that waits; else the request waits for the next."""
-        image = self._held.pop(request.symbol, None)
+        image = self._snapshots.pop(request.symbol, None)
         if image is None:
-            self._asked[request.symbol] = request
+            self._requests[request.symbol] = request
         return image
 
-    def came(self, image: DepthImage) -> FetchImage | None:
+    def match_snapshot(self, snapshot: DepthSnapshot) -> FetchSnapshot | None:
         """Give the request that waits; else the image waits for the next."""
-        request = self._asked.pop(image.symbol, None)
+        request = self._requests.pop(snapshot.symbol, None)
         if request is None:
-            self._held[image.symbol] = image
+            self._snapshots[snapshot.symbol] = snapshot
         return request

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 from components.contracts.market import BookState, Quote, Trade
 from components.contracts.values import ZERO
 
-LEAST: Final = Decimal("1e-9")
-MOST: Final = Decimal("1e12")
+NUMBER_MIN: Final = Decimal("1e-9")
+NUMBER_MAX: Final = Decimal("1e12")
 """No share is worth or counted less or more; beyond them arithmetic downstream would round or overflow."""
 
 
-class Flaw(StrEnum):
+class RejectReason(StrEnum):
     """Why a message of the venue has no effect but to be counted."""
 
     UNLISTED = "unlisted"
@@ -23,7 +23,7 @@ class Flaw(StrEnum):
     OUT_OF_ORDER = "out_of_order"
 
 
-class Book(Struct, frozen=True, gc=False):
+class QuoteState(Struct, frozen=True, gc=False):
     """The last quote of one symbol and the trust in it."""
 
     state: BookState
@@ -34,45 +34,45 @@ class Book(Struct, frozen=True, gc=False):
     """No quote older than this is taken; 0 where the next one begins anew."""
 
 
-def begin(now_ns: int) -> Book:
+def initial_quote_state(now_ns: int) -> QuoteState:
     """Give the book of a symbol that nothing is known of."""
-    return Book(BookState.SYNCING, "no quote yet", now_ns)
+    return QuoteState(BookState.SYNCING, "no quote yet", now_ns)
 
 
-def take_quote(book: Book, quote: Quote) -> Book | Flaw:
+def apply_quote(current: QuoteState, quote: Quote) -> QuoteState | RejectReason:
     """Take the venue's next quote, or say what is wrong with it."""
     if not is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size):
-        return Flaw.OUT_OF_RANGE
-    if quote.venue_at_ns < book.venue_at_ns:
-        return Flaw.OUT_OF_ORDER
-    state, reason = _trust(quote)
-    since_ns = book.since_ns if state is book.state else quote.received_at_ns
-    return Book(state, reason, since_ns, quote, quote.venue_at_ns)
+        return RejectReason.OUT_OF_RANGE
+    if quote.venue_at_ns < current.venue_at_ns:
+        return RejectReason.OUT_OF_ORDER
+    state, reason = _state_of(quote)
+    since_ns = current.since_ns if state is current.state else quote.received_at_ns
+    return QuoteState(state, reason, since_ns, quote, quote.venue_at_ns)
 
 
-def check_trade(trade: Trade) -> Flaw | None:
+def check_trade(trade: Trade) -> RejectReason | None:
     """Say what is wrong with a print, if anything."""
     good = is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
-    return None if good else Flaw.OUT_OF_RANGE
+    return None if good else RejectReason.OUT_OF_RANGE
 
 
-def flag(book: Book, state: BookState, reason: str, now_ns: int) -> Book:
+def mark_untrusted(current: QuoteState, state: BookState, reason: str, now_ns: int) -> QuoteState:
     """Take trust away; the next quote may then carry any time, for the venue's clock may have been set back."""
-    since_ns = book.since_ns if state is book.state else now_ns
-    return replace(book, state=state, reason=reason, since_ns=since_ns, venue_at_ns=0)
+    since_ns = current.since_ns if state is current.state else now_ns
+    return replace(current, state=state, reason=reason, since_ns=since_ns, venue_at_ns=0)
 
 
-def age(book: Book, *, now_ns: int, age_ns_max: int) -> Book:
+def mark_stale_if_old(current: QuoteState, *, now_ns: int, age_ns_max: int) -> QuoteState:
     """Flag the book stale when its last quote is older than allowed."""
-    if book.state is not BookState.SYNCED or book.quote is None:
-        return book
-    age_ns = now_ns - book.quote.received_at_ns
+    if current.state is not BookState.SYNCED or current.quote is None:
+        return current
+    age_ns = now_ns - current.quote.received_at_ns
     if age_ns <= age_ns_max:
-        return book
-    return flag(book, BookState.STALE, f"no quote for {age_ns // 1_000_000} ms", now_ns)
+        return current
+    return mark_untrusted(current, BookState.STALE, f"no quote for {age_ns // 1_000_000} ms", now_ns)
 
 
-def _trust(quote: Quote) -> tuple[BookState, str]:
+def _state_of(quote: Quote) -> tuple[BookState, str]:
     if not (quote.bid_price and quote.bid_size and quote.ask_price and quote.ask_size):
         return BookState.SYNCING, "one side is absent"
     if quote.bid_price >= quote.ask_price:
@@ -82,4 +82,4 @@ def _trust(quote: Quote) -> tuple[BookState, str]:
 
 def is_in_range(*numbers: Decimal) -> bool:
     """Say whether every number is finite, and zero or of a size that arithmetic downstream can bear."""
-    return all(number.is_finite() and (number == ZERO or LEAST <= number <= MOST) for number in numbers)
+    return all(number.is_finite() and (number == ZERO or NUMBER_MIN <= number <= NUMBER_MAX) for number in numbers)

@@ -11,13 +11,13 @@ NO_ID: Final = -1
 """The venue numbered nothing: such a change follows whatever came before it."""
 
 
-class DepthChange(Struct, frozen=True, gc=False):
+class DepthUpdate(Struct, frozen=True, gc=False):
     """The levels touched between two ids; quantities are absolute as of `final`."""
 
     symbol: Symbol
-    previous: int
+    prev_id: int
     """The id this change stands on: the spot market's U - 1, pu, prevSeqId, prev_change_id."""
-    final: int
+    last_id: int
     bids: Levels
     asks: Levels
     venue_at_ns: int
@@ -26,11 +26,11 @@ class DepthChange(Struct, frozen=True, gc=False):
     """0 where the venue gives none."""
 
 
-class DepthImage(Struct, frozen=True, gc=False):
+class DepthSnapshot(Struct, frozen=True, gc=False):
     """A whole book as of `final`."""
 
     symbol: Symbol
-    final: int
+    last_id: int
     bids: Levels
     asks: Levels
     venue_at_ns: int

@@ -3,42 +3,42 @@
 from bisect import bisect_left, insort
 from typing import Final
 
-from components.market_data.core.levels import BadNumber, Keys, Level, Levels, read_number
+from components.market_data.core.levels import InvalidNumber, Level, Levels, PriceKeys, parse_number
 
 NO_LEVELS: Levels = ()
-UNREAD: Final = -1
+NOT_CACHED: Final = -1
 QUANTITY_MIN: Final = 1e-20
 QUANTITY_MAX: Final = 1e20
 """What lies outside is no quantity of anything; so much of a text a float tells for sure."""
 
 
-class Side:
+class BookSide:
     """The levels of one side by the key of their price; `prices` holds the keys, always ascending."""
 
-    __slots__ = ("_best", "_best_count", "_keys", "levels", "prices")
+    __slots__ = ("_best", "_best_count", "_keys", "levels", "price_keys")
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: PriceKeys) -> None:
         self._keys = keys
         self.levels: dict[int, Level] = {}
-        self.prices: list[int] = []
+        self.price_keys: list[int] = []
         self._best: list[Level] = []
-        self._best_count = UNREAD
+        self._best_count = NOT_CACHED
 
     def load(self, levels: Levels) -> None:
         """Forget everything and hold these."""
-        _check(levels)
+        _check_quantities(levels)
         keys = self._keys
-        self.levels = {keys[level[0]]: level for level in levels if _is_held(level[1])}
-        self.prices = sorted(self.levels)
-        self._best_count = UNREAD
+        self.levels = {keys[level[0]]: level for level in levels if _is_positive(level[1])}
+        self.price_keys = sorted(self.levels)
+        self._best_count = NOT_CACHED
 
-    def apply(self, changes: Levels) -> None:
+    def apply(self, updates: Levels) -> None:
         """Set each touched level to its new quantity; one that goes may never have been here."""
-        self._best_count = UNREAD
-        _check(changes)
-        keys, levels, prices = self._keys, self.levels, self.prices
+        self._best_count = NOT_CACHED
+        _check_quantities(updates)
+        keys, levels, prices = self._keys, self.levels, self.price_keys
         least, most = QUANTITY_MIN, QUANTITY_MAX
-        for change in changes:
+        for change in updates:
             price = keys[change[0]]
             # float() only tells zero from the rest; the quantity itself stays the venue's text.
             amount = float(change[1])
@@ -50,13 +50,13 @@ class Side:
                 if levels.pop(price, None) is not None:
                     del prices[bisect_left(prices, price)]
             else:
-                raise BadNumber(f"{change[1]!r} is no quantity")
+                raise InvalidNumber(f"{change[1]!r} is no quantity")
 
     def highest(self, count: int) -> list[Level]:
         """Give the levels of the highest prices, highest first; not to be changed."""
         if self._best_count < count:
             levels = self.levels
-            self._best = [levels[price] for price in self.prices[: -count - 1 : -1]]
+            self._best = [levels[price] for price in self.price_keys[: -count - 1 : -1]]
             self._best_count = count
         return self._best if self._best_count == count else self._best[:count]
 
@@ -64,30 +64,30 @@ class Side:
         """Give the levels of the lowest prices, lowest first; not to be changed."""
         if self._best_count < count:
             levels = self.levels
-            self._best = [levels[price] for price in self.prices[:count]]
+            self._best = [levels[price] for price in self.price_keys[:count]]
             self._best_count = count
         return self._best if self._best_count == count else self._best[:count]
 
 
-class Depth:
+class OrderBook:
     """Both sides of one book."""
 
     __slots__ = ("_keys", "asks", "bids", "known_ask", "known_bid")
 
     def __init__(self) -> None:
-        self._keys = Keys()
-        self.bids, self.asks = Side(self._keys), Side(self._keys)
+        self._keys = PriceKeys()
+        self.bids, self.asks = BookSide(self._keys), BookSide(self._keys)
         self.known_bid: int | None = None
         self.known_ask: int | None = None
 
-    def load(self, bids: Levels, asks: Levels, *, depth_max: int = 0) -> None:
+    def apply_snapshot(self, bids: Levels, asks: Levels, *, depth_max: int = 0) -> None:
         """Replace everything; where the image was cut at `depth_max` levels, what lies beyond them is not known."""
         self.bids.load(bids)
         self.asks.load(asks)
-        self.known_bid = self.bids.prices[0] if 0 < depth_max <= len(self.bids.prices) else None
-        self.known_ask = self.asks.prices[-1] if 0 < depth_max <= len(self.asks.prices) else None
+        self.known_bid = self.bids.price_keys[0] if 0 < depth_max <= len(self.bids.price_keys) else None
+        self.known_ask = self.asks.price_keys[-1] if 0 < depth_max <= len(self.asks.price_keys) else None
 
-    def apply(self, bids: Levels, asks: Levels) -> None:
+    def apply_update(self, bids: Levels, asks: Levels) -> None:
         """Apply one change of the venue."""
         # Many a change touches one side, and the best of the other stay read.
         if bids:
@@ -98,7 +98,7 @@ class Depth:
     @property
     def is_crossed(self) -> bool:
         """Say whether somebody bids as much as another asks."""
-        bids, asks = self.bids.prices, self.asks.prices
+        bids, asks = self.bids.price_keys, self.asks.price_keys
         return bool(bids) and bool(asks) and bids[-1] >= asks[0]
 
     def top(self, count: int) -> tuple[list[Level], list[Level]]:
@@ -107,7 +107,7 @@ class Depth:
 
     def is_shallow(self, count: int) -> bool:
         """Say whether fewer than `count` levels of a side are left of what the image showed."""
-        bids, asks = self.bids.prices, self.asks.prices
+        bids, asks = self.bids.price_keys, self.asks.price_keys
         bid, ask = self.known_bid, self.known_ask
         if bid is not None and len(bids) - bisect_left(bids, bid) < count:
             return True
@@ -116,22 +116,22 @@ class Depth:
     @property
     def size(self) -> int:
         """Count the levels of the longer side."""
-        return max(len(self.bids.prices), len(self.asks.prices))
+        return max(len(self.bids.price_keys), len(self.asks.price_keys))
 
 
-def _check(levels: Levels) -> None:
+def _check_quantities(levels: Levels) -> None:
     """Refuse quantities that only float() would take for numbers: 1_0, spaces, other scripts' digits."""
     # All of them at once, for that costs a quarter: what is left without the points is digits, or somewhere strange.
     digits = "".join([level[1] for level in levels]).replace(".", "")
     if not (digits.isdigit() and digits.isascii()):
         for level in levels:
-            read_number(level[1])
+            parse_number(level[1])
 
 
-def _is_held(quantity: str) -> bool:
+def _is_positive(quantity: str) -> bool:
     amount = float(quantity)
     if QUANTITY_MIN <= amount <= QUANTITY_MAX:
         return True
     if amount != 0.0:
-        raise BadNumber(f"{quantity!r} is no quantity")
+        raise InvalidNumber(f"{quantity!r} is no quantity")
     return False

@@ -7,15 +7,15 @@ from msgspec import Struct
 
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthChange, DepthImage
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
 from components.market_data.core.instruments import Instrument
 
 
-class Subscribed(Struct, frozen=True, gc=False):
+class StockFeedUp(Struct, frozen=True, gc=False):
     """The venue confirmed every symbol; prices follow."""
 
 
-class Batch(Struct, frozen=True, gc=False):
+class StockFrame(Struct, frozen=True, gc=False):
     """One frame of the venue: what was understood, and how many parts of it were not."""
 
     messages: tuple[Quote | Trade, ...]
@@ -23,14 +23,14 @@ class Batch(Struct, frozen=True, gc=False):
     malformed: int = 0
 
 
-class Dropped(Struct, frozen=True, gc=False):
+class StockFeedDown(Struct, frozen=True, gc=False):
     """The connection is gone, or never came; `final` where trying again cannot help."""
 
     reason: str
-    final: bool
+    is_permanent: bool
 
 
-class Oddity(StrEnum):
+class IssueKind(StrEnum):
     """What can be wrong with a part of a frame; each is counted by venue."""
 
     MALFORMED = "malformed"
@@ -40,70 +40,78 @@ class Oddity(StrEnum):
     TOO_LARGE = "too_large"
 
 
-class Odd(Struct, frozen=True, gc=False):
+class DecodeIssue(Struct, frozen=True, gc=False):
     """A part of a frame that has no effect but to be counted; with a symbol, that symbol's book missed something."""
 
-    kind: Oddity
+    kind: IssueKind
     detail: str
     symbol: Symbol | None = None
 
 
-Data: TypeAlias = DepthChange | DepthImage | Quote | Trade | Odd
+MarketEvent: TypeAlias = DepthUpdate | DepthSnapshot | Quote | Trade | DecodeIssue
 
 
-class Listed(Struct, frozen=True, gc=False):
+class InstrumentsLoaded(Struct, frozen=True, gc=False):
     """The venue's instruments, as far as they are listened to; they come before anything about them."""
 
     venue: Venue
     instruments: tuple[Instrument, ...]
 
 
-class BookOpened(Struct, frozen=True, gc=False):
+class BookStreamUp(Struct, frozen=True, gc=False):
     """The changes of a symbol's book are subscribed on a connection that lives."""
 
     venue: Venue
     symbol: Symbol
 
 
-class BookClosed(Struct, frozen=True, gc=False):
+class BookStreamDown(Struct, frozen=True, gc=False):
     """The changes of a symbol's book come no longer; `final` where the venue refuses the symbol for good."""
 
     venue: Venue
     symbol: Symbol
     reason: str
-    final: bool
+    is_permanent: bool
 
 
-class LineOpened(Struct, frozen=True, gc=False):
+class FeedUp(Struct, frozen=True, gc=False):
     """A venue is heard: every connection it needs is open."""
 
     venue: Venue
 
 
-class LineClosed(Struct, frozen=True, gc=False):
+class FeedDown(Struct, frozen=True, gc=False):
     """A venue is not heard, or not wholly."""
 
     venue: Venue
     reason: str
-    final: bool
+    is_permanent: bool
 
 
-class Framed(Struct, frozen=True, gc=False):
+class DecodedFrame(Struct, frozen=True, gc=False):
     """What one frame of a venue held, with the time its decoding took."""
 
     venue: Venue
-    data: tuple[Data, ...]
+    data: tuple[MarketEvent, ...]
     received_at_ns: int
     parse_ns: int
     bytes_count: int
 
 
 FeedMessage: TypeAlias = (
-    Subscribed | Batch | Dropped | Listed | BookOpened | BookClosed | LineOpened | LineClosed | Framed
+    StockFeedUp
+    | StockFrame
+    | StockFeedDown
+    | InstrumentsLoaded
+    | BookStreamUp
+    | BookStreamDown
+    | FeedUp
+    | FeedDown
+    | DecodedFrame
 )
 
 
-class FetchImage(Struct, frozen=True, gc=False):
+class FetchSnapshot(Struct, frozen=True, gc=False):
     """Ask the venue for a whole book, beside its stream."""
 
     venue: Venue
@@ -119,16 +127,16 @@ class Resubscribe(Struct, frozen=True, gc=False):
     epoch: int
 
 
-class NoImage(Struct, frozen=True, gc=False):
+class SnapshotUnavailable(Struct, frozen=True, gc=False):
     """An image could not be had; wait at least so long before asking again."""
 
     reason: str
-    wait_ms: float
+    retry_after_ms: float
 
 
 class Resubscribed(Struct, frozen=True, gc=False):
     """The stream was asked for anew; whether it comes, the stream tells."""
 
 
-FeedRequest: TypeAlias = FetchImage | Resubscribe
-FeedAnswer: TypeAlias = DepthImage | NoImage | Resubscribed
+FeedRequest: TypeAlias = FetchSnapshot | Resubscribe
+FeedReply: TypeAlias = DepthSnapshot | SnapshotUnavailable | Resubscribed

@@ -10,7 +10,7 @@ from components.contracts.errors import UsageError
 from components.contracts.values import Symbol, Venue
 
 
-class Kind(StrEnum):
+class InstrumentType(StrEnum):
     """What sort of thing an instrument is."""
 
     STOCK = "stock"
@@ -20,7 +20,7 @@ class Kind(StrEnum):
     OPTION = "option"
 
 
-class Step(Struct, frozen=True, gc=False):
+class TickBand(Struct, frozen=True, gc=False):
     """Above this price the tick is this."""
 
     above: Decimal
@@ -33,19 +33,19 @@ class Instrument(Struct, frozen=True, kw_only=True):
     venue: Venue
     symbol: Symbol
     """Unified: BINANCE:BTC-USDT, DERIBIT:BTC-USD-261225-80000-P; a plain name for a stock."""
-    native: str
-    kind: Kind
+    venue_symbol: str
+    instrument_type: InstrumentType
     base: str
     quote: str
     settle: str
     is_inverse: bool = False
     """Quantities count the quote currency; one of the base currency is quantity / price."""
-    unit: Decimal = Decimal(1)
+    contract_multiplier: Decimal = Decimal(1)
     """What one of the venue's quantity is worth: contract value x multiplier, 1 where it counts coins already."""
     tick: Decimal
     lot: Decimal
-    steps: tuple[Step, ...] = ()
-    minimum: Decimal = Decimal(0)
+    tick_bands: tuple[TickBand, ...] = ()
+    quantity_min: Decimal = Decimal(0)
     expires_at_ns: int = 0
     strike: Decimal = Decimal(0)
     is_call: bool = False
@@ -53,25 +53,25 @@ class Instrument(Struct, frozen=True, kw_only=True):
     may_cross: bool = False
     """In an auction the venue's own best bid may stand above its best ask."""
 
-    def quantity(self, venues: Decimal) -> Decimal:
+    def quantity(self, venue_quantity: Decimal) -> Decimal:
         """Turn a quantity of the venue into coins, or into quote currency where the instrument is inverse."""
-        return venues * self.unit
+        return venue_quantity * self.contract_multiplier
 
-    def base_quantity(self, venues: Decimal, price: Decimal) -> Decimal:
+    def base_quantity(self, venue_quantity: Decimal, price: Decimal) -> Decimal:
         """Turn a quantity of the venue into base currency."""
-        quantity = self.quantity(venues)
+        quantity = self.quantity(venue_quantity)
         return quantity / price if self.is_inverse else quantity
 
 
-class Registry:
+class InstrumentRegistry:
     """The instruments of one venue, found by either name; never by guessing at the parts of one."""
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self.by_symbol: dict[Symbol, Instrument] = {}
-        self.by_native: dict[str, Instrument] = {}
+        self.by_venue_symbol: dict[str, Instrument] = {}
         for one in instruments:
             self.by_symbol[one.symbol] = one
-            self.by_native[one.native] = one
+            self.by_venue_symbol[one.venue_symbol] = one
 
     def __iter__(self) -> Iterator[Instrument]:
         """Go through all of them."""
@@ -91,6 +91,6 @@ class Registry:
         return found
 
 
-def unify(venue: Venue, base: str, quote: str, *ending: str) -> Symbol:
+def unified_symbol(venue: Venue, base: str, quote: str, *suffix: str) -> Symbol:
     """Build the unified symbol from the venue's own words for its parts."""
-    return Symbol(f"{venue}:{'-'.join((base, quote, *ending))}".upper())
+    return Symbol(f"{venue}:{'-'.join((base, quote, *suffix))}".upper())

@@ -7,13 +7,13 @@ from typing import Final, TypeAlias
 
 from typing_extensions import override
 
-from components.contracts.values import ZERO, canonical
+from components.contracts.values import ZERO, format_decimal
 
 Level: TypeAlias = tuple[str, ...]
 """Price, quantity, then whatever else the venue says of it; a quantity of zero, however spelled, removes the level."""
 Levels: TypeAlias = Sequence[Level]
 
-NUMBERS_MAX: Final = 16_384
+CACHE_SIZE_MAX: Final = 16_384
 """Prices of a book repeat, so each text is read once; past this the memory of them begins anew."""
 DIGITS_MAX: Final = 20
 _SCALES: Final = tuple(10 ** (DIGITS_MAX - places) for places in range(DIGITS_MAX + 1))
@@ -21,23 +21,23 @@ _PLAIN: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+").fullmatch
 _NUMBER: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 
 
-class BadNumber(ValueError):
+class InvalidNumber(ValueError):
     """A price or quantity is no number that a book can hold."""
 
 
-class Numbers(dict[str, Decimal]):
+class DecimalCache(dict[str, Decimal]):
     """Texts and the exact numbers they say, remembered up to a bound."""
 
     def __missing__(self, text: str) -> Decimal:
         """Read a text that is new here."""
-        number = read_number(text)
-        if len(self) >= NUMBERS_MAX:
+        number = parse_number(text)
+        if len(self) >= CACHE_SIZE_MAX:
             self.clear()
         self[text] = number
         return number
 
 
-class Prices(Numbers):
+class PriceCache(DecimalCache):
     """Like numbers, and above zero."""
 
     @override
@@ -45,54 +45,54 @@ class Prices(Numbers):
         """Read a price that is new here."""
         price = super().__missing__(text)
         if price <= ZERO:
-            raise BadNumber(f"{text!r} is no price")
+            raise InvalidNumber(f"{text!r} is no price")
         return price
 
 
-class Keys(dict[str, int]):
+class PriceKeys(dict[str, int]):
     """Prices as integers that compare just as they do, whatever the tick: a new Decimal takes three times as long."""
 
     def __missing__(self, text: str) -> int:
         """Read a price that is new here."""
         if _PLAIN(text) is None:
-            key = _strange_key(text)
+            key = _price_key_with_exponent(text)
         else:
             whole, _, part = text.partition(".")
             key = int(whole + part) * _SCALES[len(part)]
         if key == 0:
-            raise BadNumber(f"{text!r} is no price")
-        if len(self) >= NUMBERS_MAX:
+            raise InvalidNumber(f"{text!r} is no price")
+        if len(self) >= CACHE_SIZE_MAX:
             self.clear()
         self[text] = key
         return key
 
 
-def _strange_key(text: str) -> int:
+def _price_key_with_exponent(text: str) -> int:
     """Read a price with an exponent: exact, but no venue of ours means to send one."""
-    _, digits, exponent = read_number(text).as_tuple()
+    _, digits, exponent = parse_number(text).as_tuple()
     places = DIGITS_MAX + int(exponent)
     if places < 0:
-        raise BadNumber(f"{text!r} is finer than {DIGITS_MAX} digits behind its point")
+        raise InvalidNumber(f"{text!r} is finer than {DIGITS_MAX} digits behind its point")
     return int("".join(map(str, digits))) * int(10**places)
 
 
-def read_number(text: str) -> Decimal:
+def parse_number(text: str) -> Decimal:
     """Read a number that is not negative, exactly."""
     if _NUMBER(text) is None:
-        raise BadNumber(f"{text[:40]!r} is no number of at most 20 digits on each side of its point")
+        raise InvalidNumber(f"{text[:40]!r} is no number of at most 20 digits on each side of its point")
     return Decimal(text)
 
 
-def read_quantity(text: str) -> Decimal:
+def parse_quantity(text: str) -> Decimal:
     """Read a quantity that a book holds, exactly; there may be any number of plain digits, as a float takes them."""
     if text.strip("0123456789."):
-        return read_number(text)
+        return parse_number(text)
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise BadNumber(f"{text[:40]!r} is no quantity") from None
+        raise InvalidNumber(f"{text[:40]!r} is no quantity") from None
 
 
-def pairs(levels: Levels) -> list[list[str]]:
+def canonical_levels(levels: Levels) -> list[list[str]]:
     """Write levels as canonical prices and quantities."""
-    return [[canonical(read_number(level[0])), canonical(read_quantity(level[1]))] for level in levels]
+    return [[format_decimal(parse_number(level[0])), format_decimal(parse_quantity(level[1]))] for level in levels]

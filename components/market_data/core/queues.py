@@ -10,10 +10,10 @@ from msgspec import Struct
 from components.contracts.errors import InvariantError
 
 Item = TypeVar("Item")
-Lane = TypeVar("Lane", bound=StrEnum)
+QueueName = TypeVar("QueueName", bound=StrEnum)
 
 
-class Policy(StrEnum):
+class OverflowPolicy(StrEnum):
     """What gives way when a queue is full."""
 
     BLOCK = "block"
@@ -26,47 +26,47 @@ class Policy(StrEnum):
     @property
     def conflates(self) -> bool:
         """Say whether only the newest of a thing is wanted."""
-        return self is Policy.CONFLATE
+        return self is OverflowPolicy.CONFLATE
 
 
-class Bounds(Struct, frozen=True, gc=False):
+class QueueBounds(Struct, frozen=True, gc=False):
     """How much may wait, and what gives way beyond it."""
 
-    waiting_max: int
-    policy: Policy
+    size_max: int
+    policy: OverflowPolicy
 
 
-class _Waiting(Struct, Generic[Item]):
+class _Entry(Struct, Generic[Item]):
     order: int
     key: Hashable
     item: Item
 
 
-class Queue(Generic[Item]):
+class BoundedQueue(Generic[Item]):
     """One bounded queue."""
 
-    def __init__(self, bounds: Bounds) -> None:
-        if bounds.waiting_max < 1:
-            raise InvariantError(f"a queue of {bounds.waiting_max}")
-        self._max, self.policy = bounds.waiting_max, bounds.policy
-        self._waiting: deque[_Waiting[Item]] = deque()
-        self._by_key: dict[Hashable, _Waiting[Item]] = {}
+    def __init__(self, bounds: QueueBounds) -> None:
+        if bounds.size_max < 1:
+            raise InvariantError(f"a queue of {bounds.size_max}")
+        self._size_max, self.policy = bounds.size_max, bounds.policy
+        self._entries: deque[_Entry[Item]] = deque()
+        self._by_key: dict[Hashable, _Entry[Item]] = {}
         self.dropped = 0
         """What never reached anybody, replaced by something newer or not."""
 
     def __len__(self) -> int:
         """Count what waits."""
-        return len(self._waiting)
+        return len(self._entries)
 
     @property
     def is_blocked(self) -> bool:
         """Say whether whoever fills it must stop; what was already read is still taken."""
-        return self.policy is Policy.BLOCK and len(self._waiting) >= self._max
+        return self.policy is OverflowPolicy.BLOCK and len(self._entries) >= self._size_max
 
     @property
     def order(self) -> int | None:
         """Give the order of what comes out next; None where nothing waits."""
-        return self._waiting[0].order if self._waiting else None
+        return self._entries[0].order if self._entries else None
 
     def put(self, order: int, item: Item, key: Hashable = None) -> None:
         """Put something in, or whatever the policy says."""
@@ -76,38 +76,38 @@ class Queue(Generic[Item]):
             older.item = item
             self.dropped += 1
             return
-        if len(self._waiting) >= self._max and not self._makes_room():
+        if len(self._entries) >= self._size_max and not self._make_room():
             return
-        waiting = _Waiting(order, key, item)
-        self._waiting.append(waiting)
+        waiting = _Entry(order, key, item)
+        self._entries.append(waiting)
         if conflates:
             self._by_key[key] = waiting
 
     def pop(self) -> Item:
         """Take what comes out next."""
-        waiting = self._waiting.popleft()
+        waiting = self._entries.popleft()
         self._by_key.pop(waiting.key, None)
         return waiting.item
 
-    def _makes_room(self) -> bool:
-        if self.policy is Policy.BLOCK:
+    def _make_room(self) -> bool:
+        if self.policy is OverflowPolicy.BLOCK:
             return True
         self.dropped += 1
-        if self.policy is Policy.DROP_NEWEST:
+        if self.policy is OverflowPolicy.DROP_NEWEST:
             return False
         self.pop()
         return True
 
 
-FIRST: Final = 0
+FIRST_ORDER: Final = 0
 
 
-class Lanes(Generic[Lane, Item]):
+class ChannelQueues(Generic[QueueName, Item]):
     """Several queues that come out as one, in the order in which things went in."""
 
-    def __init__(self, bounds: Mapping[Lane, Bounds]) -> None:
-        self.queues: dict[Lane, Queue[Item]] = {lane: Queue(one) for lane, one in bounds.items()}
-        self._order = FIRST
+    def __init__(self, bounds: Mapping[QueueName, QueueBounds]) -> None:
+        self.queues: dict[QueueName, BoundedQueue[Item]] = {lane: BoundedQueue(one) for lane, one in bounds.items()}
+        self._order = FIRST_ORDER
         self._count = 0
 
     def __len__(self) -> int:
@@ -119,9 +119,9 @@ class Lanes(Generic[Lane, Item]):
         """Say whether one of them is full and must not lose anything."""
         return any(queue.is_blocked for queue in self.queues.values())
 
-    def put(self, lane: Lane, item: Item, key: Hashable = None) -> None:
+    def put(self, name: QueueName, item: Item, key: Hashable = None) -> None:
         """Put something behind everything that waits."""
-        queue = self.queues[lane]
+        queue = self.queues[name]
         before = len(queue)
         queue.put(self._order, item, key)
         self._order += 1

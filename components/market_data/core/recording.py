@@ -11,14 +11,14 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from components.contracts.errors import DamagedData
+from components.contracts.errors import CorruptData
 from components.contracts.values import Venue
 
-ENDING: Final = ".jsonl"
-UNFINISHED: Final = ".part"
-STAMP: Final = "%Y%m%dT%H%M%S"
+SUFFIX: Final = ".jsonl"
+PARTIAL_SUFFIX: Final = ".part"
+TIMESTAMP_FORMAT: Final = "%Y%m%dT%H%M%S"
 NS_PER_S: Final = 1_000_000_000
-_NAME: Final = re.compile(r"([A-Z]{2,16})_(\d{8}T\d{6})_([1-9]\d{0,8})\.jsonl(\.part)?", re.ASCII)
+_FILE_NAME: Final = re.compile(r"([A-Z]{2,16})_(\d{8}T\d{6})_([1-9]\d{0,8})\.jsonl(\.part)?", re.ASCII)
 _SURROGATE: Final = b"\\ud"
 
 
@@ -26,7 +26,7 @@ class Via(StrEnum):
     """How a frame was received."""
 
     STREAM = "ws"
-    ANSWER = "http"
+    RESPONSE = "http"
 
 
 class Frame(Struct, frozen=True, gc=False):
@@ -49,80 +49,80 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(_Line).decode
 
 
-def write_line(frame: Frame) -> bytes:
+def encode_line(frame: Frame) -> bytes:
     """Write one frame with the end of its line."""
     try:
         return _encode(_Line(frame.at_ns, frame.via, frame.url, frame.text.decode())) + b"\n"
     except UnicodeDecodeError:
-        return _write_bytes(frame)
+        return _encode_invalid_utf8(frame)
 
 
-def read_line(line: bytes, name: str, number: int) -> Frame:
+def decode_line(line: bytes, name: str, number: int) -> Frame:
     """Read one frame back; DamagedData names the file and the line where it is none."""
     try:
-        read = _decode(line) if _SURROGATE not in line else _read_bytes(line)
+        read = _decode(line) if _SURROGATE not in line else _decode_invalid_utf8(line)
         text = read.text.encode("utf-8", "surrogateescape")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise DamagedData(f"{name}: line {number} is no recorded frame: {error}") from error
+        raise CorruptData(f"{name}: line {number} is no recorded frame: {error}") from error
     return Frame(read.at_ns, read.via, read.url, text)
 
 
 # What is no UTF-8 is kept byte for byte, each stray byte as the lone surrogate that Python gives it.
-def _write_bytes(frame: Frame) -> bytes:
+def _encode_invalid_utf8(frame: Frame) -> bytes:
     text = frame.text.decode("utf-8", "surrogateescape")
     line = {"at_ns": frame.at_ns, "via": frame.via, "url": frame.url, "text": text}
     return json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 
-def _read_bytes(line: bytes) -> _Line:
+def _decode_invalid_utf8(line: bytes) -> _Line:
     return msgspec.convert(json.loads(line), _Line)
 
 
-class Part(Struct, frozen=True, order=True, gc=False):
+class RecordingFile(Struct, frozen=True, order=True, gc=False):
     """One file of a recording, as its name tells: files of one beginning follow each other by their number."""
 
     venue: Venue
     began_at_s: int
     number: int
-    is_whole: bool = True
+    is_complete: bool = True
     """Else it is still being written, or its writer did not end well."""
 
-    def follows(self, other: "Part") -> bool:
+    def follows(self, other: "RecordingFile") -> bool:
         """Say whether this file goes on where the other ends."""
         return (self.venue, self.began_at_s, self.number) == (other.venue, other.began_at_s, other.number + 1)
 
 
-def name_of(part: Part) -> str:
+def file_name(file: RecordingFile) -> str:
     """Build the file name: VENUE_YYYYMMDDTHHMMSS_n.jsonl, in UTC."""
-    stamp = datetime.fromtimestamp(part.began_at_s, UTC).strftime(STAMP)
-    return f"{part.venue}_{stamp}_{part.number}{ENDING}{'' if part.is_whole else UNFINISHED}"
+    stamp = datetime.fromtimestamp(file.began_at_s, UTC).strftime(TIMESTAMP_FORMAT)
+    return f"{file.venue}_{stamp}_{file.number}{SUFFIX}{'' if file.is_complete else PARTIAL_SUFFIX}"
 
 
-def read_name(name: str) -> Part | None:
+def parse_file_name(name: str) -> RecordingFile | None:
     """Read a file name back; None where it is not one of ours."""
-    parts = _NAME.fullmatch(name)
+    parts = _FILE_NAME.fullmatch(name)
     if parts is None:
         return None
     venue, stamp, number, unfinished = parts.groups()
     try:
-        began = datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
+        began = datetime.strptime(stamp, TIMESTAMP_FORMAT).replace(tzinfo=UTC)
     except ValueError:
         return None
-    return Part(Venue(venue), int(began.timestamp()), int(number), unfinished is None)
+    return RecordingFile(Venue(venue), int(began.timestamp()), int(number), unfinished is None)
 
 
-def list_parts(names: Iterable[str]) -> list[tuple[str, Part]]:
+def list_files(names: Iterable[str]) -> list[tuple[str, RecordingFile]]:
     """Choose the files of recordings among names, in order of venue, beginning and number."""
-    found = [(name, part) for name in names if (part := read_name(name)) is not None]
+    found = [(name, part) for name in names if (part := parse_file_name(name)) is not None]
     return sorted(found, key=lambda one: one[1])
 
 
-def chapters(paths: Iterable[Path]) -> list[list[Path]]:
+def group_consecutive(paths: Iterable[Path]) -> list[list[Path]]:
     """Put files that follow each other directly into one recording each; any other file stands alone."""
     recordings: list[list[Path]] = []
-    before: tuple[Path, Part | None] | None = None
+    before: tuple[Path, RecordingFile | None] | None = None
     for path in paths:
-        part = read_name(path.name)
+        part = parse_file_name(path.name)
         if before and part and before[1] and path.parent == before[0].parent and part.follows(before[1]):
             recordings[-1].append(path)
         else:

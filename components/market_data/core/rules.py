@@ -5,11 +5,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from components.market_data.core.changes import NO_ID, DepthChange
-from components.market_data.core.depth import Depth
+from components.market_data.core.changes import NO_ID, DepthUpdate
+from components.market_data.core.depth import OrderBook
 
 
-class Placement(StrEnum):
+class SequenceOutcome(StrEnum):
     """Where a change stands against the book."""
 
     NEXT = "next"
@@ -17,56 +17,56 @@ class Placement(StrEnum):
     GAP = "gap"
 
 
-class Remedy(StrEnum):
+class ResyncMethod(StrEnum):
     """How a book that is not in sync gets a new image."""
 
     FETCH = "fetch"
     RESUBSCRIBE = "resubscribe"
 
 
-class Rule(Protocol):
+class SequenceRule(Protocol):
     """All that a venue may decide about the sync of its books."""
 
     @property
-    def remedy(self) -> Remedy:
+    def resync_method(self) -> ResyncMethod:
         """Say how an image is got after a gap."""
 
     @property
-    def fallback(self) -> Remedy:
+    def fallback_method(self) -> ResyncMethod:
         """Say how one is got when it did not come by itself in time."""
 
-    def place(self, change: DepthChange, current: int, *, is_joining: bool) -> Placement:
+    def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:
         """Place a change against the book's id; `is_joining` until the first change after an image was applied."""
 
-    def agrees(self, depth: Depth, checksum: int) -> bool:
+    def checksum_matches(self, book: OrderBook, checksum: int) -> bool:
         """Say whether the book is the one the venue has, as far as its checksum tells."""
 
 
 class RangeRule(Struct, frozen=True, gc=False, kw_only=True):
     """The rule of ranges: a change covers (previous, final], and must reach over the book's id."""
 
-    remedy: Remedy
-    fallback: Remedy
-    overlaps: bool
+    resync_method: ResyncMethod
+    fallback_method: ResyncMethod
+    ranges_overlap: bool
     """Ranges may overlap at any time; else only at the join, and then each must stand on the one before exactly."""
-    repeats_image: bool = False
+    reapplies_snapshot_id: bool = False
     """The change that ends at the image's own id is applied once more, by the venue's published rule."""
 
-    def place(self, change: DepthChange, current: int, *, is_joining: bool) -> Placement:
+    def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:
         """Place a change by its range."""
-        previous, final = change.previous, change.final
-        if final <= current:
-            repeats = self.repeats_image and is_joining and final == current
-            return Placement.NEXT if repeats else Placement.STALE
-        if previous == current or (previous < current and (self.overlaps or is_joining)):
-            return Placement.NEXT
-        return Placement.GAP
+        previous, final = update.prev_id, update.last_id
+        if final <= last_id:
+            repeats = self.reapplies_snapshot_id and is_joining and final == last_id
+            return SequenceOutcome.NEXT if repeats else SequenceOutcome.STALE
+        if previous == last_id or (previous < last_id and (self.ranges_overlap or is_joining)):
+            return SequenceOutcome.NEXT
+        return SequenceOutcome.GAP
 
-    def agrees(self, depth: Depth, checksum: int) -> bool:  # noqa: ARG002 -- this rule knows no checksum
+    def checksum_matches(self, book: OrderBook, checksum: int) -> bool:  # noqa: ARG002 -- this rule knows no checksum
         """Agree: the ids are all there is."""
         return True
 
 
-def follows_anything(change: DepthChange) -> bool:
+def is_unnumbered(update: DepthUpdate) -> bool:
     """Say whether the venue numbered nothing."""
-    return change.final == NO_ID
+    return update.last_id == NO_ID

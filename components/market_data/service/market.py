@@ -4,16 +4,16 @@ from typing import Any
 
 from components.contracts.errors import InvariantError
 from components.contracts.topics import BOOKS, MARKET, Stream
-from components.market_data.core.feed import Batch, Dropped, FeedMessage, Framed, Subscribed
-from components.market_data.service.books import BookDesk
-from components.market_data.service.quotes import QuoteDesk
-from components.runtime.service import Called, Effects, Fed, Inbound
+from components.market_data.core.feed import DecodedFrame, FeedMessage, StockFeedDown, StockFeedUp, StockFrame
+from components.market_data.service.books import OrderBookService
+from components.market_data.service.quotes import QuoteService
+from components.runtime.service import Effects, Inbound, VenueCallCompleted, VenueEvent
 
 
 class MarketDataService:
     """Hears the feeds and nobody else; each desk knows its own venues."""
 
-    def __init__(self, quotes: QuoteDesk | None, books: BookDesk) -> None:
+    def __init__(self, quotes: QuoteService | None, books: OrderBookService) -> None:
         """Take the desks; there is no quoting venue where no stock is listened to."""
         self._quotes, self._books = quotes, books
 
@@ -24,16 +24,16 @@ class MarketDataService:
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
         """Hear an adapter, or its answer."""
-        if isinstance(message, Fed):
+        if isinstance(message, VenueEvent):
             said: FeedMessage = message.body
-            if type(said) is Framed:
-                return self._books.take(said, now_ns)
-            if not isinstance(said, Subscribed | Batch | Dropped):
-                return self._books.hear(said, now_ns)
+            if type(said) is DecodedFrame:
+                return self._books.on_frame(said, now_ns)
+            if not isinstance(said, StockFeedUp | StockFrame | StockFeedDown):
+                return self._books.on_feed_message(said, now_ns)
             if self._quotes is not None:
-                return self._quotes.hear(said, now_ns)
-        if isinstance(message, Called):
-            return self._books.called(message.request, message.answer, now_ns)
+                return self._quotes.on_feed_message(said, now_ns)
+        if isinstance(message, VenueCallCompleted):
+            return self._books.on_venue_reply(message.request, message.result, now_ns)
         raise InvariantError(f"market_data hears no {type(message).__name__}")
 
     def on_tick(self, now_ns: int) -> Effects:
@@ -62,4 +62,4 @@ class MarketDataService:
     def unmet(self, now_ns: int) -> tuple[str, ...]:
         """Name what readiness still waits for."""
         quotes = self._quotes.unmet(now_ns) if self._quotes else ()
-        return (*quotes, *self._books.unmet(now_ns, is_alone=self._quotes is None))
+        return (*quotes, *self._books.unmet(now_ns, is_only_source=self._quotes is None))

@@ -8,138 +8,149 @@ from msgspec import Struct
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
 from components.contracts.topics import MARKET
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.book import Book, Flaw, age, begin, check_trade, flag, take_quote
-from components.market_data.core.feed import Batch, Dropped, Subscribed
+from components.market_data.core.book import (
+    QuoteState,
+    RejectReason,
+    apply_quote,
+    check_trade,
+    initial_quote_state,
+    mark_stale_if_old,
+    mark_untrusted,
+)
+from components.market_data.core.feed import StockFeedDown, StockFeedUp, StockFrame
 from components.runtime.metrics import Metrics
-from components.runtime.service import Effect, Effects, Note, Publish
+from components.runtime.service import Effect, Effects, LogEvent, Publish
 
 NS_PER_MS = 1_000_000
 
-Quoted: TypeAlias = Subscribed | Batch | Dropped
+StockFeedMessage: TypeAlias = StockFeedUp | StockFrame | StockFeedDown
 
 
-class Patience(Struct, frozen=True, gc=False):
+class QuoteTimeouts(Struct, frozen=True, gc=False):
     """How long prices are trusted, and how long readiness waits for the first of them."""
 
     quote_age_ms_max: int
     first_quote_ms_max: int
 
 
-class QuoteDesk:
+class QuoteService:
     """Holds the last quote of each listed symbol and the state of the one feed behind them."""
 
-    def __init__(self, venue: Venue, symbols: Sequence[Symbol], patience: Patience, metrics: Metrics) -> None:
+    def __init__(self, venue: Venue, symbols: Sequence[Symbol], timeouts: QuoteTimeouts, metrics: Metrics) -> None:
         self._venue = venue
-        self._patience = patience
-        self._books: dict[Symbol, Book] = {symbol: begin(0) for symbol in symbols}
+        self._timeouts = timeouts
+        self._states: dict[Symbol, QuoteState] = {symbol: initial_quote_state(0) for symbol in symbols}
         self._feed = FeedHealth(venue, FeedState.CONNECTING, "starting", 0)
-        self._counts = _Counts(metrics)
+        self._metrics = _QuoteMetrics(metrics)
 
     def on_start(self, now_ns: int) -> Effects:
         """Say that nothing is known yet."""
-        self._books = {symbol: begin(now_ns) for symbol in self._books}
+        self._states = {symbol: initial_quote_state(now_ns) for symbol in self._states}
         self._feed = FeedHealth(self._venue, FeedState.CONNECTING, "starting", now_ns)
         return [Publish(MARKET, message) for message in self.snapshot()]
 
-    def hear(self, said: Quoted, now_ns: int) -> Effects:
+    def on_feed_message(self, said: StockFeedMessage, now_ns: int) -> Effects:
         """Hear the adapter."""
         match said:
-            case Batch():
-                return self._take(said)
-            case Subscribed():
-                return [*self._feed_is(FeedState.LIVE, "subscribed", now_ns), *self._flag(BookState.SYNCING, now_ns)]
-            case Dropped():
-                return self._drop(said, now_ns)
+            case StockFrame():
+                return self._on_frame(said)
+            case StockFeedUp():
+                return [
+                    *self._set_feed_state(FeedState.LIVE, "subscribed", now_ns),
+                    *self._mark_all_untrusted(BookState.SYNCING, now_ns),
+                ]
+            case StockFeedDown():
+                return self._on_feed_down(said, now_ns)
         assert_never(said)
 
     def on_tick(self, now_ns: int) -> Effects:
         """Stop trusting prices that have grown old."""
-        age_ns_max = self._patience.quote_age_ms_max * NS_PER_MS
+        age_ns_max = self._timeouts.quote_age_ms_max * NS_PER_MS
         effects: list[Effect] = []
-        for symbol, book in self._books.items():
-            effects += self._change(symbol, age(book, now_ns=now_ns, age_ns_max=age_ns_max))
+        for symbol, book in self._states.items():
+            effects += self._set_quote_state(symbol, mark_stale_if_old(book, now_ns=now_ns, age_ns_max=age_ns_max))
         return effects
 
     def on_stop(self, now_ns: int) -> Effects:
         """Say that these prices go on no longer."""
         return [
-            *self._feed_is(FeedState.DOWN, "market_data stops", now_ns, level="info"),
-            *self._flag(BookState.GAP, now_ns),
+            *self._set_feed_state(FeedState.DOWN, "market_data stops", now_ns, level="info"),
+            *self._mark_all_untrusted(BookState.GAP, now_ns),
         ]
 
     def snapshot(self) -> tuple[Any, ...]:
         """Give the last quote of each symbol, then the trust in it, for whoever joins late."""
-        quotes = (book.quote for book in self._books.values() if book.quote is not None)
-        return (*quotes, *(self._health(symbol, book) for symbol, book in self._books.items()), self._feed)
+        quotes = (book.quote for book in self._states.values() if book.quote is not None)
+        return (*quotes, *(self._health(symbol, book) for symbol, book in self._states.items()), self._feed)
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
         """Wait for the feed, then for a first quote of each symbol; but not for ever, for the session may be closed."""
         if self._feed.state is not FeedState.LIVE:
             return (f"feed {self._venue} is {self._feed.state}: {self._feed.reason}",)
         waited_ns = now_ns - self._feed.at_ns
-        if waited_ns > self._patience.first_quote_ms_max * NS_PER_MS:
+        if waited_ns > self._timeouts.first_quote_ms_max * NS_PER_MS:
             return ()
-        return tuple(f"first quote of {symbol}" for symbol, book in self._books.items() if book.quote is None)
+        return tuple(f"first quote of {symbol}" for symbol, book in self._states.items() if book.quote is None)
 
-    def _take(self, batch: Batch) -> Effects:
-        self._counts.strange(batch)
+    def _on_frame(self, frame: StockFrame) -> Effects:
+        self._metrics.count_undecoded(frame)
         effects: list[Effect] = []
-        for message in batch.messages:
-            effects += self._take_quote(message) if isinstance(message, Quote) else self._take_trade(message)
+        for message in frame.messages:
+            effects += self._on_quote(message) if isinstance(message, Quote) else self._on_trade(message)
         return effects
 
-    def _take_quote(self, quote: Quote) -> Effects:
-        book = self._books.get(quote.symbol)
-        taken = Flaw.UNLISTED if book is None else take_quote(book, quote)
-        if isinstance(taken, Flaw):
-            return self._counts.flawed(taken)
-        self._counts.quotes.inc()
+    def _on_quote(self, quote: Quote) -> Effects:
+        book = self._states.get(quote.symbol)
+        taken = RejectReason.UNLISTED if book is None else apply_quote(book, quote)
+        if isinstance(taken, RejectReason):
+            return self._metrics.count_rejected(taken)
+        self._metrics.quotes.inc()
         said = Publish(MARKET, quote, event_at_ns=quote.venue_at_ns, received_at_ns=quote.received_at_ns)
-        changed = self._change(quote.symbol, taken)
+        changed = self._set_quote_state(quote.symbol, taken)
         # Trust never arrives before the price it is about, distrust never after it.
         return [said, *changed] if taken.state is BookState.SYNCED else [*changed, said]
 
-    def _take_trade(self, trade: Trade) -> Effects:
-        flaw = check_trade(trade) if trade.symbol in self._books else Flaw.UNLISTED
+    def _on_trade(self, trade: Trade) -> Effects:
+        flaw = check_trade(trade) if trade.symbol in self._states else RejectReason.UNLISTED
         if flaw is not None:
-            return self._counts.flawed(flaw)
-        self._counts.trades.inc()
+            return self._metrics.count_rejected(flaw)
+        self._metrics.trades.inc()
         return [Publish(MARKET, trade, event_at_ns=trade.venue_at_ns, received_at_ns=trade.received_at_ns)]
 
-    def _drop(self, dropped: Dropped, now_ns: int) -> Effects:
-        self._counts.drops.inc()
+    def _on_feed_down(self, message: StockFeedDown, now_ns: int) -> Effects:
+        self._metrics.drops.inc()
         return [
-            *self._feed_is(FeedState.DOWN, dropped.reason, now_ns, level="error"),
-            *self._flag(BookState.GAP, now_ns),
+            *self._set_feed_state(FeedState.DOWN, message.reason, now_ns, level="error"),
+            *self._mark_all_untrusted(BookState.GAP, now_ns),
         ]
 
-    def _feed_is(self, state: FeedState, reason: str, now_ns: int, *, level: str = "info") -> Effects:
+    def _set_feed_state(self, state: FeedState, reason: str, now_ns: int, *, level: str = "info") -> Effects:
         before, self._feed = self._feed, FeedHealth(self._venue, state, reason, now_ns)
         if (before.state, before.reason) == (state, reason):
             self._feed = before
             return []
-        self._counts.live.set(state is FeedState.LIVE)
-        return [Publish(MARKET, self._feed), Note("feed_changed", {"state": state, "reason": reason}, level)]
+        self._metrics.live.set(state is FeedState.LIVE)
+        return [Publish(MARKET, self._feed), LogEvent("feed_changed", {"state": state, "reason": reason}, level)]
 
-    def _flag(self, state: BookState, now_ns: int) -> Iterator[Effect]:
-        for symbol, book in self._books.items():
-            yield from self._change(symbol, flag(book, state, self._feed.reason, now_ns))
+    def _mark_all_untrusted(self, state: BookState, now_ns: int) -> Iterator[Effect]:
+        for symbol, book in self._states.items():
+            yield from self._set_quote_state(symbol, mark_untrusted(book, state, self._feed.reason, now_ns))
 
-    def _change(self, symbol: Symbol, book: Book) -> Effects:
-        before, self._books[symbol] = self._books[symbol], book
+    def _set_quote_state(self, symbol: Symbol, book: QuoteState) -> Effects:
+        before, self._states[symbol] = self._states[symbol], book
         if before.state is book.state:
             return ()
-        self._counts.changes.labels(book.state).inc()
+        self._metrics.changes.labels(book.state).inc()
         facts = {"symbol": symbol, "before": before.state, "state": book.state, "reason": book.reason}
         # A market that crosses and uncrosses many times a second must not fill the log; the counters see it all.
         level = "info" if book.state in (BookState.GAP, BookState.STALE) else "debug"
-        return (Publish(MARKET, self._health(symbol, book)), Note("book_changed", facts, level))
+        return (Publish(MARKET, self._health(symbol, book)), LogEvent("book_changed", facts, level))
 
-    def _health(self, symbol: Symbol, book: Book) -> SymbolHealth:
+    def _health(self, symbol: Symbol, book: QuoteState) -> SymbolHealth:
         return SymbolHealth(self._venue, symbol, book.state, book.reason, book.since_ns)
 
 
-class _Counts:
+class _QuoteMetrics:
     """What is counted; every label is a word of ours."""
 
     def __init__(self, metrics: Metrics) -> None:
@@ -148,16 +159,16 @@ class _Counts:
         self.drops = metrics.counter("market_feed_drops_total", "Times the feed's connection ended or failed")
         self.live = metrics.gauge("market_feed_live", "1 while the feed is subscribed")
         self.changes = metrics.counter("market_book_changes_total", "Changes of a book's state", ("state",))
-        self._left_out = metrics.counter("market_left_out_total", "Parts of the feed without effect", ("reason",))
+        self._rejected = metrics.counter("market_left_out_total", "Parts of the feed without effect", ("reason",))
 
-    def flawed(self, flaw: Flaw) -> Effects:
+    def count_rejected(self, reason: RejectReason) -> Effects:
         """Count a message without effect."""
-        self._left_out.labels(flaw).inc()
+        self._rejected.labels(reason).inc()
         return ()
 
-    def strange(self, batch: Batch) -> None:
+    def count_undecoded(self, frame: StockFrame) -> None:
         """Count what the adapter could not read."""
-        if batch.unknown:
-            self._left_out.labels("unknown").inc(batch.unknown)
-        if batch.malformed:
-            self._left_out.labels("malformed").inc(batch.malformed)
+        if frame.unknown:
+            self._rejected.labels("unknown").inc(frame.unknown)
+        if frame.malformed:
+            self._rejected.labels("malformed").inc(frame.malformed)

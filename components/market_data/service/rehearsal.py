@@ -6,15 +6,25 @@ from typing import Final
 
 from components.contracts.errors import InvariantError
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.answers import Answers, Played
-from components.market_data.core.changes import DepthImage
-from components.market_data.core.feed import FetchImage, Resubscribed
-from components.market_data.core.rules import Rule
-from components.market_data.core.synchroniser import SyncPatience
-from components.market_data.service.books import NS_PER_S, BookDesk, VenueTerms
+from components.market_data.core.answers import ReplayEvent, SnapshotMatcher
+from components.market_data.core.changes import DepthSnapshot
+from components.market_data.core.feed import FetchSnapshot, Resubscribed
+from components.market_data.core.rules import SequenceRule
+from components.market_data.core.synchroniser import SyncLimits
+from components.market_data.service.books import NS_PER_S, OrderBookService, VenueBookSettings
 from components.market_data.service.market import MarketDataService
 from components.runtime.metrics import Metrics
-from components.runtime.service import Call, Called, Effects, Fed, Inbound, Note, Observe, Publish, Service
+from components.runtime.service import (
+    CallVenue,
+    Effects,
+    Inbound,
+    LogEvent,
+    ObserveLatency,
+    Publish,
+    Service,
+    VenueCallCompleted,
+    VenueEvent,
+)
 
 TICK_NS: Final = 50_000_000
 """As often as a process lets time pass."""
@@ -25,84 +35,86 @@ BOOK_AGE_MS_MAX: Final = 30_000
 """Both as config/base.toml has them for live books; a recording plays the same whatever the configuration is."""
 
 
-class Rehearsal:
+class ReplayDriver:
     """One run of a service; only the time that the work itself took is read from a clock, and never published."""
 
     def __init__(self, service: Service, monotonic_ns: Callable[[], int]) -> None:
         self._service, self._monotonic_ns = service, monotonic_ns
-        self._answers = Answers()
-        self._answered: deque[Called] = deque()
+        self._matcher = SnapshotMatcher()
+        self._replies: deque[VenueCallCompleted] = deque()
         self._ticked_at_ns = self._began_ns = 0
 
-    def run(self, played: Iterable[Played]) -> Iterator[Publish | Note]:
+    def run(self, events: Iterable[ReplayEvent]) -> Iterator[Publish | LogEvent]:
         """Give what would be published and noted, in order."""
         at_ns = 0
-        for at_ns, said in played:
-            yield from self._pass_time(at_ns)
-            if not isinstance(said, DepthImage):
-                yield from self._hear(Fed(said), at_ns)
+        for at_ns, said in events:
+            yield from self._run_ticks(at_ns)
+            if not isinstance(said, DepthSnapshot):
+                yield from self._dispatch(VenueEvent(said), at_ns)
                 continue
-            request = self._answers.came(said)
+            request = self._matcher.match_snapshot(said)
             if request is not None:
-                yield from self._hear(Called(request, said), at_ns)
-        yield from self._carry_out(self._service.on_stop(at_ns))
+                yield from self._dispatch(VenueCallCompleted(request, said), at_ns)
+        yield from self._execute(self._service.on_stop(at_ns))
 
-    def _pass_time(self, at_ns: int) -> Iterator[Publish | Note]:
+    def _run_ticks(self, at_ns: int) -> Iterator[Publish | LogEvent]:
         if not self._ticked_at_ns:
             self._ticked_at_ns = at_ns
-            yield from self._carry_out(self._service.on_start(at_ns))
+            yield from self._execute(self._service.on_start(at_ns))
         for _ in range(TICKS_MAX):
             if at_ns - self._ticked_at_ns < TICK_NS:
                 return
             self._ticked_at_ns += TICK_NS
-            yield from self._carry_out(self._service.on_tick(self._ticked_at_ns))
-            yield from self._hear_answers(self._ticked_at_ns)
+            yield from self._execute(self._service.on_tick(self._ticked_at_ns))
+            yield from self._dispatch_replies(self._ticked_at_ns)
         self._ticked_at_ns = at_ns
 
-    def _hear(self, message: Inbound, now_ns: int) -> Iterator[Publish | Note]:
+    def _dispatch(self, message: Inbound, now_ns: int) -> Iterator[Publish | LogEvent]:
         self._began_ns = self._monotonic_ns()
-        yield from self._carry_out(self._service.on_message(message, now_ns))
-        yield from self._hear_answers(now_ns)
+        yield from self._execute(self._service.on_message(message, now_ns))
+        yield from self._dispatch_replies(now_ns)
 
-    def _hear_answers(self, now_ns: int) -> Iterator[Publish | Note]:
-        while self._answered:
-            yield from self._carry_out(self._service.on_message(self._answered.popleft(), now_ns))
+    def _dispatch_replies(self, now_ns: int) -> Iterator[Publish | LogEvent]:
+        while self._replies:
+            yield from self._execute(self._service.on_message(self._replies.popleft(), now_ns))
 
-    def _carry_out(self, effects: Effects) -> Iterator[Publish | Note]:
+    def _execute(self, effects: Effects) -> Iterator[Publish | LogEvent]:
         for effect in effects:
             match effect:
-                case Publish() | Note():
+                case Publish() | LogEvent():
                     yield effect
-                case Observe(measure):
+                case ObserveLatency(measure):
                     measure((self._monotonic_ns() - self._began_ns) / NS_PER_S)
-                case Call(request):
+                case CallVenue(request):
                     self._call(request)
                 case _:
                     raise InvariantError(f"market_data wants no {type(effect).__name__}")
 
     def _call(self, request: object) -> None:
-        if not isinstance(request, FetchImage):
+        if not isinstance(request, FetchSnapshot):
             # A recording cannot be asked to begin anew: its next image comes when it came.
-            self._answered.append(Called(request, Resubscribed()))
-        elif image := self._answers.ask(request):
-            self._answered.append(Called(request, image))
+            self._replies.append(VenueCallCompleted(request, Resubscribed()))
+        elif image := self._matcher.match_request(request):
+            self._replies.append(VenueCallCompleted(request, image))
 
 
-def rehearsed(venue: Venue, symbols: Sequence[Symbol], rule: Rule, *, pushes_image: bool) -> MarketDataService:
+def replay_service(
+    venue: Venue, symbols: Sequence[Symbol], sequence_rule: SequenceRule, *, pushes_snapshot: bool
+) -> MarketDataService:
     """Make the service that hears one recording; nothing in it depends on where or when it runs."""
-    terms = VenueTerms(
+    terms = VenueBookSettings(
         venue=venue,
         symbols=tuple(symbols),
-        rule=rule,
-        pushes_image=pushes_image,
+        sequence_rule=sequence_rule,
+        pushes_snapshot=pushes_snapshot,
         levels_published=LEVELS_PUBLISHED,
         book_age_ms_max=BOOK_AGE_MS_MAX,
         first_book_ms_max=0,
         audit_every_s=0,
-        patience=SyncPatience(),
+        sync_limits=SyncLimits(),
     )
-    return MarketDataService(None, BookDesk((terms,), Metrics("rehearsal", ""), _no_chance))
+    return MarketDataService(None, OrderBookService((terms,), Metrics("rehearsal", ""), _no_jitter))
 
 
-def _no_chance() -> float:
+def _no_jitter() -> float:
     return 0.0

@@ -16,7 +16,7 @@ ALPACA: Final = Venue("ALPACA")
 
 # A path tells more than a host, for the sandbox has the venues' paths at an address of its own. Only the futures'
 # streams were once at the same paths as the spot market's: then the host has to tell, or an answer beside them.
-_PATHS: Final = (
+_VENUE_PATHS: Final = (
     (re.compile(r"/fapi/v\d+/"), BINANCEUM),
     (re.compile(r"/(public|market|private)/(ws|stream)(/|$)"), BINANCEUM),
     (re.compile(r"/ws/v5/|/api/v5/"), OKX),
@@ -25,23 +25,23 @@ _PATHS: Final = (
     (re.compile(r"/v\d+beta\d+/crypto/"), ALPACA),
 )
 _FUTURES_HOST: Final = re.compile(r"fstream")
-_FOREIGN_HOST: Final = re.compile(r"dstream")
+_OTHER_MARKET_HOST: Final = re.compile(r"dstream")
 _UNROUTED: Final = re.compile(r"/(ws|stream)(/|$)")
 
-_METADATA: Final = re.compile(r"/(exchangeInfo|public/instruments|public/get_instruments|latest/orderbooks)$")
-_IMAGES: Final = (
+_METADATA_PATH: Final = re.compile(r"/(exchangeInfo|public/instruments|public/get_instruments|latest/orderbooks)$")
+_SNAPSHOT_PATHS: Final = (
     (re.compile(r"/(fapi|api)/v\d+/depth$"), "symbol"),
     (re.compile(r"/api/v5/market/books$"), "instId"),
     (re.compile(r"/api/v2/public/get_order_book$"), "instrument_name"),
 )
 
 
-def venues_of(addresses: Iterable[str]) -> list[Venue]:
+def detect_venues(urls: Iterable[str]) -> list[Venue]:
     """Tell which venues these addresses of one recording are of, in order; where it is well, one."""
     found: dict[Venue, None] = {}
     is_unrouted = False
-    for address in addresses:
-        venue = _venue_of(address)
+    for address in urls:
+        venue = _detect_venue(address)
         if venue is not None:
             found[venue] = None
         elif _is_unrouted(address):
@@ -51,38 +51,38 @@ def venues_of(addresses: Iterable[str]) -> list[Venue]:
     return list(found)
 
 
-def _venue_of(address: str) -> Venue | None:
-    parts = _split(address)
-    for pattern, venue in _PATHS:
+def _detect_venue(url: str) -> Venue | None:
+    parts = _split(url)
+    for pattern, venue in _VENUE_PATHS:
         if pattern.match(parts.path):
             return venue
     is_futures = _UNROUTED.match(parts.path) and _FUTURES_HOST.search(parts.netloc)
     return BINANCEUM if is_futures else None
 
 
-def _is_unrouted(address: str) -> bool:
-    parts = _split(address)
-    return _UNROUTED.match(parts.path) is not None and _FOREIGN_HOST.search(parts.netloc) is None
+def _is_unrouted(url: str) -> bool:
+    parts = _split(url)
+    return _UNROUTED.match(parts.path) is not None and _OTHER_MARKET_HOST.search(parts.netloc) is None
 
 
-def _split(address: str) -> SplitResult:
+def _split(url: str) -> SplitResult:
     try:
-        return urlsplit(address)
+        return urlsplit(url)
     except ValueError:  # an address that is none is of no venue
         return urlsplit("")
 
 
-def is_metadata(via: str, address: str) -> bool:
+def is_metadata(via: str, url: str) -> bool:
     """Say whether the instruments were asked for there."""
-    return via == Via.ANSWER and _METADATA.search(_split(address).path) is not None
+    return via == Via.RESPONSE and _METADATA_PATH.search(_split(url).path) is not None
 
 
-def imaged(via: str, address: str) -> str | None:
+def snapshot_symbol(via: str, url: str) -> str | None:
     """Give the native name whose whole book was asked for there, if it was."""
-    if via != Via.ANSWER:
+    if via != Via.RESPONSE:
         return None
-    parts = _split(address)
-    for pattern, key in _IMAGES:
+    parts = _split(url)
+    for pattern, key in _SNAPSHOT_PATHS:
         if pattern.match(parts.path):
             return next(iter(parse_qs(parts.query).get(key, ())), None)
     return None

@@ -8,11 +8,11 @@ from components.contracts.errors import UsageError
 from components.market_data.config import MarketDataConfig, VenueConfig
 
 
-def choose(config: MarketDataConfig, venues: Collection[str], symbols: Collection[str]) -> list[VenueConfig]:
+def select_venues(config: MarketDataConfig, venues: Collection[str], symbols: Collection[str]) -> list[VenueConfig]:
     """Give the tables of the venues that are wanted; symbols that are named take the place of the configured ones."""
     wanted = {venue.upper() for venue in venues} | {_venue_of(symbol) for symbol in symbols}
-    tables_of(config, wanted)
-    tables = _tables(config)
+    venue_tables(config, wanted)
+    tables = _all_tables(config)
     if symbols:
         tables = {venue: _with_symbols(table, symbols) for venue, table in tables.items()}
     chosen = [table for venue, table in tables.items() if table.symbols and (not wanted or venue in wanted)]
@@ -21,15 +21,15 @@ def choose(config: MarketDataConfig, venues: Collection[str], symbols: Collectio
     return chosen
 
 
-def tables_of(config: MarketDataConfig, venues: Collection[str]) -> list[VenueConfig]:
+def venue_tables(config: MarketDataConfig, venues: Collection[str]) -> list[VenueConfig]:
     """Give the tables of these venues, listened to or not."""
-    tables, wanted = _tables(config), {venue.upper() for venue in venues}
+    tables, wanted = _all_tables(config), {venue.upper() for venue in venues}
     if strange := sorted(wanted - tables.keys()):
         raise UsageError(f"{', '.join(strange)}: no such venue; there is {', '.join(tables)}")
     return [table for venue, table in tables.items() if venue in wanted]
 
 
-def _tables(config: MarketDataConfig) -> dict[str, VenueConfig]:
+def _all_tables(config: MarketDataConfig) -> dict[str, VenueConfig]:
     return {table.VENUE: table for _, table in config if isinstance(table, VenueConfig)}
 
 

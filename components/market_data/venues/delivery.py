@@ -6,64 +6,68 @@ from enum import StrEnum
 from typing import Final
 
 from components.contracts.market import Quote, Trade
-from components.market_data.core.feed import Data, FeedMessage, Framed
-from components.market_data.core.queues import Bounds, Lanes, Policy
-from components.market_data.venues.counts import VenueCounts
+from components.market_data.core.feed import DecodedFrame, FeedMessage, MarketEvent
+from components.market_data.core.queues import ChannelQueues, OverflowPolicy, QueueBounds
+from components.market_data.venues.counts import VenueMetrics
 from components.market_data.venues.dialect import Channel
 
 TURN_FRAMES_MAX: Final = 64
 """So many messages of a venue, then the others have their turn."""
 TURN_READS_MAX: Final = 256
 """So many frames are read in one turn: reading costs less than what is done with a frame, and what waits conflates."""
-NEWS_MAX: Final = 1_000_000
+CONTROL_QUEUE_MAX: Final = 1_000_000
 
 
-class _Lane(StrEnum):
-    NEWS = "news"
+class _QueueName(StrEnum):
+    CONTROL = "news"
     DEPTH = "depth"
     QUOTES = "quotes"
     TRADES = "trades"
 
 
-_LANES: Final = {Channel.DEPTH: _Lane.DEPTH, Channel.QUOTES: _Lane.QUOTES, Channel.TRADES: _Lane.TRADES}
+_QUEUE_OF_CHANNEL: Final = {
+    Channel.DEPTH: _QueueName.DEPTH,
+    Channel.QUOTES: _QueueName.QUOTES,
+    Channel.TRADES: _QueueName.TRADES,
+}
 
 
 class Delivery:
     """One venue's way to the service."""
 
     def __init__(
-        self, deliver: Callable[[FeedMessage], None], bounds: Mapping[Channel, Bounds], counts: VenueCounts
+        self, deliver: Callable[[FeedMessage], None], bounds: Mapping[Channel, QueueBounds], metrics: VenueMetrics
     ) -> None:
         """Deliver to whom; every channel has its bounds."""
-        self._deliver, self._bounds, self._counts = deliver, bounds, counts
-        self._lanes: Lanes[_Lane, FeedMessage] = Lanes(
+        self._deliver, self._bounds, self._metrics = deliver, bounds, metrics
+        self._queues: ChannelQueues[_QueueName, FeedMessage] = ChannelQueues(
             {
-                _Lane.NEWS: Bounds(NEWS_MAX, Policy.BLOCK),
-                **{_LANES[channel]: one for channel, one in bounds.items()},
+                _QueueName.CONTROL: QueueBounds(CONTROL_QUEUE_MAX, OverflowPolicy.BLOCK),
+                **{_QUEUE_OF_CHANNEL[channel]: one for channel, one in bounds.items()},
             }
         )
-        self._left, self._reads_left = TURN_FRAMES_MAX, TURN_READS_MAX
-        self._is_turn_begun = False
+        self._frames_left, self._reads_left = TURN_FRAMES_MAX, TURN_READS_MAX
+        self._is_drain_scheduled = False
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._counted = dict.fromkeys(Channel, 0)
+        self._counted_drops = dict.fromkeys(Channel, 0)
 
-    def tell(self, message: FeedMessage) -> None:
+    def deliver_control(self, message: FeedMessage) -> None:
         """Hand on what is no data; it waits its turn behind the data before it and is never dropped."""
-        if self._lanes:
-            self._lanes.put(_Lane.NEWS, message)
+        if self._queues:
+            self._queues.put(_QueueName.CONTROL, message)
         else:
             self._deliver(message)
 
-    def take(self, framed: Framed) -> None:
+    def deliver_frame(self, frame: DecodedFrame) -> None:
         """Hand on what a frame held, now or in order."""
-        self._begin_turn()
+        self._schedule_drain()
         self._reads_left -= 1
-        if self._left > 0 and not self._lanes:
-            self._left -= 1
-            self._deliver(framed)
+        if self._frames_left > 0 and not self._queues:
+            self._frames_left -= 1
+            self._deliver(frame)
         else:
-            self._wait(framed)
+            self._enqueue(frame)
 
     async def pause(self) -> None:
         """Wait while a queue that must lose nothing is full, and give way when much was read in this turn."""
@@ -73,59 +77,59 @@ class Delivery:
             await asyncio.sleep(0)
 
     @property
-    def is_pressed(self) -> bool:
+    def needs_pause(self) -> bool:
         """Say whether a reader should pause."""
         return self._reads_left <= 0 or not self._has_room.is_set()
 
-    def _begin_turn(self) -> None:
-        if not self._is_turn_begun:
-            self._is_turn_begun = True
-            asyncio.get_running_loop().call_soon(self._turn)
+    def _schedule_drain(self) -> None:
+        if not self._is_drain_scheduled:
+            self._is_drain_scheduled = True
+            asyncio.get_running_loop().call_soon(self._drain)
 
-    def _turn(self) -> None:
+    def _drain(self) -> None:
         """Begin anew, with what waits."""
-        self._is_turn_begun = False
-        self._left, self._reads_left = TURN_FRAMES_MAX, TURN_READS_MAX
-        while self._lanes and self._left > 0:
-            self._left -= 1
-            self._deliver(self._lanes.pop())
-        if self._lanes:
-            self._begin_turn()
-        if not self._lanes.is_blocked:
+        self._is_drain_scheduled = False
+        self._frames_left, self._reads_left = TURN_FRAMES_MAX, TURN_READS_MAX
+        while self._queues and self._frames_left > 0:
+            self._frames_left -= 1
+            self._deliver(self._queues.pop())
+        if self._queues:
+            self._schedule_drain()
+        if not self._queues.is_blocked:
             self._has_room.set()
 
-    def _wait(self, framed: Framed) -> None:
-        for channel, part in split(framed, by_symbol=self._bounds[Channel.QUOTES].policy.conflates):
-            self._lanes.put(_LANES[channel], part, part.data[0].symbol)
-        for channel, lane in _LANES.items():
-            self._count(channel, self._lanes.queues[lane].dropped)
-        if self._lanes.is_blocked:
+    def _enqueue(self, frame: DecodedFrame) -> None:
+        for channel, part in split_frame(frame, by_symbol=self._bounds[Channel.QUOTES].policy.conflates):
+            self._queues.put(_QUEUE_OF_CHANNEL[channel], part, part.data[0].symbol)
+        for channel, lane in _QUEUE_OF_CHANNEL.items():
+            self._count_drops(channel, self._queues.queues[lane].dropped)
+        if self._queues.is_blocked:
             self._has_room.clear()
 
-    def _count(self, channel: Channel, dropped: int) -> None:
-        more = dropped - self._counted[channel]
+    def _count_drops(self, channel: Channel, dropped: int) -> None:
+        more = dropped - self._counted_drops[channel]
         if more:
-            self._counted[channel] = dropped
-            self._counts.lost(channel, self._bounds[channel].policy, more)
+            self._counted_drops[channel] = dropped
+            self._metrics.queue_dropped(channel, self._bounds[channel].policy, more)
 
 
-def split(framed: Framed, *, by_symbol: bool) -> list[tuple[Channel, Framed]]:
+def split_frame(frame: DecodedFrame, *, by_symbol: bool) -> list[tuple[Channel, DecodedFrame]]:
     """Part a frame by channel, and quotes by symbol too; the first part carries what is counted of the frame."""
-    parts: dict[tuple[Channel, object], list[Data]] = {}
-    for datum in framed.data:
+    parts: dict[tuple[Channel, object], list[MarketEvent]] = {}
+    for datum in frame.data:
         channel = channel_of(datum)
         symbol = datum.symbol if by_symbol and channel is Channel.QUOTES else None
         parts.setdefault((channel, symbol), []).append(datum)
     said = []
-    parse_ns, bytes_count = framed.parse_ns, framed.bytes_count
+    parse_ns, bytes_count = frame.parse_ns, frame.bytes_count
     for (channel, _), data in parts.items():
-        said.append((channel, Framed(framed.venue, tuple(data), framed.received_at_ns, parse_ns, bytes_count)))
+        said.append((channel, DecodedFrame(frame.venue, tuple(data), frame.received_at_ns, parse_ns, bytes_count)))
         parse_ns = bytes_count = 0
     return said
 
 
-def channel_of(datum: Data) -> Channel:
+def channel_of(event: MarketEvent) -> Channel:
     """Say in which queue a datum waits; what is odd may concern a book, so it stays in order with its changes."""
-    if isinstance(datum, Quote):
+    if isinstance(event, Quote):
         return Channel.QUOTES
-    return Channel.TRADES if isinstance(datum, Trade) else Channel.DEPTH
+    return Channel.TRADES if isinstance(event, Trade) else Channel.DEPTH

@@ -7,10 +7,10 @@ from typing import Protocol, TypeAlias
 from msgspec import Struct
 
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthImage
-from components.market_data.core.feed import Data
-from components.market_data.core.instruments import Instrument, Registry
-from components.market_data.core.rules import Rule
+from components.market_data.core.changes import DepthSnapshot
+from components.market_data.core.feed import MarketEvent
+from components.market_data.core.instruments import Instrument, InstrumentRegistry
+from components.market_data.core.rules import SequenceRule
 
 
 class Channel(StrEnum):
@@ -33,19 +33,19 @@ class Limits(Struct, frozen=True, gc=False, kw_only=True):
     """What the venue allows, and how it wants to be kept alive."""
 
     topics_per_request: int
-    topics_per_line: int
+    topics_per_connection: int
     sends_per_second: float
     """Messages of ours on one connection: subscriptions, pings of ours, answers."""
     connects_per_second: float
-    silence_ms_max: int
+    ping_after_idle_ms: int
     """Without a frame for so long we ask whether the venue is there; no word in `answer_ms_max`, and we leave."""
-    answer_ms_max: int
+    reply_timeout_ms: int
     requests_per_second: float
     """HTTP requests of weight 1; a request takes its weight."""
     requests_burst: int
 
 
-class LinePlan(Struct, frozen=True, gc=False):
+class ConnectionPlan(Struct, frozen=True, gc=False):
     """One connection: where it goes and what it listens to."""
 
     name: str
@@ -53,21 +53,21 @@ class LinePlan(Struct, frozen=True, gc=False):
     topics: tuple[Topic, ...]
 
 
-class Confirmed(Struct, frozen=True, gc=False):
+class SubscribeAck(Struct, frozen=True, gc=False):
     """These topics (all the request asked where it names none) are subscribed; only data tells whether they come."""
 
     names: tuple[str, ...]
     request_id: int | None = None
 
 
-class Unsubscribed(Struct, frozen=True, gc=False):
+class UnsubscribeAck(Struct, frozen=True, gc=False):
     """These topics are subscribed no longer (all that the request asked where it names none)."""
 
     names: tuple[str, ...]
     request_id: int | None = None
 
 
-class Refused(Struct, frozen=True, gc=False):
+class SubscribeRejected(Struct, frozen=True, gc=False):
     """The venue refuses these topics (all that the request asked where it names none)."""
 
     names: tuple[str, ...]
@@ -76,44 +76,46 @@ class Refused(Struct, frozen=True, gc=False):
     request_id: int | None = None
 
 
-class Say(Struct, frozen=True, gc=False):
+class Reply(Struct, frozen=True, gc=False):
     """Answer this at once: a venue's test that we are alive."""
 
     text: str
 
 
-class Greeted(Struct, frozen=True, gc=False):
+class Authenticated(Struct, frozen=True, gc=False):
     """The handshake before the first subscription is done (a login was accepted)."""
 
 
-class Leaving(Struct, frozen=True, gc=False):
+class ShutdownNotice(Struct, frozen=True, gc=False):
     """The venue is about to close this connection: make a new one now, without backoff."""
 
     reason: str
 
 
-class Alive(Struct, frozen=True, gc=False):
+class Heartbeat(Struct, frozen=True, gc=False):
     """A sign of life without data."""
 
 
-Control: TypeAlias = Confirmed | Unsubscribed | Refused | Say | Greeted | Leaving | Alive
+ControlMessage: TypeAlias = (
+    SubscribeAck | UnsubscribeAck | SubscribeRejected | Reply | Authenticated | ShutdownNotice | Heartbeat
+)
 
 
-class Read(Struct, gc=False):
+class Decoded(Struct, gc=False):
     """What one frame held."""
 
-    data: Sequence[Data] = ()
-    control: Sequence[Control] = ()
+    data: Sequence[MarketEvent] = ()
+    control: Sequence[ControlMessage] = ()
 
 
-class Ask(Struct, frozen=True, gc=False, kw_only=True):
+class RestRequest(Struct, frozen=True, gc=False, kw_only=True):
     """One GET: the path with its query, and its weight in the venue's own count."""
 
     path: str
     weight: int = 1
 
 
-class Dialect(Protocol):
+class VenueAdapter(Protocol):
     """One venue's words; pure: text in, values out."""
 
     @property
@@ -125,58 +127,58 @@ class Dialect(Protocol):
         """Say what the venue allows."""
 
     @property
-    def rule(self) -> Rule:
+    def sequence_rule(self) -> SequenceRule:
         """Say how its books are kept in sync."""
 
     @property
-    def pushes_image(self) -> bool:
+    def pushes_snapshot(self) -> bool:
         """Say whether a fresh subscription begins with the whole book."""
 
     @property
-    def greets(self) -> bool:
+    def requires_login(self) -> bool:
         """Say whether `hello` must be answered by Greeted before anything is subscribed."""
 
-    def instrument_asks(self) -> Sequence[Ask]:
+    def instrument_requests(self) -> Sequence[RestRequest]:
         """Ask for the venue's metadata."""
 
-    def read_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
+    def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
         """Read the answers, in the order of the asks; a row that cannot be read is left out."""
 
-    def learn(self, registry: Registry) -> None:
+    def set_instruments(self, registry: InstrumentRegistry) -> None:
         """Take the instruments by whose names frames are read from now on."""
 
-    def plan(self, symbols: Sequence[Symbol]) -> tuple[LinePlan, ...]:
+    def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Spread the subscriptions of these symbols over connections."""
 
-    def hello(self) -> Iterable[str]:
+    def login_messages(self) -> Iterable[str]:
         """Give what is said first on a connection."""
 
-    def subscribe(self, names: Sequence[str], request_id: int) -> str:
+    def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write one request for these topics; the caller keeps to the limits."""
 
-    def unsubscribe(self, names: Sequence[str], request_id: int) -> str:
+    def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write the request that ends these topics."""
 
-    def ping(self) -> str | None:
+    def ping_message(self) -> str | None:
         """Write the venue's own ping; None where a websocket ping does."""
 
-    def read(self, frame: bytes, received_at_ns: int) -> Read:
+    def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         """Read one frame of the stream; bytes can do no harm: what cannot be read is Odd."""
 
-    def image_ask(self, symbol: Symbol) -> Ask:
+    def snapshot_request(self, symbol: Symbol) -> RestRequest:
         """Ask for a whole book."""
 
-    def read_image(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthImage:
+    def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read the answer; ContractError where it is no image of a book."""
 
-    def is_final(self, status: int) -> bool:
+    def is_permanent_status(self, status: int) -> bool:
         """Say whether an HTTP status means that trying again cannot help."""
 
 
 class Tap(Protocol):
     """Gets every raw frame as it came, before anybody reads it; it returns at once and never raises."""
 
-    def frame(self, via: str, url: str, text: bytes, at_ns: int) -> None:
+    def on_frame(self, via: str, url: str, text: bytes, at_ns: int) -> None:
         """Take what was received at `url`: `via` is "ws" for a frame of a stream, "http" for an answer."""
 
 

@@ -12,70 +12,74 @@ from components.market_data.config import (
     OkxConfig,
     VenueConfig,
 )
-from components.market_data.venues.alpaca.dialect import AlpacaCryptoDialect
+from components.market_data.venues.alpaca.dialect import AlpacaCryptoAdapter
 from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.binance.dialect import BinanceDialect, BinanceUmDialect
+from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
 from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.deribit.dialect import DeribitDialect
+from components.market_data.venues.deribit.dialect import DeribitAdapter
 from components.market_data.venues.deribit.settings import DeribitSettings
-from components.market_data.venues.dialect import Dialect
-from components.market_data.venues.keys import KeyPair
-from components.market_data.venues.okx.dialect import OkxDialect
-from components.market_data.venues.okx.settings import ChecksumMode, DepthChannel, InstrumentType, OkxSettings
+from components.market_data.venues.dialect import VenueAdapter
+from components.market_data.venues.keys import ApiCredentials
+from components.market_data.venues.okx.dialect import OkxAdapter
+from components.market_data.venues.okx.settings import ChecksumMode, DepthChannel, OkxInstrumentType, OkxSettings
 from components.runtime.secrets import Secret
 
-Reveal = Callable[[str], bytes]
+SecretResolver = Callable[[str], bytes]
 """Fetches a secret by its reference."""
 
-_LISTED: Final = (InstrumentType.SPOT, InstrumentType.SWAP, InstrumentType.FUTURES)
+_DEFAULT_INSTRUMENT_TYPES: Final = (OkxInstrumentType.SPOT, OkxInstrumentType.SWAP, OkxInstrumentType.FUTURES)
 
 
-def dialect_of(table: VenueConfig, reveal: Reveal) -> Dialect:
+def create_adapter(table: VenueConfig, resolve_secret: SecretResolver) -> VenueAdapter:
     """Make the dialect that a venue's table asks for."""
     match table:
         case BinanceConfig():
-            return BinanceDialect(table.stream_url, table.rest_url, _binance(table))
+            return BinanceSpotAdapter(table.stream_url, table.rest_url, _binance_settings(table))
         case BinanceUmConfig():
-            return BinanceUmDialect(table.stream_url, table.rest_url, _binance(table))
+            return BinanceFuturesAdapter(table.stream_url, table.rest_url, _binance_settings(table))
         case OkxConfig():
-            return OkxDialect(table.stream_url, table.rest_url, _okx(table))
+            return OkxAdapter(table.stream_url, table.rest_url, _okx_settings(table))
         case DeribitConfig():
-            return DeribitDialect(table.stream_url, table.rest_url, _deribit(table), _keys(table, reveal))
+            return DeribitAdapter(
+                table.stream_url, table.rest_url, _deribit_settings(table), _credentials(table, resolve_secret)
+            )
         case AlpacaCryptoConfig():
-            keys = KeyPair(Secret(reveal(table.key)), Secret(reveal(table.secret)))
-            return AlpacaCryptoDialect(table.stream_url, table.rest_url, _alpaca(table), keys)
+            keys = ApiCredentials(Secret(resolve_secret(table.key)), Secret(resolve_secret(table.secret)))
+            return AlpacaCryptoAdapter(table.stream_url, table.rest_url, _alpaca_settings(table), keys)
         case _:
             raise InvariantError(f"no dialect for {type(table).__name__}")
 
 
-def _binance(table: BinanceConfig | BinanceUmConfig) -> BinanceSettings:
+def _binance_settings(table: BinanceConfig | BinanceUmConfig) -> BinanceSettings:
     return BinanceSettings(
-        depth_speed_ms=table.depth_speed_ms, image_depth=table.image_depth, quotes=table.quotes, trades=table.trades
+        depth_speed_ms=table.depth_speed_ms, snapshot_depth=table.image_depth, quotes=table.quotes, trades=table.trades
     )
 
 
-def _okx(table: OkxConfig) -> OkxSettings:
+def _okx_settings(table: OkxConfig) -> OkxSettings:
     return OkxSettings(
         depth_channel=DepthChannel(table.depth_channel),
         checksum=ChecksumMode(table.checksum),
         quotes=table.quotes,
         trades=table.trades,
         # Options are listed family by family only.
-        inst_types=(*_LISTED, InstrumentType.OPTION) if table.option_families else _LISTED,
+        inst_types=(*_DEFAULT_INSTRUMENT_TYPES, OkxInstrumentType.OPTION)
+        if table.option_families
+        else _DEFAULT_INSTRUMENT_TYPES,
         option_families=table.option_families,
     )
 
 
-def _deribit(table: DeribitConfig) -> DeribitSettings:
+def _deribit_settings(table: DeribitConfig) -> DeribitSettings:
     return DeribitSettings(interval=table.interval, quotes=table.quotes, trades=table.trades)
 
 
-def _keys(table: DeribitConfig, reveal: Reveal) -> KeyPair | None:
+def _credentials(table: DeribitConfig, resolve_secret: SecretResolver) -> ApiCredentials | None:
     if table.key is None or table.secret is None:
         return None
-    return KeyPair(Secret(reveal(table.key)), Secret(reveal(table.secret)))
+    return ApiCredentials(Secret(resolve_secret(table.key)), Secret(resolve_secret(table.secret)))
 
 
-def _alpaca(table: AlpacaCryptoConfig) -> CryptoSettings:
+def _alpaca_settings(table: AlpacaCryptoConfig) -> CryptoSettings:
     pairs = tuple(symbol.partition(":")[2].replace("-", "/") for symbol in table.symbols)
     return CryptoSettings(pairs=pairs, quotes=table.quotes, trades=table.trades)

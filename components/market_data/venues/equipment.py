@@ -6,62 +6,62 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from components.market_data.config import VenueConfig
-from components.market_data.core.feed import Framed
-from components.market_data.venues.counts import VenueCounts
+from components.market_data.core.feed import DecodedFrame
+from components.market_data.venues.counts import VenueMetrics
 from components.market_data.venues.delivery import Delivery
-from components.market_data.venues.dialect import Dialect, LinePlan, Tap, Topic
-from components.market_data.venues.subscriptions import Refusal
+from components.market_data.venues.dialect import ConnectionPlan, Tap, Topic, VenueAdapter
+from components.market_data.venues.subscriptions import TopicRejection
 from components.runtime.clock import Clock
 
-FIRST_REQUEST: Final = 1_000
+FIRST_REQUEST_ID: Final = 1_000
 """Numbers of requests below are for a dialect's own use."""
 
 
-class Equipment(Struct, frozen=True, kw_only=True):
+class ConnectionContext(Struct, frozen=True, kw_only=True):
     """What a connection needs."""
 
-    dialect: Dialect
+    adapter: VenueAdapter
     config: VenueConfig
     clock: Clock
-    chance: Callable[[], float]
-    counts: VenueCounts
+    jitter: Callable[[], float]
+    metrics: VenueMetrics
     delivery: Delivery
-    requests: Iterator[int]
+    request_ids: Iterator[int]
     """Numbers for requests: no two of one venue are the same."""
     tap: Tap | None = None
 
 
-class Lined(Protocol):
+class PlannedConnection(Protocol):
     """A connection, as whoever keeps it sees it."""
 
     @property
-    def plan(self) -> LinePlan:
+    def plan(self) -> ConnectionPlan:
         """Say where it goes and what it was to listen to."""
 
 
-class Ears(Protocol):
+class ConnectionListener(Protocol):
     """Whoever keeps connections."""
 
-    def on_frame(self, line: Lined, framed: Framed) -> None:
+    def on_frame(self, connection: PlannedConnection, frame: DecodedFrame) -> None:
         """Hear what a frame held."""
 
-    def on_confirmed(self, line: Lined, topics: Sequence[Topic]) -> None:
+    def on_topics_subscribed(self, connection: PlannedConnection, topics: Sequence[Topic]) -> None:
         """Hear that topics are subscribed."""
 
-    def on_refused(self, line: Lined, refusal: Refusal) -> None:
+    def on_topic_rejected(self, connection: PlannedConnection, rejection: TopicRejection) -> None:
         """Hear that one is not."""
 
-    def on_settled(self, line: Lined) -> None:
+    def on_subscribed(self, connection: PlannedConnection) -> None:
         """Hear that every topic was answered, one way or the other."""
 
-    def on_heard(self, line: Lined, topic: Topic) -> None:
+    def on_first_data(self, connection: PlannedConnection, topic: Topic) -> None:
         """Hear that the first data of a book came."""
 
-    def on_unheard(self, line: Lined, topic: Topic) -> None:
+    def on_no_data(self, connection: PlannedConnection, topic: Topic) -> None:
         """Hear that it did not come, though it was asked for twice."""
 
-    def on_leaving(self, line: Lined, reason: str) -> None:
+    def on_shutdown_notice(self, connection: PlannedConnection, reason: str) -> None:
         """Hear that the venue will end the connection soon."""
 
-    def first_data_ms(self, name: str) -> int:
+    def first_data_timeout_ms(self, name: str) -> int:
         """Say how long the first data of a topic may take."""

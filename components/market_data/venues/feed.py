@@ -8,30 +8,30 @@ from typing import Final
 from components.contracts.values import Symbol, Venue
 from components.market_data.config import VenueConfig
 from components.market_data.core.feed import (
-    BookClosed,
-    FeedAnswer,
+    BookStreamDown,
+    FeedDown,
     FeedMessage,
+    FeedReply,
     FeedRequest,
-    FetchImage,
-    LineClosed,
-    NoImage,
+    FetchSnapshot,
     Resubscribed,
+    SnapshotUnavailable,
 )
-from components.market_data.core.queues import Bounds
-from components.market_data.venues.board import Board
-from components.market_data.venues.counts import Door, VenueCounts
+from components.market_data.core.queues import QueueBounds
+from components.market_data.venues.board import FeedStatus
+from components.market_data.venues.counts import Transport, VenueMetrics
 from components.market_data.venues.delivery import Delivery
-from components.market_data.venues.dialect import Channel, Dialect, Tap
-from components.market_data.venues.equipment import FIRST_REQUEST, Equipment
-from components.market_data.venues.keeper import Keeper
-from components.market_data.venues.listing import Listing
-from components.market_data.venues.pacing import NS_PER_MS, Gate, Pace, Restraint
-from components.market_data.venues.rest import Rest
+from components.market_data.venues.dialect import Channel, Tap, VenueAdapter
+from components.market_data.venues.equipment import FIRST_REQUEST_ID, ConnectionContext
+from components.market_data.venues.keeper import ConnectionSupervisor
+from components.market_data.venues.listing import InstrumentLoader
+from components.market_data.venues.pacing import NS_PER_MS, CircuitGuard, ConnectGate, RateLimiter
+from components.market_data.venues.rest import RestClient
 from components.runtime.clock import Clock
 from components.runtime.metrics import Metrics
-from components.runtime.retry import Breaker
+from components.runtime.retry import CircuitBreaker
 
-CROWDED_MS: Final = 250
+RESUBSCRIBE_WAIT_MS: Final = 250
 """Where many books are asked for anew at once, the next may try after this."""
 
 
@@ -40,26 +40,26 @@ class VenueFeed:
 
     def __init__(
         self,
-        dialect: Dialect,
+        adapter: VenueAdapter,
         config: VenueConfig,
         clock: Clock,
-        chance: Callable[[], float],
+        jitter: Callable[[], float],
         metrics: Metrics,
         tap: Tap | None = None,
     ) -> None:
         """Take what a venue needs; `chance` gives numbers in [0, 1) for the jitter, `tap` gets the raw frames."""
-        self._dialect, self._config, self._clock, self._chance, self._tap = dialect, config, clock, chance, tap
-        self._counts = VenueCounts(metrics, dialect.venue)
-        self.rest = Rest(dialect, config, clock, self._counts, tap)
-        self._listing = Listing(dialect, config, self.rest, chance)
-        self._requests = count(FIRST_REQUEST)
-        self._keepers: list[Keeper] = []
+        self._adapter, self._config, self._clock, self._jitter, self._tap = adapter, config, clock, jitter, tap
+        self._metrics = VenueMetrics(metrics, adapter.venue)
+        self.rest = RestClient(adapter, config, clock, self._metrics, tap)
+        self._instruments = InstrumentLoader(adapter, config, self.rest, jitter)
+        self._request_ids = count(FIRST_REQUEST_ID)
+        self._supervisors: list[ConnectionSupervisor] = []
         self._resubscribing = 0
 
     @property
     def venue(self) -> Venue:
         """Name the venue."""
-        return self._dialect.venue
+        return self._adapter.venue
 
     async def open(self) -> None:
         """Do nothing yet: connections are made when they are needed."""
@@ -70,69 +70,71 @@ class VenueFeed:
 
     async def run(self, deliver: Callable[[FeedMessage], None]) -> None:
         """List what there is, then listen for ever."""
-        delivery = Delivery(deliver, _bounds(self._config), self._counts)
-        self._keepers = []
-        await self._listing.begin(delivery)
-        known = list(self._listing.known)
-        plans = [plan for plan in self._dialect.plan(known) if plan.topics] if known else []
-        board = Board(self.venue, plans, delivery, self._counts)
-        equipment, gate = self._equip(delivery), self._gate()
-        self._keepers = [Keeper(plan, equipment, gate, board) for plan in plans]
+        delivery = Delivery(deliver, _queue_bounds(self._config), self._metrics)
+        self._supervisors = []
+        await self._instruments.load(delivery)
+        known = list(self._instruments.instruments)
+        plans = [plan for plan in self._adapter.plan_connections(known) if plan.topics] if known else []
+        board = FeedStatus(self.venue, plans, delivery, self._metrics)
+        equipment, gate = self._connection_context(delivery), self._connect_gate()
+        self._supervisors = [ConnectionSupervisor(plan, equipment, gate, board) for plan in plans]
         async with asyncio.TaskGroup() as group:
-            for keeper in self._keepers:
-                group.create_task(keeper.keep())
-            group.create_task(self._listing.refresh(delivery))
+            for keeper in self._supervisors:
+                group.create_task(keeper.run())
+            group.create_task(self._instruments.refresh(delivery))
 
-    async def call(self, request: FeedRequest) -> FeedAnswer:
+    async def call(self, request: FeedRequest) -> FeedReply:
         """Carry one request out; what goes wrong is an answer."""
-        if request.symbol not in self._listing.known:
-            return NoImage(f"{request.symbol} is not listened to", self._config.retry_ms_max)
-        if isinstance(request, FetchImage):
-            return await self.rest.image(request.symbol)
+        if request.symbol not in self._instruments.instruments:
+            return SnapshotUnavailable(f"{request.symbol} is not listened to", self._config.retry_ms_max)
+        if isinstance(request, FetchSnapshot):
+            return await self.rest.fetch_snapshot(request.symbol)
         if self._resubscribing >= self._config.requests_waiting_max:
-            return NoImage(f"{self._resubscribing} books are being asked for anew", CROWDED_MS)
+            return SnapshotUnavailable(f"{self._resubscribing} books are being asked for anew", RESUBSCRIBE_WAIT_MS)
         self._resubscribing += 1
         try:
             return await self._resubscribe(request.symbol)
         finally:
             self._resubscribing -= 1
 
-    def fallen(self, reason: str) -> list[FeedMessage]:
+    def failure_events(self, reason: str) -> list[FeedMessage]:
         """Say what is to be told when run() ended with an error: nothing is heard any more."""
-        books = [symbol for keeper in self._keepers for symbol in keeper.books]
-        closed = [BookClosed(self.venue, symbol, reason, final=False) for symbol in books]
-        return [*closed, LineClosed(self.venue, reason, final=False)]
+        books = [symbol for keeper in self._supervisors for symbol in keeper.books]
+        closed = [BookStreamDown(self.venue, symbol, reason, is_permanent=False) for symbol in books]
+        return [*closed, FeedDown(self.venue, reason, is_permanent=False)]
 
-    async def _resubscribe(self, symbol: Symbol) -> FeedAnswer:
-        for keeper in self._keepers:
+    async def _resubscribe(self, symbol: Symbol) -> FeedReply:
+        for keeper in self._supervisors:
             if await keeper.resubscribe(symbol):
                 return Resubscribed()
-        return NoImage(f"{symbol} is not subscribed now", CROWDED_MS)
+        return SnapshotUnavailable(f"{symbol} is not subscribed now", RESUBSCRIBE_WAIT_MS)
 
-    def _equip(self, delivery: Delivery) -> Equipment:
-        return Equipment(
-            dialect=self._dialect,
+    def _connection_context(self, delivery: Delivery) -> ConnectionContext:
+        return ConnectionContext(
+            adapter=self._adapter,
             config=self._config,
             clock=self._clock,
-            chance=self._chance,
-            counts=self._counts,
+            jitter=self._jitter,
+            metrics=self._metrics,
             delivery=delivery,
-            requests=self._requests,
+            request_ids=self._request_ids,
             tap=self._tap,
         )
 
-    def _gate(self) -> Gate:
+    def _connect_gate(self) -> ConnectGate:
         config = self._config
-        breaker = Breaker(failures_max=config.breaker_failures_max, pause_ns=config.breaker_pause_ms * NS_PER_MS)
-        per_second = self._dialect.limits.connects_per_second
-        pace = Pace(self._clock, per_second=per_second, burst=config.connects_burst)
-        return Gate(pace, Restraint(self._clock, breaker, Door.STREAM, self._counts))
+        breaker = CircuitBreaker(
+            failures_max=config.breaker_failures_max, cooldown_ns=config.breaker_pause_ms * NS_PER_MS
+        )
+        per_second = self._adapter.limits.connects_per_second
+        pace = RateLimiter(self._clock, per_second=per_second, burst=config.connects_burst)
+        return ConnectGate(pace, CircuitGuard(self._clock, breaker, Transport.WEBSOCKET, self._metrics))
 
 
-def _bounds(config: VenueConfig) -> dict[Channel, Bounds]:
+def _queue_bounds(config: VenueConfig) -> dict[Channel, QueueBounds]:
     queues = config.queues
     return {
-        Channel.DEPTH: Bounds(queues.depth_max, queues.depth),
-        Channel.QUOTES: Bounds(queues.quotes_max, queues.quotes),
-        Channel.TRADES: Bounds(queues.trades_max, queues.trades),
+        Channel.DEPTH: QueueBounds(queues.depth_max, queues.depth),
+        Channel.QUOTES: QueueBounds(queues.quotes_max, queues.quotes),
+        Channel.TRADES: QueueBounds(queues.trades_max, queues.trades),
     }

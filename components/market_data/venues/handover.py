@@ -6,97 +6,97 @@ from typing import Final, TypeAlias
 
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.core.changes import NO_ID, DepthChange, DepthImage
-from components.market_data.core.feed import Data, Framed, Odd
+from components.market_data.core.changes import NO_ID, DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import DecodedFrame, DecodeIssue, MarketEvent
 
 HELD_FRAMES_MAX: Final = 20_000
 NS_PER_MS: Final = 1_000_000
 
-_Print: TypeAlias = tuple[Symbol, str, str, int]
+_TradeKey: TypeAlias = tuple[Symbol, str, str, int]
 
 
-class Handover:
+class Arbiter:
     """Two connections that say the same for a while."""
 
     def __init__(self) -> None:
         """Begin with nothing heard from either."""
-        self._held: list[Framed] = []
-        self._confirmed_at_ns = 0
+        self._held: list[DecodedFrame] = []
+        self._subscribed_at_ns = 0
         self._symbols: set[Symbol] = set()
-        self._reached: dict[Symbol, int] = {}
+        self._last_ids: dict[Symbol, int] = {}
         """The last id that the old one delivered of each book."""
-        self._begins: dict[Symbol, int] = {}
+        self._first_ids: dict[Symbol, int] = {}
         """The first id that the new one can follow."""
-        self._prints: Counter[_Print] = Counter()
+        self._delivered_trades: Counter[_TradeKey] = Counter()
         self._quoted_at_ns: dict[Symbol, int] = {}
 
-    def note(self, framed: Framed) -> None:
+    def on_delivered(self, frame: DecodedFrame) -> None:
         """Note what the old connection delivered."""
-        for datum in framed.data:
-            if isinstance(datum, (DepthChange, DepthImage)):
-                self._reached[datum.symbol] = datum.final
+        for datum in frame.data:
+            if isinstance(datum, (DepthUpdate, DepthSnapshot)):
+                self._last_ids[datum.symbol] = datum.last_id
             elif isinstance(datum, Trade):
-                self._prints[_print(datum)] += 1
+                self._delivered_trades[_trade_key(datum)] += 1
             elif isinstance(datum, Quote):
                 self._quoted_at_ns[datum.symbol] = datum.received_at_ns
 
-    def hold(self, framed: Framed) -> None:
+    def hold(self, frame: DecodedFrame) -> None:
         """Hold what the new one says."""
-        self._held.append(framed)
-        for datum in framed.data:
-            if isinstance(datum, DepthChange):
-                self._begins.setdefault(datum.symbol, datum.previous)
-            elif isinstance(datum, DepthImage):
-                self._begins.setdefault(datum.symbol, datum.final)
+        self._held.append(frame)
+        for datum in frame.data:
+            if isinstance(datum, DepthUpdate):
+                self._first_ids.setdefault(datum.symbol, datum.prev_id)
+            elif isinstance(datum, DepthSnapshot):
+                self._first_ids.setdefault(datum.symbol, datum.last_id)
 
-    def settled(self, symbols: Iterable[Symbol], now_ns: int) -> None:
+    def on_subscribed(self, symbols: Iterable[Symbol], now_ns: int) -> None:
         """Hear that the new one is subscribed to these books."""
-        self._confirmed_at_ns = now_ns
+        self._subscribed_at_ns = now_ns
         self._symbols = set(symbols)
 
-    def is_ready(self, now_ns: int, patience_ms: int) -> bool:
+    def is_ready(self, now_ns: int, timeout_ms: int) -> bool:
         """Say whether the new one goes on where the old one is; a book that stands still joins by waiting."""
-        if not self._confirmed_at_ns:
+        if not self._subscribed_at_ns:
             return False
-        if len(self._held) >= HELD_FRAMES_MAX or now_ns - self._confirmed_at_ns >= patience_ms * NS_PER_MS:
+        if len(self._held) >= HELD_FRAMES_MAX or now_ns - self._subscribed_at_ns >= timeout_ms * NS_PER_MS:
             return True
-        return bool(self._symbols) and all(self._joins(symbol) for symbol in self._symbols)
+        return bool(self._symbols) and all(self._has_caught_up(symbol) for symbol in self._symbols)
 
-    def release(self, *, is_joined: bool) -> list[Framed]:
+    def release(self, *, deduplicate: bool) -> list[DecodedFrame]:
         """Give what was held; where the old one delivered until now, without what it delivered already."""
         held, self._held = self._held, []
-        if not is_joined:
+        if not deduplicate:
             return held
-        left = [(framed, tuple(datum for datum in framed.data if self._is_news(datum))) for framed in held]
+        left = [(framed, tuple(datum for datum in framed.data if self._is_new(datum))) for framed in held]
         return [
-            Framed(framed.venue, data, framed.received_at_ns, framed.parse_ns, framed.bytes_count)
+            DecodedFrame(framed.venue, data, framed.received_at_ns, framed.parse_ns, framed.bytes_count)
             for framed, data in left
             if data
         ]
 
-    def _joins(self, symbol: Symbol) -> bool:
-        begins, reached = self._begins.get(symbol), self._reached.get(symbol)
+    def _has_caught_up(self, symbol: Symbol) -> bool:
+        begins, reached = self._first_ids.get(symbol), self._last_ids.get(symbol)
         if begins is None:
             return False
         return begins == NO_ID or (reached is not None and reached >= begins)
 
-    def _is_news(self, datum: Data) -> bool:
-        if isinstance(datum, DepthImage):
+    def _is_new(self, datum: MarketEvent) -> bool:
+        if isinstance(datum, DepthSnapshot):
             # An image behind the book would take it back in time; the changes that follow it are stale or join.
-            return datum.final == NO_ID or datum.final > self._reached.get(datum.symbol, NO_ID)
+            return datum.last_id == NO_ID or datum.last_id > self._last_ids.get(datum.symbol, NO_ID)
         if isinstance(datum, Quote):
             return datum.received_at_ns > self._quoted_at_ns.get(datum.symbol, 0)
-        if isinstance(datum, Odd):
+        if isinstance(datum, DecodeIssue):
             return True
-        return not isinstance(datum, Trade) or self._is_new_print(datum)
+        return not isinstance(datum, Trade) or self._is_new_trade(datum)
 
-    def _is_new_print(self, trade: Trade) -> bool:
-        key = _print(trade)
-        if self._prints[key] <= 0:
+    def _is_new_trade(self, trade: Trade) -> bool:
+        key = _trade_key(trade)
+        if self._delivered_trades[key] <= 0:
             return True
-        self._prints[key] -= 1
+        self._delivered_trades[key] -= 1
         return False
 
 
-def _print(trade: Trade) -> _Print:
+def _trade_key(trade: Trade) -> _TradeKey:
     return trade.symbol, str(trade.price), str(trade.size), trade.venue_at_ns

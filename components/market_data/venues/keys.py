@@ -6,7 +6,7 @@ from components.runtime.secrets import Secret
 
 
 @final
-class KeyPair:
+class ApiCredentials:
     """A key and its secret, shown only in the words that need them."""
 
     __slots__ = ("_key", "_secret")

@@ -8,264 +8,288 @@ from typing import Final, TypeAlias
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import Data, Framed, Odd, Oddity
-from components.market_data.venues.counts import Ending
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import DecodedFrame, DecodeIssue, IssueKind, MarketEvent
+from components.market_data.venues.counts import DisconnectReason
 from components.market_data.venues.dialect import (
-    Confirmed,
-    Control,
-    Greeted,
-    Leaving,
-    LinePlan,
-    Read,
-    Refused,
-    Say,
+    Authenticated,
+    ConnectionPlan,
+    ControlMessage,
+    Decoded,
+    Reply,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
     Topic,
-    Unsubscribed,
+    UnsubscribeAck,
 )
-from components.market_data.venues.equipment import Ears, Equipment
-from components.market_data.venues.opening import REASON_MAX, Ended, close, ended_by, open_connection
+from components.market_data.venues.equipment import ConnectionContext, ConnectionListener
+from components.market_data.venues.opening import (
+    REASON_MAX,
+    Disconnect,
+    close_connection,
+    disconnect_from_close,
+    open_connection,
+)
 from components.market_data.venues.pacing import NS_PER_MS
-from components.market_data.venues.speaking import Speaker
-from components.market_data.venues.strange import STRANGE
-from components.market_data.venues.subscriptions import Refusal, Subscriptions, Waits
+from components.market_data.venues.speaking import Sender
+from components.market_data.venues.strange import DECODE_ERRORS
+from components.market_data.venues.subscriptions import Subscriptions, SubscriptionTimeouts, TopicRejection
 from components.runtime.retry import Backoff
 
-Begin: TypeAlias = Callable[[Coroutine[None, None, None]], None]
+StartTask: TypeAlias = Callable[[Coroutine[None, None, None]], None]
 
-LOOK_S: Final = 0.05
+POLL_S: Final = 0.05
 """Deadlines are looked at this often."""
 
 
-class Line:
+class Connection:
     """One connection, used once."""
 
-    def __init__(self, plan: LinePlan, equipment: Equipment, ears: Ears, mute_ms_max: int) -> None:
+    def __init__(
+        self, plan: ConnectionPlan, context: ConnectionContext, listener: ConnectionListener, no_data_timeout_ms: int
+    ) -> None:
         """Take where it goes and what it listens to; it may be mute for so long."""
         self.plan = plan
-        self._equipment, self._ears, self._mute_ms_max = equipment, ears, mute_ms_max
-        self._clock, self._counts, self._dialect = equipment.clock, equipment.counts, equipment.dialect
-        config, limits = equipment.config, equipment.dialect.limits
-        self._answer_ms = min(config.answer_ms_max, limits.answer_ms_max)
-        self._silence_ms = min(config.silence_ms_max, limits.silence_ms_max)
+        self._context, self._listener, self._no_data_timeout_ms = context, listener, no_data_timeout_ms
+        self._clock, self._metrics, self._adapter = context.clock, context.metrics, context.adapter
+        config, limits = context.config, context.adapter.limits
+        self._reply_timeout_ms = min(config.answer_ms_max, limits.reply_timeout_ms)
+        self._ping_after_idle_ms = min(config.silence_ms_max, limits.ping_after_idle_ms)
         backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
-        self.subscriptions = Subscriptions(plan.topics, Waits(self._answer_ms, backoff), ears.first_data_ms)
-        self._over: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
-        self._speaker: Speaker | None = None
+        self.subscriptions = Subscriptions(
+            plan.topics, SubscriptionTimeouts(self._reply_timeout_ms, backoff), listener.first_data_timeout_ms
+        )
+        self._disconnected: asyncio.Future[Disconnect] = asyncio.get_running_loop().create_future()
+        self._sender: Sender | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._answers: list[str] = []
+        self._replies: list[str] = []
         self._frame_at_ns = self._data_at_ns = self._pinged_at_ns = 0
         self._frames = self._bytes = 0
-        self.is_settled = False
+        self.is_subscribed = False
         """Whether every topic was answered, one way or the other."""
-        self.begun_at_ns = 0
+        self.first_data_at_ns = 0
         """When the first data came; 0 until then."""
-        self.gap_ns_max = 0
+        self.data_gap_ns_max = 0
         """How long the line was without data at most, and went on."""
 
     @property
-    def flowed_ms(self) -> float:
+    def data_duration_ms(self) -> float:
         """Say how long data came."""
-        return (self._data_at_ns - self.begun_at_ns) / NS_PER_MS if self.begun_at_ns else 0
+        return (self._data_at_ns - self.first_data_at_ns) / NS_PER_MS if self.first_data_at_ns else 0
 
-    async def live(self) -> Ended:
+    async def run(self) -> Disconnect:
         """Connect, listen, and tell how it ended; what goes wrong is an answer."""
         now_ns = self._clock.now_ns()
-        connection = await open_connection(self.plan.url, self._equipment.config, self._dialect, now_ns)
-        if isinstance(connection, Ended):
+        connection = await open_connection(self.plan.url, self._context.config, self._adapter, now_ns)
+        if isinstance(connection, Disconnect):
             return connection
         ended = None
         try:
-            ended = await self._listen(connection)
+            ended = await self._run_session(connection)
         finally:
-            self._count()
-            await close(connection, ended)
+            self._flush_counters()
+            await close_connection(connection, ended)
         return ended
 
-    def end(self, ended: Ended) -> None:
+    def stop(self, disconnect: Disconnect) -> None:
         """End it; only the first reason counts."""
-        if not self._over.done():
-            self._over.set_result(ended)
+        if not self._disconnected.done():
+            self._disconnected.set_result(disconnect)
 
     async def resubscribe(self, name: str) -> bool:
         """Ask for a topic anew; False where the connection is not there for it."""
-        if self._speaker is None or self._over.done():
+        if self._sender is None or self._disconnected.done():
             return False
-        await self._speaker.resubscribe(name)
-        return not self._over.done()
+        await self._sender.resubscribe(name)
+        return not self._disconnected.done()
 
-    async def _listen(self, connection: ClientConnection) -> Ended:
-        self._counts.connects.inc()
+    async def _run_session(self, connection: ClientConnection) -> Disconnect:
+        self._metrics.connects.inc()
         self._frame_at_ns = self._data_at_ns = self._clock.monotonic_ns()
-        speaker = Speaker(connection, self._equipment, self.subscriptions, self.end, self._answer_ms)
-        self._speaker = speaker
+        speaker = Sender(connection, self._context, self.subscriptions, self.stop, self._reply_timeout_ms)
+        self._sender = speaker
         async with asyncio.TaskGroup() as group:
-            begin = partial(self._begin, group)
-            for part in (self._read(connection, speaker), speaker.speak(), self._watch(connection, speaker, begin)):
+            begin = partial(self._start_task, group)
+            for part in (
+                self._read_loop(connection, speaker),
+                speaker.run(),
+                self._watch_liveness(connection, speaker, begin),
+            ):
                 begin(part)
-            ended = await self._over
+            ended = await self._disconnected
             for task in self._tasks:
                 task.cancel()
         return ended
 
-    def _begin(self, group: asyncio.TaskGroup, part: Coroutine[None, None, None]) -> None:
-        task = group.create_task(part)
+    def _start_task(self, group: asyncio.TaskGroup, coroutine: Coroutine[None, None, None]) -> None:
+        task = group.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _read(self, connection: ClientConnection, speaker: Speaker) -> None:
-        delivery, receive, take = self._equipment.delivery, connection.recv, self._take
+    async def _read_loop(self, connection: ClientConnection, sender: Sender) -> None:
+        delivery, receive, take = self._context.delivery, connection.recv, self._on_frame
         try:
             while True:
-                take(await receive(decode=False), speaker)
-                if self._answers:
-                    answers, self._answers = self._answers, []
-                    await speaker.say_at_once(answers)
-                if delivery.is_pressed:
+                take(await receive(decode=False), sender)
+                if self._replies:
+                    answers, self._replies = self._replies, []
+                    await sender.send_now(answers)
+                if delivery.needs_pause:
                     await delivery.pause()
         except ConnectionClosed as error:
-            self._closed(ended_by(error))
+            self._on_closed(disconnect_from_close(error))
 
-    def _take(self, frame: bytes, speaker: Speaker) -> None:
-        clock, equipment = self._clock, self._equipment
+    def _on_frame(self, frame: bytes, sender: Sender) -> None:
+        clock, equipment = self._clock, self._context
         received_at_ns = clock.now_ns()
         begun_ns = clock.monotonic_ns()
-        read = self._read_frame(frame, received_at_ns)
+        read = self._decode(frame, received_at_ns)
         read_ns = clock.monotonic_ns()
         self._frame_at_ns = read_ns
         self._frames += 1
         self._bytes += len(frame)
         if equipment.tap is not None:
-            equipment.tap.frame("ws", self.plan.url, frame, received_at_ns)
+            equipment.tap.on_frame("ws", self.plan.url, frame, received_at_ns)
         if read.control:
-            self._obey(read.control, speaker)
+            self._on_control(read.control, sender)
         if read.data:
-            self._note(read.data, read_ns)
+            self._track_data(read.data, read_ns)
             parse_ns = read_ns - begun_ns
-            framed = Framed(self._dialect.venue, tuple(read.data), received_at_ns, parse_ns, len(frame))
-            self._ears.on_frame(self, framed)
+            framed = DecodedFrame(self._adapter.venue, tuple(read.data), received_at_ns, parse_ns, len(frame))
+            self._listener.on_frame(self, framed)
 
-    def _read_frame(self, frame: bytes, received_at_ns: int) -> Read:
+    def _decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         try:
-            return self._dialect.read(frame, received_at_ns)
-        except STRANGE as error:
-            return Read(data=(Odd(Oddity.MALFORMED, f"unreadable: {type(error).__name__}: {error}"[:REASON_MAX]),))
+            return self._adapter.decode(frame, received_at_ns)
+        except DECODE_ERRORS as error:
+            return Decoded(
+                data=(DecodeIssue(IssueKind.MALFORMED, f"unreadable: {type(error).__name__}: {error}"[:REASON_MAX]),)
+            )
 
-    def _note(self, data: Sequence[Data], now_ns: int) -> None:
-        awaited = self.subscriptions.awaited
+    def _track_data(self, data: Sequence[MarketEvent], now_ns: int) -> None:
+        awaited = self.subscriptions.awaiting_first_data
         for datum in data:
-            if isinstance(datum, Odd):
-                self._counts.odd(datum.kind)
+            if isinstance(datum, DecodeIssue):
+                self._metrics.decode_issue(datum.kind)
                 continue
-            self.gap_ns_max = max(self.gap_ns_max, now_ns - self._data_at_ns)
+            self.data_gap_ns_max = max(self.data_gap_ns_max, now_ns - self._data_at_ns)
             self._data_at_ns = now_ns
-            self.begun_at_ns = self.begun_at_ns or now_ns
-            if awaited and datum.symbol in awaited and isinstance(datum, (DepthChange, DepthImage)):
-                heard, new = self.subscriptions.heard(datum.symbol, now_ns)
-                self._confirmed(new)
+            self.first_data_at_ns = self.first_data_at_ns or now_ns
+            if awaited and datum.symbol in awaited and isinstance(datum, (DepthUpdate, DepthSnapshot)):
+                heard, new = self.subscriptions.on_first_data(datum.symbol, now_ns)
+                self._on_topics_subscribed(new)
                 for topic in heard:
-                    self._ears.on_heard(self, topic)
+                    self._listener.on_first_data(self, topic)
 
-    def _obey(self, control: Sequence[Control], speaker: Speaker) -> None:
+    def _on_control(self, control: Sequence[ControlMessage], sender: Sender) -> None:
         for said in control:
             match said:
-                case Confirmed():
-                    self._confirmed(self.subscriptions.confirm(said, self._clock.monotonic_ns()))
-                case Unsubscribed():
-                    speaker.ended(said)
-                case Refused():
-                    self._refused(said, speaker)
-                case Say(text):
-                    self._answers.append(text)
-                case Greeted():
-                    speaker.greeted()
-                case Leaving(reason):
-                    self._ears.on_leaving(self, f"the venue is leaving: {reason}"[:REASON_MAX])
+                case SubscribeAck():
+                    self._on_topics_subscribed(self.subscriptions.on_subscribe_ack(said, self._clock.monotonic_ns()))
+                case UnsubscribeAck():
+                    sender.on_unsubscribed(said)
+                case SubscribeRejected():
+                    self._on_rejected(said, sender)
+                case Reply(text):
+                    self._replies.append(text)
+                case Authenticated():
+                    sender.on_authenticated()
+                case ShutdownNotice(reason):
+                    self._listener.on_shutdown_notice(self, f"the venue is leaving: {reason}"[:REASON_MAX])
                 case _:
                     """A sign of life."""
 
-    def _confirmed(self, topics: Sequence[Topic]) -> None:
+    def _on_topics_subscribed(self, topics: Sequence[Topic]) -> None:
         if topics:
-            self._ears.on_confirmed(self, topics)
-        self._settle()
+            self._listener.on_topics_subscribed(self, topics)
+        self._check_subscribed()
 
-    def _refused(self, said: Refused, speaker: Speaker) -> None:
-        if not speaker.is_welcome and not said.names:
-            self.end(Ended(Ending.NOT_GREETED, said.reason, said.is_permanent))
+    def _on_rejected(self, rejection: SubscribeRejected, sender: Sender) -> None:
+        if not sender.is_authenticated and not rejection.names:
+            self.stop(Disconnect(DisconnectReason.LOGIN_FAILED, rejection.reason, rejection.is_permanent))
             return
-        self._turn_down(self.subscriptions.refuse(said, self._clock.monotonic_ns()))
-        speaker.look_again()
+        self._reject_topics(self.subscriptions.on_rejected(rejection, self._clock.monotonic_ns()))
+        sender.wake()
 
-    def _turn_down(self, refusals: Sequence[Refusal]) -> None:
-        for refusal in refusals:
-            self._counts.refused(refusal.topic.channel, is_permanent=refusal.is_permanent)
-            self._ears.on_refused(self, refusal)
-        if refusals and self.subscriptions.is_empty:
-            self.end(Ended(Ending.EMPTY, refusals[-1].reason, is_final=True))
-        self._settle()
+    def _reject_topics(self, rejections: Sequence[TopicRejection]) -> None:
+        for refusal in rejections:
+            self._metrics.topic_rejected(refusal.topic.channel, is_permanent=refusal.is_permanent)
+            self._listener.on_topic_rejected(self, refusal)
+        if rejections and self.subscriptions.is_empty:
+            self.stop(Disconnect(DisconnectReason.ALL_REJECTED, rejections[-1].reason, is_permanent=True))
+        self._check_subscribed()
 
-    def _settle(self) -> None:
-        if not self.is_settled and self.subscriptions.is_settled:
-            self.is_settled = True
-            self._ears.on_settled(self)
+    def _check_subscribed(self) -> None:
+        if not self.is_subscribed and self.subscriptions.is_subscribed:
+            self.is_subscribed = True
+            self._listener.on_subscribed(self)
 
-    async def _watch(self, connection: ClientConnection, speaker: Speaker, begin: Begin) -> None:
+    async def _watch_liveness(self, connection: ClientConnection, sender: Sender, start_task: StartTask) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
             now_ns = self._clock.monotonic_ns()
-            self._count()
-            self._look_for_answers(now_ns)
-            self._look_for_first_data(now_ns, speaker, begin)
-            speaker.look_again()
-            if now_ns - self._data_at_ns >= self._mute_ms_max * NS_PER_MS:
-                self.end(Ended(Ending.MUTE, f"connected, but no data came for {self._mute_ms_max} ms"))
-            if self._is_silent(now_ns):
-                begin(self._ping(connection, speaker))
+            self._flush_counters()
+            self._check_reply_timeouts(now_ns)
+            self._check_first_data(now_ns, sender, start_task)
+            sender.wake()
+            if now_ns - self._data_at_ns >= self._no_data_timeout_ms * NS_PER_MS:
+                self.stop(
+                    Disconnect(
+                        DisconnectReason.NO_DATA, f"connected, but no data came for {self._no_data_timeout_ms} ms"
+                    )
+                )
+            if self._needs_ping(now_ns):
+                start_task(self._ping(connection, sender))
 
-    def _look_for_answers(self, now_ns: int) -> None:
-        refusals = self.subscriptions.pass_time(now_ns)
-        if refusals and not self.subscriptions.has_confirmed:
-            self.end(Ended(Ending.UNCONFIRMED, f"nothing was confirmed within {self._answer_ms} ms"))
+    def _check_reply_timeouts(self, now_ns: int) -> None:
+        refusals = self.subscriptions.check_timeouts(now_ns)
+        if refusals and not self.subscriptions.has_subscribed:
+            self.stop(
+                Disconnect(
+                    DisconnectReason.SUBSCRIBE_TIMEOUT, f"nothing was confirmed within {self._reply_timeout_ms} ms"
+                )
+            )
         else:
-            self._turn_down(refusals)
+            self._reject_topics(refusals)
 
-    def _look_for_first_data(self, now_ns: int, speaker: Speaker, begin: Begin) -> None:
-        for topic, was_repeated in self.subscriptions.unheard(now_ns):
+    def _check_first_data(self, now_ns: int, sender: Sender, start_task: StartTask) -> None:
+        for topic, was_repeated in self.subscriptions.overdue_first_data(now_ns):
             if was_repeated:
-                self._ears.on_unheard(self, topic)
+                self._listener.on_no_data(self, topic)
             else:
-                begin(speaker.resubscribe(topic.name))
+                start_task(sender.resubscribe(topic.name))
 
-    def _is_silent(self, now_ns: int) -> bool:
+    def _needs_ping(self, now_ns: int) -> bool:
         """Say whether to ask if the venue is there; end where it was asked and did not answer."""
         if self._pinged_at_ns <= self._frame_at_ns:
-            return now_ns - self._frame_at_ns >= self._silence_ms * NS_PER_MS
-        if now_ns - self._pinged_at_ns >= self._answer_ms * NS_PER_MS:
+            return now_ns - self._frame_at_ns >= self._ping_after_idle_ms * NS_PER_MS
+        if now_ns - self._pinged_at_ns >= self._reply_timeout_ms * NS_PER_MS:
             waited_ms = (now_ns - self._frame_at_ns) // NS_PER_MS
-            self.end(Ended(Ending.SILENT, f"no frame for {waited_ms} ms, and no answer to a ping"))
+            self.stop(Disconnect(DisconnectReason.NO_PONG, f"no frame for {waited_ms} ms, and no answer to a ping"))
         return False
 
-    async def _ping(self, connection: ClientConnection, speaker: Speaker) -> None:
+    async def _ping(self, connection: ClientConnection, sender: Sender) -> None:
         self._pinged_at_ns = self._clock.monotonic_ns()
-        text = self._dialect.ping()
+        text = self._adapter.ping_message()
         if text is not None:
-            await speaker.say_at_once([text])
+            await sender.send_now([text])
             return
         try:
             await (await connection.ping())
         except ConnectionClosed as error:
-            self._closed(ended_by(error))
+            self._on_closed(disconnect_from_close(error))
         else:
             self._frame_at_ns = self._clock.monotonic_ns()
 
-    def _closed(self, ended: Ended) -> None:
-        if ended.ending is Ending.TOO_LARGE and not self._over.done():
-            self._counts.odd(Oddity.TOO_LARGE)
-            odd = Odd(Oddity.TOO_LARGE, ended.reason)
-            self._ears.on_frame(self, Framed(self._dialect.venue, (odd,), self._clock.now_ns(), 0, 0))
-        self.end(ended)
+    def _on_closed(self, disconnect: Disconnect) -> None:
+        if disconnect.reason is DisconnectReason.TOO_LARGE and not self._disconnected.done():
+            self._metrics.decode_issue(IssueKind.TOO_LARGE)
+            odd = DecodeIssue(IssueKind.TOO_LARGE, disconnect.detail)
+            self._listener.on_frame(self, DecodedFrame(self._adapter.venue, (odd,), self._clock.now_ns(), 0, 0))
+        self.stop(disconnect)
 
-    def _count(self) -> None:
-        self._counts.frames.inc(self._frames)
-        self._counts.bytes.inc(self._bytes)
+    def _flush_counters(self) -> None:
+        self._metrics.frames.inc(self._frames)
+        self._metrics.bytes.inc(self._bytes)
         self._frames = self._bytes = 0

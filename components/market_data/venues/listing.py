@@ -6,64 +6,66 @@ from collections.abc import Callable, Sequence
 from components.contracts.errors import UsageError
 from components.contracts.values import Symbol
 from components.market_data.config import VenueConfig
-from components.market_data.core.feed import BookClosed, LineClosed, Listed
-from components.market_data.core.instruments import Instrument, Registry
+from components.market_data.core.feed import BookStreamDown, FeedDown, InstrumentsLoaded
+from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.market_data.venues.delivery import Delivery
-from components.market_data.venues.dialect import Dialect
-from components.market_data.venues.rest import NoAnswer, Rest
+from components.market_data.venues.dialect import VenueAdapter
+from components.market_data.venues.rest import RestClient, RestFailure
 from components.runtime.retry import Backoff
 
 
-class Listing:
+class InstrumentLoader:
     """The instruments of one venue that are listened to."""
 
-    def __init__(self, dialect: Dialect, config: VenueConfig, rest: Rest, chance: Callable[[], float]) -> None:
+    def __init__(
+        self, adapter: VenueAdapter, config: VenueConfig, rest: RestClient, jitter: Callable[[], float]
+    ) -> None:
         """Ask over HTTP; `chance` gives numbers in [0, 1) for the jitter."""
-        self._dialect, self._config, self._rest, self._chance = dialect, config, rest, chance
+        self._adapter, self._config, self._rest, self._jitter = adapter, config, rest, jitter
         self._backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
-        self.known: dict[Symbol, Instrument] = {}
+        self.instruments: dict[Symbol, Instrument] = {}
 
-    async def begin(self, delivery: Delivery) -> None:
+    async def load(self, delivery: Delivery) -> None:
         """Ask until it is known what is listed; where asking cannot help, only wait to be stopped."""
         failures, told = 0, ""
-        while isinstance(found := await self._rest.instruments(), NoAnswer):
+        while isinstance(found := await self._rest.fetch_instruments(), RestFailure):
             failures += 1
             reason = f"instruments: {found.reason}"
-            if found.is_final or told != found.outcome:
+            if found.is_permanent or told != found.outcome:
                 told = found.outcome
-                delivery.tell(LineClosed(self._dialect.venue, reason, found.is_final))
-            if found.is_final:
+                delivery.deliver_control(FeedDown(self._adapter.venue, reason, found.is_permanent))
+            if found.is_permanent:
                 await asyncio.get_running_loop().create_future()
-            await asyncio.sleep(max(self._backoff.delay_ms(failures, self._chance()), found.wait_ms) / 1_000)
-        self._learn(found, delivery)
-        self._tell_missing(found, delivery)
+            await asyncio.sleep(max(self._backoff.delay_ms(failures, self._jitter()), found.retry_after_ms) / 1_000)
+        self._update(found, delivery)
+        self._report_missing(found, delivery)
 
     async def refresh(self, delivery: Delivery) -> None:
         """Look again every now and then: steps and states change."""
         while True:
             await asyncio.sleep(self._config.instruments_every_s)
-            found = await self._rest.instruments()
-            if not isinstance(found, NoAnswer):
-                self._learn(found, delivery)
+            found = await self._rest.fetch_instruments()
+            if not isinstance(found, RestFailure):
+                self._update(found, delivery)
 
-    def _learn(self, found: Sequence[Instrument], delivery: Delivery) -> None:
+    def _update(self, found: Sequence[Instrument], delivery: Delivery) -> None:
         wanted = set(self._config.symbols)
         # What is listed no longer keeps its last row: its stream tells what becomes of it. What is listed only now was
         # told to be refused, and stays so until the next start.
-        known = self.known or wanted
+        known = self.instruments or wanted
         news = {one.symbol: one for one in found if one.symbol in wanted and one.symbol in known}
-        before, self.known = self.known, self.known | news
-        if self.known != before or not before:
-            self._dialect.learn(Registry(self.known.values()))
-            delivery.tell(Listed(self._dialect.venue, tuple(self.known.values())))
+        before, self.instruments = self.instruments, self.instruments | news
+        if self.instruments != before or not before:
+            self._adapter.set_instruments(InstrumentRegistry(self.instruments.values()))
+            delivery.deliver_control(InstrumentsLoaded(self._adapter.venue, tuple(self.instruments.values())))
 
-    def _tell_missing(self, found: Sequence[Instrument], delivery: Delivery) -> None:
-        registry = Registry(found)
-        for symbol in (Symbol(one) for one in self._config.symbols if one not in self.known):
+    def _report_missing(self, found: Sequence[Instrument], delivery: Delivery) -> None:
+        registry = InstrumentRegistry(found)
+        for symbol in (Symbol(one) for one in self._config.symbols if one not in self.instruments):
             try:
                 registry.require(symbol)
             except UsageError as error:
-                delivery.tell(BookClosed(self._dialect.venue, symbol, str(error), final=True))
-        if not self.known:
+                delivery.deliver_control(BookStreamDown(self._adapter.venue, symbol, str(error), is_permanent=True))
+        if not self.instruments:
             reason = f"none of its symbols is listed: {', '.join(self._config.symbols)}"
-            delivery.tell(LineClosed(self._dialect.venue, reason, final=True))
+            delivery.deliver_control(FeedDown(self._adapter.venue, reason, is_permanent=True))

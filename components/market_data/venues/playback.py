@@ -6,53 +6,53 @@ from threading import Event
 from typing import Any, Final
 
 from components.contracts.errors import InvariantError
-from components.market_data.core.answers import Answers, Played
-from components.market_data.core.changes import DepthImage
+from components.market_data.core.answers import ReplayEvent, SnapshotMatcher
+from components.market_data.core.changes import DepthSnapshot
 from components.market_data.core.feed import (
-    BookOpened,
+    BookStreamUp,
+    DecodedFrame,
+    FeedDown,
     FeedMessage,
-    FetchImage,
-    Framed,
-    LineClosed,
-    LineOpened,
-    Listed,
-    NoImage,
+    FeedUp,
+    FetchSnapshot,
+    InstrumentsLoaded,
     Resubscribe,
     Resubscribed,
+    SnapshotUnavailable,
 )
 from components.market_data.core.recording import Frame, Via
-from components.market_data.venues.recorded import Reader
+from components.market_data.venues.recorded import RecordingReader
 from components.runtime.clock import Clock
 
 NS_PER_S: Final = 1_000_000_000
 
 
-def play(frames: Iterable[Frame], reader: Reader, clock: Clock) -> Iterator[Played]:
+def replay_events(frames: Iterable[Frame], reader: RecordingReader, clock: Clock) -> Iterator[ReplayEvent]:
     """Put each frame into the words of a feed; books open with the first frame of a stream."""
-    venue, is_open = reader.dialect.venue, False
+    venue, is_open = reader.adapter.venue, False
     for frame in frames:
         if frame.via is Via.STREAM and not is_open:
             is_open = True
-            yield from ((frame.at_ns, said) for said in _opening(reader))
+            yield from ((frame.at_ns, said) for said in _opening_events(reader))
         began_ns = clock.monotonic_ns()
-        data = tuple(reader.read(frame))
+        data = tuple(reader.decode(frame))
         parse_ns = clock.monotonic_ns() - began_ns
         if frame.via is Via.STREAM:
             if data:
-                yield frame.at_ns, Framed(venue, data, frame.at_ns, parse_ns, len(frame.text))
+                yield frame.at_ns, DecodedFrame(venue, data, frame.at_ns, parse_ns, len(frame.text))
         else:
-            yield from ((frame.at_ns, datum) for datum in data if isinstance(datum, DepthImage))
+            yield from ((frame.at_ns, datum) for datum in data if isinstance(datum, DepthSnapshot))
 
 
-def _opening(reader: Reader) -> Iterator[FeedMessage]:
-    venue = reader.dialect.venue
+def _opening_events(reader: RecordingReader) -> Iterator[FeedMessage]:
+    venue = reader.adapter.venue
     instruments = tuple(reader.registry)
-    yield Listed(venue, instruments)
-    yield LineOpened(venue)
-    yield from (BookOpened(venue, one.symbol) for one in instruments)
+    yield InstrumentsLoaded(venue, instruments)
+    yield FeedUp(venue)
+    yield from (BookStreamUp(venue, one.symbol) for one in instruments)
 
 
-class Pace:
+class ReplayPacer:
     """How long to wait so that recorded time passes `speed` times as fast as ours; at speed 0 there is no waiting."""
 
     def __init__(self, speed: float, clock: Clock) -> None:
@@ -70,103 +70,103 @@ class Pace:
         return ((at_ns - self._first_at_ns) / self._speed - passed_ns) / NS_PER_S
 
 
-def paced(played: Iterable[Played], pace: Pace) -> Iterator[Played]:
+def throttled(events: Iterable[ReplayEvent], pacer: ReplayPacer) -> Iterator[ReplayEvent]:
     """Hold each word back until it is due, in the calling thread."""
     never = Event()
-    for at_ns, said in played:
-        wait_s = pace.wait_s(at_ns)
+    for at_ns, said in events:
+        wait_s = pacer.wait_s(at_ns)
         if wait_s > 0:
             never.wait(wait_s)
         yield at_ns, said
 
 
-class RecordedClock:
+class ReplayClock:
     """Recorded time, as far as it was played: a book of years ago is not old while it is played, and is behind it."""
 
     def __init__(self, clock: Clock) -> None:
         """Take the clock that goes on between two words, and behind the last."""
         self._clock = clock
-        self._at_ns = self._heard_ns = 0
+        self._at_ns = self._advanced_at_ns = 0
 
-    def pass_to(self, at_ns: int) -> None:
+    def advance_to(self, at_ns: int) -> None:
         """Hear that a word was received then."""
-        self._at_ns, self._heard_ns = at_ns, self._clock.monotonic_ns()
+        self._at_ns, self._advanced_at_ns = at_ns, self._clock.monotonic_ns()
 
     def now_ns(self) -> int:
         """Give the time since the last word was received; until the first, the time it is."""
-        return self._at_ns + self._clock.monotonic_ns() - self._heard_ns if self._at_ns else self._clock.now_ns()
+        return self._at_ns + self._clock.monotonic_ns() - self._advanced_at_ns if self._at_ns else self._clock.now_ns()
 
     def monotonic_ns(self) -> int:
         """Read a clock that never jumps."""
         return self._clock.monotonic_ns()
 
 
-class RecordedFeed:
+class ReplayFeed:
     """A recording in the place of a venue: a feed, and the caller that answers requests out of the same recording."""
 
     def __init__(
         self,
         frames: Iterable[Frame],
-        reader: Reader,
+        reader: RecordingReader,
         speed: float,
         clock: Clock,
         on_time: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Play at this speed; `on_time` hears when each word was received, before it is said."""
         self._frames, self._reader, self._clock, self._on_time = frames, reader, clock, on_time
-        self._pace = Pace(speed, clock)
-        self._answers = Answers()
-        self._asking: dict[FetchImage, asyncio.Future[DepthImage | NoImage]] = {}
-        self._is_over = False
+        self._pacer = ReplayPacer(speed, clock)
+        self._matcher = SnapshotMatcher()
+        self._pending: dict[FetchSnapshot, asyncio.Future[DepthSnapshot | SnapshotUnavailable]] = {}
+        self._is_finished = False
 
     async def open(self) -> None:
         """Need nothing."""
 
     async def close(self) -> None:
         """Leave nobody waiting."""
-        self._end()
+        self._finish()
 
     async def run(self, deliver: Callable[[Any], None]) -> None:
         """Deliver all of it, then only wait to be stopped."""
-        for at_ns, said in play(self._frames, self._reader, self._clock):
+        for at_ns, said in replay_events(self._frames, self._reader, self._clock):
             # Also without a pause the loop gets its turn after each word, for the requests that it caused.
-            await asyncio.sleep(max(self._pace.wait_s(at_ns), 0.0))
+            await asyncio.sleep(max(self._pacer.wait_s(at_ns), 0.0))
             self._on_time(at_ns)
-            if isinstance(said, DepthImage):
-                self._answer(said)
+            if isinstance(said, DepthSnapshot):
+                self._on_snapshot(said)
             else:
                 deliver(said)
-        self._end()
-        deliver(LineClosed(self._reader.dialect.venue, "the recording is over", final=True))
+        self._finish()
+        deliver(FeedDown(self._reader.adapter.venue, "the recording is over", is_permanent=True))
         await asyncio.get_running_loop().create_future()
 
-    async def call(self, request: Any) -> DepthImage | NoImage | Resubscribed:  # noqa: ANN401 -- as the seam has it
+    async def call(self, request: Any) -> DepthSnapshot | SnapshotUnavailable | Resubscribed:  # noqa: ANN401 -- as the seam has it
         """Answer with the image that the recording holds next."""
         if isinstance(request, Resubscribe):
             return Resubscribed()
-        if not isinstance(request, FetchImage):
+        if not isinstance(request, FetchSnapshot):
             raise InvariantError(f"a recording answers no {type(request).__name__}")
-        image = self._answers.ask(request)
-        if image is not None or self._is_over:
-            return image or NoImage("the recording is over", 0.0)
-        self._give_up([asked for asked in self._asking if asked.symbol == request.symbol], "asked for once more")
-        self._asking[request] = asyncio.get_running_loop().create_future()
-        return await self._asking[request]
+        image = self._matcher.match_request(request)
+        if image is not None or self._is_finished:
+            return image or SnapshotUnavailable("the recording is over", 0.0)
+        self._fail_requests([asked for asked in self._pending if asked.symbol == request.symbol], "asked for once more")
+        self._pending[request] = asyncio.get_running_loop().create_future()
+        return await self._pending[request]
 
-    def _answer(self, image: DepthImage) -> None:
-        request = self._answers.came(image)
+    def _on_snapshot(self, snapshot: DepthSnapshot) -> None:
+        request = self._matcher.match_snapshot(snapshot)
         if request is not None:
-            self._settle(request, image)
+            self._complete(request, snapshot)
 
-    def _end(self) -> None:
-        self._is_over = True
-        self._give_up(list(self._asking), "the recording is over")
+    def _finish(self) -> None:
+        self._is_finished = True
+        self._fail_requests(list(self._pending), "the recording is over")
 
-    def _give_up(self, requests: Iterable[FetchImage], reason: str) -> None:
+    def _fail_requests(self, requests: Iterable[FetchSnapshot], reason: str) -> None:
         for request in requests:
-            self._settle(request, NoImage(reason, 0.0))
+            self._complete(request, SnapshotUnavailable(reason, 0.0))
 
-    def _settle(self, request: FetchImage, answer: DepthImage | NoImage) -> None:
-        future = self._asking.pop(request)
+    def _complete(self, request: FetchSnapshot, reply: DepthSnapshot | SnapshotUnavailable) -> None:
+        future = self._pending.pop(request)
         if not future.done():
-            future.set_result(answer)
+            future.set_result(reply)

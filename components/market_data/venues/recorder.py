@@ -8,9 +8,17 @@ from typing import Self
 
 from msgspec import Struct
 
-from components.contracts.errors import InvariantError, IoFailed
+from components.contracts.errors import InvariantError, StorageError
 from components.contracts.values import Venue
-from components.market_data.core.recording import NS_PER_S, Frame, Part, Via, name_of, read_name, write_line
+from components.market_data.core.recording import (
+    NS_PER_S,
+    Frame,
+    RecordingFile,
+    Via,
+    encode_line,
+    file_name,
+    parse_file_name,
+)
 from components.market_data.venues.addresses import is_metadata
 from components.runtime.disk import REAL_DISK, Disk, OpenFile
 
@@ -18,18 +26,18 @@ from components.runtime.disk import REAL_DISK, Disk, OpenFile
 class RecorderLimits(Struct, frozen=True, kw_only=True):
     """How much may wait, and how much goes into one file."""
 
-    waiting_frames_max: int = 50_000
-    waiting_bytes_max: int = 64 * 1024 * 1024
+    queued_frames_max: int = 50_000
+    queued_bytes_max: int = 64 * 1024 * 1024
     """Drop newest: a frame that finds either bound reached is counted and not recorded."""
     file_bytes_max: int = 128 * 1024 * 1024
     file_s_max: int = 3_600
-    look_every_s: float = 0.05
+    write_every_s: float = 0.05
     """The writer looks for frames so often; what came meanwhile is written together, and nobody has to wake it."""
-    close_s_max: float = 10.0
+    close_timeout_s: float = 10.0
     """A disk that takes longer than this for what waits has failed."""
 
 
-class Recorded(Struct, frozen=True):
+class CaptureReport(Struct, frozen=True):
     """What a recorder came to."""
 
     frames: int
@@ -43,16 +51,16 @@ class Recorder:
 
     def __init__(self, folder: Path, limits: RecorderLimits, disk: Disk = REAL_DISK) -> None:
         self.dropped = 0
-        self.failure: IoFailed | None = None
+        self.failure: StorageError | None = None
         """Why nothing is recorded any longer."""
         self._folder, self._limits, self._disk = folder, limits, disk
         self._queue: deque[tuple[Venue, Frame]] = deque()
         # The loop counts what it put in, the writer what it took out: neither waits for the other.
         self._bytes_in = self._bytes_out = self._frames_out = 0
-        self._series: dict[Venue, _Series] = {}
+        self._series: dict[Venue, _FileSeries] = {}
         self._files: list[str] = []
-        self._ends = Event()
-        self._is_whole = False
+        self._stop_requested = Event()
+        self._is_complete = False
         self._thread = Thread(target=self._run, name="recorder", daemon=True)
 
     def __enter__(self) -> Self:
@@ -65,24 +73,29 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Write what waits, and end the files whole."""
-        self._ends.set()
-        self._thread.join(self._limits.close_s_max)
+        self._stop_requested.set()
+        self._thread.join(self._limits.close_timeout_s)
         if self._thread.is_alive():
-            raise IoFailed(f"{self._folder}: {len(self._queue)} frames were not written within the close's time")
+            raise StorageError(f"{self._folder}: {len(self._queue)} frames were not written within the close's time")
         if self.failure is not None and error is None:
             raise self.failure
-        if not self._is_whole and error is None:
+        if not self._is_complete and error is None:
             raise InvariantError("the recorder's thread died")
 
     def tap(self, venue: Venue) -> "VenueTap":
         """Give what a venue's lines put their frames into."""
         return VenueTap(self, venue)
 
-    def take(self, venue: Venue, frame: Frame) -> None:
+    def put(self, venue: Venue, frame: Frame) -> None:
         """Put a frame where the writer finds it, or drop it; called by the loop only."""
         limits, size = self._limits, len(frame.text)
-        is_full = self._bytes_in - self._bytes_out + size > limits.waiting_bytes_max
-        if is_full or len(self._queue) >= limits.waiting_frames_max or self.failure is not None or self._ends.is_set():
+        is_full = self._bytes_in - self._bytes_out + size > limits.queued_bytes_max
+        if (
+            is_full
+            or len(self._queue) >= limits.queued_frames_max
+            or self.failure is not None
+            or self._stop_requested.is_set()
+        ):
             self.dropped += 1
             return
         self._bytes_in += size
@@ -93,26 +106,26 @@ class Recorder:
         series = self._series.get(venue)
         return max(series.rotations, 0) if series is not None else 0
 
-    def report(self) -> Recorded:
+    def report(self) -> CaptureReport:
         """Sum up."""
-        return Recorded(self._frames_out, self._bytes_out, self.dropped, tuple(self._files))
+        return CaptureReport(self._frames_out, self._bytes_out, self.dropped, tuple(self._files))
 
     def _run(self) -> None:
         try:
-            while not self._ends.wait(self._limits.look_every_s):
+            while not self._stop_requested.wait(self._limits.write_every_s):
                 self._write()
             self._write()
             for series in self._series.values():
                 series.finish()
-            self._is_whole = True
-        except IoFailed as error:
+            self._is_complete = True
+        except StorageError as error:
             self.failure = error
 
     def _write(self) -> None:
         while self._queue:
             venue, frame = self._queue.popleft()
             if venue not in self._series:
-                self._series[venue] = _Series(venue, self._folder, self._limits, self._disk, self._files)
+                self._series[venue] = _FileSeries(venue, self._folder, self._limits, self._disk, self._files)
             self._series[venue].write(frame)
             self._bytes_out += len(frame.text)
             self._frames_out += 1
@@ -126,26 +139,26 @@ class VenueTap:
     def __init__(self, recorder: Recorder, venue: Venue) -> None:
         self._recorder, self._venue = recorder, venue
 
-    def frame(self, via: str, url: str, text: bytes, at_ns: int) -> None:
+    def on_frame(self, via: str, url: str, text: bytes, at_ns: int) -> None:
         """Take what was received."""
-        self._recorder.take(self._venue, Frame(at_ns, Via(via), url, text))
+        self._recorder.put(self._venue, Frame(at_ns, Via(via), url, text))
 
 
-class _Series:
+class _FileSeries:
     """The files of one venue, one after the other; each begins with the venue's metadata, so that it stands alone."""
 
-    def __init__(self, venue: Venue, folder: Path, limits: RecorderLimits, disk: Disk, told: list[str]) -> None:
-        self._venue, self._folder, self._limits, self._disk, self._told = venue, folder, limits, disk, told
+    def __init__(self, venue: Venue, folder: Path, limits: RecorderLimits, disk: Disk, file_names: list[str]) -> None:
+        self._venue, self._folder, self._limits, self._disk, self._file_names = venue, folder, limits, disk, file_names
         self._metadata: dict[str, bytes] = {}
-        self._part: Part | None = None
+        self._current_file: RecordingFile | None = None
         self._file: OpenFile | None = None
         self._lines: list[bytes] = []
         self._size = self._written = 0
-        self._opened_at_ns = 0
+        self._first_frame_at_ns = 0
         self.rotations = -1
 
     def write(self, frame: Frame) -> None:
-        line = write_line(frame)
+        line = encode_line(frame)
         if self._file is None or self._is_full(line, frame.at_ns):
             self.finish()
             self._open(frame.at_ns)
@@ -163,33 +176,33 @@ class _Series:
 
     def finish(self) -> None:
         """Make the file durable, and only then give it the name of a whole one."""
-        if self._file is None or self._part is None:
+        if self._file is None or self._current_file is None:
             return
         self.flush()
         self._disk.fdatasync(self._file)
         self._disk.close(self._file)
-        whole = Part(self._part.venue, self._part.began_at_s, self._part.number)
-        self._disk.rename(self._file.path, self._folder / name_of(whole))
+        whole = RecordingFile(self._current_file.venue, self._current_file.began_at_s, self._current_file.number)
+        self._disk.rename(self._file.path, self._folder / file_name(whole))
         self._disk.sync_folder(self._folder)
-        self._told[self._told.index(self._file.path.name)] = name_of(whole)
+        self._file_names[self._file_names.index(self._file.path.name)] = file_name(whole)
         self._file = None
 
     def _is_full(self, line: bytes, at_ns: int) -> bool:
-        has_aged = at_ns - self._opened_at_ns >= self._limits.file_s_max * NS_PER_S
+        has_aged = at_ns - self._first_frame_at_ns >= self._limits.file_s_max * NS_PER_S
         return has_aged or 0 < self._size > self._limits.file_bytes_max - len(line)
 
     def _open(self, at_ns: int) -> None:
-        self._part = self._next(at_ns // NS_PER_S)
-        self._file = self._disk.create(self._folder / name_of(self._part))
-        self._told.append(self._file.path.name)
+        self._current_file = self._next_file(at_ns // NS_PER_S)
+        self._file = self._disk.create(self._folder / file_name(self._current_file))
+        self._file_names.append(self._file.path.name)
         self.rotations += 1
-        self._opened_at_ns = at_ns
+        self._first_frame_at_ns = at_ns
         self._lines = list(self._metadata.values())
         self._size = self._written = 0
 
-    def _next(self, now_s: int) -> Part:
+    def _next_file(self, now_s: int) -> RecordingFile:
         """Go on in the recording; a new one takes the first number that nobody else took in its second."""
-        began_at_s = self._part.began_at_s if self._part is not None else now_s
-        found = [read_name(name) for name in self._disk.names(self._folder)]
+        began_at_s = self._current_file.began_at_s if self._current_file is not None else now_s
+        found = [parse_file_name(name) for name in self._disk.names(self._folder)]
         taken = [part.number for part in found if part and (part.venue, part.began_at_s) == (self._venue, began_at_s)]
-        return Part(self._venue, began_at_s, max(taken, default=0) + 1, is_whole=False)
+        return RecordingFile(self._venue, began_at_s, max(taken, default=0) + 1, is_complete=False)

@@ -6,116 +6,122 @@ from collections.abc import Callable, Sequence
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from components.market_data.venues.counts import Ending
-from components.market_data.venues.dialect import Unsubscribed
-from components.market_data.venues.equipment import Equipment
-from components.market_data.venues.opening import Ended, ended_by
-from components.market_data.venues.pacing import pace_of_sends
+from components.market_data.venues.counts import DisconnectReason
+from components.market_data.venues.dialect import UnsubscribeAck
+from components.market_data.venues.equipment import ConnectionContext
+from components.market_data.venues.opening import Disconnect, disconnect_from_close
+from components.market_data.venues.pacing import send_rate_limiter
 from components.market_data.venues.subscriptions import Subscriptions
 
 
-class Speaker:
+class Sender:
     """Our side of one connection."""
 
     def __init__(
         self,
         connection: ClientConnection,
-        equipment: Equipment,
+        context: ConnectionContext,
         subscriptions: Subscriptions,
-        end: Callable[[Ended], None],
-        answer_ms: int,
+        disconnect: Callable[[Disconnect], None],
+        reply_timeout_ms: int,
     ) -> None:
         """Speak on it; what makes it useless is told to `end`."""
-        self._connection, self._equipment, self._subscriptions = connection, equipment, subscriptions
-        self._end, self._answer_ms = end, answer_ms
-        self._dialect = equipment.dialect
-        self._pace = pace_of_sends(equipment.clock, self._dialect.limits.sends_per_second)
-        self._greeted, self._wanted = asyncio.Event(), asyncio.Event()
-        self._ending: dict[str, asyncio.Future[None]] = {}
+        self._connection, self._context, self._subscriptions = connection, context, subscriptions
+        self._disconnect, self._reply_timeout_ms = disconnect, reply_timeout_ms
+        self._adapter = context.adapter
+        self._rate_limiter = send_rate_limiter(context.clock, self._adapter.limits.sends_per_second)
+        self._authenticated, self._wake_event = asyncio.Event(), asyncio.Event()
+        self._unsubscribing: dict[str, asyncio.Future[None]] = {}
 
     @property
-    def is_welcome(self) -> bool:
+    def is_authenticated(self) -> bool:
         """Say whether the venue let us in, as far as it has a say in that."""
-        return not self._dialect.greets or self._greeted.is_set()
+        return not self._adapter.requires_login or self._authenticated.is_set()
 
-    def greeted(self) -> None:
+    def on_authenticated(self) -> None:
         """Hear that we are let in."""
-        self._greeted.set()
+        self._authenticated.set()
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
         """Look whether there is something to ask for."""
-        self._wanted.set()
+        self._wake_event.set()
 
-    def ended(self, said: Unsubscribed) -> None:
+    def on_unsubscribed(self, ack: UnsubscribeAck) -> None:
         """Hear that topics ended."""
-        for name in self._subscriptions.ended(said):
-            waiting = self._ending.get(name)
+        for name in self._subscriptions.on_unsubscribed(ack):
+            waiting = self._unsubscribing.get(name)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
-    async def speak(self) -> None:
+    async def run(self) -> None:
         """Greet, then ask for whatever is to be asked for, for ever."""
-        for text in self._dialect.hello():
-            await self._pace.wait()
-            await self.say(text)
-        if not await self._is_let_in():
-            self._end(Ended(Ending.NOT_GREETED, f"no welcome within {self._answer_ms} ms"))
+        for text in self._adapter.login_messages():
+            await self._rate_limiter.acquire()
+            await self.send(text)
+        if not await self._wait_for_login():
+            self._disconnect(
+                Disconnect(DisconnectReason.LOGIN_FAILED, f"no welcome within {self._reply_timeout_ms} ms")
+            )
             return
-        size = self._dialect.limits.topics_per_request
+        size = self._adapter.limits.topics_per_request
         while True:
-            self._wanted.clear()
-            while names := self._subscriptions.next_left(size):
-                await self._request(self._dialect.unsubscribe, self._subscriptions.left, names)
-            while names := self._subscriptions.next_asked(size):
-                await self._request(self._dialect.subscribe, self._asked, names)
-            await self._wanted.wait()
+            self._wake_event.clear()
+            while names := self._subscriptions.next_to_unsubscribe(size):
+                await self._send_request(
+                    self._adapter.unsubscribe_message, self._subscriptions.on_unsubscribe_sent, names
+                )
+            while names := self._subscriptions.next_to_subscribe(size):
+                await self._send_request(self._adapter.subscribe_message, self._on_subscribe_sent, names)
+            await self._wake_event.wait()
 
-    async def say_at_once(self, texts: Sequence[str]) -> None:
+    async def send_now(self, texts: Sequence[str]) -> None:
         """Answer: the venue wants to know whether we live."""
         for text in texts:
-            self._pace.spend()
-            await self.say(text)
+            self._rate_limiter.consume()
+            await self.send(text)
 
-    async def say(self, text: str) -> None:
+    async def send(self, text: str) -> None:
         """Say something; a venue that takes nothing is as good as gone."""
         try:
-            async with asyncio.timeout(self._answer_ms / 1_000):
+            async with asyncio.timeout(self._reply_timeout_ms / 1_000):
                 await self._connection.send(text)
         except ConnectionClosed as error:
-            self._end(ended_by(error))
+            self._disconnect(disconnect_from_close(error))
         except TimeoutError:
-            self._end(Ended(Ending.SILENT, f"the venue took nothing for {self._answer_ms} ms"))
+            self._disconnect(
+                Disconnect(DisconnectReason.NO_PONG, f"the venue took nothing for {self._reply_timeout_ms} ms")
+            )
 
     async def resubscribe(self, name: str) -> None:
         """End a topic, wait until it ended, and ask for it anew."""
-        self._equipment.counts.resubscribes.inc()
-        ended = self._ending.setdefault(name, asyncio.get_running_loop().create_future())
-        self._subscriptions.leave(name)
-        self._wanted.set()
+        self._context.metrics.resubscribes.inc()
+        ended = self._unsubscribing.setdefault(name, asyncio.get_running_loop().create_future())
+        self._subscriptions.unsubscribe(name)
+        self._wake_event.set()
         # Whether the venue says that it ended or not, it is asked for again: nothing else brings it back.
-        await asyncio.wait([ended], timeout=self._answer_ms / 1_000)
-        self._ending.pop(name, None)
-        self._subscriptions.ask_again(name)
-        self._wanted.set()
+        await asyncio.wait([ended], timeout=self._reply_timeout_ms / 1_000)
+        self._unsubscribing.pop(name, None)
+        self._subscriptions.resubscribe(name)
+        self._wake_event.set()
 
-    async def _is_let_in(self) -> bool:
-        if not self._dialect.greets:
+    async def _wait_for_login(self) -> bool:
+        if not self._adapter.requires_login:
             return True
         try:
-            async with asyncio.timeout(self._answer_ms / 1_000):
-                await self._greeted.wait()
+            async with asyncio.timeout(self._reply_timeout_ms / 1_000):
+                await self._authenticated.wait()
         except TimeoutError:
             return False
         return True
 
-    async def _request(
-        self, write: Callable[[Sequence[str], int], str], note: Callable[[Sequence[str], int], None], names: list[str]
+    async def _send_request(
+        self, build: Callable[[Sequence[str], int], str], record: Callable[[Sequence[str], int], None], names: list[str]
     ) -> None:
-        await self._pace.wait()
-        number = next(self._equipment.requests)
+        await self._rate_limiter.acquire()
+        number = next(self._context.request_ids)
         # Noted first: the answer may be here before we are back.
-        note(names, number)
-        await self.say(write(names, number))
+        record(names, number)
+        await self.send(build(names, number))
 
-    def _asked(self, names: Sequence[str], number: int) -> None:
-        self._subscriptions.asked(names, number, self._equipment.clock.monotonic_ns())
+    def _on_subscribe_sent(self, names: Sequence[str], request_id: int) -> None:
+        self._subscriptions.on_subscribe_sent(names, request_id, self._context.clock.monotonic_ns())

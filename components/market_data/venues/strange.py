@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from components.contracts.errors import ContractError
+from components.contracts.errors import ProtocolError
 
-STRANGE: Final = (
-    ContractError,
+DECODE_ERRORS: Final = (
+    ProtocolError,
     msgspec.MsgspecError,
     ValueError,
     LookupError,

@@ -5,21 +5,21 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.canon import Chain, hash_top
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import Odd
+from components.market_data.core.canon import StateFingerprint, top_fingerprint
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import DecodeIssue
 from components.market_data.core.instruments import Instrument
-from components.market_data.core.levels import Level, pairs
+from components.market_data.core.levels import Level, canonical_levels
 from components.market_data.core.recording import Frame, Via
-from components.market_data.core.rules import Rule
-from components.market_data.core.synchroniser import Synchroniser, SyncPatience
-from components.market_data.venues.recorded import Reader
+from components.market_data.core.rules import SequenceRule
+from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits
+from components.market_data.venues.recorded import RecordingReader
 
-KEPT_MAX = 1_000_000
+BUFFERED_UPDATES_MAX = 1_000_000
 """A recording may hold its image far behind its first change."""
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class BookReport(Struct, frozen=True, kw_only=True):
     """What one book of a recording came to; numbers as the venue sent them, canonically written."""
 
     venue: Venue
@@ -35,38 +35,40 @@ class Verdict(Struct, frozen=True, kw_only=True):
     sha256_chain_top10: str
 
 
-class Checked:
+class BookVerification:
     """One book that is being verified."""
 
-    def __init__(self, instrument: Instrument, rule: Rule) -> None:
+    def __init__(self, instrument: Instrument, sequence_rule: SequenceRule) -> None:
         self.instrument = instrument
-        self.frames = self.missed = 0
-        self.chain = Chain()
-        patience = SyncPatience(buffered_max=KEPT_MAX, may_cross=instrument.may_cross, is_patient=True)
-        self.book = Synchroniser(instrument.symbol, rule, patience, 0, lambda: 0.0)
-        self.book.seen = self._see
+        self.frames = self.decode_failures = 0
+        self.fingerprint = StateFingerprint()
+        patience = SyncLimits(
+            buffered_updates_max=BUFFERED_UPDATES_MAX, may_cross=instrument.may_cross, ignore_timeouts=True
+        )
+        self.sync = BookSynchronizer(instrument.symbol, sequence_rule, patience, 0, lambda: 0.0)
+        self.sync.observer = self._on_state
 
-    def take(self, datum: DepthChange | DepthImage | Odd) -> None:
+    def apply(self, event: DepthUpdate | DepthSnapshot | DecodeIssue) -> None:
         """Take what a frame says of this book; one that could not be read shows as the gap that it leaves."""
-        match datum:
-            case DepthChange():
-                self.book.take(datum)
-            case DepthImage():
-                self.book.load(datum)
-            case Odd():
-                self.missed += 1
+        match event:
+            case DepthUpdate():
+                self.sync.apply_update(event)
+            case DepthSnapshot():
+                self.sync.apply_snapshot(event)
+            case DecodeIssue():
+                self.decode_failures += 1
 
     @property
-    def is_good(self) -> bool:
+    def is_verified(self) -> bool:
         """Say whether the book was proven to the end."""
-        tally = self.book.tally
-        return self.book.is_live and not (tally.gaps or tally.crossed or self.missed)
+        tally = self.sync.stats
+        return self.sync.is_live and not (tally.gaps or tally.crossed or self.decode_failures)
 
-    def verdict(self) -> Verdict:
+    def report(self) -> BookReport:
         """Sum up."""
-        tally, depth = self.book.tally, self.book.depth
+        tally, depth = self.sync.stats, self.sync.book
         bids, asks = depth.top(1)
-        return Verdict(
+        return BookReport(
             venue=self.instrument.venue,
             symbol=self.instrument.symbol,
             frames=self.frames,
@@ -74,32 +76,32 @@ class Checked:
             stale=tally.stale,
             gaps=tally.gaps,
             crossed=tally.crossed,
-            best_bid=_best(bids),
-            best_ask=_best(asks),
-            sha256_top10=hash_top(depth),
-            sha256_chain_top10=self.chain.hash(),
+            best_bid=_best_level(bids),
+            best_ask=_best_level(asks),
+            sha256_top10=top_fingerprint(depth),
+            sha256_chain_top10=self.fingerprint.hexdigest(),
         )
 
-    def _see(self, *, advanced: bool) -> None:
+    def _on_state(self, *, advanced: bool) -> None:
         if advanced:
-            self.chain.add(hash_top(self.book.depth))
+            self.fingerprint.add(top_fingerprint(self.sync.book))
 
 
-def verify(frames: Iterable[Frame], reader: Reader) -> list[Checked]:
+def verify(frames: Iterable[Frame], reader: RecordingReader) -> list[BookVerification]:
     """Run every book of a recording through the same code that keeps live ones; in order of first appearance."""
-    books: dict[Symbol, Checked] = {}
-    rule = reader.dialect.rule
+    books: dict[Symbol, BookVerification] = {}
+    rule = reader.adapter.sequence_rule
     for frame in frames:
-        told = [datum for datum in reader.read(frame) if isinstance(datum, DepthChange | DepthImage | Odd)]
+        told = [datum for datum in reader.decode(frame) if isinstance(datum, DepthUpdate | DepthSnapshot | DecodeIssue)]
         for symbol in dict.fromkeys(datum.symbol for datum in told if datum.symbol is not None):
             if symbol not in books:
-                books[symbol] = Checked(reader.registry.by_symbol[symbol], rule)
+                books[symbol] = BookVerification(reader.registry.by_symbol[symbol], rule)
             books[symbol].frames += frame.via is Via.STREAM
         for datum in told:
             if datum.symbol is not None:
-                books[datum.symbol].take(datum)
+                books[datum.symbol].apply(datum)
     return [book for book in books.values() if book.frames]
 
 
-def _best(levels: list[Level]) -> list[str] | None:
-    return pairs(levels)[0] if levels else None
+def _best_level(levels: list[Level]) -> list[str] | None:
+    return canonical_levels(levels)[0] if levels else None

@@ -10,22 +10,22 @@ from components.contracts.errors import PeerUnreachable
 from components.contracts.market import BookDelta, BookLevels, BookSnapshot, BookState, SymbolHealth
 from components.contracts.topics import Stream
 from components.contracts.values import Symbol
-from components.runtime.bus import open_bus, tail
+from components.runtime.bus import follow, open_bus
 from components.runtime.clock import SystemClock
-from components.runtime.config import load
-from components.runtime.lines import Lines
+from components.runtime.config import load_settings
+from components.runtime.lines import StreamBindings
 from components.runtime.logs import logger
 from components.runtime.manifest import read_manifest
 from components.runtime.metrics import Metrics
-from components.runtime.service import Heard, Joined, Lost
+from components.runtime.service import MessageReceived, StreamLost, StreamSynced
 
-JOIN_MS_MAX: Final = 5_000
-TURN_MS: Final = 20
+SYNC_TIMEOUT_MS: Final = 5_000
+POLL_MS: Final = 20
 NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(slots=True)
-class Followed:
+class BookReplica:
     """One published book, put together from what was said of it."""
 
     symbol: Symbol
@@ -46,60 +46,60 @@ class Followed:
         """Give the asks, best first."""
         return tuple(sorted(self.sides[1].items()))
 
-    def hear(self, body: Any) -> bool:  # noqa: ANN401  # any message of the stream
+    def apply(self, body: Any) -> bool:  # noqa: ANN401  # any message of the stream
         """Take what is about this book; say whether it was."""
         if getattr(body, "symbol", None) != self.symbol:
             return False
         match body:
             case BookSnapshot():
                 self.sides = dict(body.bids), dict(body.asks)
-                self._stamp(body)
+                self._set_position(body)
             case BookDelta() if body.previous_id == self.book_id:
                 for side, levels in zip(self.sides, (body.bids, body.asks), strict=True):
                     side.update(levels)
                     for price in [price for price, quantity in levels if not quantity]:
                         del side[price]
-                self._stamp(body)
+                self._set_position(body)
             case SymbolHealth():
                 self.state, self.reason = body.state, body.reason
             case _:
                 return False
         return True
 
-    def _stamp(self, body: BookSnapshot | BookDelta) -> None:
+    def _set_position(self, body: BookSnapshot | BookDelta) -> None:
         self.book_id, self.venue_at_ns, self.received_at_ns = body.book_id, body.venue_at_ns, body.received_at_ns
 
 
-def joined(stream: Stream) -> Iterator[tuple[Any, ...]]:
+def subscribe(stream: Stream) -> Iterator[tuple[Any, ...]]:
     """Give the present state of a stream, then each message that follows; after a loss the state once more."""
-    lines, clock = Lines(component="verb", hears={stream: None}), SystemClock()
+    lines, clock = StreamBindings(component="verb", subscribes={stream: None}), SystemClock()
     bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("verb", ""), log=logger())
-    until_ns: int | None = clock.monotonic_ns() + JOIN_MS_MAX * NS_PER_MS
+    until_ns: int | None = clock.monotonic_ns() + SYNC_TIMEOUT_MS * NS_PER_MS
     try:
         while until_ns is None or clock.monotonic_ns() < until_ns:
-            for inbound in (*bus.receive(TURN_MS), *bus.tend()):
-                if isinstance(inbound, Joined):
+            for inbound in (*bus.receive(POLL_MS), *bus.poll_background()):
+                if isinstance(inbound, StreamSynced):
                     until_ns = None
-                    yield inbound.messages
-                elif isinstance(inbound, Lost):
-                    until_ns = clock.monotonic_ns() + JOIN_MS_MAX * NS_PER_MS
-                elif isinstance(inbound, Heard):
+                    yield inbound.snapshot
+                elif isinstance(inbound, StreamLost):
+                    until_ns = clock.monotonic_ns() + SYNC_TIMEOUT_MS * NS_PER_MS
+                elif isinstance(inbound, MessageReceived):
                     yield (inbound.body,)
     finally:
         bus.close()
-    raise PeerUnreachable(f"market_data gave no snapshot of {stream.name} within {JOIN_MS_MAX} ms")
+    raise PeerUnreachable(f"market_data gave no snapshot of {stream.name} within {SYNC_TIMEOUT_MS} ms")
 
 
-def present(stream: Stream) -> tuple[Any, ...]:
+def current_state(stream: Stream) -> tuple[Any, ...]:
     """Give the present state of a stream."""
-    return next(joined(stream))
+    return next(subscribe(stream))
 
 
-def followed(symbol: Symbol, messages: Iterable[tuple[Any, ...]]) -> Iterator[Followed]:
+def replicate(symbol: Symbol, messages: Iterable[tuple[Any, ...]]) -> Iterator[BookReplica]:
     """Give a book as it is, then again after each turn that changed it."""
-    book, is_first = Followed(symbol), True
+    book, is_first = BookReplica(symbol), True
     for turn in messages:
-        heard = [book.hear(body) for body in turn]
+        heard = [book.apply(body) for body in turn]
         if is_first and not any(heard):
             known = sorted({body.symbol for body in turn if isinstance(body, SymbolHealth)})
             book.reason = f"no such book; there is {', '.join(known) or 'none'}"
@@ -108,16 +108,16 @@ def followed(symbol: Symbol, messages: Iterable[tuple[Any, ...]]) -> Iterator[Fo
         is_first = False
 
 
-def heard(stream: Stream, symbol: str | None) -> Iterator[tuple[int, Any]]:
+def follow_messages(stream: Stream, symbol: str | None) -> Iterator[tuple[int, Any]]:
     """Follow a stream from now on, with each message's place."""
     wanted = symbol.upper() if symbol else None
-    for one in tail(_run_folder(), stream):
+    for one in follow(_run_folder(), stream):
         if wanted is None or getattr(one.body, "symbol", None) == wanted:
             yield one.header.sequence, one.body
 
 
 def _run_folder() -> Path:
-    places = load().places
+    places = load_settings().paths
     if read_manifest(places, "market_data") is None:
         raise PeerUnreachable(f"market_data is not running ({places.manifest('market_data')})")
     return places.run

@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
-from components.market_data.service.rehearsal import Rehearsal, rehearsed
-from components.market_data.venues.playback import Pace, paced, play
-from components.market_data.venues.recorded import Recording, read_recording
+from components.market_data.service.rehearsal import ReplayDriver, replay_service
+from components.market_data.venues.playback import ReplayPacer, replay_events, throttled
+from components.market_data.venues.recorded import Recording, open_recording
 from components.runtime.clock import SystemClock
-from components.runtime.service import Note, Publish
+from components.runtime.service import LogEvent, Publish
 
 
-def rehearsal(recording: Recording, speed: float) -> Iterator[Publish | Note]:
+def replay_messages(recording: Recording, speed: float) -> Iterator[Publish | LogEvent]:
     """Give what would be published and noted, in order, as fast as the speed allows."""
-    reader, clock = read_recording(recording), SystemClock()
-    dialect, symbols = reader.dialect, tuple(reader.registry.by_symbol)
-    service = rehearsed(dialect.venue, symbols, dialect.rule, pushes_image=dialect.pushes_image)
-    played = paced(play(recording, reader, clock), Pace(speed, clock))
-    return Rehearsal(service, clock.monotonic_ns).run(played)
+    reader, clock = open_recording(recording), SystemClock()
+    dialect, symbols = reader.adapter, tuple(reader.registry.by_symbol)
+    service = replay_service(dialect.venue, symbols, dialect.sequence_rule, pushes_snapshot=dialect.pushes_snapshot)
+    played = throttled(replay_events(recording, reader, clock), ReplayPacer(speed, clock))
+    return ReplayDriver(service, clock.monotonic_ns).run(played)

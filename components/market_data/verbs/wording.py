@@ -5,34 +5,34 @@ from typing import Any
 from msgspec.structs import asdict
 
 from components.contracts.market import BookLevels
-from components.contracts.values import canonical
-from components.market_data.verbs.following import Followed
+from components.contracts.values import format_decimal
+from components.market_data.verbs.following import BookReplica
 
 
-def facts_of(body: Any) -> dict[str, Any]:  # noqa: ANN401  # any message of the stream
+def message_fields(body: Any) -> dict[str, Any]:  # noqa: ANN401  # any message of the stream
     """Give a message's type and fields."""
-    return {"type": type(body).__name__, **fields(body)}
+    return {"type": type(body).__name__, **struct_fields(body)}
 
 
-def fields(struct: Any) -> dict[str, Any]:  # noqa: ANN401  # any of our values
+def struct_fields(struct: Any) -> dict[str, Any]:  # noqa: ANN401  # any of our values
     """Give a value's fields."""
     return asdict(struct)
 
 
-def words(facts: dict[str, Any]) -> str:
+def format_fields(fields: dict[str, Any]) -> str:
     """Write facts in one line."""
-    return " ".join(f"{key}={_word(value)}" for key, value in facts.items())
+    return " ".join(f"{key}={_format_value(value)}" for key, value in fields.items())
 
 
-def ladder(book: Followed, levels: int) -> str:
+def format_ladder(book: BookReplica, levels: int) -> str:
     """Write a book as a person reads it: asks above, bids below, the best in the middle."""
-    asks = [_row("ask", one) for one in reversed(book.asks[:levels])]
-    bids = [_row("bid", one) for one in book.bids[:levels]]
+    asks = [_format_level("ask", one) for one in reversed(book.asks[:levels])]
+    bids = [_format_level("bid", one) for one in book.bids[:levels]]
     head = f"{book.symbol} at {book.book_id}  {book.state}: {book.reason}"
     return "\n".join([head, *asks, *bids])
 
 
-def book_facts(book: Followed, levels: int) -> dict[str, Any]:
+def book_fields(book: BookReplica, levels: int) -> dict[str, Any]:
     """Give a book's facts, best levels first."""
     return {
         "symbol": book.symbol,
@@ -41,20 +41,20 @@ def book_facts(book: Followed, levels: int) -> dict[str, Any]:
         "reason": book.reason,
         "venue_at_ns": book.venue_at_ns,
         "received_at_ns": book.received_at_ns,
-        "bids": _plain(book.bids[:levels]),
-        "asks": _plain(book.asks[:levels]),
+        "bids": _canonical_levels(book.bids[:levels]),
+        "asks": _canonical_levels(book.asks[:levels]),
     }
 
 
-def _plain(levels: BookLevels) -> list[list[str]]:
-    return [[canonical(price), canonical(quantity)] for price, quantity in levels]
+def _canonical_levels(levels: BookLevels) -> list[list[str]]:
+    return [[format_decimal(price), format_decimal(quantity)] for price, quantity in levels]
 
 
-def _row(side: str, level: tuple[Any, Any]) -> str:
-    return f"  {side} {canonical(level[0]):>18} {canonical(level[1]):>18}"
+def _format_level(side: str, level: tuple[Any, Any]) -> str:
+    return f"  {side} {format_decimal(level[0]):>18} {format_decimal(level[1]):>18}"
 
 
-def _word(value: Any) -> str:  # noqa: ANN401  # any fact
+def _format_value(value: Any) -> str:  # noqa: ANN401  # any fact
     if not isinstance(value, tuple | list):
         return str(value)
     return ",".join("x".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in value)

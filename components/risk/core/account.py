@@ -1,15 +1,15 @@
 """The account as others are told of it: positions, result, trading state."""
 
-from components.contracts.decisions import Account, Holding
+from components.contracts.decisions import AccountPosition, AccountSnapshot
 from components.contracts.orders import OrderState
 from components.contracts.positions import Position, ProfitAndLoss, TradingStatus
 from components.contracts.values import IntentId
-from components.risk.core.ledger import Exposure, total, unrealised
+from components.risk.core.ledger import Exposure, exact_sum, unrealised_pnl
 from components.risk.core.state import RiskState
-from components.risk.core.surroundings import Surroundings
+from components.risk.core.surroundings import Observations
 
 
-def position_of(exposure: Exposure, now_ns: int) -> Position:
+def position_message(exposure: Exposure, now_ns: int) -> Position:
     """Tell one symbol's position."""
     return Position(
         symbol=exposure.symbol,
@@ -22,39 +22,41 @@ def position_of(exposure: Exposure, now_ns: int) -> Position:
     )
 
 
-def changes(before: RiskState, after: RiskState, now_ns: int) -> list[Position]:
+def changed_positions(before: RiskState, after: RiskState, now_ns: int) -> list[Position]:
     """Tell the positions that are not what they were."""
     new = ((before.exposures.get(symbol), one) for symbol, one in after.exposures.items())
-    return [position_of(one, now_ns) for was, one in new if was is not one and was != one]
+    return [position_message(one, now_ns) for was, one in new if was is not one and was != one]
 
 
-def result_of(state: RiskState, around: Surroundings, now_ns: int) -> ProfitAndLoss:
+def pnl_of(state: RiskState, observations: Observations, now_ns: int) -> ProfitAndLoss:
     """Tell the account's result, marked at the middle of the last quotes."""
     exposures = state.exposures.values()
-    marked = total(unrealised(one, around.middle(one.symbol)) for one in exposures)
-    return ProfitAndLoss(total(one.realised for one in exposures), marked, now_ns)
+    marked = exact_sum(unrealised_pnl(one, observations.mid(one.symbol)) for one in exposures)
+    return ProfitAndLoss(exact_sum(one.realised for one in exposures), marked, now_ns)
 
 
-def status_of(state: RiskState, now_ns: int) -> TradingStatus:
+def trading_status_of(state: RiskState, now_ns: int) -> TradingStatus:
     """Tell the trading state and the causes behind it."""
     return TradingStatus(state.trading_state, tuple(state.causes), now_ns)
 
 
-def account_of(state: RiskState, result: ProfitAndLoss, request_id: str) -> Account:
+def account_snapshot(state: RiskState, pnl: ProfitAndLoss, request_id: str) -> AccountSnapshot:
     """Tell everything there is to know of the account."""
     orders = [(IntentId(name), order.state) for name, order in state.orders.items()]
-    return Account(
+    return AccountSnapshot(
         request_id=request_id,
         account=state.account,
         state=state.trading_state,
         causes=tuple(state.causes),
-        holdings=tuple(
-            Holding(one.symbol, one.quantity, one.average_price) for one in state.exposures.values() if one.quantity
+        positions=tuple(
+            AccountPosition(one.symbol, one.quantity, one.average_price)
+            for one in state.exposures.values()
+            if one.quantity
         ),
         working=tuple(name for name, at in orders if at not in (None, OrderState.UNKNOWN)),
         outbox=tuple(name for name, at in orders if at is None),
         unknown=tuple(name for name, at in orders if at is OrderState.UNKNOWN),
-        realised=result.realised,
-        unrealised=result.unrealised,
+        realised=pnl.realised,
+        unrealised=pnl.unrealised,
         sequence=state.last_sequence,
     )

@@ -4,80 +4,83 @@ from typing import TypeAlias
 
 from components.contracts.decisions import CauseCleared, CauseRaised
 from components.contracts.orders import (
-    Collided,
+    ClientOrderIdConflict,
     ControlReceived,
     IntentReceived,
     OrderMessage,
     Reconciled,
-    VenueCondition,
+    VenueConnectivity,
 )
-from components.contracts.trading import EFFECTS, Cause
+from components.contracts.trading import CAUSE_EFFECTS, Cause
 from components.contracts.values import ZERO
 from components.risk.core.checks import NS_PER_MS
-from components.risk.core.fold import agrees, holds_the_same
+from components.risk.core.fold import is_reconciled, positions_match
 from components.risk.core.limits import Timing
 from components.risk.core.state import RiskState
-from components.risk.core.surroundings import Surroundings
+from components.risk.core.surroundings import Observations
 
-Reasons: TypeAlias = dict[Cause, str]
+CauseReasons: TypeAlias = dict[Cause, str]
 
 
-def present(state: RiskState, around: Surroundings, timing: Timing, now_ns: int) -> Reasons:
+def active_causes(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> CauseReasons:
     """Name every cause that evidence decides, as it is now; latched ones are not asked about.
 
     Until both streams were joined and the account reconciled for the first time, STARTING stands for all of them.
     """
-    truth = _of_account(state, around, timing, now_ns)
-    if Cause.STARTING in state.causes and (truth or around.market_lost is not None):
-        waiting = [*truth.values(), *([f"market: {around.market_lost}"] if around.market_lost is not None else [])]
+    truth = _account_causes(state, observations, timing, now_ns)
+    if Cause.STARTING in state.causes and (truth or observations.market_lost is not None):
+        waiting = [
+            *truth.values(),
+            *([f"market: {observations.market_lost}"] if observations.market_lost is not None else []),
+        ]
         return {Cause.STARTING: "; ".join(waiting)}
-    return truth | _of_market(state, around, now_ns)
+    return truth | _market_causes(state, observations, now_ns)
 
 
-def waiting(state: RiskState, around: Surroundings, timing: Timing, now_ns: int) -> tuple[str, ...]:
+def readiness_blockers(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> tuple[str, ...]:
     """Name what readiness waits for: orders, the account, the market, a fresh price."""
-    unmet = list(_of_account(state, around, timing, now_ns).values())
-    if around.market_lost is not None:
-        unmet.append(f"market: {around.market_lost}")
-    elif stale := around.staleness(now_ns):
+    unmet = list(_account_causes(state, observations, timing, now_ns).values())
+    if observations.market_lost is not None:
+        unmet.append(f"market: {observations.market_lost}")
+    elif stale := observations.staleness(now_ns):
         unmet.append(f"prices: {stale}")
     return tuple(unmet)
 
 
-def settling(state: RiskState, found: Reasons, now_ns: int) -> list[CauseRaised | CauseCleared]:
+def cause_changes(state: RiskState, found: CauseReasons, now_ns: int) -> list[CauseRaised | CauseCleared]:
     """Bring the causes that evidence decides in line with it; what is new is raised before what is gone is cleared."""
     if not found and not state.causes:
         return []
-    standing = [cause for cause in state.causes if not EFFECTS[cause].latched]
+    standing = [cause for cause in state.causes if not CAUSE_EFFECTS[cause].latched]
     gone = [CauseCleared(cause, "evidence is back", now_ns) for cause in standing if cause not in found]
-    return [*raising(state, found, now_ns), *gone]
+    return [*newly_raised(state, found, now_ns), *gone]
 
 
-def raising(state: RiskState, reasons: Reasons, now_ns: int) -> list[CauseRaised]:
+def newly_raised(state: RiskState, reasons: CauseReasons, now_ns: int) -> list[CauseRaised]:
     """Raise what does not stand already."""
     return [CauseRaised(cause, why, now_ns) for cause, why in reasons.items() if cause not in state.causes]
 
 
-def alarms(state: RiskState, event: OrderMessage) -> Reasons:
+def latched_by(state: RiskState, event: OrderMessage) -> CauseReasons:
     """Name the latched causes that this event raises, before it is applied."""
     match event:
-        case Collided(client_order_id=name, detail=detail):
+        case ClientOrderIdConflict(client_order_id=name, detail=detail):
             return {Cause.ID_COLLISION: f"{name}: {detail}"}
-        case Reconciled() if not agrees(state, event):
+        case Reconciled() if not is_reconciled(state, event):
             return _divergence(state, event)
         case _:
             return {}
 
 
-def missing_end(state: RiskState, event: OrderMessage) -> str:
+def missing_from_log(state: RiskState, event: OrderMessage) -> str:
     """Name what execution acted on and our log does not hold, as it lost its end; empty when it is whole."""
     match event:
         case IntentReceived(intent=intent, terms=terms):
-            order, remembered = state.orders.get(intent.intent_id), state.memory.find(intent.intent_id)
+            order, remembered = state.orders.get(intent.intent_id), state.reply_cache.find(intent.intent_id)
             if order is not None and order.terms is not None:
                 is_ours = order.terms == terms
             else:
-                is_ours = remembered is not None and remembered.verdict.sequence == terms.state_sequence
+                is_ours = remembered is not None and remembered.reply.sequence == terms.state_sequence
             return "" if is_ours else f"intent {intent.intent_id}, approved by record {terms.state_sequence}"
         case ControlReceived(control=control, terms=terms) if terms.state_sequence > state.last_sequence:
             return f"control {control.command_id}, given at record {terms.state_sequence}"
@@ -85,40 +88,40 @@ def missing_end(state: RiskState, event: OrderMessage) -> str:
             return ""
 
 
-def _of_account(state: RiskState, around: Surroundings, timing: Timing, now_ns: int) -> Reasons:
-    if around.orders_lost is not None:
-        return {Cause.EXECUTION_DOWN: f"orders: {around.orders_lost}"}
-    if state.differing:
+def _account_causes(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> CauseReasons:
+    if observations.orders_lost is not None:
+        return {Cause.EXECUTION_DOWN: f"orders: {observations.orders_lost}"}
+    if state.consecutive_mismatches:
         return {Cause.UNRECONCILED: "the venue's last account of itself differs"}
-    if state.reconciled_sequence <= around.orders_lost_after:
+    if state.reconciled_sequence <= observations.orders_lost_sequence:
         return {Cause.UNRECONCILED: "account: not reconciled since orders were joined"}
     if now_ns - state.reconciled_at_ns > timing.reconciliation_age_ms_max * NS_PER_MS:
         return {Cause.UNRECONCILED: f"account: not reconciled within {timing.reconciliation_age_ms_max} ms"}
     return {}
 
 
-def _of_market(state: RiskState, around: Surroundings, now_ns: int) -> Reasons:
-    reasons: Reasons = {}
-    if around.market_lost is not None:
-        reasons[Cause.BUS_GAP] = f"market: {around.market_lost}"
-    elif stale := around.staleness(now_ns):
+def _market_causes(state: RiskState, observations: Observations, now_ns: int) -> CauseReasons:
+    reasons: CauseReasons = {}
+    if observations.market_lost is not None:
+        reasons[Cause.BUS_GAP] = f"market: {observations.market_lost}"
+    elif stale := observations.staleness(now_ns):
         reasons[Cause.DATA_STALE] = stale
-    if trouble := _venue_trouble(state):
+    if trouble := _venue_problem(state):
         reasons[Cause.VENUE_DEGRADED] = trouble
-    if doubt := around.clock_doubt(now_ns):
+    if doubt := observations.clock_jump(now_ns):
         reasons[Cause.CLOCK_SUSPECT] = doubt
     return reasons
 
 
-def _venue_trouble(state: RiskState) -> str:
-    if state.venue_condition in (None, VenueCondition.REACHED):
+def _venue_problem(state: RiskState) -> str:
+    if state.venue_connectivity in (None, VenueConnectivity.HEALTHY):
         return ""
-    return f"the venue is {state.venue_condition}"
+    return f"the venue is {state.venue_connectivity}"
 
 
-def _divergence(state: RiskState, event: Reconciled) -> Reasons:
+def _divergence(state: RiskState, event: Reconciled) -> CauseReasons:
     """Tell a real difference from one that a fill in flight makes: that one is gone at the next reconciliation."""
-    if holds_the_same(state, event) or (event.differences and not state.differing):
+    if positions_match(state, event) or (event.differences and not state.consecutive_mismatches):
         return {}
     ours, theirs = state.positions(), {one.symbol: one.quantity for one in event.positions if one.quantity}
     unequal = sorted(symbol for symbol in ours.keys() | theirs.keys() if ours.get(symbol) != theirs.get(symbol))

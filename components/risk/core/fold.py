@@ -6,35 +6,50 @@ from typing import TypeVar, assert_never
 from msgspec.structs import replace
 
 from components.contracts.decisions import (
+    ApprovalReply,
     CauseCleared,
     CauseRaised,
+    CommandRejected,
     Decision,
     DecisionMessage,
-    HandoverRefused,
-    LogOpened,
     OrderEventApplied,
-    Verdict,
+    RiskStarted,
 )
-from components.contracts.errors import DamagedData
+from components.contracts.errors import CorruptData
 from components.contracts.orders import (
-    Collided,
+    ClientOrderIdConflict,
     ControlReceived,
     Filled,
     IntentReceived,
-    Opening,
+    OpeningBalance,
     OrderMessage,
     OrderSending,
     OrderUpdated,
     Reconciled,
-    VenueChanged,
+    VenueConnectivityChanged,
 )
-from components.contracts.trading import EFFECTS, Cause
+from components.contracts.trading import CAUSE_EFFECTS, Cause
 from components.contracts.values import ZERO, Quantity, Symbol
-from components.risk.core.ledger import Exposure, filled, opened
+from components.risk.core.ledger import Exposure, apply_fill, with_opening_position
 from components.risk.core.limits import Limits
-from components.risk.core.memory import remembering
-from components.risk.core.orders import LiveOrder, approved, executed, key_of, received, sending, updated
-from components.risk.core.state import PACE_STEP_NS, PACE_STEPS, RECENT_MAX, Approval, RiskState, shape_of
+from components.risk.core.memory import with_reply
+from components.risk.core.orders import (
+    LiveOrder,
+    apply_execution,
+    apply_received,
+    apply_sending,
+    apply_update,
+    live_order_from,
+    order_key,
+)
+from components.risk.core.state import (
+    RATE_STEP_NS,
+    RATE_STEPS,
+    RECENT_APPROVALS_MAX,
+    RecentApproval,
+    RiskState,
+    order_fingerprint,
+)
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -43,19 +58,19 @@ Value = TypeVar("Value")
 def apply(state: RiskState, record: DecisionMessage) -> RiskState:
     """Take in the next record of the log."""
     if isinstance(record, Decision):
-        return _decided(state, record)
+        return _apply_decision(state, record)
     state = replace(state, last_sequence=state.last_sequence + 1)
     match record:
         case OrderEventApplied(place, event, _):
-            return replace(_heard(state, event), orders_place=place)
+            return replace(_apply_order_event(state, event), orders_offset=place)
         case CauseRaised(cause, reason, _):
             return replace(state, causes=state.causes | {cause: reason})
         case CauseCleared(cause, _, _):
             return replace(state, causes=_without(state.causes, cause))
-        case HandoverRefused(intent_id, _, _, _):
-            return _with_order(state, intent_id, None)
-        case LogOpened():
-            return _begun(state, record)
+        case CommandRejected(intent_id, _, _, _):
+            return _replace_order(state, intent_id, None)
+        case RiskStarted():
+            return _start_session(state, record)
         case _:
             assert_never(record)
 
@@ -64,126 +79,134 @@ def replay(state: RiskState, records: Iterable[tuple[int, DecisionMessage]]) -> 
     """Fold a log, record by record; a number out of order is damage."""
     for sequence, record in records:
         if sequence != state.next_sequence:
-            raise DamagedData(f"record {sequence} where {state.next_sequence} belongs")
+            raise CorruptData(f"record {sequence} where {state.next_sequence} belongs")
         state = apply(state, record)
     return state
 
 
-def verdict_of(decision: Decision, sequence: int) -> Verdict:
+def approval_reply(decision: Decision, sequence: int) -> ApprovalReply:
     """Put a decision into the words of its answer."""
-    return Verdict(decision.intent.intent_id, decision.allowed, decision.checked, sequence)
+    return ApprovalReply(decision.intent.intent_id, decision.allowed, decision.checks, sequence)
 
 
-def _decided(state: RiskState, decision: Decision) -> RiskState:
+def _apply_decision(state: RiskState, decision: Decision) -> RiskState:
     """Remember the answer, reserve what was approved: one new state, not one for each."""
     intent, sequence = decision.intent, state.last_sequence + 1
-    memory = remembering(state.memory, intent, verdict_of(decision, sequence))
+    memory = with_reply(state.reply_cache, intent, approval_reply(decision, sequence))
     if not decision.allowed:
-        return replace(state, last_sequence=sequence, memory=memory)
-    now_ns = decision.facts.now_ns
-    orders, exposures = _books_with(state, intent.intent_id, approved(decision))
+        return replace(state, last_sequence=sequence, reply_cache=memory)
+    now_ns = decision.inputs.now_ns
+    orders, exposures = _with_live_order(state, intent.intent_id, live_order_from(decision))
     return replace(
         state,
         last_sequence=sequence,
-        memory=memory,
-        recent=(*state.recent[1 - RECENT_MAX :], Approval(now_ns, shape_of(intent))),
-        pace=_pace(state, now_ns // PACE_STEP_NS),
+        reply_cache=memory,
+        recent_approvals=(
+            *state.recent_approvals[1 - RECENT_APPROVALS_MAX :],
+            RecentApproval(now_ns, order_fingerprint(intent)),
+        ),
+        approvals_by_step=_count_approval(state, now_ns // RATE_STEP_NS),
         orders=orders,
         exposures=exposures,
     )
 
 
-def _pace(state: RiskState, step: int) -> tuple[tuple[int, int], ...]:
-    kept = [one for one in state.pace if one[0] >= step - PACE_STEPS]
+def _count_approval(state: RiskState, step: int) -> tuple[tuple[int, int], ...]:
+    kept = [one for one in state.approvals_by_step if one[0] >= step - RATE_STEPS]
     if kept and kept[-1][0] == step:
         return (*kept[:-1], (step, kept[-1][1] + 1))
     return (*kept, (step, 1))
 
 
-def _begun(state: RiskState, record: LogOpened) -> RiskState:
+def _start_session(state: RiskState, record: RiskStarted) -> RiskState:
     """Begin a life of the process: what was latched stays, everything else is to be proven again."""
     if record.account != state.account:
-        raise DamagedData(f"record {state.last_sequence}: the log of account {record.account}, not of {state.account}")
+        raise CorruptData(f"record {state.last_sequence}: the log of account {record.account}, not of {state.account}")
     starting = {Cause.STARTING: "nothing is known yet"}
-    latched = {cause: reason for cause, reason in state.causes.items() if EFFECTS[cause].latched}
+    latched = {cause: reason for cause, reason in state.causes.items() if CAUSE_EFFECTS[cause].latched}
     limits = Limits.model_validate_json(record.limits)
-    return replace(state, limits=limits, opened_sequence=state.last_sequence, causes=starting | latched)
+    return replace(state, limits=limits, started_sequence=state.last_sequence, causes=starting | latched)
 
 
-def _heard(state: RiskState, event: OrderMessage) -> RiskState:
+def _apply_order_event(state: RiskState, event: OrderMessage) -> RiskState:
     match event:
         case IntentReceived(intent=intent):
-            return _with_order(state, intent.intent_id, received(state.orders.get(intent.intent_id), event))
+            return _replace_order(state, intent.intent_id, apply_received(state.orders.get(intent.intent_id), event))
         case OrderSending() | OrderUpdated():
-            return _moved(state, event)
+            return _apply_order_update(state, event)
         case Filled():
-            return _filled(state, event)
-        case Opening() | Reconciled():
-            return _compared(state, event)
-        case VenueChanged(condition=condition):
-            return replace(state, venue_condition=condition)
-        case ControlReceived() | Collided():
+            return _apply_fill(state, event)
+        case OpeningBalance() | Reconciled():
+            return _apply_reconciliation(state, event)
+        case VenueConnectivityChanged(connectivity=condition):
+            return replace(state, venue_connectivity=condition)
+        case ControlReceived() | ClientOrderIdConflict():
             return state
         case _:
             assert_never(event)
 
 
-def _moved(state: RiskState, event: OrderSending | OrderUpdated) -> RiskState:
-    key = key_of(event.intent_id, event.client_order_id)
+def _apply_order_update(state: RiskState, event: OrderSending | OrderUpdated) -> RiskState:
+    key = order_key(event.intent_id, event.client_order_id)
     known = state.orders.get(key)
     if isinstance(event, OrderUpdated):
-        return _with_order(state, key, updated(known, event))
-    return _with_order(state, key, sending(known, event)) if known else state
+        return _replace_order(state, key, apply_update(known, event))
+    return _replace_order(state, key, apply_sending(known, event)) if known else state
 
 
-def _filled(state: RiskState, event: Filled) -> RiskState:
-    exposure = filled(state.exposure(event.symbol), event.side, event.quantity, event.price)
+def _apply_fill(state: RiskState, event: Filled) -> RiskState:
+    exposure = apply_fill(state.exposure(event.symbol), event.side, event.quantity, event.price)
     state = replace(state, exposures=state.exposures | {event.symbol: exposure})
-    key = key_of(event.intent_id, event.client_order_id)
+    key = order_key(event.intent_id, event.client_order_id)
     order = state.orders.get(key)
-    return _with_order(state, key, executed(order, event)) if order else state
+    return _replace_order(state, key, apply_execution(order, event)) if order else state
 
 
-def _compared(state: RiskState, event: Opening | Reconciled) -> RiskState:
-    if isinstance(event, Opening):
+def _apply_reconciliation(state: RiskState, event: OpeningBalance | Reconciled) -> RiskState:
+    if isinstance(event, OpeningBalance):
         taken = {
-            one.symbol: opened(state.exposure(one.symbol), one.quantity, one.average_price) for one in event.positions
+            one.symbol: with_opening_position(state.exposure(one.symbol), one.quantity, one.average_price)
+            for one in event.positions
         }
-        flat = {symbol: opened(one, ZERO, ZERO) for symbol, one in state.exposures.items()}
+        flat = {symbol: with_opening_position(one, ZERO, ZERO) for symbol, one in state.exposures.items()}
         return replace(state, exposures=flat | taken)
-    if agrees(state, event):
-        return replace(state, reconciled_at_ns=event.at_ns, reconciled_sequence=state.last_sequence, differing=0)
-    return replace(state, differing=state.differing + 1)
+    if is_reconciled(state, event):
+        return replace(
+            state, reconciled_at_ns=event.at_ns, reconciled_sequence=state.last_sequence, consecutive_mismatches=0
+        )
+    return replace(state, consecutive_mismatches=state.consecutive_mismatches + 1)
 
 
-def agrees(state: RiskState, event: Reconciled) -> bool:
+def is_reconciled(state: RiskState, event: Reconciled) -> bool:
     """Say whether the venue's account of itself is the same as execution's journal, and as ours."""
-    return not event.differences and holds_the_same(state, event)
+    return not event.differences and positions_match(state, event)
 
 
-def holds_the_same(state: RiskState, event: Reconciled) -> bool:
+def positions_match(state: RiskState, event: Reconciled) -> bool:
     """Say whether the venue states exactly our positions."""
     return {one.symbol: one.quantity for one in event.positions if one.quantity != ZERO} == state.positions()
 
 
-def _with_order(state: RiskState, key: str, order: LiveOrder | None) -> RiskState:
+def _replace_order(state: RiskState, key: str, order: LiveOrder | None) -> RiskState:
     """Put an order into the books or take it out."""
-    orders, exposures = _books_with(state, key, order)
+    orders, exposures = _with_live_order(state, key, order)
     return replace(state, orders=orders, exposures=exposures)
 
 
-def _books_with(
+def _with_live_order(
     state: RiskState, key: str, order: LiveOrder | None
 ) -> tuple[dict[str, LiveOrder], dict[Symbol, Exposure]]:
     """Give orders and exposures with an order in them or without it, what is reserved moved by the difference."""
     before = state.orders.get(key)
-    after = None if order is None or order.is_over else order
+    after = None if order is None or order.is_closed else order
     one = after or before
     if one is None:
         return state.orders, state.exposures
     orders = _without(state.orders, key) if after is None else state.orders | {key: after}
     reserved = _reserved(after) - _reserved(before)
-    exposure = state.exposure(one.symbol).reserved(one.side, reserved, (after is not None) - (before is not None))
+    exposure = state.exposure(one.symbol).with_reservation(
+        one.side, reserved, (after is not None) - (before is not None)
+    )
     return orders, state.exposures | {one.symbol: exposure}
 
 

@@ -6,26 +6,26 @@ from typing import Any, Final
 
 import msgspec
 
-from components.contracts.decisions import Facts
+from components.contracts.decisions import DecisionInputs
 from components.contracts.errors import UsageError
 from components.contracts.market import BookState
-from components.contracts.signals import Evidence, Intent, Purpose
+from components.contracts.signals import Intent, ModelProvenance, Purpose
 from components.contracts.trading import Cause
 from components.contracts.values import AccountId, OrderType, Quantity, Symbol, TimeInForce
 from components.risk.core.ledger import Exposure
 from components.risk.core.limits import Limits
 from components.risk.core.state import RiskState
 
-LIFE_NS: Final = 1_000_000_000
-NO_EVIDENCE: Final = Evidence("", "", (), (), (), BookState.SYNCED)
-NAMES: Final = frozenset(Intent.__struct_fields__)
+INTENT_TTL_NS: Final = 1_000_000_000
+NO_PROVENANCE: Final = ModelProvenance("", "", (), (), (), BookState.SYNCED)
+INTENT_FIELDS: Final = frozenset(Intent.__struct_fields__)
 
 
-def intent_of(written: Mapping[str, Any], now_ns: int) -> Intent:
+def parse_intent(fields: Mapping[str, Any], now_ns: int) -> Intent:
     """Make an intent of what was written; symbol, side and quantity are needed, the rest has sensible values."""
-    if unknown := sorted(set(written) - NAMES):
-        raise UsageError(f"no such field: {', '.join(unknown)}; there are {', '.join(sorted(NAMES))}")
-    filled = {**_usual(written, now_ns), **written}
+    if unknown := sorted(set(fields) - INTENT_FIELDS):
+        raise UsageError(f"no such field: {', '.join(unknown)}; there are {', '.join(sorted(INTENT_FIELDS))}")
+    filled = {**_defaults(fields, now_ns), **fields}
     for name in ("quantity", "limit_price"):
         filled[name] = None if filled.get(name) is None else str(filled[name])
     missing = [name for name in ("symbol", "side", "quantity") if filled.get(name) is None]
@@ -37,7 +37,7 @@ def intent_of(written: Mapping[str, Any], now_ns: int) -> Intent:
         raise UsageError(f"not an intent: {error}") from error
 
 
-def facts_of(
+def made_up_inputs(
     *,
     bid: Decimal | None,
     ask: Decimal | None,
@@ -45,19 +45,19 @@ def facts_of(
     book: BookState,
     causes: tuple[Cause, ...],
     now_ns: int,
-) -> Facts:
+) -> DecisionInputs:
     """Make up what the intent is judged by."""
-    return Facts(now_ns, bid, ask, now_ns - quote_age_ms * 1_000_000, None, book, True, causes, False)  # noqa: FBT003
+    return DecisionInputs(now_ns, bid, ask, now_ns - quote_age_ms * 1_000_000, None, book, True, causes, False)  # noqa: FBT003
 
 
-def state_of(limits: Limits, symbol: Symbol, position: Quantity) -> RiskState:
+def made_up_state(limits: Limits, symbol: Symbol, position: Quantity) -> RiskState:
     """Make up an account that holds this one position and nothing else."""
     exposures = {symbol: Exposure(symbol, position)}
     return RiskState(account=AccountId("made-up"), journal_id="", limits=limits, exposures=exposures)
 
 
-def _usual(written: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
-    priced = written.get("limit_price") is not None
+def _defaults(fields: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
+    priced = fields.get("limit_price") is not None
     return {
         "signal_id": "handmade",
         "leg": 0,
@@ -66,8 +66,8 @@ def _usual(written: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
         "order_type": OrderType.LIMIT if priced else OrderType.MARKET,
         "limit_price": None,
         "time_in_force": TimeInForce.DAY,
-        "evidence": NO_EVIDENCE,
+        "evidence": NO_PROVENANCE,
         "tick_at_ns": now_ns,
         "created_at_ns": now_ns,
-        "expires_at_ns": now_ns + LIFE_NS,
+        "expires_at_ns": now_ns + INTENT_TTL_NS,
     }

@@ -26,30 +26,30 @@ class Exposure(Struct, frozen=True, array_like=True, gc=False):
     realised: Money = ZERO
     working_buy: Quantity = ZERO
     working_sell: Quantity = ZERO
-    buys: int = 0
-    sells: int = 0
+    buy_orders: int = 0
+    sell_orders: int = 0
 
     @property
     def average_price(self) -> Price:
         """What one unit of the position cost; zero when flat."""
         return _average(self.cost, self.quantity) if self.quantity else ZERO
 
-    def working(self, side: Side) -> Quantity:
+    def working_quantity(self, side: Side) -> Quantity:
         """Give what orders of this side may still fill."""
         return self.working_buy if side is Side.BUY else self.working_sell
 
-    def orders(self, side: Side) -> int:
+    def order_count(self, side: Side) -> int:
         """Count the live orders of this side."""
-        return self.buys if side is Side.BUY else self.sells
+        return self.buy_orders if side is Side.BUY else self.sell_orders
 
-    def reserved(self, side: Side, quantity: Quantity, orders: int) -> "Exposure":
+    def with_reservation(self, side: Side, quantity: Quantity, orders: int) -> "Exposure":
         """Reserve what an order may still fill (or release it, with a negative quantity)."""
         if side is Side.BUY:
-            return replace(self, working_buy=self.working_buy + quantity, buys=self.buys + orders)
-        return replace(self, working_sell=self.working_sell + quantity, sells=self.sells + orders)
+            return replace(self, working_buy=self.working_buy + quantity, buy_orders=self.buy_orders + orders)
+        return replace(self, working_sell=self.working_sell + quantity, sell_orders=self.sell_orders + orders)
 
 
-def filled(exposure: Exposure, side: Side, quantity: Quantity, price: Price) -> Exposure:
+def apply_fill(exposure: Exposure, side: Side, quantity: Quantity, price: Price) -> Exposure:
     """Move the position by one execution.
 
     Money is conserved exactly: flat again, what was realised is what came in less what went out.
@@ -57,54 +57,54 @@ def filled(exposure: Exposure, side: Side, quantity: Quantity, price: Price) -> 
     with localcontext(EXACT):
         signed = quantity * side.sign
         closed = min(quantity, abs(exposure.quantity)) if exposure.quantity * side.sign < 0 else ZERO
-        released = _part(exposure.cost, closed, abs(exposure.quantity))
+        released = _cost_of_closed(exposure.cost, closed, abs(exposure.quantity))
         earned = -closed * side.sign * price - released
         return replace(
             exposure,
-            quantity=_plain(exposure.quantity + signed),
-            cost=_plain(exposure.cost - released + (quantity - closed) * side.sign * price),
-            realised=_plain(exposure.realised + earned),
+            quantity=_normalized(exposure.quantity + signed),
+            cost=_normalized(exposure.cost - released + (quantity - closed) * side.sign * price),
+            realised=_normalized(exposure.realised + earned),
         )
 
 
-def opened(exposure: Exposure, quantity: Quantity, average_price: Price) -> Exposure:
+def with_opening_position(exposure: Exposure, quantity: Quantity, average_price: Price) -> Exposure:
     """Take a position over as the venue states it; from here on we count ourselves."""
     with localcontext(EXACT):
         return replace(exposure, quantity=quantity, cost=quantity * average_price)
 
 
-def unrealised(exposure: Exposure, middle: Price | None) -> Money:
+def unrealised_pnl(exposure: Exposure, mid: Price | None) -> Money:
     """Give what closing at this price would earn; without a price the position stands at its cost."""
-    if middle is None or not exposure.quantity:
+    if mid is None or not exposure.quantity:
         return ZERO
     with localcontext(EXACT):
-        return _plain(exposure.quantity * middle - exposure.cost)
+        return _normalized(exposure.quantity * mid - exposure.cost)
 
 
-def total(amounts: Iterable[Money]) -> Money:
+def exact_sum(amounts: Iterable[Money]) -> Money:
     """Add up without rounding."""
     with localcontext(EXACT):
-        return _plain(sum(amounts, ZERO))
+        return _normalized(sum(amounts, ZERO))
 
 
-def _part(cost: Money, closed: Quantity, held: Quantity) -> Money:
+def _cost_of_closed(cost: Money, closed: Quantity, held: Quantity) -> Money:
     """Give what the closed part had cost; the last part takes whatever rounding left over."""
     if closed == held:
         return cost if closed else ZERO
-    return _divided(cost * closed, held)
+    return _divide(cost * closed, held)
 
 
 @lru_cache(maxsize=256)
 def _average(cost: Money, quantity: Quantity) -> Price:
     """Divide once for each fill, not each time that the position is told."""
-    return _plain(_divided(cost, quantity))
+    return _normalized(_divide(cost, quantity))
 
 
-def _divided(number: Decimal, by: Decimal) -> Decimal:
+def _divide(number: Decimal, by: Decimal) -> Decimal:
     return EXACT.divide(number, by).quantize(COST_STEP, rounding=ROUND_HALF_EVEN, context=EXACT)
 
 
-def _plain(number: Decimal) -> Decimal:
+def _normalized(number: Decimal) -> Decimal:
     """Drop trailing zeros and exponents, so that the same amount is always the same bytes."""
     short = number.normalize(EXACT)
     if not short:

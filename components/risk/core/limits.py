@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from components.contracts.decisions import Code
-from components.contracts.values import Symbol, canonical
+from components.contracts.decisions import CheckName
+from components.contracts.values import Symbol, format_decimal
 
 VERSION_BYTES: Final = 8
 
@@ -18,13 +18,13 @@ SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
 Positive = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"))]
 
 
-class Strict(BaseModel):
+class StrictTable(BaseModel):
     """A table of the configuration: frozen, and a key it does not know is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Limits(Strict):
+class Limits(StrictTable):
     """What one order, one symbol and the account may do; every decision carries the version of these."""
 
     symbols: tuple[SymbolText, ...] = Field(min_length=1, max_length=1_000)
@@ -46,18 +46,18 @@ class Limits(Strict):
 
     @field_validator("symbols")
     @classmethod
-    def _each_once(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+    def _unique_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(symbols)) != len(symbols):
             raise ValueError("each symbol may stand once")
         return symbols
 
     @cached_property
-    def allowed(self) -> frozenset[Symbol]:
+    def allowed_symbols(self) -> frozenset[Symbol]:
         """The allow-list as a set."""
         return frozenset(Symbol(symbol) for symbol in self.symbols)
 
     @cached_property
-    def text(self) -> str:
+    def canonical_json(self) -> str:
         """These limits as canonical JSON: the same limits always give the same text."""
         fields = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
@@ -65,32 +65,32 @@ class Limits(Strict):
     @cached_property
     def version(self) -> str:
         """A short name for exactly these limits."""
-        return blake2b(self.text.encode(), digest_size=VERSION_BYTES).hexdigest()
+        return blake2b(self.canonical_json.encode(), digest_size=VERSION_BYTES).hexdigest()
 
     @cached_property
-    def said(self) -> Mapping[Code, str]:
+    def descriptions(self) -> Mapping[CheckName, str]:
         """Each check's limit in words, made once: every decision repeats them."""
         return {
-            Code.SYMBOL_ALLOWED: f"one of {len(self.symbols)} symbols",
-            Code.SIGNAL_AGE: f"{self.signal_age_ms_max} ms",
-            Code.DUPLICATE: f"no repeat within {self.repeat_window_ms} ms",
-            Code.QUOTE_AGE: f"{self.quote_age_ms_max} ms",
-            Code.SPREAD: f"{canonical(self.spread_bps_max)} bps",
-            Code.PRICE_COLLAR: f"{canonical(self.price_collar_bps_max)} bps",
-            Code.ORDER_QUANTITY: f"{canonical(self.order_quantity_max)} by {canonical(self.quantity_increment)}",
-            Code.ORDER_NOTIONAL: canonical(self.order_notional_max),
-            Code.POSITION: canonical(self.position_quantity_max),
-            Code.SHORT_SALE: "short" if self.short_selling else "0",
-            Code.OPEN_ORDERS: str(self.open_orders_max),
-            Code.ORDER_RATE: f"{self.order_rate_per_minute_max} a minute",
+            CheckName.SYMBOL_ALLOWED: f"one of {len(self.symbols)} symbols",
+            CheckName.SIGNAL_AGE: f"{self.signal_age_ms_max} ms",
+            CheckName.DUPLICATE: f"no repeat within {self.repeat_window_ms} ms",
+            CheckName.QUOTE_AGE: f"{self.quote_age_ms_max} ms",
+            CheckName.SPREAD: f"{format_decimal(self.spread_bps_max)} bps",
+            CheckName.PRICE_COLLAR: f"{format_decimal(self.price_collar_bps_max)} bps",
+            CheckName.ORDER_QUANTITY: f"{format_decimal(self.order_quantity_max)} by {format_decimal(self.quantity_increment)}",
+            CheckName.ORDER_NOTIONAL: format_decimal(self.order_notional_max),
+            CheckName.POSITION: format_decimal(self.position_quantity_max),
+            CheckName.SHORT_SALE: "short" if self.short_selling else "0",
+            CheckName.OPEN_ORDERS: str(self.open_orders_max),
+            CheckName.ORDER_RATE: f"{self.order_rate_per_minute_max} a minute",
         }
 
-    def tick(self, price: Decimal) -> Decimal:
+    def tick_size(self, price: Decimal) -> Decimal:
         """Give the step that a price of this size may be quoted in."""
         return self.price_tick if price >= 1 else self.price_tick_below_one
 
 
-class Timing(Strict):
+class Timing(StrictTable):
     """How long approvals live, how often things are tried again, how old evidence may be."""
 
     approval_ttl_ms: int = Field(ge=100, le=300_000)
@@ -106,5 +106,5 @@ class Timing(Strict):
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 -- any field of the model
     if isinstance(value, Decimal):
-        return canonical(value)
+        return format_decimal(value)
     return sorted(value) if isinstance(value, tuple) else value

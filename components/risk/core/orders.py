@@ -31,40 +31,40 @@ class LiveOrder(Struct, frozen=True, array_like=True, gc=False):
         return max(self.quantity - self.filled, ZERO)
 
     @property
-    def is_over(self) -> bool:
+    def is_closed(self) -> bool:
         """Say whether it is final and every fill it told of has been counted."""
         return self.state is not None and self.state.is_final and self.remaining <= ZERO
 
-    def is_ours_at_work(self, since_ns: int) -> bool:
+    def is_own_working_before(self, since_ns: int) -> bool:
         """Say whether it is our own and has been working since before then."""
         is_working = self.intent is not None and self.state is not None and self.state.is_working
         return is_working and 0 < self.working_since_ns < since_ns
 
 
-def key_of(intent_id: IntentId | None, client_order_id: ClientOrderId) -> str:
+def order_key(intent_id: IntentId | None, client_order_id: ClientOrderId) -> str:
     """Name an order in our books; a stranger's name holds a sign that no intent id can have."""
     return intent_id if intent_id is not None else f"~{client_order_id}"
 
 
-def approved(decision: Decision) -> LiveOrder:
+def live_order_from(decision: Decision) -> LiveOrder:
     """Reserve what was just approved."""
     intent = decision.intent
     return LiveOrder(intent.symbol, intent.side, intent.quantity, intent=intent, terms=decision.terms)
 
 
-def received(order: LiveOrder | None, event: IntentReceived) -> LiveOrder:
+def apply_received(order: LiveOrder | None, event: IntentReceived) -> LiveOrder:
     """Note that execution has it; an approval we had written off is reserved again."""
     intent = event.intent
     known = order or LiveOrder(intent.symbol, intent.side, intent.quantity, intent=intent, terms=event.terms)
     return replace(known, state=OrderState.RECEIVED, client_order_id=event.client_order_id)
 
 
-def sending(order: LiveOrder, event: OrderSending) -> LiveOrder:
+def apply_sending(order: LiveOrder, event: OrderSending) -> LiveOrder:
     """Note under which name it leaves."""
     return replace(order, state=OrderState.SENDING, client_order_id=event.client_order_id)
 
 
-def updated(order: LiveOrder | None, event: OrderUpdated) -> LiveOrder:
+def apply_update(order: LiveOrder | None, event: OrderUpdated) -> LiveOrder:
     """Move to the state that execution states.
 
     A final order keeps reserved only the fills that are announced and not counted yet.
@@ -81,7 +81,7 @@ def updated(order: LiveOrder | None, event: OrderUpdated) -> LiveOrder:
     )
 
 
-def executed(order: LiveOrder, event: Filled) -> LiveOrder:
+def apply_execution(order: LiveOrder, event: Filled) -> LiveOrder:
     """Take one execution off what is reserved.
 
     Our own fills are all counted here, one by one; of a stranger's order we may have missed the first.
@@ -90,6 +90,6 @@ def executed(order: LiveOrder, event: Filled) -> LiveOrder:
     return replace(order, filled=counted)
 
 
-def unsent(order: LiveOrder) -> bool:
+def is_unsent(order: LiveOrder) -> bool:
     """Say whether the order may still be held back: it has not left execution."""
     return order.intent is not None and order.state in (None, OrderState.RECEIVED)

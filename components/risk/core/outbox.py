@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from components.contracts.approval import SealKey, approve, seal_control, write_frame
+from components.contracts.approval import SealKey, approve, encode_approval, seal_control
 from components.contracts.commands import Cancel, Control
 from components.contracts.errors import InvariantError
 from components.contracts.signals import ApprovalTerms, propose
@@ -14,13 +14,13 @@ from components.contracts.values import CommandId, IntentId
 from components.risk.core.checks import NS_PER_MS
 from components.risk.core.limits import Timing
 from components.risk.core.orders import LiveOrder
-from components.risk.core.rules import may_pass
+from components.risk.core.rules import permits
 from components.risk.core.state import RiskState
 
-MakeControl: TypeAlias = Callable[[CommandId], Control]
+ControlFactory: TypeAlias = Callable[[CommandId], Control]
 
 
-class Pending(Struct, gc=False):
+class PendingControl(Struct, gc=False):
     """A control on its way."""
 
     control: Control
@@ -36,49 +36,51 @@ class Outbox:
     def __init__(self, key: SealKey, timing: Timing) -> None:
         self._key, self._timing = key, timing
         self._retry_ns = timing.handover_retry_ms * NS_PER_MS
-        self._issued = 0
-        self._controls: dict[str, Pending] = {}
-        self._handed_at_ns: dict[IntentId, int] = {}
-        self._cancelled_at_ns: dict[str, int] = {}
+        self._control_count = 0
+        self._controls: dict[str, PendingControl] = {}
+        self._sent_at_ns: dict[IntentId, int] = {}
+        self._cancel_sent_at_ns: dict[str, int] = {}
 
-    def approval(self, order: LiveOrder, now_ns: int) -> bytes:
+    def seal_approval(self, order: LiveOrder, now_ns: int) -> bytes:
         """Seal an approval; made again from the same terms the frame has the same bytes, also after a restart."""
         if order.intent is None or order.terms is None:
             raise InvariantError("an order that was never approved has no frame")
-        self._handed_at_ns[order.intent.intent_id] = now_ns
-        return write_frame(approve(propose(order.intent), order.terms, self._key))
+        self._sent_at_ns[order.intent.intent_id] = now_ns
+        return encode_approval(approve(propose(order.intent), order.terms, self._key))
 
-    def control(self, subject: str, make: MakeControl, state: RiskState, now_ns: int) -> bytes:
+    def add_control(self, subject: str, make: ControlFactory, state: RiskState, now_ns: int) -> bytes:
         """Seal a control and keep it until it is accepted.
 
         Its id is new for ever: each start of the log has a record of its own.
         """
-        self._issued += 1
-        control = make(CommandId(f"c-{state.journal_id[:8]}-{state.opened_sequence}-{self._issued}"))
-        self._controls[subject] = Pending(control, now_ns)
-        return seal_control(control, self._terms(state, now_ns), self._key)
+        self._control_count += 1
+        control = make(CommandId(f"c-{state.journal_id[:8]}-{state.started_sequence}-{self._control_count}"))
+        self._controls[subject] = PendingControl(control, now_ns)
+        return seal_control(control, self._control_terms(state, now_ns), self._key)
 
-    def settle(self, command_id: CommandId) -> None:
+    def acknowledge(self, command_id: CommandId) -> None:
         """Forget a control that was accepted, or refused for good."""
         for subject, pending in self._controls.items():
             if pending.control.command_id == command_id:
                 del self._controls[subject]
                 return
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Hand every approval over at the next occasion: execution is back."""
-        self._handed_at_ns.clear()
+        self._sent_at_ns.clear()
 
-    def due(self, state: RiskState, now_ns: int) -> list[bytes]:
+    def due_frames(self, state: RiskState, now_ns: int) -> list[bytes]:
         """Seal whatever has waited long enough: controls, approvals, and cancels of orders that work for too long."""
-        controls = self._controls_due(self._terms(state, now_ns))
+        controls = self._controls_due(self._control_terms(state, now_ns))
         waiting = {one.intent.intent_id for one in state.outbox if one.intent is not None}
-        self._handed_at_ns = {one: at_ns for one, at_ns in self._handed_at_ns.items() if one in waiting}
-        approvals = [self.approval(one, now_ns) for one in to_hand_over(state, now_ns) if self._is_due(one, now_ns)]
+        self._sent_at_ns = {one: at_ns for one, at_ns in self._sent_at_ns.items() if one in waiting}
+        approvals = [
+            self.seal_approval(one, now_ns) for one in approvals_to_send(state, now_ns) if self._is_due(one, now_ns)
+        ]
         return [*controls, *approvals, *self._cancels_due(state, now_ns)]
 
     def _is_due(self, order: LiveOrder, now_ns: int) -> bool:
-        handed_at_ns = self._handed_at_ns.get(order.intent.intent_id) if order.intent is not None else None
+        handed_at_ns = self._sent_at_ns.get(order.intent.intent_id) if order.intent is not None else None
         return handed_at_ns is None or now_ns - handed_at_ns >= self._retry_ns
 
     def _controls_due(self, terms: ApprovalTerms) -> Iterable[bytes]:
@@ -90,10 +92,10 @@ class Outbox:
 
     def _cancels_due(self, state: RiskState, now_ns: int) -> list[bytes]:
         oldest_ns, again_ns = self._timing.order_age_ms_max * NS_PER_MS, self._timing.cancel_retry_ms * NS_PER_MS
-        aged = {name: one for name, one in state.orders.items() if one.is_ours_at_work(now_ns - oldest_ns)}
-        self._cancelled_at_ns = {name: at_ns for name, at_ns in self._cancelled_at_ns.items() if name in aged}
-        due = [name for name in aged if now_ns - self._cancelled_at_ns.get(name, now_ns - again_ns) >= again_ns]
-        self._cancelled_at_ns |= dict.fromkeys(due, now_ns)
+        aged = {name: one for name, one in state.orders.items() if one.is_own_working_before(now_ns - oldest_ns)}
+        self._cancel_sent_at_ns = {name: at_ns for name, at_ns in self._cancel_sent_at_ns.items() if name in aged}
+        due = [name for name in aged if now_ns - self._cancel_sent_at_ns.get(name, now_ns - again_ns) >= again_ns]
+        self._cancel_sent_at_ns |= dict.fromkeys(due, now_ns)
         return [self._cancel(aged[name], state, now_ns) for name in due]
 
     def _cancel(self, order: LiveOrder, state: RiskState, now_ns: int) -> bytes:
@@ -101,16 +103,16 @@ class Outbox:
             raise InvariantError("an order at work has a name at the venue")
         reason = f"working for more than {self._timing.order_age_ms_max} ms"
         cancel = partial(Cancel, client_order_id=order.client_order_id, reason=reason)
-        return self.control(f"cancel {order.client_order_id}", cancel, state, now_ns)
+        return self.add_control(f"cancel {order.client_order_id}", cancel, state, now_ns)
 
-    def _terms(self, state: RiskState, now_ns: int) -> ApprovalTerms:
+    def _control_terms(self, state: RiskState, now_ns: int) -> ApprovalTerms:
         if state.limits is None:
             raise InvariantError("nothing is handed over before the log was opened")
         expires_at_ns = now_ns + self._timing.approval_ttl_ms * NS_PER_MS
         return ApprovalTerms(state.account, state.limits.version, state.last_sequence, now_ns, expires_at_ns)
 
 
-def to_hand_over(state: RiskState, now_ns: int) -> list[LiveOrder]:
+def approvals_to_send(state: RiskState, now_ns: int) -> list[LiveOrder]:
     """Name the approvals that execution should have now.
 
     One that may not pass any more is held back until it has expired; then execution tells that it was never sent.
@@ -121,5 +123,5 @@ def to_hand_over(state: RiskState, now_ns: int) -> list[LiveOrder]:
         for one in state.outbox
         if one.intent is not None
         and one.terms is not None
-        and (now_ns >= one.terms.expires_at_ns or may_pass(trading_state, one.intent.purpose, causes))
+        and (now_ns >= one.terms.expires_at_ns or permits(trading_state, one.intent.purpose, causes))
     ]

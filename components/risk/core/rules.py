@@ -11,15 +11,15 @@ POSITIONS_UNKNOWN: Final = frozenset(
 )
 """While one of these is present nobody can say what a stop would shrink."""
 
-LAST_RESORTS: Final = frozenset({Purpose.STOP, Purpose.FLATTEN})
+PERMITTED_WHILE_HALTED: Final = frozenset({Purpose.STOP, Purpose.FLATTEN})
 
 
-def may_pass(state: TradingState, purpose: Purpose, causes: Collection[Cause]) -> bool:
+def permits(state: TradingState, purpose: Purpose, causes: Collection[Cause]) -> bool:
     """Say whether an order of this purpose may pass now; cancels always may and are not asked about."""
     match state:
         case TradingState.ACTIVE:
             return True
         case TradingState.REDUCING:
-            return purpose.only_shrinks
+            return purpose.is_reduce_only
         case TradingState.HALTED:
-            return purpose in LAST_RESORTS and POSITIONS_UNKNOWN.isdisjoint(causes)
+            return purpose in PERMITTED_WHILE_HALTED and POSITIONS_UNKNOWN.isdisjoint(causes)

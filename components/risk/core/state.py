@@ -5,27 +5,27 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from components.contracts.orders import OrderState, VenueCondition
+from components.contracts.orders import OrderState, VenueConnectivity
 from components.contracts.signals import Intent
-from components.contracts.trading import EFFECTS, Cause, TradingState, worst
-from components.contracts.values import ZERO, AccountId, Place, Quantity, Symbol
+from components.contracts.trading import CAUSE_EFFECTS, Cause, TradingState, trading_state_of
+from components.contracts.values import ZERO, AccountId, Quantity, StreamOffset, Symbol
 from components.risk.core.ledger import Exposure
 from components.risk.core.limits import Limits
-from components.risk.core.memory import Memory
+from components.risk.core.memory import ReplyCache
 from components.risk.core.orders import LiveOrder
 
-PACE_STEP_NS: Final = 5_000_000_000
+RATE_STEP_NS: Final = 5_000_000_000
 """Approvals are counted in steps of five seconds: the minute of the order rate is then 60 to 65 seconds, never less."""
-PACE_STEPS: Final = 12
-RECENT_MAX: Final = 64
+RATE_STEPS: Final = 12
+RECENT_APPROVALS_MAX: Final = 64
 """So many approvals are compared when the same order comes again."""
 
 
-class Approval(Struct, frozen=True, array_like=True, gc=False):
+class RecentApproval(Struct, frozen=True, array_like=True, gc=False):
     """When an order was approved and what it looked like."""
 
     at_ns: int
-    shape: tuple[Any, ...]
+    fingerprint: tuple[Any, ...]
 
 
 class RiskState(Struct, frozen=True, gc=False, kw_only=True):
@@ -34,26 +34,26 @@ class RiskState(Struct, frozen=True, gc=False, kw_only=True):
     account: AccountId
     journal_id: str
     last_sequence: int = 0
-    opened_sequence: int = 0
+    started_sequence: int = 0
     limits: Limits | None = None
     causes: dict[Cause, str] = {}
     exposures: dict[Symbol, Exposure] = {}
     orders: dict[str, LiveOrder] = {}
-    memory: Memory = Memory()
-    recent: tuple[Approval, ...] = ()
-    pace: tuple[tuple[int, int], ...] = ()
+    reply_cache: ReplyCache = ReplyCache()
+    recent_approvals: tuple[RecentApproval, ...] = ()
+    approvals_by_step: tuple[tuple[int, int], ...] = ()
     """How many orders were approved in each step of the last minute, oldest first."""
-    orders_place: Place | None = None
+    orders_offset: StreamOffset | None = None
     reconciled_at_ns: int = 0
     reconciled_sequence: int = 0
     """Which record of this log holds the last reconciliation that left nothing open."""
-    differing: int = 0
-    venue_condition: VenueCondition | None = None
+    consecutive_mismatches: int = 0
+    venue_connectivity: VenueConnectivity | None = None
 
     @property
     def trading_state(self) -> TradingState:
         """The worst of the present causes."""
-        return worst(frozenset(self.causes))
+        return trading_state_of(frozenset(self.causes))
 
     @property
     def next_sequence(self) -> int:
@@ -61,9 +61,9 @@ class RiskState(Struct, frozen=True, gc=False, kw_only=True):
         return self.last_sequence + 1
 
     @property
-    def latched(self) -> tuple[Cause, ...]:
+    def latched_causes(self) -> tuple[Cause, ...]:
         """The causes that stay until they are cleared by hand."""
-        return tuple(cause for cause in self.causes if EFFECTS[cause].latched)
+        return tuple(cause for cause in self.causes if CAUSE_EFFECTS[cause].latched)
 
     @property
     def outbox(self) -> tuple[LiveOrder, ...]:
@@ -71,7 +71,7 @@ class RiskState(Struct, frozen=True, gc=False, kw_only=True):
         return tuple(order for order in self.orders.values() if order.state is None)
 
     @property
-    def unknown(self) -> tuple[LiveOrder, ...]:
+    def unknown_orders(self) -> tuple[LiveOrder, ...]:
         """Orders of which only the venue can tell what became of them."""
         return tuple(order for order in self.orders.values() if order.state is OrderState.UNKNOWN)
 
@@ -84,15 +84,15 @@ class RiskState(Struct, frozen=True, gc=False, kw_only=True):
         return {symbol: one.quantity for symbol, one in self.exposures.items() if one.quantity != ZERO}
 
 
-def shape_of(intent: Intent) -> tuple[Any, ...]:
+def order_fingerprint(intent: Intent) -> tuple[Any, ...]:
     """Give what makes two orders the same in the eyes of a broker."""
     return (intent.symbol, intent.side, intent.quantity, intent.order_type, intent.limit_price)
 
 
-def paced(state: RiskState, now_ns: int) -> int:
+def approvals_last_minute(state: RiskState, now_ns: int) -> int:
     """Count the approvals of the last minute."""
-    oldest = now_ns // PACE_STEP_NS - PACE_STEPS
-    return sum([count for step, count in state.pace if step >= oldest])
+    oldest = now_ns // RATE_STEP_NS - RATE_STEPS
+    return sum([count for step, count in state.approvals_by_step if step >= oldest])
 
 
 def encode_state(state: RiskState) -> bytes:
@@ -100,10 +100,10 @@ def encode_state(state: RiskState) -> bytes:
     return _encoder.encode(state)
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 -- msgspec hands over what it does not know
+def _encode_limits(value: Any) -> Any:  # noqa: ANN401 -- msgspec hands over what it does not know
     if isinstance(value, Limits):
-        return value.text
+        return value.canonical_json
     raise NotImplementedError(type(value).__name__)
 
 
-_encoder: Final = msgspec.msgpack.Encoder(enc_hook=_plain)
+_encoder: Final = msgspec.msgpack.Encoder(enc_hook=_encode_limits)

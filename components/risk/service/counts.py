@@ -7,15 +7,15 @@ from components.risk.core.state import RiskState
 from components.runtime.metrics import Metrics
 
 
-class Counts:
+class RiskMetrics:
     """What is counted; every label is a word of ours or a symbol of the allow-list."""
 
     def __init__(self, metrics: Metrics) -> None:
         decisions = metrics.counter("risk_decisions_total", "Intents judged", ("allowed",))
         self._allowed, self._refused = decisions.labels("true"), decisions.labels("false")
         self._refusals = metrics.counter("risk_refusals_total", "Checks that did not hold", ("code",))
-        self.repeats = metrics.counter("risk_repeats_total", "Requests that were answered before")
-        self.handovers_refused = metrics.counter(
+        self.duplicate_requests = metrics.counter("risk_repeats_total", "Requests that were answered before")
+        self.commands_rejected = metrics.counter(
             "risk_handovers_refused_total", "Frames refused by execution", ("fault",)
         )
         self.decision_seconds = metrics.histogram("risk_decision_seconds", "From a request to its answer, on disk")
@@ -29,24 +29,24 @@ class Counts:
         self._realised = metrics.gauge("risk_realised_dollars", "Realised result")
         self._unrealised = metrics.gauge("risk_unrealised_dollars", "Unrealised result at the last quotes")
 
-    def decided(self, decision: Decision) -> None:
+    def count_decision(self, decision: Decision) -> None:
         """Count one decision and each check that did not hold."""
         if decision.allowed:
             self._allowed.inc()
             return
         self._refused.inc()
-        for one in decision.refusals:
-            self._refusals.labels(one.code).inc()
+        for one in decision.failed_checks:
+            self._refusals.labels(one.name).inc()
 
-    def show(self, state: RiskState, result: ProfitAndLoss) -> None:
+    def update_gauges(self, state: RiskState, pnl: ProfitAndLoss) -> None:
         """Bring the gauges up to date."""
         self._state.set(state.trading_state.severity)
         for cause in Cause:
             self._causes.labels(cause).set(cause in state.causes)
         self._outbox.set(len(state.outbox))
         self._live.set(len(state.orders))
-        self._unknown.set(len(state.unknown))
+        self._unknown.set(len(state.unknown_orders))
         for symbol, exposure in state.exposures.items():
             self._positions.labels(symbol).set(float(exposure.quantity))
-        self._realised.set(float(result.realised))
-        self._unrealised.set(float(result.unrealised))
+        self._realised.set(float(pnl.realised))
+        self._unrealised.set(float(pnl.unrealised))

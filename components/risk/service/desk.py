@@ -4,53 +4,53 @@ from functools import partial
 from typing import Final, assert_never
 
 from components.contracts.commands import CancelAll, Withdraw
-from components.contracts.decisions import Action, Operate, Operated
+from components.contracts.decisions import OperatorAction, OperatorCommand, OperatorReply
 from components.contracts.values import CommandId
-from components.risk.core.operating import clearing, halting, hindrance, standing_against
-from components.risk.core.orders import unsent
-from components.risk.service.books import Books
-from components.runtime.service import Effect, Effects, HandOver, Note, Reply
+from components.risk.core.operating import blocking_causes, clear_latched, operator_halt, resume_refusal
+from components.risk.core.orders import is_unsent
+from components.risk.service.books import AccountLog
+from components.runtime.service import Effect, Effects, LogEvent, Reply, SendCommand
 
-ANSWERS_MAX: Final = 256
+REPLIES_MAX: Final = 256
 """So many answers are remembered, for requests that come twice."""
 
 
-class Desk:
+class OperatorRequests:
     """Does what an operator asks, once for each request."""
 
-    def __init__(self, books: Books) -> None:
-        self._books = books
-        self._answers: dict[CommandId, Operated] = {}
+    def __init__(self, log: AccountLog) -> None:
+        self._log = log
+        self._replies: dict[CommandId, OperatorReply] = {}
 
-    def operate(self, ticket: bytes, request: Operate, now_ns: int) -> Effects:
+    def handle(self, reply_to: bytes, request: OperatorCommand, now_ns: int) -> Effects:
         """Do it, or answer as before."""
-        if (known := self._answers.get(request.command_id)) is not None:
-            return (Reply(ticket, known),)
-        effects, against = self._done(request.action, request.reason, now_ns)
-        detail = against or f"{request.action}: {self._books.state.trading_state}"
-        answer = Operated(request.command_id, not against, detail)
+        if (known := self._replies.get(request.command_id)) is not None:
+            return (Reply(reply_to, known),)
+        effects, against = self._execute(request.action, request.reason, now_ns)
+        detail = against or f"{request.action}: {self._log.state.trading_state}"
+        answer = OperatorReply(request.command_id, not against, detail)
         self._remember(answer)
         facts = {"action": str(request.action), "reason": request.reason, "done": answer.done, "detail": detail}
-        return [*effects, Reply(ticket, answer), Note("operator_asked", facts, "warning")]
+        return [*effects, Reply(reply_to, answer), LogEvent("operator_asked", facts, "warning")]
 
-    def stand_down(self, reason: str, now_ns: int) -> list[Effect]:
+    def cancel_everything(self, reason: str, now_ns: int) -> list[Effect]:
         """Withdraw what has not left, cancel what has."""
         effects: list[Effect] = []
-        for order in self._books.state.orders.values():
-            if unsent(order) and order.intent is not None:
+        for order in self._log.state.orders.values():
+            if is_unsent(order) and order.intent is not None:
                 intent_id = order.intent.intent_id
                 withdraw = partial(Withdraw, intent_id=intent_id, reason=reason)
-                effects.append(self._books.issue(f"withdraw {intent_id}", withdraw, now_ns))
+                effects.append(self._log.send_control(f"withdraw {intent_id}", withdraw, now_ns))
         return [*effects, self._cancel_all(reason, now_ns)]
 
-    def _done(self, action: Action, reason: str, now_ns: int) -> tuple[list[Effect], str]:
+    def _execute(self, action: OperatorAction, reason: str, now_ns: int) -> tuple[list[Effect], str]:
         """Give the effects, and what stood against it if it was not done."""
         match action:
-            case Action.HALT:
+            case OperatorAction.HALT:
                 return self._halt(reason, now_ns)
-            case Action.CANCEL_ALL:
+            case OperatorAction.CANCEL_ALL:
                 return [self._cancel_all(reason, now_ns)], ""
-            case Action.RESUME:
+            case OperatorAction.RESUME:
                 return self._resume(reason, now_ns)
             case _:
                 assert_never(action)
@@ -58,20 +58,20 @@ class Desk:
     def _halt(self, reason: str, now_ns: int) -> tuple[list[Effect], str]:
         if not reason:
             return [], "a halt needs a reason"
-        effects = self._books.record(halting(self._books.state, reason, now_ns), now_ns)
-        return [*effects, *self.stand_down(reason, now_ns)], ""
+        effects = self._log.record_causes(operator_halt(self._log.state, reason, now_ns), now_ns)
+        return [*effects, *self.cancel_everything(reason, now_ns)], ""
 
     def _resume(self, reason: str, now_ns: int) -> tuple[list[Effect], str]:
-        books = self._books
-        effects = books.settle(now_ns)
-        if against := hindrance(books.state, standing_against(books.present(now_ns)), reason):
+        books = self._log
+        effects = books.refresh_causes(now_ns)
+        if against := resume_refusal(books.state, blocking_causes(books.active_causes(now_ns)), reason):
             return effects, against
-        return effects + books.record(clearing(books.state, reason, now_ns), now_ns), ""
+        return effects + books.record_causes(clear_latched(books.state, reason, now_ns), now_ns), ""
 
-    def _cancel_all(self, reason: str, now_ns: int) -> HandOver:
-        return self._books.issue("cancel_all", partial(CancelAll, reason=reason), now_ns)
+    def _cancel_all(self, reason: str, now_ns: int) -> SendCommand:
+        return self._log.send_control("cancel_all", partial(CancelAll, reason=reason), now_ns)
 
-    def _remember(self, answer: Operated) -> None:
-        if len(self._answers) >= ANSWERS_MAX:
-            del self._answers[next(iter(self._answers))]
-        self._answers[answer.command_id] = answer
+    def _remember(self, reply: OperatorReply) -> None:
+        if len(self._replies) >= REPLIES_MAX:
+            del self._replies[next(iter(self._replies))]
+        self._replies[reply.command_id] = reply

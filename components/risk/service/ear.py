@@ -2,108 +2,112 @@
 
 from typing import Any, Final
 
-from components.contracts.commands import Accepted, Fault, Refused
-from components.contracts.decisions import HandoverRefused, OrderEventApplied
-from components.contracts.errors import DamagedData, InvariantError
+from components.contracts.commands import Accepted, Rejected, RejectReason
+from components.contracts.decisions import CommandRejected, OrderEventApplied
+from components.contracts.errors import CorruptData, InvariantError
 from components.contracts.topics import POSITIONS
 from components.contracts.trading import Cause
-from components.contracts.values import IntentId, Place
-from components.risk.core.account import changes
-from components.risk.core.causes import alarms, missing_end
+from components.contracts.values import IntentId, StreamOffset
+from components.risk.core.account import changed_positions
+from components.risk.core.causes import latched_by, missing_from_log
 from components.risk.core.state import RiskState
-from components.risk.service.books import Books
-from components.risk.service.counts import Counts
-from components.risk.service.desk import Desk
-from components.runtime.service import Effect, Effects, Halt, Joined, Lost, Note, Publish
+from components.risk.service.books import AccountLog
+from components.risk.service.counts import RiskMetrics
+from components.risk.service.desk import OperatorRequests
+from components.runtime.service import Effect, Effects, LogEvent, Publish, StreamLost, StreamSynced, Terminate
 
-TRY_AGAIN: Final = frozenset({Fault.EXPIRED, Fault.NOT_ACCEPTING})
+RETRYABLE_REASONS: Final = frozenset({RejectReason.EXPIRED, RejectReason.NOT_ACCEPTING})
 """Execution may accept the same later, or tells on `orders` that it was never sent."""
 
 
-class Ear:
+class OrderEventConsumer:
     """Takes in execution's journal record by record; each is applied once."""
 
-    def __init__(self, books: Books, desk: Desk, counts: Counts) -> None:
-        self._books, self._desk, self._counts = books, desk, counts
+    def __init__(self, log: AccountLog, operator_requests: OperatorRequests, metrics: RiskMetrics) -> None:
+        self._log, self._operator_requests, self._metrics = log, operator_requests, metrics
 
-    def hear(self, place: Place, event: Any, now_ns: int) -> Effects:  # noqa: ANN401 -- any order message
+    def apply(self, offset: StreamOffset, event: Any, now_ns: int) -> Effects:  # noqa: ANN401 -- any order message
         """Apply the next order event; what it shows to be wrong is raised before it is applied."""
-        books, before = self._books, self._books.state
-        if self._is_foreign(place):
-            return self._diverge(place, now_ns)
-        if not self._is_next(place):
+        books, before = self._log, self._log.state
+        if self._is_from_other_journal(offset):
+            return self._on_other_journal(offset, now_ns)
+        if not self._is_next(offset):
             return ()
-        if missing := missing_end(before, event):
+        if missing := missing_from_log(before, event):
             told = f"risk's log lost its end: execution acted on {missing}, which it does not hold"
-            return (Halt(DamagedData(told)),)
-        effects = books.latch(alarms(before, event), now_ns)
-        effects.append(books.write(OrderEventApplied(place, event, now_ns)))
-        effects += self._moved(before, now_ns)
-        self._counts.lag_seconds.set(max(now_ns - event.at_ns, 0) / 1e9)
-        return [*effects, *books.settle(now_ns)]
+            return (Terminate(CorruptData(told)),)
+        effects = books.latch(latched_by(before, event), now_ns)
+        effects.append(books.append(OrderEventApplied(offset, event, now_ns)))
+        effects += self._position_updates(before, now_ns)
+        self._metrics.lag_seconds.set(max(now_ns - event.at_ns, 0) / 1e9)
+        return [*effects, *books.refresh_causes(now_ns)]
 
-    def join(self, joined: Joined, now_ns: int) -> Effects:
+    def on_synced(self, synced: StreamSynced, now_ns: int) -> Effects:
         """Know that every event up to now was heard, and tell execution where it stands."""
-        books = self._books
-        if self._is_foreign(joined.place):
-            return self._diverge(joined.place, now_ns)
-        books.around.join_orders()
-        books.outbox.hurry()
-        effects = [*books.settle(now_ns), books.tell_execution(now_ns)]
+        books = self._log
+        if self._is_from_other_journal(synced.offset):
+            return self._on_other_journal(synced.offset, now_ns)
+        books.observations.on_orders_synced()
+        books.outbox.retry_now()
+        effects = [*books.refresh_causes(now_ns), books.send_trading_state(now_ns)]
         if (reason := books.state.causes.get(Cause.OPERATOR_HALT)) is not None:
             # What the halt asked for may have been lost with us, or with execution.
-            effects += self._desk.stand_down(reason, now_ns)
+            effects += self._operator_requests.cancel_everything(reason, now_ns)
         return effects
 
-    def lose(self, lost: Lost, now_ns: int) -> Effects:
+    def on_lost(self, lost: StreamLost, now_ns: int) -> Effects:
         """Know that events may be missing; a journal that does not go on where we are will never be whole again."""
-        books = self._books
-        books.around.lose_orders(lost.reason, books.state.last_sequence)
-        return books.diverge(f"orders: {lost.reason}", now_ns) if lost.is_foreign else books.settle(now_ns)
+        books = self._log
+        books.observations.on_orders_lost(lost.reason, books.state.last_sequence)
+        return (
+            books.latch_divergence(f"orders: {lost.reason}", now_ns)
+            if lost.is_diverged
+            else books.refresh_causes(now_ns)
+        )
 
-    def acknowledged(self, answer: object, now_ns: int) -> Effects:
+    def on_acknowledgement(self, acknowledgement: object, now_ns: int) -> Effects:
         """Hear what became of something handed over."""
-        match answer:
+        match acknowledgement:
             case Accepted(command_id=command_id):
-                self._books.outbox.settle(command_id)
+                self._log.outbox.acknowledge(command_id)
                 return ()
-            case Refused(fault=fault):
-                self._counts.handovers_refused.labels(fault).inc()
-                return () if fault in TRY_AGAIN else self._refused(answer, now_ns)
+            case Rejected(reject_reason=fault):
+                self._metrics.commands_rejected.labels(fault).inc()
+                return () if fault in RETRYABLE_REASONS else self._on_rejected(acknowledgement, now_ns)
             case _:
-                raise InvariantError(f"execution acknowledges with no {type(answer).__name__}")
+                raise InvariantError(f"execution acknowledges with no {type(acknowledgement).__name__}")
 
-    def _refused(self, refused: Refused, now_ns: int) -> Effects:
-        self._books.outbox.settle(refused.command_id)
-        if refused.fault is Fault.REPLAYED:
+    def _on_rejected(self, rejected: Rejected, now_ns: int) -> Effects:
+        self._log.outbox.acknowledge(rejected.command_id)
+        if rejected.reject_reason is RejectReason.REPLAYED:
             # Execution has had it before: what became of it, `orders` tells.
-            return (Note("handover_replayed", {"command_id": refused.command_id, "detail": refused.detail}),)
-        effects = self._released(refused, now_ns)
-        told = f"execution refused our own frame {refused.command_id}: {refused.fault}: {refused.detail}"
-        return [*effects, *self._books.diverge(told, now_ns)]
+            return (LogEvent("handover_replayed", {"command_id": rejected.command_id, "detail": rejected.detail}),)
+        effects = self._release_rejected(rejected, now_ns)
+        told = f"execution refused our own frame {rejected.command_id}: {rejected.reject_reason}: {rejected.detail}"
+        return [*effects, *self._log.latch_divergence(told, now_ns)]
 
-    def _released(self, refused: Refused, now_ns: int) -> list[Effect]:
-        before, intent_id = self._books.state, IntentId(refused.command_id)
+    def _release_rejected(self, rejected: Rejected, now_ns: int) -> list[Effect]:
+        before, intent_id = self._log.state, IntentId(rejected.command_id)
         order = before.orders.get(intent_id)
         if order is None or order.state is not None:
             return []
-        written = self._books.write(HandoverRefused(intent_id, refused.fault, refused.detail, now_ns))
-        return [written, *self._moved(before, now_ns)]
+        written = self._log.append(CommandRejected(intent_id, rejected.reject_reason, rejected.detail, now_ns))
+        return [written, *self._position_updates(before, now_ns)]
 
-    def _moved(self, before: RiskState, now_ns: int) -> list[Effect]:
-        return [Publish(POSITIONS, one) for one in changes(before, self._books.state, now_ns)]
+    def _position_updates(self, before: RiskState, now_ns: int) -> list[Effect]:
+        return [Publish(POSITIONS, one) for one in changed_positions(before, self._log.state, now_ns)]
 
-    def _is_foreign(self, place: Place) -> bool:
-        known = self._books.state.orders_place
-        return known is not None and place.epoch != known.epoch
+    def _is_from_other_journal(self, offset: StreamOffset) -> bool:
+        known = self._log.state.orders_offset
+        return known is not None and offset.epoch != known.epoch
 
-    def _is_next(self, place: Place) -> bool:
-        known = self._books.state.orders_place
-        if known is not None and place.sequence > known.sequence + 1:
-            raise InvariantError(f"order event {place.sequence} after {known.sequence}")
-        return known is None or place.sequence == known.sequence + 1
+    def _is_next(self, offset: StreamOffset) -> bool:
+        known = self._log.state.orders_offset
+        if known is not None and offset.sequence > known.sequence + 1:
+            raise InvariantError(f"order event {offset.sequence} after {known.sequence}")
+        return known is None or offset.sequence == known.sequence + 1
 
-    def _diverge(self, place: Place, now_ns: int) -> Effects:
-        known = self._books.state.orders_place
+    def _on_other_journal(self, offset: StreamOffset, now_ns: int) -> Effects:
+        known = self._log.state.orders_offset
         journal = known.epoch if known is not None else "ours"
-        return self._books.diverge(f"orders come from journal {place.epoch}, not {journal}", now_ns)
+        return self._log.latch_divergence(f"orders come from journal {offset.epoch}, not {journal}", now_ns)

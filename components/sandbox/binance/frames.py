@@ -4,38 +4,40 @@ from decimal import Decimal
 
 import msgspec
 
-from components.sandbox.binance.rules import Rules
+from components.sandbox.binance.rules import VenueRules
 from components.sandbox.flow.book import Level, Levels
-from components.sandbox.flow.cursor import Batch
-from components.sandbox.flow.orders import Print
+from components.sandbox.flow.cursor import UpdateBatch
+from components.sandbox.flow.orders import SimTrade
 
 MS_NS = 1_000_000
-_ENCODE = msgspec.json.Encoder()
+_encoder = msgspec.json.Encoder()
 
 
-class Frames:
+class MessageEncoder:
     """Writes frames by the rules of one of the two venues."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: VenueRules) -> None:
         self._is_futures = rules.is_futures
-        self._form = "f" if rules.is_futures else ".8f"
+        self._number_format = "f" if rules.is_futures else ".8f"
 
-    def depth(self, batch: Batch, now_ns: int, ids_back: int = 0) -> str:
+    def depth(self, batch: UpdateBatch, now_ns: int, ids_back: int = 0) -> str:
         """Write what a batch changed."""
-        first = batch.first if self._is_futures else batch.prev + 1
+        first = batch.first_id if self._is_futures else batch.prev_id + 1
         document: dict[str, object] = {"e": "depthUpdate", "E": now_ns // MS_NS}
         if self._is_futures:
             document["T"] = batch.at_ns // MS_NS
-        document |= {"s": batch.symbol, "U": first - ids_back, "u": batch.last - ids_back}
+        document |= {"s": batch.symbol, "U": first - ids_back, "u": batch.last_id - ids_back}
         if self._is_futures:
-            document["pu"] = batch.prev - ids_back
-        return _text({**document, "b": self._levels(batch.bids), "a": self._levels(batch.asks), **self._kind(batch)})
+            document["pu"] = batch.prev_id - ids_back
+        return _encode(
+            {**document, "b": self._levels(batch.bids), "a": self._levels(batch.asks), **self._futures_fields(batch)}
+        )
 
-    def partial(self, batch: Batch, now_ns: int) -> str:
+    def partial(self, batch: UpdateBatch, now_ns: int) -> str:
         """Write the top of the book: on spot without a name or a time, on futures in the shape of a change."""
         if self._is_futures:
             return self.depth(batch, now_ns)
-        return _text({"lastUpdateId": batch.last, **self.sides(batch.bids, batch.asks)})
+        return _encode({"lastUpdateId": batch.last_id, **self.book_sides(batch.bids, batch.asks)})
 
     def book_ticker(self, symbol: str, at_id: int, best: tuple[Level, Level], times_ns: tuple[int, int]) -> str:
         """Write the best of both sides."""
@@ -45,9 +47,9 @@ class Frames:
         document |= {"a": self._number(ask), "A": self._number(ask_size)}
         if self._is_futures:
             document |= {"T": times_ns[0] // MS_NS, "E": times_ns[1] // MS_NS}
-        return _text(document)
+        return _encode(document)
 
-    def agg_trade(self, symbol: str, one: Print, now_ns: int) -> str:
+    def agg_trade(self, symbol: str, one: SimTrade, now_ns: int) -> str:
         """Write a trade as an aggregate of one."""
         document = {
             "e": "aggTrade",
@@ -61,9 +63,9 @@ class Frames:
             "T": one.at_ns // MS_NS,
             "m": not one.is_buy,
         }
-        return _text(document if self._is_futures else {**document, "M": True})
+        return _encode(document if self._is_futures else {**document, "M": True})
 
-    def trade(self, symbol: str, one: Print, now_ns: int) -> str:
+    def trade(self, symbol: str, one: SimTrade, now_ns: int) -> str:
         """Write a trade."""
         document = {
             "e": "trade",
@@ -75,28 +77,30 @@ class Frames:
             "T": one.at_ns // MS_NS,
             "m": not one.is_buy,
         }
-        return _text({**document, **({"X": "MARKET"} if self._is_futures else {"M": True})})
+        return _encode({**document, **({"X": "MARKET"} if self._is_futures else {"M": True})})
 
     def mark_price(self, symbol: str, price: Decimal, now_ns: int) -> str:
         """Write the mark, which here is the middle of the book."""
         text = format(price, ".8f")
         now_ms = now_ns // MS_NS
         document = {"e": "markPriceUpdate", "E": now_ms, "s": symbol, "p": text, "i": text, "P": text}
-        return _text({**document, "r": "0.00010000", "T": now_ms - now_ms % 28_800_000 + 28_800_000})
+        return _encode({**document, "r": "0.00010000", "T": now_ms - now_ms % 28_800_000 + 28_800_000})
 
-    def sides(self, bids: Levels, asks: Levels) -> dict[str, object]:
+    def book_sides(self, bids: Levels, asks: Levels) -> dict[str, object]:
         """Lay the levels of a book out under their full names."""
         return {"bids": self._levels(bids), "asks": self._levels(asks)}
 
-    def _kind(self, batch: Batch) -> dict[str, object]:
+    def _futures_fields(self, batch: UpdateBatch) -> dict[str, object]:
         return {"ps": batch.symbol.partition("_")[0], "st": 1} if self._is_futures else {}
 
     def _levels(self, levels: Levels) -> list[list[str]]:
-        return [[format(price, self._form), format(quantity, self._form)] for price, quantity in levels]
+        return [
+            [format(price, self._number_format), format(quantity, self._number_format)] for price, quantity in levels
+        ]
 
     def _number(self, value: Decimal) -> str:
-        return format(value, self._form)
+        return format(value, self._number_format)
 
 
-def _text(document: dict[str, object]) -> str:
-    return _ENCODE.encode(document).decode()
+def _encode(document: dict[str, object]) -> str:
+    return _encoder.encode(document).decode()

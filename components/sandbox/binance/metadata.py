@@ -3,29 +3,29 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from components.sandbox.binance.rules import Rules
-from components.sandbox.core.decimals import places
-from components.sandbox.flow.listings import Kind, Listing
+from components.sandbox.binance.rules import VenueRules
+from components.sandbox.core.decimals import decimal_places
+from components.sandbox.flow.listings import Instrument, InstrumentKind
 
 Document = dict[str, object]
-NEVER_MS = 4_133_404_800_000
+PERPETUAL_DELIVERY_MS = 4_133_404_800_000
 ONBOARD_MS = 1_569_398_400_000
 
 
-def exchange_info(rules: Rules, listings: Iterable[Listing], at_ms: int) -> Document:
+def exchange_info(rules: VenueRules, instruments: Iterable[Instrument], at_ms: int) -> Document:
     """Say what is listed, with its steps in the filters as everywhere at this venue."""
-    document = _future if rules.is_futures else _spot
+    document = _futures_symbol if rules.is_futures else _spot_symbol
     limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": rules.weight_max}
     return {
         "timezone": "UTC",
         "serverTime": at_ms,
         "rateLimits": [limit],
         "exchangeFilters": [],
-        "symbols": [document(one) for one in listings],
+        "symbols": [document(one) for one in instruments],
     }
 
 
-def _spot(one: Listing) -> Document:
+def _spot_symbol(one: Instrument) -> Document:
     return {
         "symbol": one.symbol,
         "status": "TRADING",
@@ -44,20 +44,20 @@ def _spot(one: Listing) -> Document:
     }
 
 
-def _future(one: Listing) -> Document:
+def _futures_symbol(one: Instrument) -> Document:
     return {
         "symbol": one.symbol,
         "pair": one.base + one.quote,
-        "contractType": "CURRENT_QUARTER" if one.kind is Kind.FUTURE else "PERPETUAL",
-        "deliveryDate": one.expiry_ms or NEVER_MS,
+        "contractType": "CURRENT_QUARTER" if one.kind is InstrumentKind.FUTURE else "PERPETUAL",
+        "deliveryDate": one.expiry_ms or PERPETUAL_DELIVERY_MS,
         "onboardDate": ONBOARD_MS,
         "status": "TRADING",
         "baseAsset": one.base,
         "quoteAsset": one.quote,
         "marginAsset": one.settle,
         # As at the venue, these are not the steps: whoever takes them for the tick and the lot is wrong.
-        "pricePrecision": places(one.tick) + 1,
-        "quantityPrecision": places(one.lot),
+        "pricePrecision": decimal_places(one.tick) + 1,
+        "quantityPrecision": decimal_places(one.lot),
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
         "underlyingType": "COIN",
@@ -67,7 +67,7 @@ def _future(one: Listing) -> Document:
     }
 
 
-def _filters(one: Listing, form: str) -> list[Document]:
+def _filters(one: Instrument, form: str) -> list[Document]:
     least, most = one.tick, one.price * 1000
     return [
         {

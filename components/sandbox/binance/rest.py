@@ -4,18 +4,18 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from components.sandbox.binance.frames import Frames
+from components.sandbox.binance.frames import MessageEncoder
 from components.sandbox.binance.metadata import exchange_info
-from components.sandbox.binance.rules import Rules
-from components.sandbox.binance.weights import Weights
+from components.sandbox.binance.rules import VenueRules
+from components.sandbox.binance.weights import RequestWeights
 from components.sandbox.core.chance import draws
-from components.sandbox.flow.faults import FlowFaults
-from components.sandbox.flow.listings import Listing
+from components.sandbox.flow.faults import CryptoFaultSwitches
+from components.sandbox.flow.listings import Instrument
 from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.rest import mishap, snapshot_id
-from components.sandbox.server.replies import reply
+from components.sandbox.flow.rest import inject_rest_fault, snapshot_id
+from components.sandbox.server.replies import json_response
 
-LAG_CHANGES_MAX = 4  # the nodes behind the load balancer are not all up to date
+LAG_UPDATES_MAX = 4  # the nodes behind the load balancer are not all up to date
 DEPTH_DEFAULT = {False: 100, True: 500}
 MS_NS = 1_000_000
 
@@ -24,17 +24,22 @@ class RestRoutes:
     """Answers what can be asked without a key."""
 
     def __init__(
-        self, listings: Sequence[Listing], flow: OrderFlow, faults: FlowFaults, rules: Rules, now_ns: Callable[[], int]
+        self,
+        instruments: Sequence[Instrument],
+        flow: OrderFlow,
+        faults: CryptoFaultSwitches,
+        rules: VenueRules,
+        now_ns: Callable[[], int],
     ) -> None:
-        self.weights = Weights(rules.weight_max)
+        self.weights = RequestWeights(rules.weight_max)
         self.requests_count = 0
-        self._listings = listings
+        self._instruments = instruments
         self._flow, self._faults, self._rules, self._now_ns = flow, faults, rules, now_ns
-        self._frames = Frames(rules)
+        self._encoder = MessageEncoder(rules)
 
     def routes(self) -> list[web.RouteDef]:
         """List the endpoints."""
-        prefix = self._rules.rest
+        prefix = self._rules.rest_prefix
         return [
             web.get(f"{prefix}/ping", self.ping),
             web.get(f"{prefix}/time", self.time),
@@ -44,55 +49,55 @@ class RestRoutes:
 
     async def ping(self, _: web.Request) -> web.Response:
         """Say nothing, which is enough."""
-        return await self._mishap("*") or self._weighed(1, {})
+        return await self._inject_fault("*") or self._charge(1, {})
 
     async def time(self, _: web.Request) -> web.Response:
         """Say what time it is here."""
-        return await self._mishap("*") or self._weighed(1, {"serverTime": self._now_ns() // MS_NS})
+        return await self._inject_fault("*") or self._charge(1, {"serverTime": self._now_ns() // MS_NS})
 
     async def exchange_info(self, request: web.Request) -> web.Response:
         """Say what is listed: all, or one symbol."""
-        if failed := await self._mishap("*"):
+        if failed := await self._inject_fault("*"):
             return failed
         wanted = request.query.get("symbol")
-        listings = [one for one in self._listings if wanted in {None, one.symbol}]
+        listings = [one for one in self._instruments if wanted in {None, one.symbol}]
         if not listings:
-            return _bad(-1121, "Invalid symbol.")
-        return self._weighed(self._rules.info_weight, exchange_info(self._rules, listings, self._now_ns() // MS_NS))
+            return _error(-1121, "Invalid symbol.")
+        return self._charge(self._rules.info_weight, exchange_info(self._rules, listings, self._now_ns() // MS_NS))
 
     async def depth(self, request: web.Request) -> web.Response:
         """Give a snapshot of one book; its id may lie within a batch, and may be older than the stream."""
         symbol = request.query.get("symbol", "")
-        if failed := await self._mishap(symbol or "*"):
+        if failed := await self._inject_fault(symbol or "*"):
             return failed
         if not symbol:
-            return _bad(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-        if symbol not in self._flow.listings:
-            return _bad(-1121, "Invalid symbol.")
+            return _error(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+        if symbol not in self._flow.instruments:
+            return _error(-1121, "Invalid symbol.")
         limit = request.query.get("limit", str(DEPTH_DEFAULT[self._rules.is_futures]))
-        if not limit.isdecimal() or not self._rules.allows(int(limit)):
-            return _bad(-1130, "Data sent for parameter 'limit' is not valid.")
-        return self._weighed(self._rules.depth_weight(int(limit)), self._snapshot(symbol, int(limit)))
+        if not limit.isdecimal() or not self._rules.allows_depth(int(limit)):
+            return _error(-1130, "Data sent for parameter 'limit' is not valid.")
+        return self._charge(self._rules.depth_weight(int(limit)), self._snapshot(symbol, int(limit)))
 
     def _snapshot(self, symbol: str, limit: int) -> dict[str, object]:
-        lag = draws(self.requests_count, symbol, 0)[0] % LAG_CHANGES_MAX
+        lag = draws(self.requests_count, symbol, 0)[0] % LAG_UPDATES_MAX
         at_id = snapshot_id(self._flow, self._faults, self._rules.name, symbol, lag)
         book, now_ms = self._flow.book_at(symbol, at_id), self._now_ns() // MS_NS
         times = {"E": now_ms, "T": now_ms} if self._rules.is_futures else {}
-        return {"lastUpdateId": book.id, **times, **self._frames.sides(*book.top(limit))}
+        return {"lastUpdateId": book.id, **times, **self._encoder.book_sides(*book.top(limit))}
 
-    async def _mishap(self, symbol: str) -> web.Response | None:
+    async def _inject_fault(self, symbol: str) -> web.Response | None:
         self.requests_count += 1
-        return await mishap(self._faults, self._rules.name, symbol)
+        return await inject_rest_fault(self._faults, self._rules.name, symbol)
 
-    def _weighed(self, weight: int, document: dict[str, object]) -> web.Response:
+    def _charge(self, weight: int, document: dict[str, object]) -> web.Response:
         verdict = self.weights.spend(weight, self._now_ns())
         headers = {"X-MBX-USED-WEIGHT": str(verdict.used), "X-MBX-USED-WEIGHT-1M": str(verdict.used)}
         if verdict.status == 200:
-            return reply(document, headers=headers)
+            return json_response(document, headers=headers)
         headers["Retry-After"] = str(verdict.retry_after_s)
-        return reply({"code": -1003, "msg": "Too many requests."}, verdict.status, headers)
+        return json_response({"code": -1003, "msg": "Too many requests."}, verdict.status, headers)
 
 
-def _bad(code: int, message: str) -> web.Response:
-    return reply({"code": code, "msg": message}, 400)
+def _error(code: int, message: str) -> web.Response:
+    return json_response({"code": code, "msg": message}, 400)

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from components.sandbox.flow.connection import Limits
+from components.sandbox.flow.connection import ConnectionLimits
 from components.sandbox.flow.orders import IdSpace
 
 DAY_S = 86_400.0
@@ -21,17 +21,17 @@ class Channel(StrEnum):
     MARK_PRICE = "markPrice"
 
 
-class Rules(Struct, frozen=True, kw_only=True):
+class VenueRules(Struct, frozen=True, kw_only=True):
     """One venue's rules."""
 
     name: str
     is_futures: bool
-    ids: IdSpace
-    rest: str  # the prefix of its REST paths
+    id_space: IdSpace
+    rest_prefix: str  # the prefix of its REST paths
     routes: dict[str, frozenset[Channel]]  # a prefix of websocket paths, and what really flows there
-    depth_ms: int  # the pace of a depth stream that names none
+    depth_speed_ms_default: int  # the pace of a depth stream that names none
     depth_speeds_ms: frozenset[int]
-    limits: Limits
+    limits: ConnectionLimits
     weight_max: int  # a minute
     info_weight: int
     depth_weights: tuple[tuple[int, int], ...]  # up to so many levels, so much
@@ -41,20 +41,20 @@ class Rules(Struct, frozen=True, kw_only=True):
         """Give the weight of a depth request."""
         return next(weight for levels, weight in self.depth_weights if limit <= levels)
 
-    def allows(self, limit: int) -> bool:
+    def allows_depth(self, limit: int) -> bool:
         """Tell whether a depth request may ask for so many levels."""
         return 1 <= limit <= self.depth_weights[-1][0] if self.depth_limits is None else limit in self.depth_limits
 
 
-SPOT = Rules(
+SPOT_RULES = VenueRules(
     name="binance",
     is_futures=False,
-    ids=IdSpace.PER_SYMBOL,
-    rest="/api/v3",
+    id_space=IdSpace.PER_SYMBOL,
+    rest_prefix="/api/v3",
     routes={"": frozenset(Channel) - {Channel.MARK_PRICE}},
-    depth_ms=1000,
+    depth_speed_ms_default=1000,
     depth_speeds_ms=frozenset({100, 1000}),
-    limits=Limits(messages_per_s=5, ping_every_s=20, pong_within_s=60, life_s=DAY_S),
+    limits=ConnectionLimits(messages_per_s=5, ping_interval_s=20, pong_timeout_s=60, lifetime_s=DAY_S),
     weight_max=6000,
     info_weight=20,
     depth_weights=((100, 5), (500, 25), (1000, 50), (5000, 250)),
@@ -63,16 +63,16 @@ SPOT = Rules(
 
 _PUBLIC = frozenset({Channel.DEPTH, Channel.PARTIAL, Channel.BOOK_TICKER, Channel.TRADE})
 
-USD_M = Rules(
+USD_M_RULES = VenueRules(
     name="binanceum",
     is_futures=True,
-    ids=IdSpace.VENUE_WIDE,
-    rest="/fapi/v1",
+    id_space=IdSpace.VENUE_WIDE,
+    rest_prefix="/fapi/v1",
     # The path without a route confirms everything and carries only what is public.
     routes={"": _PUBLIC, "/public": _PUBLIC, "/market": frozenset({Channel.AGG_TRADE, Channel.MARK_PRICE})},
-    depth_ms=250,
+    depth_speed_ms_default=250,
     depth_speeds_ms=frozenset({100, 250, 500}),
-    limits=Limits(messages_per_s=10, ping_every_s=180, pong_within_s=600, life_s=DAY_S),
+    limits=ConnectionLimits(messages_per_s=10, ping_interval_s=180, pong_timeout_s=600, lifetime_s=DAY_S),
     weight_max=2400,
     info_weight=1,
     depth_weights=((50, 2), (100, 5), (500, 10), (1000, 20)),

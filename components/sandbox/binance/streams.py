@@ -4,13 +4,13 @@ import re
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from components.sandbox.binance.frames import Frames
-from components.sandbox.binance.rules import Channel, Rules
+from components.sandbox.binance.frames import MessageEncoder
+from components.sandbox.binance.rules import Channel, VenueRules
 from components.sandbox.flow.book import Level
-from components.sandbox.flow.cursor import Batch, Cursor
-from components.sandbox.flow.faults import FlowFaultKind
+from components.sandbox.flow.cursor import BatchCursor, UpdateBatch
+from components.sandbox.flow.faults import CryptoFaultKind
 from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.script import Script
+from components.sandbox.flow.script import FaultInjector
 
 MS_NS = 1_000_000
 _NAME = re.compile(
@@ -19,7 +19,7 @@ _NAME = re.compile(
 )
 
 
-class Stream(NamedTuple):
+class StreamSpec(NamedTuple):
     """A stream that exists, by its name."""
 
     name: str
@@ -29,129 +29,131 @@ class Stream(NamedTuple):
     levels: int = 0
 
 
-class Source(Protocol):
+class Stream(Protocol):
     """One client's stream."""
 
     topic: str
 
-    def due(self, now_ns: int) -> list[str]:
+    def pending_frames(self, now_ns: int) -> list[str]:
         """Say what is due."""
         ...
 
 
-def parse(name: str, rules: Rules, listed: frozenset[str]) -> Stream | None:
+def parse_stream_name(name: str, rules: VenueRules, listed: frozenset[str]) -> StreamSpec | None:
     """Read a stream's name; None is a stream that would be confirmed and never say a word."""
     found = _NAME.fullmatch(name)
     if found is None or (symbol := found["symbol"].upper()) not in listed:
         return None
     if found["plain"]:
-        return Stream(name, symbol, Channel(found["plain"]))
+        return StreamSpec(name, symbol, Channel(found["plain"]))
     if found["mark"]:
-        return Stream(name, symbol, Channel.MARK_PRICE, (1000 if found["fast"] else 3000) * MS_NS)
-    speed_ms = int(found["speed"] or rules.depth_ms)
+        return StreamSpec(name, symbol, Channel.MARK_PRICE, (1000 if found["fast"] else 3000) * MS_NS)
+    speed_ms = int(found["speed"] or rules.depth_speed_ms_default)
     if speed_ms not in rules.depth_speeds_ms:
         return None
     channel = Channel.PARTIAL if found["levels"] else Channel.DEPTH
-    return Stream(name, symbol, channel, speed_ms * MS_NS, int(found["levels"] or 0))
+    return StreamSpec(name, symbol, channel, speed_ms * MS_NS, int(found["levels"] or 0))
 
 
-class Depth:
+class DepthStream:
     """Batches of changes, cut at this connection's own phase."""
 
     topic = "book"
 
-    def __init__(self, cursor: Cursor, flow: OrderFlow, frames: Frames, script: Script) -> None:
-        self._cursor, self._flow, self._frames, self._script = cursor, flow, frames, script
+    def __init__(
+        self, cursor: BatchCursor, flow: OrderFlow, encoder: MessageEncoder, fault_injector: FaultInjector
+    ) -> None:
+        self._cursor, self._flow, self._encoder, self._fault_injector = cursor, flow, encoder, fault_injector
 
-    def due(self, now_ns: int) -> list[str]:
+    def pending_frames(self, now_ns: int) -> list[str]:
         """Say what changed in this period."""
-        batch = self._cursor.take(self._flow, now_ns)
+        batch = self._cursor.next_batch(self._flow, now_ns)
         if batch is None:
             return []
-        if self._script.twist(FlowFaultKind.CROSSED, batch.symbol):
-            batch = _crossed(batch, self._flow)
-        return [self._frames.depth(batch, now_ns, self._ids_back(batch))]
+        if self._fault_injector.should_corrupt(CryptoFaultKind.CROSSED, batch.symbol):
+            batch = _make_crossed(batch, self._flow)
+        return [self._encoder.depth(batch, now_ns, self._id_shift(batch))]
 
-    def _ids_back(self, batch: Batch) -> int:
-        fault = self._script.twist(FlowFaultKind.IDS_BACK, batch.symbol)
+    def _id_shift(self, batch: UpdateBatch) -> int:
+        fault = self._fault_injector.should_corrupt(CryptoFaultKind.IDS_BACK, batch.symbol)
         # At least by the whole batch: a smaller step would be a lie that no rule of the venue could find out.
-        return 0 if fault is None else max(fault.count, batch.last - batch.prev)
+        return 0 if fault is None else max(fault.count, batch.last_id - batch.prev_id)
 
 
-def _crossed(batch: Batch, flow: OrderFlow) -> Batch:
-    listing = flow.listings[batch.symbol]
+def _make_crossed(batch: UpdateBatch, flow: OrderFlow) -> UpdateBatch:
+    listing = flow.instruments[batch.symbol]
     price = flow.book(batch.symbol).price(0, is_bid=False) + listing.tick
     return batch._replace(bids=[(price, listing.lot), *(level for level in batch.bids if level[0] != price)])
 
 
-class Partial:
+class PartialDepthStream:
     """The top of the book, once a period in which it changed."""
 
     topic = "book"
 
-    def __init__(self, cursor: Cursor, flow: OrderFlow, frames: Frames, levels: int) -> None:
-        self._cursor, self._flow, self._frames, self._levels = cursor, flow, frames, levels
+    def __init__(self, cursor: BatchCursor, flow: OrderFlow, encoder: MessageEncoder, levels: int) -> None:
+        self._cursor, self._flow, self._encoder, self._levels = cursor, flow, encoder, levels
 
-    def due(self, now_ns: int) -> list[str]:
+    def pending_frames(self, now_ns: int) -> list[str]:
         """Say what the top is."""
-        batch = self._cursor.take(self._flow, now_ns)
+        batch = self._cursor.next_batch(self._flow, now_ns)
         if batch is None:
             return []
         bids, asks = self._flow.book(batch.symbol).top(self._levels)
-        return [self._frames.partial(batch._replace(bids=bids, asks=asks), now_ns)]
+        return [self._encoder.partial(batch._replace(bids=bids, asks=asks), now_ns)]
 
 
-class BookTicker:
+class BookTickerStream:
     """The best of both sides, whenever it is another than before."""
 
     topic = "quote"
 
-    def __init__(self, symbol: str, flow: OrderFlow, frames: Frames) -> None:
-        self._symbol, self._flow, self._frames = symbol, flow, frames
-        self._told: tuple[Level, Level] | None = None
+    def __init__(self, symbol: str, flow: OrderFlow, encoder: MessageEncoder) -> None:
+        self._symbol, self._flow, self._encoder = symbol, flow, encoder
+        self._last_sent: tuple[Level, Level] | None = None
 
-    def due(self, now_ns: int) -> list[str]:
+    def pending_frames(self, now_ns: int) -> list[str]:
         """Say the best, if it changed."""
         book = self._flow.book(self._symbol)
         bids, asks = book.top(1)
         best = bids[0], asks[0]
-        if best == self._told:
+        if best == self._last_sent:
             return []
-        self._told = best
-        return [self._frames.book_ticker(self._symbol, book.id, best, (now_ns, now_ns))]
+        self._last_sent = best
+        return [self._encoder.book_ticker(self._symbol, book.id, best, (now_ns, now_ns))]
 
 
-class Trades:
+class TradeStream:
     """Each trade once."""
 
     topic = "trade"
 
-    def __init__(self, stream: Stream, flow: OrderFlow, frames: Frames) -> None:
+    def __init__(self, stream: StreamSpec, flow: OrderFlow, encoder: MessageEncoder) -> None:
         self._symbol, self._flow = stream.symbol, flow
-        self._write = frames.trade if stream.channel is Channel.TRADE else frames.agg_trade
-        self._last = flow.prints_count(stream.symbol)
+        self._write = encoder.trade if stream.channel is Channel.TRADE else encoder.agg_trade
+        self._last_trade_id = flow.last_trade_id(stream.symbol)
 
-    def due(self, now_ns: int) -> list[str]:
+    def pending_frames(self, now_ns: int) -> list[str]:
         """Say the trades since the last time."""
-        prints = self._flow.prints_after(self._symbol, self._last)
+        prints = self._flow.trades_after(self._symbol, self._last_trade_id)
         if prints:
-            self._last = prints[-1].id
+            self._last_trade_id = prints[-1].id
         return [self._write(self._symbol, one, now_ns) for one in prints]
 
 
-class MarkPrice:
+class MarkPriceStream:
     """The mark, every few seconds."""
 
     topic = "mark"
 
-    def __init__(self, cursor: Cursor, flow: OrderFlow, frames: Frames) -> None:
-        self._cursor, self._flow, self._frames = cursor, flow, frames
+    def __init__(self, cursor: BatchCursor, flow: OrderFlow, encoder: MessageEncoder) -> None:
+        self._cursor, self._flow, self._encoder = cursor, flow, encoder
 
-    def due(self, now_ns: int) -> list[str]:
+    def pending_frames(self, now_ns: int) -> list[str]:
         """Say the mark, changed or not."""
-        if not self._cursor.is_due(now_ns):
+        if not self._cursor.advance_if_due(now_ns):
             return []
         symbol = self._cursor.symbol
         book = self._flow.book(symbol)
         middle = (book.price(0, is_bid=True) + book.price(0, is_bid=False)) / Decimal(2)
-        return [self._frames.mark_price(symbol, middle, now_ns)]
+        return [self._encoder.mark_price(symbol, middle, now_ns)]

@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from components.sandbox.core.decimals import ZERO
 from components.sandbox.core.matching import Quote
-from components.sandbox.core.orders import Order, OrderType, Side, Terms
+from components.sandbox.core.orders import Order, OrderTerms, OrderType, Side
 
-OPENING_CASH = Decimal(100_000)
-MULTIPLIER = Decimal(2)
+INITIAL_CASH = Decimal(100_000)
+MARGIN_MULTIPLIER = Decimal(2)
 # A market order is paid for at a price that the market is unlikely to run past before it fills.
 MARKET_PRICE_MARGIN = Decimal("1.03")
 
@@ -23,7 +23,7 @@ class Position(Struct, frozen=True):
     avg_entry_price: Decimal
 
 
-class Configuration(Struct, frozen=True, kw_only=True):
+class AccountConfiguration(Struct, frozen=True, kw_only=True):
     """What the owner of the account can switch; the names are the venue's."""
 
     dtbp_check: str = "entry"
@@ -38,13 +38,13 @@ class Configuration(Struct, frozen=True, kw_only=True):
     disable_overnight_trading: bool = False
 
 
-class Money(Struct, frozen=True):
+class Balances(Struct, frozen=True):
     """What the account is worth at the present quotes."""
 
     cash: Decimal
     long_value: Decimal
     short_value: Decimal
-    reserved: Decimal
+    reserved_funds: Decimal
 
     @property
     def equity(self) -> Decimal:
@@ -55,7 +55,7 @@ class Money(Struct, frozen=True):
     def buying_power(self) -> Decimal:
         """Return what new exposure may still cost; half of every position is its margin."""
         exposure = self.long_value - self.short_value
-        return max(ZERO, MULTIPLIER * self.equity - exposure - self.reserved)
+        return max(ZERO, MARGIN_MULTIPLIER * self.equity - exposure - self.reserved_funds)
 
 
 def apply_fill(position: Position, side: Side, qty: Decimal, price: Decimal) -> Position:
@@ -70,19 +70,19 @@ def apply_fill(position: Position, side: Side, qty: Decimal, price: Decimal) -> 
     return Position(position.symbol, after, price if crossed else position.avg_entry_price)
 
 
-def closes(position_qty: Decimal, side: Side) -> bool:
+def reduces_position(position_qty: Decimal, side: Side) -> bool:
     """Tell whether this side brings the position towards zero."""
     return position_qty * side.sign < ZERO
 
 
-def cost_of(terms: Terms, remaining: Decimal, quote: Quote) -> Decimal:
+def order_cost(terms: OrderTerms, remaining: Decimal, quote: Quote) -> Decimal:
     """Return what an opening order must be able to pay."""
     if terms.notional is not None:
         return terms.notional
     return remaining * _reserved_price(terms, quote)
 
 
-def _reserved_price(terms: Terms, quote: Quote) -> Decimal:
+def _reserved_price(terms: OrderTerms, quote: Quote) -> Decimal:
     cautious = quote.ask * MARKET_PRICE_MARGIN
     named = terms.limit_price or terms.stop_price
     if terms.side is Side.SELL:
@@ -92,31 +92,31 @@ def _reserved_price(terms: Terms, quote: Quote) -> Decimal:
     return max(named or ZERO, cautious)
 
 
-def held_quantity(orders: Iterable[Order], side: Side) -> Decimal:
+def held_for_orders(orders: Iterable[Order], side: Side) -> Decimal:
     """Return how many shares open orders of one side already speak for."""
     return sum((order.remaining for order in orders if order.terms.side is side and not order.waits), ZERO)
 
 
-def reserved(orders: Iterable[Order], positions: Mapping[str, Position], quotes: Mapping[str, Quote]) -> Decimal:
+def funds_reserved(orders: Iterable[Order], positions: Mapping[str, Position], quotes: Mapping[str, Quote]) -> Decimal:
     """Return the funds that open orders hold back: those that grow a position, at their cautious price."""
     total = ZERO
     for order in orders:
         if order.waits:
             continue
         position = positions.get(order.terms.symbol)
-        if position is None or not closes(position.qty, order.terms.side):
-            total += cost_of(order.terms, order.remaining, quotes[order.terms.symbol])
+        if position is None or not reduces_position(position.qty, order.terms.side):
+            total += order_cost(order.terms, order.remaining, quotes[order.terms.symbol])
     return total
 
 
-def worth(
+def value_account(
     cash: Decimal,
     positions: Mapping[str, Position],
     orders: Iterable[Order],
     quotes: Mapping[str, Quote],
-) -> Money:
+) -> Balances:
     """Value the account at the present quotes."""
-    values = [held.qty * quotes[held.symbol].middle for held in positions.values()]
+    values = [held.qty * quotes[held.symbol].mid for held in positions.values()]
     long_value = sum((value for value in values if value > ZERO), ZERO)
     short_value = sum((value for value in values if value < ZERO), ZERO)
-    return Money(cash, long_value, short_value, reserved(orders, positions, quotes))
+    return Balances(cash, long_value, short_value, funds_reserved(orders, positions, quotes))

@@ -5,18 +5,18 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from components.sandbox.core.account import Configuration, closes, cost_of, held_quantity
+from components.sandbox.core.account import AccountConfiguration, held_for_orders, order_cost, reduces_position
 from components.sandbox.core.matching import Quote
-from components.sandbox.core.orders import Order, OrderType, Side, Terms
+from components.sandbox.core.orders import Order, OrderTerms, OrderType, Side
 from components.sandbox.core.refusals import (
     COST_BASIS_TOO_SMALL,
     FORBIDDEN,
     NO_LONG_WHILE_SHORT,
     NO_SHORT_WHILE_LONG,
     NO_SHORTING,
-    SUSPENDED,
-    Refusal,
-    buying_power,
+    TRADING_SUSPENDED,
+    ApiError,
+    insufficient_buying_power,
     insufficient_quantity,
     unprocessable,
     wash_trade,
@@ -24,112 +24,112 @@ from components.sandbox.core.refusals import (
 from components.sandbox.core.validation import is_fractional
 
 NOTIONAL_MIN = Decimal(1)
-UNPRICED = frozenset({OrderType.MARKET, OrderType.STOP, OrderType.TRAILING_STOP})
+UNPRICED_TYPES = frozenset({OrderType.MARKET, OrderType.STOP, OrderType.TRAILING_STOP})
 
 
-class Scene(Struct, frozen=True, kw_only=True):
+class AdmissionContext(Struct, frozen=True, kw_only=True):
     """What the account looks like to one order that wants in."""
 
     position_qty: Decimal
     orders: Sequence[Order]  # open ones of the same symbol
     quote: Quote
     buying_power: Decimal
-    configuration: Configuration
+    configuration: AccountConfiguration
 
 
-def admit(terms: Terms, scene: Scene) -> Refusal | None:
+def check_admission(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
     """Return the first reason to keep an order out, in the order in which the venue looks."""
     for check in _CHECKS:
-        if refusal := check(terms, scene):
+        if refusal := check(terms, context):
             return refusal
     return None
 
 
-def infer_intent(side: Side, position_qty: Decimal) -> str:
+def infer_position_intent(side: Side, position_qty: Decimal) -> str:
     """Name what an order does to the position, in the venue's words."""
-    return f"{side}_to_{'close' if closes(position_qty, side) else 'open'}"
+    return f"{side}_to_{'close' if reduces_position(position_qty, side) else 'open'}"
 
 
-def _account_trades(terms: Terms, scene: Scene) -> Refusal | None:
-    if scene.configuration.suspend_trade:
-        return SUSPENDED
-    if is_fractional(terms) and not scene.configuration.fractional_trading:
-        return Refusal(403, FORBIDDEN, "fractional trading is disabled for this account")
+def _check_trading_enabled(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
+    if context.configuration.suspend_trade:
+        return TRADING_SUSPENDED
+    if is_fractional(terms) and not context.configuration.fractional_trading:
+        return ApiError(403, FORBIDDEN, "fractional trading is disabled for this account")
     small = terms.notional is not None and terms.notional < NOTIONAL_MIN
     return COST_BASIS_TOO_SMALL if small else None
 
 
-def _intent_is_true(terms: Terms, scene: Scene) -> Refusal | None:
-    inferred = infer_intent(terms.side, scene.position_qty)
+def _check_position_intent(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
+    inferred = infer_position_intent(terms.side, context.position_qty)
     if terms.position_intent in {None, inferred}:
         return None
     return unprocessable(f"position intent mismatch, inferred: {inferred}, specified: {terms.position_intent}")
 
 
-def _stop_lies_ahead(terms: Terms, scene: Scene) -> Refusal | None:
-    if terms.stop_price is None or (scene.quote.taken_by(terms.side) - terms.stop_price) * terms.side.sign < 0:
+def _check_stop_price(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
+    if terms.stop_price is None or (context.quote.taking_price(terms.side) - terms.stop_price) * terms.side.sign < 0:
         return None
     relation = "greater" if terms.side is Side.BUY else "less"
     return unprocessable(f"stop price must be {relation} than current price")
 
 
-def _does_not_wash(terms: Terms, scene: Scene) -> Refusal | None:
-    for order in scene.orders:
+def _check_wash_trade(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
+    for order in context.orders:
         if order.terms.side is terms.side or order.waits:
             continue
-        if order.terms.type in UNPRICED:
+        if order.terms.type in UNPRICED_TYPES:
             return wash_trade(order.order_id, "opposite side market/stop order exists")
         if _would_cross(terms, order.terms):
             return wash_trade(order.order_id, "opposite side limit order exists")
     return None
 
 
-def _would_cross(terms: Terms, other: Terms) -> bool:
+def _would_cross(terms: OrderTerms, other: OrderTerms) -> bool:
     if terms.limit_price is None or other.limit_price is None:
         return True
     return (terms.limit_price - other.limit_price) * terms.side.sign >= 0
 
 
-def _closes_what_is_free(terms: Terms, scene: Scene) -> Refusal | None:
+def _check_available_quantity(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
     # An order that brings a position towards zero can never take it through zero.
-    if not closes(scene.position_qty, terms.side):
+    if not reduces_position(context.position_qty, terms.side):
         return None
-    held, existing = held_quantity(scene.orders, terms.side), abs(scene.position_qty)
+    held, existing = held_for_orders(context.orders, terms.side), abs(context.position_qty)
     requested = (
-        terms.qty if terms.qty is not None else (terms.notional or Decimal(0)) / scene.quote.taken_by(terms.side)
+        terms.qty if terms.qty is not None else (terms.notional or Decimal(0)) / context.quote.taking_price(terms.side)
     )
     if requested <= existing - held:
         return None
-    related = [order.order_id for order in scene.orders if order.terms.side is terms.side]
+    related = [order.order_id for order in context.orders if order.terms.side is terms.side]
     return insufficient_quantity(terms.symbol, requested=requested, existing=existing, held=held, related=related)
 
 
-def _may_open(terms: Terms, scene: Scene) -> Refusal | None:
-    if scene.position_qty != 0:
+def _check_opening(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
+    if context.position_qty != 0:
         return None
-    opposite = any(order.terms.side is not terms.side for order in scene.orders)
+    opposite = any(order.terms.side is not terms.side for order in context.orders)
     if terms.side is Side.BUY:
         return NO_LONG_WHILE_SHORT if opposite else None
-    if scene.configuration.no_shorting:
+    if context.configuration.no_shorting:
         return NO_SHORTING
     if is_fractional(terms):
         return unprocessable("fractional orders cannot be sold short")
     return NO_SHORT_WHILE_LONG if opposite else None
 
 
-def _can_be_paid(terms: Terms, scene: Scene) -> Refusal | None:
-    if closes(scene.position_qty, terms.side):
+def _check_buying_power(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
+    if reduces_position(context.position_qty, terms.side):
         return None
-    cost = cost_of(terms, terms.qty or Decimal(0), scene.quote)
-    return None if cost <= scene.buying_power else buying_power(scene.buying_power, cost)
+    cost = order_cost(terms, terms.qty or Decimal(0), context.quote)
+    return None if cost <= context.buying_power else insufficient_buying_power(context.buying_power, cost)
 
 
 _CHECKS = (
-    _account_trades,
-    _intent_is_true,
-    _stop_lies_ahead,
-    _does_not_wash,
-    _closes_what_is_free,
-    _may_open,
-    _can_be_paid,
+    _check_trading_enabled,
+    _check_position_intent,
+    _check_stop_price,
+    _check_wash_trade,
+    _check_available_quantity,
+    _check_opening,
+    _check_buying_power,
 )

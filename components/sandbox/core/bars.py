@@ -4,9 +4,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from components.sandbox.core.session import NANOSECONDS
+from components.sandbox.core.session import SECOND_NS
 
-MINUTE_NS = 60 * NANOSECONDS
+MINUTE_NS = 60 * SECOND_NS
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -28,7 +28,7 @@ class Bar(Struct, frozen=True, kw_only=True):
         return (self.value / self.volume).quantize(Decimal("0.0001"))
 
 
-def begin_bar(symbol: str, price: Decimal, size: int, at_ns: int) -> Bar:
+def start_bar(symbol: str, price: Decimal, size: int, at_ns: int) -> Bar:
     """Open the bar of the minute in which a trade happened."""
     start = at_ns // MINUTE_NS * MINUTE_NS
     return Bar(
@@ -59,6 +59,6 @@ def extend_bar(bar: Bar, price: Decimal, size: int) -> Bar:
     )
 
 
-def is_over(bar: Bar, now_ns: int) -> bool:
+def is_complete(bar: Bar, now_ns: int) -> bool:
     """Tell whether the bar's minute has passed."""
     return now_ns >= bar.at_ns + MINUTE_NS

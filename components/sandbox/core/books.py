@@ -6,28 +6,35 @@ from decimal import Decimal
 
 from msgspec.structs import replace
 
-from components.sandbox.core.account import OPENING_CASH, Configuration, Money, Position, apply_fill, worth
+from components.sandbox.core.account import (
+    INITIAL_CASH,
+    AccountConfiguration,
+    Balances,
+    Position,
+    apply_fill,
+    value_account,
+)
 from components.sandbox.core.decimals import ZERO
 from components.sandbox.core.matching import Execution, Quote
-from components.sandbox.core.orders import Order, Status, Terms
+from components.sandbox.core.orders import Order, OrderStatus, OrderTerms
 
 Sieve = Callable[[Order], bool]
 
 
 @dataclass(slots=True)
-class Books:
+class AccountState:
     """Everything a decision needs to know; what has ended is kept by the ledger only."""
 
-    cash: Decimal = OPENING_CASH
+    cash: Decimal = INITIAL_CASH
     positions: dict[str, Position] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
-    used_ids: set[str] = field(default_factory=set)
-    configuration: Configuration = field(default_factory=Configuration)
+    used_client_order_ids: set[str] = field(default_factory=set)
+    configuration: AccountConfiguration = field(default_factory=AccountConfiguration)
     quotes: dict[str, Quote] = field(default_factory=dict)
     orders_count: int = 0
     executions_count: int = 0
 
-    def keep(self, order: Order) -> Order:
+    def store_order(self, order: Order) -> Order:
         """Remember an order as it is now; one that has ended is left to the ledger."""
         if order.is_open:
             self.orders[order.order_id] = order
@@ -35,7 +42,7 @@ class Books:
             self.orders.pop(order.order_id, None)
         return order
 
-    def settle(self, order: Order, execution: Execution) -> Order:
+    def apply_execution(self, order: Order, execution: Execution) -> Order:
         """Move cash and position by one fill; the order may still be cancelled or replaced a moment later."""
         cost = execution.qty * execution.price
         self.cash -= order.terms.side.sign * cost
@@ -48,30 +55,30 @@ class Books:
         """Return the position in a symbol; a flat one where there is none."""
         return self.positions.get(symbol) or Position(symbol, ZERO, ZERO)
 
-    def held(self) -> list[Position]:
+    def open_positions(self) -> list[Position]:
         """List the positions that are not flat."""
         return [position for position in self.positions.values() if position.qty]
 
-    def orders_of(self, symbol: str) -> list[Order]:
+    def open_orders_for(self, symbol: str) -> list[Order]:
         """List the open orders of a symbol, oldest first."""
         return [order for order in self.orders.values() if order.terms.symbol == symbol]
 
-    def money(self, without: str | None = None) -> Money:
+    def balances(self, without: str | None = None) -> Balances:
         """Value the account now, as if one order were not there."""
         others: Iterable[Order] = (order for order in self.orders.values() if order.order_id != without)
-        return worth(self.cash, {held.symbol: held for held in self.held()}, others, self.quotes)
+        return value_account(self.cash, {held.symbol: held for held in self.open_positions()}, others, self.quotes)
 
-    def enter(self, order_id: str, client_order_id: str, terms: Terms, now_ns: int) -> Order:
+    def add_order(self, order_id: str, client_order_id: str, terms: OrderTerms, now_ns: int) -> Order:
         """Write a new order into the books; its client id is used up from here on, whatever happens next."""
         self.orders_count += 1
-        self.used_ids.add(client_order_id)
-        return self.keep(
+        self.used_client_order_ids.add(client_order_id)
+        return self.store_order(
             Order(
                 order_id=order_id,
                 client_order_id=client_order_id,
                 number=self.orders_count,
                 terms=terms,
-                status=Status.ACCEPTED,
+                status=OrderStatus.ACCEPTED,
                 submitted_at_ns=now_ns,
                 updated_at_ns=now_ns,
             )

@@ -6,18 +6,18 @@ from struct import Struct
 _EIGHT = Struct("<8Q")
 
 
-def draws(seed: int, name: str, place: int) -> tuple[int, ...]:
+def draws(seed: int, name: str, index: int) -> tuple[int, ...]:
     """Return eight independent 64-bit numbers that belong to this place of this named sequence."""
-    text = f"{seed}/{name}/{place}".encode()
+    text = f"{seed}/{name}/{index}".encode()
     return _EIGHT.unpack(blake2b(text, digest_size=64).digest())
 
 
-def happens(draw: int, one_in: int) -> bool:
+def is_drawn(draw: int, one_in: int) -> bool:
     """Tell whether an event with a chance of one in so many happens on this draw."""
     return draw % one_in == 0
 
 
-def bell(draw: int) -> int:
+def normal_draw(draw: int) -> int:
     """Turn a draw into a nearly normal number with mean 0 and deviation 1000."""
     # The sum of four uniform 16-bit pieces has a deviation of 65536 / sqrt(3).
     pieces = (draw & 0xFFFF) + (draw >> 16 & 0xFFFF) + (draw >> 32 & 0xFFFF) + (draw >> 48)

@@ -6,7 +6,7 @@ ZERO = Decimal(0)
 CENT = Decimal("0.01")
 
 
-def plain(value: Decimal) -> str:
+def format_decimal(value: Decimal) -> str:
     """Write a decimal without exponent and without trailing zeros."""
     text = format(value, "f")
     if "." in text:
@@ -14,17 +14,17 @@ def plain(value: Decimal) -> str:
     return "0" if text in {"-0", ""} else text
 
 
-def plain_or_none(value: Decimal | None) -> str | None:
+def format_decimal_or_none(value: Decimal | None) -> str | None:
     """Write a decimal, or nothing where there is none."""
-    return None if value is None else plain(value)
+    return None if value is None else format_decimal(value)
 
 
-def places(value: Decimal) -> int:
+def decimal_places(value: Decimal) -> int:
     """Count the decimal places a value really needs."""
     exponent = value.normalize().as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def from_cents(cents: int) -> Decimal:
+def cents_to_dollars(cents: int) -> Decimal:
     """Turn whole cents into dollars, two places kept."""
     return Decimal(cents).scaleb(-2)

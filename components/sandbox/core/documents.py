@@ -3,15 +3,15 @@
 from decimal import Decimal
 from hashlib import blake2b
 
-from components.sandbox.core.account import MULTIPLIER, Configuration, Money, Position
-from components.sandbox.core.decimals import ZERO, plain, plain_or_none
-from components.sandbox.core.matching import Quote, stop_price
-from components.sandbox.core.orders import FILLS, Order, OrderEvent, OrderType, Side, Status
-from components.sandbox.core.stamps import stamp, stamp_or_none
+from components.sandbox.core.account import MARGIN_MULTIPLIER, AccountConfiguration, Balances, Position
+from components.sandbox.core.decimals import ZERO, format_decimal, format_decimal_or_none
+from components.sandbox.core.matching import Quote, effective_stop_price
+from components.sandbox.core.orders import FILL_EVENTS, Order, OrderEvent, OrderStatus, OrderType, Side
+from components.sandbox.core.stamps import format_timestamp, format_timestamp_or_none
 
 Document = dict[str, object]
 EXCHANGE = "NASDAQ"  # of every share here
-MAINTENANCE = Decimal("0.3")
+MAINTENANCE_MARGIN = Decimal("0.3")
 
 
 def order_document(order: Order) -> Document:
@@ -21,40 +21,40 @@ def order_document(order: Order) -> Document:
     return {
         "id": order.order_id,
         "client_order_id": order.client_order_id,
-        "created_at": stamp(order.submitted_at_ns),
-        "updated_at": stamp(order.updated_at_ns),
-        "submitted_at": stamp(order.submitted_at_ns),
-        "filled_at": stamp_or_none(order.filled_at_ns),
-        "expired_at": _ended(order, Status.EXPIRED),
-        "canceled_at": _ended(order, Status.CANCELED),
-        "failed_at": _ended(order, Status.REJECTED),
-        "replaced_at": _ended(order, Status.REPLACED),
+        "created_at": format_timestamp(order.submitted_at_ns),
+        "updated_at": format_timestamp(order.updated_at_ns),
+        "submitted_at": format_timestamp(order.submitted_at_ns),
+        "filled_at": format_timestamp_or_none(order.filled_at_ns),
+        "expired_at": _ended_at(order, OrderStatus.EXPIRED),
+        "canceled_at": _ended_at(order, OrderStatus.CANCELED),
+        "failed_at": _ended_at(order, OrderStatus.REJECTED),
+        "replaced_at": _ended_at(order, OrderStatus.REPLACED),
         "replaced_by": order.replaced_by,
         "replaces": order.replaces,
         "asset_id": asset_id(terms.symbol),
         "symbol": terms.symbol,
         "asset_class": "us_equity",
-        "notional": plain_or_none(terms.notional),
-        "qty": plain_or_none(terms.qty),
-        "filled_qty": plain(order.filled_qty),
-        "filled_avg_price": plain_or_none(order.filled_avg_price),
+        "notional": format_decimal_or_none(terms.notional),
+        "qty": format_decimal_or_none(terms.qty),
+        "filled_qty": format_decimal(order.filled_qty),
+        "filled_avg_price": format_decimal_or_none(order.filled_avg_price),
         "order_class": "",
         "order_type": terms.type,
         "type": terms.type,
         "side": terms.side,
         "position_intent": terms.position_intent,
         "time_in_force": terms.time_in_force,
-        "limit_price": plain_or_none(terms.limit_price),
-        "stop_price": plain_or_none(stop_price(order) if trailing else terms.stop_price),
+        "limit_price": format_decimal_or_none(terms.limit_price),
+        "stop_price": format_decimal_or_none(effective_stop_price(order) if trailing else terms.stop_price),
         "status": order.status,
         "extended_hours": terms.extended_hours,
         "legs": None,
-        "trail_percent": plain_or_none(terms.trail_percent),
-        "trail_price": plain_or_none(terms.trail_price),
-        "hwm": plain_or_none(order.high_water_mark),
+        "trail_percent": format_decimal_or_none(terms.trail_percent),
+        "trail_price": format_decimal_or_none(terms.trail_price),
+        "hwm": format_decimal_or_none(order.high_water_mark),
         "subtag": None,
         "source": None,
-        "expires_at": stamp_or_none(order.expires_at_ns),
+        "expires_at": format_timestamp_or_none(order.expires_at_ns),
     }
 
 
@@ -63,19 +63,19 @@ def event_document(event: OrderEvent) -> Document:
     document: Document = {
         "event": event.kind,
         "execution_id": event.execution_id,
-        "timestamp": stamp(event.at_ns),
+        "timestamp": format_timestamp(event.at_ns),
         "order": order_document(event.order),
     }
-    if event.kind in FILLS:
-        document["price"] = plain_or_none(event.price)
-        document["qty"] = plain_or_none(event.qty)
-        document["position_qty"] = plain_or_none(event.position_qty)
+    if event.kind in FILL_EVENTS:
+        document["price"] = format_decimal_or_none(event.price)
+        document["qty"] = format_decimal_or_none(event.qty)
+        document["position_qty"] = format_decimal_or_none(event.position_qty)
     return {"stream": "trade_updates", "data": document}
 
 
 def position_document(position: Position, quote: Quote, held: Decimal) -> Document:
     """Describe a position at the present quote; every position counts as opened today."""
-    value, cost = position.qty * quote.middle, position.qty * position.avg_entry_price
+    value, cost = position.qty * quote.mid, position.qty * position.avg_entry_price
     profit = value - cost
     share = profit / abs(cost) if cost else ZERO
     available = position.qty - held if position.qty > 0 else position.qty + held
@@ -85,23 +85,25 @@ def position_document(position: Position, quote: Quote, held: Decimal) -> Docume
         "exchange": EXCHANGE,
         "asset_class": "us_equity",
         "asset_marginable": True,
-        "qty": plain(position.qty),
-        "qty_available": plain(available),
-        "avg_entry_price": plain(position.avg_entry_price),
+        "qty": format_decimal(position.qty),
+        "qty_available": format_decimal(available),
+        "avg_entry_price": format_decimal(position.avg_entry_price),
         "side": "long" if position.qty > 0 else "short",
-        "market_value": plain(value),
-        "cost_basis": plain(cost),
-        "unrealized_pl": plain(profit),
-        "unrealized_plpc": plain(share),
-        "unrealized_intraday_pl": plain(profit),
-        "unrealized_intraday_plpc": plain(share),
-        "current_price": plain(quote.middle),
-        "lastday_price": plain(position.avg_entry_price),
-        "change_today": plain(share),
+        "market_value": format_decimal(value),
+        "cost_basis": format_decimal(cost),
+        "unrealized_pl": format_decimal(profit),
+        "unrealized_plpc": format_decimal(share),
+        "unrealized_intraday_pl": format_decimal(profit),
+        "unrealized_intraday_plpc": format_decimal(share),
+        "current_price": format_decimal(quote.mid),
+        "lastday_price": format_decimal(position.avg_entry_price),
+        "change_today": format_decimal(share),
     }
 
 
-def account_document(account_id: str, opened_at_ns: int, money: Money, configuration: Configuration) -> Document:
+def account_document(
+    account_id: str, opened_at_ns: int, money: Balances, configuration: AccountConfiguration
+) -> Document:
     """Describe the account at the present quotes."""
     exposure = money.long_value - money.short_value
     return {
@@ -110,30 +112,30 @@ def account_document(account_id: str, opened_at_ns: int, money: Money, configura
         "status": "ACTIVE",
         "crypto_status": "INACTIVE",
         "currency": "USD",
-        "cash": plain(money.cash),
-        "equity": plain(money.equity),
-        "portfolio_value": plain(money.equity),
-        "last_equity": plain(money.equity),
-        "buying_power": plain(money.buying_power),
-        "effective_buying_power": plain(money.buying_power),
-        "regt_buying_power": plain(money.buying_power),
-        "non_marginable_buying_power": plain(max(ZERO, money.cash - money.reserved)),
+        "cash": format_decimal(money.cash),
+        "equity": format_decimal(money.equity),
+        "portfolio_value": format_decimal(money.equity),
+        "last_equity": format_decimal(money.equity),
+        "buying_power": format_decimal(money.buying_power),
+        "effective_buying_power": format_decimal(money.buying_power),
+        "regt_buying_power": format_decimal(money.buying_power),
+        "non_marginable_buying_power": format_decimal(max(ZERO, money.cash - money.reserved_funds)),
         "options_buying_power": "0",
-        "long_market_value": plain(money.long_value),
-        "short_market_value": plain(money.short_value),
-        "position_market_value": plain(exposure),
-        "initial_margin": plain(exposure / 2),
-        "maintenance_margin": plain(exposure * MAINTENANCE),
+        "long_market_value": format_decimal(money.long_value),
+        "short_market_value": format_decimal(money.short_value),
+        "position_market_value": format_decimal(exposure),
+        "initial_margin": format_decimal(exposure / 2),
+        "maintenance_margin": format_decimal(exposure * MAINTENANCE_MARGIN),
         "last_maintenance_margin": "0",
         "sma": "0",
-        "multiplier": plain(MULTIPLIER),
+        "multiplier": format_decimal(MARGIN_MULTIPLIER),
         "accrued_fees": "0",
         "pending_transfer_in": "0",
         "pending_transfer_out": "0",
         "pending_reg_taf_fees": "0",
         "intraday_adjustments": "0",
-        "balance_asof": stamp(opened_at_ns)[:10],
-        "created_at": stamp(opened_at_ns),
+        "balance_asof": format_timestamp(opened_at_ns)[:10],
+        "created_at": format_timestamp(opened_at_ns),
         "trading_blocked": False,
         "transfers_blocked": False,
         "account_blocked": False,
@@ -179,5 +181,5 @@ def closing_side(position: Position) -> Side:
     return Side.SELL if position.qty > 0 else Side.BUY
 
 
-def _ended(order: Order, status: Status) -> str | None:
-    return stamp_or_none(order.ended_at_ns) if order.status is status else None
+def _ended_at(order: Order, status: OrderStatus) -> str | None:
+    return format_timestamp_or_none(order.ended_at_ns) if order.status is status else None

@@ -6,7 +6,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 
-class FaultKind(StrEnum):
+class AlpacaFaultKind(StrEnum):
     """Every way this venue can be made to misbehave."""
 
     ACCEPT_THEN_DROP = "accept_then_drop"  # the request is carried out, then the connection is dropped
@@ -17,18 +17,18 @@ class FaultKind(StrEnum):
     LOSE_EVENT = "lose_event"  # an event is not streamed
     DUPLICATE_EVENT = "duplicate_event"  # an event is streamed twice, with the same execution id
     DROP_STREAM = "drop_stream"  # the trade_updates socket is dropped, now
-    MUTE_STREAM = "mute_stream"  # the trade_updates socket stays open and says nothing
+    SILENCE_STREAM = "mute_stream"  # the trade_updates socket stays open and says nothing
     READ_LAG = "read_lag"  # by_client_order_id knows no order younger than `ms`
     STOP_QUOTES = "stop_quotes"  # the market stands still
 
 
-CONDITIONS = frozenset({FaultKind.MUTE_STREAM, FaultKind.READ_LAG, FaultKind.STOP_QUOTES})
+CONDITIONS = frozenset({AlpacaFaultKind.SILENCE_STREAM, AlpacaFaultKind.READ_LAG, AlpacaFaultKind.STOP_QUOTES})
 
 
-class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AlpacaFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One switch: the first `skip` chances pass, the next `times` misbehave; a condition lasts until it is cleared."""
 
-    kind: FaultKind
+    kind: AlpacaFaultKind
     times: int = 1
     skip: int = 0
     ms: int = 0
@@ -36,20 +36,20 @@ class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     method: str = "POST"
     path: str = "/v2/orders"
 
-    def concerns(self, method: str, path: str) -> bool:
+    def matches(self, method: str, path: str) -> bool:
         """Tell whether a request is of the kind this fault waits for."""
         return self.method in {method, "*"} and path.startswith(self.path)
 
 
 @dataclass(slots=True)
-class Armed:
+class ArmedAlpacaFault:
     """A fault with its count of chances seen and of harm done."""
 
-    fault: Fault
+    fault: AlpacaFault
     seen: int = 0
     done: int = 0
 
-    def strikes(self) -> bool:
+    def trigger(self) -> bool:
         """Count one chance; true if this one misbehaves."""
         self.seen += 1
         hit = self.fault.skip < self.seen <= self.fault.skip + self.fault.times
@@ -58,30 +58,30 @@ class Armed:
 
 
 @dataclass(slots=True)
-class Faults:
+class AlpacaFaultSwitches:
     """The switches that are on."""
 
-    armed: list[Armed] = field(default_factory=list)
+    armed: list[ArmedAlpacaFault] = field(default_factory=list)
 
-    def arm(self, fault: Fault) -> None:
+    def arm(self, fault: AlpacaFault) -> None:
         """Switch a fault on."""
-        self.armed.append(Armed(fault))
+        self.armed.append(ArmedAlpacaFault(fault))
 
     def clear(self) -> None:
         """Switch everything off."""
         self.armed.clear()
 
-    def strike(self, kind: FaultKind) -> Fault | None:
+    def trigger(self, kind: AlpacaFaultKind) -> AlpacaFault | None:
         """Give every fault of a kind its chance; return the one that misbehaves."""
-        hits = [one.fault for one in self.armed if one.fault.kind is kind and one.strikes()]
+        hits = [one.fault for one in self.armed if one.fault.kind is kind and one.trigger()]
         return hits[0] if hits else None
 
-    def strike_request(self, kind: FaultKind, method: str, path: str) -> Fault | None:
+    def trigger_request(self, kind: AlpacaFaultKind, method: str, path: str) -> AlpacaFault | None:
         """Give the faults of a kind that wait for such a request their chance."""
-        waiting = [one for one in self.armed if one.fault.kind is kind and one.fault.concerns(method, path)]
-        hits = [one.fault for one in waiting if one.strikes()]
+        waiting = [one for one in self.armed if one.fault.kind is kind and one.fault.matches(method, path)]
+        hits = [one.fault for one in waiting if one.trigger()]
         return hits[0] if hits else None
 
-    def condition(self, kind: FaultKind) -> Fault | None:
+    def active_condition(self, kind: AlpacaFaultKind) -> AlpacaFault | None:
         """Return the condition of this kind that holds now, if any."""
         return next((one.fault for one in self.armed if one.fault.kind is kind), None)

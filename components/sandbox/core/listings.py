@@ -1,14 +1,14 @@
 """Quotes, trades and bars as the data websocket says them."""
 
 from components.sandbox.core.bars import Bar
-from components.sandbox.core.decimals import from_cents
+from components.sandbox.core.decimals import cents_to_dollars
 from components.sandbox.core.market import MarketTrade
 from components.sandbox.core.matching import Quote
 
-Document = dict[str, object]
+MarketDataDocument = dict[str, object]
 
 
-def quote_document(quote: Quote) -> Document:
+def quote_document(quote: Quote) -> MarketDataDocument:
     """Describe a quote; sizes are shares."""
     return {
         "T": "q",
@@ -24,21 +24,21 @@ def quote_document(quote: Quote) -> Document:
     }
 
 
-def trade_document(trade: MarketTrade, number: int) -> Document:
+def trade_document(trade: MarketTrade, number: int) -> MarketDataDocument:
     """Describe a trade of the others."""
     return {
         "T": "t",
         "S": trade.symbol,
         "i": number,
         "x": "V",
-        "p": from_cents(trade.price_cents),
+        "p": cents_to_dollars(trade.price_cents),
         "s": trade.size,
         "c": ["@"],
         "z": "C",
     }
 
 
-def bar_document(bar: Bar) -> Document:
+def bar_document(bar: Bar) -> MarketDataDocument:
     """Describe a finished minute."""
     return {
         "T": "b",

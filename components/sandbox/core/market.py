@@ -12,7 +12,7 @@ from hashlib import blake2b
 from msgspec import Struct
 from msgspec.structs import replace
 
-from components.sandbox.core.chance import bell, draws, happens
+from components.sandbox.core.chance import draws, is_drawn, normal_draw
 
 MICROS_PER_CENT = 10_000
 SWITCH_ONE_IN = 240  # a regime lasts 240 quotes on average: 48 seconds at speed 1
@@ -23,7 +23,7 @@ PRESSURE_MAX = 900  # of 1000, so that neither size ever reaches zero
 PULL_DIVISOR = 20_000
 CENTS_MIN = 100
 
-KNOWN_CENTS = {
+INITIAL_PRICES_CENTS = {
     "AAPL": 19_000,
     "AMD": 16_000,
     "AMZN": 18_500,
@@ -40,31 +40,31 @@ KNOWN_CENTS = {
 class Regime(IntEnum):
     """What the market is doing at the moment."""
 
-    CALM = 0
+    NEUTRAL = 0
     UP = 1
     DOWN = 2
-    WILD = 3
+    VOLATILE = 3
 
 
 # Per regime: the drift of one quote and its deviation, both in thousandths of a basis point of the first price.
-DRIFT = {Regime.CALM: 0, Regime.UP: 80, Regime.DOWN: -80, Regime.WILD: 0}
-DEVIATION = {Regime.CALM: 400, Regime.UP: 500, Regime.DOWN: 500, Regime.WILD: 1_100}
-LEAN = {
-    Regime.CALM: 0,
+DRIFT = {Regime.NEUTRAL: 0, Regime.UP: 80, Regime.DOWN: -80, Regime.VOLATILE: 0}
+DEVIATION = {Regime.NEUTRAL: 400, Regime.UP: 500, Regime.DOWN: 500, Regime.VOLATILE: 1_100}
+PRESSURE_DRIFT = {
+    Regime.NEUTRAL: 0,
     Regime.UP: 18,
     Regime.DOWN: -18,
-    Regime.WILD: 0,
+    Regime.VOLATILE: 0,
 }  # what a regime adds to the pressure at each quote
 PRESSURE_LEADS = 350  # full pressure moves the next quote by this many thousandths of a basis point
 
 
-class Walk(Struct, frozen=True, array_like=True):
+class PriceWalk(Struct, frozen=True, array_like=True):
     """Where one symbol's walk stands; all that is needed to go on."""
 
     symbol: str
     first_micros: int
     step: int
-    middle_micros: int
+    mid_micros: int
     regime: Regime
     pressure: int
 
@@ -87,57 +87,59 @@ class MarketTrade(Struct, frozen=True, gc=False):
     size: int
 
 
-def begin(symbol: str) -> Walk:
+def start_walk(symbol: str) -> PriceWalk:
     """Return the start of a symbol's walk; an unknown symbol gets a price from its own name."""
     cents = (
-        KNOWN_CENTS.get(symbol)
+        INITIAL_PRICES_CENTS.get(symbol)
         or 2_000 + int.from_bytes(blake2b(symbol.encode(), digest_size=4).digest(), "big") % 40_000
     )
-    return Walk(symbol, cents * MICROS_PER_CENT, 0, cents * MICROS_PER_CENT, Regime.CALM, 0)
+    return PriceWalk(symbol, cents * MICROS_PER_CENT, 0, cents * MICROS_PER_CENT, Regime.NEUTRAL, 0)
 
 
-def advance(walk: Walk, seed: int) -> tuple[Walk, MarketQuote, MarketTrade | None]:
+def advance_walk(walk: PriceWalk, seed: int) -> tuple[PriceWalk, MarketQuote, MarketTrade | None]:
     """Take one step: the walk moves, quotes itself, and sometimes trades."""
     drawn = draws(seed, walk.symbol, walk.step)
-    regime = Regime(drawn[1] % len(Regime)) if happens(drawn[0], SWITCH_ONE_IN) else walk.regime
-    pressure = _press(walk.pressure, regime, drawn[2])
-    middle = max(CENTS_MIN * MICROS_PER_CENT, walk.middle_micros + _move(walk, regime, drawn[3]))
-    moved = replace(walk, step=walk.step + 1, middle_micros=middle, regime=regime, pressure=pressure)
+    regime = Regime(drawn[1] % len(Regime)) if is_drawn(drawn[0], SWITCH_ONE_IN) else walk.regime
+    pressure = _next_pressure(walk.pressure, regime, drawn[2])
+    middle = max(CENTS_MIN * MICROS_PER_CENT, walk.mid_micros + _price_change(walk, regime, drawn[3]))
+    moved = replace(walk, step=walk.step + 1, mid_micros=middle, regime=regime, pressure=pressure)
     quote = _quote(moved, drawn[4], drawn[5])
     return moved, quote, _trade(quote, pressure, drawn[6], drawn[7])
 
 
-def tape(symbol: str, seed: int) -> Iterator[tuple[MarketQuote, MarketTrade | None]]:
+def generate_market(symbol: str, seed: int) -> Iterator[tuple[MarketQuote, MarketTrade | None]]:
     """Run a symbol's market offline, for ever, as fast as it is read."""
-    walk = begin(symbol)
+    walk = start_walk(symbol)
     while True:
-        walk, quote, trade = advance(walk, seed)
+        walk, quote, trade = advance_walk(walk, seed)
         yield quote, trade
 
 
-def set_middle(walk: Walk, bid_cents: int, ask_cents: int) -> Walk:
+def set_mid_price(walk: PriceWalk, bid_cents: int, ask_cents: int) -> PriceWalk:
     """Put the walk where an operator says the price is; it goes on from there."""
-    return replace(walk, middle_micros=(bid_cents + ask_cents) * MICROS_PER_CENT // 2)
+    return replace(walk, mid_micros=(bid_cents + ask_cents) * MICROS_PER_CENT // 2)
 
 
-def _press(pressure: int, regime: Regime, draw: int) -> int:
-    pressed = pressure * PRESSURE_KEPT_PERCENT // 100 + LEAN[regime] + bell(draw) * 170 // 1000
+def _next_pressure(pressure: int, regime: Regime, draw: int) -> int:
+    pressed = pressure * PRESSURE_KEPT_PERCENT // 100 + PRESSURE_DRIFT[regime] + normal_draw(draw) * 170 // 1000
     return max(-PRESSURE_MAX, min(PRESSURE_MAX, pressed))
 
 
-def _move(walk: Walk, regime: Regime, draw: int) -> int:
+def _price_change(walk: PriceWalk, regime: Regime, draw: int) -> int:
     # The pressure that was visible in the last quote moves this one: that is what makes the sizes worth reading.
-    milli_points = DRIFT[regime] + walk.pressure * PRESSURE_LEADS // 1000 + bell(draw) * DEVIATION[regime] // 1000
-    pull = (walk.first_micros - walk.middle_micros) // PULL_DIVISOR
+    milli_points = (
+        DRIFT[regime] + walk.pressure * PRESSURE_LEADS // 1000 + normal_draw(draw) * DEVIATION[regime] // 1000
+    )
+    pull = (walk.first_micros - walk.mid_micros) // PULL_DIVISOR
     return walk.first_micros * milli_points // 10_000_000 + pull
 
 
-def _quote(walk: Walk, spread_draw: int, size_draw: int) -> MarketQuote:
-    wide = 2 if walk.regime is Regime.WILD else 1
+def _quote(walk: PriceWalk, spread_draw: int, size_draw: int) -> MarketQuote:
+    wide = 2 if walk.regime is Regime.VOLATILE else 1
     # One basis point wide, at least two cents, and a random cent more.
     half_micros = max(MICROS_PER_CENT, walk.first_micros // 20_000) * wide + spread_draw % MICROS_PER_CENT
-    bid = max(1, (walk.middle_micros - half_micros) // MICROS_PER_CENT)
-    ask = max(bid + 1, -((-walk.middle_micros - half_micros) // MICROS_PER_CENT))
+    bid = max(1, (walk.mid_micros - half_micros) // MICROS_PER_CENT)
+    ask = max(bid + 1, -((-walk.mid_micros - half_micros) // MICROS_PER_CENT))
     base = 200 + size_draw % 400
     bid_size = (1000 + walk.pressure) * base // 1000
     ask_size = (1000 - walk.pressure) * base // 1000
@@ -149,7 +151,7 @@ def _round_lot(size: int) -> int:
 
 
 def _trade(quote: MarketQuote, pressure: int, draw: int, size_draw: int) -> MarketTrade | None:
-    if not happens(draw, TRADE_ONE_IN):
+    if not is_drawn(draw, TRADE_ONE_IN):
         return None
     buyer = (draw >> 8) % 2000 < 1000 + pressure
     price = quote.ask_cents if buyer else quote.bid_cents

@@ -5,7 +5,7 @@ from decimal import ROUND_DOWN, Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from components.sandbox.core.chance import happens
+from components.sandbox.core.chance import is_drawn
 from components.sandbox.core.decimals import CENT
 from components.sandbox.core.orders import Order, OrderType, Side, TimeInForce
 
@@ -25,11 +25,11 @@ class Quote(Struct, frozen=True):
     at_ns: int
 
     @property
-    def middle(self) -> Decimal:
+    def mid(self) -> Decimal:
         """Return the price half way between, which values positions."""
         return (self.bid + self.ask) / 2
 
-    def taken_by(self, side: Side) -> Decimal:
+    def taking_price(self, side: Side) -> Decimal:
         """Return the price at which this side trades at once."""
         return self.ask if side is Side.BUY else self.bid
 
@@ -41,22 +41,22 @@ class Execution(Struct, frozen=True):
     price: Decimal
 
 
-def watch(order: Order, quote: Quote) -> Order:
+def update_stop(order: Order, quote: Quote) -> Order:
     """Move a trailing mark and notice a stop that is reached; other orders stay as they are."""
     if order.triggered or order.terms.type in {OrderType.MARKET, OrderType.LIMIT}:
         return order
-    trailed = _trail(order, quote)
-    stop = stop_price(trailed)
+    trailed = _update_trailing_mark(order, quote)
+    stop = effective_stop_price(trailed)
     if stop is None or not _is_reached(order.terms.side, stop, quote):
         return trailed
     return replace(trailed, triggered=True)
 
 
-def match(order: Order, quote: Quote, draw: int) -> Execution | None:
+def match_order(order: Order, quote: Quote, draw: int) -> Execution | None:
     """Return what fills at this quote: at the best price, of any size, in one of ten cases only a part."""
     if not is_marketable(order, quote):
         return None
-    price = quote.taken_by(order.terms.side)
+    price = quote.taking_price(order.terms.side)
     if order.terms.notional is not None:
         return Execution((order.terms.notional / price).quantize(NOTIONAL_STEP, ROUND_DOWN), price)
     whole = int(order.remaining)
@@ -64,7 +64,7 @@ def match(order: Order, quote: Quote, draw: int) -> Execution | None:
         order.terms.time_in_force is TimeInForce.FOK
         or whole < 2
         or whole != order.remaining
-        or not happens(draw, PARTIAL_ONE_IN)
+        or not is_drawn(draw, PARTIAL_ONE_IN)
     ):
         return Execution(order.remaining, price)
     return Execution(Decimal(1 + (draw >> 8) % (whole - 1)), price)
@@ -77,10 +77,10 @@ def is_marketable(order: Order, quote: Quote) -> bool:
         return False
     if terms.limit_price is None:
         return True
-    return (quote.taken_by(terms.side) - terms.limit_price) * terms.side.sign <= 0
+    return (quote.taking_price(terms.side) - terms.limit_price) * terms.side.sign <= 0
 
 
-def stop_price(order: Order) -> Decimal | None:
+def effective_stop_price(order: Order) -> Decimal | None:
     """Return the price that triggers an order; a trailing one follows its mark."""
     terms, mark = order.terms, order.high_water_mark
     if terms.type is not OrderType.TRAILING_STOP or mark is None:
@@ -89,14 +89,14 @@ def stop_price(order: Order) -> Decimal | None:
     return (mark + terms.side.sign * distance).quantize(CENT)
 
 
-def _trail(order: Order, quote: Quote) -> Order:
+def _update_trailing_mark(order: Order, quote: Quote) -> Order:
     if order.terms.type is not OrderType.TRAILING_STOP:
         return order
-    seen = quote.taken_by(order.terms.side)
+    seen = quote.taking_price(order.terms.side)
     mark = order.high_water_mark
     best = seen if mark is None else (min if order.terms.side is Side.BUY else max)(mark, seen)
     return order if best == mark else replace(order, high_water_mark=best)
 
 
 def _is_reached(side: Side, stop: Decimal, quote: Quote) -> bool:
-    return (quote.taken_by(side) - stop) * side.sign >= 0
+    return (quote.taking_price(side) - stop) * side.sign >= 0

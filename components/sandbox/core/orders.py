@@ -48,7 +48,7 @@ class TimeInForce(StrEnum):
     CLS = "cls"
 
 
-class Status(StrEnum):
+class OrderStatus(StrEnum):
     """Where an order stands."""
 
     ACCEPTED = "accepted"
@@ -64,11 +64,15 @@ class Status(StrEnum):
     REPLACED = "replaced"
 
 
-TERMINAL = frozenset({Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED, Status.REPLACED})
+TERMINAL_STATUSES = frozenset(
+    {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.REPLACED}
+)
 # States that the venue itself leads on from, a moment later.
-TRANSIENT = frozenset({Status.PENDING_NEW, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+TRANSIENT_STATUSES = frozenset({OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
 # States in which the market can still fill an order; a fill may win over a cancel or a replace that is under way.
-WORKING = frozenset({Status.NEW, Status.PARTIALLY_FILLED, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+WORKING_STATUSES = frozenset(
+    {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}
+)
 
 
 class EventKind(StrEnum):
@@ -88,10 +92,10 @@ class EventKind(StrEnum):
     ORDER_REPLACE_REJECTED = "order_replace_rejected"
 
 
-FILLS = frozenset({EventKind.FILL, EventKind.PARTIAL_FILL})
+FILL_EVENTS = frozenset({EventKind.FILL, EventKind.PARTIAL_FILL})
 
 
-class Terms(Struct, frozen=True, kw_only=True):
+class OrderTerms(Struct, frozen=True, kw_only=True):
     """What was asked for, after every check of form."""
 
     symbol: str
@@ -114,8 +118,8 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     order_id: str
     client_order_id: str
     number: int
-    terms: Terms
-    status: Status
+    terms: OrderTerms
+    status: OrderStatus
     submitted_at_ns: int
     updated_at_ns: int
     filled_qty: Decimal = ZERO
@@ -135,7 +139,7 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_open(self) -> bool:
         """Tell whether anything may still happen to it."""
-        return self.status not in TERMINAL
+        return self.status not in TERMINAL_STATUSES
 
     @property
     def filled_avg_price(self) -> Decimal | None:

@@ -5,10 +5,10 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from components.sandbox.core.decimals import places
-from components.sandbox.core.orders import Order, OrderType, Status, Terms
-from components.sandbox.core.refusals import NOT_OPEN, NOT_SENT_YET, NOTHING_CHANGED, Refusal, unprocessable
-from components.sandbox.core.validation import OrderBody, parse_terms
+from components.sandbox.core.decimals import decimal_places
+from components.sandbox.core.orders import Order, OrderStatus, OrderTerms, OrderType
+from components.sandbox.core.refusals import NOTHING_CHANGED, ORDER_NOT_OPEN, ORDER_NOT_SENT, ApiError, unprocessable
+from components.sandbox.core.validation import OrderBody, parse_order_terms
 
 
 class ReplaceBody(Struct, frozen=True, kw_only=True):
@@ -22,12 +22,12 @@ class ReplaceBody(Struct, frozen=True, kw_only=True):
     client_order_id: str | None = None
 
 
-def revise(old: Order, body: ReplaceBody) -> Terms | Refusal:
+def replacement_terms(old: Order, body: ReplaceBody) -> OrderTerms | ApiError:
     """Return the new order's terms; its quantity is the new total less what the old one has filled."""
-    if refusal := _may_be_replaced(old, body):
+    if refusal := _check_replaceable(old, body):
         return refusal
-    revised = parse_terms(_merge(old.terms, body))
-    if isinstance(revised, Refusal):
+    revised = parse_order_terms(_merged_body(old.terms, body))
+    if isinstance(revised, ApiError):
         return revised
     # What the new order does to the position is found out when it enters.
     if revised == replace(old.terms, position_intent=None):
@@ -35,21 +35,23 @@ def revise(old: Order, body: ReplaceBody) -> Terms | Refusal:
     total = revised.qty or Decimal(0)
     if total <= old.filled_qty:
         return unprocessable("qty must be greater than filled_qty")
-    return parse_terms(_merge(revised, ReplaceBody(qty=total - old.filled_qty)))
+    return parse_order_terms(_merged_body(revised, ReplaceBody(qty=total - old.filled_qty)))
 
 
-def _may_be_replaced(old: Order, body: ReplaceBody) -> Refusal | None:
-    if old.status in {Status.ACCEPTED, Status.PENDING_NEW}:
-        return NOT_SENT_YET
-    if old.status not in {Status.NEW, Status.PARTIALLY_FILLED}:
-        return NOT_OPEN
+def _check_replaceable(old: Order, body: ReplaceBody) -> ApiError | None:
+    if old.status in {OrderStatus.ACCEPTED, OrderStatus.PENDING_NEW}:
+        return ORDER_NOT_SENT
+    if old.status not in {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED}:
+        return ORDER_NOT_OPEN
     if old.terms.notional is not None:
         return unprocessable("notional orders cannot be replaced")
-    changes_fraction = body.qty is not None and body.qty != old.terms.qty and places(old.terms.qty or Decimal(0)) > 0
+    changes_fraction = (
+        body.qty is not None and body.qty != old.terms.qty and decimal_places(old.terms.qty or Decimal(0)) > 0
+    )
     return unprocessable("qty of fractional orders cannot be replaced") if changes_fraction else None
 
 
-def _merge(terms: Terms, body: ReplaceBody) -> OrderBody:
+def _merged_body(terms: OrderTerms, body: ReplaceBody) -> OrderBody:
     by_price = terms.type is OrderType.TRAILING_STOP and terms.trail_price is not None
     by_percent = terms.type is OrderType.TRAILING_STOP and not by_price
     return OrderBody(

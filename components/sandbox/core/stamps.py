@@ -3,26 +3,26 @@
 import re
 from datetime import UTC, datetime
 
-from components.sandbox.core.session import NANOSECONDS
+from components.sandbox.core.session import SECOND_NS
 
-_STAMP = re.compile(r"(?P<until>[^.]*?\d)(?:\.(?P<part>\d{1,9})\d*)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
+_TIMESTAMP = re.compile(r"(?P<until>[^.]*?\d)(?:\.(?P<part>\d{1,9})\d*)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
 
 
-def stamp(at_ns: int) -> str:
+def format_timestamp(at_ns: int) -> str:
     """Write a time with nine digits of a second."""
-    seconds, rest_ns = divmod(at_ns, NANOSECONDS)
+    seconds, rest_ns = divmod(at_ns, SECOND_NS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"
 
 
-def stamp_or_none(at_ns: int | None) -> str | None:
+def format_timestamp_or_none(at_ns: int | None) -> str | None:
     """Write a time, or nothing where there is none."""
-    return None if at_ns is None else stamp(at_ns)
+    return None if at_ns is None else format_timestamp(at_ns)
 
 
-def read_stamp(text: str) -> int | None:
+def parse_timestamp(text: str) -> int | None:
     """Read a time or a date to the nanosecond; nothing where the text is neither."""
     # A plus sign that was not encoded arrives as a space.
-    found = _STAMP.fullmatch(text.strip().replace(" ", "+"))
+    found = _TIMESTAMP.fullmatch(text.strip().replace(" ", "+"))
     if found is None:
         return None
     try:
@@ -30,4 +30,4 @@ def read_stamp(text: str) -> int | None:
     except ValueError:
         return None
     aware = whole if whole.tzinfo else whole.replace(tzinfo=UTC)
-    return int(aware.timestamp()) * NANOSECONDS + int((found["part"] or "0").ljust(9, "0"))
+    return int(aware.timestamp()) * SECOND_NS + int((found["part"] or "0").ljust(9, "0"))

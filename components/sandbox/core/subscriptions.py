@@ -3,22 +3,22 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-STAR = "*"
-LIMITED = ("trades", "quotes")
+ALL_SYMBOLS = "*"
+LIMITED_CHANNELS = ("trades", "quotes")
 
 
 @dataclass(frozen=True, slots=True)
-class Channels:
+class StreamChannels:
     """What can be heard of one kind of asset, and what is heard by itself where its trades are."""
 
-    asked: tuple[str, ...]
+    subscribable: tuple[str, ...]
     follows_trades: tuple[str, ...] = ()
 
 
-STOCKS = Channels(
+STOCK_CHANNELS = StreamChannels(
     ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds"), ("corrections", "cancelErrors")
 )
-CRYPTO = Channels(("trades", "quotes", "orderbooks", "bars", "updatedBars", "dailyBars"))
+CRYPTO_CHANNELS = StreamChannels(("trades", "quotes", "orderbooks", "bars", "updatedBars", "dailyBars"))
 
 
 @dataclass(slots=True)
@@ -27,12 +27,12 @@ class Subscriptions:
 
     symbols_max: int
     listed: frozenset[str]
-    offered: Channels = STOCKS
+    offered: StreamChannels = STOCK_CHANNELS
     channels: dict[str, set[str]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with nothing."""
-        self.channels = {name: set() for name in self.offered.asked}
+        self.channels = {name: set() for name in self.offered.subscribable}
 
     def add(self, wanted: Mapping[str, Iterable[str]]) -> bool:
         """Add symbols; false, and nothing added, where the plan's limit would be passed."""
@@ -47,10 +47,10 @@ class Subscriptions:
         for name, held in self.channels.items():
             held -= set(unwanted.get(name, ()))
 
-    def hears(self, channel: str, symbol: str) -> bool:
+    def includes(self, channel: str, symbol: str) -> bool:
         """Tell whether a message is wanted."""
         held = self.channels[channel]
-        return symbol in held or STAR in held
+        return symbol in held or ALL_SYMBOLS in held
 
     def document(self) -> dict[str, object]:
         """State the whole set; corrections and cancellations follow trades by themselves."""
@@ -62,5 +62,5 @@ class Subscriptions:
         }
 
     def _count(self, channels: Mapping[str, set[str]]) -> int:
-        named = set().union(*(channels[name] for name in LIMITED))
-        return len(named | self.listed if STAR in named else named)
+        named = set().union(*(channels[name] for name in LIMITED_CHANNELS))
+        return len(named | self.listed if ALL_SYMBOLS in named else named)

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from components.sandbox.core.decimals import ZERO, places
-from components.sandbox.core.orders import OrderType, Side, Terms, TimeInForce
-from components.sandbox.core.refusals import ID_TOO_LONG, Refusal, invalid, unprocessable
+from components.sandbox.core.decimals import ZERO, decimal_places
+from components.sandbox.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from components.sandbox.core.refusals import CLIENT_ORDER_ID_TOO_LONG, ApiError, invalid_request, unprocessable
 
 CLIENT_ORDER_ID_LENGTH_MAX = 128
 QUANTITY_PLACES_MAX = 9
@@ -36,15 +36,15 @@ class OrderBody(Struct, frozen=True, kw_only=True):
 Check = Callable[[OrderBody], str | None]
 
 
-def parse_terms(body: OrderBody) -> Terms | Refusal:
+def parse_order_terms(body: OrderBody) -> OrderTerms | ApiError:
     """Turn a body into terms, or say in the venue's words why it is no order."""
-    for check in _FORM:
+    for check in _SYNTAX_CHECKS:
         if message := check(body):
-            return invalid(message)
-    for check in _RULES:
+            return invalid_request(message)
+    for check in _RULE_CHECKS:
         if message := check(body):
             return unprocessable(message)
-    return Terms(
+    return OrderTerms(
         symbol=body.symbol.upper(),
         side=Side(body.side),
         type=OrderType(body.type),
@@ -60,17 +60,17 @@ def parse_terms(body: OrderBody) -> Terms | Refusal:
     )
 
 
-def check_client_order_id(client_order_id: str) -> Refusal | None:
+def check_client_order_id(client_order_id: str) -> ApiError | None:
     """Refuse an id that is too long to be kept."""
-    return ID_TOO_LONG if len(client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX else None
+    return CLIENT_ORDER_ID_TOO_LONG if len(client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX else None
 
 
-def is_fractional(body: OrderBody | Terms) -> bool:
+def is_fractional(body: OrderBody | OrderTerms) -> bool:
     """Tell whether an order is for a part of a share."""
-    return body.notional is not None or (body.qty is not None and places(body.qty) > 0)
+    return body.notional is not None or (body.qty is not None and decimal_places(body.qty) > 0)
 
 
-def _numbers_are_finite(body: OrderBody) -> str | None:
+def _check_numbers_finite(body: OrderBody) -> str | None:
     names = ("qty", "notional", "limit_price", "stop_price", "trail_price", "trail_percent")
     for name in names:
         value: Decimal | None = getattr(body, name)
@@ -79,11 +79,11 @@ def _numbers_are_finite(body: OrderBody) -> str | None:
     return None
 
 
-def _symbol_is_named(body: OrderBody) -> str | None:
+def _check_symbol_present(body: OrderBody) -> str | None:
     return None if body.symbol else "symbol is required"
 
 
-def _one_amount(body: OrderBody) -> str | None:
+def _check_one_amount(body: OrderBody) -> str | None:
     if body.qty is None and body.notional is None:
         return "qty or notional is required"
     if body.qty is not None and body.notional is not None:
@@ -93,7 +93,7 @@ def _one_amount(body: OrderBody) -> str | None:
     return "notional must be > 0" if body.notional is not None and body.notional <= ZERO else None
 
 
-def _words_are_known(body: OrderBody) -> str | None:
+def _check_enum_values(body: OrderBody) -> str | None:
     if body.side not in set(Side):
         return "invalid side"
     if body.type not in set(OrderType):
@@ -103,7 +103,7 @@ def _words_are_known(body: OrderBody) -> str | None:
     return None if body.order_class in {None, "", "simple"} else "invalid order class"
 
 
-def _prices_fit_the_type(body: OrderBody) -> str | None:
+def _check_prices_for_type(body: OrderBody) -> str | None:
     limit, stop = body.limit_price is not None, body.stop_price is not None
     match OrderType(body.type):
         case OrderType.MARKET:
@@ -115,10 +115,10 @@ def _prices_fit_the_type(body: OrderBody) -> str | None:
         case OrderType.STOP_LIMIT:
             return None if limit and stop else "stop limit orders require both stop and limit price"
         case OrderType.TRAILING_STOP:
-            return _trail_is_whole(body)
+            return _check_trail(body)
 
 
-def _trail_is_whole(body: OrderBody) -> str | None:
+def _check_trail(body: OrderBody) -> str | None:
     if (body.trail_price is None) == (body.trail_percent is None):
         return "trailing stop orders must specify one of trail_price or trail_percent"
     if body.trail_percent is not None and body.trail_percent < TRAIL_PERCENT_MIN:
@@ -126,67 +126,67 @@ def _trail_is_whole(body: OrderBody) -> str | None:
     return "trail price must be > 0" if body.trail_price is not None and body.trail_price <= ZERO else None
 
 
-def _prices_are_positive(body: OrderBody) -> str | None:
+def _check_prices_positive(body: OrderBody) -> str | None:
     if body.limit_price is not None and body.limit_price <= ZERO:
         return "limit price must be > 0"
     return "stop price must be > 0" if body.stop_price is not None and body.stop_price <= ZERO else None
 
 
-def _prices_are_whole_ticks(body: OrderBody) -> str | None:
+def _check_tick_size(body: OrderBody) -> str | None:
     for name in ("limit_price", "stop_price"):
         price: Decimal | None = getattr(body, name)
-        if price is not None and places(price) > price_places(price):
+        if price is not None and decimal_places(price) > price_decimals_max(price):
             text = format(price, "f")
             return f"invalid {name} {text}. sub-penny increment does not fulfill minimum pricing criteria"
     return None
 
 
-def price_places(price: Decimal) -> int:
+def price_decimals_max(price: Decimal) -> int:
     """Return how many decimals a price may have: cents from a dollar up, hundredths of a cent below."""
     return 2 if price >= 1 else 4
 
 
-def _time_in_force_fits_the_type(body: OrderBody) -> str | None:
+def _check_time_in_force(body: OrderBody) -> str | None:
     if body.time_in_force in {"day", "gtc"} or body.type in {"market", "limit"}:
         return None
     return f"time_in_force {body.time_in_force} is not valid for {body.type} orders"
 
 
-def _auctions_are_not_offered(body: OrderBody) -> str | None:
+def _check_no_auction(body: OrderBody) -> str | None:
     if body.time_in_force not in {"opg", "cls"}:
         return None
     return f"time_in_force {body.time_in_force} is not enabled for this account"
 
 
-def _fractions_are_simple(body: OrderBody) -> str | None:
+def _check_fractional(body: OrderBody) -> str | None:
     if not is_fractional(body):
         return None
     if body.time_in_force != "day":
         return "fractional orders must be DAY orders"
-    if body.qty is not None and places(body.qty) > QUANTITY_PLACES_MAX:
+    if body.qty is not None and decimal_places(body.qty) > QUANTITY_PLACES_MAX:
         return "qty must be limited to 9 decimal places"
     trails = body.type == "trailing_stop"
     return "fractional orders must be market, limit, stop or stop_limit orders" if trails else None
 
 
-def _extended_hours_are_limit(body: OrderBody) -> str | None:
+def _check_extended_hours(body: OrderBody) -> str | None:
     if not body.extended_hours or (body.type == "limit" and body.time_in_force in {"day", "gtc"}):
         return None
     return "extended hours order must be DAY or GTC limit orders"
 
 
-_FORM: tuple[Check, ...] = (
-    _symbol_is_named,
-    _numbers_are_finite,
-    _one_amount,
-    _words_are_known,
-    _prices_fit_the_type,
-    _prices_are_positive,
+_SYNTAX_CHECKS: tuple[Check, ...] = (
+    _check_symbol_present,
+    _check_numbers_finite,
+    _check_one_amount,
+    _check_enum_values,
+    _check_prices_for_type,
+    _check_prices_positive,
 )
-_RULES: tuple[Check, ...] = (
-    _prices_are_whole_ticks,
-    _time_in_force_fits_the_type,
-    _auctions_are_not_offered,
-    _fractions_are_simple,
-    _extended_hours_are_limit,
+_RULE_CHECKS: tuple[Check, ...] = (
+    _check_tick_size,
+    _check_time_in_force,
+    _check_no_auction,
+    _check_fractional,
+    _check_extended_hours,
 )

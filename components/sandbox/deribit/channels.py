@@ -46,7 +46,7 @@ class Channel(Struct, frozen=True):
         return self.interval == RAW and self.topic not in {Topic.QUOTE, Topic.PLATFORM}
 
 
-def read_channel(name: str) -> Channel | None:
+def parse_channel(name: str) -> Channel | None:
     """Read a channel's name; nothing where no channel has such a name."""
     match name.split("."):
         case ["platform_state"]:

@@ -2,37 +2,37 @@
 
 from dataclasses import dataclass
 
-NANOSECONDS = 1_000_000_000
+DERIBIT_SECOND_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
-class Credits:
+class TokenBucket:
     """A bucket that was full at first and never holds more than it did then."""
 
-    most: int
+    capacity: int
     refill_per_s: int
     cost: int
     at_ns: int
-    left: float = -1.0
+    available: float = -1.0
 
     def __post_init__(self) -> None:
-        self.left = float(self.most)
+        self.available = float(self.capacity)
 
     def spend(self, now_ns: int) -> bool:
         """Pay for one request; false where the credits do not suffice."""
-        refilled = (now_ns - self.at_ns) * self.refill_per_s / NANOSECONDS
-        self.left, self.at_ns = min(float(self.most), self.left + refilled), now_ns
-        if self.left < self.cost:
+        refilled = (now_ns - self.at_ns) * self.refill_per_s / DERIBIT_SECOND_NS
+        self.available, self.at_ns = min(float(self.capacity), self.available + refilled), now_ns
+        if self.available < self.cost:
             return False
-        self.left -= self.cost
+        self.available -= self.cost
         return True
 
 
-def for_subscriptions(now_ns: int) -> Credits:
+def subscription_bucket(now_ns: int) -> TokenBucket:
     """Make the bucket of subscribe calls: a burst of ten, then a little over three a second."""
-    return Credits(most=30_000, refill_per_s=10_000, cost=3_000, at_ns=now_ns)
+    return TokenBucket(capacity=30_000, refill_per_s=10_000, cost=3_000, at_ns=now_ns)
 
 
-def for_ordinary_calls(now_ns: int) -> Credits:
+def call_bucket(now_ns: int) -> TokenBucket:
     """Make the bucket of all other calls: a burst of a hundred, then twenty a second."""
-    return Credits(most=50_000, refill_per_s=10_000, cost=500, at_ns=now_ns)
+    return TokenBucket(capacity=50_000, refill_per_s=10_000, cost=500, at_ns=now_ns)

@@ -2,61 +2,66 @@
 
 from decimal import Decimal
 
-from components.sandbox.deribit.numbers import number
-from components.sandbox.flow.listings import Kind, Listing
+from components.sandbox.deribit.numbers import json_number
+from components.sandbox.flow.listings import Instrument, InstrumentKind
 
-KINDS = {Kind.SPOT: "spot", Kind.PERPETUAL: "future", Kind.FUTURE: "future", Kind.OPTION: "option"}
+KIND_NAMES = {
+    InstrumentKind.SPOT: "spot",
+    InstrumentKind.PERPETUAL: "future",
+    InstrumentKind.FUTURE: "future",
+    InstrumentKind.OPTION: "option",
+}
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
-FOREVER_MS = 32_503_708_800_000  # what the venue gives for contracts without end
+NO_EXPIRY_MS = 32_503_708_800_000  # what the venue gives for contracts without end
 # Options are finer below this price.
-STEP_ABOVE, FINER = Decimal("0.005"), Decimal(5)
+TICK_BAND_PRICE, TICK_DIVISOR = Decimal("0.005"), Decimal(5)
 Document = dict[str, object]
 
 
-def instrument(listing: Listing, place: int) -> Document:
+def encode_instrument(listing: Instrument, index: int) -> Document:
     """Describe one instrument."""
-    is_option = listing.kind is Kind.OPTION
-    steps = [{"above_price": number(STEP_ABOVE), "tick_size": number(listing.tick)}] if is_option else []
+    is_option = listing.kind is InstrumentKind.OPTION
+    steps = [{"above_price": json_number(TICK_BAND_PRICE), "tick_size": json_number(listing.tick)}] if is_option else []
     return {
         "instrument_name": listing.symbol,
-        "instrument_id": 210_000 + place,
-        "kind": KINDS[listing.kind],
+        "instrument_id": 210_000 + index,
+        "kind": KIND_NAMES[listing.kind],
         "instrument_type": "reversed" if listing.is_inverse else "linear",
         "base_currency": listing.base,
         "quote_currency": listing.quote,
         # Options on coins are priced in the coin and counted against dollars.
         "counter_currency": "USD" if is_option else listing.quote,
         "settlement_currency": listing.settle,
-        "tick_size": number(listing.tick / FINER if is_option else listing.tick),
+        "tick_size": json_number(listing.tick / TICK_DIVISOR if is_option else listing.tick),
         "tick_size_steps": steps,
-        "contract_size": number(listing.contract),
-        "min_trade_amount": number(listing.lot),
+        "contract_size": json_number(listing.contract),
+        "min_trade_amount": json_number(listing.lot),
         "is_active": True,
         "state": "open",
         "creation_timestamp": 1_534_167_754_000,
-        "expiration_timestamp": listing.expiry_ms or FOREVER_MS,
-        **_dated(listing),
+        "expiration_timestamp": listing.expiry_ms or NO_EXPIRY_MS,
+        **_expiry_fields(listing),
     }
 
 
-def is_asked_for(listing: Listing, currency: str, kind: str | None) -> bool:
+def matches(listing: Instrument, currency: str, kind: str | None) -> bool:
     """Tell whether a question for a currency, and maybe a kind, is about this instrument."""
-    coins = {listing.base, listing.quote} if listing.kind is Kind.SPOT else {listing.settle}
-    return (currency == "any" or currency in coins) and kind in {None, "any", KINDS[listing.kind]}
+    coins = {listing.base, listing.quote} if listing.kind is InstrumentKind.SPOT else {listing.settle}
+    return (currency == "any" or currency in coins) and kind in {None, "any", KIND_NAMES[listing.kind]}
 
 
-def _dated(listing: Listing) -> Document:
+def _expiry_fields(listing: Instrument) -> Document:
     match listing.kind:
-        case Kind.SPOT:
+        case InstrumentKind.SPOT:
             return {}
-        case Kind.PERPETUAL:
-            return {"settlement_period": "perpetual", **_future_type(listing)}
-        case Kind.FUTURE:
-            return {"settlement_period": "month", **_future_type(listing)}
-        case Kind.OPTION:
-            strike = number(listing.strike or Decimal(0))
+        case InstrumentKind.PERPETUAL:
+            return {"settlement_period": "perpetual", **_future_type_field(listing)}
+        case InstrumentKind.FUTURE:
+            return {"settlement_period": "month", **_future_type_field(listing)}
+        case InstrumentKind.OPTION:
+            strike = json_number(listing.strike or Decimal(0))
             return {"settlement_period": "month", "strike": strike, "option_type": listing.option_type}
 
 
-def _future_type(listing: Listing) -> Document:
+def _future_type_field(listing: Instrument) -> Document:
     return {"future_type": "reversed" if listing.is_inverse else "linear"}

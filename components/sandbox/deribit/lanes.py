@@ -5,14 +5,14 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from components.sandbox.deribit.channels import PERIOD_MS, RAW
-from components.sandbox.flow.book import Change, FlowBook, Levels
+from components.sandbox.flow.book import Levels, LevelUpdate, SimulatedBook
 from components.sandbox.flow.orders import OrderFlow
 
 MILLISECOND_NS = 1_000_000
 ZERO = Decimal(0)
 
 
-class Row(NamedTuple):
+class LevelRow(NamedTuple):
     """One level and what became of it."""
 
     action: str
@@ -20,75 +20,75 @@ class Row(NamedTuple):
     amount: Decimal
 
 
-class Moment(NamedTuple):
+class BookPush(NamedTuple):
     """What has happened to a book between two ids; a snapshot has no id before it."""
 
     previous: int | None
     change_id: int
     at_ms: int
-    bids: list[Row]
-    asks: list[Row]
+    bids: list[LevelRow]
+    asks: list[LevelRow]
     is_new_best: bool = True
 
 
-class Lane:
+class BookChannelState:
     """The book as the listeners of one interval know it."""
 
     def __init__(self, interval: str, symbol: str, flow: OrderFlow, now_ns: int) -> None:
         self.interval, self.symbol = interval, symbol
         self._flow = flow
         self._period_ns = PERIOD_MS[interval] * MILLISECOND_NS
-        self._beat = self._beat_at(now_ns)
+        self._period = self._period_at(now_ns)
         self.book = flow.book(symbol).copy()
-        self._told_id = self.book.id
+        self._last_sent_id = self.book.id
 
-    def snapshot(self, now_ns: int) -> Moment:
+    def snapshot(self, now_ns: int) -> BookPush:
         """State the whole book as it was last told."""
         bids, asks = self.book.top(len(self.book.bids.prices) + len(self.book.asks.prices))
-        return Moment(None, self._told_id, now_ns // MILLISECOND_NS, _all_new(bids), _all_new(asks))
+        return BookPush(None, self._last_sent_id, now_ns // MILLISECOND_NS, _as_new_rows(bids), _as_new_rows(asks))
 
-    def moments(self, now_ns: int) -> Iterator[Moment]:
+    def next_pushes(self, now_ns: int) -> Iterator[BookPush]:
         """Move on; give each change by itself or, where the interval says so, all of them as one."""
-        if self._period_ns and self._beat_at(now_ns) == self._beat:
+        if self._period_ns and self._period_at(now_ns) == self._period:
             return
-        self._beat = self._beat_at(now_ns)
+        self._period = self._period_at(now_ns)
         try:
-            changes = self._flow.changes_after(self.symbol, self.book.id)
+            changes = self._flow.updates_after(self.symbol, self.book.id)
         except LookupError:
             # More has happened at once than is remembered: the listeners begin anew.
             self.book = self._flow.book(self.symbol).copy()
-            self._told_id = self.book.id
+            self._last_sent_id = self.book.id
             yield self.snapshot(now_ns)
             return
         groups = [[change] for change in changes] if self.interval == RAW else [changes] * bool(changes)
         for group in groups:
             yield from self._advance(group)
 
-    def _advance(self, changes: list[Change]) -> Iterator[Moment]:
+    def _advance(self, changes: list[LevelUpdate]) -> Iterator[BookPush]:
         best = self.book.top(1)
-        bids, asks = advance(self.book, changes)
+        bids, asks = apply_updates(self.book, changes)
         if bids or asks:
-            previous, self._told_id = self._told_id, self.book.id
+            previous, self._last_sent_id = self._last_sent_id, self.book.id
             at_ms = changes[-1].at_ns // MILLISECOND_NS
-            yield Moment(previous, self._told_id, at_ms, bids, asks, is_new_best=self.book.top(1) != best)
+            yield BookPush(previous, self._last_sent_id, at_ms, bids, asks, is_new_best=self.book.top(1) != best)
 
-    def _beat_at(self, now_ns: int) -> int:
+    def _period_at(self, now_ns: int) -> int:
         return now_ns // self._period_ns if self._period_ns else 0
 
 
-def advance(book: FlowBook, changes: list[Change]) -> tuple[list[Row], list[Row]]:
+def apply_updates(book: SimulatedBook, changes: list[LevelUpdate]) -> tuple[list[LevelRow], list[LevelRow]]:
     """Let a book change; say of each touched level what became of it: bids, then asks."""
     was_there: dict[tuple[bool, Decimal], bool] = {}
     for change in changes:
         quantities = book.side(is_bid=change.is_bid).quantities
         was_there.setdefault((change.is_bid, change.price), change.price in quantities)
         book.apply(change)
-    rows: dict[bool, list[Row]] = {True: [], False: []}
+    rows: dict[bool, list[LevelRow]] = {True: [], False: []}
     for (is_bid, price), was in was_there.items():
         amount = book.side(is_bid=is_bid).quantities.get(price, ZERO)
         # What came and went between two pushes was never there for the listeners.
         if was or amount:
-            rows[is_bid].append(Row(_action(was=was, amount=amount), price, amount))
+            rows[is_bid].append(LevelRow(_action(was=was, amount=amount), price, amount))
     return rows[True], rows[False]
 
 
@@ -98,5 +98,5 @@ def _action(*, was: bool, amount: Decimal) -> str:
     return "change" if was else "new"
 
 
-def _all_new(levels: Levels) -> list[Row]:
-    return [Row("new", price, amount) for price, amount in levels]
+def _as_new_rows(levels: Levels) -> list[LevelRow]:
+    return [LevelRow("new", price, amount) for price, amount in levels]

@@ -2,52 +2,52 @@
 
 from decimal import Decimal
 
-from components.sandbox.flow.listings import Kind, Listing
+from components.sandbox.flow.listings import Instrument, InstrumentKind
 
 CHRISTMAS_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC, when dated contracts settle
 BITCOIN, ETHER, DOGE = Decimal(92_000), Decimal(3_100), Decimal("0.14")
 
-LISTINGS = (
-    Listing(
+INSTRUMENTS = (
+    Instrument(
         symbol="BTC-PERPETUAL",
         base="BTC",
         quote="USD",
         settle="BTC",
-        kind=Kind.PERPETUAL,
+        kind=InstrumentKind.PERPETUAL,
         is_inverse=True,
         tick=Decimal("0.5"),
         lot=Decimal(10),
         contract=Decimal(10),
         price=BITCOIN,
     ),
-    Listing(
+    Instrument(
         symbol="ETH-PERPETUAL",
         base="ETH",
         quote="USD",
         settle="ETH",
-        kind=Kind.PERPETUAL,
+        kind=InstrumentKind.PERPETUAL,
         is_inverse=True,
         tick=Decimal("0.05"),
         lot=Decimal(1),
         price=ETHER,
     ),
-    Listing(
+    Instrument(
         symbol="DOGE_USDC-PERPETUAL",
         base="DOGE",
         quote="USDC",
         settle="USDC",
-        kind=Kind.PERPETUAL,
+        kind=InstrumentKind.PERPETUAL,
         tick=Decimal("0.00001"),
         lot=Decimal(100),
         contract=Decimal(100),
         price=DOGE,
     ),
-    Listing(
+    Instrument(
         symbol="BTC-25DEC26",
         base="BTC",
         quote="USD",
         settle="BTC",
-        kind=Kind.FUTURE,
+        kind=InstrumentKind.FUTURE,
         is_inverse=True,
         tick=Decimal("2.5"),
         lot=Decimal(10),
@@ -55,12 +55,12 @@ LISTINGS = (
         price=BITCOIN,
         expiry_ms=CHRISTMAS_2026_MS,
     ),
-    Listing(
+    Instrument(
         symbol="BTC-25DEC26-80000-P",
         base="BTC",
         quote="BTC",
         settle="BTC",
-        kind=Kind.OPTION,
+        kind=InstrumentKind.OPTION,
         is_inverse=True,
         tick=Decimal("0.0005"),
         lot=Decimal("0.1"),
@@ -70,7 +70,7 @@ LISTINGS = (
         option_type="put",
     ),
     # A lot this small is what puts exponents into the frames.
-    Listing(
+    Instrument(
         symbol="BTC_USDC",
         base="BTC",
         quote="USDC",

@@ -4,14 +4,14 @@ import hmac
 import secrets
 from collections.abc import Mapping
 
-from components.sandbox.deribit.refusals import INVALID_CREDENTIALS, Refusal, invalid
+from components.sandbox.deribit.refusals import INVALID_CREDENTIALS, RpcError, invalid_params
 from components.sandbox.server.store import Credentials
 
 EXPIRES_S = 900
 Document = dict[str, object]
 
 
-class Logins:
+class TokenIssuer:
     """The tokens that were given out; those of one run are few."""
 
     def __init__(self, credentials: Credentials) -> None:
@@ -19,7 +19,7 @@ class Logins:
         self._access: set[str] = set()
         self._refresh: set[str] = set()
 
-    def log_in(self, params: Mapping[str, object]) -> Document | Refusal:
+    def authenticate(self, params: Mapping[str, object]) -> Document | RpcError:
         """Give tokens to whoever proves who they are."""
         match params.get("grant_type"):
             case "client_credentials":
@@ -27,10 +27,10 @@ class Logins:
             case "refresh_token":
                 is_known = params.get("refresh_token") in self._refresh
             case _:
-                return invalid("grant_type", "must be client_credentials or refresh_token")
+                return invalid_params("grant_type", "must be client_credentials or refresh_token")
         return self._tokens() if is_known else INVALID_CREDENTIALS
 
-    def opens(self, token: object) -> bool:
+    def is_valid_token(self, token: object) -> bool:
         """Tell whether a token was given out."""
         return token in self._access
 

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from components.sandbox.core.refusals import invalid
-from components.sandbox.deribit.refusals import BAD_REQUEST, Refusal
-from components.sandbox.deribit.refusals import invalid as invalid_parameter
-from components.sandbox.server.replies import Refused
+from components.sandbox.core.refusals import invalid_request
+from components.sandbox.deribit.refusals import BAD_REQUEST, RpcError
+from components.sandbox.deribit.refusals import invalid_params as invalid_parameter
+from components.sandbox.server.replies import ApiErrorRaised
 
 # What a subscription to a channel that does not exist is answered with; nothing where it is only left out.
-UNKNOWN: dict[str, Refusal | None] = {
+UNKNOWN_CHANNEL_ERRORS: dict[str, RpcError | None] = {
     "omit": None,
     "11050": BAD_REQUEST,
     "-32602": invalid_parameter("channels", "unknown channel"),
@@ -16,7 +16,7 @@ UNKNOWN: dict[str, Refusal | None] = {
 
 
 @dataclass(slots=True)
-class Modes:
+class BehaviorSettings:
     """How the venue behaves now; at first as the real one does today."""
 
     unknown_channel: str = "omit"
@@ -24,7 +24,7 @@ class Modes:
     def set(self, name: str, value: str) -> None:
         """Change one manner by name."""
         if name != "unknown_channel":
-            raise Refused(invalid(f"no mode {name!r}, there is unknown_channel"))
-        if value not in UNKNOWN:
-            raise Refused(invalid(f"mode {name!r} is one of {', '.join(UNKNOWN)}"))
+            raise ApiErrorRaised(invalid_request(f"no mode {name!r}, there is unknown_channel"))
+        if value not in UNKNOWN_CHANNEL_ERRORS:
+            raise ApiErrorRaised(invalid_request(f"mode {name!r} is one of {', '.join(UNKNOWN_CHANNEL_ERRORS)}"))
         self.unknown_channel = value

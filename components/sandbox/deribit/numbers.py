@@ -8,12 +8,12 @@ from msgspec import Raw
 _TINY = -4
 
 
-def number(value: Decimal) -> Raw:
+def json_number(value: Decimal) -> Raw:
     """Write a decimal as a JSON number."""
-    return Raw(_text(value).encode())
+    return Raw(_number_text(value).encode())
 
 
-def _text(value: Decimal) -> str:
+def _number_text(value: Decimal) -> str:
     if value == 0:
         return "0.0"
     if value.adjusted() < _TINY:

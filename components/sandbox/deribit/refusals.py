@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 
-class Refusal(Struct, frozen=True):
+class RpcError(Struct, frozen=True):
     """An error as JSON-RPC carries it."""
 
     code: int
@@ -11,17 +11,17 @@ class Refusal(Struct, frozen=True):
     data: dict[str, str] | None = None
 
 
-TOO_MANY_REQUESTS = Refusal(10028, "too_many_requests")
-BAD_INSTRUMENT = Refusal(10020, "bad_instrument")
-BAD_REQUEST = Refusal(11050, "bad_request")
-INVALID_CREDENTIALS = Refusal(13004, "invalid_credentials")
-UNAUTHORIZED = Refusal(13009, "unauthorized")
-RAW_NEEDS_LOGIN = Refusal(13778, "raw_subscriptions_not_available_for_unauthorized")
-METHOD_NOT_FOUND = Refusal(-32601, "Method not found")
-PARSE_ERROR = Refusal(-32700, "Parse error")
-UNAVAILABLE = Refusal(11051, "system_maintenance")
+TOO_MANY_REQUESTS = RpcError(10028, "too_many_requests")
+BAD_INSTRUMENT = RpcError(10020, "bad_instrument")
+BAD_REQUEST = RpcError(11050, "bad_request")
+INVALID_CREDENTIALS = RpcError(13004, "invalid_credentials")
+UNAUTHORIZED = RpcError(13009, "unauthorized")
+RAW_NEEDS_LOGIN = RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
+METHOD_NOT_FOUND = RpcError(-32601, "Method not found")
+PARSE_ERROR = RpcError(-32700, "Parse error")
+UNAVAILABLE = RpcError(11051, "system_maintenance")
 
 
-def invalid(parameter: str, reason: str) -> Refusal:
+def invalid_params(parameter: str, reason: str) -> RpcError:
     """Refuse a parameter, by its name."""
-    return Refusal(-32602, "Invalid params", {"param": parameter, "reason": reason})
+    return RpcError(-32602, "Invalid params", {"param": parameter, "reason": reason})

@@ -2,35 +2,48 @@
 
 from collections.abc import Callable, Sequence
 
-from components.sandbox.deribit.board import Board
-from components.sandbox.deribit.channels import Channel, read_channel
+from components.sandbox.deribit.board import Publisher
+from components.sandbox.deribit.channels import Channel, parse_channel
 from components.sandbox.deribit.clients import Client
-from components.sandbox.deribit.logins import Logins
-from components.sandbox.deribit.modes import UNKNOWN, Modes
-from components.sandbox.deribit.queries import Params, Queries
+from components.sandbox.deribit.logins import TokenIssuer
+from components.sandbox.deribit.modes import UNKNOWN_CHANNEL_ERRORS, BehaviorSettings
+from components.sandbox.deribit.queries import Params, PublicMethods
 from components.sandbox.deribit.refusals import (
     BAD_REQUEST,
     PARSE_ERROR,
     RAW_NEEDS_LOGIN,
     TOO_MANY_REQUESTS,
     UNAUTHORIZED,
-    Refusal,
-    invalid,
+    RpcError,
+    invalid_params,
 )
-from components.sandbox.deribit.rpc import Request, answer, read_request
+from components.sandbox.deribit.rpc import RpcRequest, encode_reply, parse_request
 
 HEARTBEAT_S_MIN = 10
-UNTOLD = 1011  # what a fault's code is when nobody said otherwise
+DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
 CHANNELS_MAX = 500
 Method = Callable[[Params, int], object]
 
 
-class Dialogue:
+class ClientSession:
     """The calls of one client."""
 
-    def __init__(self, client: Client, board: Board, queries: Queries, logins: Logins, modes: Modes) -> None:
-        self._client, self._board, self._queries, self._logins, self._modes = client, board, queries, logins, modes
-        self._fresh: list[Channel] = []
+    def __init__(
+        self,
+        client: Client,
+        publisher: Publisher,
+        public_methods: PublicMethods,
+        token_issuer: TokenIssuer,
+        behavior: BehaviorSettings,
+    ) -> None:
+        self._client, self._publisher, self._public_methods, self._token_issuer, self._behavior = (
+            client,
+            publisher,
+            public_methods,
+            token_issuer,
+            behavior,
+        )
+        self._new_channels: list[Channel] = []
         self._subscriptions: dict[str, Method] = {
             "public/subscribe": self._subscribe,
             "private/subscribe": self._subscribe_privately,
@@ -46,51 +59,51 @@ class Dialogue:
             "public/test": self._test,
         }
 
-    def hear(self, text: str, now_ns: int, done_ns: Callable[[], int]) -> None:
+    def on_message(self, text: str, now_ns: int, done_ns: Callable[[], int]) -> None:
         """Carry out one call and answer it; what a new subscription begins with comes after the answer."""
-        request = read_request(text)
+        request = parse_request(text)
         outcome = PARSE_ERROR if request is None else self._outcome(request, now_ns)
         request_id = None if request is None else request.id
-        self._client.connection.say(answer(request_id, outcome, now_ns, done_ns()).decode())
-        fresh, self._fresh = self._fresh, []
+        self._client.connection.send(encode_reply(request_id, outcome, now_ns, done_ns()).decode())
+        fresh, self._new_channels = self._new_channels, []
         for channel in fresh:
-            self._client.connection.script.silences(channel.instrument)
-            self._board.add(self._client, channel)
+            self._client.connection.fault_injector.maybe_never_serve(channel.instrument)
+            self._publisher.subscribe(self._client, channel)
 
-    def _outcome(self, request: Request, now_ns: int) -> object:
+    def _outcome(self, request: RpcRequest, now_ns: int) -> object:
         if (method := self._subscriptions.get(request.method)) is not None:
-            is_affordable = self._client.subscribing.spend(now_ns)
+            is_affordable = self._client.subscription_credits.spend(now_ns)
         else:
-            method, is_affordable = self._calls.get(request.method), self._client.calling.spend(now_ns)
+            method, is_affordable = self._calls.get(request.method), self._client.call_credits.spend(now_ns)
         if not is_affordable:
             return TOO_MANY_REQUESTS
         if method is None:
-            return self._queries.answer(request.method, request.params)
+            return self._public_methods.call(request.method, request.params)
         return method(request.params, now_ns)
 
     def _log_in(self, params: Params, _: int) -> object:
-        outcome = self._logins.log_in(params)
-        if not isinstance(outcome, Refusal):
+        outcome = self._token_issuer.authenticate(params)
+        if not isinstance(outcome, RpcError):
             self._client.is_logged_in = True
         return outcome
 
     def _set_heartbeat(self, params: Params, now_ns: int) -> object:
         interval_s = params.get("interval")
         if not isinstance(interval_s, int) or interval_s < HEARTBEAT_S_MIN:
-            return invalid("interval", f"must be at least {HEARTBEAT_S_MIN}")
-        self._client.ask_for_pulse(interval_s, now_ns)
+            return invalid_params("interval", f"must be at least {HEARTBEAT_S_MIN}")
+        self._client.start_heartbeat(interval_s, now_ns)
         return "ok"
 
     def _disable_heartbeat(self, _: Params, __: int) -> object:
-        self._client.pulse = None
+        self._client.heartbeat = None
         return "ok"
 
     def _test(self, params: Params, _: int) -> object:
-        self._client.answered()
-        return self._queries.answer("public/test", params)
+        self._client.on_heartbeat_reply()
+        return self._public_methods.call("public/test", params)
 
     def _subscribe_privately(self, params: Params, now_ns: int) -> object:
-        if not self._client.is_logged_in and not self._logins.opens(params.get("access_token")):
+        if not self._client.is_logged_in and not self._token_issuer.is_valid_token(params.get("access_token")):
             return UNAUTHORIZED
         self._client.is_logged_in = True
         return self._subscribe(params, now_ns)
@@ -98,42 +111,44 @@ class Dialogue:
     def _subscribe(self, params: Params, _: int) -> object:
         names = _names(params)
         if names is None:
-            return invalid("channels", f"must be 1 to {CHANNELS_MAX} names")
-        read = [read_channel(name) for name in names]
-        known = [one for one in read if one is not None and self._board.exists(one)]
-        if (refusal := self._objection(known, has_unknown=len(known) < len(read))) is not None:
+            return invalid_params("channels", f"must be 1 to {CHANNELS_MAX} names")
+        read = [parse_channel(name) for name in names]
+        known = [one for one in read if one is not None and self._publisher.exists(one)]
+        if (refusal := self._rejection(known, has_unknown=len(known) < len(read))) is not None:
             return refusal
-        self._fresh = [one for one in dict.fromkeys(known) if not self._board.listens(self._client, one)]
+        self._new_channels = [
+            one for one in dict.fromkeys(known) if not self._publisher.is_subscribed(self._client, one)
+        ]
         # In an order of the venue's own.
         return [one.name for one in reversed(dict.fromkeys(known))]
 
-    def _objection(self, channels: Sequence[Channel], *, has_unknown: bool) -> Refusal | None:
+    def _rejection(self, channels: Sequence[Channel], *, has_unknown: bool) -> RpcError | None:
         # One bad channel and the whole request is refused.
         if not self._client.is_logged_in and any(one.needs_login for one in channels):
             return RAW_NEEDS_LOGIN
-        if has_unknown and (refusal := UNKNOWN[self._modes.unknown_channel]) is not None:
+        if has_unknown and (refusal := UNKNOWN_CHANNEL_ERRORS[self._behavior.unknown_channel]) is not None:
             return refusal
-        codes = (self._client.connection.rejects(one.instrument) for one in channels)
+        codes = (self._client.connection.rejection_code(one.instrument) for one in channels)
         code = next((code for code in codes if code is not None), None)
         if code is None:
             return None
-        return BAD_REQUEST if code == UNTOLD else Refusal(code, "refused")
+        return BAD_REQUEST if code == DEFAULT_FAULT_CODE else RpcError(code, "refused")
 
     def _unsubscribe(self, params: Params, _: int) -> object:
         names = _names(params)
         if names is None:
-            return invalid("channels", f"must be 1 to {CHANNELS_MAX} names")
-        channels = [one for one in map(read_channel, names) if one is not None]
+            return invalid_params("channels", f"must be 1 to {CHANNELS_MAX} names")
+        channels = [one for one in map(parse_channel, names) if one is not None]
         return [one.name for one in channels if self._remove(one)]
 
     def _unsubscribe_all(self, _: Params, __: int) -> object:
-        for channel in self._board.channels_of(self._client):
+        for channel in self._publisher.channels_of(self._client):
             self._remove(channel)
         return "ok"
 
     def _remove(self, channel: Channel) -> bool:
-        self._client.connection.script.forget(channel.instrument)
-        return self._board.remove(self._client, channel)
+        self._client.connection.fault_injector.on_unsubscribe(channel.instrument)
+        return self._publisher.unsubscribe(self._client, channel)
 
 
 def _names(params: Params) -> list[str] | None:

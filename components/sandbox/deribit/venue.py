@@ -5,25 +5,30 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import WSCloseCode, web
 
-from components.sandbox.deribit.board import Board
+from components.sandbox.deribit.board import Publisher
 from components.sandbox.deribit.clients import Client
-from components.sandbox.deribit.credits import for_ordinary_calls
-from components.sandbox.deribit.logins import Logins
-from components.sandbox.deribit.modes import Modes
-from components.sandbox.deribit.queries import VENUE, Queries
-from components.sandbox.deribit.refusals import TOO_MANY_REQUESTS, Refusal
-from components.sandbox.deribit.rpc import answer, heartbeat
-from components.sandbox.deribit.sockets import Dialogue
-from components.sandbox.flow.connection import Connection, Limits, Unwelcome, may_refuse
-from components.sandbox.flow.faults import FlowFault, FlowFaults
-from components.sandbox.flow.listings import Listing
+from components.sandbox.deribit.credits import call_bucket
+from components.sandbox.deribit.logins import TokenIssuer
+from components.sandbox.deribit.modes import BehaviorSettings
+from components.sandbox.deribit.queries import VENUE, PublicMethods
+from components.sandbox.deribit.refusals import TOO_MANY_REQUESTS, RpcError
+from components.sandbox.deribit.rpc import encode_heartbeat, encode_reply
+from components.sandbox.deribit.sockets import ClientSession
+from components.sandbox.flow.connection import (
+    ClientConnection,
+    ConnectionLimits,
+    HandshakeRejected,
+    maybe_reject_handshake,
+)
+from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.flow.listings import Instrument
 from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.rest import mishap
-from components.sandbox.flow.venue import MOVE_EVERY_S
+from components.sandbox.flow.rest import inject_rest_fault
+from components.sandbox.flow.venue import TICK_INTERVAL_S
 from components.sandbox.server.store import Credentials
 
 CONNECTIONS_MAX = 32
-TOO_MANY, BAD = 429, 400
+STATUS_TOO_MANY_REQUESTS, STATUS_BAD_REQUEST = 429, 400
 
 
 class DeribitVenue:
@@ -33,103 +38,110 @@ class DeribitVenue:
 
     def __init__(
         self,
-        listings: Iterable[Listing],
+        instruments: Iterable[Instrument],
         flow: OrderFlow,
-        faults: FlowFaults,
+        faults: CryptoFaultSwitches,
         credentials: Credentials,
         now_ns: Callable[[], int],
         scale: float = 1.0,
     ) -> None:
         self.flow = flow
         self._faults, self._now_ns, self._scale = faults, now_ns, scale
-        self._board, self._queries = Board(flow, now_ns), Queries(listings, flow, faults, now_ns)
-        self._logins, self._modes = Logins(credentials), Modes()
-        self._calling = for_ordinary_calls(now_ns())
+        self._publisher, self._public_methods = (
+            Publisher(flow, now_ns),
+            PublicMethods(instruments, flow, faults, now_ns),
+        )
+        self._token_issuer, self._behavior = TokenIssuer(credentials), BehaviorSettings()
+        self._rest_credits = call_bucket(now_ns())
         self._clients: list[Client] = []
         self._opened_count = self._requests_count = 0
 
     def routes(self) -> list[web.RouteDef]:
         """List the endpoints by the real venue's paths."""
-        return [web.get("/ws/api/v2", self.serve), web.get("/api/v2/public/{method}", self.ask)]
+        return [web.get("/ws/api/v2", self.serve_websocket), web.get("/api/v2/public/{method}", self.serve_rest)]
 
-    async def move(self) -> None:
+    async def run(self) -> None:
         """Say what is due to every client, for ever."""
         while True:
-            self.beat(self._now_ns())
-            await asyncio.sleep(MOVE_EVERY_S)
+            self.tick(self._now_ns())
+            await asyncio.sleep(TICK_INTERVAL_S)
 
-    def beat(self, now_ns: int) -> None:
+    def tick(self, now_ns: int) -> None:
         """Say what is due now."""
-        self._board.beat(now_ns)
+        self._publisher.tick(now_ns)
         for client in self._clients:
             client.connection.tick(now_ns)
-            self._feel(client, now_ns)
+            self._tick_heartbeat(client, now_ns)
 
-    def drop(self) -> None:
+    def disconnect_all(self) -> None:
         """Cut every client off without a word."""
         for client in self._clients:
-            client.connection.cut()
+            client.connection.abort()
 
-    def shut_down(self, fault: FlowFault) -> None:
+    def announce_shutdown(self, fault: CryptoFault) -> None:
         """Tell who listens that the platform goes down, and close everybody `fault.ms` later."""
-        self._board.announce_maintenance()
+        self._publisher.announce_maintenance()
         loop = asyncio.get_running_loop()
         for client in self._clients:
             loop.call_later(fault.ms / 1000, client.connection.close, WSCloseCode.GOING_AWAY)
 
-    def heard(self) -> dict[str, object]:
+    def stats(self) -> dict[str, object]:
         """State how many clients there are and what they hear."""
         return {
             "clients": len(self._clients),
             "opened": self._opened_count,
-            "streams": self._board.heard(),
+            "streams": self._publisher.subscribed_channels(),
             "requests": self._requests_count,
         }
 
     def set_mode(self, name: str, value: str) -> None:
         """Change a manner: `unknown_channel` is omit, 11050 or -32602."""
-        self._modes.set(name, value)
+        self._behavior.set(name, value)
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
+    async def serve_websocket(self, request: web.Request) -> web.StreamResponse:
         """Serve a client until it ends."""
-        may_refuse(self._faults, VENUE)
+        maybe_reject_handshake(self._faults, VENUE)
         if len(self._clients) >= CONNECTIONS_MAX:
-            raise Unwelcome(TOO_MANY, None)
+            raise HandshakeRejected(STATUS_TOO_MANY_REQUESTS, None)
         self._opened_count += 1
-        connection = Connection(VENUE, self._faults, Limits(), self._opened_count, self._now_ns)
+        connection = ClientConnection(VENUE, self._faults, ConnectionLimits(), self._opened_count, self._now_ns)
         client = Client(connection, self._now_ns(), self._scale)
-        dialogue = Dialogue(client, self._board, self._queries, self._logins, self._modes)
+        dialogue = ClientSession(client, self._publisher, self._public_methods, self._token_issuer, self._behavior)
         self._clients.append(client)
         try:
             async for text in connection.messages(request):
-                dialogue.hear(text, self._now_ns(), self._now_ns)
+                dialogue.on_message(text, self._now_ns(), self._now_ns)
         finally:
             self._clients.remove(client)
-            self._board.leave(client)
+            self._publisher.unsubscribe_all(client)
         return connection.response
 
-    async def ask(self, request: web.Request) -> web.Response:
+    async def serve_rest(self, request: web.Request) -> web.Response:
         """Answer a public call over HTTP."""
         self._requests_count += 1
         in_ns, method, params = self._now_ns(), request.match_info["method"], dict(request.query)
-        if not self._calling.spend(in_ns):
-            return self._reply(TOO_MANY_REQUESTS, in_ns, TOO_MANY)
+        if not self._rest_credits.spend(in_ns):
+            return self._reply(TOO_MANY_REQUESTS, in_ns, STATUS_TOO_MANY_REQUESTS)
         symbol = params.get("instrument_name", "*")
-        if (failed := await mishap(self._faults, VENUE, symbol)) is not None:
+        if (failed := await inject_rest_fault(self._faults, VENUE, symbol)) is not None:
             return failed
-        outcome = self._logins.log_in(params) if method == "auth" else self._queries.answer(f"public/{method}", params)
-        return self._reply(outcome, in_ns, BAD if isinstance(outcome, Refusal) else 200)
+        outcome = (
+            self._token_issuer.authenticate(params)
+            if method == "auth"
+            else self._public_methods.call(f"public/{method}", params)
+        )
+        return self._reply(outcome, in_ns, STATUS_BAD_REQUEST if isinstance(outcome, RpcError) else 200)
 
     def _reply(self, outcome: object, in_ns: int, status: int) -> web.Response:
-        body = answer(None, outcome, in_ns, self._now_ns())
+        body = encode_reply(None, outcome, in_ns, self._now_ns())
         return web.Response(body=body, status=status, content_type="application/json")
 
-    def _feel(self, client: Client, now_ns: int) -> None:
-        if client.pulse is None or (lives := client.pulse.beat(now_ns)) is None:
+    def _tick_heartbeat(self, client: Client, now_ns: int) -> None:
+        if client.heartbeat is None or (lives := client.heartbeat.tick(now_ns)) is None:
             return
         if lives:
-            client.connection.say(heartbeat("heartbeat"))
-            client.connection.say(heartbeat("test_request"))
+            client.connection.send(encode_heartbeat("heartbeat"))
+            client.connection.send(encode_heartbeat("test_request"))
         else:
-            client.pulse = None
+            client.heartbeat = None
             client.connection.close(WSCloseCode.POLICY_VIOLATION)

@@ -8,7 +8,7 @@ Level = tuple[Decimal, Decimal]
 Levels = list[Level]
 
 
-class Change(NamedTuple):
+class LevelUpdate(NamedTuple):
     """One level of one book as it is after something happened; quantity 0 says that it is gone."""
 
     id: int
@@ -18,7 +18,7 @@ class Change(NamedTuple):
     quantity: Decimal
 
 
-class Side:
+class BookSide:
     """One side's levels, their prices kept in ascending order."""
 
     __slots__ = ("prices", "quantities")
@@ -27,7 +27,7 @@ class Side:
         self.quantities = quantities or {}
         self.prices = prices or []
 
-    def put(self, price: Decimal, quantity: Decimal) -> None:
+    def set_level(self, price: Decimal, quantity: Decimal) -> None:
         """Set a level, or remove it by quantity 0; removing what is not there is no fault."""
         if quantity:
             if price not in self.quantities:
@@ -36,33 +36,33 @@ class Side:
         elif self.quantities.pop(price, None) is not None:
             del self.prices[bisect_left(self.prices, price)]
 
-    def copy(self) -> "Side":
+    def copy(self) -> "BookSide":
         """Give a side of its own with the same levels."""
-        return Side(self.quantities.copy(), self.prices.copy())
+        return BookSide(self.quantities.copy(), self.prices.copy())
 
 
-class FlowBook:
+class SimulatedBook:
     """Both sides of a book, as of the change with this id."""
 
     __slots__ = ("asks", "bids", "id")
 
-    def __init__(self, at_id: int, bids: Side, asks: Side) -> None:
+    def __init__(self, at_id: int, bids: BookSide, asks: BookSide) -> None:
         self.id = at_id
         self.bids = bids
         self.asks = asks
 
-    def side(self, *, is_bid: bool) -> Side:
+    def side(self, *, is_bid: bool) -> BookSide:
         """Give one side."""
         return self.bids if is_bid else self.asks
 
-    def apply(self, change: Change) -> None:
+    def apply(self, update: LevelUpdate) -> None:
         """Take a change over."""
-        self.side(is_bid=change.is_bid).put(change.price, change.quantity)
-        self.id = change.id
+        self.side(is_bid=update.is_bid).set_level(update.price, update.quantity)
+        self.id = update.id
 
-    def price(self, place: int, *, is_bid: bool) -> Decimal:
+    def price(self, index: int, *, is_bid: bool) -> Decimal:
         """Give the price at a place of a side; 0 is the best, -1 the deepest."""
-        return self.bids.prices[~place] if is_bid else self.asks.prices[place]
+        return self.bids.prices[~index] if is_bid else self.asks.prices[index]
 
     def top(self, count: int) -> tuple[Levels, Levels]:
         """Give the best levels of both sides, best first."""
@@ -72,6 +72,6 @@ class FlowBook:
             [(price, asks.quantities[price]) for price in asks.prices[:count]],
         )
 
-    def copy(self) -> "FlowBook":
+    def copy(self) -> "SimulatedBook":
         """Give a book of its own with the same levels."""
-        return FlowBook(self.id, self.bids.copy(), self.asks.copy())
+        return SimulatedBook(self.id, self.bids.copy(), self.asks.copy())

@@ -9,33 +9,33 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from msgspec import Struct
 
 from components.sandbox.core.chance import draws
-from components.sandbox.flow.faults import Chance, FlowFaultKind, FlowFaults
-from components.sandbox.flow.script import Close, Item, Pause, Ping, Pong, Script
+from components.sandbox.flow.faults import CryptoFaultKind, CryptoFaultSwitches, FaultTarget
+from components.sandbox.flow.script import Close, FaultInjector, Item, Pause, Ping, Pong
 
 QUEUE_MAX = 10_000
 MESSAGE_BYTES_MAX = 1 << 20
-GONE_CHECK_S = 0.05
-GONE_CHECKS_MAX = 2_400
+CLOSED_CHECK_INTERVAL_S = 0.05
+CLOSED_CHECKS_MAX = 2_400
 SECOND_NS = 1_000_000_000
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class ConnectionLimits(Struct, frozen=True, kw_only=True):
     """What a venue grants a connection; 0 is no limit, spans are in seconds before scaling."""
 
     messages_per_s: int = 0
-    ping_every_s: float = 0.0
-    pong_within_s: float = 0.0
-    idle_s: float = 0.0  # without a word in either direction
-    idle_code: int = 1000
-    life_s: float = 0.0
+    ping_interval_s: float = 0.0
+    pong_timeout_s: float = 0.0
+    idle_timeout_s: float = 0.0  # without a word in either direction
+    idle_close_code: int = 1000
+    lifetime_s: float = 0.0
     scale: float = 1.0
 
-    def over(self, span_s: float, since_ns: int, now_ns: int) -> bool:
+    def is_exceeded(self, span_s: float, since_ns: int, now_ns: int) -> bool:
         """Tell whether a span that is limited has passed."""
         return span_s > 0 and now_ns - since_ns >= span_s * self.scale * SECOND_NS
 
 
-class Unwelcome(web.HTTPException):
+class HandshakeRejected(web.HTTPException):
     """A handshake answered with a status of the operator's choice."""
 
     def __init__(self, status: int, headers: dict[str, str] | None) -> None:
@@ -43,56 +43,58 @@ class Unwelcome(web.HTTPException):
         super().__init__(headers=headers, reason="Refused", text="refused")
 
 
-def may_refuse(faults: FlowFaults, venue: str) -> None:
+def maybe_reject_handshake(faults: CryptoFaultSwitches, venue: str) -> None:
     """Give a handshake its chance to be refused."""
-    if fault := faults.strike(FlowFaultKind.REFUSE_CONNECT, Chance(venue)):
+    if fault := faults.trigger(CryptoFaultKind.REFUSE_CONNECT, FaultTarget(venue)):
         headers = {"Retry-After": str(fault.retry_after_s)} if fault.retry_after_s else None
-        raise Unwelcome(fault.status, headers)
+        raise HandshakeRejected(fault.status, headers)
 
 
-class Connection:
+class ClientConnection:
     """A peer at the other end of a socket."""
 
-    def __init__(self, venue: str, faults: FlowFaults, limits: Limits, number: int, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, venue: str, faults: CryptoFaultSwitches, limits: ConnectionLimits, number: int, now_ns: Callable[[], int]
+    ) -> None:
         self.number = number  # among this venue's connections, so that each has its own phases
         self.venue = venue
-        self.script = Script(venue, faults)
+        self.fault_injector = FaultInjector(venue, faults)
         self.response = web.WebSocketResponse(
             compress=False, autoping=False, autoclose=False, max_msg_size=MESSAGE_BYTES_MAX
         )
-        self.sent_count = self.heard_count = 0
+        self.sent_count = self.received_count = 0
         self._faults, self._limits, self._now_ns = faults, limits, now_ns
         self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_MAX)
         self._request: web.Request | None = None
-        self._opened_ns = self._spoken_ns = self._pinged_ns = now_ns()
-        self._owed: tuple[bytes, int] | None = None  # the ping that waits for its pong, and since when
-        self._heard_ns: deque[int] = deque(maxlen=limits.messages_per_s + 1)
+        self._opened_at_ns = self._active_at_ns = self._pinged_at_ns = now_ns()
+        self._awaited_pong: tuple[bytes, int] | None = None  # the ping that waits for its pong, and since when
+        self._received_at_ns: deque[int] = deque(maxlen=limits.messages_per_s + 1)
         self._is_closing = False
 
-    def say(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Queue an answer or a notice: no fault but being half open keeps it back."""
-        self._put(text)
+        self._enqueue(text)
 
-    def tell(self, text: str, symbol: str, topic: str) -> None:
+    def send_data(self, text: str, symbol: str, topic: str) -> None:
         """Queue a data frame (topic: book, quote or trade), or what the fault script makes of it."""
-        for item in self.script.send(text, symbol, topic):
-            self._put(item)
+        for item in self.fault_injector.apply(text, symbol, topic):
+            self._enqueue(item)
 
-    def rejects(self, symbol: str) -> int | None:
+    def rejection_code(self, symbol: str) -> int | None:
         """Give a subscription its chance to be refused: the fault's code, or nothing."""
-        fault = self._faults.strike(FlowFaultKind.REJECT_SUBSCRIBE, Chance(self.venue, symbol))
+        fault = self._faults.trigger(CryptoFaultKind.REJECT_SUBSCRIBE, FaultTarget(self.venue, symbol))
         return None if fault is None else fault.code
 
-    def queued(self) -> list[Item]:
+    def drain_queue(self) -> list[Item]:
         """Take away what still has to be sent."""
         return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
 
     def close(self, code: int) -> None:
         """Close politely, once everything queued is said."""
         self._is_closing = True
-        self._put(Close(code))
+        self._enqueue(Close(code))
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """Cut the connection without a word."""
         if self._request is not None and self._request.transport is not None:
             self._request.transport.abort()
@@ -104,78 +106,84 @@ class Connection:
     def tick(self, now_ns: int) -> None:
         """Let time pass: ping who is due; close who is silent, idle or too old."""
         limits = self._limits
-        if self._is_closing or self.script.is_half_open:
+        if self._is_closing or self.fault_injector.is_half_open:
             return
-        if self._is_silent(now_ns) or limits.over(limits.life_s, self._opened_ns, now_ns):
+        if self._missed_pong(now_ns) or limits.is_exceeded(limits.lifetime_s, self._opened_at_ns, now_ns):
             self.close(WSCloseCode.POLICY_VIOLATION)
-        elif limits.over(limits.idle_s, self._spoken_ns, now_ns):
-            self.close(limits.idle_code)
-        elif limits.over(limits.ping_every_s, self._pinged_ns, now_ns):
+        elif limits.is_exceeded(limits.idle_timeout_s, self._active_at_ns, now_ns):
+            self.close(limits.idle_close_code)
+        elif limits.is_exceeded(limits.ping_interval_s, self._pinged_at_ns, now_ns):
             self._ping(now_ns)
 
     async def messages(self, request: web.Request) -> AsyncIterator[str]:
         """Open the socket and yield what the client says until it leaves."""
         await self.response.prepare(request)
         self._request = request
-        self.script.opens()
+        self.fault_injector.on_open()
         writer = asyncio.create_task(self._write())
         try:
             async for message in self.response:
-                text = self._hear(message)
+                text = self._receive(message)
                 if text is not None:
                     yield text
-            if self.script.is_half_open:
-                await self._linger(request)
+            if self.fault_injector.is_half_open:
+                await self._wait_until_closed(request)
             await self.response.close()
         finally:
             writer.cancel()
 
-    def _hear(self, message: WSMessage) -> str | None:
+    def _receive(self, message: WSMessage) -> str | None:
         now_ns = self._now_ns()
-        self.heard_count += 1
-        if self.script.is_half_open or self._is_too_much(now_ns):
+        self.received_count += 1
+        if self.fault_injector.is_half_open or self._exceeds_message_rate(now_ns):
             return None
         if message.type is WSMsgType.PING:
-            self._put(Pong(bytes(message.data)))
-        elif message.type is WSMsgType.PONG and self._owed is not None and bytes(message.data) == self._owed[0]:
-            self._owed = None
+            self._enqueue(Pong(bytes(message.data)))
+        elif (
+            message.type is WSMsgType.PONG
+            and self._awaited_pong is not None
+            and bytes(message.data) == self._awaited_pong[0]
+        ):
+            self._awaited_pong = None
         if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
             return None
-        self._spoken_ns = now_ns
+        self._active_at_ns = now_ns
         return message.data if isinstance(message.data, str) else message.data.decode("utf-8", "replace")
 
-    def _is_too_much(self, now_ns: int) -> bool:
-        self._heard_ns.append(now_ns)
+    def _exceeds_message_rate(self, now_ns: int) -> bool:
+        self._received_at_ns.append(now_ns)
         limit = self._limits.messages_per_s
-        if not limit or len(self._heard_ns) <= limit or now_ns - self._heard_ns[0] >= SECOND_NS:
+        if not limit or len(self._received_at_ns) <= limit or now_ns - self._received_at_ns[0] >= SECOND_NS:
             return False
         self.close(WSCloseCode.POLICY_VIOLATION)
         return True
 
-    def _is_silent(self, now_ns: int) -> bool:
-        return self._owed is not None and self._limits.over(self._limits.pong_within_s, self._owed[1], now_ns)
+    def _missed_pong(self, now_ns: int) -> bool:
+        return self._awaited_pong is not None and self._limits.is_exceeded(
+            self._limits.pong_timeout_s, self._awaited_pong[1], now_ns
+        )
 
     def _ping(self, now_ns: int) -> None:
-        self._pinged_ns = now_ns
+        self._pinged_at_ns = now_ns
         payload = str(now_ns // 1_000_000).encode()
         # Only a pong to the newest counts, but patience began with the oldest that is unanswered.
-        self._owed = (payload, now_ns if self._owed is None else self._owed[1])
-        self._put(Ping(payload))
+        self._awaited_pong = (payload, now_ns if self._awaited_pong is None else self._awaited_pong[1])
+        self._enqueue(Ping(payload))
 
-    def _put(self, item: Item) -> None:
-        if self.script.is_half_open:
+    def _enqueue(self, item: Item) -> None:
+        if self.fault_injector.is_half_open:
             return
         if isinstance(item, str):
-            self._spoken_ns = self._now_ns()
+            self._active_at_ns = self._now_ns()
         try:
             self._queue.put_nowait(item)
         except QueueFull:
-            self.cut()  # a client this slow would not read a word about it either
+            self.abort()  # a client this slow would not read a word about it either
 
     async def _write(self) -> None:
         while True:
             item = await self._queue.get()
-            if self.script.is_half_open:
+            if self.fault_injector.is_half_open:
                 continue
             try:
                 await self._send(item)
@@ -196,9 +204,9 @@ class Connection:
             case Close():
                 await self.response.close(code=item.code)
 
-    async def _linger(self, request: web.Request) -> None:
+    async def _wait_until_closed(self, request: web.Request) -> None:
         # Half open: the client's goodbye gets no answer either; it has to go by itself.
-        for _ in range(GONE_CHECKS_MAX):
+        for _ in range(CLOSED_CHECKS_MAX):
             if request.transport is None or request.transport.is_closing():
                 return
-            await asyncio.sleep(GONE_CHECK_S)
+            await asyncio.sleep(CLOSED_CHECK_INTERVAL_S)

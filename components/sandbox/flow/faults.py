@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 ANY = "*"
 
 
-class FlowFaultKind(StrEnum):
+class CryptoFaultKind(StrEnum):
     """Every way a crypto venue can be made to misbehave."""
 
     # Chances: each data frame that a client would get.
@@ -18,7 +18,7 @@ class FlowFaultKind(StrEnum):
     DELAY = "delay"  # the frame and all behind it wait `ms`, then come in a burst
     SWAP = "swap"  # the frame comes after the next one of its kind and symbol
     CLOSE = "close"  # the connection is closed with `code` instead
-    MUTE = "mute"  # no more data frames of `symbol` on this connection; pings are answered
+    SILENCE = "mute"  # no more data frames of `symbol` on this connection; pings are answered
     HALF_OPEN = "half_open"  # nothing more on this connection, not even pongs; an accepted connection is a chance too
     CORRUPT_JSON = "corrupt_json"  # half of the frame, and nonsense
     UNKNOWN_FIELDS = "unknown_fields"  # fields nobody announced
@@ -38,35 +38,35 @@ class FlowFaultKind(StrEnum):
     SERVE_SHUTDOWN = "serve_shutdown"  # every connection is told that the server goes, and is closed `ms` later
 
 
-AT_ONCE = frozenset({FlowFaultKind.CUT, FlowFaultKind.SERVE_SHUTDOWN})
-Count = Annotated[int, Meta(ge=0)]
+IMMEDIATE_KINDS = frozenset({CryptoFaultKind.CUT, CryptoFaultKind.SERVE_SHUTDOWN})
+NonNegative = Annotated[int, Meta(ge=0)]
 
 
-class FlowFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CryptoFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One switch: the first `skip` chances pass, the next `times` misbehave."""
 
-    kind: FlowFaultKind
+    kind: CryptoFaultKind
     venue: str = ANY
     symbol: str = ANY  # the venue's own name
     topic: str = ANY  # of data frames: book, quote, trade
     times: Annotated[int, Meta(ge=1)] = 1
-    skip: Count = 0
-    ms: Count = 0
+    skip: NonNegative = 0
+    ms: NonNegative = 0
     code: int = 1011
     status: int = 503
-    retry_after_s: Count = 0
-    count: Count = 1
+    retry_after_s: NonNegative = 0
+    count: NonNegative = 1
 
-    def concerns(self, chance: "Chance") -> bool:
+    def matches(self, target: "FaultTarget") -> bool:
         """Tell whether this fault waits for such a chance."""
         return (
-            self.venue in {ANY, chance.venue}
-            and self.symbol in {ANY, chance.symbol}
-            and self.topic in {ANY, chance.topic}
+            self.venue in {ANY, target.venue}
+            and self.symbol in {ANY, target.symbol}
+            and self.topic in {ANY, target.topic}
         )
 
 
-class Chance(Struct, frozen=True):
+class FaultTarget(Struct, frozen=True):
     """Where something may go wrong."""
 
     venue: str
@@ -75,14 +75,14 @@ class Chance(Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class ArmedFault:
+class ArmedCryptoFault:
     """A fault with its count of chances seen and of harm done."""
 
-    fault: FlowFault
+    fault: CryptoFault
     seen: int = 0
     done: int = 0
 
-    def strikes(self) -> bool:
+    def trigger(self) -> bool:
         """Count one chance; true if this one misbehaves."""
         self.seen += 1
         hit = self.fault.skip < self.seen <= self.fault.skip + self.fault.times
@@ -91,22 +91,22 @@ class ArmedFault:
 
 
 @dataclass(slots=True)
-class FlowFaults:
+class CryptoFaultSwitches:
     """The switches that are on, of all crypto venues."""
 
-    armed: list[ArmedFault] = field(default_factory=list)
+    armed: list[ArmedCryptoFault] = field(default_factory=list)
 
-    def arm(self, fault: FlowFault) -> None:
+    def arm(self, fault: CryptoFault) -> None:
         """Switch a fault on; what strikes at once has struck."""
-        struck = int(fault.kind in AT_ONCE)
-        self.armed.append(ArmedFault(fault, struck, struck))
+        struck = int(fault.kind in IMMEDIATE_KINDS)
+        self.armed.append(ArmedCryptoFault(fault, struck, struck))
 
     def clear(self) -> None:
         """Switch everything off."""
         self.armed.clear()
 
-    def strike(self, kind: FlowFaultKind, chance: Chance) -> FlowFault | None:
+    def trigger(self, kind: CryptoFaultKind, target: FaultTarget) -> CryptoFault | None:
         """Give every fault of a kind that waits for such a chance this one; return the one that misbehaves."""
-        waiting = [one for one in self.armed if one.fault.kind is kind and one.fault.concerns(chance)]
-        hits = [one.fault for one in waiting if one.strikes()]
+        waiting = [one for one in self.armed if one.fault.kind is kind and one.fault.matches(target)]
+        hits = [one.fault for one in waiting if one.trigger()]
         return hits[0] if hits else None

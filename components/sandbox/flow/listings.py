@@ -9,7 +9,7 @@ from msgspec import Struct
 ONE = Decimal(1)
 
 
-class Kind(StrEnum):
+class InstrumentKind(StrEnum):
     """What can be listed."""
 
     SPOT = "spot"
@@ -18,14 +18,14 @@ class Kind(StrEnum):
     OPTION = "option"
 
 
-class Listing(Struct, frozen=True, kw_only=True):
+class Instrument(Struct, frozen=True, kw_only=True):
     """One instrument: its name at its venue, its coins, its steps, and where its price begins."""
 
     symbol: str
     base: str
     quote: str
     settle: str = ""
-    kind: Kind = Kind.SPOT
+    kind: InstrumentKind = InstrumentKind.SPOT
     is_inverse: bool = False
     tick: Decimal
     lot: Decimal
@@ -36,6 +36,6 @@ class Listing(Struct, frozen=True, kw_only=True):
     option_type: str | None = None  # "call" or "put"
 
 
-def by_symbol(listings: Iterable[Listing]) -> dict[str, Listing]:
+def by_symbol(instruments: Iterable[Instrument]) -> dict[str, Instrument]:
     """Lay listings out by the venue's own names."""
-    return {one.symbol: one for one in listings}
+    return {one.symbol: one for one in instruments}

@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import WSCloseCode, web
 
-from components.sandbox.flow.connection import Connection, Limits, may_refuse
-from components.sandbox.flow.dialogues import Channels, hear
-from components.sandbox.flow.faults import FlowFault, FlowFaults
+from components.sandbox.flow.connection import ClientConnection, ConnectionLimits, maybe_reject_handshake
+from components.sandbox.flow.dialogues import Channels, handle_message
+from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
 from components.sandbox.flow.orders import IdSpace, OrderFlow
-from components.sandbox.flow.recording import Answers, Frame, channel_of, shortened
-from components.sandbox.flow.rest import mishap
-from components.sandbox.flow.venue import MOVE_EVERY_S
+from components.sandbox.flow.recording import RecordedFrame, RecordedResponses, channel_of, without_interval
+from components.sandbox.flow.rest import inject_rest_fault
+from components.sandbox.flow.venue import TICK_INTERVAL_S
 
-TOPICS = (("depth", "book"), ("book", "book"), ("trade", "trade"))
+TOPIC_BY_CHANNEL_MARK = (("depth", "book"), ("book", "book"), ("trade", "trade"))
 
 
 class _Client:
-    def __init__(self, connection: Connection, channels: Channels) -> None:
+    def __init__(self, connection: ClientConnection, channels: Channels) -> None:
         self.connection = connection
         self.channels = channels
 
@@ -26,16 +26,21 @@ class RecordedVenue:
     """Plays its recording from the first subscription on; and again, once nobody listens any more."""
 
     def __init__(
-        self, name: str, frames: Sequence[Frame], faults: FlowFaults, now_ns: Callable[[], int], speed: float
+        self,
+        name: str,
+        frames: Sequence[RecordedFrame],
+        faults: CryptoFaultSwitches,
+        now_ns: Callable[[], int],
+        speed: float,
     ) -> None:
         self.name = name
         self.flow = OrderFlow((), 0, IdSpace.PER_SYMBOL)  # it knows no truth but its frames
         self.opened_count = 0
         self._faults, self._now_ns, self._speed = faults, now_ns, speed
         in_order = sorted(frames, key=lambda frame: frame.at_ns)
-        self._answers = Answers(in_order)
+        self._responses = RecordedResponses(in_order)
         self._frames = [(frame, channel_of(frame.text)) for frame in in_order if frame.via == "ws"]
-        self._began_ns: int | None = None
+        self._started_at_ns: int | None = None
         self._next = 0
         self._clients: set[_Client] = set()
 
@@ -43,26 +48,26 @@ class RecordedVenue:
         """Take every path: what is not in the recording is not found."""
         return [web.get("/{path:.*}", self._serve)]
 
-    async def move(self) -> None:
+    async def run(self) -> None:
         """Play, for ever."""
         while True:
             for client in self._clients:
                 client.connection.tick(self._now_ns())
             self._play()
-            await asyncio.sleep(MOVE_EVERY_S)
+            await asyncio.sleep(TICK_INTERVAL_S)
 
-    def drop(self) -> None:
+    def disconnect_all(self) -> None:
         """Cut every client off without a word."""
         for client in self._clients:
-            client.connection.cut()
+            client.connection.abort()
 
-    def shut_down(self, fault: FlowFault) -> None:
+    def announce_shutdown(self, fault: CryptoFault) -> None:
         """Close every client later; a recording has no words of its own for it."""
         loop = asyncio.get_running_loop()
         for client in self._clients:
             loop.call_later(fault.ms / 1000, client.connection.close, WSCloseCode.GOING_AWAY)
 
-    def heard(self) -> dict[str, object]:
+    def stats(self) -> dict[str, object]:
         """State who listens, and how far the recording has been played."""
         return {
             "clients": len(self._clients),
@@ -74,55 +79,57 @@ class RecordedVenue:
 
     def _play(self) -> None:
         if not any(client.channels for client in self._clients):
-            self._began_ns, self._next = None, 0
+            self._started_at_ns, self._next = None, 0
             return
-        if self._began_ns is None:
-            self._began_ns = self._now_ns()
+        if self._started_at_ns is None:
+            self._started_at_ns = self._now_ns()
         until_ns = self._position_ns()
         while self._next < len(self._frames) and self._frames[self._next][0].at_ns <= until_ns:
-            self._tell(*self._frames[self._next])
+            self._send_frame(*self._frames[self._next])
             self._next += 1
 
-    def _tell(self, frame: Frame, channel: str | None) -> None:
+    def _send_frame(self, frame: RecordedFrame, channel: str | None) -> None:
         for client in self._clients:
             if channel is not None and channel in client.channels:
-                client.connection.tell(frame.text, _symbol(channel), _topic(channel))
+                client.connection.send_data(frame.text, _symbol(channel), _topic(channel))
 
     def _position_ns(self) -> int:
         if not self._frames:
             return 0
-        since_ns = 0 if self._began_ns is None else self._now_ns() - self._began_ns
+        since_ns = 0 if self._started_at_ns is None else self._now_ns() - self._started_at_ns
         return self._frames[0][0].at_ns + int(since_ns * self._speed)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._converse(request)
-        if failed := await mishap(self._faults, self.name):
+            return await self._serve_websocket(request)
+        if failed := await inject_rest_fault(self._faults, self.name):
             return failed
-        text = self._answers.find(request.path, dict(request.query), self._position_ns())
+        text = self._responses.find(request.path, dict(request.query), self._position_ns())
         if text is None:
             raise web.HTTPNotFound(text=f"{request.path}: no such answer was recorded")
         return web.Response(text=text, content_type="application/json")
 
-    async def _converse(self, request: web.Request) -> web.StreamResponse:
-        may_refuse(self._faults, self.name)
+    async def _serve_websocket(self, request: web.Request) -> web.StreamResponse:
+        maybe_reject_handshake(self._faults, self.name)
         self.opened_count += 1
-        connection = Connection(self.name, self._faults, Limits(), self.opened_count, self._now_ns)
+        connection = ClientConnection(self.name, self._faults, ConnectionLimits(), self.opened_count, self._now_ns)
         named = request.path.partition("/ws/")[2] if "binance" in self.name else ""
         names = (request.query.get("streams") or named).split("/")
-        client = _Client(connection, {shortened(name): None for name in names if name})
+        client = _Client(connection, {without_interval(name): None for name in names if name})
         self._clients.add(client)
         try:
             async for text in connection.messages(request):
-                for reply in hear(self.name, text, client.channels, self._now_ns()):
-                    connection.say(reply)
+                for reply in handle_message(self.name, text, client.channels, self._now_ns()):
+                    connection.send(reply)
         finally:
             self._clients.discard(client)
         return connection.response
 
 
 def _topic(channel: str) -> str:
-    return next((topic for sign, topic in TOPICS if sign in channel and "bookTicker" not in channel), "quote")
+    return next(
+        (topic for sign, topic in TOPIC_BY_CHANNEL_MARK if sign in channel and "bookTicker" not in channel), "quote"
+    )
 
 
 def _symbol(channel: str) -> str:

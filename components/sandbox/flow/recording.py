@@ -10,7 +10,7 @@ import msgspec
 from components.contracts.errors import UsageError
 
 # What an address betrays of its venue, the more telling first: recordings may have been made of any host.
-SIGNS = (
+VENUE_URL_MARKS = (
     ("/fapi/", "binanceum"),
     ("fstream", "binanceum"),
     ("/ws/v5/", "okx"),
@@ -19,10 +19,10 @@ SIGNS = (
     ("/api/v3/", "binance"),
     ("stream.binance", "binance"),
 )
-NAMING = frozenset({"symbol", "instId", "instType", "instrument_name", "currency", "kind"})
+SELECTING_PARAMETERS = frozenset({"symbol", "instId", "instType", "instrument_name", "currency", "kind"})
 
 
-class Frame(msgspec.Struct, frozen=True):
+class RecordedFrame(msgspec.Struct, frozen=True):
     """One line of a recording."""
 
     at_ns: int
@@ -36,7 +36,7 @@ class _Argument(msgspec.Struct, frozen=True):
     instId: str = ""  # noqa: N815 - the venue's word
 
 
-class _Place(msgspec.Struct, frozen=True):
+class _ChannelFields(msgspec.Struct, frozen=True):
     """The parts of a frame that say which channel it belongs to, of all venues."""
 
     stream: str = ""
@@ -46,21 +46,21 @@ class _Place(msgspec.Struct, frozen=True):
     s: str = ""
 
 
-def read_recording(path: Path) -> list[Frame]:
+def read_recording(path: Path) -> list[RecordedFrame]:
     """Read a recording whole; it is small enough to be served."""
     try:
         lines = path.read_bytes().splitlines()
-        return [msgspec.json.decode(line, type=Frame) for line in lines if line.strip()]
+        return [msgspec.json.decode(line, type=RecordedFrame) for line in lines if line.strip()]
     except OSError as error:
         raise UsageError(f"--recording: {path}: {error.strerror}") from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise UsageError(f"--recording: {path}: not a recording ({error})") from error
 
 
-def venue_of(frames: Iterable[Frame], path: Path) -> str:
+def venue_of(frames: Iterable[RecordedFrame], path: Path) -> str:
     """Tell whose recording this is."""
     for frame in frames:
-        for sign, name in SIGNS:
+        for sign, name in VENUE_URL_MARKS:
             if sign in frame.url:
                 return name
     raise UsageError(f"--recording: {path}: its addresses belong to no venue that is known here")
@@ -69,11 +69,11 @@ def venue_of(frames: Iterable[Frame], path: Path) -> str:
 def channel_of(text: str) -> str | None:
     """Name the channel a frame belongs to, as a subscription names it; None for answers and heartbeats."""
     try:
-        place = msgspec.json.decode(text, type=_Place)
+        place = msgspec.json.decode(text, type=_ChannelFields)
     except (msgspec.MsgspecError, ValueError):
         return None
     if place.stream or place.params.channel:
-        return shortened(place.stream or place.params.channel)
+        return without_interval(place.stream or place.params.channel)
     if place.arg.channel:
         return f"{place.arg.channel}:{place.arg.instId}"
     if place.s:
@@ -81,22 +81,22 @@ def channel_of(text: str) -> str | None:
     return None
 
 
-def shortened(name: str) -> str:
+def without_interval(name: str) -> str:
     """Cut the pace off a channel's name: who wants another pace than was recorded gets what there is."""
     mark = "@" if "@" in name else "."
     return mark.join(name.split(mark)[:2])
 
 
-class Answers:
+class RecordedResponses:
     """The REST answers of a recording."""
 
-    def __init__(self, frames: Iterable[Frame]) -> None:
+    def __init__(self, frames: Iterable[RecordedFrame]) -> None:
         self._frames = [(frame, *_parts(frame.url)) for frame in frames if frame.via == "http"]
 
     def find(self, path: str, query: dict[str, str], at_ns: int) -> str | None:
         """Give the newest answer to such a request up to a time, or the first there is."""
-        wanted = {name: value for name, value in query.items() if name in NAMING}
-        fitting = [frame for frame, there, facts in self._frames if there == path and _agrees(facts, wanted)]
+        wanted = {name: value for name, value in query.items() if name in SELECTING_PARAMETERS}
+        fitting = [frame for frame, there, facts in self._frames if there == path and _matches(facts, wanted)]
         past = [frame for frame in fitting if frame.at_ns <= at_ns]
         found = past[-1:] or fitting[:1]
         return found[0].text if found else None
@@ -107,5 +107,5 @@ def _parts(url: str) -> tuple[str, dict[str, str]]:
     return parts.path, dict(parse_qsl(parts.query))
 
 
-def _agrees(recorded: dict[str, str], wanted: dict[str, str]) -> bool:
+def _matches(recorded: dict[str, str], wanted: dict[str, str]) -> bool:
     return all(recorded.get(name, value) == value for name, value in wanted.items())

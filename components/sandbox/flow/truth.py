@@ -6,11 +6,11 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from components.sandbox.core.decimals import plain
-from components.sandbox.flow.book import FlowBook, Levels
-from components.sandbox.flow.faults import FlowFault, FlowFaultKind, FlowFaults
-from components.sandbox.flow.venue import CryptoVenue, HasModes, Renumbers
-from components.sandbox.server.replies import reply
+from components.sandbox.core.decimals import format_decimal
+from components.sandbox.flow.book import Levels, SimulatedBook
+from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches
+from components.sandbox.flow.venue import CryptoVenue, MapsSequenceIds, SupportsModes
+from components.sandbox.server.replies import json_response
 from components.sandbox.server.rest_orders import read_body
 
 DEPTH = 10
@@ -50,14 +50,14 @@ class ModeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     value: str
 
 
-class TruthRoutes:
+class CryptoAdminRoutes:
     """Answers operators and tests."""
 
     def __init__(
         self,
         venues: Mapping[str, CryptoVenue],
         urls: Mapping[str, VenueUrls],
-        faults: FlowFaults,
+        faults: CryptoFaultSwitches,
         now_ns: Callable[[], int],
     ) -> None:
         self._venues, self._urls, self._faults, self._now_ns = venues, urls, faults, now_ns
@@ -77,38 +77,38 @@ class TruthRoutes:
 
     async def venues(self, _: web.Request) -> web.Response:
         """Say what is served, where, and who hears it."""
-        return reply({name: self._view(name, venue) for name, venue in self._venues.items()})
+        return json_response({name: self._view(name, venue) for name, venue in self._venues.items()})
 
     async def book(self, request: web.Request) -> web.Response:
         """Show one book as it is or, with `id`, as it was after the last change with an id up to this."""
         depth, at_id = request.query.get("depth", str(DEPTH)), request.query.get("id")
         if not depth.isdecimal() or not 1 <= int(depth) <= DEPTH_MAX or not (at_id or "0").isdecimal():
             raise web.HTTPBadRequest(text=f"depth is 1 to {DEPTH_MAX}, id a number")
-        venue, symbol = self._asked(request.match_info["venue"], request.match_info["symbol"])
+        venue, symbol = self._find(request.match_info["venue"], request.match_info["symbol"])
         book = venue.flow.book(symbol) if at_id is None else _book_at(venue, symbol, int(at_id))
         if book is None:
             raise web.HTTPNotFound(text=f"{symbol} at {at_id} is no longer remembered")
-        return reply(_book_document(book, int(depth)))
+        return json_response(_book_document(book, int(depth)))
 
     async def books(self, request: web.Request) -> web.Response:
         """Show one book at many ids; null where an id is no longer remembered."""
-        venue, symbol = self._asked(request.match_info["venue"], request.match_info["symbol"])
+        venue, symbol = self._find(request.match_info["venue"], request.match_info["symbol"])
         body = await read_body(request, BooksBody)
         found = (_book_at(venue, symbol, at_id) for at_id in body.ids)
-        return reply({"books": [None if book is None else _book_document(book, body.depth) for book in found]})
+        return json_response({"books": [None if book is None else _book_document(book, body.depth) for book in found]})
 
     async def faults(self, _: web.Request) -> web.Response:
         """List the switches that are on, with what they have done."""
-        return reply(self._armed())
+        return json_response(self._armed_faults())
 
     async def arm(self, request: web.Request) -> web.Response:
         """Switch a fault on; what strikes at once does."""
-        fault = await read_body(request, FlowFault)
+        fault = await read_body(request, CryptoFault)
         self._faults.arm(fault)
         for name, venue in self._venues.items():
             if fault.venue in {"*", name}:
-                _strike_at_once(venue, fault)
-        return reply(self._armed())
+                _trigger_immediate(venue, fault)
+        return json_response(self._armed_faults())
 
     async def clear(self, _: web.Request) -> web.Response:
         """Switch every fault off; a connection that was struck stays as it is until it ends."""
@@ -118,56 +118,56 @@ class TruthRoutes:
     async def step(self, request: web.Request) -> web.Response:
         """Let so much happen to one symbol."""
         body = await read_body(request, FlowBody)
-        venue, symbol = self._asked(body.venue, body.symbol)
+        venue, symbol = self._find(body.venue, body.symbol)
         for _ in range(body.changes):
             venue.flow.step(symbol, self._now_ns())
-        return reply({"id": venue.flow.last_id(symbol)})
+        return json_response({"id": venue.flow.last_id(symbol)})
 
     async def set_mode(self, request: web.Request) -> web.Response:
         """Change one manner of a venue, as its set_mode lists them."""
         body = await read_body(request, ModeBody)
         # What a venue can do beyond what all can is asked of it as of any object.
         moody: object = self._venues.get(body.venue)
-        if not isinstance(moody, HasModes):
+        if not isinstance(moody, SupportsModes):
             raise web.HTTPNotFound(text=f"{body.venue} is not here or has no modes")
         moody.set_mode(body.name, body.value)
         return web.Response(status=204)
 
-    def _asked(self, name: str, symbol: str) -> tuple[CryptoVenue, str]:
+    def _find(self, name: str, symbol: str) -> tuple[CryptoVenue, str]:
         venue = self._venues.get(name)
-        if venue is None or symbol not in venue.flow.listings:
+        if venue is None or symbol not in venue.flow.instruments:
             raise web.HTTPNotFound(text=f"no {symbol} at {name}; here are {', '.join(self._venues)}")
         return venue, symbol
 
     def _view(self, name: str, venue: CryptoVenue) -> Document:
-        symbols = {symbol: venue.flow.last_id(symbol) for symbol in venue.flow.listings}
-        listings = [msgspec.to_builtins(one) for one in venue.flow.listings.values()]
-        return {**msgspec.to_builtins(self._urls[name]), "listings": listings, "last_ids": symbols, **venue.heard()}
+        symbols = {symbol: venue.flow.last_id(symbol) for symbol in venue.flow.instruments}
+        listings = [msgspec.to_builtins(one) for one in venue.flow.instruments.values()]
+        return {**msgspec.to_builtins(self._urls[name]), "listings": listings, "last_ids": symbols, **venue.stats()}
 
-    def _armed(self) -> list[Document]:
+    def _armed_faults(self) -> list[Document]:
         return [{**msgspec.to_builtins(one.fault), "seen": one.seen, "done": one.done} for one in self._faults.armed]
 
 
-def _strike_at_once(venue: CryptoVenue, fault: FlowFault) -> None:
-    if fault.kind is FlowFaultKind.CUT:
-        venue.drop()
-    elif fault.kind is FlowFaultKind.SERVE_SHUTDOWN:
-        venue.shut_down(fault)
+def _trigger_immediate(venue: CryptoVenue, fault: CryptoFault) -> None:
+    if fault.kind is CryptoFaultKind.CUT:
+        venue.disconnect_all()
+    elif fault.kind is CryptoFaultKind.SERVE_SHUTDOWN:
+        venue.announce_shutdown(fault)
 
 
-def _book_at(venue: CryptoVenue, symbol: str, at_id: int) -> FlowBook | None:
+def _book_at(venue: CryptoVenue, symbol: str, at_id: int) -> SimulatedBook | None:
     numbering: object = venue
-    wanted = numbering.flow_id(symbol, at_id) if isinstance(numbering, Renumbers) else at_id
+    wanted = numbering.flow_id(symbol, at_id) if isinstance(numbering, MapsSequenceIds) else at_id
     try:
         return venue.flow.book_at(symbol, wanted)
     except LookupError:
         return None
 
 
-def _book_document(book: FlowBook, depth: int) -> Document:
+def _book_document(book: SimulatedBook, depth: int) -> Document:
     bids, asks = book.top(depth)
     return {"id": book.id, "bids": _levels(bids), "asks": _levels(asks)}
 
 
 def _levels(levels: Levels) -> list[list[str]]:
-    return [[plain(price), plain(quantity)] for price, quantity in levels]
+    return [[format_decimal(price), format_decimal(quantity)] for price, quantity in levels]

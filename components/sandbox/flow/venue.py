@@ -7,10 +7,10 @@ from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
-from components.sandbox.flow.faults import FlowFault
+from components.sandbox.flow.faults import CryptoFault
 from components.sandbox.flow.orders import OrderFlow
 
-MOVE_EVERY_S = 0.01
+TICK_INTERVAL_S = 0.01
 """How often a venue looks for what it has to say; also the grain of its batches and heartbeats."""
 
 
@@ -31,25 +31,25 @@ class CryptoVenue(Protocol):
         """List its endpoints, websockets and REST, by the real venue's paths."""
         ...
 
-    async def move(self) -> None:
+    async def run(self) -> None:
         """Say what is due to every client, for ever: batches, heartbeats, goodbyes."""
         ...
 
-    def drop(self) -> None:
+    def disconnect_all(self) -> None:
         """Cut every client off without a word."""
         ...
 
-    def shut_down(self, fault: FlowFault) -> None:
+    def announce_shutdown(self, fault: CryptoFault) -> None:
         """Tell every client that this server goes, and close them `fault.ms` later."""
         ...
 
-    def heard(self) -> dict[str, object]:
+    def stats(self) -> dict[str, object]:
         """State how many clients there are, what they hear, and what was counted."""
         ...
 
 
 @runtime_checkable
-class HasModes(Protocol):
+class SupportsModes(Protocol):
     """A venue some of whose manners can be changed while it runs, or that can be made to do something now."""
 
     def set_mode(self, name: str, value: str) -> None:
@@ -58,7 +58,7 @@ class HasModes(Protocol):
 
 
 @runtime_checkable
-class Renumbers(Protocol):
+class MapsSequenceIds(Protocol):
     """A venue whose ids on the wire are not always those of its flow."""
 
     def flow_id(self, symbol: str, sequence: int) -> int:

@@ -29,4 +29,4 @@ BOOKS = {
 }
 TRADES, TRADES_ALL, TICKERS = "trades", "trades-all", "tickers"
 TICKER_PERIOD_MS = 100
-SERVED = {PUBLIC: frozenset({*BOOKS, TRADES, TICKERS}), BUSINESS: frozenset({TRADES_ALL})}
+ENDPOINT_CHANNELS = {PUBLIC: frozenset({*BOOKS, TRADES, TICKERS}), BUSINESS: frozenset({TRADES_ALL})}

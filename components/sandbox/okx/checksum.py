@@ -4,13 +4,13 @@ import zlib
 from collections.abc import Sequence
 from itertools import zip_longest
 
-LEVELS = 25
-Level = tuple[str, str]
+CHECKSUM_LEVELS = 25
+LevelText = tuple[str, str]
 
 
-def checksum(bids: Sequence[Level], asks: Sequence[Level]) -> int:
+def checksum(bids: Sequence[LevelText], asks: Sequence[LevelText]) -> int:
     """Compute the signed CRC-32 of a book whose sides stand best first."""
-    pairs = zip_longest(bids[:LEVELS], asks[:LEVELS])
+    pairs = zip_longest(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS])
     text = ":".join(f"{price}:{size}" for pair in pairs for price, size in filter(None, pair))
     return _signed(zlib.crc32(text.encode()))
 

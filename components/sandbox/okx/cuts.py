@@ -7,10 +7,10 @@ from msgspec import Struct
 
 ZERO = Decimal(0)
 Level = tuple[Decimal, Decimal]
-NO_PREVIOUS = -1
+NO_PREV_SEQUENCE = -1
 
 
-class Push(Struct, frozen=True):
+class BookPush(Struct, frozen=True):
     """One message of a book channel, sides best first; an update holds changed levels only."""
 
     is_snapshot: bool
@@ -20,32 +20,32 @@ class Push(Struct, frozen=True):
     asks: Sequence[Level]
 
 
-class Window:
+class BookView:
     """What a subscriber of one channel and instrument holds after the last push."""
 
     def __init__(self, sequence: int, bids: Iterable[Level], asks: Iterable[Level]) -> None:
         self.sequence = sequence
         self.bids, self.asks = dict(bids), dict(asks)
 
-    def snapshot(self) -> Push:
+    def snapshot(self) -> BookPush:
         """State the whole window."""
-        return Push(
+        return BookPush(
             is_snapshot=True,
-            previous=NO_PREVIOUS,
+            previous=NO_PREV_SEQUENCE,
             sequence=self.sequence,
             bids=list(self.bids.items()),
             asks=list(self.asks.items()),
         )
 
-    def keep_alive(self) -> Push:
+    def keep_alive(self) -> BookPush:
         """Say that nothing has changed: the sequence follows itself."""
-        return Push(is_snapshot=False, previous=self.sequence, sequence=self.sequence, bids=(), asks=())
+        return BookPush(is_snapshot=False, previous=self.sequence, sequence=self.sequence, bids=(), asks=())
 
-    def advance(self, after: "Window", touched_bids: Iterable[Level], touched_asks: Iterable[Level]) -> Push:
+    def advance(self, after: "BookView", touched_bids: Iterable[Level], touched_asks: Iterable[Level]) -> BookPush:
         """Move on to a later window; name every level touched on the way, also where nothing remains of it."""
         bids = sorted(_difference(self.bids, after.bids, touched_bids), reverse=True)
         asks = sorted(_difference(self.asks, after.asks, touched_asks))
-        push = Push(is_snapshot=False, previous=self.sequence, sequence=after.sequence, bids=bids, asks=asks)
+        push = BookPush(is_snapshot=False, previous=self.sequence, sequence=after.sequence, bids=bids, asks=asks)
         self.sequence, self.bids, self.asks = after.sequence, after.bids, after.asks
         return push
 

@@ -2,44 +2,49 @@
 
 from decimal import Decimal
 
-from components.sandbox.core.decimals import plain
-from components.sandbox.flow.listings import Kind, Listing
+from components.sandbox.core.decimals import format_decimal
+from components.sandbox.flow.listings import Instrument, InstrumentKind
 
-TYPES = {Kind.SPOT: "SPOT", Kind.PERPETUAL: "SWAP", Kind.FUTURE: "FUTURES", Kind.OPTION: "OPTION"}
+TYPE_NAMES = {
+    InstrumentKind.SPOT: "SPOT",
+    InstrumentKind.PERPETUAL: "SWAP",
+    InstrumentKind.FUTURE: "FUTURES",
+    InstrumentKind.OPTION: "OPTION",
+}
 # An option's contract is told in two factors: whoever forgets the second is off by ten.
 OPTION_MULTIPLIER = Decimal("0.1")
 
 
-def instrument(listing: Listing) -> dict[str, str]:
+def encode_instrument(listing: Instrument) -> dict[str, str]:
     """Describe one instrument."""
     return {
         "instId": listing.symbol,
-        "instType": TYPES[listing.kind],
+        "instType": TYPE_NAMES[listing.kind],
         "state": "live",
-        "tickSz": plain(listing.tick),
-        "lotSz": plain(listing.lot),
-        "minSz": plain(listing.lot),
+        "tickSz": format_decimal(listing.tick),
+        "lotSz": format_decimal(listing.lot),
+        "minSz": format_decimal(listing.lot),
         "alias": "",
         "category": "1",
         "lever": "10",
         "listTime": "1548133413000",
-        **(_spot(listing) if listing.kind is Kind.SPOT else _contract(listing)),
-        **(_option(listing) if listing.kind is Kind.OPTION else {"optType": "", "stk": ""}),
+        **(_spot(listing) if listing.kind is InstrumentKind.SPOT else _contract(listing)),
+        **(_option(listing) if listing.kind is InstrumentKind.OPTION else {"optType": "", "stk": ""}),
     }
 
 
-def family(listing: Listing) -> str:
+def family(listing: Instrument) -> str:
     """Name the family of a contract; empty for spot."""
-    return "" if listing.kind is Kind.SPOT else f"{listing.base}-{listing.quote}"
+    return "" if listing.kind is InstrumentKind.SPOT else f"{listing.base}-{listing.quote}"
 
 
-def _spot(listing: Listing) -> dict[str, str]:
+def _spot(listing: Instrument) -> dict[str, str]:
     unused = dict.fromkeys(("uly", "instFamily", "settleCcy", "ctType", "ctVal", "ctMult", "ctValCcy", "expTime"), "")
     return {**unused, "baseCcy": listing.base, "quoteCcy": listing.quote}
 
 
-def _contract(listing: Listing) -> dict[str, str]:
-    is_option = listing.kind is Kind.OPTION
+def _contract(listing: Instrument) -> dict[str, str]:
+    is_option = listing.kind is InstrumentKind.OPTION
     multiplier = OPTION_MULTIPLIER if is_option else Decimal(1)
     return {
         "baseCcy": "",
@@ -48,13 +53,16 @@ def _contract(listing: Listing) -> dict[str, str]:
         "instFamily": family(listing),
         "settleCcy": listing.settle,
         "ctType": "" if is_option else ("inverse" if listing.is_inverse else "linear"),
-        "ctVal": plain(listing.contract / multiplier),
-        "ctMult": plain(multiplier),
+        "ctVal": format_decimal(listing.contract / multiplier),
+        "ctMult": format_decimal(multiplier),
         # An inverse contract is worth dollars, except that of an option, which is worth coins.
         "ctValCcy": listing.quote if listing.is_inverse and not is_option else listing.base,
         "expTime": str(listing.expiry_ms or ""),
     }
 
 
-def _option(listing: Listing) -> dict[str, str]:
-    return {"optType": "P" if listing.option_type == "put" else "C", "stk": plain(listing.strike or Decimal(0))}
+def _option(listing: Instrument) -> dict[str, str]:
+    return {
+        "optType": "P" if listing.option_type == "put" else "C",
+        "stk": format_decimal(listing.strike or Decimal(0)),
+    }

@@ -2,14 +2,14 @@
 
 from collections import deque
 
-NANOSECONDS = 1_000_000_000
+OKX_SECOND_NS = 1_000_000_000
 
 
-class Allowance:
+class SlidingWindowLimit:
     """Remembers the last times and refuses the one too many; what is refused does not count."""
 
     def __init__(self, count: int, span_s: int) -> None:
-        self._span_ns = span_s * NANOSECONDS
+        self._span_ns = span_s * OKX_SECOND_NS
         self._taken_ns: deque[int] = deque(maxlen=count)
 
     def take(self, now_ns: int) -> bool:
@@ -21,21 +21,21 @@ class Allowance:
         return True
 
 
-def of_connects() -> Allowance:
+def connect_limit() -> SlidingWindowLimit:
     """Allow three handshakes a second."""
-    return Allowance(3, 1)
+    return SlidingWindowLimit(3, 1)
 
 
-def of_subscriptions() -> Allowance:
+def subscription_limit() -> SlidingWindowLimit:
     """Allow 480 subscriptions, unsubscriptions and logins an hour on one socket."""
-    return Allowance(480, 3600)
+    return SlidingWindowLimit(480, 3600)
 
 
-def of_books() -> Allowance:
+def book_request_limit() -> SlidingWindowLimit:
     """Allow forty REST books in two seconds."""
-    return Allowance(40, 2)
+    return SlidingWindowLimit(40, 2)
 
 
-def of_instruments() -> Allowance:
+def instrument_request_limit() -> SlidingWindowLimit:
     """Allow twenty lists of instruments in two seconds."""
-    return Allowance(20, 2)
+    return SlidingWindowLimit(20, 2)

@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass
 
-from components.sandbox.core.refusals import invalid
+from components.sandbox.core.refusals import invalid_request
 from components.sandbox.okx.frames import ChecksumMode
-from components.sandbox.server.replies import Refused
+from components.sandbox.server.replies import ApiErrorRaised
 
-SWITCH = {"on": True, "off": False}
-CHOICES: dict[str, dict[str, object]] = {
+SWITCH_VALUES = {"on": True, "off": False}
+BEHAVIOR_CHOICES: dict[str, dict[str, object]] = {
     "checksum": {str(one): one for one in ChecksumMode},
-    "ws_snapshot": dict(SWITCH),
-    "rest_seq_id": dict(SWITCH),
-    "vip": dict(SWITCH),
+    "ws_snapshot": dict(SWITCH_VALUES),
+    "rest_seq_id": dict(SWITCH_VALUES),
+    "vip": dict(SWITCH_VALUES),
 }
 
 
 @dataclass(slots=True)
-class Modes:
+class BehaviorSettings:
     """How the venue behaves now; at first as the real one does today."""
 
     checksum: ChecksumMode = ChecksumMode.ZERO
@@ -26,8 +26,8 @@ class Modes:
 
     def set(self, name: str, value: str) -> None:
         """Change one manner by name."""
-        if name not in CHOICES:
-            raise Refused(invalid(f"no mode {name!r}, there are {', '.join(CHOICES)}"))
-        if value not in CHOICES[name]:
-            raise Refused(invalid(f"mode {name!r} is one of {', '.join(CHOICES[name])}"))
-        setattr(self, name, CHOICES[name][value])
+        if name not in BEHAVIOR_CHOICES:
+            raise ApiErrorRaised(invalid_request(f"no mode {name!r}, there are {', '.join(BEHAVIOR_CHOICES)}"))
+        if value not in BEHAVIOR_CHOICES[name]:
+            raise ApiErrorRaised(invalid_request(f"mode {name!r} is one of {', '.join(BEHAVIOR_CHOICES[name])}"))
+        setattr(self, name, BEHAVIOR_CHOICES[name][value])

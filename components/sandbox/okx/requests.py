@@ -19,14 +19,14 @@ class Operation(StrEnum):
     LOGIN = "login"
 
 
-class Argument(Struct, frozen=True, omit_defaults=True):
+class ChannelArgument(Struct, frozen=True, omit_defaults=True):
     """One channel of one instrument."""
 
     channel: str
     instId: str = ""  # noqa: N815 - the venue's word
 
 
-class Login(Struct, frozen=True):
+class LoginArgument(Struct, frozen=True):
     """The proof that a client holds a key: a signature of the time."""
 
     apiKey: str  # noqa: N815 - the venue's word
@@ -43,7 +43,7 @@ class Request(Struct, frozen=True):
     id: str | None = None
 
 
-def read_request(text: str) -> Request | None:
+def parse_request(text: str) -> Request | None:
     """Read a request; nothing where the text is none."""
     if len(text) > REQUEST_BYTES_MAX:
         return None
@@ -53,23 +53,23 @@ def read_request(text: str) -> Request | None:
         return None
 
 
-def read_arguments(request: Request) -> list[Argument] | None:
+def parse_arguments(request: Request) -> list[ChannelArgument] | None:
     """Read the channels a request names; nothing where one of them is malformed or there are none."""
     try:
-        return [msgspec.json.decode(one, type=Argument) for one in request.args] or None
+        return [msgspec.json.decode(one, type=ChannelArgument) for one in request.args] or None
     except (msgspec.MsgspecError, ValueError):
         return None
 
 
-def read_login(request: Request) -> Login | None:
+def parse_login(request: Request) -> LoginArgument | None:
     """Read the first login of a request; nothing where there is none."""
     try:
-        return msgspec.json.decode(request.args[0], type=Login)
+        return msgspec.json.decode(request.args[0], type=LoginArgument)
     except (msgspec.MsgspecError, ValueError, IndexError):
         return None
 
 
-def is_signed(login: Login, key: str, secret: str) -> bool:
+def is_valid_login(login: LoginArgument, key: str, secret: str) -> bool:
     """Tell whether a login carries this key and was signed with its secret."""
     digest = hmac.digest(secret.encode(), (login.timestamp + _LOGIN_PATH).encode(), "sha256")
     return hmac.compare_digest(login.sign.encode(), base64.b64encode(digest)) and login.apiKey == key

@@ -1,24 +1,24 @@
 """The websocket endpoints of OKX: text pings, logins, subscriptions argument by argument."""
 
-from components.sandbox.okx.board import Board
-from components.sandbox.okx.channels import BOOKS, SERVED
+from components.sandbox.okx.board import Publisher
+from components.sandbox.okx.channels import BOOKS, ENDPOINT_CHANNELS
 from components.sandbox.okx.clients import Client
-from components.sandbox.okx.frames import acknowledged, error, logged_in
-from components.sandbox.okx.modes import Modes
+from components.sandbox.okx.frames import error_message, login_ack, subscription_ack
+from components.sandbox.okx.modes import BehaviorSettings
 from components.sandbox.okx.requests import (
-    Argument,
+    ChannelArgument,
     Operation,
     Request,
-    is_signed,
-    read_arguments,
-    read_login,
-    read_request,
+    is_valid_login,
+    parse_arguments,
+    parse_login,
+    parse_request,
 )
 from components.sandbox.server.store import Credentials
 
 MALFORMED, UNKNOWN, LOGIN_FIRST, TIER_TOO_LOW = "60012", "60018", "60011", "64003"
 TOO_OFTEN, LOGIN_FAILED = "60014", "60009"
-UNTOLD = 1011  # what a fault's code is when nobody said otherwise
+DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
 MESSAGES = {
     LOGIN_FIRST: "Please log in.",
     TIER_TOO_LOW: "Your trading fee tier doesn't meet the requirement to access this channel.",
@@ -27,40 +27,42 @@ MESSAGES = {
 }
 
 
-class Dialogue:
+class ClientSession:
     """What one client of one endpoint says, and what it is answered."""
 
-    def __init__(self, client: Client, endpoint: str, board: Board, modes: Modes, credentials: Credentials) -> None:
+    def __init__(
+        self, client: Client, endpoint: str, publisher: Publisher, behavior: BehaviorSettings, credentials: Credentials
+    ) -> None:
         self._client, self._endpoint = client, endpoint
-        self._board, self._modes, self._credentials = board, modes, credentials
+        self._publisher, self._behavior, self._credentials = publisher, behavior, credentials
 
-    def hear(self, text: str, now_ns: int) -> None:
+    def on_message(self, text: str, now_ns: int) -> None:
         """Answer one message."""
         if text == "ping":
-            self._client.connection.say("pong")
+            self._client.connection.send("pong")
             return
-        request = read_request(text)
+        request = parse_request(text)
         if request is None:
-            self._refuse(MALFORMED, None, f"Invalid request: {text[:1000]}")
-        elif not self._client.asked.take(now_ns):
-            self._refuse(TOO_OFTEN, request.id)
+            self._send_error(MALFORMED, None, f"Invalid request: {text[:1000]}")
+        elif not self._client.subscription_limit.take(now_ns):
+            self._send_error(TOO_OFTEN, request.id)
         elif request.op is Operation.LOGIN:
             self._log_in(request)
         else:
-            self._change(request, text)
+            self._change_subscriptions(request, text)
 
     def _log_in(self, request: Request) -> None:
-        login = read_login(request)
-        if login is None or not is_signed(login, self._credentials.key, self._credentials.secret):
-            self._refuse(LOGIN_FAILED, request.id)
+        login = parse_login(request)
+        if login is None or not is_valid_login(login, self._credentials.key, self._credentials.secret):
+            self._send_error(LOGIN_FAILED, request.id)
             return
         self._client.is_logged_in = True
-        self._client.connection.say(logged_in(self._client.connection_id))
+        self._client.connection.send(login_ack(self._client.connection_id))
 
-    def _change(self, request: Request, text: str) -> None:
-        arguments = read_arguments(request)
+    def _change_subscriptions(self, request: Request, text: str) -> None:
+        arguments = parse_arguments(request)
         if arguments is None:
-            self._refuse(MALFORMED, request.id, f"Invalid request: {text[:1000]}")
+            self._send_error(MALFORMED, request.id, f"Invalid request: {text[:1000]}")
             return
         for argument in arguments:
             if request.op is Operation.SUBSCRIBE:
@@ -68,42 +70,45 @@ class Dialogue:
             else:
                 self._unsubscribe(argument, request.id)
 
-    def _subscribe(self, argument: Argument, request_id: str | None) -> None:
-        if (code := self._objection(argument)) is not None:
-            self._refuse(code, request_id, _unknown(argument) if code == UNKNOWN else None)
+    def _subscribe(self, argument: ChannelArgument, request_id: str | None) -> None:
+        if (code := self._rejection_code(argument)) is not None:
+            self._send_error(code, request_id, _unknown_channel_text(argument) if code == UNKNOWN else None)
             return
         # A repeated subscription is confirmed like the first one, and changes nothing.
-        is_new = not self._board.listens(self._client, argument)
-        self._confirm("subscribe", argument, request_id)
+        is_new = not self._publisher.is_subscribed(self._client, argument)
+        self._send_ack("subscribe", argument, request_id)
         if is_new:
-            self._client.connection.script.silences(argument.instId)
-            self._board.add(self._client, argument)
+            self._client.connection.fault_injector.maybe_never_serve(argument.instId)
+            self._publisher.subscribe(self._client, argument)
 
-    def _unsubscribe(self, argument: Argument, request_id: str | None) -> None:
-        self._board.remove(self._client, argument)
-        self._client.connection.script.forget(argument.instId)
-        self._confirm("unsubscribe", argument, request_id)
+    def _unsubscribe(self, argument: ChannelArgument, request_id: str | None) -> None:
+        self._publisher.unsubscribe(self._client, argument)
+        self._client.connection.fault_injector.on_unsubscribe(argument.instId)
+        self._send_ack("unsubscribe", argument, request_id)
 
-    def _objection(self, argument: Argument) -> str | None:
-        if argument.channel not in SERVED[self._endpoint] or argument.instId not in self._board.numbering:
+    def _rejection_code(self, argument: ChannelArgument) -> str | None:
+        if (
+            argument.channel not in ENDPOINT_CHANNELS[self._endpoint]
+            or argument.instId not in self._publisher.sequence_ids
+        ):
             return UNKNOWN
-        if (rejected := self._client.connection.rejects(argument.instId)) is not None:
-            return UNKNOWN if rejected == UNTOLD else str(rejected)
+        if (rejected := self._client.connection.rejection_code(argument.instId)) is not None:
+            return UNKNOWN if rejected == DEFAULT_FAULT_CODE else str(rejected)
         if argument.channel in BOOKS and BOOKS[argument.channel].needs_login:
             if not self._client.is_logged_in:
                 return LOGIN_FIRST
-            return None if self._modes.vip else TIER_TOO_LOW
+            return None if self._behavior.vip else TIER_TOO_LOW
         return None
 
-    def _confirm(self, event: str, argument: Argument, request_id: str | None) -> None:
-        self._client.connection.say(acknowledged(event, argument, request_id, self._client.connection_id))
+    def _send_ack(self, event: str, argument: ChannelArgument, request_id: str | None) -> None:
+        self._client.connection.send(subscription_ack(event, argument, request_id, self._client.connection_id))
 
-    def _refuse(self, code: str, request_id: str | None, message: str | None = None) -> None:
+    def _send_error(self, code: str, request_id: str | None, message: str | None = None) -> None:
         text = message or MESSAGES.get(code, "The request was refused.")
-        self._client.connection.say(error(code, text, request_id, self._client.connection_id))
+        self._client.connection.send(error_message(code, text, request_id, self._client.connection_id))
 
 
-def _unknown(argument: Argument) -> str:
+def _unknown_channel_text(argument: ChannelArgument) -> str:
     return (
         f"Wrong URL or channel:{argument.channel},instId:{argument.instId} doesn't exist. "
         "Please use the correct URL, channel and parameters referring to API document."

@@ -5,21 +5,26 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import WSCloseCode, web
 
-from components.sandbox.core.refusals import invalid
-from components.sandbox.flow.connection import Connection, Limits, Unwelcome, may_refuse
-from components.sandbox.flow.faults import FlowFault, FlowFaults
-from components.sandbox.flow.listings import Listing
+from components.sandbox.core.refusals import invalid_request
+from components.sandbox.flow.connection import (
+    ClientConnection,
+    ConnectionLimits,
+    HandshakeRejected,
+    maybe_reject_handshake,
+)
+from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.flow.listings import Instrument
 from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.venue import MOVE_EVERY_S
-from components.sandbox.okx.board import Board
+from components.sandbox.flow.venue import TICK_INTERVAL_S
+from components.sandbox.okx.board import Publisher
 from components.sandbox.okx.channels import BUSINESS, PUBLIC
 from components.sandbox.okx.clients import Client
-from components.sandbox.okx.frames import notice
-from components.sandbox.okx.limits import of_connects
-from components.sandbox.okx.modes import Modes
+from components.sandbox.okx.frames import upgrade_notice
+from components.sandbox.okx.limits import connect_limit
+from components.sandbox.okx.modes import BehaviorSettings
 from components.sandbox.okx.rest import VENUE, RestRoutes
-from components.sandbox.okx.sockets import Dialogue
-from components.sandbox.server.replies import Refused
+from components.sandbox.okx.sockets import ClientSession
+from components.sandbox.server.replies import ApiErrorRaised
 from components.sandbox.server.store import Credentials
 
 IDLE_S, IDLE_CODE = 30.0, 4004
@@ -33,22 +38,22 @@ class OkxVenue:
 
     def __init__(
         self,
-        listings: Iterable[Listing],
+        instruments: Iterable[Instrument],
         flow: OrderFlow,
-        faults: FlowFaults,
+        faults: CryptoFaultSwitches,
         credentials: Credentials,
         now_ns: Callable[[], int],
         scale: float = 1.0,
     ) -> None:
         self.flow = flow
-        self._symbols = tuple(one.symbol for one in listings)
+        self._symbols = tuple(one.symbol for one in instruments)
         self._faults, self._credentials, self._now_ns = faults, credentials, now_ns
-        self._limits = Limits(idle_s=IDLE_S, idle_code=IDLE_CODE, scale=scale)
-        self._modes = Modes()
-        self._board = Board(flow, self._modes, now_ns, scale)
-        self._rest = RestRoutes(flow, faults, self._modes, self._board.numbering, now_ns)
+        self._limits = ConnectionLimits(idle_timeout_s=IDLE_S, idle_close_code=IDLE_CODE, scale=scale)
+        self._behavior = BehaviorSettings()
+        self._publisher = Publisher(flow, self._behavior, now_ns, scale)
+        self._rest = RestRoutes(flow, faults, self._behavior, self._publisher.sequence_ids, now_ns)
         self._clients: list[Client] = []
-        self._connects, self._opened_count = of_connects(), 0
+        self._connect_limit, self._opened_count = connect_limit(), 0
 
     def routes(self) -> list[web.RouteDef]:
         """List the endpoints by the real venue's paths."""
@@ -58,37 +63,37 @@ class OkxVenue:
             *self._rest.routes(),
         ]
 
-    async def move(self) -> None:
+    async def run(self) -> None:
         """Say what is due to every client, for ever."""
         while True:
-            self.beat(self._now_ns())
-            await asyncio.sleep(MOVE_EVERY_S)
+            self.tick(self._now_ns())
+            await asyncio.sleep(TICK_INTERVAL_S)
 
-    def beat(self, now_ns: int) -> None:
+    def tick(self, now_ns: int) -> None:
         """Say what is due now."""
-        self._board.beat(now_ns)
-        self._rest.caches.beat(now_ns)
+        self._publisher.tick(now_ns)
+        self._rest.caches.tick(now_ns)
         for client in self._clients:
             client.connection.tick(now_ns)
 
-    def drop(self) -> None:
+    def disconnect_all(self) -> None:
         """Cut every client off without a word."""
         for client in self._clients:
-            client.connection.cut()
+            client.connection.abort()
 
-    def shut_down(self, fault: FlowFault) -> None:
+    def announce_shutdown(self, fault: CryptoFault) -> None:
         """Announce an upgrade to every client, and close them `fault.ms` later."""
         loop = asyncio.get_running_loop()
         for client in self._clients:
-            client.connection.say(notice(client.connection_id))
+            client.connection.send(upgrade_notice(client.connection_id))
             loop.call_later(fault.ms / 1000, client.connection.close, WSCloseCode.GOING_AWAY)
 
-    def heard(self) -> dict[str, object]:
+    def stats(self) -> dict[str, object]:
         """State how many clients there are and what they hear."""
         return {
             "clients": len(self._clients),
             "opened": self._opened_count,
-            "streams": self._board.heard(),
+            "streams": self._publisher.subscribed_channels(),
             "requests": self._rest.requests_count,
         }
 
@@ -96,17 +101,17 @@ class OkxVenue:
         """Change a manner, or do one thing now: `sequence_reset` and `snapshot`, for a symbol or `*`."""
         match name:
             case "sequence_reset":
-                for symbol in self._named(value):
-                    self._board.numbering[symbol].set_back(self.flow.last_id(symbol))
+                for symbol in self._symbols_for(value):
+                    self._publisher.sequence_ids[symbol].reset(self.flow.last_id(symbol))
             case "snapshot":
-                for symbol in self._named(value):
-                    self._board.resend(symbol)
+                for symbol in self._symbols_for(value):
+                    self._publisher.resend_snapshot(symbol)
             case _:
-                self._modes.set(name, value)
+                self._behavior.set(name, value)
 
     def flow_id(self, symbol: str, sequence: int) -> int:
         """Turn an id that was sent into the flow's: after a sequence reset they are not the same."""
-        return self._board.numbering[symbol].meant(sequence, self.flow.last_id(symbol))
+        return self._publisher.sequence_ids[symbol].from_wire(sequence, self.flow.last_id(symbol))
 
     async def serve_public(self, request: web.Request) -> web.StreamResponse:
         """Serve a client of books, trades and tickers."""
@@ -117,22 +122,22 @@ class OkxVenue:
         return await self._serve(request, BUSINESS)
 
     async def _serve(self, request: web.Request, endpoint: str) -> web.StreamResponse:
-        may_refuse(self._faults, VENUE)
-        if not self._connects.take(self._now_ns()):
-            raise Unwelcome(429, None)
+        maybe_reject_handshake(self._faults, VENUE)
+        if not self._connect_limit.take(self._now_ns()):
+            raise HandshakeRejected(429, None)
         self._opened_count += 1
-        client = Client(Connection(VENUE, self._faults, self._limits, self._opened_count, self._now_ns))
-        dialogue = Dialogue(client, endpoint, self._board, self._modes, self._credentials)
+        client = Client(ClientConnection(VENUE, self._faults, self._limits, self._opened_count, self._now_ns))
+        dialogue = ClientSession(client, endpoint, self._publisher, self._behavior, self._credentials)
         self._clients.append(client)
         try:
             async for text in client.connection.messages(request):
-                dialogue.hear(text, self._now_ns())
+                dialogue.on_message(text, self._now_ns())
         finally:
             self._clients.remove(client)
-            self._board.leave(client)
+            self._publisher.unsubscribe_all(client)
         return client.connection.response
 
-    def _named(self, value: str) -> tuple[str, ...]:
+    def _symbols_for(self, value: str) -> tuple[str, ...]:
         if value != EVERY_SYMBOL and value not in self._symbols:
-            raise Refused(invalid(f"no symbol {value!r}, there are {', '.join(self._symbols)}"))
+            raise ApiErrorRaised(invalid_request(f"no symbol {value!r}, there are {', '.join(self._symbols)}"))
         return self._symbols if value == EVERY_SYMBOL else (value,)

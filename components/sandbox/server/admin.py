@@ -8,21 +8,21 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from components.sandbox.core.decimals import plain
+from components.sandbox.core.decimals import format_decimal
 from components.sandbox.core.documents import Document, order_document
-from components.sandbox.core.faults import Fault, FaultKind
+from components.sandbox.core.faults import AlpacaFault, AlpacaFaultKind
 from components.sandbox.core.market import MarketTrade
 from components.sandbox.core.matching import Quote
 from components.sandbox.core.orders import Order
-from components.sandbox.core.refusals import invalid, symbol_not_found
+from components.sandbox.core.refusals import invalid_request, symbol_not_found
 from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.feed import Feed
-from components.sandbox.server.floor import Floor
-from components.sandbox.server.queries import OrderFilter, events_count, histories, orders_like
-from components.sandbox.server.replies import Refused, refuse, reply
+from components.sandbox.server.feed import DataStream
+from components.sandbox.server.floor import MarketSimulator
+from components.sandbox.server.queries import OrderFilter, count_events, order_histories, select_orders
+from components.sandbox.server.replies import ApiErrorRaised, error_response, json_response
 from components.sandbox.server.rest_orders import read_body
-from components.sandbox.server.stepping import SteppedClock
-from components.sandbox.server.updates import TradeUpdates
+from components.sandbox.server.stepping import AdjustableClock
+from components.sandbox.server.updates import TradeUpdatesStream
 
 ORDERS_MAX = 1_000_000
 STEP_MS_MAX = 366 * 86_400_000
@@ -46,7 +46,7 @@ class TradeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     size: int = 100
 
 
-class StepBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClockBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How far the venue's clock is set forward."""
 
     ahead_ms: Annotated[int, msgspec.Meta(ge=1, le=STEP_MS_MAX)]
@@ -56,12 +56,17 @@ class AdminRoutes:
     """Answers operators and tests; bound to loopback, without keys."""
 
     def __init__(
-        self, exchange: Exchange, floor: Floor, updates: TradeUpdates, feeds: Mapping[str, Feed], clock: SteppedClock
+        self,
+        exchange: Exchange,
+        simulator: MarketSimulator,
+        trade_updates: TradeUpdatesStream,
+        data_streams: Mapping[str, DataStream],
+        clock: AdjustableClock,
     ) -> None:
         self._exchange = exchange
-        self._floor = floor
-        self._updates = updates
-        self._feeds = feeds
+        self._simulator = simulator
+        self._trade_updates = trade_updates
+        self._data_streams = data_streams
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
@@ -76,45 +81,45 @@ class AdminRoutes:
             web.delete("/faults", self.clear),
             web.post("/quotes", self.quote),
             web.post("/trades", self.trade),
-            web.post("/clock", self.step),
+            web.post("/clock", self.advance_clock),
         ]
 
     async def health(self, _: web.Request) -> web.Response:
         """Say that the venue serves; it has nothing to wait for."""
-        return reply({"ok": True})
+        return json_response({"ok": True})
 
     async def state(self, _: web.Request) -> web.Response:
         """Return everything: orders with their histories, positions, money, counts."""
-        told = await self._exchange.ledger.ask(histories)
+        told = await self._exchange.ledger.query(order_histories)
         orders = [{**order_document(one), "history": told.get(one.order_id, [])} for one in await self._all_orders()]
-        books = self._exchange.books
-        return reply(
+        books = self._exchange.account
+        return json_response(
             {
                 "orders": orders,
-                "positions": {held.symbol: plain(held.qty) for held in books.held()},
-                "cash": plain(books.cash),
-                "counts": self._counts(await self._exchange.ledger.ask(events_count)),
-                "faults": self._armed(),
-                "heard": self._heard(),
+                "positions": {held.symbol: format_decimal(held.qty) for held in books.open_positions()},
+                "cash": format_decimal(books.cash),
+                "counts": self._counts(await self._exchange.ledger.query(count_events)),
+                "faults": self._armed_faults(),
+                "heard": self._subscribers(),
                 "quotes": {quote.symbol: [str(quote.bid), str(quote.ask)] for quote in books.quotes.values()},
             }
         )
 
     async def orders(self, _: web.Request) -> web.Response:
         """Return the venue's own list of orders, oldest first."""
-        return reply([order_document(order) for order in await self._all_orders()])
+        return json_response([order_document(order) for order in await self._all_orders()])
 
     async def faults(self, _: web.Request) -> web.Response:
         """List the switches that are on, with what they have done."""
-        return reply(self._armed())
+        return json_response(self._armed_faults())
 
     async def arm(self, request: web.Request) -> web.Response:
         """Switch a fault on; a dropped stream drops at once."""
-        fault = await read_body(request, Fault)
-        if fault.kind is FaultKind.DROP_STREAM:
-            self._updates.drop()
+        fault = await read_body(request, AlpacaFault)
+        if fault.kind is AlpacaFaultKind.DROP_STREAM:
+            self._trade_updates.disconnect()
         self._exchange.faults.arm(fault)
-        return reply(self._armed())
+        return json_response(self._armed_faults())
 
     async def clear(self, _: web.Request) -> web.Response:
         """Switch every fault off."""
@@ -126,9 +131,9 @@ class AdminRoutes:
         body = await read_body(request, QuoteBody)
         self._require_listed(body.symbol)
         if not 0 < body.bid < body.ask:
-            raise Refused(invalid("a quote needs 0 < bid < ask"))
+            raise ApiErrorRaised(invalid_request("a quote needs 0 < bid < ask"))
         now_ns = self._exchange.now_ns()
-        self._floor.set_quote(Quote(body.symbol, body.bid, body.ask, body.bid_size, body.ask_size, now_ns))
+        self._simulator.set_quote(Quote(body.symbol, body.bid, body.ask, body.bid_size, body.ask_size, now_ns))
         return web.Response(status=204)
 
     async def trade(self, request: web.Request) -> web.Response:
@@ -137,38 +142,41 @@ class AdminRoutes:
         self._require_listed(body.symbol)
         cents = body.price * 100
         if body.size < 1 or cents < 1 or cents != int(cents):
-            raise Refused(invalid("a trade needs a price in whole cents and a size, both > 0"))
-        self._floor.show_trade(MarketTrade(body.symbol, int(cents), body.size))
+            raise ApiErrorRaised(invalid_request("a trade needs a price in whole cents and a size, both > 0"))
+        self._simulator.publish_trade(MarketTrade(body.symbol, int(cents), body.size))
         return web.Response(status=204)
 
-    async def step(self, request: web.Request) -> web.Response:
+    async def advance_clock(self, request: web.Request) -> web.Response:
         """Set the venue's clock forward, with all that this brings: bars, expiries, sessions."""
-        self._clock.step((await read_body(request, StepBody)).ahead_ms)
-        self._floor.tick()
+        self._clock.advance((await read_body(request, ClockBody)).ahead_ms)
+        self._simulator.tick()
         return web.Response(status=204)
 
     def _require_listed(self, symbol: str) -> None:
-        if symbol not in self._exchange.books.quotes:
-            raise Refused(symbol_not_found(symbol))
+        if symbol not in self._exchange.account.quotes:
+            raise ApiErrorRaised(symbol_not_found(symbol))
 
-    def _heard(self) -> Document:
-        return {"trade_updates": self._updates.is_heard, **{name: one.heard() for name, one in self._feeds.items()}}
+    def _subscribers(self) -> Document:
+        return {
+            "trade_updates": self._trade_updates.has_listener,
+            **{name: one.subscriptions() for name, one in self._data_streams.items()},
+        }
 
     async def _all_orders(self) -> list[Order]:
-        return await self._exchange.ledger.ask(orders_like(OrderFilter(ascending=True, limit=ORDERS_MAX)))
+        return await self._exchange.ledger.query(select_orders(OrderFilter(ascending=True, limit=ORDERS_MAX)))
 
     def _counts(self, events: int) -> Document:
-        books = self._exchange.books
+        books = self._exchange.account
         return {
             "orders": books.orders_count,
             "executions": books.executions_count,
             "open_orders": len(books.orders),
             "events": events,
             "trades": self._exchange.trades_count,
-            "quotes_this_run": self._floor.quotes_count,
+            "quotes_this_run": self._simulator.quotes_count,
         }
 
-    def _armed(self) -> list[Document]:
+    def _armed_faults(self) -> list[Document]:
         return [
             {**msgspec.to_builtins(one.fault), "seen": one.seen, "done": one.done}
             for one in self._exchange.faults.armed
@@ -176,9 +184,9 @@ class AdminRoutes:
 
 
 @web.middleware
-async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn refusals into replies."""
     try:
         return await handler(request)
-    except Refused as refused:
-        return refuse(refused.refusal)
+    except ApiErrorRaised as refused:
+        return error_response(refused.error)

@@ -4,14 +4,14 @@ import errno
 
 from aiohttp import web
 
-from components.contracts.errors import Busy, UsageError
+from components.contracts.errors import ResourceBusy, UsageError
 
 HOST = "127.0.0.1"
 # Connections are cut at the end; this is only a bound for what is half way through an answer.
-SHUTDOWN_S = 1.0
+SHUTDOWN_TIMEOUT_S = 1.0
 
 
-class Doors:
+class HttpServers:
     """Every application that is being served."""
 
     def __init__(self) -> None:
@@ -19,14 +19,14 @@ class Doors:
 
     async def open(self, application: web.Application, port: int) -> int:
         """Serve an application; return its port, a free one where 0 was asked for."""
-        runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await runner.setup()
         self._runners.append(runner)
         try:
             await web.TCPSite(runner, HOST, port).start()
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise Busy(f"port {port} is held by another process") from error
+                raise ResourceBusy(f"port {port} is held by another process") from error
             raise UsageError(f"port {port}: {error.strerror or error}") from error
         bound: int = runner.addresses[0][1]
         return bound

@@ -7,14 +7,14 @@ from struct import pack
 import msgspec
 from aiohttp import web
 
-from components.sandbox.core.session import NANOSECONDS
-from components.sandbox.core.stamps import stamp
-from components.sandbox.core.subscriptions import STAR, STOCKS, Channels, Subscriptions
-from components.sandbox.server.sockets import Frame, Overflow, Socket
+from components.sandbox.core.session import SECOND_NS
+from components.sandbox.core.stamps import format_timestamp
+from components.sandbox.core.subscriptions import ALL_SYMBOLS, STOCK_CHANNELS, StreamChannels, Subscriptions
+from components.sandbox.server.sockets import Frame, QueuedWebSocket, QueueOverflow
 from components.sandbox.server.store import Credentials
-from components.sandbox.server.updates import matches
+from components.sandbox.server.updates import credentials_match
 
-AUTHENTICATE_WITHIN_S = 10.0
+AUTH_TIMEOUT_S = 10.0
 SYMBOLS_MAX = 30
 ERRORS = {
     400: "invalid syntax",
@@ -25,7 +25,7 @@ ERRORS = {
     405: "symbol limit exceeded",
     406: "connection limit exceeded",
 }
-FATAL = frozenset({402, 404, 406})
+FATAL_CODES = frozenset({402, 404, 406})
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*([./][A-Z]+)?")
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
 _TO_MSGPACK = msgspec.msgpack.Encoder(decimal_format="number")
@@ -45,74 +45,74 @@ class _Request(msgspec.Struct, frozen=True):
     statuses: list[str] = []
     lulds: list[str] = []
 
-    def wanted(self, offered: Channels) -> dict[str, list[str]]:
-        return {name: getattr(self, name) for name in offered.asked}
+    def requested(self, offered: StreamChannels) -> dict[str, list[str]]:
+        return {name: getattr(self, name) for name in offered.subscribable}
 
-    def is_legal(self, offered: Channels) -> bool:
-        wanted = self.wanted(offered)
-        return all(one == STAR or _SYMBOL.fullmatch(one) for symbols in wanted.values() for one in symbols)
+    def is_valid(self, offered: StreamChannels) -> bool:
+        wanted = self.requested(offered)
+        return all(one == ALL_SYMBOLS or _SYMBOL.fullmatch(one) for symbols in wanted.values() for one in symbols)
 
 
-class Feed:
+class DataStream:
     """One endpoint such as /v2/iex: one authenticated connection at a time."""
 
-    offered = STOCKS
+    offered = STOCK_CHANNELS
 
     def __init__(
-        self, credentials: Credentials, listed: frozenset[str], authenticate_within_s: float = AUTHENTICATE_WITHIN_S
+        self, credentials: Credentials, listed: frozenset[str], auth_timeout_s: float = AUTH_TIMEOUT_S
     ) -> None:
-        self.authenticate_within_s = authenticate_within_s
+        self.auth_timeout_s = auth_timeout_s
         self.credentials = credentials
         self.listed = listed
-        self.holder: _Listener | None = None
+        self.active_connection: _StreamConnection | None = None
 
     def publish(self, channel: str, symbol: str, document: Document, at_ns: int) -> None:
         """Tell the listener, if it wants this."""
-        if self.holder is not None and symbol in self.listed:
-            self.holder.tell(channel, symbol, document, at_ns)
+        if self.active_connection is not None and symbol in self.listed:
+            self.active_connection.send_if_subscribed(channel, symbol, document, at_ns)
 
-    def beginning(self, channel: str, symbol: str) -> tuple[Document, int] | None:  # noqa: ARG002 -- here of nothing
+    def initial_document(self, channel: str, symbol: str) -> tuple[Document, int] | None:  # noqa: ARG002 -- here of nothing
         """Give what a fresh subscription begins with, and its time; prices just go on."""
         return None
 
-    def heard(self) -> Document | None:
+    def subscriptions(self) -> Document | None:
         """State what the listener has subscribed to; nothing where nobody listens."""
-        return None if self.holder is None else self.holder.subscribed()
+        return None if self.active_connection is None else self.active_connection.subscribed()
 
-    def drop(self) -> None:
+    def disconnect(self) -> None:
         """Cut the listener off without a word."""
-        if self.holder is not None:
-            self.holder.socket.abort()
+        if self.active_connection is not None:
+            self.active_connection.socket.abort()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve a connection until it ends."""
-        listener = _Listener(self, request)
+        listener = _StreamConnection(self, request)
         try:
-            await listener.converse(request)
+            await listener.handle_messages(request)
         finally:
-            if self.holder is listener:
-                self.holder = None
+            if self.active_connection is listener:
+                self.active_connection = None
         return listener.socket.response
 
 
-class _Listener:
+class _StreamConnection:
     """One connection with its encoding, its standing and its subscriptions."""
 
-    def __init__(self, feed: Feed, request: web.Request) -> None:
-        self.socket = Socket(request)
-        self._feed = feed
-        self._packed = "msgpack" in request.headers.get("Content-Type", "")
+    def __init__(self, feed: DataStream, request: web.Request) -> None:
+        self.socket = QueuedWebSocket(request)
+        self._stream = feed
+        self._is_msgpack = "msgpack" in request.headers.get("Content-Type", "")
         self._subscriptions = Subscriptions(SYMBOLS_MAX, feed.listed, feed.offered)
 
-    async def converse(self, request: web.Request) -> None:
-        self._say({"T": "success", "msg": "connected"})
+    async def handle_messages(self, request: web.Request) -> None:
+        self._send({"T": "success", "msg": "connected"})
         key, secret = request.headers.get("APCA-API-KEY-ID"), request.headers.get("APCA-API-SECRET-KEY")
         if key is not None and secret is not None and (code := self._authenticate(key, secret)) is not None:
-            self._refuse(code)
-        deadline = asyncio.get_running_loop().call_later(self._feed.authenticate_within_s, self._time_out)
+            self._send_error(code)
+        deadline = asyncio.get_running_loop().call_later(self._stream.auth_timeout_s, self._on_auth_timeout)
         try:
             async for frame in self.socket.messages():
-                if (code := self._hear(frame)) is not None and self._refuse(code):
+                if (code := self._handle_message(frame)) is not None and self._send_error(code):
                     await self.socket.close()
         finally:
             deadline.cancel()
@@ -120,84 +120,89 @@ class _Listener:
     def subscribed(self) -> Document:
         return self._subscriptions.document()
 
-    def tell(self, channel: str, symbol: str, document: Document, at_ns: int) -> None:
-        if self._subscriptions.hears(channel, symbol):
-            self._say({**document, "t": _timestamp(at_ns) if self._packed else stamp(at_ns)})
+    def send_if_subscribed(self, channel: str, symbol: str, document: Document, at_ns: int) -> None:
+        if self._subscriptions.includes(channel, symbol):
+            self._send({**document, "t": _timestamp(at_ns) if self._is_msgpack else format_timestamp(at_ns)})
 
-    def _hear(self, frame: Frame) -> int | None:
+    def _handle_message(self, frame: Frame) -> int | None:
         request = self._decode(frame)
         if request is None:
             return 400
         match request.action:
             case "auth":
-                return 403 if self._holds() else self._authenticate(request.key, request.secret)
-            case "subscribe" | "unsubscribe" if not self._holds():
+                return 403 if self._is_active() else self._authenticate(request.key, request.secret)
+            case "subscribe" | "unsubscribe" if not self._is_active():
                 return 401
             case "subscribe":
                 return self._subscribe(request)
             case "unsubscribe":
-                self._subscriptions.remove(request.wanted(self._feed.offered))
-                self._say(self._subscriptions.document())
+                self._subscriptions.remove(request.requested(self._stream.offered))
+                self._send(self._subscriptions.document())
                 return None
             case _:
                 return 400
 
     def _authenticate(self, key: str, secret: str) -> int | None:
-        if not matches(self._feed.credentials, key, secret):
+        if not credentials_match(self._stream.credentials, key, secret):
             return 402
-        if self._feed.holder is not None:
+        if self._stream.active_connection is not None:
             return 406
-        self._feed.holder = self
-        self._say({"T": "success", "msg": "authenticated"})
+        self._stream.active_connection = self
+        self._send({"T": "success", "msg": "authenticated"})
         return None
 
     def _subscribe(self, request: _Request) -> int | None:
-        offered, before = self._feed.offered, self._pairs()
-        if not request.is_legal(offered):
+        offered, before = self._stream.offered, self._pairs()
+        if not request.is_valid(offered):
             return 400
-        if not self._subscriptions.add(request.wanted(offered)):
+        if not self._subscriptions.add(request.requested(offered)):
             return 405
-        self._say(self._subscriptions.document())
+        self._send(self._subscriptions.document())
         for channel, symbol in sorted(self._pairs() - before):
-            if (beginning := self._feed.beginning(channel, symbol)) is not None:
-                self.tell(channel, symbol, *beginning)
+            if (beginning := self._stream.initial_document(channel, symbol)) is not None:
+                self.send_if_subscribed(channel, symbol, *beginning)
         return None
 
     def _pairs(self) -> set[tuple[str, str]]:
-        heard, listed = self._subscriptions.hears, self._feed.listed
+        heard, listed = self._subscriptions.includes, self._stream.listed
         return {
-            (channel, symbol) for channel in self._feed.offered.asked for symbol in listed if heard(channel, symbol)
+            (channel, symbol)
+            for channel in self._stream.offered.subscribable
+            for symbol in listed
+            if heard(channel, symbol)
         }
 
-    def _holds(self) -> bool:
-        return self._feed.holder is self
+    def _is_active(self) -> bool:
+        return self._stream.active_connection is self
 
-    def _time_out(self) -> None:
-        if not self._holds():
-            self._refuse(404)
+    def _on_auth_timeout(self) -> None:
+        if not self._is_active():
+            self._send_error(404)
             self._closing = asyncio.create_task(self.socket.close())
 
-    def _refuse(self, code: int) -> bool:
-        self._say({"T": "error", "code": code, "msg": ERRORS[code]})
-        return code in FATAL
+    def _send_error(self, code: int) -> bool:
+        self._send({"T": "error", "code": code, "msg": ERRORS[code]})
+        return code in FATAL_CODES
 
     def _decode(self, frame: Frame) -> _Request | None:
         try:
-            if self._packed and isinstance(frame, bytes):
+            if self._is_msgpack and isinstance(frame, bytes):
                 return msgspec.msgpack.decode(frame, type=_Request)
             return msgspec.json.decode(frame, type=_Request)
         except (msgspec.MsgspecError, ValueError):
             return None
 
-    def _say(self, document: Document) -> None:
+    def _send(self, document: Document) -> None:
         try:
             # Every frame is an array, even of one.
-            self.socket.say(_TO_MSGPACK.encode([document]) if self._packed else _TO_JSON.encode([document]).decode())
-        except Overflow:
+            self.socket.send(
+                _TO_MSGPACK.encode([document]) if self._is_msgpack else _TO_JSON.encode([document]).decode()
+            )
+        except QueueOverflow:
             # A client this slow would not read the word for it either.
             self.socket.abort()
 
 
 def _timestamp(at_ns: int) -> msgspec.msgpack.Ext:
-    seconds, rest_ns = divmod(at_ns, NANOSECONDS)
+    seconds, rest_ns = divmod(at_ns, SECOND_NS)
     return msgspec.msgpack.Ext(-1, pack(">Q", rest_ns << 34 | seconds))

@@ -8,9 +8,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from components.contracts.errors import IoFailed
+from components.contracts.errors import StorageError
 from components.runtime.disk import REAL_DISK, OpenFile
-from components.sandbox.server.store import Change, Memory, load, open_store, write
+from components.sandbox.server.store import StateChange, StoredState, load_state, open_database, write_change
 
 FILE_NAME = "venue.sqlite"
 LOCK_NAME = "lock"
@@ -20,21 +20,21 @@ T = TypeVar("T")
 class _Job(NamedTuple):
     work: Callable[[sqlite3.Connection], Any]
     writes: bool
-    answer: "asyncio.Future[Any]"
+    result: "asyncio.Future[Any]"
 
 
 class Ledger:
     """Keeps every change in order; a query sees all changes that were appended before it, and only synced ones."""
 
     def __init__(self, folder: Path | None) -> None:
-        self._lock = None if folder is None else _hold(folder)
-        self._connection = open_store(None if folder is None else folder / FILE_NAME)
+        self._lock = None if folder is None else _lock_folder(folder)
+        self._connection = open_database(None if folder is None else folder / FILE_NAME)
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, name="ledger", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name="ledger", daemon=True)
 
-    def load(self) -> Memory:
+    def load(self) -> StoredState:
         """Read what is remembered, before the thread takes over."""
-        return load(self._connection)
+        return load_state(self._connection)
 
     def start(self) -> None:
         """Begin to serve; must be called inside the running loop."""
@@ -42,20 +42,20 @@ class Ledger:
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._thread.start()
 
-    def append(self, change: Change) -> "asyncio.Future[None]":
+    def append(self, change: StateChange) -> "asyncio.Future[None]":
         """Write a change; the future is done when it is on disk."""
-        return self._put(lambda connection: write(connection, change), writes=True)
+        return self._submit(lambda connection: write_change(connection, change), writes=True)
 
-    async def commit(self, change: Change) -> None:
+    async def commit(self, change: StateChange) -> None:
         """Write a change and wait until it is on disk, or for what keeps it from there."""
         written = self.append(change)
         await asyncio.wait({written, self.failed}, return_when=asyncio.FIRST_COMPLETED)
         if self.failed.done():
             self.failed.result()
 
-    async def ask(self, query: Callable[[sqlite3.Connection], T]) -> T:
+    async def query(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query after everything that was appended before it."""
-        answer: T = await self._put(query, writes=False)
+        answer: T = await self._submit(query, writes=False)
         return answer
 
     def close(self) -> None:
@@ -67,22 +67,22 @@ class Ledger:
         if self._lock is not None:
             REAL_DISK.close(self._lock)
 
-    def _put(self, work: Callable[[sqlite3.Connection], Any], *, writes: bool) -> "asyncio.Future[Any]":
+    def _submit(self, work: Callable[[sqlite3.Connection], Any], *, writes: bool) -> "asyncio.Future[Any]":
         answer: asyncio.Future[Any] = self._loop.create_future()
         self._jobs.put(_Job(work, writes, answer))
         return answer
 
-    def _serve(self) -> None:
+    def _run_thread(self) -> None:
         ended = False
         while not ended:
-            jobs, ended = self._take()
+            jobs, ended = self._next_jobs()
             try:
-                self._run(jobs)
+                self._execute(jobs)
             except sqlite3.Error as error:
-                self._loop.call_soon_threadsafe(self._fail, IoFailed(f"the venue's ledger: {error}"))
+                self._loop.call_soon_threadsafe(self._fail, StorageError(f"the venue's ledger: {error}"))
                 return
 
-    def _take(self) -> tuple[list[_Job], bool]:
+    def _next_jobs(self) -> tuple[list[_Job], bool]:
         taken: list[_Job] = []
         job = self._jobs.get()
         while job is not None:
@@ -93,7 +93,7 @@ class Ledger:
                 return taken, False
         return taken, True
 
-    def _run(self, jobs: list[_Job]) -> None:
+    def _execute(self, jobs: list[_Job]) -> None:
         done: list[tuple[asyncio.Future[Any], Any]] = []
         for job in jobs:
             if job.writes and not self._connection.in_transaction:
@@ -101,12 +101,12 @@ class Ledger:
             elif not job.writes and self._connection.in_transaction:
                 # A query must not see what a crash could still take back.
                 self._connection.execute("COMMIT")
-            done.append((job.answer, job.work(self._connection)))
+            done.append((job.result, job.work(self._connection)))
         if self._connection.in_transaction:
             self._connection.execute("COMMIT")
         self._loop.call_soon_threadsafe(_settle, done)
 
-    def _fail(self, error: IoFailed) -> None:
+    def _fail(self, error: StorageError) -> None:
         # Whoever waits for an answer gets none: the process ends before anything unsynced is told.
         if not self.failed.done():
             self.failed.set_exception(error)
@@ -118,9 +118,9 @@ def _settle(done: list[tuple["asyncio.Future[Any]", Any]]) -> None:
             answer.set_result(value)
 
 
-def _hold(folder: Path) -> OpenFile:
+def _lock_folder(folder: Path) -> OpenFile:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise IoFailed(f"the state folder {folder}: {error.strerror}") from error
+        raise StorageError(f"the state folder {folder}: {error.strerror}") from error
     return REAL_DISK.lock(folder / LOCK_NAME)

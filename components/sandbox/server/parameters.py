@@ -3,20 +3,20 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from components.sandbox.core.refusals import ORDER_ID_MALFORMED, invalid
-from components.sandbox.core.session import NANOSECONDS
-from components.sandbox.core.stamps import read_stamp
+from components.sandbox.core.refusals import ORDER_ID_MALFORMED, invalid_request
+from components.sandbox.core.session import SECOND_NS
+from components.sandbox.core.stamps import parse_timestamp
 from components.sandbox.server.queries import FillFilter, OrderFilter
-from components.sandbox.server.replies import Refused
+from components.sandbox.server.replies import ApiErrorRaised
 
 Query = Mapping[str, str]
 ORDERS_MAX, FILLS_MAX = 500, 100
-DAY_NS = 86_400 * NANOSECONDS
+DAY_NS = 86_400 * SECOND_NS
 
 
-def order_filter(query: Query) -> OrderFilter:
+def parse_order_filter(query: Query) -> OrderFilter:
     """Read the parameters of a list of orders."""
-    _only_one_way_to_page(query)
+    _check_one_paging_mode(query)
     status = _one_of(query, "status", ("open", "closed", "all"))
     return OrderFilter(
         open={"open": True, "closed": False, "all": None}[status],
@@ -31,61 +31,63 @@ def order_filter(query: Query) -> OrderFilter:
     )
 
 
-def lists_shares(query: Query) -> bool:
+def includes_equities(query: Query) -> bool:
     """Tell whether a list may hold shares, the only class of assets this venue has."""
     return "us_equity" in query.get("asset_class", "us_equity").split(",")
 
 
-def fill_filter(query: Query) -> FillFilter:
+def parse_fill_filter(query: Query) -> FillFilter:
     """Read the parameters of a page of fills."""
     day_ns = _time(query, "date")
     return FillFilter(
         # One day is everything after the last nanosecond of the day before.
         after_ns=_time(query, "after") if day_ns is None else day_ns - 1,
         until_ns=_time(query, "until") if day_ns is None else day_ns + DAY_NS,
-        past_execution_id=query["page_token"].split("::")[-1] if "page_token" in query else None,
+        after_execution_id=query["page_token"].split("::")[-1] if "page_token" in query else None,
         ascending=_one_of(query, "direction", ("desc", "asc")) == "asc",
         limit=_count(query, "page_size", FILLS_MAX, FILLS_MAX),
     )
 
 
-def flag(query: Query, name: str) -> bool:
+def parse_flag(query: Query, name: str) -> bool:
     """Read a boolean as Python, JavaScript or a person writes it."""
     return query.get(name, "").lower() in {"true", "1", "yes"}
 
 
-def order_id(text: str) -> str:
+def parse_order_id(text: str) -> str:
     """Read an order's id; the venue takes a malformed one for a missing one."""
     try:
         return str(UUID(text))
     except ValueError as error:
-        raise Refused(ORDER_ID_MALFORMED) from error
+        raise ApiErrorRaised(ORDER_ID_MALFORMED) from error
 
 
-def _only_one_way_to_page(query: Query) -> None:
+def _check_one_paging_mode(query: Query) -> None:
     by_id = {"before_order_id", "after_order_id"} & set(query)
     if len(by_id) > 1 or (by_id and {"after", "until"} & set(query)):
-        raise Refused(invalid("after_order_id and before_order_id exclude each other, and after and until"))
+        raise ApiErrorRaised(
+            invalid_request("after_order_id and before_order_id exclude each other, and after and until")
+        )
 
 
 def _one_of(query: Query, name: str, choices: tuple[str, ...]) -> str:
     value = query.get(name, choices[0]).lower()
     if value not in choices:
-        raise Refused(invalid(f"invalid {name}"))
+        raise ApiErrorRaised(invalid_request(f"invalid {name}"))
     return value
 
 
 def _time(query: Query, name: str) -> int | None:
     if name not in query:
         return None
-    at_ns = read_stamp(query[name])
+    at_ns = parse_timestamp(query[name])
     if at_ns is None:
-        raise Refused(invalid(f"invalid {name}"))
+        raise ApiErrorRaised(invalid_request(f"invalid {name}"))
     return at_ns
 
 
 def _count(query: Query, name: str, default: int, largest: int) -> int:
     text = query.get(name, str(default))
     if not text.isdecimal() or not 1 <= int(text) <= largest:
-        raise Refused(invalid(f"invalid {name}: must be between 1 and {largest}"))
+        raise ApiErrorRaised(invalid_request(f"invalid {name}: must be between 1 and {largest}"))
     return int(text)

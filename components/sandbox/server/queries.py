@@ -38,12 +38,12 @@ class FillFilter(Struct, frozen=True, kw_only=True):
 
     after_ns: int | None = None
     until_ns: int | None = None
-    past_execution_id: str | None = None
+    after_execution_id: str | None = None
     ascending: bool = False
     limit: int = 100
 
 
-def order_by(column: str, value: str) -> Callable[[sqlite3.Connection], Order | None]:
+def find_order(column: str, value: str) -> Callable[[sqlite3.Connection], Order | None]:
     """Ask for one order by its id or its client's id."""
     statement = {
         "order_id": "SELECT body FROM orders WHERE order_id = ?",
@@ -57,24 +57,24 @@ def order_by(column: str, value: str) -> Callable[[sqlite3.Connection], Order | 
     return query
 
 
-def orders_like(wanted: OrderFilter) -> Callable[[sqlite3.Connection], list[Order]]:
+def select_orders(criteria: OrderFilter) -> Callable[[sqlite3.Connection], list[Order]]:
     """Ask for a page of orders."""
     clauses: list[tuple[str, tuple[object, ...]]] = [
-        ("open = ?", (wanted.open,)),
-        ("submitted_at_ns > ?", (wanted.after_ns,)),
-        ("submitted_at_ns < ?", (wanted.until_ns,)),
-        ("side = ?", (wanted.side,)),
-        ("number < (SELECT number FROM orders WHERE order_id = ?)", (wanted.before_order_id,)),
-        ("number > (SELECT number FROM orders WHERE order_id = ?)", (wanted.after_order_id,)),
+        ("open = ?", (criteria.open,)),
+        ("submitted_at_ns > ?", (criteria.after_ns,)),
+        ("submitted_at_ns < ?", (criteria.until_ns,)),
+        ("side = ?", (criteria.side,)),
+        ("number < (SELECT number FROM orders WHERE order_id = ?)", (criteria.before_order_id,)),
+        ("number > (SELECT number FROM orders WHERE order_id = ?)", (criteria.after_order_id,)),
     ]
-    if wanted.symbols:
-        marks = ", ".join("?" for _ in wanted.symbols)
-        clauses.append((f"symbol IN ({marks})", wanted.symbols))
+    if criteria.symbols:
+        marks = ", ".join("?" for _ in criteria.symbols)
+        clauses.append((f"symbol IN ({marks})", criteria.symbols))
     kept = [(text, values) for text, values in clauses if values != (None,)]
     where = " AND ".join(("1", *(text for text, _ in kept)))
-    direction = "ASC" if wanted.ascending else "DESC"
+    direction = "ASC" if criteria.ascending else "DESC"
     statement = f"SELECT body FROM orders WHERE {where} ORDER BY number {direction} LIMIT ?"  # noqa: S608 - constants only
-    values = (*(value for _, group in kept for value in group), wanted.limit)
+    values = (*(value for _, group in kept for value in group), criteria.limit)
 
     def query(connection: sqlite3.Connection) -> list[Order]:
         return [msgpack.decode(row[0], type=Order) for row in connection.execute(statement, values)]
@@ -82,19 +82,19 @@ def orders_like(wanted: OrderFilter) -> Callable[[sqlite3.Connection], list[Orde
     return query
 
 
-def fills_like(wanted: FillFilter) -> Callable[[sqlite3.Connection], list[Row]]:
+def select_fills(criteria: FillFilter) -> Callable[[sqlite3.Connection], list[Row]]:
     """Ask for a page of fills."""
-    sign = ">" if wanted.ascending else "<"
+    sign = ">" if criteria.ascending else "<"
     past = f"events.sequence {sign} (SELECT sequence FROM events WHERE execution_id = ?)"  # noqa: S608 - a constant
     clauses = [
-        ("events.at_ns > ?", wanted.after_ns),
-        ("events.at_ns < ?", wanted.until_ns),
-        (past, wanted.past_execution_id),
+        ("events.at_ns > ?", criteria.after_ns),
+        ("events.at_ns < ?", criteria.until_ns),
+        (past, criteria.after_execution_id),
     ]
     kept = [(text, value) for text, value in clauses if value is not None]
-    direction = "ASC" if wanted.ascending else "DESC"
+    direction = "ASC" if criteria.ascending else "DESC"
     statement = " AND ".join((_FILL, *(text for text, _ in kept))) + f" ORDER BY events.sequence {direction} LIMIT ?"
-    values = (*(value for _, value in kept), wanted.limit)
+    values = (*(value for _, value in kept), criteria.limit)
 
     def query(connection: sqlite3.Connection) -> list[Row]:
         return [dict(zip(_FILL_FIELDS, row, strict=True)) for row in connection.execute(statement, values)]
@@ -102,7 +102,7 @@ def fills_like(wanted: FillFilter) -> Callable[[sqlite3.Connection], list[Row]]:
     return query
 
 
-def histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
+def order_histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
     """Tell of every order everything that happened to it."""
     statement = f"SELECT order_id, {', '.join(_EVENT_FIELDS)} FROM events ORDER BY sequence"  # noqa: S608 - constants only
     told: dict[str, list[Row]] = {}
@@ -111,7 +111,7 @@ def histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
     return told
 
 
-def events_count(connection: sqlite3.Connection) -> int:
+def count_events(connection: sqlite3.Connection) -> int:
     """Ask how many order events there ever were."""
     count: int = connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0]
     return count

@@ -5,7 +5,7 @@ from decimal import ROUND_DOWN, Decimal, InvalidOperation
 import msgspec
 from aiohttp import web
 
-from components.sandbox.core.account import Configuration, Position, held_quantity
+from components.sandbox.core.account import AccountConfiguration, Position, held_for_orders
 from components.sandbox.core.documents import (
     Document,
     account_document,
@@ -14,17 +14,17 @@ from components.sandbox.core.documents import (
     order_document,
     position_document,
 )
-from components.sandbox.core.refusals import NO_POSITION, invalid
-from components.sandbox.core.session import in_new_york
-from components.sandbox.core.stamps import stamp
+from components.sandbox.core.refusals import NO_POSITION, invalid_request
+from components.sandbox.core.session import new_york_time
+from components.sandbox.core.stamps import format_timestamp
 from components.sandbox.core.validation import OrderBody
 from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.parameters import fill_filter, flag
-from components.sandbox.server.queries import Row, fills_like
-from components.sandbox.server.replies import Refused, reply
-from components.sandbox.server.rest_orders import granted
-from components.sandbox.server.store import Change, Credentials
-from components.sandbox.service import Step
+from components.sandbox.server.parameters import parse_fill_filter, parse_flag
+from components.sandbox.server.queries import Row, select_fills
+from components.sandbox.server.replies import ApiErrorRaised, json_response
+from components.sandbox.server.rest_orders import accepted_order
+from components.sandbox.server.store import Credentials, StateChange
+from components.sandbox.service import Transition
 
 SHARE_STEP = Decimal("0.000000001")
 
@@ -34,7 +34,7 @@ class AccountRoutes:
 
     def __init__(self, exchange: Exchange, credentials: Credentials) -> None:
         self._exchange = exchange
-        self._books = exchange.books
+        self._account = exchange.account
         self._credentials = credentials
 
     def routes(self) -> list[web.RouteDef]:
@@ -54,106 +54,113 @@ class AccountRoutes:
     async def account(self, _: web.Request) -> web.Response:
         """Return the account at the present quotes."""
         document = account_document(
-            self._credentials.account_id, self._credentials.opened_at_ns, self._books.money(), self._books.configuration
+            self._credentials.account_id,
+            self._credentials.opened_at_ns,
+            self._account.balances(),
+            self._account.configuration,
         )
-        return await self._after_sync(document)
+        return await self._respond_when_durable(document)
 
     async def configuration(self, _: web.Request) -> web.Response:
         """Return the owner's switches."""
-        return reply(self._books.configuration)
+        return json_response(self._account.configuration)
 
     async def configure(self, request: web.Request) -> web.Response:
         """Change some of the owner's switches."""
-        present: dict[str, object] = msgspec.to_builtins(self._books.configuration)
+        present: dict[str, object] = msgspec.to_builtins(self._account.configuration)
         try:
             wished = msgspec.json.decode(await request.read(), type=dict[str, object])
-            configuration = msgspec.convert({**present, **wished}, Configuration)
+            configuration = msgspec.convert({**present, **wished}, AccountConfiguration)
         except (msgspec.MsgspecError, ValueError) as error:
-            raise Refused(invalid(f"invalid configuration: {error}")) from error
-        self._books.configuration = configuration
-        await self._exchange.ledger.append(Change(configuration=configuration))
-        return reply(configuration)
+            raise ApiErrorRaised(invalid_request(f"invalid configuration: {error}")) from error
+        self._account.configuration = configuration
+        await self._exchange.ledger.append(StateChange(configuration=configuration))
+        return json_response(configuration)
 
     async def fills(self, request: web.Request) -> web.Response:
         """Return a page of fills; this venue has no other activities."""
         asked = request.query.get("activity_types", "FILL").upper().split(",")
-        rows = await self._exchange.ledger.ask(fills_like(fill_filter(request.query))) if "FILL" in asked else []
-        return reply([_fill_document(row) for row in rows])
+        rows = (
+            await self._exchange.ledger.query(select_fills(parse_fill_filter(request.query))) if "FILL" in asked else []
+        )
+        return json_response([_fill_document(row) for row in rows])
 
     async def positions(self, _: web.Request) -> web.Response:
         """List the positions that are not flat."""
-        return await self._after_sync([self._describe(held) for held in self._books.held()])
+        return await self._respond_when_durable(
+            [self._position_document(held) for held in self._account.open_positions()]
+        )
 
     async def position(self, request: web.Request) -> web.Response:
         """Return one position."""
-        return await self._after_sync(self._describe(self._held(request)))
+        return await self._respond_when_durable(self._position_document(self._find_position(request)))
 
     async def close(self, request: web.Request) -> web.Response:
         """Close a position, or a part of it, at the market."""
-        held = self._held(request)
-        return reply(order_document(granted(await self._close(held, _part(held, request)))))
+        held = self._find_position(request)
+        return json_response(order_document(accepted_order(await self._close(held, _quantity_to_close(held, request)))))
 
     async def close_all(self, request: web.Request) -> web.Response:
         """Close every position at the market, one answer each."""
-        if flag(request.query, "cancel_orders"):
-            for order_id in list(self._books.orders):
+        if parse_flag(request.query, "cancel_orders"):
+            for order_id in list(self._account.orders):
                 await self._cancel_now(order_id)
-        return reply([await self._close_one(held) for held in self._books.held()], 207)
+        return json_response([await self._close_one(held) for held in self._account.open_positions()], 207)
 
     async def _close_one(self, held: Position) -> Document:
         step = await self._close(held, abs(held.qty))
         if step.order is not None:
             return {"symbol": held.symbol, "status": 200, "body": order_document(step.order)}
-        refusal = step.refusal or NO_POSITION
+        refusal = step.error or NO_POSITION
         return {"symbol": held.symbol, "status": refusal.status, "body": refusal.body()}
 
-    async def _close(self, held: Position, qty: Decimal) -> Step:
+    async def _close(self, held: Position, qty: Decimal) -> Transition:
         body = OrderBody(symbol=held.symbol, qty=qty, side=closing_side(held), type="market", time_in_force="day")
-        return await self._exchange.carry_out(self._exchange.venue.submit(body, self._exchange.now_ns()))
+        return await self._exchange.commit(self._exchange.venue.submit(body, self._exchange.now_ns()))
 
     async def _cancel_now(self, order_id: str) -> None:
         # Shares must be free before they can be sold, so these cancels do not take their usual moment.
         venue, now_ns = self._exchange.venue, self._exchange.now_ns()
-        if order_id in self._books.orders:
-            asked, ended = venue.cancel(order_id, now_ns), venue.proceed(order_id, now_ns)
-            await self._exchange.follow(Step((*asked.events, *ended.events)))
+        if order_id in self._account.orders:
+            asked, ended = venue.cancel(order_id, now_ns), venue.advance_order(order_id, now_ns)
+            await self._exchange.persist(Transition((*asked.events, *ended.events)))
 
-    async def _after_sync(self, document: object) -> web.Response:
+    async def _respond_when_durable(self, document: object) -> web.Response:
         # What the books say may not be on disk yet; told is only what a crash cannot take back.
-        await self._exchange.ledger.ask(lambda _: None)
-        return reply(document)
+        await self._exchange.ledger.query(lambda _: None)
+        return json_response(document)
 
-    def _held(self, request: web.Request) -> Position:
+    def _find_position(self, request: web.Request) -> Position:
         wanted = request.match_info["symbol"]
-        for held in self._books.held():
+        for held in self._account.open_positions():
             if wanted in {held.symbol, asset_id(held.symbol)}:
                 return held
-        raise Refused(NO_POSITION)
+        raise ApiErrorRaised(NO_POSITION)
 
-    def _describe(self, held: Position) -> Document:
-        orders = self._books.orders_of(held.symbol)
-        return position_document(held, self._books.quotes[held.symbol], held_quantity(orders, closing_side(held)))
+    def _position_document(self, held: Position) -> Document:
+        orders = self._account.open_orders_for(held.symbol)
+        return position_document(held, self._account.quotes[held.symbol], held_for_orders(orders, closing_side(held)))
 
 
-def _part(held: Position, request: web.Request) -> Decimal:
+def _quantity_to_close(held: Position, request: web.Request) -> Decimal:
     if {"qty", "percentage"} <= set(request.query):
-        raise Refused(invalid("only one of qty or percentage is accepted"))
+        raise ApiErrorRaised(invalid_request("only one of qty or percentage is accepted"))
     try:
         if "qty" in request.query:
             return Decimal(request.query["qty"])
         share = Decimal(request.query.get("percentage", "100")) / 100
         return (abs(held.qty) * share).quantize(SHARE_STEP, ROUND_DOWN).normalize()
     except InvalidOperation as error:
-        raise Refused(invalid("qty or percentage must be a number")) from error
+        raise ApiErrorRaised(invalid_request("qty or percentage must be a number")) from error
 
 
 def _fill_document(row: Row) -> Document:
     at_ns = int(str(row["at_ns"]))
-    local = in_new_york(at_ns)
+    local = new_york_time(at_ns)
     return {
         "id": f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{row['execution_id']}",
         "activity_type": "FILL",
-        "transaction_time": stamp(at_ns),
+        "transaction_time": format_timestamp(at_ns),
         "type": row["kind"],
         "price": row["price"],
         "qty": row["qty"],

@@ -7,16 +7,23 @@ import msgspec
 from aiohttp import web
 
 from components.sandbox.core.documents import order_document
-from components.sandbox.core.faults import FaultKind
-from components.sandbox.core.orders import Order, Status
-from components.sandbox.core.refusals import BODY_MALFORMED, NOT_OPEN, Refusal, already, invalid, order_not_found
+from components.sandbox.core.faults import AlpacaFaultKind
+from components.sandbox.core.orders import Order, OrderStatus
+from components.sandbox.core.refusals import (
+    BODY_MALFORMED,
+    ORDER_NOT_OPEN,
+    ApiError,
+    already_in_status,
+    invalid_request,
+    order_not_found,
+)
 from components.sandbox.core.replacement import ReplaceBody
 from components.sandbox.core.validation import OrderBody
 from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.parameters import lists_shares, order_filter, order_id
-from components.sandbox.server.queries import order_by, orders_like
-from components.sandbox.server.replies import Refused, reply
-from components.sandbox.service import Step
+from components.sandbox.server.parameters import includes_equities, parse_order_filter, parse_order_id
+from components.sandbox.server.queries import find_order, select_orders
+from components.sandbox.server.replies import ApiErrorRaised, json_response
+from components.sandbox.service import Transition
 
 T = TypeVar("T")
 
@@ -42,69 +49,71 @@ class OrderRoutes:
     async def create(self, request: web.Request) -> web.Response:
         """Accept an order; it is on disk before the reply leaves."""
         body = await read_body(request, OrderBody)
-        step = await self._exchange.carry_out(self._exchange.venue.submit(body, self._exchange.now_ns()))
-        return reply(order_document(granted(step)))
+        step = await self._exchange.commit(self._exchange.venue.submit(body, self._exchange.now_ns()))
+        return json_response(order_document(accepted_order(step)))
 
     async def list(self, request: web.Request) -> web.Response:
         """Return a page of orders."""
-        orders = await self._exchange.ledger.ask(orders_like(order_filter(request.query)))
-        return reply([order_document(order) for order in orders if lists_shares(request.query)])
+        orders = await self._exchange.ledger.query(select_orders(parse_order_filter(request.query)))
+        return json_response([order_document(order) for order in orders if includes_equities(request.query)])
 
     async def read(self, request: web.Request) -> web.Response:
         """Return one order by its id."""
-        return reply(order_document(await self._find(request)))
+        return json_response(order_document(await self._find(request)))
 
     async def read_by_client_order_id(self, request: web.Request) -> web.Response:
         """Return one order by its client's id."""
         client_order_id = request.query.get("client_order_id", "")
-        order = await self._exchange.ledger.ask(order_by("client_order_id", client_order_id))
-        if order is None or self._is_too_young(order):
-            raise Refused(order_not_found(client_order_id))
-        return reply(order_document(order))
+        order = await self._exchange.ledger.query(find_order("client_order_id", client_order_id))
+        if order is None or self._is_hidden_by_read_lag(order):
+            raise ApiErrorRaised(order_not_found(client_order_id))
+        return json_response(order_document(order))
 
     async def replace(self, request: web.Request) -> web.Response:
         """Ask for a replacement; the reply is the new order, not yet in force."""
         body = await read_body(request, ReplaceBody)
         old = await self._find(request)
-        if old.order_id not in self._exchange.books.orders:
-            raise Refused(NOT_OPEN)
+        if old.order_id not in self._exchange.account.orders:
+            raise ApiErrorRaised(ORDER_NOT_OPEN)
         step = self._exchange.venue.replace(old.order_id, body, self._exchange.now_ns())
-        return reply(order_document(granted(await self._exchange.carry_out(step))))
+        return json_response(order_document(accepted_order(await self._exchange.commit(step))))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Ask for a cancel; that it has happened is told by an event."""
         order = await self._find(request)
         refusal = await self._cancel(order.order_id, order.status)
         if refusal is not None:
-            raise Refused(refusal)
+            raise ApiErrorRaised(refusal)
         return web.Response(status=204)
 
     async def cancel_all(self, _: web.Request) -> web.Response:
         """Ask to cancel everything that is open, one answer each."""
-        open_orders = list(self._exchange.books.orders.values())
+        open_orders = list(self._exchange.account.orders.values())
         refusals = await asyncio.gather(*(self._cancel(order.order_id, order.status) for order in open_orders))
-        answers = [_bulk(order.order_id, refusal) for order, refusal in zip(open_orders, refusals, strict=True)]
-        return reply(answers, 207)
+        answers = [
+            _bulk_cancel_result(order.order_id, refusal) for order, refusal in zip(open_orders, refusals, strict=True)
+        ]
+        return json_response(answers, 207)
 
     async def _find(self, request: web.Request) -> Order:
-        wanted = order_id(request.match_info["order_id"])
-        order = await self._exchange.ledger.ask(order_by("order_id", wanted))
+        wanted = parse_order_id(request.match_info["order_id"])
+        order = await self._exchange.ledger.query(find_order("order_id", wanted))
         if order is None:
-            raise Refused(order_not_found(wanted))
+            raise ApiErrorRaised(order_not_found(wanted))
         return order
 
-    async def _cancel(self, wanted: str, last_seen: Status) -> Refusal | None:
-        order = self._exchange.books.orders.get(wanted)
+    async def _cancel(self, wanted: str, last_seen: OrderStatus) -> ApiError | None:
+        order = self._exchange.account.orders.get(wanted)
         if order is not None:
-            await self._exchange.carry_out(self._exchange.venue.cancel(wanted, self._exchange.now_ns()))
+            await self._exchange.commit(self._exchange.venue.cancel(wanted, self._exchange.now_ns()))
             return None
-        ended = await self._exchange.ledger.ask(order_by("order_id", wanted))
+        ended = await self._exchange.ledger.query(find_order("order_id", wanted))
         status = last_seen if ended is None else ended.status
         # Cancelling twice is granted twice; anything else that has ended cannot be cancelled.
-        return None if status is Status.CANCELED else already(status)
+        return None if status is OrderStatus.CANCELED else already_in_status(status)
 
-    def _is_too_young(self, order: Order) -> bool:
-        lag = self._exchange.faults.condition(FaultKind.READ_LAG)
+    def _is_hidden_by_read_lag(self, order: Order) -> bool:
+        lag = self._exchange.faults.active_condition(AlpacaFaultKind.READ_LAG)
         return lag is not None and self._exchange.now_ns() - order.submitted_at_ns < lag.ms * 1_000_000
 
 
@@ -113,19 +122,19 @@ async def read_body(request: web.Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.ValidationError as error:
-        raise Refused(invalid(f"invalid request body: {error}")) from error
+        raise ApiErrorRaised(invalid_request(f"invalid request body: {error}")) from error
     except (msgspec.DecodeError, ValueError) as error:
-        raise Refused(BODY_MALFORMED) from error
+        raise ApiErrorRaised(BODY_MALFORMED) from error
 
 
-def granted(step: Step) -> Order:
+def accepted_order(transition: Transition) -> Order:
     """Return the order a step made, or end the request with its refusal."""
-    if step.order is None:
-        raise Refused(step.refusal or BODY_MALFORMED)
-    return step.order
+    if transition.order is None:
+        raise ApiErrorRaised(transition.error or BODY_MALFORMED)
+    return transition.order
 
 
-def _bulk(cancelled: str, refusal: Refusal | None) -> dict[str, object]:
+def _bulk_cancel_result(cancelled: str, refusal: ApiError | None) -> dict[str, object]:
     if refusal is None:
         return {"id": cancelled, "status": 200}
     return {"id": cancelled, "status": refusal.status, "body": refusal.body()}

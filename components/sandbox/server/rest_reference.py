@@ -5,11 +5,11 @@ from datetime import date, timedelta
 from aiohttp import web
 
 from components.sandbox.core.documents import EXCHANGE, Document, asset_document, asset_id
-from components.sandbox.core.refusals import invalid, symbol_not_found
-from components.sandbox.core.session import NANOSECONDS, Phase, in_new_york, trading_days
+from components.sandbox.core.refusals import invalid_request, symbol_not_found
+from components.sandbox.core.session import SECOND_NS, SessionPhase, new_york_time, trading_days
 from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.parameters import lists_shares
-from components.sandbox.server.replies import Refused, reply
+from components.sandbox.server.parameters import includes_equities
+from components.sandbox.server.replies import ApiErrorRaised, json_response
 
 CALENDAR_DAYS = 30
 
@@ -33,12 +33,12 @@ class ReferenceRoutes:
     async def clock(self, _: web.Request) -> web.Response:
         """Return the time in New York and the session's next turns."""
         now_ns, session = self._exchange.now_ns(), self._exchange.venue.session
-        local = in_new_york(now_ns)
+        local = new_york_time(now_ns)
         zone = local.isoformat()[-6:]
-        return reply(
+        return json_response(
             {
-                "timestamp": f"{local:%Y-%m-%dT%H:%M:%S}.{now_ns % NANOSECONDS:09d}{zone}",
-                "is_open": session.phase(now_ns) is Phase.OPEN,
+                "timestamp": f"{local:%Y-%m-%dT%H:%M:%S}.{now_ns % SECOND_NS:09d}{zone}",
+                "is_open": session.phase(now_ns) is SessionPhase.OPEN,
                 "next_open": session.next_open(now_ns).isoformat(),
                 "next_close": session.next_close(now_ns).isoformat(),
             }
@@ -46,31 +46,31 @@ class ReferenceRoutes:
 
     async def calendar(self, request: web.Request) -> web.Response:
         """Return the sessions between two dates, in New York's wall time."""
-        today = in_new_york(self._exchange.now_ns()).date()
+        today = new_york_time(self._exchange.now_ns()).date()
         first = _day(request, "start", today)
         last = _day(request, "end", first + timedelta(days=CALENDAR_DAYS))
-        return reply([_session_document(day) for day in trading_days(first, last)])
+        return json_response([_session_document(day) for day in trading_days(first, last)])
 
     async def assets(self, request: web.Request) -> web.Response:
         """List what can be traded here."""
         wanted = request.query.get("status", "active") == "active"
-        wanted = wanted and request.query.get("exchange", EXCHANGE) == EXCHANGE and lists_shares(request.query)
-        return reply([asset_document(symbol) for symbol in self._symbols] if wanted else [])
+        wanted = wanted and request.query.get("exchange", EXCHANGE) == EXCHANGE and includes_equities(request.query)
+        return json_response([asset_document(symbol) for symbol in self._symbols] if wanted else [])
 
     async def asset(self, request: web.Request) -> web.Response:
         """Return one asset by its symbol or id."""
         wanted = request.match_info["symbol"]
         for symbol in self._symbols:
             if wanted in {symbol, asset_id(symbol)}:
-                return reply(asset_document(symbol))
-        raise Refused(symbol_not_found(wanted))
+                return json_response(asset_document(symbol))
+        raise ApiErrorRaised(symbol_not_found(wanted))
 
 
 def _day(request: web.Request, name: str, default: date) -> date:
     try:
         return date.fromisoformat(request.query[name][:10]) if name in request.query else default
     except ValueError as error:
-        raise Refused(invalid(f"invalid {name}")) from error
+        raise ApiErrorRaised(invalid_request(f"invalid {name}")) from error
 
 
 def _session_document(day: date) -> Document:

@@ -6,37 +6,39 @@ from collections.abc import AsyncIterator
 
 from aiohttp import WSMsgType, web
 
-QUEUE_MAX = 10_000
+SOCKET_QUEUE_MAX = 10_000
 # A silent peer gives its place back after this long; there is only one place.
 HEARTBEAT_S = 20.0
-MESSAGE_BYTES_MAX = 1 << 20
+SOCKET_MESSAGE_BYTES_MAX = 1 << 20
 Frame = str | bytes
 
 
-class Overflow(Exception):
+class QueueOverflow(Exception):
     """The peer reads too slowly: its queue is full."""
 
 
-class Socket:
+class QueuedWebSocket:
     """A peer at the other end: frames leave in the order in which they were said."""
 
     def __init__(self, request: web.Request) -> None:
         # Compression is declined: on loopback it costs more than it saves.
-        self._socket = web.WebSocketResponse(compress=False, heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE_BYTES_MAX)
+        self._socket = web.WebSocketResponse(
+            compress=False, heartbeat=HEARTBEAT_S, max_msg_size=SOCKET_MESSAGE_BYTES_MAX
+        )
         self._request = request
-        self._queue: asyncio.Queue[Frame] = asyncio.Queue(QUEUE_MAX)
+        self._queue: asyncio.Queue[Frame] = asyncio.Queue(SOCKET_QUEUE_MAX)
 
     @property
     def response(self) -> web.WebSocketResponse:
         """Return what the web framework wants back."""
         return self._socket
 
-    def say(self, frame: Frame) -> None:
+    def send(self, frame: Frame) -> None:
         """Queue a frame; the peer that cannot keep up is told by an Overflow."""
         try:
             self._queue.put_nowait(frame)
         except QueueFull as error:
-            raise Overflow from error
+            raise QueueOverflow from error
 
     async def messages(self) -> AsyncIterator[Frame]:
         """Open the socket and yield what the peer says until it leaves."""

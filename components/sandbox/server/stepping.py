@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from components.sandbox.core.session import NANOSECONDS
+from components.sandbox.core.session import SECOND_NS
 
-MILLISECOND_NS = NANOSECONDS // 1000
+MILLISECOND_NS = SECOND_NS // 1000
 
 
-class SteppedClock:
+class AdjustableClock:
     """The real time, plus what it was set forward; it never goes back."""
 
     def __init__(self, real_ns: Callable[[], int]) -> None:
@@ -18,6 +18,6 @@ class SteppedClock:
         """Return the venue's time."""
         return self._real_ns() + self._ahead_ns
 
-    def step(self, ahead_ms: int) -> None:
+    def advance(self, ahead_ms: int) -> None:
         """Set the venue's time forward."""
         self._ahead_ns += ahead_ms * MILLISECOND_NS

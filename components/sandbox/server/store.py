@@ -9,11 +9,11 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct, msgpack
 
-from components.contracts.errors import DamagedData, IoFailed
-from components.sandbox.core.account import OPENING_CASH, Configuration, Position
-from components.sandbox.core.books import Books
-from components.sandbox.core.decimals import plain_or_none
-from components.sandbox.core.market import Walk
+from components.contracts.errors import CorruptData, StorageError
+from components.sandbox.core.account import INITIAL_CASH, AccountConfiguration, Position
+from components.sandbox.core.books import AccountState
+from components.sandbox.core.decimals import format_decimal_or_none
+from components.sandbox.core.market import PriceWalk
 from components.sandbox.core.matching import Quote
 from components.sandbox.core.orders import Order, OrderEvent
 
@@ -48,43 +48,43 @@ class Credentials(Struct, frozen=True, kw_only=True):
     opened_at_ns: int
 
 
-class Account(Struct, frozen=True):
+class AccountTotals(Struct, frozen=True):
     """The counters and the cash that every order event may move."""
 
-    cash: Decimal = OPENING_CASH
+    cash: Decimal = INITIAL_CASH
     orders_count: int = 0
     executions_count: int = 0
 
 
-class Prices(Struct, frozen=True):
+class MarketState(Struct, frozen=True):
     """Where the market stands."""
 
-    walks: list[Walk] = []
+    walks: list[PriceWalk] = []
     quotes: list[Quote] = []
     trades_count: int = 0
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class StateChange(Struct, frozen=True, kw_only=True):
     """All that one step changed, written together or not at all."""
 
     events: tuple[OrderEvent, ...] = ()
     orders: tuple[Order, ...] = ()
     positions: tuple[Position, ...] = ()
-    account: Account | None = None
-    configuration: Configuration | None = None
+    account: AccountTotals | None = None
+    configuration: AccountConfiguration | None = None
     credentials: Credentials | None = None
-    prices: Prices | None = None
+    prices: MarketState | None = None
 
 
-class Memory(Struct, frozen=True):
+class StoredState(Struct, frozen=True):
     """What a start finds."""
 
-    books: Books
+    account: AccountState
     credentials: Credentials | None
-    prices: Prices
+    market_state: MarketState
 
 
-def open_store(path: Path | None) -> sqlite3.Connection:
+def open_database(path: Path | None) -> sqlite3.Connection:
     """Open the tables, made anew where there are none; without a path they live in memory only."""
     try:
         if path is not None:
@@ -98,15 +98,15 @@ def open_store(path: Path | None) -> sqlite3.Connection:
         if version == 0:
             connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
     except (sqlite3.OperationalError, OSError) as error:
-        raise IoFailed(f"{path}: {error}") from error
+        raise StorageError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise DamagedData(f"{path}: {error}") from error
+        raise CorruptData(f"{path}: {error}") from error
     if version not in {0, SCHEMA_VERSION}:
-        raise DamagedData(f"{path}: tables of version {version}, this program reads {SCHEMA_VERSION}")
+        raise CorruptData(f"{path}: tables of version {version}, this program reads {SCHEMA_VERSION}")
     return connection
 
 
-def write(connection: sqlite3.Connection, change: Change) -> None:
+def write_change(connection: sqlite3.Connection, change: StateChange) -> None:
     """Write one change inside the present transaction."""
     for event in change.events:
         _write_event(connection, event)
@@ -120,31 +120,31 @@ def write(connection: sqlite3.Connection, change: Change) -> None:
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, msgpack.encode(fact)))
 
 
-def load(connection: sqlite3.Connection) -> Memory:
+def load_state(connection: sqlite3.Connection) -> StoredState:
     """Read back everything a venue needs to go on."""
     try:
         return _load(connection)
     except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
-        raise DamagedData(f"the venue's books: {error}") from error
+        raise CorruptData(f"the venue's books: {error}") from error
 
 
-def _load(connection: sqlite3.Connection) -> Memory:
-    account = _fact(connection, "account", Account) or Account()
-    prices = _fact(connection, "prices", Prices) or Prices()
-    books = Books(
+def _load(connection: sqlite3.Connection) -> StoredState:
+    account = _load_fact(connection, "account", AccountTotals) or AccountTotals()
+    prices = _load_fact(connection, "prices", MarketState) or MarketState()
+    books = AccountState(
         cash=account.cash,
-        positions={held.symbol: held for held in _all(connection, "SELECT body FROM positions", Position)},
+        positions={held.symbol: held for held in _load_all(connection, "SELECT body FROM positions", Position)},
         orders={
             order.order_id: order
-            for order in _all(connection, "SELECT body FROM orders WHERE open ORDER BY number", Order)
+            for order in _load_all(connection, "SELECT body FROM orders WHERE open ORDER BY number", Order)
         },
-        used_ids={row[0] for row in connection.execute("SELECT client_order_id FROM orders")},
-        configuration=_fact(connection, "configuration", Configuration) or Configuration(),
+        used_client_order_ids={row[0] for row in connection.execute("SELECT client_order_id FROM orders")},
+        configuration=_load_fact(connection, "configuration", AccountConfiguration) or AccountConfiguration(),
         quotes={quote.symbol: quote for quote in prices.quotes},
         orders_count=account.orders_count,
         executions_count=account.executions_count,
     )
-    return Memory(books, _fact(connection, "credentials", Credentials), prices)
+    return StoredState(books, _load_fact(connection, "credentials", Credentials), prices)
 
 
 def _write_event(connection: sqlite3.Connection, event: OrderEvent) -> None:
@@ -157,11 +157,11 @@ def _write_event(connection: sqlite3.Connection, event: OrderEvent) -> None:
             order.status,
             event.at_ns,
             event.execution_id,
-            plain_or_none(event.price),
-            plain_or_none(event.qty),
-            plain_or_none(event.position_qty),
-            plain_or_none(order.filled_qty),
-            plain_or_none(order.remaining),
+            format_decimal_or_none(event.price),
+            format_decimal_or_none(event.qty),
+            format_decimal_or_none(event.position_qty),
+            format_decimal_or_none(order.filled_qty),
+            format_decimal_or_none(order.remaining),
         ),
     )
 
@@ -185,10 +185,10 @@ def _write_orders(connection: sqlite3.Connection, orders: Iterable[Order]) -> No
         )
 
 
-def _fact(connection: sqlite3.Connection, name: str, kind: type[T]) -> T | None:
+def _load_fact(connection: sqlite3.Connection, name: str, kind: type[T]) -> T | None:
     row = connection.execute("SELECT body FROM facts WHERE name = ?", (name,)).fetchone()
     return None if row is None else msgpack.decode(row[0], type=kind)
 
 
-def _all(connection: sqlite3.Connection, statement: str, kind: type[T]) -> list[T]:
+def _load_all(connection: sqlite3.Connection, statement: str, kind: type[T]) -> list[T]:
     return [msgpack.decode(row[0], type=kind) for row in connection.execute(statement)]

@@ -7,11 +7,11 @@ from hmac import compare_digest
 import msgspec
 from aiohttp import web
 
-from components.sandbox.core.faults import FaultKind, Faults
-from components.sandbox.server.sockets import Frame, Overflow, Socket
+from components.sandbox.core.faults import AlpacaFaultKind, AlpacaFaultSwitches
+from components.sandbox.server.sockets import Frame, QueuedWebSocket, QueueOverflow
 from components.sandbox.server.store import Credentials
 
-AUTHENTICATE_WITHIN_S = 10
+AUTH_TIMEOUT_S = 10
 STREAM = "trade_updates"
 
 
@@ -28,31 +28,31 @@ class _Request(msgspec.Struct, frozen=True):
     secret: str = ""
 
 
-class TradeUpdates:
+class TradeUpdatesStream:
     """Serves the one subscriber there may be."""
 
-    def __init__(self, credentials: Credentials, faults: Faults) -> None:
+    def __init__(self, credentials: Credentials, faults: AlpacaFaultSwitches) -> None:
         self._credentials = credentials
         self._faults = faults
-        self._socket: Socket | None = None
+        self._socket: QueuedWebSocket | None = None
         self._authorized = False
         self._listening = False
 
     @property
-    def is_heard(self) -> bool:
+    def has_listener(self) -> bool:
         """Tell whether somebody listens, so that the next event is told."""
         return self._listening
 
     def publish(self, document: Mapping[str, object]) -> None:
         """Tell the subscriber, if there is one that listens; the faults have their say first."""
-        lost = self._faults.strike(FaultKind.LOSE_EVENT) is not None
-        copies = 2 if self._faults.strike(FaultKind.DUPLICATE_EVENT) else 1
-        if not self._listening or lost or self._faults.condition(FaultKind.MUTE_STREAM):
+        lost = self._faults.trigger(AlpacaFaultKind.LOSE_EVENT) is not None
+        copies = 2 if self._faults.trigger(AlpacaFaultKind.DUPLICATE_EVENT) else 1
+        if not self._listening or lost or self._faults.active_condition(AlpacaFaultKind.SILENCE_STREAM):
             return
         for _ in range(copies):
-            self._say(document)
+            self._send(document)
 
-    def drop(self) -> None:
+    def disconnect(self) -> None:
         """Cut the subscriber off without a word."""
         if self._socket is not None:
             self._socket.abort()
@@ -61,27 +61,27 @@ class TradeUpdates:
         """Serve a connection until it ends; a second one is refused before it is one."""
         if self._socket is not None:
             return web.Response(status=429, text="too many requests.\n")
-        self._socket = socket = Socket(request)
+        self._socket = socket = QueuedWebSocket(request)
         try:
-            await self._converse(socket)
+            await self._handle_messages(socket)
         finally:
             self._socket, self._authorized, self._listening = None, False, False
         return socket.response
 
-    async def _converse(self, socket: Socket) -> None:
-        impatient = asyncio.get_running_loop().call_later(AUTHENTICATE_WITHIN_S, self._leave_unless_authorized, socket)
+    async def _handle_messages(self, socket: QueuedWebSocket) -> None:
+        impatient = asyncio.get_running_loop().call_later(AUTH_TIMEOUT_S, self._abort_unless_authorized, socket)
         try:
             async for frame in socket.messages():
-                if not self._hear(frame):
+                if not self._handle_message(frame):
                     await socket.close()
         finally:
             impatient.cancel()
 
-    def _leave_unless_authorized(self, socket: Socket) -> None:
+    def _abort_unless_authorized(self, socket: QueuedWebSocket) -> None:
         if not self._authorized:
             socket.abort()
 
-    def _hear(self, frame: Frame) -> bool:
+    def _handle_message(self, frame: Frame) -> bool:
         try:
             request = msgspec.json.decode(frame, type=_Request)
         except (msgspec.MsgspecError, ValueError):
@@ -95,33 +95,33 @@ class TradeUpdates:
     def _authenticate(self, request: _Request) -> bool:
         key = request.data.key_id or request.key
         secret = request.data.secret_key or request.secret
-        self._authorized = matches(self._credentials, key, secret)
-        return self._answer_authorization("authenticate")
+        self._authorized = credentials_match(self._credentials, key, secret)
+        return self._send_authorization("authenticate")
 
     def _listen(self, streams: list[str]) -> bool:
         if not self._authorized:
-            return self._answer_authorization("listen")
+            return self._send_authorization("listen")
         # A listen request states the whole set: what it does not name is no longer heard.
         self._listening = STREAM in streams
         known = [stream for stream in streams if stream == STREAM]
-        self._say({"stream": "listening", "data": {"streams": known}})
+        self._send({"stream": "listening", "data": {"streams": known}})
         return True
 
-    def _answer_authorization(self, action: str) -> bool:
+    def _send_authorization(self, action: str) -> bool:
         status = "authorized" if self._authorized else "unauthorized"
-        self._say({"stream": "authorization", "data": {"action": action, "status": status}})
+        self._send({"stream": "authorization", "data": {"action": action, "status": status}})
         return self._authorized
 
-    def _say(self, document: Mapping[str, object]) -> None:
+    def _send(self, document: Mapping[str, object]) -> None:
         if self._socket is None:
             return
         try:
-            self._socket.say(msgspec.json.encode(document))
-        except Overflow:
+            self._socket.send(msgspec.json.encode(document))
+        except QueueOverflow:
             self._socket.abort()
 
 
-def matches(credentials: Credentials, key: str, secret: str) -> bool:
+def credentials_match(credentials: Credentials, key: str, secret: str) -> bool:
     """Compare keys without telling by the time it takes how much of them was right."""
     right_key = compare_digest(credentials.key.encode(), key.encode())
     return compare_digest(credentials.secret.encode(), secret.encode()) and right_key

@@ -4,7 +4,7 @@ from collections import deque
 from math import isfinite, log, log1p, sqrt
 from typing import Final
 
-from components.signals.core.schema import QUOTES_TO_WARM
+from components.signals.core.schema import WARM_UP_QUOTES
 
 BASIS_POINTS: Final = 10_000.0
 QUOTE_GAP_S_MAX: Final = 60.0
@@ -28,7 +28,7 @@ class Features:
     """
 
     __slots__ = (
-        "_flow", "_gap_s", "_imbalance", "_imbalance_5", "_logs", "_mean_10", "_mean_60", "_middle",
+        "_flow", "_gap_s", "_imbalance", "_imbalance_5", "_logs", "_mean_10", "_mean_60", "_mid",
         "_quote_at_ns", "_spread", "_variance",
     )  # fmt: skip
 
@@ -37,34 +37,34 @@ class Features:
 
     def reset(self) -> None:
         """Forget everything: what follows does not continue what was."""
-        self._logs: deque[float] = deque(maxlen=QUOTES_TO_WARM)
+        self._logs: deque[float] = deque(maxlen=WARM_UP_QUOTES)
         self._quote_at_ns = 0
-        self._middle = self._mean_10 = self._mean_60 = self._variance = self._flow = 0.0
+        self._mid = self._mean_10 = self._mean_60 = self._variance = self._flow = 0.0
         self._spread = self._imbalance = self._imbalance_5 = self._gap_s = 0.0
 
-    def take_quote(self, bid_price: float, bid_size: float, ask_price: float, ask_size: float, at_ns: int) -> None:
+    def add_quote(self, bid_price: float, bid_size: float, ask_price: float, ask_size: float, at_ns: int) -> None:
         """Move on by one quote; both sides must stand and not cross."""
-        self._middle = (bid_price + ask_price) / 2
-        level = log(self._middle)
-        self._spread = (ask_price - bid_price) / self._middle * BASIS_POINTS
+        self._mid = (bid_price + ask_price) / 2
+        level = log(self._mid)
+        self._spread = (ask_price - bid_price) / self._mid * BASIS_POINTS
         self._imbalance = (bid_size - ask_size) / (bid_size + ask_size)
         if self._logs:
-            self._follow(level, at_ns)
+            self._update_averages(level, at_ns)
         else:
             self._mean_10 = self._mean_60 = level
             self._imbalance_5 = self._imbalance
         self._logs.append(level)
         self._quote_at_ns = at_ns
 
-    def take_trade(self, price: float) -> None:
+    def add_trade(self, price: float) -> None:
         """Count a print above the middle as a buyer's, below as a seller's."""
-        side = (price > self._middle) - (price < self._middle) if self._logs else 0
+        side = (price > self._mid) - (price < self._mid) if self._logs else 0
         self._flow += _W10 * (side - self._flow)
 
     def row(self) -> tuple[float, ...] | None:
         """Give the numbers in the order of SCHEMA; never one that is not finite."""
         logs = self._logs
-        if len(logs) < QUOTES_TO_WARM:
+        if len(logs) < WARM_UP_QUOTES:
             return None
         level = logs[-1]
         row = (
@@ -83,7 +83,7 @@ class Features:
         )
         return row if isfinite(sum(row)) else None
 
-    def _follow(self, level: float, at_ns: int) -> None:
+    def _update_averages(self, level: float, at_ns: int) -> None:
         step = (level - self._logs[-1]) * BASIS_POINTS
         self._variance += _W20 * (step * step - self._variance)
         self._mean_10 += _W10 * (level - self._mean_10)

@@ -5,16 +5,16 @@ from typing import Final
 
 from components.contracts.values import SignalId, StrategyId
 
-CHANCE_BYTES: Final = 4
+RANDOM_BYTES: Final = 4
 NS_PER_S: Final = 1_000_000_000
 
 
-def name_epoch(now_ns: int, chance: bytes) -> str:
+def new_run_id(now_ns: int, random_bytes: bytes) -> str:
     """Name one start of the strategy: the second it began, and enough chance to tell two in one second apart."""
     second = (now_ns // NS_PER_S).to_bytes(4, "big")
-    return b32encode(second + chance[:CHANCE_BYTES]).decode().rstrip("=").lower()
+    return b32encode(second + random_bytes[:RANDOM_BYTES]).decode().rstrip("=").lower()
 
 
-def name_signal(strategy: StrategyId, epoch: str, sequence: int) -> SignalId:
+def make_signal_id(strategy: StrategyId, run_id: str, sequence: int) -> SignalId:
     """Name the next signal of this start."""
-    return SignalId(f"{strategy}-{epoch}-{sequence}")
+    return SignalId(f"{strategy}-{run_id}-{sequence}")

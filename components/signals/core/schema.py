@@ -49,5 +49,5 @@ SCHEMA: Final = FeatureSchema(
         Feature("quote_gap", "log(1 + seconds)", 1),
     ),
 )
-QUOTES_TO_WARM: Final = 21
+WARM_UP_QUOTES: Final = 21
 """As many as the longest return looks back, and the present one."""

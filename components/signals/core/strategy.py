@@ -34,7 +34,7 @@ class StrategySettings(BaseModel):
     short_allowed: bool
 
 
-class Standing(Struct, frozen=True, gc=False):
+class PositionView(Struct, frozen=True, gc=False):
     """Where we stand in one symbol: what is held (negative when short) and what still works at the venue."""
 
     held: Decimal = ZERO
@@ -42,7 +42,7 @@ class Standing(Struct, frozen=True, gc=False):
     working_sell: Decimal = ZERO
 
 
-class Wish(Struct, frozen=True, gc=False):
+class OrderProposal(Struct, frozen=True, gc=False):
     """One order worth asking for."""
 
     purpose: Purpose
@@ -52,24 +52,24 @@ class Wish(Struct, frozen=True, gc=False):
     time_in_force: TimeInForce
 
 
-def decide(quote: Quote, edge: float, standing: Standing, settings: StrategySettings) -> Wish | None:
+def decide(quote: Quote, edge: float, position: PositionView, settings: StrategySettings) -> OrderProposal | None:
     """Turn the model's lean into an order, or into nothing."""
     side = Side.BUY if edge > 0 else Side.SELL
     against, along = (
-        (standing.working_sell, standing.working_buy)
+        (position.working_sell, position.working_buy)
         if side is Side.BUY
-        else (standing.working_buy, standing.working_sell)
+        else (position.working_buy, position.working_sell)
     )
     # A venue refuses both sides of one account at once as a wash trade.
     if against > ZERO:
         return None
-    lean, held = abs(edge), standing.held
+    lean, held = abs(edge), position.held
     sized = _exit(side, lean, held, along, settings) or _entry(side, lean, held, along, settings)
     if sized is None:
         return None
     purpose, quantity = sized
     price = marketable_price(quote, side, settings.price_offset_bps)
-    return Wish(purpose, side, quantity, price, settings.time_in_force) if price > ZERO else None
+    return OrderProposal(purpose, side, quantity, price, settings.time_in_force) if price > ZERO else None
 
 
 def marketable_price(quote: Quote, side: Side, offset_bps: Decimal) -> Decimal:

@@ -12,12 +12,12 @@ import numpy as np
 from pydantic import ValidationError
 
 from components.contracts.errors import ConfigError
-from components.runtime.config import forbid_reports
+from components.runtime.config import disable_telemetry
 from components.signals.core.model import ModelCard, check_card
 from components.signals.core.schema import FeatureSchema
 
 # From its first import on the library would keep an id on disk and tell its maker the names and hashes of models.
-forbid_reports()
+disable_telemetry()
 
 import onnxruntime  # noqa: E402
 from onnxruntime.capi.onnxruntime_pybind11_state import (  # noqa: E402
@@ -33,7 +33,7 @@ FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 HASH_BYTES: Final = 16
 ON_THE_CPU: Final = ("CPUExecutionProvider",)
 ERRORS_ONLY: Final = 3
-UNCARRIABLE: Final = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotCarried, RuntimeException)
+LOAD_ERRORS: Final = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotCarried, RuntimeException)
 """They share no ancestor but Exception."""
 
 
@@ -45,11 +45,11 @@ class OnnxModel:
         self._card = card
         self._session = _open(content, card.file)
         self._features = np.zeros((1, len(card.inputs)), np.float32)
-        self._answers = np.zeros((1, len(card.outputs)), np.float32)
+        self._outputs = np.zeros((1, len(card.outputs)), np.float32)
         self._binding = self._bind()
         # Straight into the bound memory and out of it: an assignment through numpy costs several times that.
         self._write_row = partial(Struct(f"{len(card.inputs)}f").pack_into, self._features.data.cast("B"), 0)
-        self._read_row = partial(Struct(f"{len(card.outputs)}f").unpack_from, self._answers.data.cast("B"), 0)
+        self._read_row = partial(Struct(f"{len(card.outputs)}f").unpack_from, self._outputs.data.cast("B"), 0)
         # The first run finds its kernels; no tick should wait for that.
         self.predict([0.0] * len(card.inputs))
 
@@ -67,12 +67,12 @@ class OnnxModel:
     def _bind(self) -> onnxruntime.IOBinding:
         given, wanted = self._session.get_inputs(), self._session.get_outputs()
         found = [one.shape for one in (*given, *wanted)]
-        expected = [list(self._features.shape), list(self._answers.shape)]
+        expected = [list(self._features.shape), list(self._outputs.shape)]
         if found != expected:
             raise ConfigError(f"{self._card.file}: input and output are {found}, the card says {expected}")
         binding = self._session.io_binding()
         binding.bind_input(given[0].name, "cpu", 0, np.float32, self._features.shape, self._features.ctypes.data)
-        binding.bind_output(wanted[0].name, "cpu", 0, np.float32, self._answers.shape, self._answers.ctypes.data)
+        binding.bind_output(wanted[0].name, "cpu", 0, np.float32, self._outputs.shape, self._outputs.ctypes.data)
         return binding
 
 
@@ -109,5 +109,5 @@ def _open(content: bytes, name: str) -> onnxruntime.InferenceSession:
     options.log_severity_level = ERRORS_ONLY
     try:
         return onnxruntime.InferenceSession(content, options, providers=list(ON_THE_CPU))
-    except UNCARRIABLE as error:
+    except LOAD_ERRORS as error:
         raise ConfigError(f"{name}: ONNX Runtime cannot carry it: {error}") from error

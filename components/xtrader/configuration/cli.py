@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from components.runtime.cli import answer, json_option, to_json
+from components.runtime.cli import json_option, print_result, to_json
 
 if TYPE_CHECKING:
-    from components.xtrader.configuration.showing import Key
+    from components.xtrader.configuration.showing import ConfigKey
 
 
 @click.group()
@@ -20,13 +20,13 @@ def config() -> None:
 def check(*, as_json: bool) -> None:
     """Check every table of every component; exit 78 with one line for each mistake."""
     from components.runtime.config import check_all
-    from components.xtrader.schemas import models
+    from components.xtrader.schemas import table_models
 
-    checked = check_all(models())
-    facts = {"ok": True, "env": checked.places.env, "account": checked.places.account, "tables": sorted(checked.tables)}
+    checked = check_all(table_models())
+    facts = {"ok": True, "env": checked.paths.env, "account": checked.paths.account, "tables": sorted(checked.tables)}
     tables = ", ".join(sorted(checked.tables))
-    text = f"{checked.places.env}: every table is right ({tables})"
-    answer(facts, as_json=as_json, text=text)
+    text = f"{checked.paths.env}: every table is right ({tables})"
+    print_result(facts, as_json=as_json, text=text)
 
 
 @config.command()
@@ -36,17 +36,19 @@ def check(*, as_json: bool) -> None:
 def show(table: str | None, *, origins: bool, as_json: bool) -> None:
     """Show every key as it holds, all layers together; secrets stay references."""
     from components.contracts.errors import UsageError
-    from components.xtrader.configuration.showing import keys, tree
+    from components.xtrader.configuration.showing import list_keys, nested_values
 
-    found = keys(table)
+    found = list_keys(table)
     if not found:
-        known = ", ".join(sorted({one.name.partition(".")[0] for one in keys(None)}))
+        known = ", ".join(sorted({one.name.partition(".")[0] for one in list_keys(None)}))
         raise UsageError(f"--table {table}: no such table; there are {known}")
     if as_json:
-        click.echo(to_json({"config": tree(found), **({"origins": _origins(found)} if origins else {})}))
+        click.echo(to_json({"config": nested_values(found), **({"origins": _origins(found)} if origins else {})}))
     else:
-        width = max(len(one.line()) for one in found)
-        click.echo("\n".join(f"{one.line():<{width}}  # {one.origin}" if origins else one.line() for one in found))
+        width = max(len(one.as_toml()) for one in found)
+        click.echo(
+            "\n".join(f"{one.as_toml():<{width}}  # {one.origin}" if origins else one.as_toml() for one in found)
+        )
 
 
 @config.command()
@@ -63,16 +65,16 @@ def schema(*, as_json: bool) -> None:
 
 @config.command("make-seal")
 @json_option
-def make_seal(*, as_json: bool) -> None:
+def create_seal_key(*, as_json: bool) -> None:
     """Make the key that risk and execution share, once; an existing one is never touched."""
-    from components.runtime.config import load
-    from components.runtime.secrets import make_seal as make
+    from components.runtime.config import load_settings
+    from components.runtime.secrets import create_seal_key as make
 
-    places = load().places
+    places = load_settings().paths
     made = make(places)
-    text = f"{places.seal()}: " + ("made" if made else "was there already, left as it is")
-    answer({"made": made, "path": str(places.seal())}, as_json=as_json, text=text)
+    text = f"{places.seal_key()}: " + ("made" if made else "was there already, left as it is")
+    print_result({"made": made, "path": str(places.seal_key())}, as_json=as_json, text=text)
 
 
-def _origins(found: "list[Key]") -> dict[str, str]:
-    return {one.name: one.origin for one in found}
+def _origins(keys: "list[ConfigKey]") -> dict[str, str]:
+    return {one.name: one.origin for one in keys}

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, create_model
 
-from components.runtime.config import Layers, read_layers
+from components.runtime.config import ConfigLayers, read_layers
 from components.runtime.layers import KeyPath
 from components.runtime.tables import AccountConfig, RuntimeConfig, VenuesConfig
-from components.xtrader.schemas import models
+from components.xtrader.schemas import table_models
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ConfigKey:
     """One key as it holds."""
 
     path: KeyPath
@@ -26,25 +26,25 @@ class Key:
         """Its path with dots."""
         return ".".join(self.path)
 
-    def line(self) -> str:
+    def as_toml(self) -> str:
         """Write it as TOML would."""
         return f"{self.name} = {_toml(self.value)}"
 
 
-def keys(below: str | None = None, environ: Mapping[str, str] | None = None) -> list[Key]:
+def list_keys(table: str | None = None, environ: Mapping[str, str] | None = None) -> list[ConfigKey]:
     """List every key that holds, or those of one table; a configuration that is wrong is refused as everywhere."""
     layers = read_layers(environ)
-    settings = layers.check(models())
+    settings = layers.validate(table_models())
     shared = {"account": settings.account, "runtime": settings.runtime, "venues": settings.venues}
     found = [key for name, model in {**shared, **settings.tables}.items() for key in _keys(model, (name,), layers)]
-    wanted = tuple(below.split(".")) if below else ()
+    wanted = tuple(table.split(".")) if table else ()
     return [key for key in found if key.path[: len(wanted)] == wanted]
 
 
-def tree(found: Sequence[Key]) -> dict[str, Any]:
+def nested_values(keys: Sequence[ConfigKey]) -> dict[str, Any]:
     """Put the keys back into their tables."""
     root: dict[str, Any] = {}
-    for key in found:
+    for key in keys:
         node = root
         for part in key.path[:-1]:
             node = node.setdefault(part, {})
@@ -54,19 +54,19 @@ def tree(found: Sequence[Key]) -> dict[str, Any]:
 
 def json_schema() -> Mapping[str, Any]:
     """Give the JSON schema of all tables together."""
-    tables = {"account": AccountConfig, "runtime": RuntimeConfig, "venues": VenuesConfig, **models()}
+    tables = {"account": AccountConfig, "runtime": RuntimeConfig, "venues": VenuesConfig, **table_models()}
     fields: dict[str, Any] = {name: (model, ...) for name, model in tables.items()}
     schema: dict[str, Any] = create_model("Configuration", **fields).model_json_schema()
     return schema
 
 
-def _keys(model: BaseModel, above: KeyPath, layers: Layers) -> Iterator[Key]:
+def _keys(model: BaseModel, above: KeyPath, layers: ConfigLayers) -> Iterator[ConfigKey]:
     for name in type(model).model_fields:
         value, path = getattr(model, name), (*above, name)
         if isinstance(value, BaseModel):
             yield from _keys(value, path, layers)
         else:
-            yield Key(path, value, layers.origin(path))
+            yield ConfigKey(path, value, layers.origin(path))
 
 
 def _toml(value: Any) -> str:  # noqa: ANN401  # whatever a key may hold

@@ -8,9 +8,9 @@ from typing import Any
 class Severity(StrEnum):
     """What a finding means for `up`."""
 
-    FINE = "fine"
-    WORTH_KNOWING = "worth knowing"
-    STOPS_UP = "stops up"
+    OK = "fine"
+    WARNING = "worth knowing"
+    BLOCKER = "stops up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,33 +20,33 @@ class Finding:
     subject: str
     severity: Severity
     found: str
-    mend: str = ""
+    fix: str = ""
 
     @property
-    def stops(self) -> bool:
+    def is_blocker(self) -> bool:
         """Say whether `up` would not run."""
-        return self.severity is Severity.STOPS_UP
+        return self.severity is Severity.BLOCKER
 
-    def lines(self) -> list[str]:
+    def text_lines(self) -> list[str]:
         """Give what a person reads."""
         head = f"{self.severity:<14} {self.subject:<12} {self.found}"
-        return [head, f"{'':<14} {'':<12} mend: {self.mend}"] if self.mend else [head]
+        return [head, f"{'':<14} {'':<12} mend: {self.fix}"] if self.fix else [head]
 
-    def plain(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Give names and values."""
         return asdict(self)
 
 
-def fine(subject: str, found: str) -> Finding:
+def ok(subject: str, found: str) -> Finding:
     """Nothing to do."""
-    return Finding(subject, Severity.FINE, found)
+    return Finding(subject, Severity.OK, found)
 
 
-def worth_knowing(subject: str, found: str, mend: str) -> Finding:
+def warning(subject: str, found: str, fix: str) -> Finding:
     """Something that `up` can live with."""
-    return Finding(subject, Severity.WORTH_KNOWING, found, mend)
+    return Finding(subject, Severity.WARNING, found, fix)
 
 
-def stops_up(subject: str, found: str, mend: str) -> Finding:
+def blocker(subject: str, found: str, fix: str) -> Finding:
     """Something that `up` would trip over."""
-    return Finding(subject, Severity.STOPS_UP, found, mend)
+    return Finding(subject, Severity.BLOCKER, found, fix)

@@ -10,31 +10,31 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from components.contracts.errors import IoFailed
+from components.contracts.errors import StorageError
 from components.runtime.disk import REAL_DISK
-from components.xtrader.doctor.finding import Finding, fine, stops_up, worth_knowing
-from components.xtrader.explain.telling import moment
+from components.xtrader.doctor.finding import Finding, blocker, ok, warning
+from components.xtrader.explain.telling import format_timestamp
 
-PYTHON_LEAST: Final = (3, 11)
-FREE_BYTES_LEAST: Final = 64 * 1024 * 1024
+PYTHON_MIN: Final = (3, 11)
+FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 """One segment of a journal; below that `up` would soon stop."""
-FREE_BYTES_COMFORT: Final = 1024 * 1024 * 1024
-BUILT_AT_NS: Final = 1_750_000_000_000_000_000
+FREE_BYTES_WARNING: Final = 1024 * 1024 * 1024
+CLOCK_NS_MIN: Final = 1_750_000_000_000_000_000
 """Mid 2025: a clock before this was never set."""
 TIME_ERROR: Final = 5
 TIMEX_BYTES: Final = 512
 
 
-def python(found: tuple[int, int] = sys.version_info[:2]) -> Finding:
+def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Finding:
     """Look at the interpreter."""
     text = f"{platform.python_implementation()} {platform.python_version()} at {sys.executable}"
-    if found < PYTHON_LEAST:
-        least = ".".join(map(str, PYTHON_LEAST))
-        return stops_up("python", text, f"needs {least} or later: remove .venv, then make setup PYTHON=python{least}")
-    return fine("python", text)
+    if version < PYTHON_MIN:
+        least = ".".join(map(str, PYTHON_MIN))
+        return blocker("python", text, f"needs {least} or later: remove .venv, then make setup PYTHON=python{least}")
+    return ok("python", text)
 
 
-def disk(state: Path) -> Iterator[Finding]:
+def check_disk(state: Path) -> Iterator[Finding]:
     """Look at the file system that the state is on, whether or not its folder is there yet."""
     folder = nearest_existing(state)
     try:
@@ -44,35 +44,35 @@ def disk(state: Path) -> Iterator[Finding]:
             os.fsync(probe.fileno())
     except OSError as error:
         mend = "make it writable for this user, or set runtime.state_dir"
-        yield stops_up("disk", f"{folder}: cannot write: {error.strerror or error}", mend)
+        yield blocker("disk", f"{folder}: cannot write: {error.strerror or error}", mend)
         return
-    yield free_space(folder, os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize)
+    yield check_free_space(folder, os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize)
     if _is_in_memory(folder):
         mend = "fine for trying out; for real trading set runtime.state_dir to a folder on a disk"
-        yield worth_knowing("disk", f"{folder} is in memory: it does not survive a restart of the machine", mend)
+        yield warning("disk", f"{folder} is in memory: it does not survive a restart of the machine", mend)
 
 
-def free_space(folder: Path, free_bytes: int) -> Finding:
+def check_free_space(folder: Path, free_bytes: int) -> Finding:
     """Judge how much is free."""
     text = f"{folder}: writable, {free_bytes / 1e9:.1f} GB free"
-    if free_bytes < FREE_BYTES_LEAST:
-        return stops_up("disk", text, "free some space, or set runtime.state_dir to a larger disk")
-    if free_bytes < FREE_BYTES_COMFORT:
-        return worth_knowing("disk", text, "journals grow by about 2 GB a month of busy trading: free some space")
-    return fine("disk", text)
+    if free_bytes < FREE_BYTES_MIN:
+        return blocker("disk", text, "free some space, or set runtime.state_dir to a larger disk")
+    if free_bytes < FREE_BYTES_WARNING:
+        return warning("disk", text, "journals grow by about 2 GB a month of busy trading: free some space")
+    return ok("disk", text)
 
 
-def clock(now_ns: int, newest_record_ns: int | None, state: int | None = None) -> Finding:
+def check_clock(now_ns: int, newest_record_ns: int | None, state: int | None = None) -> Finding:
     """Hold the clock against the calendar, against our own last record, and against what the kernel says of it."""
-    text = moment(now_ns)
-    if now_ns < BUILT_AT_NS:
-        return stops_up("clock", f"{text} cannot be", "set the clock: timedatectl set-ntp true")
+    text = format_timestamp(now_ns)
+    if now_ns < CLOCK_NS_MIN:
+        return blocker("clock", f"{text} cannot be", "set the clock: timedatectl set-ntp true")
     if newest_record_ns is not None and newest_record_ns > now_ns:
-        found = f"{text}, but the journals were last written at {moment(newest_record_ns)}"
-        return worth_knowing("clock", found, "the clock went back: timedatectl set-ntp true, and wait until it is past")
+        found = f"{text}, but the journals were last written at {format_timestamp(newest_record_ns)}"
+        return warning("clock", found, "the clock went back: timedatectl set-ntp true, and wait until it is past")
     if (kernel_clock_state() if state is None else state) == TIME_ERROR:
-        return worth_knowing("clock", f"{text}, not synchronised with any source", "timedatectl set-ntp true")
-    return fine("clock", f"{text}, synchronised")
+        return warning("clock", f"{text}, not synchronised with any source", "timedatectl set-ntp true")
+    return ok("clock", f"{text}, synchronised")
 
 
 def kernel_clock_state() -> int:
@@ -80,24 +80,24 @@ def kernel_clock_state() -> int:
     return int(ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(TIMEX_BYTES)))
 
 
-def port(host: str, number: int) -> Finding:
+def check_port(host: str, number: int) -> Finding:
     """Look at a port that the configuration fixes; under `up` every process takes a free one."""
     if number == 0:
-        return fine("ports", "every process takes a free one and says which: xtrader status")
+        return ok("ports", "every process takes a free one and says which: xtrader status")
     try:
         with socket.create_server((host, number)):
-            return fine("ports", f"{host}:{number} is free")
+            return ok("ports", f"{host}:{number} is free")
     except OSError as error:
-        found = f"{host}:{number}: {os.strerror(error.errno or 0)}{held_by(number)}"
+        found = f"{host}:{number}: {os.strerror(error.errno or 0)}{port_holder(number)}"
         mend = "`up` takes free ones; for a process run by itself stop that one, or set runtime.health_port = 0"
-        return worth_knowing("ports", found, mend)
+        return warning("ports", found, mend)
 
 
-def held_by(number: int, proc: Path = Path("/proc")) -> str:
+def port_holder(number: int, proc: Path = Path("/proc")) -> str:
     """Name the process that listens there, as far as this user may look."""
-    sockets = {f"socket:[{inode}]" for inode in _listeners(number, proc)}
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(number, proc)}
     for folder in proc.glob("[0-9]*"):
-        if sockets and sockets & set(_targets(folder / "fd")):
+        if sockets and sockets & set(_link_targets(folder / "fd")):
             words = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace").strip()
             return f", held by process {folder.name} ({words[:80]})"
     return ""
@@ -108,7 +108,7 @@ def nearest_existing(folder: Path) -> Path:
     return next(one for one in (folder, *folder.parents) if one.exists())
 
 
-def _listeners(number: int, proc: Path) -> Iterator[str]:
+def _listening_inodes(number: int, proc: Path) -> Iterator[str]:
     for name in ("tcp", "tcp6"):
         try:
             rows = (proc / "net" / name).read_text().splitlines()[1:]
@@ -119,7 +119,7 @@ def _listeners(number: int, proc: Path) -> Iterator[str]:
                 yield fields[9]
 
 
-def _targets(folder: Path) -> Iterator[str]:
+def _link_targets(folder: Path) -> Iterator[str]:
     try:
         for one in folder.iterdir():
             yield str(one.readlink())
@@ -130,5 +130,5 @@ def _targets(folder: Path) -> Iterator[str]:
 def _is_in_memory(folder: Path) -> bool:
     try:
         return REAL_DISK.is_in_memory(folder)
-    except IoFailed:
+    except StorageError:
         return False

@@ -7,18 +7,18 @@ from typing import Final
 
 import click
 
-from components.runtime.cli import answer, json_option
+from components.runtime.cli import json_option, print_result
 
-KILLS: Final = 20
+KILLS_DEFAULT: Final = 20
 
 
 @click.group(help="Hurt a system of its own on purpose, and prove what it kept.")
-def cli() -> None:
+def drill() -> None:
     """Group the drills."""
 
 
-@cli.command()
-@click.option("--kills", type=click.IntRange(min=1), help=f"How many processes to kill [default: {KILLS}].")
+@drill.command()
+@click.option("--kills", type=click.IntRange(min=1), help=f"How many processes to kill [default: {KILLS_DEFAULT}].")
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same plan.")
 @click.option("--for", "for_s", type=click.FloatRange(min=1), help="Kill for so many seconds; with --kills, at most.")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder to keep the state in; else it is a passing one.")
@@ -29,20 +29,20 @@ def kill(*, kills: int | None, seed: int, for_s: float | None, state: Path | Non
     The system is an `up` of its own in the sandbox, beside any other that runs. A folder of state is kept where the
     proof fails.
     """
-    from components.xtrader.drills.kill import NAMES, drill
-    from components.xtrader.drills.plan import blows, limited
-    from components.xtrader.drills.report import text
+    from components.xtrader.drills.kill import PROCESS_NAMES, run_kill_drill
+    from components.xtrader.drills.plan import kill_schedule, limit_kills
+    from components.xtrader.drills.report import kill_report_text
 
-    plan = limited(blows(NAMES, seed), kills if kills or for_s else KILLS)
+    plan = limit_kills(kill_schedule(PROCESS_NAMES, seed), kills if kills or for_s else KILLS_DEFAULT)
     with TemporaryDirectory(prefix="xtrader-") as run:
-        found = drill(state, Path(run), plan, for_s=for_s, seed=seed)
+        found = run_kill_drill(state, Path(run), plan, for_s=for_s, seed=seed)
     if found["ok"] and state is None:
         shutil.rmtree(found["state"], ignore_errors=True)
-    answer(found, as_json=as_json, text=text(found))
+    print_result(found, as_json=as_json, text=kill_report_text(found))
     return 0 if found["ok"] else 1
 
 
-@cli.command()
+@drill.command()
 @click.option("--for", "for_s", type=click.FloatRange(min=1), default=120.0, show_default=True, help="Lie so long.")
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same lies.")
 @click.option("--state", type=click.Path(path_type=Path), help="Folder to keep the state in; else it is a passing one.")
@@ -53,11 +53,11 @@ def feeds(*, for_s: float, seed: int, state: Path | None, as_json: bool) -> int:
     Connections are cut, mute or slow, frames lost, doubled, swapped or nonsense, images old or refused. Each published
     top is held against the venue's book at the same id.
     """
-    from components.xtrader.drills.feeds import drill_feeds, feed_text
+    from components.xtrader.drills.feeds import feed_report_text, run_feed_drill
 
     with TemporaryDirectory(prefix="xtrader-") as run:
-        found = drill_feeds(state, Path(run), for_s=for_s, seed=seed)
+        found = run_feed_drill(state, Path(run), for_s=for_s, seed=seed)
     if found["ok"] and state is None:
         shutil.rmtree(found["state"], ignore_errors=True)
-    answer(found, as_json=as_json, text=feed_text(found))
+    print_result(found, as_json=as_json, text=feed_report_text(found))
     return 0 if found["ok"] else 1

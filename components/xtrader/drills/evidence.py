@@ -10,61 +10,61 @@ from typing import Any, Final
 import httpx
 import msgspec
 
-from components.contracts.errors import DamagedData, TradingError, VenueUnavailable
+from components.contracts.errors import CorruptData, TradingError, VenueUnavailable
 from components.contracts.topics import DECISIONS, ORDERS, Stream
-from components.contracts.values import canonical
+from components.contracts.values import format_decimal
 from components.runtime import journal
-from components.runtime.codec import decoder_of
-from components.runtime.places import Places
-from components.xtrader.children import SANDBOX, VenueAddress
-from components.xtrader.drills.verdict import Evidence, Finding, Flaw, VenueOrder, findings
+from components.runtime.codec import message_decoder
+from components.runtime.places import Paths
+from components.xtrader.children import SANDBOX, VenueEndpoints
+from components.xtrader.drills.verdict import Evidence, ListedOrder, Violation, ViolationFound, find_violations
 from components.xtrader.yard import stop_with_parent
 
-VENUE_S_MAX: Final = 10.0
+VENUE_RESPONSE_S_MAX: Final = 10.0
 JOURNALS: Final = ("execution", "risk")
 
 
-def judged(places: Places) -> tuple[list[Finding], Evidence | None]:
+def check_orders(paths: Paths) -> tuple[list[ViolationFound], Evidence | None]:
     """Verify both journals, then hold them against the venue's books; without evidence nothing is proven."""
-    damage = [Finding(Flaw.JOURNAL, f"{name}: {problem}") for name, problem in _damage(places)]
+    damage = [ViolationFound(Violation.JOURNAL, f"{name}: {problem}") for name, problem in _journal_problems(paths)]
     try:
-        evidence = gather(places)
+        evidence = gather_evidence(paths)
     except TradingError as error:
-        return [*damage, Finding(Flaw.JOURNAL, str(error))], None
-    return [*damage, *findings(evidence)], evidence
+        return [*damage, ViolationFound(Violation.JOURNAL, str(error))], None
+    return [*damage, *find_violations(evidence)], evidence
 
 
-def gather(places: Places) -> Evidence:
+def gather_evidence(paths: Paths) -> Evidence:
     """Open the venue's books once more and read the journals from their first record."""
-    with _reopened(places) as address:
+    with _restarted_venue(paths) as address:
         books = _venue_state(address)
     return Evidence(
-        listed=tuple(VenueOrder(one["client_order_id"], Decimal(one["filled_qty"])) for one in books["orders"]),
-        venue_positions={symbol: canonical(Decimal(quantity)) for symbol, quantity in books["positions"].items()},
-        orders=_messages(places, "execution", ORDERS),
-        decisions=_messages(places, "risk", DECISIONS),
+        listed=tuple(ListedOrder(one["client_order_id"], Decimal(one["filled_qty"])) for one in books["orders"]),
+        venue_positions={symbol: format_decimal(Decimal(quantity)) for symbol, quantity in books["positions"].items()},
+        orders=_read_messages(paths, "execution", ORDERS),
+        decisions=_read_messages(paths, "risk", DECISIONS),
     )
 
 
-def _damage(places: Places) -> Iterator[tuple[str, str]]:
+def _journal_problems(paths: Paths) -> Iterator[tuple[str, str]]:
     for name in JOURNALS:
         try:
-            problem = journal.verify(places.journal(name)).problem
+            problem = journal.verify_journal(paths.journal(name)).problem
         except TradingError as error:
             problem = str(error)
         if problem is not None:
             yield name, problem
 
 
-def _messages(places: Places, name: str, stream: Stream) -> tuple[Any, ...]:
-    decode = decoder_of(stream)
-    return tuple(decode(record.payload) for record in journal.read(places.journal(name)))
+def _read_messages(paths: Paths, name: str, stream: Stream) -> tuple[Any, ...]:
+    decode = message_decoder(stream)
+    return tuple(decode(record.payload) for record in journal.read_records(paths.journal(name)))
 
 
 @contextmanager
-def _reopened(places: Places) -> Iterator[VenueAddress]:
+def _restarted_venue(paths: Paths) -> Iterator[VenueEndpoints]:
     """Run the venue on its own state, with a market that stands still."""
-    command = SANDBOX.command("--state", str(places.state / SANDBOX.name), "--speed", "0", "--json")
+    command = SANDBOX.command("--state", str(paths.state / SANDBOX.name), "--speed", "0", "--json")
     venue = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -75,21 +75,23 @@ def _reopened(places: Places) -> Iterator[VenueAddress]:
     with venue:
         try:
             line = venue.stdout.readline() if venue.stdout else b""
-            yield _address(line)
+            yield _parse_endpoints(line)
         finally:
             venue.terminate()
 
 
-def _address(line: bytes) -> VenueAddress:
+def _parse_endpoints(line: bytes) -> VenueEndpoints:
     try:
-        return msgspec.json.decode(line, type=VenueAddress)
+        return msgspec.json.decode(line, type=VenueEndpoints)
     except msgspec.MsgspecError as error:
-        raise DamagedData(f"the venue's books could not be opened again: {error}") from error
+        raise CorruptData(f"the venue's books could not be opened again: {error}") from error
 
 
-def _venue_state(address: VenueAddress) -> dict[str, Any]:
+def _venue_state(endpoints: VenueEndpoints) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = httpx.get(f"{address.admin_url}/state", timeout=VENUE_S_MAX).raise_for_status().json()
+        found: dict[str, Any] = (
+            httpx.get(f"{endpoints.admin_url}/state", timeout=VENUE_RESPONSE_S_MAX).raise_for_status().json()
+        )
     except (httpx.HTTPError, json.JSONDecodeError) as error:
-        raise VenueUnavailable(f"the venue's books at {address.admin_url}: {error}") from error
+        raise VenueUnavailable(f"the venue's books at {endpoints.admin_url}: {error}") from error
     return found

@@ -12,28 +12,28 @@ from typing import Any, Final
 import click
 
 from components.contracts.errors import InvariantError, PeerUnreachable, UsageError
-from components.contracts.market import Gap, SymbolHealth
+from components.contracts.market import BookGap, SymbolHealth
 from components.contracts.topics import BOOKS
 from components.contracts.values import Symbol
 from components.runtime.bus import Bus, open_bus
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.config import load
-from components.runtime.lines import Lines
+from components.runtime.config import load_settings
+from components.runtime.lines import StreamBindings
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
-from components.runtime.service import Heard, Inbound, Joined, Lost
+from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
 from components.xtrader.children import MARKET_DATA, SANDBOX
-from components.xtrader.drills.lies import Lie, lies
-from components.xtrader.drills.names import Named, names_of
-from components.xtrader.drills.recovery import Recoveries
-from components.xtrader.drills.subject import Subject
-from components.xtrader.drills.truth import SideDoor, in_units
-from components.xtrader.drills.witness import TOP, Shown, Witness
+from components.xtrader.drills.lies import FaultInjection, fault_schedule
+from components.xtrader.drills.names import ListedInstrument, instruments_by_symbol
+from components.xtrader.drills.recovery import RecoveryTracker
+from components.xtrader.drills.subject import SystemUnderTest
+from components.xtrader.drills.truth import SandboxAdmin, levels_in_units
+from components.xtrader.drills.witness import TOP_LEVELS, BookReplica, PublishedTop
 
 READY_S_MAX: Final = 60.0
-SETTLED_S_MAX: Final = 40.0
-TURN_MS: Final = 20
-HASTE: Final = {
+RESYNC_S_MAX: Final = 40.0
+POLL_MS: Final = 20
+SHORT_TIMEOUTS: Final = {
     "SILENCE_MS_MAX": "2000",
     "ANSWER_MS_MAX": "1000",
     "FIRST_DATA_MS_MAX": "1500",
@@ -44,195 +44,205 @@ HASTE: Final = {
     "BREAKER_PAUSE_MS": "2000",
 }
 """The bounds of patience scaled down: the sandbox's books change many times a second."""
-VENUES: Final[Mapping[str, tuple[str, ...]]] = {
+SYMBOLS_BY_VENUE: Final[Mapping[str, tuple[str, ...]]] = {
     "binance": ("BTC-USDT", "ETH-USDT", "BNB-BTC"),
     "binanceum": ("BTC-USDT-PERP", "1000SHIB-USDT-PERP", "BTC-USDT-261225"),
     "okx": ("BTC-USDT", "BTC-USDT-PERP", "BTC-USD-PERP", "BTC-USD-261225"),
     "deribit": ("BTC-USD-PERP", "BTC-USD-261225", "BTC-USD-261225-80000-P"),
 }
 """Of every kind of contract and of every unit at least one."""
-LISTENED: Final = [Symbol(f"{venue.upper()}:{one}") for venue, symbols in VENUES.items() for one in symbols]
-LISTENS: Final = {
+SUBSCRIBED_SYMBOLS: Final = [
+    Symbol(f"{venue.upper()}:{one}") for venue, symbols in SYMBOLS_BY_VENUE.items() for one in symbols
+]
+CONFIG_OVERRIDES: Final = {
     **{
         f"XTRADER__MARKET_DATA__{venue.upper()}__SYMBOLS": json.dumps([f"{venue.upper()}:{one}" for one in symbols])
-        for venue, symbols in VENUES.items()
+        for venue, symbols in SYMBOLS_BY_VENUE.items()
     },
-    **{f"XTRADER__MARKET_DATA__{venue.upper()}__{key}": value for venue in VENUES for key, value in HASTE.items()},
+    **{
+        f"XTRADER__MARKET_DATA__{venue.upper()}__{key}": value
+        for venue in SYMBOLS_BY_VENUE
+        for key, value in SHORT_TIMEOUTS.items()
+    },
 }
-JUDGED_EVERY_NS: Final = 1_000_000_000
-FLAWS_SHOWN_MAX: Final = 20
+COMPARE_EVERY_NS: Final = 1_000_000_000
+VIOLATIONS_SHOWN_MAX: Final = 20
 
 
 class FeedDrill:
     """One drill; `say` hears how it goes."""
 
-    def __init__(self, subject: Subject, clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(self, system: SystemUnderTest, clock: Clock, log: Callable[[str], None]) -> None:
         """Take a system that was just started."""
-        self._subject, self._clock, self._say = subject, clock, say
-        self._witness, self._recoveries = Witness(), Recoveries()
-        self._waiting: dict[str, list[Shown]] = defaultdict(list)
+        self._system, self._clock, self._log = system, clock, log
+        self._replica, self._recovery_tracker = BookReplica(), RecoveryTracker()
+        self._uncompared: dict[str, list[PublishedTop]] = defaultdict(list)
         self._counts: Counter[str] = Counter()
-        self._flaws: list[str] = []
-        self._names: Mapping[Symbol, Named] = {}
+        self._violations: list[str] = []
+        self._instruments: Mapping[Symbol, ListedInstrument] = {}
         self._idle = Event()
-        self._begun_ns = clock.monotonic_ns()
+        self._started_ns = clock.monotonic_ns()
 
-    def run(self, plan: Iterator[Lie], *, for_s: float) -> dict[str, Any]:
+    def run(self, plan: Iterator[FaultInjection], *, for_s: float) -> dict[str, Any]:
         """Lie as planned for so long, let the books settle, judge everything that was published."""
         try:
             self._await_ready()
-            door = SideDoor(self._admin_url())
+            door = SandboxAdmin(self._admin_url())
             bus = self._open_bus()
             try:
-                listed = names_of(door.venues())
-                self._names = {symbol: listed[symbol] for symbol in LISTENED}
-                self._lie(bus, door, plan, for_s)
+                listed = instruments_by_symbol(door.venues())
+                self._instruments = {symbol: listed[symbol] for symbol in SUBSCRIBED_SYMBOLS}
+                self._inject_faults(bus, door, plan, for_s)
             finally:
                 bus.close()
                 door.close()
         finally:
-            self._subject.end()
+            self._system.stop()
         return self._report()
 
-    def _lie(self, bus: Bus, door: SideDoor, plan: Iterator[Lie], for_s: float) -> None:
-        self._listen(bus, door, READY_S_MAX, until=self._all_synced)
-        self._say(f"{len(self._witness.states)} books are in sync ({self._seconds():.0f} s)")
+    def _inject_faults(self, bus: Bus, admin: SandboxAdmin, plan: Iterator[FaultInjection], for_s: float) -> None:
+        self._follow_books(bus, admin, READY_S_MAX, until=self._all_synced)
+        self._log(f"{len(self._replica.health)} books are in sync ({self._elapsed_s():.0f} s)")
         until_ns = self._clock.monotonic_ns() + int(for_s * 1e9)
         for lie in plan:
             if self._clock.monotonic_ns() >= until_ns:
                 break
-            self._listen(bus, door, lie.wait_ms / 1e3)
-            self._recoveries.struck(lie.name, lie.venue, self._clock.monotonic_ns())
+            self._follow_books(bus, admin, lie.wait_ms / 1e3)
+            self._recovery_tracker.on_fault(lie.name, lie.venue, self._clock.monotonic_ns())
             for fault in lie.faults:
-                door.arm(fault)
-        door.clear()
-        if not self._listen(bus, door, SETTLED_S_MAX, until=self._all_synced):
-            away = sorted(set(self._names) - set(self._witness.synced()))
-            self._flaws.append(f"not in sync {SETTLED_S_MAX:.0f} s after the last fault: {', '.join(away)}")
-        self._listen(bus, door, 1.0)
-        self._judge(door)
+                admin.arm_fault(fault)
+        admin.clear_faults()
+        if not self._follow_books(bus, admin, RESYNC_S_MAX, until=self._all_synced):
+            away = sorted(set(self._instruments) - set(self._replica.synced_symbols()))
+            self._violations.append(f"not in sync {RESYNC_S_MAX:.0f} s after the last fault: {', '.join(away)}")
+        self._follow_books(bus, admin, 1.0)
+        self._compare_published(admin)
 
-    def _listen(self, bus: Bus, door: SideDoor, for_s: float, *, until: Callable[[], bool] | None = None) -> bool:
+    def _follow_books(
+        self, bus: Bus, admin: SandboxAdmin, for_s: float, *, until: Callable[[], bool] | None = None
+    ) -> bool:
         """Hear what is published, judge it as it comes; True where what was waited for has happened."""
         until_ns = self._clock.monotonic_ns() + int(for_s * 1e9)
         judged_ns = self._clock.monotonic_ns()
         while (now_ns := self._clock.monotonic_ns()) < until_ns:
-            for inbound in (*bus.receive(TURN_MS), *bus.tend()):
-                self._hear(inbound)
-            if now_ns - judged_ns > JUDGED_EVERY_NS:
-                self._judge(door)
+            for inbound in (*bus.receive(POLL_MS), *bus.poll_background()):
+                self._apply(inbound)
+            if now_ns - judged_ns > COMPARE_EVERY_NS:
+                self._compare_published(admin)
                 judged_ns = now_ns
             if until is not None and until():
                 return True
         return False
 
-    def _hear(self, inbound: Inbound) -> None:
+    def _apply(self, inbound: Inbound) -> None:
         match inbound:
-            case Joined(messages=messages):
-                self._witness.begin(messages)
-            case Lost():
+            case StreamSynced(snapshot=messages):
+                self._replica.reset(messages)
+            case StreamLost():
                 self._counts["rejoined"] += 1
-            case Heard(body=SymbolHealth() as health):
-                self._witness.hear(health)
-                self._recoveries.hear(health, self._clock.monotonic_ns())
-            case Heard(body=body):
-                shown = self._witness.hear(body)
+            case MessageReceived(body=SymbolHealth() as health):
+                self._replica.apply(health)
+                self._recovery_tracker.on_health(health, self._clock.monotonic_ns())
+            case MessageReceived(body=body):
+                shown = self._replica.apply(body)
                 if shown is not None:
-                    self._waiting[shown.symbol].append(shown)
-                elif isinstance(body, Gap):
+                    self._uncompared[shown.symbol].append(shown)
+                elif isinstance(body, BookGap):
                     self._counts["gaps"] += 1
             case _:
                 raise InvariantError(f"a drill hears no {type(inbound).__name__}")
 
-    def _judge(self, door: SideDoor) -> None:
-        waiting, self._waiting = self._waiting, defaultdict(list)
+    def _compare_published(self, admin: SandboxAdmin) -> None:
+        waiting, self._uncompared = self._uncompared, defaultdict(list)
         for symbol, shown in waiting.items():
-            named = self._names.get(Symbol(symbol))
+            named = self._instruments.get(Symbol(symbol))
             if named is None:
-                self._flaws.append(f"{symbol} was published, and no venue lists it")
+                self._violations.append(f"{symbol} was published, and no venue lists it")
                 continue
-            truths = door.books(named.venue, named.native, [one.book_id for one in shown], TOP)
+            truths = admin.books(named.venue, named.native, [one.book_id for one in shown], TOP_LEVELS)
             for one, truth in zip(shown, truths, strict=True):
-                self._hold(one, truth, named.unit)
+                self._compare(one, truth, named.unit)
 
-    def _hold(self, shown: Shown, truth: dict[str, Any] | None, unit: Decimal) -> None:
-        if truth is None:
+    def _compare(self, published: PublishedTop, venue_book: dict[str, Any] | None, unit: Decimal) -> None:
+        if venue_book is None:
             self._counts["forgotten"] += 1
             return
         self._counts["compared"] += 1
-        expected = {side: in_units(truth[side], unit) for side in ("bids", "asks")}
-        if shown.plain() != expected:
+        expected = {side: levels_in_units(venue_book[side], unit) for side in ("bids", "asks")}
+        if published.as_strings() != expected:
             self._counts["wrong"] += 1
-            self._flaws.append(f"{shown.symbol} at {shown.book_id}: {shown.plain()} is not {expected}")
+            self._violations.append(
+                f"{published.symbol} at {published.book_id}: {published.as_strings()} is not {expected}"
+            )
 
     def _all_synced(self) -> bool:
-        return bool(self._names) and set(self._names) <= set(self._witness.synced())
+        return bool(self._instruments) and set(self._instruments) <= set(self._replica.synced_symbols())
 
     def _await_ready(self) -> None:
         until_ns = self._clock.monotonic_ns() + int(READY_S_MAX * 1e9)
         waiting = (MARKET_DATA.name, SANDBOX.name)
-        while not all(self._subject.is_ready(name) for name in waiting):
-            if not self._subject.is_running or self._clock.monotonic_ns() > until_ns:
-                raise PeerUnreachable(f"market_data was not ready within {READY_S_MAX:.0f} s: {self._subject.state}")
-            self._idle.wait(TURN_MS / 1e3)
+        while not all(self._system.is_ready(name) for name in waiting):
+            if not self._system.is_running or self._clock.monotonic_ns() > until_ns:
+                raise PeerUnreachable(f"market_data was not ready within {READY_S_MAX:.0f} s: {self._system.state}")
+            self._idle.wait(POLL_MS / 1e3)
 
     def _admin_url(self) -> str:
-        manifest = self._subject.manifest(SANDBOX.name)
+        manifest = self._system.manifest(SANDBOX.name)
         if manifest is None:
             raise PeerUnreachable("the sandbox is not running")
         return str(manifest.endpoints["admin"])
 
     def _open_bus(self) -> Bus:
-        lines = Lines(component="verb", hears={BOOKS: None})
-        return open_bus(self._subject.places.run, lines, clock=self._clock, metrics=Metrics("verb", ""), log=logger())
+        lines = StreamBindings(component="verb", subscribes={BOOKS: None})
+        return open_bus(self._system.paths.run, lines, clock=self._clock, metrics=Metrics("verb", ""), log=logger())
 
     def _report(self) -> dict[str, Any]:
-        flaws = [*self._witness.flaws, *self._flaws]
+        flaws = [*self._replica.violations, *self._violations]
         return {
             "ok": not flaws and self._counts["compared"] > 0 and not self._counts["forgotten"],
-            "seconds": round(self._seconds(), 1),
-            "state": str(self._subject.state),
-            "books": len(self._names),
-            "lies": len(self._recoveries.told),
+            "seconds": round(self._elapsed_s(), 1),
+            "state": str(self._system.state),
+            "books": len(self._instruments),
+            "lies": len(self._recovery_tracker.outages),
             "compared": self._counts["compared"],
             "wrong": self._counts["wrong"],
             "forgotten": self._counts["forgotten"],
-            "undetected_gaps": len(self._witness.flaws) + self._counts["wrong"],
+            "undetected_gaps": len(self._replica.violations) + self._counts["wrong"],
             "gaps_told": self._counts["gaps"],
             "rejoined": self._counts["rejoined"],
-            "by_fault": self._recoveries.table(),
-            "findings": flaws[:FLAWS_SHOWN_MAX],
+            "by_fault": self._recovery_tracker.rows_by_fault(),
+            "findings": flaws[:VIOLATIONS_SHOWN_MAX],
         }
 
-    def _seconds(self) -> float:
-        return (self._clock.monotonic_ns() - self._begun_ns) / 1e9
+    def _elapsed_s(self) -> float:
+        return (self._clock.monotonic_ns() - self._started_ns) / 1e9
 
 
-def feed_text(told: Mapping[str, Any]) -> str:
+def feed_report_text(report: Mapping[str, Any]) -> str:
     """Write what a person reads."""
     rows = [f"{'fault':<18} {'told':>5} {'hurt':>5} {'back':>5} {'back p50':>10} {'max':>10}"]
-    for name, one in told["by_fault"].items():
-        times = " ".join(f"{_seconds(one[key]):>10}" for key in ("back_ms_p50", "back_ms_max"))
+    for name, one in report["by_fault"].items():
+        times = " ".join(f"{_format_seconds(one[key]):>10}" for key in ("back_ms_p50", "back_ms_max"))
         rows.append(f"{name:<18} {one['told']:>5} {one['hurt']:>5} {one['back']:>5} {times}")
     rows += [
-        f"{told['lies']} lies about {told['books']} books in {told['seconds']:.0f} s",
-        f"{told['compared']} published tops held against the venues' own: {told['wrong']} wrong",
-        f"gaps found {told['gaps_told']}, undetected {told['undetected_gaps']}",
-        *told["findings"],
-        "ok" if told["ok"] else f"not ok; everything is in {told['state']}",
+        f"{report['lies']} lies about {report['books']} books in {report['seconds']:.0f} s",
+        f"{report['compared']} published tops held against the venues' own: {report['wrong']} wrong",
+        f"gaps found {report['gaps_told']}, undetected {report['undetected_gaps']}",
+        *report["findings"],
+        "ok" if report["ok"] else f"not ok; everything is in {report['state']}",
     ]
     return "\n".join(rows)
 
 
-def _seconds(milliseconds: int | None) -> str:
+def _format_seconds(milliseconds: int | None) -> str:
     return "-" if milliseconds is None else f"{milliseconds / 1e3:.2f} s"
 
 
-def drill_feeds(state: Path | None, run: Path, *, for_s: float, seed: int) -> dict[str, Any]:
+def run_feed_drill(state: Path | None, run_dir: Path, *, for_s: float, seed: int) -> dict[str, Any]:
     """Start a system that listens to every crypto venue, and lie to it."""
-    if (env := load().places.env) != "dev":
+    if (env := load_settings().paths.env) != "dev":
         raise UsageError(f"a drill is for the sandbox: XTRADER_ENV is {env}, not dev")
     folder = state or Path(mkdtemp(prefix="xtrader-drill-"))
-    subject = Subject(folder.resolve(), run, seed=seed, overrides=LISTENS)
+    subject = SystemUnderTest(folder.resolve(), run_dir, seed=seed, overrides=CONFIG_OVERRIDES)
     drill = FeedDrill(subject, SystemClock(), lambda line: click.echo(line, err=True))
-    return drill.run(lies(tuple(VENUES), seed), for_s=for_s)
+    return drill.run(fault_schedule(tuple(SYMBOLS_BY_VENUE), seed), for_s=for_s)

@@ -11,27 +11,27 @@ import click
 from components.contracts.errors import UsageError
 from components.contracts.topics import ORDERS
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.config import load
-from components.xtrader.children import CHILDREN, EXECUTION
-from components.xtrader.drills.evidence import judged
-from components.xtrader.drills.plan import Blow
-from components.xtrader.drills.report import Losses, report
-from components.xtrader.drills.subject import Subject
-from components.xtrader.drills.verdict import Finding, Flaw
-from components.xtrader.tally import Tally
-from components.xtrader.watch import Follower
+from components.runtime.config import load_settings
+from components.xtrader.children import EXECUTION, PROCESSES
+from components.xtrader.drills.evidence import check_orders
+from components.xtrader.drills.plan import Kill
+from components.xtrader.drills.report import KillStatistics, kill_report
+from components.xtrader.drills.subject import SystemUnderTest
+from components.xtrader.drills.verdict import Violation, ViolationFound
+from components.xtrader.tally import RunStatistics
+from components.xtrader.watch import JournalTail
 
-NAMES: Final = tuple(child.name for child in CHILDREN)
+PROCESS_NAMES: Final = tuple(child.name for child in PROCESSES)
 READY_S_MAX: Final = 60.0
-BACK_S_MAX: Final = 40.0
+RECOVERY_S_MAX: Final = 40.0
 """The longest pause before a restart, and a start on a busy machine."""
 
-TRADING_S_MAX: Final = 40.0
-AIM_S_MAX: Final = 3.0
-LOOK_MS: Final = 25
-AIM_MS: Final = 1
+NEXT_FILL_S_MAX: Final = 40.0
+AIMED_WAIT_S_MAX: Final = 3.0
+POLL_MS: Final = 25
+AIMED_POLL_MS: Final = 1
 
-LOAD: Final = {
+LOAD_OVERRIDES: Final = {
     "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "1500",
     "XTRADER__RISK__LIMITS__ORDER_RATE_PER_MINUTE_MAX": "110",
     "XTRADER__EXECUTION__PACE__ORDERS_PER_MINUTE": "110",
@@ -44,96 +44,100 @@ LOAD: Final = {
 class KillDrill:
     """One drill; `say` hears a line for each blow."""
 
-    def __init__(self, subject: Subject, clock: Clock, say: Callable[[str], None]) -> None:
+    def __init__(self, system: SystemUnderTest, clock: Clock, log: Callable[[str], None]) -> None:
         """Take a system that was just started."""
-        self._subject, self._clock, self._say = subject, clock, say
-        self._losses, self._found = Losses(), list[Finding]()
-        self._orders = Follower(subject.places.journal(EXECUTION.name), ORDERS)
-        self._tally = Tally()
+        self._system, self._clock, self._log = system, clock, log
+        self._kill_statistics, self._violations = KillStatistics(), list[ViolationFound]()
+        self._order_journal = JournalTail(system.paths.journal(EXECUTION.name), ORDERS)
+        self._run_statistics = RunStatistics()
         self._idle = Event()
-        self._begun_ns = clock.monotonic_ns()
+        self._started_ns = clock.monotonic_ns()
 
-    def run(self, plan: Iterator[Blow], *, for_s: float | None, seed: int) -> dict[str, Any]:
+    def run(self, plan: Iterator[Kill], *, for_s: float | None, seed: int) -> dict[str, Any]:
         """Strike as planned, end the system, judge what it wrote."""
         try:
-            self._strike_all(plan, for_s)
+            self._execute(plan, for_s)
         finally:
-            told = self._subject.end()
-        flaws, evidence = judged(self._subject.places)
-        facts = {"seed": seed, "seconds": round(self._seconds(), 1), "state": str(self._subject.state)}
-        return report(self._losses, [*self._found, *flaws], evidence, told.get("restarts", {}), facts)
-
-    def _strike_all(self, plan: Iterator[Blow], for_s: float | None) -> None:
-        going = self._waited(self._all_ready, READY_S_MAX, "not everything was ready") and self._trades_again()
-        self._say(f"everything is ready and trades ({self._seconds():.0f} s)" if going else "it does not trade")
-        for blow in plan:
-            if not going or (for_s is not None and self._seconds() >= for_s):
-                return
-            going = self._strike(blow) and self._trades_again()
-
-    def _strike(self, blow: Blow) -> bool:
-        self._idle.wait(blow.wait_ms / 1e3)
-        if blow.is_aimed:
-            self._await_write()
-        away = {name: self._subject.kill(name) for name in blow.names}
-        struck_ns = self._clock.monotonic_ns()
-        self._losses.count(*(name for name, pid in away.items() if pid is not None))
-        back = self._waited(
-            lambda: not self._away(away, struck_ns), BACK_S_MAX, f"{' and '.join(blow.names)}: not back"
+            told = self._system.stop()
+        flaws, evidence = check_orders(self._system.paths)
+        facts = {"seed": seed, "seconds": round(self._elapsed_s(), 1), "state": str(self._system.state)}
+        return kill_report(
+            self._kill_statistics, [*self._violations, *flaws], evidence, told.get("restarts", {}), facts
         )
-        self._say(
-            f"{self._seconds():4.0f} s: killed {' and '.join(blow.names)}"
+
+    def _execute(self, plan: Iterator[Kill], for_s: float | None) -> None:
+        going = self._await_or_report(self._all_ready, READY_S_MAX, "not everything was ready") and self._await_fill()
+        self._log(f"everything is ready and trades ({self._elapsed_s():.0f} s)" if going else "it does not trade")
+        for blow in plan:
+            if not going or (for_s is not None and self._elapsed_s() >= for_s):
+                return
+            going = self._kill(blow) and self._await_fill()
+
+    def _kill(self, kill: Kill) -> bool:
+        self._idle.wait(kill.wait_ms / 1e3)
+        if kill.is_aimed:
+            self._await_journal_write()
+        away = {name: self._system.kill(name) for name in kill.names}
+        struck_ns = self._clock.monotonic_ns()
+        self._kill_statistics.count_kills(*(name for name, pid in away.items() if pid is not None))
+        back = self._await_or_report(
+            lambda: not self._any_down(away, struck_ns), RECOVERY_S_MAX, f"{' and '.join(kill.names)}: not back"
+        )
+        self._log(
+            f"{self._elapsed_s():4.0f} s: killed {' and '.join(kill.names)}"
             + (f", back after {(self._clock.monotonic_ns() - struck_ns) / 1e9:.1f} s" if back else "")
         )
         return back
 
-    def _away(self, away: dict[str, int | None], struck_ns: int) -> bool:
+    def _any_down(self, down: dict[str, int | None], killed_ns: int) -> bool:
         """Take out of `away` who is ready again; say whether anybody is left."""
-        for name, pid in tuple(away.items()):
-            if self._subject.is_ready(name, other_than=pid):
-                del away[name]
-                self._losses.came_back(name, (self._clock.monotonic_ns() - struck_ns) // 1_000_000)
-        return bool(away)
+        for name, pid in tuple(down.items()):
+            if self._system.is_ready(name, other_than_pid=pid):
+                del down[name]
+                self._kill_statistics.record_recovery(name, (self._clock.monotonic_ns() - killed_ns) // 1_000_000)
+        return bool(down)
 
-    def _await_write(self) -> None:
+    def _await_journal_write(self) -> None:
         """Wait until execution writes its next record: an order is on its way right now."""
-        size = self._subject.written_bytes(EXECUTION.name)
-        self._poll(lambda: self._subject.written_bytes(EXECUTION.name) != size, AIM_S_MAX, AIM_MS)
+        size = self._system.journal_bytes(EXECUTION.name)
+        self._poll(lambda: self._system.journal_bytes(EXECUTION.name) != size, AIMED_WAIT_S_MAX, AIMED_POLL_MS)
 
-    def _trades_again(self) -> bool:
+    def _await_fill(self) -> bool:
         before = self._fills()
-        return self._waited(lambda: self._fills() > before, TRADING_S_MAX, "no new order was filled")
+        return self._await_or_report(lambda: self._fills() > before, NEXT_FILL_S_MAX, "no new order was filled")
 
     def _fills(self) -> int:
-        for _, message in self._orders.new_entries():
-            self._tally.count_order_event(message)
-        return self._tally.fills
+        for _, message in self._order_journal.new_entries():
+            self._run_statistics.count_order_event(message)
+        return self._run_statistics.fills
 
     def _all_ready(self) -> bool:
-        return all(self._subject.is_ready(name) for name in NAMES)
+        return all(self._system.is_ready(name) for name in PROCESS_NAMES)
 
-    def _waited(self, probe: Callable[[], bool], within_s: float, complaint: str) -> bool:
-        if self._poll(probe, within_s, LOOK_MS):
+    def _await_or_report(self, probe: Callable[[], bool], within_s: float, problem: str) -> bool:
+        if self._poll(probe, within_s, POLL_MS):
             return True
-        self._found.append(Finding(Flaw.RUN, f"{complaint} within {within_s:.0f} s"))
+        self._violations.append(ViolationFound(Violation.RUN, f"{problem} within {within_s:.0f} s"))
         return False
 
     def _poll(self, probe: Callable[[], bool], within_s: float, every_ms: int) -> bool:
         until_ns = self._clock.monotonic_ns() + int(within_s * 1e9)
         while not probe():
-            if not self._subject.is_running or self._clock.monotonic_ns() >= until_ns:
+            if not self._system.is_running or self._clock.monotonic_ns() >= until_ns:
                 return False
             self._idle.wait(every_ms / 1e3)
         return True
 
-    def _seconds(self) -> float:
-        return (self._clock.monotonic_ns() - self._begun_ns) / 1e9
+    def _elapsed_s(self) -> float:
+        return (self._clock.monotonic_ns() - self._started_ns) / 1e9
 
 
-def drill(state: Path | None, run: Path, plan: Iterator[Blow], *, for_s: float | None, seed: int) -> dict[str, Any]:
+def run_kill_drill(
+    state: Path | None, run_dir: Path, plan: Iterator[Kill], *, for_s: float | None, seed: int
+) -> dict[str, Any]:
     """Start a system under load, with its state in `state` or a folder of its own, and kill it to pieces."""
-    if (env := load().places.env) != "dev":
+    if (env := load_settings().paths.env) != "dev":
         raise UsageError(f"a drill is for the sandbox: XTRADER_ENV is {env}, not dev")
     folder = state or Path(mkdtemp(prefix="xtrader-drill-"))
-    subject = Subject(folder.resolve(), run, seed=seed, overrides=LOAD)
+    subject = SystemUnderTest(folder.resolve(), run_dir, seed=seed, overrides=LOAD_OVERRIDES)
     return KillDrill(subject, SystemClock(), lambda line: click.echo(line, err=True)).run(plan, for_s=for_s, seed=seed)

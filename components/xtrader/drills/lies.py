@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
-PAUSE_MS: Final = (250, 900)
+INJECTION_PAUSE_MS: Final = (250, 900)
 """Short enough that faults meet the recovery from those before, long enough that books are in sync in between."""
 
 FRAMES_SKIPPED_MAX: Final = 5
 
-KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
+FAULT_PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
     "drop": {"topic": "book"},
     "duplicate": {"topic": "book"},
     "delay": {"ms": 400},
@@ -33,18 +33,18 @@ KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """Every switch of the sandbox's crypto venues, with what makes it bite."""
 
-TRY_LATER: Final[Mapping[str, int]] = {"okx": 60014, "deribit": 10028}
-UNNAMED: Final = -1001
+RETRYABLE_REJECT_CODES: Final[Mapping[str, int]] = {"okx": 60014, "deribit": 10028}
+RETRYABLE_REJECT_CODE_DEFAULT: Final = -1001
 """Refusals after which a client may ask again: a book refused for good would stay away to the end of the drill."""
 
-STRIKES_WITH_A_CUT: Final = frozenset(
+NEEDS_RECONNECT: Final = frozenset(
     {"ack_then_silence", "reject_subscribe", "refuse_connect", "rest_stale", "rest_fail", "rest_delay"}
 )
 """These wait for a connection, a subscription or a request: a cut brings one about."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lie:
+class FaultInjection:
     """Arm these faults, so long after the last."""
 
     name: str
@@ -53,21 +53,23 @@ class Lie:
     faults: tuple[Mapping[str, Any], ...]
 
 
-def lies(venues: Sequence[str], seed: int) -> Iterator[Lie]:
+def fault_schedule(venues: Sequence[str], seed: int) -> Iterator[FaultInjection]:
     """Draw lies without end; every kind at every venue comes once before any comes again."""
     chance = Random(seed)
     while True:
-        pairs = [(kind, venue) for kind in KINDS for venue in venues]
+        pairs = [(kind, venue) for kind in FAULT_PARAMETERS for venue in venues]
         for kind, venue in chance.sample(pairs, len(pairs)):
-            yield _lie(kind, venue, chance)
+            yield _injection(kind, venue, chance)
 
 
-def _lie(kind: str, venue: str, chance: Random) -> Lie:
-    fault = {"kind": kind, "venue": venue, "skip": 0, **KINDS[kind]}
+def _injection(kind: str, venue: str, chance: Random) -> FaultInjection:
+    fault = {"kind": kind, "venue": venue, "skip": 0, **FAULT_PARAMETERS[kind]}
     if kind == "reject_subscribe":
-        fault["code"] = TRY_LATER.get(venue, UNNAMED)
-    if kind in STRIKES_WITH_A_CUT:
-        return Lie(kind, venue, chance.randint(*PAUSE_MS), (fault, {"kind": "cut", "venue": venue}))
+        fault["code"] = RETRYABLE_REJECT_CODES.get(venue, RETRYABLE_REJECT_CODE_DEFAULT)
+    if kind in NEEDS_RECONNECT:
+        return FaultInjection(
+            kind, venue, chance.randint(*INJECTION_PAUSE_MS), (fault, {"kind": "cut", "venue": venue})
+        )
     if kind not in {"cut", "serve_shutdown"}:
         fault["skip"] = chance.randint(0, FRAMES_SKIPPED_MAX)
-    return Lie(kind, venue, chance.randint(*PAUSE_MS), (fault,))
+    return FaultInjection(kind, venue, chance.randint(*INJECTION_PAUSE_MS), (fault,))

@@ -11,12 +11,12 @@ from typing import Any, Final
 
 from components.contracts.values import Symbol
 
-IN_COINS_ALREADY: Final = frozenset({"binance", "binanceum", "deribit"})
+QUANTITIES_IN_COINS: Final = frozenset({"binance", "binanceum", "deribit"})
 """These venues quote quantities in coins or dollars; only the others count contracts."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ListedInstrument:
     """One instrument at its venue."""
 
     venue: str
@@ -24,10 +24,10 @@ class Named:
     unit: Decimal
 
 
-def names_of(venues: Mapping[str, Any]) -> dict[Symbol, Named]:
+def instruments_by_symbol(venues: Mapping[str, Any]) -> dict[Symbol, ListedInstrument]:
     """Name everything that the venues list."""
     return {
-        _symbol(venue, listing): Named(venue, listing["symbol"], _unit(venue, listing))
+        _symbol(venue, listing): ListedInstrument(venue, listing["symbol"], _unit(venue, listing))
         for venue, told in venues.items()
         for listing in told["listings"]
     }
@@ -36,11 +36,11 @@ def names_of(venues: Mapping[str, Any]) -> dict[Symbol, Named]:
 def _symbol(venue: str, listing: Mapping[str, Any]) -> Symbol:
     # An option that is paid in its own coin is still one on the coin's price in dollars.
     quote = "USD" if listing["quote"] == listing["base"] else listing["quote"]
-    parts = [listing["base"], quote, *_ending(listing)]
+    parts = [listing["base"], quote, *_contract_suffix(listing)]
     return Symbol(f"{venue}:{'-'.join(parts)}".upper())
 
 
-def _ending(listing: Mapping[str, Any]) -> list[str]:
+def _contract_suffix(listing: Mapping[str, Any]) -> list[str]:
     day = datetime.fromtimestamp(listing["expiry_ms"] / 1e3, UTC).strftime("%y%m%d")
     match listing["kind"]:
         case "perpetual":
@@ -54,4 +54,4 @@ def _ending(listing: Mapping[str, Any]) -> list[str]:
 
 
 def _unit(venue: str, listing: Mapping[str, Any]) -> Decimal:
-    return Decimal(1) if venue in IN_COINS_ALREADY or listing["kind"] == "spot" else Decimal(listing["contract"])
+    return Decimal(1) if venue in QUANTITIES_IN_COINS or listing["kind"] == "spot" else Decimal(listing["contract"])

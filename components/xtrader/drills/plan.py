@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-PAUSE_MS_MAX: Final = 1_500
+KILL_DELAY_MS_MAX: Final = 1_500
 """Longer than an order lives, so that kills fall into every moment of its life and between orders too."""
 
-PAIRS: Final = 0.2
-AIMED: Final = 0.5
+PAIR_PROBABILITY: Final = 0.2
+AIMED_PROBABILITY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class Kill:
     """Kill these at once, so long after trading goes on; an aimed blow falls when the next record is written."""
 
     names: tuple[str, ...]
@@ -21,24 +21,24 @@ class Blow:
     is_aimed: bool
 
 
-def blows(names: tuple[str, ...], seed: int) -> Iterator[Blow]:
+def kill_schedule(names: tuple[str, ...], seed: int) -> Iterator[Kill]:
     """Draw blows without end: everybody's turn comes equally often, in an order of chance, sometimes two at once."""
     chance = Random(seed)
     waiting: list[str] = []
     while True:
         if len(waiting) < 2:
             waiting = [*waiting, *(name for name in chance.sample(names, len(names)) if name not in waiting)]
-        count = 2 if chance.random() < PAIRS else 1
+        count = 2 if chance.random() < PAIR_PROBABILITY else 1
         struck, waiting = tuple(waiting[:count]), waiting[count:]
-        yield Blow(struck, chance.randrange(PAUSE_MS_MAX), chance.random() < AIMED)
+        yield Kill(struck, chance.randrange(KILL_DELAY_MS_MAX), chance.random() < AIMED_PROBABILITY)
 
 
-def limited(plan: Iterator[Blow], kills: int | None) -> Iterator[Blow]:
+def limit_kills(plan: Iterator[Kill], kills: int | None) -> Iterator[Kill]:
     """Cut a plan after so many kills; None leaves it without end."""
     left = kills
     for blow in plan:
         names = blow.names if left is None else blow.names[:left]
         if not names:
             return
-        yield Blow(names, blow.wait_ms, blow.is_aimed)
+        yield Kill(names, blow.wait_ms, blow.is_aimed)
         left = None if left is None else left - len(names)

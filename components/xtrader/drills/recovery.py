@@ -17,41 +17,41 @@ class Outage:
 
     name: str
     venue: str
-    struck_ns: int
-    broken: set[str] = field(default_factory=set)
+    injected_ns: int
+    unsynced: set[str] = field(default_factory=set)
     state: BookState = BookState.SYNCED
-    back_ns: int | None = None
+    recovered_ns: int | None = None
 
 
 @dataclass(slots=True)
-class Recoveries:
+class RecoveryTracker:
     """Every lie told so far; the newest at a venue owns what breaks there."""
 
-    told: list[Outage] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
 
-    def struck(self, name: str, venue: str, now_ns: int) -> Outage:
+    def on_fault(self, name: str, venue: str, now_ns: int) -> Outage:
         """Begin with a lie."""
-        self.told.append(Outage(name, venue, now_ns))
-        return self.told[-1]
+        self.outages.append(Outage(name, venue, now_ns))
+        return self.outages[-1]
 
-    def hear(self, health: SymbolHealth, now_ns: int) -> None:
+    def on_health(self, health: SymbolHealth, now_ns: int) -> None:
         """Give a loss of trust to the newest lie at its venue, and a return of it to every lie that waits for it."""
-        here = [one for one in self.told if one.venue == health.venue.lower()]
+        here = [one for one in self.outages if one.venue == health.venue.lower()]
         if health.state is not BookState.SYNCED:
             if here:
-                here[-1].broken.add(health.symbol)
-                here[-1].state, here[-1].back_ns = health.state, None
+                here[-1].unsynced.add(health.symbol)
+                here[-1].state, here[-1].recovered_ns = health.state, None
             return
         for outage in here:
-            if health.symbol in outage.broken:
-                outage.broken.discard(health.symbol)
-                if not outage.broken:
-                    outage.back_ns = now_ns
+            if health.symbol in outage.unsynced:
+                outage.unsynced.discard(health.symbol)
+                if not outage.unsynced:
+                    outage.recovered_ns = now_ns
 
-    def table(self) -> dict[str, Any]:
+    def rows_by_fault(self) -> dict[str, Any]:
         """List by fault: how often it was told, how often a book went out of sync, how long until all were back."""
         by_name: dict[str, list[Outage]] = defaultdict(list)
-        for one in self.told:
+        for one in self.outages:
             by_name[one.name].append(one)
         return {name: _row(outages) for name, outages in sorted(by_name.items())}
 
@@ -59,7 +59,7 @@ class Recoveries:
 def _row(outages: Iterable[Outage]) -> Mapping[str, Any]:
     outages = tuple(outages)
     hurt = [one for one in outages if one.state is not BookState.SYNCED]
-    took_ms = [(one.back_ns - one.struck_ns) // NS_PER_MS for one in hurt if one.back_ns is not None]
+    took_ms = [(one.recovered_ns - one.injected_ns) // NS_PER_MS for one in hurt if one.recovered_ns is not None]
     return {
         "told": len(outages),
         "hurt": len(hurt),

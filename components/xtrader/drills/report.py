@@ -7,32 +7,32 @@ from statistics import median
 from typing import Any
 
 from components.contracts.orders import Filled
-from components.xtrader.drills.verdict import Evidence, Finding, Flaw
+from components.xtrader.drills.verdict import Evidence, Violation, ViolationFound
 
-FINDINGS_SHOWN_MAX = 20
+VIOLATIONS_SHOWN_MAX = 20
 
 
 @dataclass(slots=True)
-class Losses:
+class KillStatistics:
     """Who was killed, and how long each took to be ready again."""
 
-    back_ms: dict[str, list[int]] = field(default_factory=dict)
+    recovery_ms: dict[str, list[int]] = field(default_factory=dict)
     kills: Counter[str] = field(default_factory=Counter)
 
-    def count(self, *names: str) -> None:
+    def count_kills(self, *names: str) -> None:
         """Note who was just killed."""
         self.kills.update(names)
 
-    def came_back(self, name: str, took_ms: int) -> None:
+    def record_recovery(self, name: str, took_ms: int) -> None:
         """Note that one is ready again."""
-        self.back_ms.setdefault(name, []).append(took_ms)
+        self.recovery_ms.setdefault(name, []).append(took_ms)
 
-    def plain(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Give names and values."""
-        return {name: self._of(name) for name in sorted(self.kills)}
+        return {name: self._row(name) for name in sorted(self.kills)}
 
-    def _of(self, name: str) -> dict[str, Any]:
-        took = self.back_ms.get(name, [])
+    def _row(self, name: str) -> dict[str, Any]:
+        took = self.recovery_ms.get(name, [])
         return {
             "kills": self.kills[name],
             "back_ms_p50": round(median(took)) if took else None,
@@ -40,52 +40,55 @@ class Losses:
         }
 
 
-def report(
-    losses: Losses,
-    found: Sequence[Finding],
+def kill_report(
+    statistics: KillStatistics,
+    violations: Sequence[ViolationFound],
     evidence: Evidence | None,
     restarts: Mapping[str, int],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Put everything together; ok only where no proof failed."""
-    flaws = Counter(one.flaw for one in found)
+    flaws = Counter(one.violation for one in violations)
     return {
-        "ok": not found,
+        "ok": not violations,
         **facts,
-        "kills": losses.kills.total(),
-        "by_process": losses.plain(),
+        "kills": statistics.kills.total(),
+        "by_process": statistics.as_dict(),
         "orders": len(evidence.listed) if evidence else None,
         "fills": sum(isinstance(one, Filled) for one in evidence.orders) if evidence else None,
-        **{flaw.value: flaws[flaw] for flaw in (Flaw.DOUBLED, Flaw.LOST, Flaw.UNKNOWN, Flaw.UNAPPROVED)},
-        "positions_equal": evidence is not None and not flaws[Flaw.POSITIONS],
-        "journals_ok": not flaws[Flaw.JOURNAL],
+        **{
+            flaw.value: flaws[flaw]
+            for flaw in (Violation.DOUBLED, Violation.LOST, Violation.UNKNOWN, Violation.UNAPPROVED)
+        },
+        "positions_equal": evidence is not None and not flaws[Violation.POSITIONS],
+        "journals_ok": not flaws[Violation.JOURNAL],
         "positions": dict(evidence.venue_positions) if evidence else None,
         "restarts": dict(restarts),
-        "findings": [f"{one.flaw}: {one.detail}" for one in found[:FINDINGS_SHOWN_MAX]],
+        "findings": [f"{one.violation}: {one.detail}" for one in violations[:VIOLATIONS_SHOWN_MAX]],
     }
 
 
-def text(told: Mapping[str, Any]) -> str:
+def kill_report_text(report: Mapping[str, Any]) -> str:
     """Write what a person reads."""
     rows = [f"{'killed':<12} {'times':>5} {'back p50':>10} {'max':>10}"]
-    for name, one in told["by_process"].items():
-        p50, longest = _seconds(one["back_ms_p50"]), _seconds(one["back_ms_max"])
+    for name, one in report["by_process"].items():
+        p50, longest = _format_seconds(one["back_ms_p50"]), _format_seconds(one["back_ms_max"])
         rows.append(f"{name:<12} {one['kills']:>5} {p50:>10} {longest:>10}")
-    flaws = ", ".join(f"{name} {told[name]}" for name in ("doubled", "lost", "unknown", "unapproved"))
+    flaws = ", ".join(f"{name} {report[name]}" for name in ("doubled", "lost", "unknown", "unapproved"))
     rows += [
-        f"{told['kills']} kills in {told['seconds']:.0f} s (seed {told['seed']})",
-        f"{told['orders']} orders, {told['fills']} fills: {flaws}",
-        f"positions are the venue's: {_word(holds=told['positions_equal'])}",
-        f"journals are whole: {_word(holds=told['journals_ok'])}",
-        *told["findings"],
-        "ok" if told["ok"] else f"not ok; everything is in {told['state']}",
+        f"{report['kills']} kills in {report['seconds']:.0f} s (seed {report['seed']})",
+        f"{report['orders']} orders, {report['fills']} fills: {flaws}",
+        f"positions are the venue's: {_yes_or_no(holds=report['positions_equal'])}",
+        f"journals are whole: {_yes_or_no(holds=report['journals_ok'])}",
+        *report["findings"],
+        "ok" if report["ok"] else f"not ok; everything is in {report['state']}",
     ]
     return "\n".join(rows)
 
 
-def _seconds(milliseconds: int | None) -> str:
+def _format_seconds(milliseconds: int | None) -> str:
     return "-" if milliseconds is None else f"{milliseconds / 1e3:.1f} s"
 
 
-def _word(*, holds: bool) -> str:
+def _yes_or_no(*, holds: bool) -> str:
     return "yes" if holds else "NO"

@@ -6,14 +6,22 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from components.contracts.market import BookDelta, BookLevels, BookMessage, BookSnapshot, BookState, Gap, SymbolHealth
-from components.contracts.values import Symbol, Venue, canonical
+from components.contracts.market import (
+    BookDelta,
+    BookGap,
+    BookLevels,
+    BookMessage,
+    BookSnapshot,
+    BookState,
+    SymbolHealth,
+)
+from components.contracts.values import Symbol, Venue, format_decimal
 
-TOP: Final = 10
+TOP_LEVELS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PublishedTop:
     """The top of one book as it was published, best first."""
 
     venue: Venue
@@ -22,13 +30,13 @@ class Shown:
     bids: tuple[tuple[Decimal, Decimal], ...]
     asks: tuple[tuple[Decimal, Decimal], ...]
 
-    def plain(self) -> dict[str, list[list[str]]]:
+    def as_strings(self) -> dict[str, list[list[str]]]:
         """Write both sides in canonical decimals."""
-        return {"bids": _plain(self.bids), "asks": _plain(self.asks)}
+        return {"bids": _levels_as_strings(self.bids), "asks": _levels_as_strings(self.asks)}
 
 
 @dataclass(slots=True)
-class BookSeen:
+class ReplicaBook:
     """One book as far as it was published."""
 
     venue: Venue
@@ -38,62 +46,62 @@ class BookSeen:
 
 
 @dataclass(slots=True)
-class Witness:
+class BookReplica:
     """Puts snapshots and deltas together; a delta that stands on nothing that was shown is held against market_data."""
 
-    books: dict[Symbol, BookSeen] = field(default_factory=dict)
-    states: dict[Symbol, SymbolHealth] = field(default_factory=dict)
-    gaps: list[Gap] = field(default_factory=list)
-    flaws: list[str] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
+    books: dict[Symbol, ReplicaBook] = field(default_factory=dict)
+    health: dict[Symbol, SymbolHealth] = field(default_factory=dict)
+    gaps: list[BookGap] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    message_counts: Counter[str] = field(default_factory=Counter)
 
-    def begin(self, messages: tuple[BookMessage, ...]) -> None:
+    def reset(self, messages: tuple[BookMessage, ...]) -> None:
         """Join: what was heard before means nothing now."""
         self.books.clear()
         for message in messages:
-            self.hear(message)
+            self.apply(message)
 
-    def hear(self, message: BookMessage) -> Shown | None:
+    def apply(self, message: BookMessage) -> PublishedTop | None:
         """Hear the next message; give what it shows, where it shows a book."""
-        self.counts[type(message).__name__] += 1
+        self.message_counts[type(message).__name__] += 1
         match message:
             case BookSnapshot():
                 bids, asks = dict(message.bids), dict(message.asks)
-                self.books[message.symbol] = BookSeen(message.venue, message.book_id, bids, asks)
+                self.books[message.symbol] = ReplicaBook(message.venue, message.book_id, bids, asks)
             case BookDelta():
-                if not self._follow(message):
+                if not self._apply_delta(message):
                     return None
             case SymbolHealth():
-                self.states[message.symbol] = message
+                self.health[message.symbol] = message
                 return None
-            case Gap():
+            case BookGap():
                 self.gaps.append(message)
                 return None
-        return self._shown(message.symbol)
+        return self._published_top(message.symbol)
 
-    def synced(self) -> Iterator[Symbol]:
+    def synced_symbols(self) -> Iterator[Symbol]:
         """List the books that are said to be in sync."""
-        return (symbol for symbol, health in self.states.items() if health.state is BookState.SYNCED)
+        return (symbol for symbol, health in self.health.items() if health.state is BookState.SYNCED)
 
-    def _follow(self, delta: BookDelta) -> bool:
+    def _apply_delta(self, delta: BookDelta) -> bool:
         book = self.books.get(delta.symbol)
         if book is None or book.book_id != delta.previous_id:
             stands = "nothing" if book is None else book.book_id
-            self.flaws.append(f"{delta.symbol}: a delta from {delta.previous_id} where {stands} was shown")
+            self.violations.append(f"{delta.symbol}: a delta from {delta.previous_id} where {stands} was shown")
             return False
-        _change(book.bids, delta.bids)
-        _change(book.asks, delta.asks)
+        _apply_levels(book.bids, delta.bids)
+        _apply_levels(book.asks, delta.asks)
         book.book_id = delta.book_id
         return True
 
-    def _shown(self, symbol: Symbol) -> Shown:
+    def _published_top(self, symbol: Symbol) -> PublishedTop:
         book = self.books[symbol]
-        bids = tuple(sorted(book.bids.items(), reverse=True)[:TOP])
-        asks = tuple(sorted(book.asks.items())[:TOP])
-        return Shown(book.venue, symbol, book.book_id, bids, asks)
+        bids = tuple(sorted(book.bids.items(), reverse=True)[:TOP_LEVELS])
+        asks = tuple(sorted(book.asks.items())[:TOP_LEVELS])
+        return PublishedTop(book.venue, symbol, book.book_id, bids, asks)
 
 
-def _change(side: dict[Decimal, Decimal], levels: BookLevels) -> None:
+def _apply_levels(side: dict[Decimal, Decimal], levels: BookLevels) -> None:
     for price, quantity in levels:
         if quantity:
             side[price] = quantity
@@ -101,5 +109,5 @@ def _change(side: dict[Decimal, Decimal], levels: BookLevels) -> None:
             side.pop(price, None)
 
 
-def _plain(levels: tuple[tuple[Decimal, Decimal], ...]) -> list[list[str]]:
-    return [[canonical(price), canonical(quantity)] for price, quantity in levels]
+def _levels_as_strings(levels: tuple[tuple[Decimal, Decimal], ...]) -> list[list[str]]:
+    return [[format_decimal(price), format_decimal(quantity)] for price, quantity in levels]

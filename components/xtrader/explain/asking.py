@@ -3,36 +3,36 @@
 from dataclasses import dataclass
 from typing import Any
 
-from components.runtime.config import load
+from components.runtime.config import load_settings
 from components.signals.config import SignalsConfig
-from components.xtrader.explain.facts import facts_of
-from components.xtrader.explain.finding import find
+from components.xtrader.explain.facts import history_as_dict
+from components.xtrader.explain.finding import find_history
 from components.xtrader.explain.models import model_name
-from components.xtrader.explain.story import Story
-from components.xtrader.explain.words import in_full
+from components.xtrader.explain.story import OrderHistory
+from components.xtrader.explain.words import full_text
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Explanation:
     """A story and the name of the model in it."""
 
-    story: Story
-    model: str | None
+    history: OrderHistory
+    model_name: str | None
 
-    def lines(self) -> list[str]:
+    def text_lines(self) -> list[str]:
         """Tell it to a person."""
-        return in_full(self.story, self.model)
+        return full_text(self.history, self.model_name)
 
-    def facts(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """Tell it to a machine."""
-        return facts_of(self.story, self.model)
+        return history_as_dict(self.history, self.model_name)
 
 
-def story_of(order: str) -> Told | None:
+def explain_order(order: str) -> Explanation | None:
     """Find an order of the configured account; None where no journal knows it."""
-    settings = load({"signals": SignalsConfig})
-    story = find(settings.places, order)
+    settings = load_settings({"signals": SignalsConfig})
+    story = find_history(settings.paths, order)
     if story is None:
         return None
-    card = settings.places.root / settings.table("signals", SignalsConfig).model
-    return Told(story, model_name(card, story))
+    card = settings.paths.root / settings.table("signals", SignalsConfig).model
+    return Explanation(story, model_name(card, story))

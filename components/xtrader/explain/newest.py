@@ -13,24 +13,24 @@ from components.contracts.orders import (
     OrderSending,
     OrderUpdated,
 )
-from components.xtrader.explain.story import Step, Story
+from components.xtrader.explain.story import HistoryEvent, OrderHistory
 
-KEPT_MAX: Final = 200
+HISTORIES_MAX: Final = 200
 
 
-class Newest:
+class RecentHistories:
     """Stories by intent, the oldest dropped first; an order that is not ours goes by its client order id."""
 
     def __init__(self) -> None:
-        self._stories: OrderedDict[str, Story] = OrderedDict()
+        self._histories: OrderedDict[str, OrderHistory] = OrderedDict()
 
-    def take_decision(self, sequence: int, message: DecisionMessage) -> None:
+    def add_decision(self, sequence: int, message: DecisionMessage) -> None:
         """Begin a story, or add the verdict to one whose order was read first."""
         if isinstance(message, Decision):
-            story = self._of(message.intent.intent_id)
+            story = self._get_or_create(message.intent.intent_id)
             story.decision, story.decision_sequence = message, sequence
 
-    def take_event(self, sequence: int, message: OrderMessage) -> None:
+    def add_order_event(self, sequence: int, message: OrderMessage) -> None:
         """Go on with a story."""
         match message:
             case IntentReceived(intent=intent):
@@ -42,19 +42,19 @@ class Newest:
             case _:
                 name = None
         if name is not None:
-            self._of(name).steps.append(Step(sequence, message))
+            self._get_or_create(name).events.append(HistoryEvent(sequence, message))
 
-    def of(self, fill: Filled) -> Story:
+    def history_of(self, fill: Filled) -> OrderHistory:
         """Give the story that a fill belongs to."""
-        return self._of(fill.intent_id or fill.client_order_id)
+        return self._get_or_create(fill.intent_id or fill.client_order_id)
 
-    def __iter__(self) -> Iterator[Story]:
+    def __iter__(self) -> Iterator[OrderHistory]:
         """Give them, the newest first."""
-        return reversed(self._stories.values())
+        return reversed(self._histories.values())
 
-    def _of(self, name: str) -> Story:
-        if name not in self._stories:
-            self._stories[name] = Story(name)
-            if len(self._stories) > KEPT_MAX:
-                self._stories.popitem(last=False)
-        return self._stories[name]
+    def _get_or_create(self, name: str) -> OrderHistory:
+        if name not in self._histories:
+            self._histories[name] = OrderHistory(name)
+            if len(self._histories) > HISTORIES_MAX:
+                self._histories.popitem(last=False)
+        return self._histories[name]

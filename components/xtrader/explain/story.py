@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from components.contracts.decisions import Decision, DecisionMessage, HandoverRefused
+from components.contracts.decisions import CommandRejected, Decision, DecisionMessage
 from components.contracts.orders import (
     ControlReceived,
     Filled,
@@ -21,45 +21,45 @@ NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HistoryEvent:
     """One record of execution's journal, or risk's word that execution refused the hand-over."""
 
     sequence: int
-    event: OrderMessage | HandoverRefused
+    record: OrderMessage | CommandRejected
 
     @property
     def at_ns(self) -> int:
         """When it was so."""
-        return self.event.at_ns
+        return self.record.at_ns
 
 
 @dataclass(slots=True)
-class Story:
+class OrderHistory:
     """What is known of one intent; it grows while records arrive."""
 
-    name: str
+    order_id: str
     decision: Decision | None = None
     decision_sequence: int = 0
-    steps: list[Step] = field(default_factory=list)
+    events: list[HistoryEvent] = field(default_factory=list)
 
     @property
     def intent(self) -> Intent | None:
         """What somebody wanted, from whichever journal holds it; None for an order that is not ours."""
         if self.decision is not None:
             return self.decision.intent
-        return next((one.event.intent for one in self.steps if isinstance(one.event, IntentReceived)), None)
+        return next((one.record.intent for one in self.events if isinstance(one.record, IntentReceived)), None)
 
     @property
     def client_order_id(self) -> str | None:
         """The name under which the venue knows the order, the newest where there were several."""
-        named = (getattr(one.event, "client_order_id", None) for one in reversed(self.steps))
+        named = (getattr(one.record, "client_order_id", None) for one in reversed(self.events))
         return next((name for name in named if name), None)
 
     @property
     def state(self) -> OrderState | None:
         """Where the order is; None where execution never had it."""
-        for step in reversed(self.steps):
-            match step.event:
+        for step in reversed(self.events):
+            match step.record:
                 case OrderUpdated(state=state):
                     return state
                 case OrderSending():
@@ -73,17 +73,17 @@ class Story:
     @property
     def fills(self) -> list[Filled]:
         """Every execution of it."""
-        return [step.event for step in self.steps if isinstance(step.event, Filled)]
+        return [step.record for step in self.events if isinstance(step.record, Filled)]
 
     @property
     def symbol(self) -> Symbol | None:
         """What is traded."""
-        return next(iter(self._named("symbol")), None)
+        return next(iter(self._values_of("symbol")), None)
 
     @property
     def side(self) -> Side | None:
         """Which way."""
-        return next(iter(self._named("side")), None)
+        return next(iter(self._values_of("side")), None)
 
     @property
     def filled_quantity(self) -> Decimal:
@@ -100,12 +100,12 @@ class Story:
         """Give the time since the venue's frame was decoded; None where no tick is known."""
         return None if self.intent is None else (at_ns - self.intent.tick_at_ns) / NS_PER_MS
 
-    def _named(self, name: str) -> list[Any]:
-        holders = (self.intent, *(step.event for step in self.steps))
+    def _values_of(self, name: str) -> list[Any]:
+        holders = (self.intent, *(step.record for step in self.events))
         return [value for one in holders if (value := getattr(one, name, None)) is not None]
 
 
-def names_of(message: OrderMessage | DecisionMessage) -> set[str]:
+def identifiers_of(message: OrderMessage | DecisionMessage) -> set[str]:
     """Give every name under which a record may be looked for; a cancel or a withdrawal has those of its order."""
     about: object = message
     match message:

@@ -9,26 +9,26 @@ S_PER_MINUTE: Final = 60
 MINUTES_PER_HOUR: Final = 60
 
 
-def moment(at_ns: int) -> str:
+def format_timestamp(at_ns: int) -> str:
     """Write a wall-clock time in UTC, to the microsecond."""
     seconds, rest_ns = divmod(at_ns, NS_PER_S)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest_ns // 1_000:06d} UTC"
 
 
-def clock_time(at_ns: int) -> str:
+def format_time(at_ns: int) -> str:
     """Write only hours, minutes and seconds, in UTC."""
     return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%H:%M:%S}"
 
 
-def span(length_ms: float) -> str:
+def format_duration(duration_ms: float) -> str:
     """Write a length of time with as many digits as it deserves."""
-    if length_ms < MS_PER_S:
-        return f"{length_ms:.1f} ms"
-    seconds = length_ms / MS_PER_S
-    return f"{seconds:.1f} s" if seconds < S_PER_MINUTE else lasting(seconds)
+    if duration_ms < MS_PER_S:
+        return f"{duration_ms:.1f} ms"
+    seconds = duration_ms / MS_PER_S
+    return f"{seconds:.1f} s" if seconds < S_PER_MINUTE else format_elapsed(seconds)
 
 
-def lasting(seconds: float) -> str:
+def format_elapsed(seconds: float) -> str:
     """Write a longer time as 1:02:03 or 2:03."""
     minutes, rest = divmod(int(seconds), S_PER_MINUTE)
     hours, minutes = divmod(minutes, MINUTES_PER_HOUR)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from components.runtime.cli import answer, json_option, to_json
+from components.runtime.cli import json_option, print_result, to_json
 
 
 @click.group()
@@ -17,13 +17,13 @@ def journal() -> None:
 @json_option
 def journal_verify(folder: Path, *, as_json: bool) -> int:
     """Follow the hash chain from the first record; exit 65 where it breaks."""
-    from components.contracts.errors import DamagedData
-    from components.runtime.process import EXITS
+    from components.contracts.errors import CorruptData
+    from components.runtime.process import EXIT_CODES
     from components.xtrader.journals import verify
 
     found = verify(folder)
-    answer(found, as_json=as_json)
-    return 0 if found["ok"] else EXITS[DamagedData]
+    print_result(found, as_json=as_json)
+    return 0 if found["ok"] else EXIT_CODES[CorruptData]
 
 
 @journal.command("dump")

@@ -9,55 +9,55 @@ from components.contracts.topics import MARKET, POSITIONS
 from components.contracts.values import Symbol
 from components.runtime.bus import Bus, open_bus
 from components.runtime.clock import Clock
-from components.runtime.lines import Lines
+from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.service import Heard, Inbound, Joined, Lost
+from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
 
-DRAINED_AT_ONCE_MAX: Final = 2_000
+MESSAGES_PER_POLL_MAX: Final = 2_000
 """What waited longer is taken the next time: the view may be late, the processes must not be."""
 
 
-class Unheard:
+class NullLog:
     """The bus's own log, which the view has no line for: the components' logs hold it."""
 
     def warning(self, event: str, **facts: Any) -> None:  # noqa: ANN401  # as the logger declares it
         """Write nothing."""
 
 
-def open_ear(run: Path, clock: Clock) -> "Ear":
+def open_market_view(run_dir: Path, clock: Clock) -> "MarketView":
     """Join both streams; their speakers need not be there yet."""
-    lines = Lines(component="verb", hears={MARKET: None, POSITIONS: None})
-    return Ear(open_bus(run, lines, clock=clock, metrics=Metrics("verb", ""), log=Unheard()))
+    lines = StreamBindings(component="verb", subscribes={MARKET: None, POSITIONS: None})
+    return MarketView(open_bus(run_dir, lines, clock=clock, metrics=Metrics("verb", ""), log=NullLog()))
 
 
-class Ear:
+class MarketView:
     """Listens; takes what is there whenever it is asked."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self.quotes: dict[Symbol, Quote] = {}
-        self.books: dict[Symbol, BookState] = {}
+        self.book_states: dict[Symbol, BookState] = {}
         self.positions: dict[Symbol, Position] = {}
-        self.result: ProfitAndLoss | None = None
-        self.status: TradingStatus | None = None
+        self.profit_and_loss: ProfitAndLoss | None = None
+        self.trading_status: TradingStatus | None = None
 
-    def listen(self) -> None:
+    def poll(self) -> None:
         """Take in what was said since the last time."""
-        for inbound in (*self._bus.drain(DRAINED_AT_ONCE_MAX), *self._bus.tend()):
-            self.hear(inbound)
+        for inbound in (*self._bus.drain(MESSAGES_PER_POLL_MAX), *self._bus.poll_background()):
+            self.apply(inbound)
 
-    def hear(self, inbound: Inbound) -> None:
+    def apply(self, inbound: Inbound) -> None:
         """Take in one thing; a lost stream is not known until it is joined again."""
         match inbound:
-            case Heard(body=body):
-                self._note(body)
-            case Joined(messages=messages):
+            case MessageReceived(body=body):
+                self._apply_body(body)
+            case StreamSynced(snapshot=messages):
                 for message in messages:
-                    self._note(message)
-            case Lost(stream=stream) if stream is MARKET:
-                self.books.clear()
-            case Lost():
-                self.result = self.status = None
+                    self._apply_body(message)
+            case StreamLost(stream=stream) if stream is MARKET:
+                self.book_states.clear()
+            case StreamLost():
+                self.profit_and_loss = self.trading_status = None
             case _:
                 return
 
@@ -65,17 +65,17 @@ class Ear:
         """Stop listening."""
         self._bus.close()
 
-    def _note(self, body: object) -> None:
+    def _apply_body(self, body: object) -> None:
         match body:
             case Quote(symbol=symbol):
                 self.quotes[symbol] = body
             case SymbolHealth(symbol=symbol, state=state):
-                self.books[symbol] = state
+                self.book_states[symbol] = state
             case Position(symbol=symbol):
                 self.positions[symbol] = body
             case ProfitAndLoss():
-                self.result = body
+                self.profit_and_loss = body
             case TradingStatus():
-                self.status = body
+                self.trading_status = body
             case _:
                 return

@@ -5,59 +5,59 @@ from enum import StrEnum
 from typing import Final, NamedTuple, TypeAlias
 
 
-class Tone(StrEnum):
+class Style(StrEnum):
     """What a piece of text means; each has its code for a terminal."""
 
     PLAIN = "0"
-    STRONG = "1"
-    QUIET = "2"
+    BOLD = "1"
+    DIM = "2"
     GOOD = "32"
     WARNING = "33"
     BAD = "31"
 
 
-class Piece(NamedTuple):
+class Span(NamedTuple):
     """Some text in one tone."""
 
     text: str
-    tone: Tone = Tone.PLAIN
+    style: Style = Style.PLAIN
 
 
-Line: TypeAlias = tuple[Piece, ...]
+StyledLine: TypeAlias = tuple[Span, ...]
 
 ELLIPSIS: Final = "…"
-EMPTY: Final[Line] = ()
+EMPTY_LINE: Final[StyledLine] = ()
 
 
-def line(*pieces: Piece | str) -> Line:
+def styled_line(*spans: Span | str) -> StyledLine:
     """Put pieces and plain texts into one line."""
-    return tuple(Piece(piece) if isinstance(piece, str) else piece for piece in pieces)
+    return tuple(Span(piece) if isinstance(piece, str) else piece for piece in spans)
 
 
-def cut(pieces: Line, width: int) -> Line:
+def truncate(line: StyledLine, width: int) -> StyledLine:
     """Keep what fits; what does not ends with an ellipsis, and nothing in it can move the cursor."""
-    if sum(len(piece.text) for piece in pieces) <= width:
-        return tuple(Piece(_printable(piece.text), piece.tone) for piece in pieces)
-    kept: list[Piece] = []
+    if sum(len(piece.text) for piece in line) <= width:
+        return tuple(Span(_printable(piece.text), piece.style) for piece in line)
+    kept: list[Span] = []
     room = width - len(ELLIPSIS)
-    for piece in pieces:
-        kept.append(Piece(_printable(piece.text[:room]), piece.tone))
+    for piece in line:
+        kept.append(Span(_printable(piece.text[:room]), piece.style))
         room -= len(kept[-1].text)
-    return (*(piece for piece in kept if piece.text), Piece(ELLIPSIS[:width], Tone.QUIET))
+    return (*(piece for piece in kept if piece.text), Span(ELLIPSIS[:width], Style.DIM))
 
 
-def text_of(pieces: Line) -> str:
+def plain_text(line: StyledLine) -> str:
     """Give the bare text."""
-    return "".join(piece.text for piece in pieces)
+    return "".join(piece.text for piece in line)
 
 
-def coded(lines: Iterable[Line], *, colour: bool) -> list[str]:
+def to_ansi(lines: Iterable[StyledLine], *, colour: bool) -> list[str]:
     """Write each line with the codes of its tones."""
-    return ["".join(_coded(piece, colour=colour) for piece in one) for one in lines]
+    return ["".join(_span_to_ansi(piece, colour=colour) for piece in one) for one in lines]
 
 
-def _coded(piece: Piece, *, colour: bool) -> str:
-    return f"\x1b[{piece.tone}m{piece.text}\x1b[0m" if colour and piece.tone is not Tone.PLAIN else piece.text
+def _span_to_ansi(span: Span, *, colour: bool) -> str:
+    return f"\x1b[{span.style}m{span.text}\x1b[0m" if colour and span.style is not Style.PLAIN else span.text
 
 
 def _printable(text: str) -> str:

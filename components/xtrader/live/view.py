@@ -6,156 +6,156 @@ from textwrap import wrap
 from typing import Final
 
 from components.contracts.trading import TradingState
-from components.contracts.values import ZERO, canonical
-from components.xtrader.explain.telling import clock_time, lasting, span
-from components.xtrader.live.board import Board, Judgement, Light, Ticker, Ticket
-from components.xtrader.live.paint import EMPTY, Line, Piece, Tone, cut, line
+from components.contracts.values import ZERO, format_decimal
+from components.xtrader.explain.telling import format_duration, format_elapsed, format_time
+from components.xtrader.live.board import ComponentRow, DecisionRow, OrderRow, SymbolRow, ViewModel
+from components.xtrader.live.paint import EMPTY_LINE, Span, Style, StyledLine, styled_line, truncate
 
-STATE_TONES: Final = {
-    TradingState.ACTIVE: Tone.GOOD,
-    TradingState.REDUCING: Tone.WARNING,
-    TradingState.HALTED: Tone.BAD,
+STATE_STYLES: Final = {
+    TradingState.ACTIVE: Style.GOOD,
+    TradingState.REDUCING: Style.WARNING,
+    TradingState.HALTED: Style.BAD,
 }
-NOTHING: Final = "-"
-ROOM_FOR_WORDS: Final = 16
+NO_VALUE: Final = "-"
+EXPLANATION_LINES_MIN: Final = 16
 """Fewer free lines than this are left to the lists."""
-SECTION_LEAST: Final = 3
-LIST_LEAST: Final = 5
+SECTION_LINES_MIN: Final = 3
+LIST_LINES_MIN: Final = 5
 """A gap, a title and rows that make it worth while."""
 
 
-def view(board: Board, width: int, height: int) -> list[Line]:
+def render(model: ViewModel, width: int, height: int) -> list[StyledLine]:
     """Show the most important first; what does not fit is left out, never wrapped."""
-    lines = [*_head(board)]
-    if height - len(lines) >= ROOM_FOR_WORDS and board.explained:
-        lines += [EMPTY, *_words(board, width)]
-    lines += _sections(board, height - len(lines))
-    return [cut(one, width) for one in lines[:height]]
+    lines = [*_header(model)]
+    if height - len(lines) >= EXPLANATION_LINES_MIN and model.explanation:
+        lines += [EMPTY_LINE, *_explanation(model, width)]
+    lines += _sections(model, height - len(lines))
+    return [truncate(one, width) for one in lines[:height]]
 
 
-def _head(board: Board) -> Iterator[Line]:
-    state = board.trading
-    word = Piece("starting", Tone.QUIET) if state is None else Piece(state.upper(), STATE_TONES[state])
-    causes = Piece(f" ({', '.join(board.causes)})" if board.causes else "", Tone.WARNING)
-    running = f"  running {lasting(board.running_s)}  {clock_time(board.now_ns)} UTC"
-    yield line(
-        Piece(f"xtrader {board.title}  ", Tone.STRONG), word, causes, running, Piece("  Ctrl-C ends", Tone.QUIET)
+def _header(model: ViewModel) -> Iterator[StyledLine]:
+    state = model.trading_state
+    word = Span("starting", Style.DIM) if state is None else Span(state.upper(), STATE_STYLES[state])
+    causes = Span(f" ({', '.join(model.causes)})" if model.causes else "", Style.WARNING)
+    running = f"  running {format_elapsed(model.running_s)}  {format_time(model.now_ns)} UTC"
+    yield styled_line(
+        Span(f"xtrader {model.title}  ", Style.BOLD), word, causes, running, Span("  Ctrl-C ends", Style.DIM)
     )
-    yield tuple(piece for light in board.lights for piece in _light(light))
-    yield _counts(board)
-    yield _result(board)
+    yield tuple(piece for light in model.components for piece in _component(light))
+    yield _counts(model)
+    yield _profit_and_loss(model)
 
 
-def _light(light: Light) -> Iterator[Piece]:
-    yield Piece("● " if light.is_ready else "○ ", Tone.GOOD if light.is_ready else Tone.WARNING)
-    yield Piece(light.name)
-    if light.restarts:
-        yield Piece(f" ↻{light.restarts}", Tone.WARNING)
-    if not light.is_ready and light.detail:
-        yield Piece(f" ({light.detail})", Tone.WARNING)
-    yield Piece("  ")
+def _component(row: ComponentRow) -> Iterator[Span]:
+    yield Span("● " if row.is_ready else "○ ", Style.GOOD if row.is_ready else Style.WARNING)
+    yield Span(row.name)
+    if row.restarts:
+        yield Span(f" ↻{row.restarts}", Style.WARNING)
+    if not row.is_ready and row.detail:
+        yield Span(f" ({row.detail})", Style.WARNING)
+    yield Span("  ")
 
 
-def _counts(board: Board) -> Line:
+def _counts(model: ViewModel) -> StyledLine:
     troubles = {"rejected", "unknown", "gaps", "restarts"}
     pieces = []
-    for name, count in board.counts.items():
-        tone = Tone.BAD if count and name in troubles else Tone.PLAIN
-        pieces += [Piece(f"{name} ", Tone.QUIET), Piece(f"{count}  ", tone)]
+    for name, count in model.counts.items():
+        tone = Style.BAD if count and name in troubles else Style.PLAIN
+        pieces += [Span(f"{name} ", Style.DIM), Span(f"{count}  ", tone)]
     return tuple(pieces)
 
 
-def _result(board: Board) -> Line:
-    quantiles = "  ".join(f"{name} {span(value)}" for name, value in board.latency_ms.items()) or NOTHING
-    return line(
-        Piece("realised ", Tone.QUIET),
-        _money(board.realised),
-        Piece("  unrealised ", Tone.QUIET),
-        _money(board.unrealised),
-        Piece("  tick to order ", Tone.QUIET),
+def _profit_and_loss(model: ViewModel) -> StyledLine:
+    quantiles = "  ".join(f"{name} {format_duration(value)}" for name, value in model.latency_ms.items()) or NO_VALUE
+    return styled_line(
+        Span("realised ", Style.DIM),
+        _format_money(model.realised),
+        Span("  unrealised ", Style.DIM),
+        _format_money(model.unrealised),
+        Span("  tick to order ", Style.DIM),
         quantiles,
     )
 
 
-def _words(board: Board, width: int) -> Iterator[Line]:
-    yield line(Piece("THE FIRST ORDER, EXPLAINED", Tone.STRONG))
-    for sentence in board.explained:
-        yield from (line(one) for one in wrap(sentence, max(20, width - 1)))
+def _explanation(model: ViewModel, width: int) -> Iterator[StyledLine]:
+    yield styled_line(Span("THE FIRST ORDER, EXPLAINED", Style.BOLD))
+    for sentence in model.explanation:
+        yield from (styled_line(one) for one in wrap(sentence, max(20, width - 1)))
 
 
-def _sections(board: Board, room: int) -> list[Line]:
+def _sections(model: ViewModel, height: int) -> list[StyledLine]:
     """Prices take what they need, up to two thirds; of the lists as many share the rest as get some rows each."""
-    width = 1 + max((len(one.symbol) for one in board.tickers), default=0)
-    width = max(width, SYMBOL_LEAST)
-    head = f"{'PRICES':<{width}}{_TICKER_HEAD}"
-    lines = _section(head, [_ticker(one, width) for one in board.tickers], room * 2 // 3)
-    lists: list[tuple[str, Sequence[Line]]] = [
-        ("SIGNALS AND VERDICTS", [_judgement(one) for one in board.judgements]),
-        ("ORDERS", [_ticket(one) for one in board.tickets]),
-        ("EVENTS", [line(one) for one in reversed(board.happenings)]),
+    width = 1 + max((len(one.symbol) for one in model.symbols), default=0)
+    width = max(width, SYMBOL_WIDTH_MIN)
+    head = f"{'PRICES':<{width}}{_SYMBOL_COLUMNS}"
+    lines = _section(head, [_symbol_line(one, width) for one in model.symbols], height * 2 // 3)
+    lists: list[tuple[str, Sequence[StyledLine]]] = [
+        ("SIGNALS AND VERDICTS", [_decision_line(one) for one in model.decisions]),
+        ("ORDERS", [_order_line(one) for one in model.orders]),
+        ("EVENTS", [styled_line(one) for one in reversed(model.events)]),
     ]
-    shown = lists[: max(1, (room - len(lines)) // LIST_LEAST)]
+    shown = lists[: max(1, (height - len(lines)) // LIST_LINES_MIN)]
     for index, (title, rows) in enumerate(shown):
-        lines += _section(title, rows, (room - len(lines)) // (len(shown) - index))
+        lines += _section(title, rows, (height - len(lines)) // (len(shown) - index))
     return lines
 
 
-def _section(title: str, rows: Sequence[Line], room: int) -> list[Line]:
-    if room < SECTION_LEAST:
+def _section(title: str, rows: Sequence[StyledLine], height: int) -> list[StyledLine]:
+    if height < SECTION_LINES_MIN:
         return []
-    return [EMPTY, line(Piece(title, Tone.STRONG)), *rows[: room - 2]]
+    return [EMPTY_LINE, styled_line(Span(title, Style.BOLD)), *rows[: height - 2]]
 
 
-SYMBOL_LEAST: Final = 7
-_TICKER_HEAD: Final = (
+SYMBOL_WIDTH_MIN: Final = 7
+_SYMBOL_COLUMNS: Final = (
     f"{'bid':>10}{'asked':>10}{'age':>10}  {'trust':<8}{'held':>6}{'average':>10}{'unrealised':>12}{'working':>9}"
 )
 
 
-def _ticker(one: Ticker, width: int) -> Line:
-    trusted = Tone.GOOD if one.trust == "synced" else Tone.WARNING
-    held = canonical(one.held) if one.held else NOTHING
-    return line(
-        f"{one.symbol:<{width}}{_number(one.bid):>10}{_number(one.ask):>10}{_age(one.age_ms):>10}  ",
-        Piece(f"{one.trust:<8}", trusted),
-        f"{held:>6}{_number(one.average_price):>10}",
-        _money(one.unrealised, width=12),
-        f"{canonical(one.working) if one.working else NOTHING:>9}",
+def _symbol_line(row: SymbolRow, width: int) -> StyledLine:
+    trusted = Style.GOOD if row.book_state == "synced" else Style.WARNING
+    held = format_decimal(row.position) if row.position else NO_VALUE
+    return styled_line(
+        f"{row.symbol:<{width}}{_format_price(row.bid):>10}{_format_price(row.ask):>10}{_format_age(row.age_ms):>10}  ",
+        Span(f"{row.book_state:<8}", trusted),
+        f"{held:>6}{_format_price(row.average_price):>10}",
+        _format_money(row.unrealised, width=12),
+        f"{format_decimal(row.working) if row.working else NO_VALUE:>9}",
     )
 
 
-def _judgement(one: Judgement) -> Line:
-    edge = "" if one.edge is None else f" edge {one.edge:+.2f}"
-    verdict = Piece("approved", Tone.GOOD) if one.allowed else Piece(f"refused: {one.reason}", Tone.BAD)
-    return line(Piece(f"{clock_time(one.at_ns)}  ", Tone.QUIET), f"{one.wish:<33}", f"{edge:<12}", verdict)
+def _decision_line(row: DecisionRow) -> StyledLine:
+    edge = "" if row.edge is None else f" edge {row.edge:+.2f}"
+    verdict = Span("approved", Style.GOOD) if row.allowed else Span(f"refused: {row.reason}", Style.BAD)
+    return styled_line(Span(f"{format_time(row.at_ns)}  ", Style.DIM), f"{row.intent:<33}", f"{edge:<12}", verdict)
 
 
-def _ticket(one: Ticket) -> Line:
-    tones = {"filled": Tone.GOOD, "rejected": Tone.BAD, "unknown": Tone.BAD}
-    times = {"sent": one.sent_ms, "done": one.done_ms}
-    after = ", ".join(f"{name} after {span(ms)}" for name, ms in times.items() if ms is not None)
-    return line(
-        Piece(f"{clock_time(one.at_ns)}  ", Tone.QUIET),
-        f"{one.wish:<33} ",
-        Piece(f"{one.state:<12} ", tones.get(one.state, Tone.PLAIN)),
-        f"{one.outcome:<16} {after:<38}  ",
-        Piece(one.name, Tone.QUIET),
+def _order_line(row: OrderRow) -> StyledLine:
+    tones = {"filled": Style.GOOD, "rejected": Style.BAD, "unknown": Style.BAD}
+    times = {"sent": row.sent_ms, "done": row.done_ms}
+    after = ", ".join(f"{name} after {format_duration(ms)}" for name, ms in times.items() if ms is not None)
+    return styled_line(
+        Span(f"{format_time(row.at_ns)}  ", Style.DIM),
+        f"{row.intent:<33} ",
+        Span(f"{row.state:<12} ", tones.get(row.state, Style.PLAIN)),
+        f"{row.outcome:<16} {after:<38}  ",
+        Span(row.client_order_id, Style.DIM),
     )
 
 
-def _money(amount: Decimal | None, width: int = 0) -> Piece:
+def _format_money(amount: Decimal | None, width: int = 0) -> Span:
     if amount is None:
-        return Piece(f"{NOTHING:>{width}}")
-    tone = Tone.PLAIN if amount == ZERO else Tone.GOOD if amount > ZERO else Tone.BAD
-    return Piece(f"{f'{amount:+.2f}':>{width}}", tone)
+        return Span(f"{NO_VALUE:>{width}}")
+    tone = Style.PLAIN if amount == ZERO else Style.GOOD if amount > ZERO else Style.BAD
+    return Span(f"{f'{amount:+.2f}':>{width}}", tone)
 
 
-def _number(price: Decimal | None) -> str:
+def _format_price(price: Decimal | None) -> str:
     if price is None:
-        return NOTHING
+        return NO_VALUE
     # Below one there are no cents to round to: what is there is shown, as far as it fits.
-    return f"{price:.2f}" if price >= 1 else canonical(price)[:9]
+    return f"{price:.2f}" if price >= 1 else format_decimal(price)[:9]
 
 
-def _age(age_ms: float | None) -> str:
-    return NOTHING if age_ms is None else span(age_ms)
+def _format_age(age_ms: float | None) -> str:
+    return NO_VALUE if age_ms is None else format_duration(age_ms)

@@ -2,7 +2,7 @@
 
 import click
 
-from components.runtime.cli import answer, json_option
+from components.runtime.cli import json_option, print_result
 
 
 @click.command()
@@ -22,14 +22,14 @@ def simulate(
     Nothing real is touched: files, clocks, network and venue are simulated, and one seed always gives the same run.
     """
     from components.runtime.clock import SystemClock
-    from components.xtrader.simulation.campaign import figures_of, storms, sweep
+    from components.xtrader.simulation.campaign import random_runs, runs_crashed_at, summarize
 
     if crash_at is not None:
-        reports = sweep(seed, (crash_at,))
+        reports = runs_crashed_at(seed, (crash_at,))
     elif every is not None:
-        reports = sweep(seed, range(1, every + 1))
+        reports = runs_crashed_at(seed, range(1, every + 1))
     else:
-        reports = storms(seed, runs, crash_points)
-    figures = figures_of(reports, SystemClock())
-    answer(figures, as_json=as_json, text=figures.text())
+        reports = random_runs(seed, runs, crash_points)
+    figures = summarize(reports, SystemClock())
+    print_result(figures, as_json=as_json, text=figures.as_text())
     return 1 if figures.violations else 0

@@ -3,46 +3,46 @@
 from collections.abc import Callable
 from typing import Final
 
-from components.contracts.errors import IoFailed
+from components.contracts.errors import StorageError
 from components.runtime.journal import Journal
-from components.xtrader.simulation.chance import Chance
-from components.xtrader.simulation.schedule import Happening, Schedule
+from components.xtrader.simulation.chance import Randomness
+from components.xtrader.simulation.schedule import Callback, Scheduler
 
-NOBODY: Final = -1
+NO_DESCRIPTOR: Final = -1
 
 
-class SimulatedCommitter:
+class SimulatedGroupCommitter:
     """Makes entries durable a little later; `within` runs something as the process it belongs to."""
 
     def __init__(
         self,
         journal: Journal,
-        schedule: Schedule,
-        chance: Chance,
-        within: Callable[[Happening], None],
+        scheduler: Scheduler,
+        randomness: Randomness,
+        run_in_process: Callable[[Callback], None],
         on_durable: Callable[[int, bytes], None],
-        touch: Callable[[str], None],
+        on_effect: Callable[[str], None],
     ) -> None:
-        self._journal, self._schedule, self._chance = journal, schedule, chance
-        self._within, self._on_durable, self._touch = within, on_durable, touch
+        self._journal, self._scheduler, self._randomness = journal, scheduler, randomness
+        self._run_in_process, self._on_durable, self._on_effect = run_in_process, on_durable, on_effect
         self._queue: list[tuple[int, bytes]] = []
         self._submitted = journal.last_sequence
-        self.on_told: Happening | None = None
+        self.on_synced: Callback | None = None
         """What the loop does when the descriptor becomes readable."""
-        self.failure: IoFailed | None = None
+        self.failure: StorageError | None = None
 
     @property
-    def synced(self) -> int:
+    def durable_sequence(self) -> int:
         """Give the last durable sequence."""
         return self._journal.last_sequence
 
     def submit(self, at_ns: int, payload: bytes) -> int:
         """Queue an entry and give the sequence it will have."""
         if self.failure is not None:
-            raise IoFailed(str(self.failure))
+            raise StorageError(str(self.failure))
         if not self._queue:
-            self._schedule.after(self._chance.sync_ns(), lambda: self._within(self._write))
-        self._touch("append")
+            self._scheduler.after(self._randomness.sync_duration_ns(), lambda: self._run_in_process(self._write))
+        self._on_effect("append")
         self._queue.append((at_ns, payload))
         self._submitted += 1
         return self._submitted
@@ -53,9 +53,9 @@ class SimulatedCommitter:
 
     def fileno(self) -> int:
         """Give what nobody watches: the process is told directly."""
-        return NOBODY
+        return NO_DESCRIPTOR
 
-    def acknowledge(self) -> None:
+    def clear_notification(self) -> None:
         """Nothing is to be read."""
 
     def flush(self) -> None:
@@ -68,10 +68,10 @@ class SimulatedCommitter:
         first = self._journal.last_sequence + 1
         try:
             self._journal.write(entries)
-        except IoFailed as failed:
+        except StorageError as failed:
             self.failure = failed
         else:
             for sequence, (_, payload) in enumerate(entries, first):
                 self._on_durable(sequence, payload)
-        if self.on_told is not None:
-            self.on_told()
+        if self.on_synced is not None:
+            self.on_synced()

@@ -5,29 +5,37 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final
 
-from components.contracts.errors import IoFailed, TradingError
+from components.contracts.errors import StorageError, TradingError
 from components.execution.core.venue import Fence, SubmitOrder
-from components.runtime.exchange import Exchange
-from components.runtime.life import Life, Seat
-from components.runtime.service import Called, Fed, Service
-from components.runtime.speaking import Voice
-from components.xtrader.simulation.chance import Chance
-from components.xtrader.simulation.committer import SimulatedCommitter
+from components.runtime.exchange import MessageBus
+from components.runtime.life import LoopContext, ServiceLoop
+from components.runtime.service import Service, VenueCallCompleted, VenueEvent
+from components.runtime.speaking import Producer
+from components.xtrader.simulation.chance import Randomness
+from components.xtrader.simulation.committer import SimulatedGroupCommitter
 from components.xtrader.simulation.network import Network, SimulatedTransport
-from components.xtrader.simulation.process import PLACES, VERSION, Machine, SimulatedProcess, Wired
-from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Happening, Schedule, SimulatedClock
-from components.xtrader.simulation.venue import VenueLine
+from components.xtrader.simulation.process import PATHS, VERSION, NodeResources, SimulatedProcess, WiredService
+from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Callback, Scheduler, SimulatedClock
+from components.xtrader.simulation.venue import SimulatedVenueApi
 from components.xtrader.simulation.wirings import Wiring
-from components.xtrader.simulation.witness import PromiseBroken, Witness
+from components.xtrader.simulation.witness import InvariantChecker, InvariantViolated
 
-TURN_NS: Final = 5 * NS_PER_US
-MESSAGES_PER_TURN: Final = 64
+ITERATION_DELAY_NS: Final = 5 * NS_PER_US
+MESSAGES_PER_ITERATION: Final = 64
 DRAIN_MS_MAX: Final = 1_000
-BUGS: Final = (TradingError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+UNEXPECTED_ERRORS: Final = (
+    TradingError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 """With one of these a real process would end, and nobody caused it."""
 
 
-class Death(Enum):
+class ExitCause(Enum):
     """Why a life ended."""
 
     CRASH = auto()
@@ -36,7 +44,7 @@ class Death(Enum):
     STOP = auto()
 
 
-class Crashed(BaseException):
+class ProcessCrashed(BaseException):
     """The process is gone, in the middle of what it did; nobody may catch this by accident."""
 
 
@@ -44,15 +52,15 @@ class Crashed(BaseException):
 class World:
     """What all processes share."""
 
-    schedule: Schedule
-    chance: Chance
+    scheduler: Scheduler
+    randomness: Randomness
     clock: SimulatedClock
     network: Network
-    witness: Witness
-    line: VenueLine
+    checker: InvariantChecker
+    venue_api: SimulatedVenueApi
 
 
-class Host:
+class Node:
     """What outlives a process: its name, its disk, and the fuse that ends it."""
 
     def __init__(
@@ -61,165 +69,170 @@ class Host:
         world: World,
         wiring: Wiring,
         *,
-        trace: Callable[[str, str], None],
-        died: Callable[["Host", "Death"], None],
+        on_effect: Callable[[str, str], None],
+        on_exit: Callable[["Node", "ExitCause"], None],
     ) -> None:
         self.name, self.world, self.wiring = name, world, wiring
-        self._trace, self._died = trace, died
-        self.machine: Machine
-        self.attach: Callable[[Callable[[Any], None]], None] | None = None
+        self._record_effect, self._on_exit = on_effect, on_exit
+        self.resources: NodeResources
+        self.attach_feed: Callable[[Callable[[Any], None]], None] | None = None
         """Connects a new life to what the venue says by itself."""
-        self.fuse: int | None = None
+        self.effects_left: int | None = None
         """How many more effects the process has; None while nobody wants it to end."""
-        self.life: Incarnation | None = None
+        self.current_run: NodeRun | None = None
         self.is_stopping = False
 
-    def boot(self) -> None:
+    def start(self) -> None:
         """Begin a new life; it may end before it has begun."""
         self.is_stopping = False
-        self.life = life = Incarnation(self)
-        life.within(life.begin)
+        self.current_run = life = NodeRun(self)
+        life.run_in_process(life.start)
 
-    def touch(self, what: str) -> None:
+    def on_effect(self, effect: str) -> None:
         """Count an effect, and end before it where the fuse is burnt down."""
-        self._trace(self.name, what)
-        if self.fuse is not None:
-            self.fuse -= 1
-            if self.fuse <= 0:
-                self.fuse = None
-                raise Crashed
+        self._record_effect(self.name, effect)
+        if self.effects_left is not None:
+            self.effects_left -= 1
+            if self.effects_left <= 0:
+                self.effects_left = None
+                raise ProcessCrashed
 
-    def end(self) -> None:
+    def kill(self) -> None:
         """End the process as a kill does: its files keep what was written, synced or not."""
-        if self.life is not None:
-            self.life.is_alive = False
-            self.life.transport.close()
-            self.life = None
-        self.machine.disk.let_go()
+        if self.current_run is not None:
+            self.current_run.is_alive = False
+            self.current_run.transport.close()
+            self.current_run = None
+        self.resources.disk.on_process_exit()
 
-    def died(self, death: "Death") -> None:
+    def on_exit(self, cause: "ExitCause") -> None:
         """Say that the life is over."""
-        self._died(self, death)
+        self._on_exit(self, cause)
 
 
-class Incarnation:
+class NodeRun:
     """One life of one process."""
 
-    def __init__(self, host: Host) -> None:
-        self.host, self._world = host, host.world
+    def __init__(self, node: Node) -> None:
+        self.node, self._world = node, node.world
         self.is_alive = True
-        self.process = SimulatedProcess(host.name, host.machine)
+        self.process = SimulatedProcess(node.name, node.resources)
         self.service: Service | None = None
-        self.committer: SimulatedCommitter | None = None
-        self.transport = SimulatedTransport(self._world.network, self.wake, host.touch, self._world.witness.on_answer)
-        self._turn_at_ns = -1
+        self.committer: SimulatedGroupCommitter | None = None
+        self.transport = SimulatedTransport(
+            self._world.network, self.wake, node.on_effect, self._world.checker.on_reply
+        )
+        self._next_iteration_at_ns = -1
 
-    def within(self, happening: Happening) -> None:
+    def run_in_process(self, callback: Callback) -> None:
         """Let something happen inside the process, if it still lives."""
         if not self.is_alive:
             return
         try:
-            happening()
-        except Crashed:
-            self.host.died(Death.CRASH)
-        except IoFailed:
-            self.host.died(Death.DISK)
-        except BUGS as error:
-            raise PromiseBroken(f"{self.host.name} ended with {type(error).__name__}: {error}") from error
+            callback()
+        except ProcessCrashed:
+            self.node.on_exit(ExitCause.CRASH)
+        except StorageError:
+            self.node.on_exit(ExitCause.DISK)
+        except UNEXPECTED_ERRORS as error:
+            raise InvariantViolated(f"{self.node.name} ended with {type(error).__name__}: {error}") from error
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Read the journal, open the bus, start the service."""
-        host, world = self.host, self._world
+        host, world = self.node, self._world
         process = self.process
         host.wiring(process)
         if (wired := process.wired) is None:
-            raise PromiseBroken(f"{host.name} is wired and serves nothing")
+            raise InvariantViolated(f"{host.name} is wired and serves nothing")
         self.service = wired.service
-        voice = Voice(host.name, f"{world.chance.dice.getrandbits(48):012x}", process.clock)
+        voice = Producer(host.name, f"{world.randomness.random.getrandbits(48):012x}", process.clock)
         journal = wired.journal
         if journal is not None:
-            world.witness.on_opened(host.name, (record.payload for record in journal.records()))
-            self.committer = SimulatedCommitter(
+            world.checker.on_journal_opened(host.name, (record.payload for record in journal.records()))
+            self.committer = SimulatedGroupCommitter(
                 journal,
-                world.schedule,
-                world.chance,
-                self.within,
-                lambda sequence, payload: world.witness.on_durable(host.name, sequence, payload),
-                host.touch,
+                world.scheduler,
+                world.randomness,
+                self.run_in_process,
+                lambda sequence, payload: world.checker.on_durable(host.name, sequence, payload),
+                host.on_effect,
             )
-        self._bus = Exchange(
-            PLACES.run,
-            wired.lines,
+        self._bus = MessageBus(
+            PATHS.run,
+            wired.bindings,
             voice,
             self.transport,
-            metrics=host.machine.metrics,
-            log=host.machine.diary,
+            metrics=host.resources.metrics,
+            log=host.resources.log,
             records=journal.records if journal is not None else None,
         )
-        self._live(wired)
+        self._start_service(wired)
 
-    def _live(self, wired: Wired) -> None:
-        host = self.host
-        seat = Seat(
+    def _start_service(self, wired: WiredService) -> None:
+        host = self.node
+        seat = LoopContext(
             component=host.name,
             version=VERSION,
             service=wired.service,
             bus=self._bus,
-            clock=host.machine.clock,
-            log=host.machine.diary,
+            clock=host.resources.clock,
+            log=host.resources.log,
             committer=self.committer,
             tick_ms=wired.tick_ms,
-            pulse=lambda _: None,
+            report_health=lambda _: None,
             should_stop=lambda: host.is_stopping,
             drain_ms_max=DRAIN_MS_MAX,
         )
-        self._life = Life(seat, self._call)
+        self._loop = ServiceLoop(seat, self._call_venue)
         if self.committer is not None:
-            self.committer.on_told = self._life.carrier.on_synced
-        self._life.carrier.carry(wired.service.on_start(host.machine.clock.now_ns()))
-        if host.attach is not None:
-            host.attach(lambda body: self.within(lambda: self._life.hear((Fed(body),))))
+            self.committer.on_synced = self._loop.executor.on_synced
+        self._loop.executor.execute(wired.service.on_start(host.resources.clock.now_ns()))
+        if host.attach_feed is not None:
+            host.attach_feed(lambda body: self.run_in_process(lambda: self._loop.dispatch((VenueEvent(body),))))
         self.wake()
 
     def wake(self) -> None:
         """Take a turn very soon: something has arrived."""
-        self._turn_within(TURN_NS)
+        self._schedule_iteration(ITERATION_DELAY_NS)
 
     def is_idle(self) -> bool:
         """Say whether nothing waits for the disk."""
-        return self._life.carrier.is_idle
+        return self._loop.executor.is_idle
 
-    def _turn_within(self, delay_ns: int) -> None:
-        schedule = self._world.schedule
+    def _schedule_iteration(self, delay_ns: int) -> None:
+        schedule = self._world.scheduler
         at_ns = schedule.now_ns + delay_ns
-        if schedule.now_ns <= self._turn_at_ns <= at_ns:
+        if schedule.now_ns <= self._next_iteration_at_ns <= at_ns:
             return
-        self._turn_at_ns = at_ns
-        schedule.after(delay_ns, lambda: self._on_time(at_ns))
+        self._next_iteration_at_ns = at_ns
+        schedule.after(delay_ns, lambda: self._on_iteration_due(at_ns))
 
-    def _on_time(self, at_ns: int) -> None:
-        if at_ns == self._turn_at_ns:
-            self._turn_at_ns = -1
-            self.within(self._turn)
+    def _on_iteration_due(self, at_ns: int) -> None:
+        if at_ns == self._next_iteration_at_ns:
+            self._next_iteration_at_ns = -1
+            self.run_in_process(self._iterate)
 
-    def _turn(self) -> None:
-        self._life.hear(self._bus.drain(MESSAGES_PER_TURN))
-        pause_ms = self._life.pass_time()
-        if self._life.is_over():
-            self._leave()
+    def _iterate(self) -> None:
+        self._loop.dispatch(self._bus.drain(MESSAGES_PER_ITERATION))
+        pause_ms = self._loop.run_timers()
+        if self._loop.is_finished():
+            self._exit()
             return
-        self._turn_within(pause_ms * NS_PER_MS)
+        self._schedule_iteration(pause_ms * NS_PER_MS)
         if self._bus.is_readable():
             self.wake()
 
-    def _leave(self) -> None:
+    def _exit(self) -> None:
         """End in good order: sync first, and let the sockets go then."""
         if self.committer is not None:
             self.committer.flush()
-        self.host.died(Death.STOP)
+        self.node.on_exit(ExitCause.STOP)
 
-    def _call(self, request: Any) -> None:  # noqa: ANN401  # the adapter's own vocabulary
-        self.host.touch("call")
+    def _call_venue(self, request: Any) -> None:  # noqa: ANN401  # the adapter's own vocabulary
+        self.node.on_effect("call")
         if isinstance(request, SubmitOrder | Fence):
-            self._world.witness.on_leaving(request.client_order_id)
-        self._world.line.carry(request, lambda answer: self.within(lambda: self._life.hear((Called(request, answer),))))
+            self._world.checker.on_order_sent(request.client_order_id)
+        self._world.venue_api.call(
+            request,
+            lambda answer: self.run_in_process(lambda: self._loop.dispatch((VenueCallCompleted(request, answer),))),
+        )

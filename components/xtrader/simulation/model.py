@@ -7,11 +7,11 @@ from typing import Final
 from components.signals.core.model import OUTPUTS, ModelCard
 from components.signals.core.schema import SCHEMA
 
-UP: Final = (0.1, 0.2, 0.7)
-DOWN: Final = (0.7, 0.2, 0.1)
-FLAT: Final = (0.3, 0.4, 0.3)
+PREDICT_UP: Final = (0.1, 0.2, 0.7)
+PREDICT_DOWN: Final = (0.7, 0.2, 0.1)
+PREDICT_FLAT: Final = (0.3, 0.4, 0.3)
 
-CARD: Final = ModelCard(
+MODEL_CARD: Final = ModelCard(
     name="dice",
     version=1,
     file="none",
@@ -29,20 +29,20 @@ CARD: Final = ModelCard(
 )
 
 
-class Dice:
+class RandomModel:
     """Knows nothing of markets, which is what makes it reach every corner of the account."""
 
-    def __init__(self, dice: Random) -> None:
-        self._dice = dice
-        self.is_resting = False
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.always_flat = False
 
     @property
     def card(self) -> ModelCard:
         """What it is."""
-        return CARD
+        return MODEL_CARD
 
     def predict(self, features: Sequence[float]) -> tuple[float, ...]:  # noqa: ARG002  # chance needs no features
         """Lean either way as often, so that positions are built up to their limit and taken down again."""
-        if self.is_resting:
-            return FLAT
-        return self._dice.choices((UP, DOWN, FLAT), (3, 3, 1))[0]
+        if self.always_flat:
+            return PREDICT_FLAT
+        return self._random.choices((PREDICT_UP, PREDICT_DOWN, PREDICT_FLAT), (3, 3, 1))[0]

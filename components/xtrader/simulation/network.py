@@ -6,19 +6,19 @@ from typing import Final, TypeVar
 
 from typing_extensions import override
 
-from components.runtime.zmq_bus import Client, Port, Publication, Server, Transport
-from components.xtrader.simulation.chance import Chance
-from components.xtrader.simulation.link import Frames, Inbox, Life, Link
-from components.xtrader.simulation.schedule import Schedule
+from components.runtime.zmq_bus import ClientSocket, PublisherSocket, ServerSocket, Socket, Transport
+from components.xtrader.simulation.chance import Randomness
+from components.xtrader.simulation.link import Endpoint, Frames, Inbox, Link
+from components.xtrader.simulation.schedule import Scheduler
 
 RECONNECT_MS: Final = 20
 
 
-class _Reading(Port):
+class _SimulatedSocket(Socket):
     """What every kind of socket does when it is read."""
 
-    def __init__(self, life: "SimulatedTransport") -> None:
-        self.life, self.inbox = life, Inbox(life)
+    def __init__(self, transport: "SimulatedTransport") -> None:
+        self.transport, self.inbox = transport, Inbox(transport)
 
     @override
     def fileno(self) -> int:
@@ -41,79 +41,79 @@ class _Reading(Port):
         self.inbox.frames.clear()
 
 
-class _Subscription(_Reading):
+class _SubscriberSocket(_SimulatedSocket):
     """A socket that hears topics of several publishers."""
 
-    def __init__(self, life: "SimulatedTransport", topics: Iterable[bytes]) -> None:
-        super().__init__(life)
+    def __init__(self, transport: "SimulatedTransport", topics: Iterable[bytes]) -> None:
+        super().__init__(transport)
         self.topics = frozenset(topics)
 
 
-class _Publication(_Reading, Publication):
+class _PublisherSocket(_SimulatedSocket, PublisherSocket):
     """Where a process says everything; whoever is not connected yet misses it."""
 
-    def __init__(self, life: "SimulatedTransport") -> None:
-        super().__init__(life)
-        self._links: dict[_Subscription, Link] = {}
+    def __init__(self, transport: "SimulatedTransport") -> None:
+        super().__init__(transport)
+        self._links: dict[_SubscriberSocket, Link] = {}
         self._new: set[bytes] = set()
 
-    def connect(self, network: "Network", subscription: _Subscription) -> None:
+    def connect(self, network: "Network", subscriber: _SubscriberSocket) -> None:
         """Let somebody hear us from now on."""
-        self._links[subscription] = network.link(self.life, subscription.inbox)
-        self._new |= subscription.topics
+        self._links[subscriber] = network.new_link(self.transport, subscriber.inbox)
+        self._new |= subscriber.topics
 
     @override
     def send(self, topic: bytes, header: bytes, payload: bytes) -> None:
-        self.life.touch("publish")
+        self.transport.on_effect("publish")
         for subscription, link in tuple(self._links.items()):
-            if not subscription.life.is_alive:
+            if not subscription.transport.is_alive:
                 del self._links[subscription]
             elif topic in subscription.topics:
                 link.send([topic, header, payload])
 
     @override
-    def newcomers(self) -> set[bytes]:
+    def new_subscriptions(self) -> set[bytes]:
         new, self._new = self._new, set()
         return new
 
 
-class _Server(_Reading, Server):
+class _ServerSocket(_SimulatedSocket, ServerSocket):
     """Where requests arrive; a hop's name leads back to its client."""
 
-    def __init__(self, life: "SimulatedTransport") -> None:
-        super().__init__(life)
+    def __init__(self, transport: "SimulatedTransport") -> None:
+        super().__init__(transport)
         self._clients: dict[bytes, Link] = {}
 
-    def connect(self, network: "Network", client: "_Client") -> Link:
+    def connect(self, network: "Network", client: "_ClientSocket") -> Link:
         """Let a client come; give its way to us."""
-        self._clients[client.name] = network.link(self.life, client.inbox)
-        return network.link(client.life, self.inbox)
+        self._clients[client.name] = network.new_link(self.transport, client.inbox)
+        return network.new_link(client.transport, self.inbox)
 
     @override
     def reply(self, envelope: Iterable[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
-        self.life.touch("reply")
-        self.life.tap(frames)
+        self.transport.on_effect("reply")
+        self.transport.on_reply(frames)
         name, *hops = envelope
         link = self._clients.get(name)
-        if link is None or not link.to.life.is_alive:
+        if link is None or not link.inbox.owner.is_alive:
             return False
         link.send([*hops, b"", *frames])
         return True
 
 
-class _Client(_Reading, Client):
+class _ClientSocket(_SimulatedSocket, ClientSocket):
     """Where one peer is asked; without one nothing leaves."""
 
-    def __init__(self, life: "SimulatedTransport", name: bytes) -> None:
-        super().__init__(life)
+    def __init__(self, transport: "SimulatedTransport", name: bytes) -> None:
+        super().__init__(transport)
         self.name = name
         self.link: Link | None = None
 
     @override
     def send(self, envelope: Sequence[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
-        self.life.touch("send")
+        self.transport.on_effect("send")
         link = self.link
-        if link is None or not link.to.life.is_alive:
+        if link is None or not link.inbox.owner.is_alive:
             return False
         link.send([self.name, *envelope, b"", *frames])
         return True
@@ -126,45 +126,45 @@ class SimulatedTransport(Transport):
         self,
         network: "Network",
         wake: Callable[[], None],
-        touch: Callable[[str], None],
-        tap: Callable[[tuple[bytes, bytes, bytes]], None],
+        on_effect: Callable[[str], None],
+        on_reply: Callable[[tuple[bytes, bytes, bytes]], None],
     ) -> None:
         """`wake` is called when something arrived, `touch` before something leaves, `tap` sees each answer."""
         self._network = network
-        self.wake, self.touch, self.tap = wake, touch, tap
+        self.wake, self.on_effect, self.on_reply = wake, on_effect, on_reply
         self.is_alive = True
 
     @override
-    def publish_at(self, path: Path, high_water_mark: int) -> Publication:
-        return self._network.bind(path, _Publication(self))
+    def bind_publisher(self, path: Path, high_water_mark: int) -> PublisherSocket:
+        return self._network.bind(path, _PublisherSocket(self))
 
     @override
-    def serve_at(self, path: Path, high_water_mark: int) -> Server:
-        return self._network.bind(path, _Server(self))
+    def bind_server(self, path: Path, high_water_mark: int) -> ServerSocket:
+        return self._network.bind(path, _ServerSocket(self))
 
     @override
-    def subscribe_to(self, paths_with_marks: Iterable[tuple[Path, int]], topics: Iterable[bytes]) -> Port:
-        subscription = _Subscription(self, topics)
+    def connect_subscriber(self, paths_with_marks: Iterable[tuple[Path, int]], topics: Iterable[bytes]) -> Socket:
+        subscription = _SubscriberSocket(self, topics)
         for path, _ in paths_with_marks:
             self._network.connect(path, subscription)
         return subscription
 
     @override
-    def ask_at(self, path: Path, high_water_mark: int) -> Client:
-        client = _Client(self, self._network.name())
+    def connect_client(self, path: Path, high_water_mark: int) -> ClientSocket:
+        client = _ClientSocket(self, self._network.new_identity())
         self._network.connect(path, client)
         return client
 
     @override
-    def heat(self, port: Port) -> None:
+    def register(self, socket: Socket) -> None:
         """Nothing waits here: whatever arrives wakes the process."""
 
     @override
-    def watch(self, descriptor: int, on_readable: Callable[[], None]) -> None:
+    def register_fd(self, descriptor: int, on_readable: Callable[[], None]) -> None:
         """Nothing waits here."""
 
     @override
-    def wait(self, timeout_ms: int) -> list[Port]:
+    def poll(self, timeout_ms: int) -> list[Socket]:
         return []
 
     @override
@@ -172,55 +172,55 @@ class SimulatedTransport(Transport):
         self.is_alive = False
 
 
-Bound = _Publication | _Server
-Connecting = _Subscription | _Client
-AnyBound = TypeVar("AnyBound", _Publication, _Server)
+Bound = _PublisherSocket | _ServerSocket
+Connectable = _SubscriberSocket | _ClientSocket
+AnyBound = TypeVar("AnyBound", _PublisherSocket, _ServerSocket)
 
 
 class Network:
     """Who is bound where, and who wants to be connected there."""
 
-    def __init__(self, schedule: Schedule, chance: Chance) -> None:
-        self.schedule, self.chance = schedule, chance
+    def __init__(self, scheduler: Scheduler, randomness: Randomness) -> None:
+        self.scheduler, self.randomness = scheduler, randomness
         self._bound: dict[Path, Bound] = {}
-        self._wanted: dict[Path, list[Connecting]] = {}
+        self._connecting: dict[Path, list[Connectable]] = {}
         self._names = 0
 
-    def name(self) -> bytes:
+    def new_identity(self) -> bytes:
         """Name one more hop."""
         self._names += 1
         return self._names.to_bytes(5, "big")
 
-    def link(self, sender: Life, to: Inbox) -> Link:
+    def new_link(self, sender: Endpoint, inbox: Inbox) -> Link:
         """Make one direction of a connection."""
-        return Link(self.schedule, self.chance, sender, to)
+        return Link(self.scheduler, self.randomness, sender, inbox)
 
-    def bind(self, path: Path, port: AnyBound) -> AnyBound:
+    def bind(self, path: Path, socket: AnyBound) -> AnyBound:
         """Take a place; whoever waits for it comes soon."""
-        self._bound[path] = port
-        waiting = [one for one in self._wanted.get(path, ()) if one.life.is_alive]
-        self._wanted[path] = waiting
+        self._bound[path] = socket
+        waiting = [one for one in self._connecting.get(path, ()) if one.transport.is_alive]
+        self._connecting[path] = waiting
         for one in waiting:
-            self._soon(path, one)
-        return port
+            self._connect_later(path, one)
+        return socket
 
-    def connect(self, path: Path, port: Connecting) -> None:
+    def connect(self, path: Path, socket: Connectable) -> None:
         """Be connected whenever somebody is bound there."""
-        self._wanted.setdefault(path, []).append(port)
-        self._soon(path, port)
+        self._connecting.setdefault(path, []).append(socket)
+        self._connect_later(path, socket)
 
-    def _soon(self, path: Path, port: Connecting) -> None:
-        self.schedule.after(self.chance.between_ms(0, RECONNECT_MS), lambda: self._join(path, port))
+    def _connect_later(self, path: Path, socket: Connectable) -> None:
+        self.scheduler.after(self.randomness.duration_ns(0, RECONNECT_MS), lambda: self._establish(path, socket))
 
-    def _join(self, path: Path, port: Connecting) -> None:
+    def _establish(self, path: Path, socket: Connectable) -> None:
         bound = self._bound.get(path)
-        if bound is None or not bound.life.is_alive or not port.life.is_alive:
+        if bound is None or not bound.transport.is_alive or not socket.transport.is_alive:
             return
-        match bound, port:
-            case _Publication(), _Subscription():
-                bound.connect(self, port)
-                bound.life.wake()
-            case _Server(), _Client():
-                port.link = bound.connect(self, port)
+        match bound, socket:
+            case _PublisherSocket(), _SubscriberSocket():
+                bound.connect(self, socket)
+                bound.transport.wake()
+            case _ServerSocket(), _ClientSocket():
+                socket.link = bound.connect(self, socket)
             case _:
-                raise TypeError(f"{type(port).__name__} at {path}")
+                raise TypeError(f"{type(socket).__name__} at {path}")

@@ -11,28 +11,28 @@ from structlog.typing import FilteringBoundLogger
 from typing_extensions import override
 
 from components.contracts.topics import HEALTH, Stream
-from components.contracts.values import Place
+from components.contracts.values import StreamOffset
 from components.execution.core.state import ExecutionState
 from components.runtime.journal import Journal
-from components.runtime.lines import Lines
+from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.places import Places
+from components.runtime.places import Paths
 from components.runtime.process import Loop, Process
 from components.runtime.service import Service
-from components.runtime.venue import Caller, Feed
+from components.runtime.venue import VenueClient, VenueEventSource
 from components.xtrader.simulation.disk import SimulatedDisk
 from components.xtrader.simulation.schedule import NS_PER_MS, SimulatedClock
 from components.xtrader.simulation.settings import ACCOUNT, TABLES
 
 VERSION: Final = "simulated"
-SEAL: Final = b"a seal for simulated orders only"
+SEAL_KEY: Final = b"a seal for simulated orders only"
 ROOT: Final = Path("/simulated")
-PLACES: Final = Places(root=ROOT, env="dev", account=ACCOUNT, state=ROOT, run=ROOT, keys=ROOT)
+PATHS: Final = Paths(root=ROOT, env="dev", account=ACCOUNT, state=ROOT, run=ROOT, keys=ROOT)
 
 M = TypeVar("M", bound=BaseModel)
 
 
-class Diary:
+class MemoryLog:
     """A logger that keeps the last lines of all processes, for whoever looks into a failing run."""
 
     def __init__(self, name: str, clock: SimulatedClock, lines: deque[str]) -> None:
@@ -49,22 +49,22 @@ class Diary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class NodeResources:
     """What one process finds around it; the disk is its own."""
 
     clock: SimulatedClock
     disk: SimulatedDisk
-    diary: Diary
+    log: MemoryLog
     metrics: Metrics
     segment_bytes_max: int
 
 
 @dataclass(frozen=True, slots=True)
-class Wired:
+class WiredService:
     """What a wiring page asked to have served."""
 
     service: Service
-    lines: Lines
+    bindings: StreamBindings
     journal: Journal | None
     tick_ms: int
 
@@ -72,13 +72,13 @@ class Wired:
 class SimulatedProcess(Process):
     """Gives a wiring page what the real process gives, and keeps what it wants served."""
 
-    def __init__(self, name: str, machine: Machine) -> None:
+    def __init__(self, name: str, resources: NodeResources) -> None:
         self.name, self.version = name, VERSION
-        self.clock, self.metrics, self.places = machine.clock, machine.metrics, PLACES
-        self.log = cast("FilteringBoundLogger", machine.diary)
-        self._machine = machine
-        self.wired: Wired | None = None
-        self.orders: ExecutionState | None = None
+        self.clock, self.metrics, self.paths = resources.clock, resources.metrics, PATHS
+        self.log = cast("FilteringBoundLogger", resources.log)
+        self._resources = resources
+        self.wired: WiredService | None = None
+        self.execution_state: ExecutionState | None = None
         """What execution knows, for whoever compares."""
 
     @override
@@ -91,13 +91,13 @@ class SimulatedProcess(Process):
 
     @override
     def seal_key(self) -> bytes:
-        return SEAL
+        return SEAL_KEY
 
     @override
-    def journal(self) -> Journal:
-        machine = self._machine
+    def open_journal(self) -> Journal:
+        machine = self._resources
         return Journal.open(
-            PLACES.journal(self.name),
+            PATHS.journal(self.name),
             owner=self.name,
             account=ACCOUNT,
             now_ns=machine.clock.now_ns(),
@@ -106,31 +106,31 @@ class SimulatedProcess(Process):
         )
 
     @override
-    def serve(  # as the process it stands for
+    def run(  # as the process it stands for
         self,
         service: Service,
         *,
-        hears: Mapping[Stream, Place | None] | None = None,
-        says: Sequence[Stream] = (),
-        answers: Sequence[Stream] = (),
-        asks: Sequence[Stream] = (),
-        hands_over: Sequence[Stream] = (),
+        subscribes: Mapping[Stream, StreamOffset | None] | None = None,
+        publishes: Sequence[Stream] = (),
+        serves: Sequence[Stream] = (),
+        requests: Sequence[Stream] = (),
+        sends_commands: Sequence[Stream] = (),
         journal: Journal | None = None,
         journal_stream: Stream | None = None,
-        venue: Caller | None = None,
-        feed: Feed | None = None,
+        venue: VenueClient | None = None,
+        feed: VenueEventSource | None = None,
         loop: Loop = Loop.BLOCKING,
         tick_ms: int = 50,
     ) -> None:
-        lines = Lines(
+        lines = StreamBindings(
             component=self.name,
-            hears=hears or {},
-            says=tuple(dict.fromkeys((*says, HEALTH))),
-            answers=tuple(answers),
-            asks=tuple(asks),
-            hands_over=tuple(hands_over),
-            record=journal_stream,
+            subscribes=subscribes or {},
+            publishes=tuple(dict.fromkeys((*publishes, HEALTH))),
+            serves=tuple(serves),
+            requests=tuple(requests),
+            sends_commands=tuple(sends_commands),
+            journal_stream=journal_stream,
             journal_id=journal.journal_id if journal else "",
             last_sequence=journal.last_sequence if journal else 0,
         )
-        self.wired = Wired(service, lines, journal, tick_ms)
+        self.wired = WiredService(service, lines, journal, tick_ms)

@@ -10,73 +10,79 @@ from components.contracts.trading import TradingState
 from components.contracts.values import ZERO, AccountId, Symbol
 from components.execution.core.state import ExecutionState
 from components.execution.wiring import replay
-from components.risk.core.audit import audit
+from components.risk.core.audit import audit_log
 from components.risk.core.fold import replay as replay_risk
 from components.risk.core.state import RiskState, encode_state
 from components.risk.service.gate import RiskService
 from components.risk.wiring import read_log
-from components.runtime.journal import Journal, verify
-from components.xtrader.simulation.books import Books
-from components.xtrader.simulation.host import Host, Incarnation
-from components.xtrader.simulation.process import PLACES, SimulatedProcess
+from components.runtime.journal import Journal, verify_journal
+from components.xtrader.simulation.books import SimulatedExchange
+from components.xtrader.simulation.host import Node, NodeRun
+from components.xtrader.simulation.process import PATHS, SimulatedProcess
 from components.xtrader.simulation.settings import ACCOUNT
-from components.xtrader.simulation.venue import VenueLine
-from components.xtrader.simulation.witness import PromiseBroken, Witness
+from components.xtrader.simulation.venue import SimulatedVenueApi
+from components.xtrader.simulation.witness import InvariantChecker, InvariantViolated
 
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
-class Reckoning:
+class ConvergenceChecker:
     """Holds the four processes, the two journals and the venue's books against each other."""
 
-    def __init__(self, hosts: Mapping[str, Host], books: Books, line: VenueLine, witness: Witness) -> None:
-        self._hosts, self._books, self._line, self._witness = hosts, books, line, witness
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        exchange: SimulatedExchange,
+        venue_api: SimulatedVenueApi,
+        checker: InvariantChecker,
+    ) -> None:
+        self._nodes, self._exchange, self._venue_api, self._checker = nodes, exchange, venue_api, checker
 
-    def unsettled(self) -> str:
+    def first_difference(self) -> str:
         """Name what is not right yet; empty when all is quiet and equal."""
-        return next((question for ask in self._questions() if (question := ask())), "")
+        return next((question for ask in self._checks() if (question := ask())), "")
 
-    def close(self) -> None:
+    def verify_journals(self) -> None:
         """Cut the power for good, then read both journals again."""
-        orders, risk = self._orders(), self._risk()
-        for host in self._hosts.values():
-            host.end()
-            host.machine.disk.lose_power()
-        self._check_orders(orders)
-        self._check_risk(risk)
+        orders, risk = self._execution_state(), self._risk_state()
+        for host in self._nodes.values():
+            host.kill()
+            host.resources.disk.lose_power()
+        self._verify_execution_journal(orders)
+        self._verify_risk_journal(risk)
 
-    def _questions(self) -> Iterator[Callable[[], str]]:
-        return iter((self._who_is_not_ready, self._what_is_open, self._what_differs, self._what_is_halted))
+    def _checks(self) -> Iterator[Callable[[], str]]:
+        return iter((self._unready_node, self._open_orders, self._state_difference, self._trading_halt))
 
-    def _who_is_not_ready(self) -> str:
-        for name, host in self._hosts.items():
-            life = host.life
+    def _unready_node(self) -> str:
+        for name, host in self._nodes.items():
+            life = host.current_run
             if life is None or life.service is None:
                 return f"{name} is not running"
             if not life.is_idle():
                 return f"{name} waits for its disk"
-            if unmet := life.service.unmet(host.machine.clock.now_ns()):
+            if unmet := life.service.unmet(host.resources.clock.now_ns()):
                 return f"{name} waits for {'; '.join(unmet)}"
         return ""
 
-    def _what_is_open(self) -> str:
-        orders, risk = self._orders(), self._risk()
+    def _open_orders(self) -> str:
+        orders, risk = self._execution_state(), self._risk_state()
         unfinished = [f"{order.client_order_id} {order.state}" for order in orders.open_orders()]
         live = [f"{name} {order.state or 'in the outbox'}" for name, order in risk.orders.items()]
-        working = [order.terms.client_order_id for order in self._books.working()]
+        working = [order.terms.client_order_id for order in self._exchange.working_orders()]
         found: dict[str, list[str]] = {"execution": unfinished, "risk": live, "the venue": [*working]}
         open_somewhere = [f"{name} has {', '.join(names)}" for name, names in found.items() if names]
-        if self._line.pending:
-            open_somewhere.append(f"{self._line.pending} requests on their way")
+        if self._venue_api.pending_requests:
+            open_somewhere.append(f"{self._venue_api.pending_requests} requests on their way")
         return "; ".join(open_somewhere)
 
-    def _what_differs(self) -> str:
-        venue = _held(self._books.positions)
-        execution, risk = _held(self._orders().positions), _held(self._risk().positions())
+    def _state_difference(self) -> str:
+        venue = _nonzero(self._exchange.positions)
+        execution, risk = _nonzero(self._execution_state().positions), _nonzero(self._risk_state().positions())
         if not venue == execution == risk:
             return f"positions: venue {venue}, execution {execution}, risk {risk}"
-        for standing in self._books.orders.values():
-            order = self._orders().of_venue_id(standing.venue_order_id)
+        for standing in self._exchange.orders.values():
+            order = self._execution_state().order_by_venue_id(standing.venue_order_id)
             if order is None or (order.filled, order.state) != (standing.filled, standing.state):
                 known = "unknown" if order is None else f"{order.filled} {order.state}"
                 return (
@@ -84,59 +90,59 @@ class Reckoning:
                 )
         return ""
 
-    def _what_is_halted(self) -> str:
-        risk = self._risk()
+    def _trading_halt(self) -> str:
+        risk = self._risk_state()
         if risk.trading_state is TradingState.ACTIVE:
             return ""
         return f"risk is {risk.trading_state}: {', '.join(f'{cause} ({why})' for cause, why in risk.causes.items())}"
 
-    def _check_orders(self, live: ExecutionState) -> None:
-        first, again = (replay(self._opened("execution").records()) for _ in range(2))
-        if not _plain(live) == _plain(first) == _plain(again):
-            raise PromiseBroken("execution's journal tells another story than execution")
+    def _verify_execution_journal(self, live: ExecutionState) -> None:
+        first, again = (replay(self._reopened_journal("execution").records()) for _ in range(2))
+        if not _encoded(live) == _encoded(first) == _encoded(again):
+            raise InvariantViolated("execution's journal tells another story than execution")
 
-    def _check_risk(self, live: RiskState) -> None:
-        journal = self._opened("risk")
+    def _verify_risk_journal(self, live: RiskState) -> None:
+        journal = self._reopened_journal("risk")
         fresh = RiskState(account=AccountId(ACCOUNT), journal_id=journal.journal_id)
         first, again = (replay_risk(fresh, read_log(journal.records())) for _ in range(2))
         if not encode_state(live) == encode_state(first) == encode_state(again):
-            raise PromiseBroken("risk's log tells another story than risk")
-        found = audit(read_log(journal.records()), judge_again=True)
+            raise InvariantViolated("risk's log tells another story than risk")
+        found = audit_log(read_log(journal.records()), re_evaluate_decisions=True)
         if not found.ok:
-            raise PromiseBroken(f"judged again, records {found.unconfirmed} of risk's log come out differently")
+            raise InvariantViolated(f"judged again, records {found.not_reproduced} of risk's log come out differently")
 
-    def _opened(self, name: str) -> Journal:
-        host = self._hosts[name]
-        host.end()
-        found = verify(PLACES.journal(name), disk=host.machine.disk)
+    def _reopened_journal(self, name: str) -> Journal:
+        host = self._nodes[name]
+        host.kill()
+        found = verify_journal(PATHS.journal(name), disk=host.resources.disk)
         if not found.ok:
-            raise PromiseBroken(f"{name}: {found.problem}")
-        journal = SimulatedProcess(name, host.machine).journal()
-        self._witness.on_opened(name, (record.payload for record in journal.records()))
+            raise InvariantViolated(f"{name}: {found.problem}")
+        journal = SimulatedProcess(name, host.resources).open_journal()
+        self._checker.on_journal_opened(name, (record.payload for record in journal.records()))
         return journal
 
-    def _orders(self) -> ExecutionState:
-        orders = self._life("execution").process.orders
+    def _execution_state(self) -> ExecutionState:
+        orders = self._current_run("execution").process.execution_state
         if orders is None:
-            raise PromiseBroken("execution was wired without its orders")
+            raise InvariantViolated("execution was wired without its orders")
         return orders
 
-    def _risk(self) -> RiskState:
-        service = self._life("risk").service
+    def _risk_state(self) -> RiskState:
+        service = self._current_run("risk").service
         if not isinstance(service, RiskService):
-            raise PromiseBroken("risk was wired as something else")
+            raise InvariantViolated("risk was wired as something else")
         return service.state
 
-    def _life(self, name: str) -> Incarnation:
-        life = self._hosts[name].life
+    def _current_run(self, name: str) -> NodeRun:
+        life = self._nodes[name].current_run
         if life is None:
-            raise PromiseBroken(f"{name} is not running")
+            raise InvariantViolated(f"{name} is not running")
         return life
 
 
-def _held(positions: Mapping[Symbol, Decimal]) -> dict[Symbol, Decimal]:
+def _nonzero(positions: Mapping[Symbol, Decimal]) -> dict[Symbol, Decimal]:
     return {symbol: positions[symbol] for symbol in sorted(positions) if positions[symbol] != ZERO}
 
 
-def _plain(state: ExecutionState) -> bytes:
+def _encoded(state: ExecutionState) -> bytes:
     return _encode(vars(state))

@@ -7,37 +7,37 @@ from typing import Final
 
 from msgspec import Struct
 
-from components.contracts.decisions import Action
+from components.contracts.decisions import OperatorAction
 from components.contracts.values import Symbol
 from components.runtime.metrics import Metrics
-from components.xtrader.simulation.books import Books
-from components.xtrader.simulation.chance import CALM, STORM, Chance, Odds
+from components.xtrader.simulation.books import SimulatedExchange
+from components.xtrader.simulation.chance import FAULT_RATES, NO_FAULTS, FaultRates, Randomness
 from components.xtrader.simulation.disk import SimulatedDisk
-from components.xtrader.simulation.host import Death, Host, World
-from components.xtrader.simulation.model import Dice
+from components.xtrader.simulation.host import ExitCause, Node, World
+from components.xtrader.simulation.model import RandomModel
 from components.xtrader.simulation.network import Network
-from components.xtrader.simulation.order_stream import OrderStream
-from components.xtrader.simulation.process import VERSION, Diary, Machine
-from components.xtrader.simulation.reckoning import Reckoning
-from components.xtrader.simulation.schedule import NS_PER_MS, Schedule, SimulatedClock
+from components.xtrader.simulation.order_stream import SimulatedOrderStream
+from components.xtrader.simulation.process import VERSION, MemoryLog, NodeResources
+from components.xtrader.simulation.reckoning import ConvergenceChecker
+from components.xtrader.simulation.schedule import NS_PER_MS, Scheduler, SimulatedClock
 from components.xtrader.simulation.settings import SYMBOLS
-from components.xtrader.simulation.venue import VenueLine
-from components.xtrader.simulation.weather import Operator, Weather
-from components.xtrader.simulation.wirings import wirings
-from components.xtrader.simulation.witness import PromiseBroken, Witness
+from components.xtrader.simulation.venue import SimulatedVenueApi
+from components.xtrader.simulation.weather import Environment, Operator
+from components.xtrader.simulation.wirings import node_wirings
+from components.xtrader.simulation.witness import InvariantChecker, InvariantViolated
 
-LOOK_MS: Final = 50
-LINES_KEPT: Final = 40
-CALM_S_MAX: Final = 30
+CHECK_EVERY_MS: Final = 50
+LOG_LINES_MAX: Final = 40
+LIVENESS_PHASE_S_MAX: Final = 30
 """Longer than any deadline, pause or expiry in the settings; what is not right by then never will be."""
-STORM_S_MAX: Final = 600
-PATIENCE_MS: Final = 500
+FAULT_PHASE_S_MAX: Final = 600
+CRASH_WAIT_MS: Final = 500
 """A process with less to do than the fuse is long is let live."""
-SEGMENT_BYTES: Final = (4_096, 65_536)
+SEGMENT_BYTES_CHOICES: Final = (4_096, 65_536)
 NS_PER_S: Final = 1_000 * NS_PER_MS
 
 
-class Report(Struct, frozen=True, kw_only=True):
+class RunReport(Struct, frozen=True, kw_only=True):
     """What one run was made of; `problem` is empty where every promise was kept."""
 
     seed: int
@@ -54,158 +54,165 @@ class Report(Struct, frozen=True, kw_only=True):
     last_lines: tuple[str, ...]
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class CrashPlan(Struct, frozen=True, kw_only=True):
     """Where a run is crashed: so many times at random, or once, before this effect of all of them."""
 
     crash_points: int = 1
     crash_at: int | None = None
 
 
-class Run:
+class SimulationRun:
     """Everything of one seed."""
 
-    def __init__(self, seed: int, plan: Plan, gauges: dict[str, Metrics], odds: Odds = STORM) -> None:
+    def __init__(
+        self, seed: int, plan: CrashPlan, metrics: dict[str, Metrics], rates: FaultRates = FAULT_RATES
+    ) -> None:
         """`gauges` are the processes' metrics, which any number of runs may share."""
         self._seed, self._plan = seed, plan
-        dice = Random(seed)
-        self._chance = Chance(dice, odds)
-        self._schedule = Schedule()
-        self._clock = SimulatedClock(self._schedule)
-        self._witness = Witness()
-        self._books = Books(self._schedule, self._chance, self._clock)
-        self._books.open_with(Symbol(SYMBOLS[0]), dice.randint(0, 2))
-        self._stream = OrderStream(self._schedule, self._chance)
-        self._books.say = self._stream.say
-        self._line = VenueLine(self._schedule, self._chance, self._clock, self._books)
-        self._network = Network(self._schedule, self._chance)
-        self._model = Dice(dice)
-        self._lines: deque[str] = deque(maxlen=LINES_KEPT)
-        self._trace = blake2b(digest_size=8)
-        self._effects = self._starts = self._points = 0
-        self._is_calm = False
-        self._hosts = self._make_hosts(gauges)
+        drawn = Random(seed)
+        self._randomness = Randomness(drawn, rates)
+        self._scheduler = Scheduler()
+        self._clock = SimulatedClock(self._scheduler)
+        self._checker = InvariantChecker()
+        self._exchange = SimulatedExchange(self._scheduler, self._randomness, self._clock)
+        self._exchange.set_position(Symbol(SYMBOLS[0]), drawn.randint(0, 2))
+        self._order_stream = SimulatedOrderStream(self._scheduler, self._randomness)
+        self._exchange.on_order_event = self._order_stream.publish
+        self._venue_api = SimulatedVenueApi(self._scheduler, self._randomness, self._clock, self._exchange)
+        self._network = Network(self._scheduler, self._randomness)
+        self._model = RandomModel(drawn)
+        self._log_lines: deque[str] = deque(maxlen=LOG_LINES_MAX)
+        self._trace_hash = blake2b(digest_size=8)
+        self._effects = self._starts = self._crash_points = 0
+        self._is_fault_free = False
+        self._nodes = self._make_nodes(metrics)
         self._operator = Operator(self._network, self._clock)
-        self._weather = Weather(self._world, self._books, self._stream, self._hosts, self._operator)
-        self._hosts["market_data"].attach = self._weather.attach
+        self._environment = Environment(self._world, self._exchange, self._order_stream, self._nodes, self._operator)
+        self._nodes["market_data"].attach_feed = self._environment.attach_feed
 
-    def to_its_end(self) -> Report:
+    def run(self) -> RunReport:
         """Run until it is calm and right, or until a promise is broken."""
         problem = ""
         try:
-            self._storm()
-            self._calm()
-        except PromiseBroken as broken:
+            self._fault_phase()
+            self._liveness_phase()
+        except InvariantViolated as broken:
             problem = str(broken)
-        return Report(
+        return RunReport(
             seed=self._seed,
             crash_at=self._plan.crash_at,
-            crash_points=self._points,
+            crash_points=self._crash_points,
             effects=self._effects,
             starts=self._starts,
-            approvals=self._witness.approved,
-            orders=len(self._books.orders),
-            fills=len(self._books.fills),
-            simulated_s=self._schedule.now_ns / NS_PER_S,
-            trace=self._trace.hexdigest(),
+            approvals=self._checker.approved,
+            orders=len(self._exchange.orders),
+            fills=len(self._exchange.fills),
+            simulated_s=self._scheduler.now_ns / NS_PER_S,
+            trace=self._trace_hash.hexdigest(),
             problem=problem,
-            last_lines=tuple(self._lines) if problem else (),
+            last_lines=tuple(self._log_lines) if problem else (),
         )
 
-    def _make_hosts(self, gauges: dict[str, Metrics]) -> dict[str, Host]:
+    def _make_nodes(self, metrics: dict[str, Metrics]) -> dict[str, Node]:
         self._world = world = World(
-            schedule=self._schedule,
-            chance=self._chance,
+            scheduler=self._scheduler,
+            randomness=self._randomness,
             network=self._network,
             clock=self._clock,
-            witness=self._witness,
-            line=self._line,
+            checker=self._checker,
+            venue_api=self._venue_api,
         )
-        pages = wirings(self._model, self._chance)
-        hosts = {name: Host(name, world, page, trace=self._note, died=self._died) for name, page in pages.items()}
+        pages = node_wirings(self._model, self._randomness)
+        hosts = {
+            name: Node(name, world, page, on_effect=self._on_effect, on_exit=self._on_exit)
+            for name, page in pages.items()
+        }
         for host in hosts.values():
-            host.machine = Machine(
+            host.resources = NodeResources(
                 clock=self._clock,
-                disk=SimulatedDisk(self._chance, host.touch),
-                diary=Diary(host.name, self._clock, self._lines),
-                metrics=gauges.get(host.name) or gauges.setdefault(host.name, Metrics(host.name, VERSION)),
-                segment_bytes_max=self._chance.dice.choice(SEGMENT_BYTES),
+                disk=SimulatedDisk(self._randomness, host.on_effect),
+                log=MemoryLog(host.name, self._clock, self._log_lines),
+                metrics=metrics.get(host.name) or metrics.setdefault(host.name, Metrics(host.name, VERSION)),
+                segment_bytes_max=self._randomness.random.choice(SEGMENT_BYTES_CHOICES),
             )
-        hosts["execution"].attach = self._stream.attach
+        hosts["execution"].attach_feed = self._order_stream.attach
         return hosts
 
-    def _storm(self) -> None:
-        for host in self._hosts.values():
-            self._start_soon(host)
-        self._weather.begin()
-        self._arm_soon()
-        until_ns = STORM_S_MAX * NS_PER_S
-        while self._points < self._plan.crash_points and self._schedule.now_ns < until_ns:
-            self._schedule.step()
+    def _fault_phase(self) -> None:
+        for host in self._nodes.values():
+            self._start_later(host)
+        self._environment.start()
+        self._schedule_crash()
+        until_ns = FAULT_PHASE_S_MAX * NS_PER_S
+        while self._crash_points < self._plan.crash_points and self._scheduler.now_ns < until_ns:
+            self._scheduler.step()
 
-    def _calm(self) -> None:
-        self._is_calm = self._model.is_resting = self._weather.is_calm = True
-        self._chance.odds = CALM
-        for host in self._hosts.values():
-            host.fuse = None
-        reckoning = Reckoning(self._hosts, self._books, self._line, self._witness)
-        until_ns = self._schedule.now_ns + CALM_S_MAX * NS_PER_S
-        while open_question := reckoning.unsettled():
-            if self._schedule.now_ns > until_ns:
-                raise PromiseBroken(f"not right after {CALM_S_MAX} s of calm: {open_question}")
-            self._operator.ask(Action.RESUME)
-            look_at_ns = self._schedule.now_ns + LOOK_MS * NS_PER_MS
-            while self._schedule.now_ns < look_at_ns:
-                self._schedule.step()
-        reckoning.close()
+    def _liveness_phase(self) -> None:
+        self._is_fault_free = self._model.always_flat = self._environment.is_fault_free = True
+        self._randomness.rates = NO_FAULTS
+        for host in self._nodes.values():
+            host.effects_left = None
+        reckoning = ConvergenceChecker(self._nodes, self._exchange, self._venue_api, self._checker)
+        until_ns = self._scheduler.now_ns + LIVENESS_PHASE_S_MAX * NS_PER_S
+        while open_question := reckoning.first_difference():
+            if self._scheduler.now_ns > until_ns:
+                raise InvariantViolated(f"not right after {LIVENESS_PHASE_S_MAX} s of calm: {open_question}")
+            self._operator.send(OperatorAction.RESUME)
+            look_at_ns = self._scheduler.now_ns + CHECK_EVERY_MS * NS_PER_MS
+            while self._scheduler.now_ns < look_at_ns:
+                self._scheduler.step()
+        reckoning.verify_journals()
 
-    def _note(self, name: str, what: str) -> None:
+    def _on_effect(self, name: str, effect: str) -> None:
         self._effects += 1
         if self._effects == self._plan.crash_at:
-            self._hosts[name].fuse = 1
-        self._trace.update(f"{self._schedule.now_ns} {name} {what}\n".encode())
+            self._nodes[name].effects_left = 1
+        self._trace_hash.update(f"{self._scheduler.now_ns} {name} {effect}\n".encode())
 
-    def _start_soon(self, host: Host) -> None:
+    def _start_later(self, node: Node) -> None:
         def start() -> None:
-            if host.life is None:
+            if node.current_run is None:
                 self._starts += 1
-                host.boot()
+                node.start()
 
-        self._schedule.after(self._chance.between_ms(1, 120), start)
+        self._scheduler.after(self._randomness.duration_ns(1, 120), start)
 
-    def _died(self, host: Host, death: Death) -> None:
-        host.end()
-        if death is Death.CRASH:
-            self._points += 1
-            kind = self._chance.dice.random()
+    def _on_exit(self, node: Node, cause: ExitCause) -> None:
+        node.kill()
+        if cause is ExitCause.CRASH:
+            self._crash_points += 1
+            kind = self._randomness.random.random()
             if kind < 0.2:
-                self._black_out()
+                self._cut_power()
             elif kind < 0.6:
-                host.machine.disk.lose_power()
-            self._arm_soon()
-        self._start_soon(host)
+                node.resources.disk.lose_power()
+            self._schedule_crash()
+        self._start_later(node)
 
-    def _black_out(self) -> None:
+    def _cut_power(self) -> None:
         """Cut the machine's power: every process ends, every disk loses what was not synced."""
-        for host in self._hosts.values():
-            host.end()
-            host.machine.disk.lose_power()
-            self._start_soon(host)
+        for host in self._nodes.values():
+            host.kill()
+            host.resources.disk.lose_power()
+            self._start_later(host)
 
-    def _arm_soon(self) -> None:
-        if not self._is_calm and self._plan.crash_at is None:
-            self._schedule.after(self._chance.between_ms(0, self._chance.dice.choice((5, 60, 600))), self._arm)
+    def _schedule_crash(self) -> None:
+        if not self._is_fault_free and self._plan.crash_at is None:
+            self._scheduler.after(
+                self._randomness.duration_ns(0, self._randomness.random.choice((5, 60, 600))), self._arm_crash
+            )
 
-    def _arm(self) -> None:
-        if self._is_calm:
+    def _arm_crash(self) -> None:
+        if self._is_fault_free:
             return
         names, weights = ("execution", "risk", "signals", "market_data"), (9, 9, 1, 1)
-        host = self._hosts[self._chance.dice.choices(names, weights)[0]]
-        host.fuse = self._chance.dice.randint(1, self._chance.dice.choice((3, 20, 120)))
-        points = self._points
+        host = self._nodes[self._randomness.random.choices(names, weights)[0]]
+        host.effects_left = self._randomness.random.randint(1, self._randomness.random.choice((3, 20, 120)))
+        points = self._crash_points
 
         def look_again() -> None:
-            if self._points == points and host.fuse is not None:
-                host.fuse = None
-                self._arm()
+            if self._crash_points == points and host.effects_left is not None:
+                host.effects_left = None
+                self._arm_crash()
 
-        self._schedule.after(PATIENCE_MS * NS_PER_MS, look_again)
+        self._scheduler.after(CRASH_WAIT_MS * NS_PER_MS, look_again)

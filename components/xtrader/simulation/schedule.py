@@ -9,21 +9,21 @@ NS_PER_MS: Final = 1_000_000
 EPOCH_NS: Final = 1_700_000_000_000_000_000
 """When every simulation begins, by its wall clock."""
 
-Happening = Callable[[], None]
+Callback = Callable[[], None]
 
 
-class Schedule:
+class Scheduler:
     """Does what is due, in order; what is due at one instant happens in the order it was asked for."""
 
     def __init__(self) -> None:
         self.now_ns = 0
         self._count = 0
-        self._due: list[tuple[int, int, Happening]] = []
+        self._due: list[tuple[int, int, Callback]] = []
 
-    def after(self, delay_ns: int, happening: Happening) -> None:
+    def after(self, delay_ns: int, callback: Callback) -> None:
         """Let something happen later."""
         self._count += 1
-        heappush(self._due, (self.now_ns + delay_ns, self._count, happening))
+        heappush(self._due, (self.now_ns + delay_ns, self._count, callback))
 
     def step(self) -> None:
         """Go on to what is due next, and do it."""
@@ -34,14 +34,14 @@ class Schedule:
 class SimulatedClock:
     """The one machine's clocks; somebody may set the wall clock, nobody the other."""
 
-    def __init__(self, schedule: Schedule) -> None:
-        self._schedule = schedule
-        self.shift_ns = 0
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.wall_offset_ns = 0
 
     def now_ns(self) -> int:
         """Read the wall clock."""
-        return EPOCH_NS + self._schedule.now_ns + self.shift_ns
+        return EPOCH_NS + self._scheduler.now_ns + self.wall_offset_ns
 
     def monotonic_ns(self) -> int:
         """Read the clock that never jumps."""
-        return self._schedule.now_ns
+        return self._scheduler.now_ns

@@ -5,159 +5,161 @@ from enum import Enum, auto
 from typing import Final
 
 from components.execution.core.venue import (
-    AllCancelled,
-    Answer,
+    CancelAllAccepted,
     CancelAllOrders,
     CancelOrder,
     Fence,
-    NotProcessed,
+    FetchVenueSnapshot,
     OrderFound,
-    OrderMissing,
-    OrderRefused,
+    OrderNotFound,
     OutcomeUnknown,
     QueryOrder,
-    ReadVenue,
-    Request,
+    RequestRejected,
     SubmitOrder,
+    Throttled,
     Unreachable,
+    VenueRequest,
+    VenueResponse,
 )
-from components.xtrader.simulation.books import UNPROCESSABLE, Books, Standing, Terms
-from components.xtrader.simulation.chance import Chance
-from components.xtrader.simulation.reading import Reading
-from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Schedule, SimulatedClock
+from components.xtrader.simulation.books import UNPROCESSABLE, ExchangeOrder, OrderTerms, SimulatedExchange
+from components.xtrader.simulation.chance import Randomness
+from components.xtrader.simulation.reading import AccountRead
+from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Scheduler, SimulatedClock
 
-ANSWER_MS_MAX: Final = 400
+RESPONSE_MS_MAX: Final = 400
 """So long our end waits for an answer; a request may arrive after that, even after its approval has expired."""
 LATE_MS_MAX: Final = 2_500
 FORBIDDEN: Final = 403
 
-Answered = Callable[[Answer], None]
+OnResult = Callable[[VenueResponse], None]
 
 
-class Trouble(Enum):
+class CallFault(Enum):
     """What can become of one request."""
 
     UNREACHABLE = auto()
     THROTTLED = auto()
     LOST = auto()
     LATE = auto()
-    ANSWER_LOST = auto()
+    RESPONSE_LOST = auto()
     ERROR_BEFORE = auto()
     ERROR_AFTER = auto()
     SLOW = auto()
-    REFUSED = auto()
+    REJECTED = auto()
 
 
-class VenueLine:
+class SimulatedVenueApi:
     """Carries requests to the books and answers back, each on its own."""
 
-    def __init__(self, schedule: Schedule, chance: Chance, clock: SimulatedClock, books: Books) -> None:
-        self._schedule, self._chance, self._clock, self._books = schedule, chance, clock, books
-        self.pending = 0
+    def __init__(
+        self, scheduler: Scheduler, randomness: Randomness, clock: SimulatedClock, exchange: SimulatedExchange
+    ) -> None:
+        self._scheduler, self._randomness, self._clock, self._exchange = scheduler, randomness, clock, exchange
+        self.pending_requests = 0
         """Requests that may still arrive."""
-        self._out_until_ns = 0
+        self._outage_until_ns = 0
 
-    def go_out(self, span_ns: int) -> None:
+    def start_outage(self, duration_ns: int) -> None:
         """Be out of reach for a while."""
-        self._out_until_ns = self._schedule.now_ns + span_ns
+        self._outage_until_ns = self._scheduler.now_ns + duration_ns
 
-    def carry(self, request: Request, answered: Answered) -> None:
+    def call(self, request: VenueRequest, on_result: OnResult) -> None:
         """Carry one request; whoever asked may be gone by the time it is answered."""
-        trouble = self._trouble()
-        if isinstance(request, ReadVenue):
-            self._read(request, trouble, answered)
+        trouble = self._draw_fault()
+        if isinstance(request, FetchVenueSnapshot):
+            self._read_account(request, trouble, on_result)
             return
         match trouble:
             case None:
-                self._arrive(request, self._hop_ns(), lambda answer: self._back(answered, answer))
-            case Trouble.SLOW:
-                self._arrive(request, self._chance.between_ms(1, ANSWER_MS_MAX), answered)
-            case Trouble.ANSWER_LOST | Trouble.LOST | Trouble.LATE:
-                self._go_silent(request, trouble, answered)
-            case Trouble.ERROR_AFTER:
-                self._arrive(request, self._hop_ns(), lambda _: answered(OutcomeUnknown("502 bad gateway")))
+                self._deliver(request, self._latency_ns(), lambda answer: self._return_result(on_result, answer))
+            case CallFault.SLOW:
+                self._deliver(request, self._randomness.duration_ns(1, RESPONSE_MS_MAX), on_result)
+            case CallFault.RESPONSE_LOST | CallFault.LOST | CallFault.LATE:
+                self._leave_unanswered(request, trouble, on_result)
+            case CallFault.ERROR_AFTER:
+                self._deliver(request, self._latency_ns(), lambda _: on_result(OutcomeUnknown("502 bad gateway")))
             case _:
-                self._back(answered, self._refusal(request, trouble))
+                self._return_result(on_result, self._error_result(request, trouble))
 
-    def _trouble(self) -> Trouble | None:
-        if self._schedule.now_ns < self._out_until_ns:
-            return self._chance.dice.choice((Trouble.UNREACHABLE, Trouble.LOST, Trouble.ERROR_BEFORE))
-        is_troubled = self._chance.happens(self._chance.odds.call_trouble)
-        return self._chance.dice.choice(tuple(Trouble)) if is_troubled else None
+    def _draw_fault(self) -> CallFault | None:
+        if self._scheduler.now_ns < self._outage_until_ns:
+            return self._randomness.random.choice((CallFault.UNREACHABLE, CallFault.LOST, CallFault.ERROR_BEFORE))
+        is_troubled = self._randomness.happens(self._randomness.rates.venue_call_fault)
+        return self._randomness.random.choice(tuple(CallFault)) if is_troubled else None
 
-    def _go_silent(self, request: Request, trouble: Trouble, answered: Answered) -> None:
-        if trouble is Trouble.ANSWER_LOST:
-            self._arrive(request, self._hop_ns(), lambda _: None)
-        elif trouble is Trouble.LATE:
-            self._arrive(request, self._chance.between_ms(ANSWER_MS_MAX, LATE_MS_MAX), lambda _: None)
-        unknown = OutcomeUnknown(f"no answer within {ANSWER_MS_MAX} ms")
-        self._schedule.after(ANSWER_MS_MAX * NS_PER_MS, lambda: answered(unknown))
+    def _leave_unanswered(self, request: VenueRequest, fault: CallFault, on_result: OnResult) -> None:
+        if fault is CallFault.RESPONSE_LOST:
+            self._deliver(request, self._latency_ns(), lambda _: None)
+        elif fault is CallFault.LATE:
+            self._deliver(request, self._randomness.duration_ns(RESPONSE_MS_MAX, LATE_MS_MAX), lambda _: None)
+        unknown = OutcomeUnknown(f"no answer within {RESPONSE_MS_MAX} ms")
+        self._scheduler.after(RESPONSE_MS_MAX * NS_PER_MS, lambda: on_result(unknown))
 
-    def _refusal(self, request: Request, trouble: Trouble) -> Answer:
-        match trouble:
-            case Trouble.UNREACHABLE:
+    def _error_result(self, request: VenueRequest, fault: CallFault) -> VenueResponse:
+        match fault:
+            case CallFault.UNREACHABLE:
                 return Unreachable("connection refused")
-            case Trouble.THROTTLED:
-                return NotProcessed(self._clock.now_ns() + self._chance.between_ms(1, 300), "too many requests")
-            case Trouble.REFUSED if isinstance(request, SubmitOrder):
-                return OrderRefused(FORBIDDEN, "insufficient buying power")
+            case CallFault.THROTTLED:
+                return Throttled(self._clock.now_ns() + self._randomness.duration_ns(1, 300), "too many requests")
+            case CallFault.REJECTED if isinstance(request, SubmitOrder):
+                return RequestRejected(FORBIDDEN, "insufficient buying power")
             case _:
                 return OutcomeUnknown("503 service unavailable")
 
-    def _arrive(self, request: Request, delay_ns: int, answered: Answered) -> None:
-        self.pending += 1
+    def _deliver(self, request: VenueRequest, delay_ns: int, on_result: OnResult) -> None:
+        self.pending_requests += 1
 
         def arrive() -> None:
-            self.pending -= 1
-            answered(self._done(request))
+            self.pending_requests -= 1
+            on_result(self._execute(request))
 
-        self._schedule.after(delay_ns, arrive)
+        self._scheduler.after(delay_ns, arrive)
 
-    def _done(self, request: Request) -> Answer:
-        books = self._books
+    def _execute(self, request: VenueRequest) -> VenueResponse:
+        books = self._exchange
         match request:
             case SubmitOrder() | Fence():
-                return books.place(_terms_of(request))
+                return books.submit(_terms_of(request))
             case QueryOrder():
-                order = self._asked_for(request)
-                return OrderMissing() if order is None else OrderFound(order.told())
+                order = self._find_order(request)
+                return OrderNotFound() if order is None else OrderFound(order.as_venue_order())
             case CancelOrder(_, venue_order_id):
                 return books.cancel(venue_order_id)
             case CancelAllOrders():
                 books.cancel_all()
-                return AllCancelled(())
-            case ReadVenue():
-                return OrderRefused(UNPROCESSABLE, "a reading is many requests")
+                return CancelAllAccepted(())
+            case FetchVenueSnapshot():
+                return RequestRejected(UNPROCESSABLE, "a reading is many requests")
 
-    def _asked_for(self, query: QueryOrder) -> Standing | None:
+    def _find_order(self, query: QueryOrder) -> ExchangeOrder | None:
         if query.venue_order_id is not None:
-            return self._books.orders.get(query.venue_order_id)
-        return self._books.by_client_id.get(query.client_order_id)
+            return self._exchange.orders.get(query.venue_order_id)
+        return self._exchange.by_client_id.get(query.client_order_id)
 
-    def _read(self, request: ReadVenue, trouble: Trouble | None, answered: Answered) -> None:
+    def _read_account(self, request: FetchVenueSnapshot, fault: CallFault | None, on_result: OnResult) -> None:
         """Ask for one thing after the other, as an adapter does: the books move in between."""
-        if trouble is not None:
+        if fault is not None:
             unknown = OutcomeUnknown("a part of the reading was not given")
-            self._schedule.after(self._chance.between_ms(1, ANSWER_MS_MAX), lambda: answered(unknown))
+            self._scheduler.after(self._randomness.duration_ns(1, RESPONSE_MS_MAX), lambda: on_result(unknown))
             return
-        reading = Reading(request, self._books)
-        steps = (reading.read_open, reading.read_named, reading.read_fills)
+        reading = AccountRead(request, self._exchange)
+        steps = (reading.read_open_orders, reading.read_queried_orders, reading.read_fills)
         delay_ns = 0
         for step in steps:
-            delay_ns += self._hop_ns()
-            self._schedule.after(delay_ns, step)
-        self._schedule.after(delay_ns + self._hop_ns(), lambda: answered(reading.whole()))
+            delay_ns += self._latency_ns()
+            self._scheduler.after(delay_ns, step)
+        self._scheduler.after(delay_ns + self._latency_ns(), lambda: on_result(reading.result()))
 
-    def _back(self, answered: Answered, answer: Answer) -> None:
-        self._schedule.after(self._hop_ns(), lambda: answered(answer))
+    def _return_result(self, on_result: OnResult, answer: VenueResponse) -> None:
+        self._scheduler.after(self._latency_ns(), lambda: on_result(answer))
 
-    def _hop_ns(self) -> int:
-        return self._chance.dice.randint(200 * NS_PER_US, 8 * NS_PER_MS)
+    def _latency_ns(self) -> int:
+        return self._randomness.random.randint(200 * NS_PER_US, 8 * NS_PER_MS)
 
 
-def _terms_of(request: SubmitOrder | Fence) -> Terms:
+def _terms_of(request: SubmitOrder | Fence) -> OrderTerms:
     if isinstance(request, Fence):
-        return Terms(
+        return OrderTerms(
             client_order_id=request.client_order_id,
             symbol=request.symbol,
             side=request.side,
@@ -167,7 +169,7 @@ def _terms_of(request: SubmitOrder | Fence) -> Terms:
             is_fence=True,
         )
     intent = request.signal.intent
-    return Terms(
+    return OrderTerms(
         client_order_id=request.client_order_id,
         symbol=intent.symbol,
         side=intent.side,

@@ -3,22 +3,22 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from components.contracts.decisions import Action, Operate
-from components.contracts.topics import JUDGE
+from components.contracts.decisions import OperatorAction, OperatorCommand
+from components.contracts.topics import RISK_REQUESTS
 from components.contracts.values import CommandId
-from components.market_data.core.feed import Batch, Dropped, Subscribed
+from components.market_data.core.feed import StockFeedDown, StockFeedUp, StockFrame
 from components.runtime.codec import encode
-from components.runtime.endpoints import service as service_at
-from components.runtime.speaking import Voice
-from components.xtrader.simulation.books import Books
-from components.xtrader.simulation.host import Host, World
+from components.runtime.endpoints import request_path as service_at
+from components.runtime.speaking import Producer
+from components.xtrader.simulation.books import SimulatedExchange
+from components.xtrader.simulation.host import Node, World
 from components.xtrader.simulation.network import Network, SimulatedTransport
-from components.xtrader.simulation.order_stream import OrderStream
-from components.xtrader.simulation.process import PLACES
+from components.xtrader.simulation.order_stream import SimulatedOrderStream
+from components.xtrader.simulation.process import PATHS
 from components.xtrader.simulation.schedule import SimulatedClock
 
-MARKET_MS: Final = (2, 16)
-CALM_MARKET_MS: Final = (100, 200)
+PRICE_MOVE_MS: Final = (2, 16)
+FAULT_FREE_PRICE_MOVE_MS: Final = (100, 200)
 OUTAGE_MS_MAX: Final = 1_500
 
 
@@ -27,58 +27,67 @@ class Operator:
 
     def __init__(self, network: Network, clock: SimulatedClock) -> None:
         transport = SimulatedTransport(network, lambda: None, lambda _: None, lambda _: None)
-        self._desk = transport.ask_at(service_at(PLACES.run, JUDGE), JUDGE.high_water_mark)
-        self._voice = Voice("verb", "operator", clock)
-        self._asked = 0
+        self._socket = transport.connect_client(service_at(PATHS.run, RISK_REQUESTS), RISK_REQUESTS.high_water_mark)
+        self._producer = Producer("verb", "operator", clock)
+        self._sent = 0
 
-    def ask(self, action: Action) -> None:
+    def send(self, action: OperatorAction) -> None:
         """Ask risk for something; it may not be there."""
-        self._asked += 1
-        request = Operate(CommandId(f"operator-{self._asked}"), action, "simulated")
-        self._desk.send((), (JUDGE.name.encode(), self._voice.header(self._asked), encode(request)))
+        self._sent += 1
+        request = OperatorCommand(CommandId(f"operator-{self._sent}"), action, "simulated")
+        self._socket.send((), (RISK_REQUESTS.name.encode(), self._producer.header(self._sent), encode(request)))
 
 
-class Weather:
+class Environment:
     """Everything outside the four processes that nobody asked for."""
 
     def __init__(
-        self, world: World, books: Books, stream: OrderStream, hosts: Mapping[str, Host], operator: Operator
+        self,
+        world: World,
+        exchange: SimulatedExchange,
+        order_stream: SimulatedOrderStream,
+        nodes: Mapping[str, Node],
+        operator: Operator,
     ) -> None:
-        self._world, self._books, self._stream = world, books, stream
-        self._hosts, self._operator = hosts, operator
-        self._tell_feed: Callable[[Any], None] | None = None
-        self.is_calm = False
+        self._world, self._exchange, self._order_stream = world, exchange, order_stream
+        self._nodes, self._operator = nodes, operator
+        self._deliver: Callable[[Any], None] | None = None
+        self.is_fault_free = False
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Let the market move, and whatever may go wrong meanwhile."""
-        self._move()
+        self._move_price()
 
-    def _move(self) -> None:
-        quote = self._books.move()
-        if self._tell_feed is not None:
-            self._tell_feed(Batch((quote,)))
-        self._mischief()
-        span = CALM_MARKET_MS if self.is_calm else MARKET_MS
-        self._world.schedule.after(self._world.chance.between_ms(*span), self._move)
+    def _move_price(self) -> None:
+        quote = self._exchange.move_price()
+        if self._deliver is not None:
+            self._deliver(StockFrame((quote,)))
+        self._inject_faults()
+        span = FAULT_FREE_PRICE_MOVE_MS if self.is_fault_free else PRICE_MOVE_MS
+        self._world.scheduler.after(self._world.randomness.duration_ns(*span), self._move_price)
 
-    def _mischief(self) -> None:
-        chance, odds = self._world.chance, self._world.chance.odds
-        if chance.happens(odds.stream_drop):
-            self._stream.drop()
-        if chance.happens(odds.outage):
-            self._world.line.go_out(chance.between_ms(50, OUTAGE_MS_MAX))
-            self._stream.drop()
-        if chance.happens(odds.feed_drop) and self._tell_feed is not None:
-            self._tell_feed(Dropped("connection reset", final=False))
-            self._tell_feed(Subscribed())
+    def _inject_faults(self) -> None:
+        chance, odds = self._world.randomness, self._world.randomness.rates
+        if chance.happens(odds.stream_disconnect):
+            self._order_stream.disconnect()
+        if chance.happens(odds.venue_outage):
+            self._world.venue_api.start_outage(chance.duration_ns(50, OUTAGE_MS_MAX))
+            self._order_stream.disconnect()
+        if chance.happens(odds.feed_disconnect) and self._deliver is not None:
+            self._deliver(StockFeedDown("connection reset", is_permanent=False))
+            self._deliver(StockFeedUp())
         if chance.happens(odds.clock_jump):
-            self._world.clock.shift_ns += chance.between_ms(-1_500, 1_500)
-        if chance.happens(odds.operator):
-            self._operator.ask(chance.dice.choices((Action.RESUME, Action.HALT, Action.CANCEL_ALL), (6, 1, 1))[0])
-        if chance.happens(odds.stop):
-            self._hosts[chance.dice.choice(tuple(self._hosts))].is_stopping = True
+            self._world.clock.wall_offset_ns += chance.duration_ns(-1_500, 1_500)
+        if chance.happens(odds.operator_command):
+            self._operator.send(
+                chance.random.choices(
+                    (OperatorAction.RESUME, OperatorAction.HALT, OperatorAction.CANCEL_ALL), (6, 1, 1)
+                )[0]
+            )
+        if chance.happens(odds.process_stop):
+            self._nodes[chance.random.choice(tuple(self._nodes))].is_stopping = True
 
-    def attach(self, deliver: Callable[[Any], None]) -> None:
+    def attach_feed(self, deliver: Callable[[Any], None]) -> None:
         """Connect a new life of market_data to its feed."""
-        self._tell_feed = deliver
-        self._world.schedule.after(self._world.chance.between_ms(1, 20), lambda: deliver(Subscribed()))
+        self._deliver = deliver
+        self._world.scheduler.after(self._world.randomness.duration_ns(1, 20), lambda: deliver(StockFeedUp()))

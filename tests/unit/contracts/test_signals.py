@@ -110,4 +110,4 @@ def test_the_intent_id_is_the_signals_and_the_leg() -> None:
 
 
 def test_only_an_entry_may_grow_a_position() -> None:
-    assert [purpose for purpose in Purpose if not purpose.only_shrinks] == [Purpose.ENTRY]
+    assert [purpose for purpose in Purpose if not purpose.is_reduce_only] == [Purpose.ENTRY]

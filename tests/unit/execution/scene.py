@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from components.contracts.approval import SealKey, approve, seal_control, write_frame
+from components.contracts.approval import SealKey, approve, encode_approval, seal_control
 from components.contracts.commands import Control
 from components.contracts.market import BookState
 from components.contracts.orders import (
@@ -19,7 +19,7 @@ from components.contracts.orders import (
     VenuePosition,
     VenueSession,
 )
-from components.contracts.signals import ApprovalTerms, Evidence, Intent, Purpose, propose
+from components.contracts.signals import ApprovalTerms, Intent, ModelProvenance, Purpose, propose
 from components.contracts.topics import COMMANDS
 from components.contracts.values import (
     AccountId,
@@ -36,24 +36,34 @@ from components.contracts.values import (
 )
 from components.execution.config import ExecutionConfig
 from components.execution.core.state import ExecutionState
-from components.execution.core.truths import missing_execution_id
+from components.execution.core.truths import inferred_execution_id
 from components.execution.core.venue import (
-    Answer,
     EventKind,
     Execution,
+    FetchVenueSnapshot,
     OrderAccepted,
-    OrderEvent,
+    OrderStreamUp,
     QueryOrder,
-    ReadVenue,
-    StreamUp,
     SubmitOrder,
     VenueOrder,
-    VenueRead,
+    VenueOrderEvent,
+    VenueResponse,
+    VenueSnapshot,
 )
 from components.execution.service.execution import ExecutionService
-from components.execution.service.meters import Meters
+from components.execution.service.meters import ExecutionMetrics
 from components.runtime.metrics import Metrics
-from components.runtime.service import Append, Asked, Call, Called, Effect, Fed, Halt, Note, Reply
+from components.runtime.service import (
+    Append,
+    CallVenue,
+    Effect,
+    LogEvent,
+    Reply,
+    RequestReceived,
+    Terminate,
+    VenueCallCompleted,
+    VenueEvent,
+)
 
 START_NS = 1_795_194_000_000_000_000
 NS_PER_MS = 1_000_000
@@ -61,7 +71,7 @@ ACCOUNT = AccountId("sandbox")
 KEY = SealKey(b"k" * 32)
 OTHER_KEY = SealKey(b"o" * 32)
 AAPL = Symbol("AAPL")
-LIFE_MS = 5_000
+APPROVAL_TTL_MS = 5_000
 
 CONFIG = ExecutionConfig.model_validate(
     {
@@ -109,7 +119,7 @@ def intent(number: int = 1, **changes: Any) -> Intent:
         "order_type": OrderType.LIMIT,
         "limit_price": Decimal(150),
         "time_in_force": TimeInForce.DAY,
-        "evidence": Evidence("m", "s", (0.5,), (0.9,), (), BookState.SYNCED),
+        "evidence": ModelProvenance("m", "s", (0.5,), (0.9,), (), BookState.SYNCED),
         "tick_at_ns": START_NS,
         "created_at_ns": START_NS,
         "expires_at_ns": START_NS + 60_000 * NS_PER_MS,
@@ -117,19 +127,19 @@ def intent(number: int = 1, **changes: Any) -> Intent:
     return Intent(**facts | changes)
 
 
-def terms(now_ns: int = START_NS, life_ms: int = LIFE_MS, account: AccountId = ACCOUNT) -> ApprovalTerms:
-    return ApprovalTerms(account, "limits-1", 7, now_ns, now_ns + life_ms * NS_PER_MS)
+def terms(now_ns: int = START_NS, ttl_ms: int = APPROVAL_TTL_MS, account: AccountId = ACCOUNT) -> ApprovalTerms:
+    return ApprovalTerms(account, "limits-1", 7, now_ns, now_ns + ttl_ms * NS_PER_MS)
 
 
-def frame(wanted: Intent | None = None, given: ApprovalTerms | None = None, key: SealKey = KEY) -> bytes:
-    return write_frame(approve(propose(wanted or intent()), given or terms(), key))
+def approval_frame(wanted: Intent | None = None, under: ApprovalTerms | None = None, key: SealKey = KEY) -> bytes:
+    return encode_approval(approve(propose(wanted or intent()), under or terms(), key))
 
 
-def control_frame(control: Control, given: ApprovalTerms | None = None) -> bytes:
-    return seal_control(control, given or terms(), KEY)
+def control_frame(control: Control, under: ApprovalTerms | None = None) -> bytes:
+    return seal_control(control, under or terms(), KEY)
 
 
-def name_of(number: int = 1) -> ClientOrderId:
+def client_id(number: int = 1) -> ClientOrderId:
     return ClientOrderId(f"demo-e1-{number}-0-1")
 
 
@@ -137,11 +147,11 @@ def venue_id(number: int = 1) -> VenueOrderId:
     return VenueOrderId(f"v-{number}")
 
 
-def seen(number: int = 1, **changes: Any) -> VenueOrder:
+def venue_order(number: int = 1, **changes: Any) -> VenueOrder:
     """Make the venue's account of the order behind `intent(number)`, resting and unfilled."""
     facts: dict[str, Any] = {
         "venue_order_id": venue_id(number),
-        "client_order_id": name_of(number),
+        "client_order_id": client_id(number),
         "symbol": AAPL,
         "side": Side.BUY,
         "quantity": Decimal(10),
@@ -164,7 +174,7 @@ def filled_to(cumulative: int, number: int = 1, average: str = "149", **changes:
         "state": OrderState.FILLED if is_full else OrderState.PARTIALLY_FILLED,
         "word": "filled" if is_full else "partially_filled",
     }
-    return seen(number, **facts | changes)
+    return venue_order(number, **facts | changes)
 
 
 def execution(quantity: int, cumulative: int, number: int = 1, price: str = "149") -> Execution:
@@ -178,37 +188,39 @@ def execution(quantity: int, cumulative: int, number: int = 1, price: str = "149
     )
 
 
-def row(quantity: int, cumulative: int, number: int = 1, price: str = "149") -> Execution:
+def activity_fill(quantity: int, cumulative: int, number: int = 1, price: str = "149") -> Execution:
     """Make an execution as the account's activities tell it: without the stream's id for it."""
-    name = missing_execution_id(venue_id(number), Decimal(cumulative))
+    name = inferred_execution_id(venue_id(number), Decimal(cumulative))
     return replace(execution(quantity, cumulative, number, price), execution_id=name)
 
 
-def fill_event(quantity: int, cumulative: int, number: int = 1, price: str = "149", average: str = "149") -> OrderEvent:
-    return OrderEvent(
+def fill_event(
+    quantity: int, cumulative: int, number: int = 1, price: str = "149", average: str = "149"
+) -> VenueOrderEvent:
+    return VenueOrderEvent(
         EventKind.EXECUTION,
         filled_to(cumulative, number, average),
         execution(quantity, cumulative, number, price),
     )
 
 
-def status_event(order: VenueOrder, kind: EventKind | None = EventKind.STATUS) -> OrderEvent:
-    return OrderEvent(kind, order, None)
+def status_event(order: VenueOrder, kind: EventKind | None = EventKind.STATUS) -> VenueOrderEvent:
+    return VenueOrderEvent(kind, order, None)
 
 
 def position(quantity: int, symbol: Symbol = AAPL) -> VenuePosition:
     return VenuePosition(symbol, Decimal(quantity), Decimal(149))
 
 
-def read(
+def venue_snapshot(
     *orders: VenueOrder,
     positions: Iterable[VenuePosition] = (),
     fills: Iterable[Execution] = (),
     missing: Iterable[QueryOrder] = (),
     account_number: str = "PA1",
-) -> VenueRead:
+) -> VenueSnapshot:
     """Make a reading of the venue."""
-    return VenueRead(
+    return VenueSnapshot(
         orders=orders,
         missing=tuple(missing),
         fills=tuple(fills),
@@ -219,7 +231,7 @@ def read(
 
 
 @dataclass
-class Scene:
+class ExecutionHarness:
     """A running service with its journal; everything it wanted done is kept."""
 
     journal: list[OrderMessage] = field(default_factory=list)
@@ -231,78 +243,80 @@ class Scene:
             state.apply(record)
         self.metrics = Metrics("execution", "test")
         self.effects: list[Effect] = []
-        self.open_calls: list[Any] = []
+        self.open_requests: list[Any] = []
         self.state = state
-        self.service = ExecutionService(state, CONFIG, Meters(self.metrics), venue=Venue("alpaca"), seal=(KEY, ACCOUNT))
+        self.service = ExecutionService(
+            state, CONFIG, ExecutionMetrics(self.metrics), venue=Venue("alpaca"), seal=(KEY, ACCOUNT)
+        )
 
-    def start(self) -> "Scene":
-        self._keep(self.service.on_start(self.now_ns))
+    def start(self) -> "ExecutionHarness":
+        self._collect(self.service.on_start(self.now_ns))
         return self
 
-    def open(self, *orders: VenueOrder, positions: Iterable[VenuePosition] = ()) -> "Scene":
+    def open_journal(self, *orders: VenueOrder, positions: Iterable[VenuePosition] = ()) -> "ExecutionHarness":
         """Start, connect the stream, and let the venue be read until it is reconciled."""
         self.start()
-        self.feed(StreamUp())
-        self.read_until_quiet(read(*orders, positions=positions))
+        self.venue_event(OrderStreamUp())
+        self.reconcile(venue_snapshot(*orders, positions=positions))
         return self
 
-    def read_until_quiet(self, answer: VenueRead, *, times: int = 6) -> None:
+    def reconcile(self, answer: VenueSnapshot, *, times: int = 6) -> None:
         """Answer the readings that are due now, until none is."""
         for _ in range(times):
-            self.pass_ms(150)
-            if not (asked := self.calls(ReadVenue)):
+            self.advance_ms(150)
+            if not (asked := self.requests(FetchVenueSnapshot)):
                 return
-            self.answer(asked[-1], answer)
+            self.respond(asked[-1], answer)
 
-    def feed_reading(self, answer: VenueRead) -> None:
+    def reconnect(self, answer: VenueSnapshot) -> None:
         """Have the venue read once more, as after a new connect of the stream."""
-        self.feed(StreamUp())
+        self.venue_event(OrderStreamUp())
         self.tick()
-        self.answer(self.calls(ReadVenue)[-1], answer)
+        self.respond(self.requests(FetchVenueSnapshot)[-1], answer)
 
-    def ask(self, sealed: bytes, ticket: bytes = b"t") -> list[Effect]:
-        return self._keep(self.service.on_message(Asked(COMMANDS, ticket, sealed), self.now_ns))
+    def send_command(self, sealed: bytes, ticket: bytes = b"t") -> list[Effect]:
+        return self._collect(self.service.on_message(RequestReceived(COMMANDS, ticket, sealed), self.now_ns))
 
-    def feed(self, body: object) -> list[Effect]:
-        return self._keep(self.service.on_message(Fed(body), self.now_ns))
+    def venue_event(self, body: object) -> list[Effect]:
+        return self._collect(self.service.on_message(VenueEvent(body), self.now_ns))
 
-    def answer(self, request: object, answer: Answer) -> list[Effect]:
-        self.open_calls = [call for call in self.open_calls if call is not request]
-        return self._keep(self.service.on_message(Called(request, answer), self.now_ns))
+    def respond(self, request: object, answer: VenueResponse) -> list[Effect]:
+        self.open_requests = [call for call in self.open_requests if call is not request]
+        return self._collect(self.service.on_message(VenueCallCompleted(request, answer), self.now_ns))
 
     def tick(self) -> list[Effect]:
-        return self._keep(self.service.on_tick(self.now_ns))
+        return self._collect(self.service.on_tick(self.now_ns))
 
     def stop(self) -> list[Effect]:
-        return self._keep(self.service.on_stop(self.now_ns))
+        return self._collect(self.service.on_stop(self.now_ns))
 
-    def pass_ms(self, milliseconds: int) -> list[Effect]:
+    def advance_ms(self, milliseconds: int) -> list[Effect]:
         self.now_ns += milliseconds * NS_PER_MS
         return self.tick()
 
-    def calls(self, kind: type[Found]) -> list[Found]:
+    def requests(self, kind: type[Found]) -> list[Found]:
         """Give the requests of a kind that were not answered yet."""
-        return [call for call in self.open_calls if isinstance(call, kind)]
+        return [call for call in self.open_requests if isinstance(call, kind)]
 
-    def call(self, kind: type[Found]) -> Found:
+    def only_request(self, kind: type[Found]) -> Found:
         """Give the one request of a kind that was not answered yet."""
-        found = self.calls(kind)
-        assert len(found) == 1, (kind.__name__, self.open_calls)
+        found = self.requests(kind)
+        assert len(found) == 1, (kind.__name__, self.open_requests)
         return found[0]
 
-    def accept(self, number: int = 1, **changes: Any) -> SubmitOrder:
+    def submit(self, number: int = 1, **changes: Any) -> SubmitOrder:
         """Hand an intent over and give the request that it became."""
-        self.ask(frame(intent(number, **changes), terms(self.now_ns)))
-        return next(call for call in self.calls(SubmitOrder) if call.client_order_id == name_of(number))
+        self.send_command(approval_frame(intent(number, **changes), terms(self.now_ns)))
+        return next(call for call in self.requests(SubmitOrder) if call.client_order_id == client_id(number))
 
-    def work(self, number: int = 1) -> VenueOrder:
+    def submit_accepted(self, number: int = 1) -> VenueOrder:
         """Bring an order to the venue."""
-        order = seen(number)
-        self.answer(self.accept(number), OrderAccepted(order))
+        order = venue_order(number)
+        self.respond(self.submit(number), OrderAccepted(order))
         return order
 
     def order_state(self, number: int = 1) -> OrderState:
-        order = self.state.of_client_id(name_of(number))
+        order = self.state.order_by_client_id(client_id(number))
         assert order is not None
         return order.state
 
@@ -317,25 +331,25 @@ class Scene:
         return [(fill.quantity, fill.price) for fill in self.records(Filled)]
 
     def states(self, number: int = 1) -> list[OrderState]:
-        return [record.state for record in self.records(OrderUpdated) if record.client_order_id == name_of(number)]
+        return [record.state for record in self.records(OrderUpdated) if record.client_order_id == client_id(number)]
 
-    def notes(self) -> list[str]:
-        return [effect.event for effect in self.effects if isinstance(effect, Note)]
+    def logged_events(self) -> list[str]:
+        return [effect.event for effect in self.effects if isinstance(effect, LogEvent)]
 
-    def halts(self) -> list[BaseException]:
-        return [effect.error for effect in self.effects if isinstance(effect, Halt)]
+    def terminations(self) -> list[BaseException]:
+        return [effect.error for effect in self.effects if isinstance(effect, Terminate)]
 
     def metric(self, line: str) -> float:
         page = self.metrics.exposition().decode()
         return float(next(row for row in page.splitlines() if row.startswith(line + " ")).split()[-1])
 
-    def restart(self, *, records: int | None = None) -> "Scene":
+    def restart(self, *, records: int | None = None) -> "ExecutionHarness":
         """End without a word and begin again from the journal, or from its first records."""
-        return Scene(self.journal[: len(self.journal) if records is None else records], self.now_ns)
+        return ExecutionHarness(self.journal[: len(self.journal) if records is None else records], self.now_ns)
 
-    def _keep(self, effects: Iterable[Effect]) -> list[Effect]:
+    def _collect(self, effects: Iterable[Effect]) -> list[Effect]:
         kept = list(effects)
         self.effects.extend(kept)
         self.journal.extend(effect.entry for effect in kept if isinstance(effect, Append))
-        self.open_calls.extend(effect.request for effect in kept if isinstance(effect, Call))
+        self.open_requests.extend(effect.request for effect in kept if isinstance(effect, CallVenue))
         return kept

@@ -10,184 +10,186 @@ from components.contracts.signals import Purpose
 from components.contracts.trading import TradingState
 from components.contracts.values import CommandId, IntentId
 from components.execution.core.venue import (
-    AllCancelled,
     CancelAccepted,
+    CancelAllAccepted,
     CancelAllOrders,
     CancelOrder,
     EventKind,
     Fence,
-    NotProcessed,
+    FetchVenueSnapshot,
     OrderAccepted,
     OrderFound,
-    OrderMissing,
-    OrderRefused,
+    OrderNotFound,
     OutcomeUnknown,
     QueryOrder,
-    ReadVenue,
+    RequestRejected,
     SubmitOrder,
+    Throttled,
 )
 from tests.unit.execution.scene import (
-    Scene,
+    ExecutionHarness,
+    approval_frame,
+    client_id,
     control_frame,
     filled_to,
-    frame,
     intent,
-    name_of,
-    seen,
     status_event,
     terms,
+    venue_order,
 )
 
 CANCELLED: dict[str, Any] = {"state": OrderState.CANCELLED, "word": "canceled"}
 
 
-def tell(scene: Scene, control: Control) -> None:
-    scene.ask(control_frame(control, terms(scene.now_ns)))
+def tell(scene: ExecutionHarness, control: Control) -> None:
+    scene.send_command(control_frame(control, terms(scene.now_ns)))
 
 
 def cancel(number: int = 1) -> Cancel:
-    return Cancel(CommandId(f"cancel-{number}"), name_of(number), "drill")
+    return Cancel(CommandId(f"cancel-{number}"), client_id(number), "drill")
 
 
-def cancelling() -> Scene:
-    scene = Scene().open()
-    scene.work()
+def cancelling() -> ExecutionHarness:
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
     tell(scene, cancel())
     return scene
 
 
 def test_a_cancel_goes_to_the_venue_and_waits_for_the_event() -> None:
     scene = cancelling()
-    scene.answer(scene.call(CancelOrder), CancelAccepted())
-    assert scene.order_state() is OrderState.CANCELLING
-    scene.feed(status_event(seen(**CANCELLED)))
+    scene.respond(scene.only_request(CancelOrder), CancelAccepted())
+    assert scene.order_state() is OrderState.PENDING_CANCEL
+    scene.venue_event(status_event(venue_order(**CANCELLED)))
     assert scene.order_state() is OrderState.CANCELLED
 
 
 def test_a_fill_that_wins_the_race_is_a_fill() -> None:
     scene = cancelling()
-    scene.answer(scene.call(CancelOrder), OrderRefused(422, 'order is already in "filled" state'))
-    scene.answer(scene.call(QueryOrder), OrderFound(filled_to(10)))
+    scene.respond(scene.only_request(CancelOrder), RequestRejected(422, 'order is already in "filled" state'))
+    scene.respond(scene.only_request(QueryOrder), OrderFound(filled_to(10)))
     assert scene.order_state() is OrderState.FILLED
-    assert not scene.calls(SubmitOrder)
+    assert not scene.requests(SubmitOrder)
 
 
 def test_a_cancel_that_hangs_is_asked_about_and_sent_again() -> None:
     scene = cancelling()
-    scene.answer(scene.call(CancelOrder), CancelAccepted())
-    scene.pass_ms(2_000)
-    scene.answer(scene.call(QueryOrder), OrderFound(seen(state=OrderState.CANCELLING, word="pending_cancel")))
-    assert len(scene.calls(CancelOrder)) == 1
-    assert scene.order_state() is OrderState.CANCELLING
+    scene.respond(scene.only_request(CancelOrder), CancelAccepted())
+    scene.advance_ms(2_000)
+    scene.respond(
+        scene.only_request(QueryOrder), OrderFound(venue_order(state=OrderState.PENDING_CANCEL, word="pending_cancel"))
+    )
+    assert len(scene.requests(CancelOrder)) == 1
+    assert scene.order_state() is OrderState.PENDING_CANCEL
 
 
-@pytest.mark.parametrize("answer", [OutcomeUnknown("timeout"), NotProcessed(0, "slow down"), OrderRefused(500, "oops")])
+@pytest.mark.parametrize("answer", [OutcomeUnknown("timeout"), Throttled(0, "slow down"), RequestRejected(500, "oops")])
 def test_a_cancel_without_a_yes_is_followed_up(answer: OutcomeUnknown) -> None:
     scene = cancelling()
-    scene.answer(scene.call(CancelOrder), answer)
-    scene.pass_ms(500)
-    scene.answer(scene.call(QueryOrder), OrderFound(seen()))
-    assert len(scene.calls(CancelOrder)) == 1
+    scene.respond(scene.only_request(CancelOrder), answer)
+    scene.advance_ms(500)
+    scene.respond(scene.only_request(QueryOrder), OrderFound(venue_order()))
+    assert len(scene.requests(CancelOrder)) == 1
 
 
 def test_a_cancel_of_an_order_the_venue_does_not_know_is_asked_about() -> None:
     scene = cancelling()
-    scene.answer(scene.call(CancelOrder), OrderMissing())
-    assert len(scene.calls(QueryOrder)) == 1
+    scene.respond(scene.only_request(CancelOrder), OrderNotFound())
+    assert len(scene.requests(QueryOrder)) == 1
 
 
 def test_a_cancel_that_the_venue_refuses_by_event_puts_the_order_back_to_work() -> None:
     scene = cancelling()
-    scene.answer(scene.call(CancelOrder), CancelAccepted())
-    scene.feed(status_event(seen(), EventKind.CANCEL_REFUSED))
+    scene.respond(scene.only_request(CancelOrder), CancelAccepted())
+    scene.venue_event(status_event(venue_order(), EventKind.CANCEL_REJECTED))
     assert scene.order_state() is OrderState.OPEN
 
 
 def test_an_old_event_does_not_put_a_cancelling_order_back_to_work() -> None:
     scene = cancelling()
-    scene.answer(scene.call(CancelOrder), CancelAccepted())
-    scene.feed(status_event(seen()))
-    assert scene.order_state() is OrderState.CANCELLING
+    scene.respond(scene.only_request(CancelOrder), CancelAccepted())
+    scene.venue_event(status_event(venue_order()))
+    assert scene.order_state() is OrderState.PENDING_CANCEL
 
 
 def test_an_order_that_is_cancelled_while_its_outcome_is_unknown_is_fenced_not_repeated() -> None:
-    scene = Scene().open()
-    scene.answer(scene.accept(), OutcomeUnknown("timeout"))
+    scene = ExecutionHarness().open_journal()
+    scene.respond(scene.submit(), OutcomeUnknown("timeout"))
     tell(scene, cancel())
-    scene.pass_ms(200)
-    scene.answer(scene.call(QueryOrder), OrderMissing())
-    assert scene.calls(Fence)
-    assert not scene.calls(SubmitOrder)
+    scene.advance_ms(200)
+    scene.respond(scene.only_request(QueryOrder), OrderNotFound())
+    assert scene.requests(Fence)
+    assert not scene.requests(SubmitOrder)
 
 
 def test_an_order_that_is_cancelled_before_the_reply_is_cancelled_after_it() -> None:
-    scene = Scene().open()
-    request = scene.accept()
+    scene = ExecutionHarness().open_journal()
+    request = scene.submit()
     tell(scene, cancel())
-    assert not scene.calls(CancelOrder)
-    scene.answer(request, OrderAccepted(seen()))
-    assert scene.call(CancelOrder).venue_order_id == "v-1"
+    assert not scene.requests(CancelOrder)
+    scene.respond(request, OrderAccepted(venue_order()))
+    assert scene.only_request(CancelOrder).venue_order_id == "v-1"
 
 
 def test_a_cancel_wish_survives_a_restart() -> None:
     scene = cancelling().restart().start()
-    assert scene.call(CancelOrder).client_order_id == name_of()
+    assert scene.only_request(CancelOrder).client_order_id == client_id()
 
 
 def test_cancel_all_cancels_ours_one_by_one_and_sweeps_the_account() -> None:
-    scene = Scene().open()
-    scene.work(1)
-    scene.work(2)
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted(1)
+    scene.submit_accepted(2)
     tell(scene, CancelAll(CommandId("all"), "halt"))
-    assert {call.client_order_id for call in scene.calls(CancelOrder)} == {name_of(1), name_of(2)}
+    assert {call.client_order_id for call in scene.requests(CancelOrder)} == {client_id(1), client_id(2)}
     scene.tick()
-    scene.answer(scene.call(CancelAllOrders), AllCancelled(()))
+    scene.respond(scene.only_request(CancelAllOrders), CancelAllAccepted(()))
     scene.tick()
-    assert scene.calls(ReadVenue)
+    assert scene.requests(FetchVenueSnapshot)
 
 
 def test_many_cancel_alls_make_one_sweep_a_second() -> None:
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     for number in range(5):
         tell(scene, CancelAll(CommandId(f"all-{number}"), "settling"))
-        scene.pass_ms(100)
-        for call in scene.calls(CancelAllOrders):
-            scene.answer(call, AllCancelled(()))
+        scene.advance_ms(100)
+        for call in scene.requests(CancelAllOrders):
+            scene.respond(call, CancelAllAccepted(()))
     assert (
         sum(isinstance(effect.request, CancelAllOrders) for effect in scene.effects if hasattr(effect, "request")) == 1
     )
 
 
 def test_a_sweep_that_failed_is_repeated() -> None:
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     tell(scene, CancelAll(CommandId("all"), "halt"))
     scene.tick()
-    scene.answer(scene.call(CancelAllOrders), OutcomeUnknown("timeout"))
+    scene.respond(scene.only_request(CancelAllOrders), OutcomeUnknown("timeout"))
     assert not scene.service.is_drained()
-    scene.pass_ms(1_000)
-    assert len(scene.calls(CancelAllOrders)) == 1
+    scene.advance_ms(1_000)
+    assert len(scene.requests(CancelAllOrders)) == 1
 
 
 def test_a_cancel_for_an_order_we_do_not_know_finds_it_first() -> None:
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     tell(scene, cancel(5))
-    question = scene.call(QueryOrder)
-    scene.answer(question, OrderFound(seen(5)))
-    assert scene.call(CancelOrder).venue_order_id == "v-5"
+    question = scene.only_request(QueryOrder)
+    scene.respond(question, OrderFound(venue_order(5)))
+    assert scene.only_request(CancelOrder).venue_order_id == "v-5"
 
 
-def queued() -> Scene:
+def queued() -> ExecutionHarness:
     """Fill every place for orders in flight, so that the ninth intent waits."""
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     for number in range(1, 10):
-        scene.ask(frame(intent(number), terms(scene.now_ns)))
+        scene.send_command(approval_frame(intent(number), terms(scene.now_ns)))
     assert scene.order_state(9) is OrderState.RECEIVED
     return scene
 
 
 def test_a_waiting_intent_leaves_when_there_is_a_place() -> None:
     scene = queued()
-    scene.answer(scene.calls(SubmitOrder)[0], OrderAccepted(seen(1)))
+    scene.respond(scene.requests(SubmitOrder)[0], OrderAccepted(venue_order(1)))
     assert scene.order_state(9) is OrderState.SENDING
 
 
@@ -198,18 +200,18 @@ def test_a_withdrawn_intent_is_never_sent() -> None:
 
 
 def test_a_withdrawal_before_its_intent_holds() -> None:
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     tell(scene, Withdraw(CommandId("w"), IntentId("demo-e1-1-0"), "halt"))
-    scene.ask(frame())
+    scene.send_command(approval_frame())
     assert scene.order_state() is OrderState.NEVER_SENT
-    assert not scene.calls(SubmitOrder)
+    assert not scene.requests(SubmitOrder)
 
 
 def test_a_withdrawal_does_not_touch_what_has_left() -> None:
-    scene = Scene().open()
-    scene.work()
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
     tell(scene, Withdraw(CommandId("w"), IntentId("demo-e1-1-0"), "halt"))
-    assert not scene.calls(CancelOrder)
+    assert not scene.requests(CancelOrder)
     assert scene.order_state() is OrderState.OPEN
 
 
@@ -221,7 +223,7 @@ def test_a_cancelled_waiting_intent_is_never_sent() -> None:
 
 def test_a_waiting_intent_whose_approval_ends_is_never_sent() -> None:
     scene = queued()
-    scene.pass_ms(6_000)
+    scene.advance_ms(6_000)
     assert scene.order_state(9) is OrderState.NEVER_SENT
 
 
@@ -240,9 +242,9 @@ def test_a_waiting_intent_whose_approval_ends_is_never_sent() -> None:
 def test_the_trading_state_decides_what_may_still_leave(
     trading: TradingState, purpose: Purpose, *, leaves: bool
 ) -> None:
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     tell(scene, SetTradingState(CommandId("s"), trading, "drill"))
-    scene.ask(frame(intent(purpose=purpose), terms(scene.now_ns)))
+    scene.send_command(approval_frame(intent(purpose=purpose), terms(scene.now_ns)))
     assert scene.order_state() is (OrderState.SENDING if leaves else OrderState.NEVER_SENT)
 
 

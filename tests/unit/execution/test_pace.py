@@ -1,60 +1,60 @@
 """Claims about the share of the venue's requests that each kind of traffic gets."""
 
-from components.execution.config import PaceConfig
-from components.execution.service.pace import Pace
+from components.execution.config import RequestBudgetConfig
+from components.execution.service.pace import RequestBudget
 from tests.unit.execution.scene import START_NS
 
 SECOND_NS = 1_000_000_000
 
 
-def pace() -> Pace:
-    return Pace(PaceConfig(orders_per_minute=60, reads_per_minute=40, reserve_per_minute=40))
+def pace() -> RequestBudget:
+    return RequestBudget(RequestBudgetConfig(orders_per_minute=60, reads_per_minute=40, reserve_per_minute=40))
 
 
 def test_a_quarter_of_a_minutes_orders_may_go_at_once_then_one_a_second() -> None:
     made = pace()
-    assert [made.may_order(START_NS) for _ in range(16)] == [True] * 15 + [False]
-    assert made.may_order(START_NS + SECOND_NS)
-    assert not made.may_order(START_NS + SECOND_NS)
+    assert [made.may_submit(START_NS) for _ in range(16)] == [True] * 15 + [False]
+    assert made.may_submit(START_NS + SECOND_NS)
+    assert not made.may_submit(START_NS + SECOND_NS)
 
 
 def test_readings_do_not_take_the_place_of_orders() -> None:
     made = pace()
     while made.may_read(START_NS, 1):
         pass
-    assert made.may_order(START_NS)
+    assert made.may_submit(START_NS)
 
 
 def test_a_question_about_an_order_in_doubt_may_use_the_reserve() -> None:
     made = pace()
-    assert [made.may_resolve(START_NS) for _ in range(21)] == [True] * 20 + [False]
+    assert [made.may_query(START_NS) for _ in range(21)] == [True] * 20 + [False]
 
 
 def test_cancels_never_wait_and_later_orders_do() -> None:
     made = pace()
     for _ in range(10 + 15):
-        made.cancel(START_NS)
-    assert not made.may_order(START_NS)
+        made.record_cancel(START_NS)
+    assert not made.may_submit(START_NS)
 
 
 def test_nothing_that_can_wait_goes_before_the_venue_wants_it() -> None:
     made = pace()
-    made.close_until(START_NS + 5 * SECOND_NS, START_NS)
-    assert not made.may_order(START_NS + 4 * SECOND_NS)
-    assert not made.may_resolve(START_NS + 4 * SECOND_NS)
-    assert made.may_order(START_NS + 5 * SECOND_NS)
+    made.pause_until(START_NS + 5 * SECOND_NS, START_NS)
+    assert not made.may_submit(START_NS + 4 * SECOND_NS)
+    assert not made.may_query(START_NS + 4 * SECOND_NS)
+    assert made.may_submit(START_NS + 5 * SECOND_NS)
 
 
 def test_a_venue_cannot_close_us_for_longer_than_a_minute() -> None:
     made = pace()
-    made.close_until(START_NS + 3_600 * SECOND_NS, START_NS)
-    assert made.may_order(START_NS + 60 * SECOND_NS)
+    made.pause_until(START_NS + 3_600 * SECOND_NS, START_NS)
+    assert made.may_submit(START_NS + 60 * SECOND_NS)
 
 
 def test_a_clock_that_is_set_back_does_not_stop_the_refill() -> None:
     made = pace()
-    while made.may_order(START_NS):
+    while made.may_submit(START_NS):
         pass
     earlier_ns = START_NS - 3_600 * SECOND_NS
-    assert not made.may_order(earlier_ns)
-    assert made.may_order(earlier_ns + SECOND_NS)
+    assert not made.may_submit(earlier_ns)
+    assert made.may_submit(earlier_ns + SECOND_NS)

@@ -8,18 +8,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.orders import Filled, OrderMessage, OrderState, OrderUpdated
-from components.execution.core.orders import may_follow
+from components.execution.core.orders import is_allowed_transition
 from components.execution.core.state import ExecutionState
 from components.execution.core.venue import (
+    FetchVenueSnapshot,
     OrderAccepted,
-    OrderEvent,
     OrderFound,
     QueryOrder,
-    ReadVenue,
     SubmitOrder,
     VenueOrder,
+    VenueOrderEvent,
 )
-from tests.unit.execution.scene import Scene, fill_event, filled_to, position, read, row, seen, status_event
+from tests.unit.execution.scene import (
+    ExecutionHarness,
+    activity_fill,
+    fill_event,
+    filled_to,
+    position,
+    status_event,
+    venue_order,
+    venue_snapshot,
+)
 
 
 class Truth:
@@ -35,22 +44,22 @@ class Truth:
         total = self.totals[count - 1] if count else 0
         if self.is_cancelled and count == len(self.totals):
             return filled_to(total, average=self.average(count), state=OrderState.CANCELLED, word="canceled")
-        return filled_to(total, average=self.average(count)) if total else seen()
+        return filled_to(total, average=self.average(count)) if total else venue_order()
 
     def average(self, count: int) -> str:
         spent = sum(quantity * price(n) for n, quantity in enumerate(self.quantities[:count]))
         return str(Decimal(spent) / self.totals[count - 1])
 
-    def event(self, number: int) -> OrderEvent:
+    def event(self, number: int) -> VenueOrderEvent:
         quantity, total = self.quantities[number], self.totals[number]
         return fill_event(quantity, total, price=str(price(number)), average=self.average(number + 1))
 
     def rows(self, count: int) -> list[Any]:
-        return [row(self.quantities[n], self.totals[n], price=str(price(n))) for n in range(count)]
+        return [activity_fill(self.quantities[n], self.totals[n], price=str(price(n))) for n in range(count)]
 
     def reading(self, count: int) -> Any:
         held = self.totals[count - 1] if count else 0
-        return read(self.order(count), fills=self.rows(count), positions=[position(held)] if held else [])
+        return venue_snapshot(self.order(count), fills=self.rows(count), positions=[position(held)] if held else [])
 
 
 def price(number: int) -> int:
@@ -63,22 +72,22 @@ words = st.lists(
 )
 
 
-def say(scene: Scene, truth: Truth, kind: str, moment: int) -> None:
+def say(scene: ExecutionHarness, truth: Truth, kind: str, moment: int) -> None:
     """Let the venue say something that was true at some moment, in any order and as often as it likes."""
     count = min(moment, len(truth.totals))
     match kind:
         case "event":
-            scene.feed(truth.event(min(moment, len(truth.totals) - 1)))
+            scene.venue_event(truth.event(min(moment, len(truth.totals) - 1)))
         case "status":
-            scene.feed(status_event(truth.order(count)))
+            scene.venue_event(status_event(truth.order(count)))
         case "reading":
-            scene.feed_reading(truth.reading(count))
+            scene.reconnect(truth.reading(count))
         case "reply":
-            for call in scene.calls(SubmitOrder):
-                scene.answer(call, OrderAccepted(truth.order(count)))
+            for call in scene.requests(SubmitOrder):
+                scene.respond(call, OrderAccepted(truth.order(count)))
         case _:
-            for question in scene.calls(QueryOrder):
-                scene.answer(question, OrderFound(truth.order(count)))
+            for question in scene.requests(QueryOrder):
+                scene.respond(question, OrderFound(truth.order(count)))
 
 
 @given(quantities=quantities, is_cancelled=st.booleans(), said=words)
@@ -86,11 +95,11 @@ def test_whatever_is_said_in_whatever_order_the_books_end_as_the_venues(
     quantities: list[int], said: list[tuple[str, int]], *, is_cancelled: bool
 ) -> None:
     truth = Truth(quantities, is_cancelled=is_cancelled)
-    scene = Scene().open()
-    scene.accept()
+    scene = ExecutionHarness().open_journal()
+    scene.submit()
     for kind, moment in said:
         say(scene, truth, kind, moment)
-    scene.feed_reading(truth.reading(len(truth.totals)))
+    scene.reconnect(truth.reading(len(truth.totals)))
     say(scene, truth, "query", len(truth.totals))
     assert scene.state.positions == {"AAPL": truth.totals[-1]}
     assert scene.order_state() is truth.order(len(truth.totals)).state
@@ -104,13 +113,13 @@ def test_a_restart_in_the_middle_changes_nothing(
     quantities: list[int], said: list[tuple[str, int]], cut: int, *, is_cancelled: bool
 ) -> None:
     truth = Truth(quantities, is_cancelled=is_cancelled)
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     opened = len(scene.journal)
-    scene.accept()
+    scene.submit()
     for kind, moment in said:
         say(scene, truth, kind, moment)
     scene = scene.restart(records=min(opened + 2 + cut, len(scene.journal))).start()
-    scene.feed_reading(truth.reading(len(truth.totals)))
+    scene.reconnect(truth.reading(len(truth.totals)))
     say(scene, truth, "query", len(truth.totals))
     assert scene.state.positions == {"AAPL": truth.totals[-1]}
     assert scene.order_state() is truth.order(len(truth.totals)).state
@@ -122,9 +131,9 @@ def check_journal(journal: list[OrderMessage]) -> None:
     state = ExecutionState()
     levels: dict[str, Decimal] = {}
     for record in journal:
-        order = state.known(record) if isinstance(record, OrderUpdated | Filled) else None
+        order = state.order_for_record(record) if isinstance(record, OrderUpdated | Filled) else None
         if isinstance(record, OrderUpdated) and order is not None:
-            assert may_follow(order.state, record.state)
+            assert is_allowed_transition(order.state, record.state)
         if isinstance(record, Filled):
             assert record.cumulative_quantity == levels.get(record.venue_order_id, Decimal(0)) + record.quantity
             levels[record.venue_order_id] = record.cumulative_quantity
@@ -132,6 +141,6 @@ def check_journal(journal: list[OrderMessage]) -> None:
 
 
 def test_a_reading_is_asked_for_whenever_the_stream_connects() -> None:
-    scene = Scene().open()
-    scene.feed_reading(read())
-    assert not scene.calls(ReadVenue)
+    scene = ExecutionHarness().open_journal()
+    scene.reconnect(venue_snapshot())
+    assert not scene.requests(FetchVenueSnapshot)

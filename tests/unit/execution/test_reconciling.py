@@ -7,20 +7,37 @@ import pytest
 from msgspec.structs import replace
 
 from components.contracts.errors import ConfigError
-from components.contracts.orders import Filled, Opening, OrderState, Reconciled, VenueChanged, VenueCondition
+from components.contracts.orders import (
+    Filled,
+    OpeningBalance,
+    OrderState,
+    Reconciled,
+    VenueConnectivity,
+    VenueConnectivityChanged,
+)
 from components.contracts.values import ClientOrderId, Side, Symbol, VenueOrderId
 from components.execution.core.venue import (
-    NotProcessed,
+    FetchVenueSnapshot,
+    OrderStreamDown,
+    OrderStreamUp,
     OutcomeUnknown,
     QueryOrder,
-    ReadVenue,
-    StreamDown,
-    StreamUp,
+    Throttled,
     Unauthorized,
     Unreachable,
     VenueOrder,
 )
-from tests.unit.execution.scene import Scene, fill_event, filled_to, name_of, position, read, row, seen, venue_id
+from tests.unit.execution.scene import (
+    ExecutionHarness,
+    activity_fill,
+    client_id,
+    fill_event,
+    filled_to,
+    position,
+    venue_id,
+    venue_order,
+    venue_snapshot,
+)
 
 FOREIGN: dict[str, Any] = {"venue_order_id": VenueOrderId("v-9"), "client_order_id": ClientOrderId("by hand")}
 
@@ -29,240 +46,251 @@ def foreign(cumulative: int, **changes: Any) -> VenueOrder:
     return filled_to(cumulative, **FOREIGN | changes)
 
 
-def read_again(scene: Scene, answer: Any) -> None:
+def read_again(scene: ExecutionHarness, answer: Any) -> None:
     """Answer the next reading, as soon as one is due."""
     for _ in range(400):
-        if asked := scene.calls(ReadVenue):
-            scene.answer(asked[-1], answer)
+        if asked := scene.requests(FetchVenueSnapshot):
+            scene.respond(asked[-1], answer)
             return
-        scene.pass_ms(100)
+        scene.advance_ms(100)
     raise AssertionError("no reading was due")
 
 
 def test_the_venue_is_read_every_thirty_seconds() -> None:
-    scene = Scene().open()
-    scene.pass_ms(29_000)
-    assert not scene.calls(ReadVenue)
-    scene.pass_ms(1_200)
-    assert scene.calls(ReadVenue)
+    scene = ExecutionHarness().open_journal()
+    scene.advance_ms(29_000)
+    assert not scene.requests(FetchVenueSnapshot)
+    scene.advance_ms(1_200)
+    assert scene.requests(FetchVenueSnapshot)
 
 
 def test_a_reading_asks_for_the_fills_since_the_last_one_and_a_margin() -> None:
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     last = scene.records(Reconciled)[-1].at_ns
-    scene.pass_ms(31_000)
-    assert scene.call(ReadVenue).fills_after_ns == last - 30_000_000_000
+    scene.advance_ms(31_000)
+    assert scene.only_request(FetchVenueSnapshot).fills_after_ns == last - 30_000_000_000
 
 
 def test_a_reading_asks_for_each_order_that_is_not_final() -> None:
-    scene = Scene().open()
-    scene.work()
-    scene.accept(2)
-    scene.pass_ms(31_000)
-    assert scene.call(ReadVenue).orders == (QueryOrder(name_of(1), venue_id()), QueryOrder(name_of(2)))
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
+    scene.submit(2)
+    scene.advance_ms(31_000)
+    assert scene.only_request(FetchVenueSnapshot).orders == (
+        QueryOrder(client_id(1), venue_id()),
+        QueryOrder(client_id(2)),
+    )
 
 
 def test_a_fill_the_stream_lost_is_found_and_its_late_event_counts_nothing() -> None:
-    scene = Scene().open()
-    scene.work()
-    scene.pass_ms(31_000)
-    read_again(scene, read(filled_to(10), fills=[row(4, 4), row(6, 10)], positions=[position(10)]))
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
+    scene.advance_ms(31_000)
+    read_again(
+        scene,
+        venue_snapshot(filled_to(10), fills=[activity_fill(4, 4), activity_fill(6, 10)], positions=[position(10)]),
+    )
     assert [fill.execution_id for fill in scene.records(Filled)] == ["v-1:4", "v-1:10"]
     assert scene.order_state() is OrderState.FILLED
-    scene.feed(fill_event(4, 4))
-    scene.feed(fill_event(6, 10))
+    scene.venue_event(fill_event(4, 4))
+    scene.venue_event(fill_event(6, 10))
     assert len(scene.records(Filled)) == 2
     assert scene.records(Reconciled)[-1].positions == (position(10),)
 
 
 def test_a_fill_between_the_readings_is_waited_for_not_reported_as_a_difference() -> None:
-    scene = Scene().open()
-    scene.work()
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
+    scene.advance_ms(31_000)
     count = len(scene.records(Reconciled))
-    read_again(scene, read(seen(), positions=[position(10)]))
+    read_again(scene, venue_snapshot(venue_order(), positions=[position(10)]))
     assert len(scene.records(Reconciled)) == count
-    scene.feed(fill_event(10, 10))
-    read_again(scene, read(filled_to(10), positions=[position(10)]))
+    scene.venue_event(fill_event(10, 10))
+    read_again(scene, venue_snapshot(filled_to(10), positions=[position(10)]))
     assert scene.records(Reconciled)[-1].differences == ()
 
 
 def test_a_difference_that_stays_is_reported() -> None:
-    scene = Scene().open()
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal()
+    scene.advance_ms(31_000)
     for _ in range(3):
-        read_again(scene, read(positions=[position(5)]))
+        read_again(scene, venue_snapshot(positions=[position(5)]))
     assert scene.records(Reconciled)[-1].differences == ("AAPL: 0 counted, 5 at the venue",)
     assert scene.service.unmet(scene.now_ns) == ("account differs: AAPL: 0 counted, 5 at the venue",)
 
 
 def test_a_difference_while_fills_keep_coming_is_not_believed() -> None:
-    scene = Scene().open()
+    scene = ExecutionHarness().open_journal()
     count = len(scene.records(Reconciled))
     for number in range(1, 6):
-        scene.work(number)
-        scene.pass_ms(2_100)
-        if scene.calls(ReadVenue):
-            read_again(scene, read(positions=[position(1_000)]))
-        scene.feed(fill_event(10, 10, number))
+        scene.submit_accepted(number)
+        scene.advance_ms(2_100)
+        if scene.requests(FetchVenueSnapshot):
+            read_again(scene, venue_snapshot(positions=[position(1_000)]))
+        scene.venue_event(fill_event(10, 10, number))
     assert len(scene.records(Reconciled)) == count
 
 
 def test_reconciled_tells_the_positions_that_the_journal_has_at_that_record() -> None:
-    scene = Scene().open()
-    scene.work()
-    scene.pass_ms(31_000)
-    asked = scene.call(ReadVenue)
-    scene.feed(fill_event(10, 10))
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
+    scene.advance_ms(31_000)
+    asked = scene.only_request(FetchVenueSnapshot)
+    scene.venue_event(fill_event(10, 10))
     before = len(scene.records(Reconciled))
-    scene.answer(asked, read(seen()))
+    scene.respond(asked, venue_snapshot(venue_order()))
     assert len(scene.records(Reconciled)) == before
 
 
-@pytest.mark.parametrize("answer", [Unreachable("refused"), OutcomeUnknown("timeout"), NotProcessed(0, "slow down")])
+@pytest.mark.parametrize("answer", [Unreachable("refused"), OutcomeUnknown("timeout"), Throttled(0, "slow down")])
 def test_a_venue_that_cannot_be_read_is_never_read_as_flat(answer: Any) -> None:
-    scene = Scene().open(positions=[position(7)])
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal(positions=[position(7)])
+    scene.advance_ms(31_000)
     count = len(scene.journal)
     read_again(scene, answer)
     assert scene.state.positions == {"AAPL": 7}
-    assert not [record for record in scene.journal[count:] if not isinstance(record, VenueChanged)]
+    assert not [record for record in scene.journal[count:] if not isinstance(record, VenueConnectivityChanged)]
 
 
 def test_a_trade_by_hand_while_we_were_down_is_found() -> None:
-    scene = Scene().open().restart().start()
-    scene.feed(StreamUp())
+    scene = ExecutionHarness().open_journal().restart().start()
+    scene.venue_event(OrderStreamUp())
     scene.tick()
-    fills = [replace(row(10, 10), venue_order_id=VenueOrderId("v-9"))]
-    read_again(scene, read(fills=fills, positions=[position(10)]))
+    fills = [replace(activity_fill(10, 10), venue_order_id=VenueOrderId("v-9"))]
+    read_again(scene, venue_snapshot(fills=fills, positions=[position(10)]))
     assert not scene.records(Filled)
-    read_again(scene, read(foreign(10), fills=fills, positions=[position(10)]))
+    read_again(scene, venue_snapshot(foreign(10), fills=fills, positions=[position(10)]))
     assert scene.records(Filled)[0].intent_id is None
     assert scene.records(Reconciled)[-1].differences == ()
 
 
 def test_an_order_by_hand_that_rests_is_adopted_and_followed() -> None:
-    scene = Scene().open()
-    scene.pass_ms(31_000)
-    resting = seen(side=Side.SELL, **FOREIGN)
-    read_again(scene, read(resting))
+    scene = ExecutionHarness().open_journal()
+    scene.advance_ms(31_000)
+    resting = venue_order(side=Side.SELL, **FOREIGN)
+    read_again(scene, venue_snapshot(resting))
     assert scene.records(Reconciled)[-1].open_orders == ("by hand",)
-    scene.pass_ms(31_000)
-    assert QueryOrder(ClientOrderId("by hand"), VenueOrderId("v-9")) in scene.call(ReadVenue).orders
+    scene.advance_ms(31_000)
+    assert QueryOrder(ClientOrderId("by hand"), VenueOrderId("v-9")) in scene.only_request(FetchVenueSnapshot).orders
 
 
 def test_what_was_filled_before_the_opening_is_in_its_positions_only() -> None:
     half = foreign(4)
-    scene = Scene().open(half, positions=[position(4)])
+    scene = ExecutionHarness().open_journal(half, positions=[position(4)])
     assert scene.state.positions == {"AAPL": 4}
     assert not scene.records(Filled)
-    scene.pass_ms(31_000)
-    read_again(scene, read(foreign(10), positions=[position(10)]))
+    scene.advance_ms(31_000)
+    read_again(scene, venue_snapshot(foreign(10), positions=[position(10)]))
     assert scene.fills() == [(6, Decimal(149))]
     assert scene.records(Reconciled)[-1].differences == ()
 
 
 def test_fills_just_before_the_opening_are_not_counted_again() -> None:
-    scene = Scene().start()
-    scene.feed(StreamUp())
-    fills = [replace(row(10, 10), venue_order_id=VenueOrderId("v-9"))]
+    scene = ExecutionHarness().start()
+    scene.venue_event(OrderStreamUp())
+    fills = [replace(activity_fill(10, 10), venue_order_id=VenueOrderId("v-9"))]
     scene.tick()
-    read_again(scene, read(fills=fills, positions=[position(10)]))
+    read_again(scene, venue_snapshot(fills=fills, positions=[position(10)]))
     for _ in range(3):
-        read_again(scene, read(foreign(10), fills=fills, positions=[position(10)]))
-        if scene.records(Opening):
+        read_again(scene, venue_snapshot(foreign(10), fills=fills, positions=[position(10)]))
+        if scene.records(OpeningBalance):
             break
-    scene.pass_ms(31_000)
-    read_again(scene, read(fills=fills, positions=[position(10)]))
+    scene.advance_ms(31_000)
+    read_again(scene, venue_snapshot(fills=fills, positions=[position(10)]))
     assert scene.state.positions == {"AAPL": 10}
     assert scene.records(Reconciled)[-1].differences == ()
 
 
 def test_the_opening_waits_until_two_readings_agree() -> None:
-    scene = Scene().start()
-    scene.feed(StreamUp())
+    scene = ExecutionHarness().start()
+    scene.venue_event(OrderStreamUp())
     scene.tick()
-    read_again(scene, read(foreign(4), positions=[position(6)]))
-    read_again(scene, read(foreign(6), positions=[position(6)]))
-    assert not scene.records(Opening)
-    read_again(scene, read(foreign(6), positions=[position(6)]))
-    assert scene.records(Opening)[0].positions == (position(6),)
+    read_again(scene, venue_snapshot(foreign(4), positions=[position(6)]))
+    read_again(scene, venue_snapshot(foreign(6), positions=[position(6)]))
+    assert not scene.records(OpeningBalance)
+    read_again(scene, venue_snapshot(foreign(6), positions=[position(6)]))
+    assert scene.records(OpeningBalance)[0].positions == (position(6),)
 
 
 def test_another_account_at_the_venue_ends_the_process() -> None:
-    scene = Scene().open()
-    scene.pass_ms(31_000)
-    read_again(scene, read(account_number="PA2"))
-    assert isinstance(scene.halts()[0], ConfigError)
-    assert "PA2" in str(scene.halts()[0])
+    scene = ExecutionHarness().open_journal()
+    scene.advance_ms(31_000)
+    read_again(scene, venue_snapshot(account_number="PA2"))
+    assert isinstance(scene.terminations()[0], ConfigError)
+    assert "PA2" in str(scene.terminations()[0])
 
 
 def test_an_order_final_here_and_open_there_is_a_difference() -> None:
-    scene = Scene().open()
-    scene.work()
-    scene.feed(fill_event(10, 10))
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
+    scene.venue_event(fill_event(10, 10))
+    scene.advance_ms(31_000)
     for _ in range(3):
-        read_again(scene, read(seen(filled_quantity=Decimal(10), average_price=Decimal(149)), positions=[position(10)]))
+        read_again(
+            scene,
+            venue_snapshot(
+                venue_order(filled_quantity=Decimal(10), average_price=Decimal(149)), positions=[position(10)]
+            ),
+        )
     assert scene.records(Reconciled)[-1].differences == ("order demo-e1-1-0-1: filled here, new at the venue",)
 
 
 def test_an_open_order_that_the_venue_does_not_know_is_a_difference_and_stays_open() -> None:
-    scene = Scene().open()
-    scene.work()
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
+    scene.advance_ms(31_000)
     for _ in range(3):
-        read_again(scene, read(missing=[QueryOrder(ClientOrderId(""), venue_id())]))
+        read_again(scene, venue_snapshot(missing=[QueryOrder(ClientOrderId(""), venue_id())]))
     assert scene.records(Reconciled)[-1].differences == ("order demo-e1-1-0-1: open here, unknown at the venue",)
     assert scene.order_state() is OrderState.OPEN
 
 
 def test_several_symbols_are_compared() -> None:
-    scene = Scene().open(positions=[position(1), position(-2, Symbol("MSFT"))])
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal(positions=[position(1), position(-2, Symbol("MSFT"))])
+    scene.advance_ms(31_000)
     for _ in range(3):
-        read_again(scene, read(positions=[position(1)]))
+        read_again(scene, venue_snapshot(positions=[position(1)]))
     assert scene.records(Reconciled)[-1].differences == ("MSFT: -2 counted, 0 at the venue",)
 
 
 def test_trouble_degrades_the_venue_then_loses_it_and_an_answer_brings_it_back() -> None:
-    scene = Scene().open()
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal()
+    scene.advance_ms(31_000)
     for _ in range(4):
         read_again(scene, Unreachable("refused"))
-    read_again(scene, read())
-    conditions = [record.condition for record in scene.records(VenueChanged)]
+    read_again(scene, venue_snapshot())
+    conditions = [record.connectivity for record in scene.records(VenueConnectivityChanged)]
     assert conditions == [
-        VenueCondition.REACHED,
-        VenueCondition.DEGRADED,
-        VenueCondition.LOST,
-        VenueCondition.REACHED,
+        VenueConnectivity.HEALTHY,
+        VenueConnectivity.DEGRADED,
+        VenueConnectivity.LOST,
+        VenueConnectivity.HEALTHY,
     ]
 
 
 def test_refused_keys_lose_the_venue_at_once() -> None:
-    scene = Scene().open()
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal()
+    scene.advance_ms(31_000)
     read_again(scene, Unauthorized("unauthorized."))
-    assert scene.records(VenueChanged)[-1].condition is VenueCondition.LOST
+    assert scene.records(VenueConnectivityChanged)[-1].connectivity is VenueConnectivity.LOST
     assert "keys refused" in scene.service.unmet(scene.now_ns)[0]
 
 
 def test_a_difference_is_not_believed_while_an_order_of_unknown_outcome_may_explain_it() -> None:
-    scene = Scene().open()
-    scene.answer(scene.accept(), OutcomeUnknown("timeout"))
+    scene = ExecutionHarness().open_journal()
+    scene.respond(scene.submit(), OutcomeUnknown("timeout"))
     count = len(scene.records(Reconciled))
-    scene.pass_ms(31_000)
+    scene.advance_ms(31_000)
     for _ in range(5):
-        read_again(scene, read(positions=[position(10)]))
+        read_again(scene, venue_snapshot(positions=[position(10)]))
     assert len(scene.records(Reconciled)) == count
 
 
 def test_a_venue_that_stays_away_is_told_once() -> None:
-    scene = Scene().open()
-    scene.pass_ms(31_000)
+    scene = ExecutionHarness().open_journal()
+    scene.advance_ms(31_000)
     for _ in range(3):
         read_again(scene, Unreachable("refused"))
-        scene.feed(StreamDown("refused"))
-    assert scene.notes().count("venue_not_read") == 1
-    assert scene.notes().count("order_stream_down") == 1
+        scene.venue_event(OrderStreamDown("refused"))
+    assert scene.logged_events().count("venue_not_read") == 1
+    assert scene.logged_events().count("order_stream_down") == 1

@@ -4,56 +4,74 @@ from typing import Any
 
 import pytest
 
-from components.contracts.approval import write_frame
-from components.contracts.orders import IntentReceived, Opening, OrderSending, OrderState, Reconciled, VenueCondition
+from components.contracts.approval import encode_approval
+from components.contracts.orders import (
+    IntentReceived,
+    OpeningBalance,
+    OrderSending,
+    OrderState,
+    Reconciled,
+    VenueConnectivity,
+)
 from components.execution.core.state import ExecutionState
 from components.execution.core.venue import (
     Fence,
+    FetchVenueSnapshot,
     OrderAccepted,
     OrderFound,
-    OrderMissing,
+    OrderNotFound,
+    OrderStreamUp,
     QueryOrder,
-    ReadVenue,
-    StreamUp,
     SubmitOrder,
     VenueOrder,
 )
-from tests.unit.execution.scene import LIFE_MS, Scene, fill_event, filled_to, frame, position, read, row, seen, terms
+from tests.unit.execution.scene import (
+    APPROVAL_TTL_MS,
+    ExecutionHarness,
+    activity_fill,
+    approval_frame,
+    fill_event,
+    filled_to,
+    position,
+    terms,
+    venue_order,
+    venue_snapshot,
+)
 
 
-def crashed(after: type[object]) -> Scene:
+def crashed(after: type[object]) -> ExecutionHarness:
     """Trade one order to its fill, then begin again right after the first record of a kind."""
-    scene = Scene().open()
-    scene.answer(scene.accept(), OrderAccepted(seen()))
-    scene.feed(fill_event(10, 10))
+    scene = ExecutionHarness().open_journal()
+    scene.respond(scene.submit(), OrderAccepted(venue_order()))
+    scene.venue_event(fill_event(10, 10))
     place = next(number for number, record in enumerate(scene.journal, start=1) if isinstance(record, after))
     return scene.restart(records=place)
 
 
-def live_through(scene: Scene, at_the_venue: VenueOrder | None) -> None:
+def live_through(scene: ExecutionHarness, at_the_venue: VenueOrder | None) -> None:
     """Start again with a venue that has this order, or takes it when it is sent; let time pass until all is quiet."""
     scene.start()
-    scene.feed(StreamUp())
+    scene.venue_event(OrderStreamUp())
     for _ in range(200):
-        for call in list(scene.open_calls):
+        for call in list(scene.open_requests):
             orders = () if at_the_venue is None else (at_the_venue,)
             match call:
                 case SubmitOrder():
                     assert at_the_venue is None
                     at_the_venue = filled_to(10)
-                    scene.answer(call, OrderAccepted(at_the_venue))
+                    scene.respond(call, OrderAccepted(at_the_venue))
                 case QueryOrder():
-                    scene.answer(call, OrderMissing() if at_the_venue is None else OrderFound(at_the_venue))
-                case ReadVenue():
+                    scene.respond(call, OrderNotFound() if at_the_venue is None else OrderFound(at_the_venue))
+                case FetchVenueSnapshot():
                     held = [position(10)] if at_the_venue is not None and at_the_venue.quantity == 10 else []
-                    scene.answer(call, read(*orders, positions=held))
+                    scene.respond(call, venue_snapshot(*orders, positions=held))
                 case Fence():
                     fence: dict[str, Any] = {"quantity": call.quantity, "limit_price": call.limit_price}
-                    at_the_venue = seen(state=OrderState.CANCELLED, word="canceled", **fence)
-                    scene.answer(call, OrderAccepted(at_the_venue))
+                    at_the_venue = venue_order(state=OrderState.CANCELLED, word="canceled", **fence)
+                    scene.respond(call, OrderAccepted(at_the_venue))
                 case _:
                     raise AssertionError(call)
-        scene.pass_ms(100)
+        scene.advance_ms(100)
 
 
 def test_an_intent_that_was_received_but_not_sent_is_sent_once() -> None:
@@ -68,39 +86,39 @@ def test_it_is_sent_only_after_the_account_is_reconciled() -> None:
     scene = crashed(IntentReceived)
     known = len(scene.journal)
     scene.start()
-    assert not scene.calls(SubmitOrder)
-    scene.feed(StreamUp())
+    assert not scene.requests(SubmitOrder)
+    scene.venue_event(OrderStreamUp())
     scene.tick()
-    scene.answer(scene.call(ReadVenue), read())
+    scene.respond(scene.only_request(FetchVenueSnapshot), venue_snapshot())
     since = [type(record) for record in scene.journal[known:]]
     assert since.index(Reconciled) < since.index(OrderSending)
-    assert scene.calls(SubmitOrder)
+    assert scene.requests(SubmitOrder)
 
 
 def test_what_is_sent_after_a_restart_is_proven_again_from_the_journal() -> None:
     scene = crashed(IntentReceived)
     sealed = scene.records(IntentReceived)[0].frame
     scene.start()
-    scene.feed(StreamUp())
+    scene.venue_event(OrderStreamUp())
     scene.tick()
-    scene.answer(scene.call(ReadVenue), read())
-    assert write_frame(scene.call(SubmitOrder).signal) == sealed
+    scene.respond(scene.only_request(FetchVenueSnapshot), venue_snapshot())
+    assert encode_approval(scene.only_request(SubmitOrder).signal) == sealed
 
 
 def test_an_intent_whose_approval_ended_while_we_were_down_is_never_sent() -> None:
     scene = crashed(IntentReceived)
-    scene.now_ns += LIFE_MS * 2_000_000
+    scene.now_ns += APPROVAL_TTL_MS * 2_000_000
     live_through(scene, None)
     assert scene.order_state() is OrderState.NEVER_SENT
-    assert not scene.calls(SubmitOrder)
+    assert not scene.requests(SubmitOrder)
 
 
-@pytest.mark.parametrize("found", [seen(), filled_to(4), filled_to(10)])
+@pytest.mark.parametrize("found", [venue_order(), filled_to(4), filled_to(10)])
 def test_an_order_that_was_being_sent_is_asked_for_and_adopted(found: VenueOrder) -> None:
     scene = crashed(OrderSending).start()
     assert scene.order_state() is OrderState.UNKNOWN
-    assert not scene.calls(SubmitOrder)
-    scene.answer(scene.call(QueryOrder), OrderFound(found))
+    assert not scene.requests(SubmitOrder)
+    scene.respond(scene.only_request(QueryOrder), OrderFound(found))
     assert scene.order_state() is found.state
 
 
@@ -113,7 +131,7 @@ def test_an_order_that_was_being_sent_and_never_arrived_is_sent_again_under_its_
 
 def test_an_order_that_was_being_sent_and_is_expired_is_fenced() -> None:
     scene = crashed(OrderSending)
-    scene.now_ns += LIFE_MS * 2_000_000
+    scene.now_ns += APPROVAL_TTL_MS * 2_000_000
     live_through(scene, None)
     assert scene.order_state() is OrderState.NEVER_LANDED
     assert scene.state.positions == {}
@@ -121,18 +139,18 @@ def test_an_order_that_was_being_sent_and_is_expired_is_fenced() -> None:
 
 def test_nothing_is_accepted_while_an_older_outcome_is_unknown() -> None:
     scene = crashed(OrderSending).start()
-    scene.feed(StreamUp())
+    scene.venue_event(OrderStreamUp())
     scene.tick()
-    scene.answer(scene.call(ReadVenue), read())
-    scene.ask(frame(given=terms(scene.now_ns)))
+    scene.respond(scene.only_request(FetchVenueSnapshot), venue_snapshot())
+    scene.send_command(approval_frame(under=terms(scene.now_ns)))
     assert scene.service.unmet(scene.now_ns) == ("1 older orders of unknown outcome",)
 
 
 @pytest.mark.parametrize("landed", [None, filled_to(10)])
 def test_from_every_record_of_the_journal_the_end_is_the_same(landed: VenueOrder | None) -> None:
-    whole = Scene().open()
-    whole.answer(whole.accept(), OrderAccepted(seen()))
-    whole.feed(fill_event(10, 10))
+    whole = ExecutionHarness().open_journal()
+    whole.respond(whole.submit(), OrderAccepted(venue_order()))
+    whole.venue_event(fill_event(10, 10))
     opened = next(n for n, record in enumerate(whole.journal, start=1) if isinstance(record, IntentReceived))
     sending = next(n for n, record in enumerate(whole.journal, start=1) if isinstance(record, OrderSending))
     for records in range(opened, len(whole.journal) + 1):
@@ -148,9 +166,9 @@ def test_from_every_record_of_the_journal_the_end_is_the_same(landed: VenueOrder
 
 
 def test_replaying_the_journal_gives_the_state_that_wrote_it() -> None:
-    scene = Scene().open()
-    scene.answer(scene.accept(), OrderAccepted(seen()))
-    scene.feed(fill_event(3, 3))
+    scene = ExecutionHarness().open_journal()
+    scene.respond(scene.submit(), OrderAccepted(venue_order()))
+    scene.venue_event(fill_event(3, 3))
     replayed = ExecutionState()
     for record in scene.journal:
         replayed.apply(record)
@@ -158,24 +176,24 @@ def test_replaying_the_journal_gives_the_state_that_wrote_it() -> None:
 
 
 def test_a_fill_gets_the_same_id_in_every_run() -> None:
-    first, second = Scene().open(), Scene().open()
+    first, second = ExecutionHarness().open_journal(), ExecutionHarness().open_journal()
     for scene in (first, second):
-        scene.work()
-        scene.feed_reading(read(filled_to(4), fills=[row(4, 4)], positions=[position(4)]))
+        scene.submit_accepted()
+        scene.reconnect(venue_snapshot(filled_to(4), fills=[activity_fill(4, 4)], positions=[position(4)]))
     assert first.journal[-2:] == second.journal[-2:]
 
 
 def test_a_restart_does_not_count_a_fill_again() -> None:
-    scene = Scene().open()
-    scene.work()
-    scene.feed(fill_event(4, 4))
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
+    scene.venue_event(fill_event(4, 4))
     scene = scene.restart().start()
-    scene.feed_reading(read(filled_to(4), fills=[row(4, 4)], positions=[position(4)]))
-    scene.feed(fill_event(4, 4))
+    scene.reconnect(venue_snapshot(filled_to(4), fills=[activity_fill(4, 4)], positions=[position(4)]))
+    scene.venue_event(fill_event(4, 4))
     assert scene.state.positions == {"AAPL": 4}
 
 
 def test_a_restart_begins_with_the_venue_unreached() -> None:
-    scene = Scene().open().restart().start()
-    assert scene.state.condition is VenueCondition.LOST
-    assert len(scene.records(Opening)) == 1
+    scene = ExecutionHarness().open_journal().restart().start()
+    assert scene.state.venue_connectivity is VenueConnectivity.LOST
+    assert len(scene.records(OpeningBalance)) == 1

@@ -6,61 +6,61 @@ from typing import Any
 
 import pytest
 
-from components.contracts.orders import Filled, OrderState, OrderUpdated, Source
+from components.contracts.orders import Filled, OrderState, OrderUpdated, UpdateSource
 from components.contracts.values import ClientOrderId, Side, VenueOrderId
 from components.execution.core.venue import (
     EventKind,
+    FetchVenueSnapshot,
     OrderAccepted,
-    OrderEvent,
     OrderFound,
+    OrderStreamDown,
+    OrderStreamUp,
     QueryOrder,
-    ReadVenue,
-    StreamDown,
-    StreamUp,
     UnreadableEvent,
+    VenueOrderEvent,
 )
 from tests.unit.execution.scene import (
-    Scene,
+    ExecutionHarness,
+    activity_fill,
     fill_event,
     filled_to,
     position,
-    read,
-    row,
-    seen,
     status_event,
+    venue_order,
+    venue_snapshot,
 )
 
 CANCELLED: dict[str, Any] = {"state": OrderState.CANCELLED, "word": "canceled"}
 
 
-def working() -> Scene:
-    scene = Scene().open()
-    scene.work()
+def working() -> ExecutionHarness:
+    scene = ExecutionHarness().open_journal()
+    scene.submit_accepted()
     return scene
 
 
 def test_a_fill_moves_the_position_by_its_own_quantity_and_price() -> None:
     scene = working()
-    scene.feed(fill_event(3, 3))
-    scene.feed(fill_event(7, 10, price="148", average="148.3"))
+    scene.venue_event(fill_event(3, 3))
+    scene.venue_event(fill_event(7, 10, price="148", average="148.3"))
     assert scene.fills() == [(3, Decimal(149)), (7, Decimal(148))]
     assert scene.states() == [OrderState.OPEN, OrderState.PARTIALLY_FILLED, OrderState.FILLED]
     assert scene.state.positions == {"AAPL": 10}
 
 
 def test_a_fill_may_come_before_the_reply_to_the_order() -> None:
-    scene = Scene().open()
-    request = scene.accept()
-    scene.feed(fill_event(10, 10))
-    scene.answer(request, OrderAccepted(seen()))
+    scene = ExecutionHarness().open_journal()
+    request = scene.submit()
+    scene.venue_event(fill_event(10, 10))
+    scene.respond(request, OrderAccepted(venue_order()))
     assert scene.states() == [OrderState.FILLED]
     assert scene.fills() == [(10, Decimal(149))]
 
 
 def test_events_delivered_again_are_counted_once() -> None:
     scene = working()
-    for event in (status_event(seen()), fill_event(3, 3), fill_event(7, 10)) * 3:
-        scene.feed(event)
+    for event in (status_event(venue_order()), fill_event(3, 3), fill_event(7, 10)) * 3:
+        scene.venue_event(event)
     assert [quantity for quantity, _ in scene.fills()] == [3, 7]
     assert scene.order_state() is OrderState.FILLED
 
@@ -74,7 +74,7 @@ def test_events_in_any_order_give_the_same_quantity_and_cost(order: tuple[int, .
     ]
     scene = working()
     for place in order:
-        scene.feed(events[place])
+        scene.venue_event(events[place])
     assert scene.state.positions == {"AAPL": 10}
     assert sum(quantity * price for quantity, price in scene.fills()) == Decimal(1489)
     cumulative = [fill.cumulative_quantity for fill in scene.records(Filled)]
@@ -84,24 +84,24 @@ def test_events_in_any_order_give_the_same_quantity_and_cost(order: tuple[int, .
 
 def test_a_missed_execution_is_counted_at_the_price_that_the_average_leaves() -> None:
     scene = working()
-    scene.feed(fill_event(7, 10, price="148", average="148.3"))
+    scene.venue_event(fill_event(7, 10, price="148", average="148.3"))
     assert scene.fills() == [(3, Decimal(149)), (7, Decimal(148))]
     assert scene.records(Filled)[0].execution_id == "v-1:3"
 
 
 def test_a_fill_found_by_reading_is_not_counted_again_when_its_event_comes() -> None:
     scene = working()
-    scene.feed_reading(read(filled_to(3), fills=[row(3, 3)], positions=[position(3)]))
-    scene.feed(fill_event(3, 3))
+    scene.reconnect(venue_snapshot(filled_to(3), fills=[activity_fill(3, 3)], positions=[position(3)]))
+    scene.venue_event(fill_event(3, 3))
     assert scene.fills() == [(3, Decimal(149))]
     assert scene.records(Filled)[0].execution_id == "v-1:3"
-    assert scene.records(Filled)[0].source is Source.RECONCILIATION
+    assert scene.records(Filled)[0].source is UpdateSource.RECONCILIATION
 
 
 def test_a_cancel_after_a_part_keeps_the_part() -> None:
     scene = working()
-    scene.feed(fill_event(3, 3))
-    scene.feed(status_event(filled_to(3, **CANCELLED)))
+    scene.venue_event(fill_event(3, 3))
+    scene.venue_event(status_event(filled_to(3, **CANCELLED)))
     assert scene.order_state() is OrderState.CANCELLED
     assert scene.records(OrderUpdated)[-1].filled_quantity == 3
     assert scene.state.positions == {"AAPL": 3}
@@ -109,58 +109,58 @@ def test_a_cancel_after_a_part_keeps_the_part() -> None:
 
 def test_a_cancel_that_knows_of_more_fills_than_we_heard_brings_them() -> None:
     scene = working()
-    scene.feed(status_event(filled_to(4, average="149.5", **CANCELLED)))
+    scene.venue_event(status_event(filled_to(4, average="149.5", **CANCELLED)))
     assert scene.fills() == [(4, Decimal("149.5"))]
     assert scene.order_state() is OrderState.CANCELLED
 
 
 def test_a_late_fill_after_the_end_is_taken_with_an_alarm_and_the_end_stays() -> None:
     scene = working()
-    scene.feed(status_event(seen(**CANCELLED)))
-    scene.feed(fill_event(2, 2))
+    scene.venue_event(status_event(venue_order(**CANCELLED)))
+    scene.venue_event(fill_event(2, 2))
     assert scene.order_state() is OrderState.CANCELLED
     assert scene.state.positions == {"AAPL": 2}
-    assert "late_fill" in scene.notes()
+    assert "late_fill" in scene.logged_events()
     assert scene.metric("xtrader_late_fills_total") == 1
 
 
 def test_an_old_event_after_the_end_changes_nothing() -> None:
     scene = working()
-    scene.feed(fill_event(10, 10))
+    scene.venue_event(fill_event(10, 10))
     before = len(scene.journal)
-    scene.feed(status_event(seen()))
-    scene.feed(fill_event(3, 3))
+    scene.venue_event(status_event(venue_order()))
+    scene.venue_event(fill_event(3, 3))
     assert len(scene.journal) == before
 
 
 def test_a_status_new_to_us_makes_us_ask() -> None:
     scene = working()
-    scene.feed(status_event(seen(state=None, word="pending_moon")))
-    scene.answer(scene.call(QueryOrder), OrderFound(filled_to(10)))
+    scene.venue_event(status_event(venue_order(state=None, word="pending_moon")))
+    scene.respond(scene.only_request(QueryOrder), OrderFound(filled_to(10)))
     assert scene.order_state() is OrderState.FILLED
 
 
 def test_a_status_that_stays_new_to_us_is_not_asked_about_without_pause() -> None:
     scene = working()
-    scene.feed(status_event(seen(state=None, word="pending_moon")))
-    scene.answer(scene.call(QueryOrder), OrderFound(seen(state=None, word="pending_moon")))
-    assert not scene.calls(QueryOrder)
-    scene.pass_ms(300)
-    assert scene.calls(QueryOrder)
+    scene.venue_event(status_event(venue_order(state=None, word="pending_moon")))
+    scene.respond(scene.only_request(QueryOrder), OrderFound(venue_order(state=None, word="pending_moon")))
+    assert not scene.requests(QueryOrder)
+    scene.advance_ms(300)
+    assert scene.requests(QueryOrder)
 
 
 def test_an_event_new_to_us_makes_us_ask() -> None:
     scene = working()
-    scene.feed(status_event(seen(), kind=None))
-    assert scene.call(QueryOrder).venue_order_id == "v-1"
+    scene.venue_event(status_event(venue_order(), kind=None))
+    assert scene.only_request(QueryOrder).venue_order_id == "v-1"
 
 
 def test_a_fill_without_price_or_average_is_asked_for_not_guessed() -> None:
     scene = working()
-    scene.feed(OrderEvent(EventKind.EXECUTION, filled_to(3, average="0"), None))
+    scene.venue_event(VenueOrderEvent(EventKind.EXECUTION, filled_to(3, average="0"), None))
     assert scene.fills() == []
     assert scene.order_state() is OrderState.OPEN
-    scene.answer(scene.call(QueryOrder), OrderFound(filled_to(3)))
+    scene.respond(scene.only_request(QueryOrder), OrderFound(filled_to(3)))
     assert scene.fills() == [(3, Decimal(149))]
 
 
@@ -171,66 +171,69 @@ def test_an_order_that_is_not_ours_moves_the_position_and_is_told_without_an_int
         "client_order_id": ClientOrderId("by hand"),
         "side": Side.SELL,
     }
-    scene.feed(OrderEvent(EventKind.EXECUTION, filled_to(10, **foreign), None))
+    scene.venue_event(VenueOrderEvent(EventKind.EXECUTION, filled_to(10, **foreign), None))
     assert scene.state.positions == {"AAPL": -10}
     assert scene.records(Filled)[0].intent_id is None
-    assert "foreign_order_adopted" in scene.notes()
+    assert "foreign_order_adopted" in scene.logged_events()
 
 
 def test_events_before_the_reading_wait_for_it() -> None:
     scene = working()
-    scene.feed(StreamDown("closed"))
-    scene.feed(StreamUp())
-    scene.feed(fill_event(7, 10))
+    scene.venue_event(OrderStreamDown("closed"))
+    scene.venue_event(OrderStreamUp())
+    scene.venue_event(fill_event(7, 10))
     assert scene.fills() == []
     scene.tick()
-    scene.answer(scene.calls(ReadVenue)[-1], read(filled_to(3), fills=[row(3, 3)], positions=[position(3)]))
+    scene.respond(
+        scene.requests(FetchVenueSnapshot)[-1],
+        venue_snapshot(filled_to(3), fills=[activity_fill(3, 3)], positions=[position(3)]),
+    )
     assert [quantity for quantity, _ in scene.fills()] == [3, 7]
     assert scene.order_state() is OrderState.FILLED
 
 
 def test_a_reading_from_before_the_connect_does_not_make_us_live() -> None:
     scene = working()
-    scene.pass_ms(31_000)
-    old = scene.calls(ReadVenue)[-1]
-    scene.feed(StreamUp())
-    scene.feed(fill_event(10, 10))
-    scene.answer(old, read(seen()))
+    scene.advance_ms(31_000)
+    old = scene.requests(FetchVenueSnapshot)[-1]
+    scene.venue_event(OrderStreamUp())
+    scene.venue_event(fill_event(10, 10))
+    scene.respond(old, venue_snapshot(venue_order()))
     assert scene.fills() == []
 
 
 def test_too_many_kept_events_are_dropped_for_a_later_reading() -> None:
     scene = working()
-    scene.feed(StreamUp())
+    scene.venue_event(OrderStreamUp())
     scene.tick()
-    old = scene.calls(ReadVenue)[-1]
+    old = scene.requests(FetchVenueSnapshot)[-1]
     for _ in range(101):
-        scene.feed(fill_event(10, 10))
-    scene.answer(old, read(seen()))
+        scene.venue_event(fill_event(10, 10))
+    scene.respond(old, venue_snapshot(venue_order()))
     assert scene.fills() == []
     scene.tick()
-    scene.answer(scene.calls(ReadVenue)[-1], read(filled_to(10), positions=[position(10)]))
+    scene.respond(scene.requests(FetchVenueSnapshot)[-1], venue_snapshot(filled_to(10), positions=[position(10)]))
     assert [quantity for quantity, _ in scene.fills()] == [10]
 
 
 def test_an_unreadable_event_makes_us_read_the_venue() -> None:
     scene = working()
-    scene.feed(UnreadableEvent("no order in it"))
+    scene.venue_event(UnreadableEvent("no order in it"))
     scene.tick()
-    assert scene.calls(ReadVenue)
+    assert scene.requests(FetchVenueSnapshot)
 
 
 def test_without_the_stream_we_are_not_ready_and_say_so() -> None:
     scene = working()
-    scene.feed(StreamDown("closed"))
+    scene.venue_event(OrderStreamDown("closed"))
     assert scene.service.unmet(scene.now_ns) == ("venue degraded: the order stream is down",)
 
 
 def test_an_end_that_knows_less_than_we_do_is_asked_about_not_believed() -> None:
     scene = working()
-    scene.feed(fill_event(5, 5))
-    scene.feed(status_event(filled_to(3, **CANCELLED)))
+    scene.venue_event(fill_event(5, 5))
+    scene.venue_event(status_event(filled_to(3, **CANCELLED)))
     assert scene.order_state() is OrderState.PARTIALLY_FILLED
-    scene.answer(scene.call(QueryOrder), OrderFound(filled_to(5, **CANCELLED)))
+    scene.respond(scene.only_request(QueryOrder), OrderFound(filled_to(5, **CANCELLED)))
     assert scene.order_state() is OrderState.CANCELLED
     assert scene.state.positions == {"AAPL": 5}

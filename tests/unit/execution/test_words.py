@@ -10,33 +10,38 @@ import pytest
 
 from components.contracts.orders import OrderState
 from components.contracts.values import OrderType, Side
-from components.execution.core.orders import AT_THE_VENUE, NEXT, heard, may_follow
+from components.execution.core.orders import TRANSITIONS, VENUE_STATES, is_allowed_transition, next_state
 from components.execution.core.venue import (
     DuplicateId,
     EventKind,
-    NotProcessed,
-    OrderMissing,
-    OrderRefused,
+    OrderNotFound,
     OutcomeUnknown,
+    RequestRejected,
+    Throttled,
     Unauthorized,
     Unreachable,
     UnreadableEvent,
 )
-from components.execution.venues.alpaca.documents import OrderDocument, PositionDocument, UpdateDocument
-from components.execution.venues.alpaca.failures import NEVER_LEFT, THROTTLED_NS_MAX, of_response, of_transport
+from components.execution.venues.alpaca.documents import OrderDocument, PositionDocument, TradeUpdateDocument
+from components.execution.venues.alpaca.failures import (
+    NOT_SENT_ERRORS,
+    THROTTLED_NS_MAX,
+    classify_response,
+    classify_transport_error,
+)
 from components.execution.venues.alpaca.stream import deliver_frame
 from components.execution.venues.alpaca.words import (
-    EVENTS,
-    STATES,
-    event_of,
-    instant,
-    nanoseconds,
-    order_body,
-    order_of,
-    orders_of,
-    position_of,
+    KIND_BY_EVENT,
+    STATE_BY_STATUS,
+    encode_order,
+    format_timestamp,
+    parse_event,
+    parse_order,
+    parse_order_with_legs,
+    parse_position,
+    parse_timestamp,
 )
-from tests.unit.execution.scene import START_NS, intent, name_of
+from tests.unit.execution.scene import START_NS, client_id, intent
 
 STATUSES = {
     "new",
@@ -107,33 +112,33 @@ REFUSALS = [
     (403, "request is not authorized", Unauthorized),
     (422, "client_order_id must be unique", DuplicateId),
     (409, "client_order_id must be unique", DuplicateId),
-    (422, "client_order_id must be no more than 128 characters", OrderRefused),
-    (422, "qty or notional is required", OrderRefused),
-    (422, "only one of qty or notional is accepted", OrderRefused),
-    (422, "limit price must be > 0", OrderRefused),
-    (422, "invalid side", OrderRefused),
-    (422, "market orders require no stop or limit price", OrderRefused),
-    (422, "order_id is missing", OrderRefused),
-    (422, 'asset "X" not found', OrderRefused),
-    (422, 'asset "X" is not tradable', OrderRefused),
-    (422, 'order is already in "filled" state', OrderRefused),
-    (422, "fractional orders must be DAY orders", OrderRefused),
-    (422, "sub-penny increment does not fulfill minimum pricing criteria", OrderRefused),
-    (422, 'asset "X" cannot be sold short', OrderRefused),
-    (403, "insufficient buying power", OrderRefused),
-    (403, "insufficient qty available for order (requested: 23, available: 0)", OrderRefused),
-    (403, "potential wash trade detected. use complex orders", OrderRefused),
-    (403, "cannot open a long buy while a short sell order is open", OrderRefused),
-    (403, "account is not allowed to short", OrderRefused),
-    (403, "opg orders must be submitted after 7:00pm and before 9:28am", OrderRefused),
-    (403, "trade denied due to pattern day trading protection", OrderRefused),
-    (404, "order not found for 61e69015", OrderMissing),
-    (404, "order not found", OrderMissing),
+    (422, "client_order_id must be no more than 128 characters", RequestRejected),
+    (422, "qty or notional is required", RequestRejected),
+    (422, "only one of qty or notional is accepted", RequestRejected),
+    (422, "limit price must be > 0", RequestRejected),
+    (422, "invalid side", RequestRejected),
+    (422, "market orders require no stop or limit price", RequestRejected),
+    (422, "order_id is missing", RequestRejected),
+    (422, 'asset "X" not found', RequestRejected),
+    (422, 'asset "X" is not tradable', RequestRejected),
+    (422, 'order is already in "filled" state', RequestRejected),
+    (422, "fractional orders must be DAY orders", RequestRejected),
+    (422, "sub-penny increment does not fulfill minimum pricing criteria", RequestRejected),
+    (422, 'asset "X" cannot be sold short', RequestRejected),
+    (403, "insufficient buying power", RequestRejected),
+    (403, "insufficient qty available for order (requested: 23, available: 0)", RequestRejected),
+    (403, "potential wash trade detected. use complex orders", RequestRejected),
+    (403, "cannot open a long buy while a short sell order is open", RequestRejected),
+    (403, "account is not allowed to short", RequestRejected),
+    (403, "opg orders must be submitted after 7:00pm and before 9:28am", RequestRejected),
+    (403, "trade denied due to pattern day trading protection", RequestRejected),
+    (404, "order not found for 61e69015", OrderNotFound),
+    (404, "order not found", OrderNotFound),
     (404, "endpoint not found", OutcomeUnknown),
     (404, "<html>nginx</html>", OutcomeUnknown),
     (408, "request timeout", OutcomeUnknown),
-    (429, "rate limit exceeded", NotProcessed),
-    (429, "too many requests.", NotProcessed),
+    (429, "rate limit exceeded", Throttled),
+    (429, "too many requests.", Throttled),
     (500, "internal server error occurred", OutcomeUnknown),
     (502, "<html>bad gateway</html>", OutcomeUnknown),
     (503, "service unavailable", OutcomeUnknown),
@@ -147,20 +152,20 @@ def order(**changes: object) -> OrderDocument:
 
 
 def test_every_documented_status_is_known() -> None:
-    assert set(STATES) == STATUSES
-    assert set(STATES.values()) == AT_THE_VENUE
+    assert set(STATE_BY_STATUS) == STATUSES
+    assert set(STATE_BY_STATUS.values()) == VENUE_STATES
 
 
 def test_every_documented_event_is_known() -> None:
-    assert set(EVENTS) == EVENT_WORDS
+    assert set(KIND_BY_EVENT) == EVENT_WORDS
 
 
 @pytest.mark.parametrize(("status", "text", "kind"), REFUSALS)
 def test_every_documented_refusal_is_sorted(status: int, text: str, kind: type) -> None:
     as_json = httpx.Response(status, json={"code": 40010001, "message": text})
     as_text = httpx.Response(status, text=text)
-    assert type(of_response(as_json, START_NS)) is kind
-    assert type(of_response(as_text, START_NS)) is kind
+    assert type(classify_response(as_json, START_NS)) is kind
+    assert type(classify_response(as_text, START_NS)) is kind
 
 
 def test_every_way_a_request_can_fail_is_sorted_and_only_some_certainly_never_left() -> None:
@@ -169,10 +174,10 @@ def test_every_way_a_request_can_fail_is_sorted_and_only_some_certainly_never_le
         for _, kind in inspect.getmembers(httpx, inspect.isclass)
         if issubclass(kind, httpx.TransportError) and kind is not httpx.TransportError
     ]
-    never_left = {kind.__name__ for kind in kinds if isinstance(of_transport(kind("")), Unreachable)}
-    assert never_left == {kind.__name__ for kind in NEVER_LEFT}
+    never_left = {kind.__name__ for kind in kinds if isinstance(classify_transport_error(kind("")), Unreachable)}
+    assert never_left == {kind.__name__ for kind in NOT_SENT_ERRORS}
     assert never_left == {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
-    assert isinstance(of_transport(httpx.ReadTimeout("")), OutcomeUnknown)
+    assert isinstance(classify_transport_error(httpx.ReadTimeout("")), OutcomeUnknown)
 
 
 @pytest.mark.parametrize(
@@ -186,60 +191,60 @@ def test_every_way_a_request_can_fail_is_sorted_and_only_some_certainly_never_le
     ],
 )
 def test_a_throttled_request_knows_when_to_come_again(headers: dict[str, str], wait_s: int) -> None:
-    found = of_response(httpx.Response(429, headers=headers), START_NS)
-    assert isinstance(found, NotProcessed)
+    found = classify_response(httpx.Response(429, headers=headers), START_NS)
+    assert isinstance(found, Throttled)
     assert found.retry_at_ns == START_NS + wait_s * 1_000_000_000
 
 
 def test_the_table_of_states_is_complete_and_nothing_leaves_a_final_state() -> None:
-    assert set(NEXT) == set(OrderState)
+    assert set(TRANSITIONS) == set(OrderState)
     for before in OrderState:
-        assert bool(NEXT[before]) is not before.is_final
+        assert bool(TRANSITIONS[before]) is not before.is_final
         for after in OrderState:
-            assert may_follow(before, after) is (after is before or after in NEXT[before])
+            assert is_allowed_transition(before, after) is (after is before or after in TRANSITIONS[before])
 
 
 @pytest.mark.parametrize("before", list(OrderState))
-@pytest.mark.parametrize("said", sorted(AT_THE_VENUE))
+@pytest.mark.parametrize("said", sorted(VENUE_STATES))
 def test_whatever_the_venue_says_keeps_to_the_table(before: OrderState, said: OrderState) -> None:
-    after = heard(before, said, Decimal(0))
-    assert may_follow(before, after)
+    after = next_state(before, said, Decimal(0))
+    assert is_allowed_transition(before, after)
     if before.is_final:
         assert after is before
 
 
 def test_an_order_is_written_with_decimal_texts() -> None:
     wanted = intent(quantity=Decimal("0.3"), limit_price=Decimal("1E+2"))
-    assert json.loads(order_body(name_of(), wanted)) == {
+    assert json.loads(encode_order(client_id(), wanted)) == {
         "symbol": "AAPL",
         "qty": "0.3",
         "side": "buy",
         "type": "limit",
         "time_in_force": "day",
-        "client_order_id": name_of(),
+        "client_order_id": client_id(),
         "limit_price": "100",
     }
 
 
 def test_a_market_order_carries_no_limit() -> None:
     wanted = intent(order_type=OrderType.MARKET, limit_price=None)
-    assert "limit_price" not in json.loads(order_body(name_of(), wanted))
+    assert "limit_price" not in json.loads(encode_order(client_id(), wanted))
 
 
 def test_an_order_is_read_with_what_it_holds_and_what_we_do_not_know_is_passed_over() -> None:
-    found = order_of(order())
+    found = parse_order(order())
     assert (found.side, found.quantity, found.filled_quantity) == (Side.BUY, Decimal(10), Decimal(3))
     assert (found.limit_price, found.average_price) == (Decimal(150), Decimal("149.98"))
     assert found.state is OrderState.PARTIALLY_FILLED
 
 
 def test_numbers_may_come_as_numbers_and_optional_ones_may_be_missing() -> None:
-    found = order_of(order(qty=None, filled_qty=None, filled_avg_price=None, limit_price=150.25))
+    found = parse_order(order(qty=None, filled_qty=None, filled_avg_price=None, limit_price=150.25))
     assert (found.quantity, found.filled_quantity, found.limit_price) == (Decimal(0), Decimal(0), Decimal("150.25"))
 
 
 def test_a_status_new_to_us_has_no_state() -> None:
-    assert order_of(order(status="pending_moon")).state is None
+    assert parse_order(order(status="pending_moon")).state is None
 
 
 @pytest.mark.parametrize(
@@ -247,18 +252,18 @@ def test_a_status_new_to_us_has_no_state() -> None:
 )
 def test_an_order_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="order 61e69015"):
-        order_of(order(**changes))
+        parse_order(order(**changes))
 
 
 def test_the_legs_of_an_order_are_orders() -> None:
     leg = json.loads(ORDER) | {"id": "leg", "status": "held"}
-    assert [found.venue_order_id for found in orders_of(order(legs=[leg]))][1] == "leg"
+    assert [found.venue_order_id for found in parse_order_with_legs(order(legs=[leg]))][1] == "leg"
 
 
 def test_an_event_is_one_execution_with_the_orders_total() -> None:
     facts = '"event":"partial_fill","execution_id":"x-1","price":"149.98","qty":"3"'
     text = f'{{{facts},"timestamp":"2026-11-20T14:31:24.700123456Z","order":{ORDER}}}'
-    found = event_of(msgspec.json.decode(text, type=UpdateDocument))
+    found = parse_event(msgspec.json.decode(text, type=TradeUpdateDocument))
     assert found.kind is EventKind.EXECUTION
     assert found.execution is not None
     assert found.execution.cumulative_quantity == 3
@@ -267,13 +272,13 @@ def test_an_event_is_one_execution_with_the_orders_total() -> None:
 
 def test_an_execution_without_an_id_gets_ours() -> None:
     text = f'{{"event":"fill","price":"149.98","qty":"3","order":{ORDER}}}'
-    found = event_of(msgspec.json.decode(text, type=UpdateDocument)).execution
+    found = parse_event(msgspec.json.decode(text, type=TradeUpdateDocument)).execution
     assert found is not None
     assert found.execution_id == "61e69015-8549-4bfd-b9c3-01e75843f47d:3"
 
 
 def test_an_event_new_to_us_keeps_its_order() -> None:
-    found = event_of(msgspec.json.decode(f'{{"event":"invented","order":{ORDER}}}', type=UpdateDocument))
+    found = parse_event(msgspec.json.decode(f'{{"event":"invented","order":{ORDER}}}', type=TradeUpdateDocument))
     assert found.kind is None
     assert found.order.venue_order_id == "61e69015-8549-4bfd-b9c3-01e75843f47d"
 
@@ -303,7 +308,7 @@ def test_another_stream_is_not_an_event() -> None:
 def test_a_short_position_is_negative_however_it_is_written() -> None:
     for text in ("-2", "2"):
         document = PositionDocument(symbol="AAPL", qty=Decimal(text), side="short")
-        assert position_of(document).quantity == -2
+        assert parse_position(document).quantity == -2
 
 
 @pytest.mark.parametrize(
@@ -316,10 +321,10 @@ def test_a_short_position_is_negative_however_it_is_written() -> None:
     ],
 )
 def test_an_instant_is_read_to_the_nanosecond(text: str, at_ns: int) -> None:
-    assert nanoseconds(text) == at_ns
-    assert nanoseconds(instant(at_ns)) == at_ns
+    assert parse_timestamp(text) == at_ns
+    assert parse_timestamp(format_timestamp(at_ns)) == at_ns
 
 
 def test_what_is_no_instant_is_refused() -> None:
     with pytest.raises(ValueError, match="no instant"):
-        nanoseconds("yesterday")
+        parse_timestamp("yesterday")

@@ -10,18 +10,23 @@ from hypothesis import strategies as st
 from components.contracts.errors import VenueRejected, VenueUnavailable
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.venues.alpaca.failures import FINAL, RETRYABLE, of_code, of_status
-from components.market_data.venues.alpaca.feed import ALPACA, read_frame
+from components.market_data.venues.alpaca.failures import (
+    PERMANENT_CODES,
+    RETRYABLE_CODES,
+    error_from_code,
+    error_from_status,
+)
+from components.market_data.venues.alpaca.feed import ALPACA_STOCKS, decode_frame
 from components.market_data.venues.alpaca.messages import (
-    AlpacaQuote,
-    AlpacaTrade,
     Authenticate,
-    Failure,
-    Subscribe,
-    Subscription,
+    ErrorMessage,
+    StockQuote,
+    StockSubscription,
+    StockTrade,
+    SubscribeStocks,
     Success,
-    decode,
-    encode,
+    decode_stock_frame,
+    encode_request,
 )
 
 TRADE = (
@@ -44,22 +49,24 @@ def array(*parts: bytes) -> bytes:
 
 
 def test_a_quote_and_a_trade_of_one_frame_become_exact_words_in_order() -> None:
-    batch = read_frame(array(TRADE, QUOTE), NOW_NS)
-    trade = Trade(ALPACA, FAKEPACA, Decimal("126.55"), Decimal(100), AT_NS, NOW_NS)
-    quote = Quote(ALPACA, FAKEPACA, Decimal("126.54"), Decimal(200), Decimal("126.56"), Decimal(300), AT_NS, NOW_NS)
+    batch = decode_frame(array(TRADE, QUOTE), NOW_NS)
+    trade = Trade(ALPACA_STOCKS, FAKEPACA, Decimal("126.55"), Decimal(100), AT_NS, NOW_NS)
+    quote = Quote(
+        ALPACA_STOCKS, FAKEPACA, Decimal("126.54"), Decimal(200), Decimal("126.56"), Decimal(300), AT_NS, NOW_NS
+    )
     assert batch.messages == (trade, quote)
     assert (batch.unknown, batch.malformed) == (0, 0)
 
 
 def test_a_bar_in_the_same_frame_is_counted_and_harms_nothing() -> None:
-    batch = read_frame(array(TRADE, QUOTE, BAR), NOW_NS)
+    batch = decode_frame(array(TRADE, QUOTE, BAR), NOW_NS)
     assert [type(message) for message in batch.messages] == [Trade, Quote]
     assert (batch.unknown, batch.malformed) == (1, 0)
 
 
 def test_unknown_fields_are_passed_over() -> None:
     frame = array(QUOTE[:-1] + b',"new":{"deep":[1,null]}}')
-    assert [type(message) for message in decode(frame).messages] == [AlpacaQuote]
+    assert [type(message) for message in decode_stock_frame(frame).messages] == [StockQuote]
 
 
 @pytest.mark.parametrize(
@@ -77,65 +84,69 @@ def test_unknown_fields_are_passed_over() -> None:
     ],
 )
 def test_a_malformed_part_is_counted_and_its_neighbour_stands(part: bytes) -> None:
-    batch = read_frame(array(part, TRADE), NOW_NS)
+    batch = decode_frame(array(part, TRADE), NOW_NS)
     assert [type(message) for message in batch.messages] == [Trade]
     assert batch.unknown + batch.malformed == 1
 
 
 @pytest.mark.parametrize("frame", [b"", b"{", b"{}", b"[{]", b"\x91\x80", b"nonsense", b"[" * 100_000])
 def test_a_frame_that_is_no_array_is_one_malformed_part(frame: bytes) -> None:
-    batch = read_frame(frame, NOW_NS)
+    batch = decode_frame(frame, NOW_NS)
     assert (batch.messages, batch.malformed) == ((), 1)
 
 
 @given(st.binary(max_size=80))
 def test_no_bytes_at_all_break_the_reader(frame: bytes) -> None:
-    read_frame(frame, NOW_NS)
+    decode_frame(frame, NOW_NS)
 
 
 @given(st.integers(0, len(QUOTE) - 1), st.integers(1, 255))
 def test_no_flipped_byte_breaks_the_reader_or_the_neighbour(place: int, flip: int) -> None:
     altered = bytearray(QUOTE)
     altered[place] ^= flip
-    read_frame(array(bytes(altered), TRADE), NOW_NS)
+    decode_frame(array(bytes(altered), TRADE), NOW_NS)
 
 
 @given(st.decimals(min_value=0, max_value=10**9, allow_nan=False, allow_infinity=False))
 def test_a_price_keeps_every_digit_of_the_wire(price: Decimal) -> None:
     frame = array(TRADE.replace(b"126.55", format(price, "f").encode()))
-    (trade,) = decode(frame).messages
-    assert isinstance(trade, AlpacaTrade)
+    (trade,) = decode_stock_frame(frame).messages
+    assert isinstance(trade, StockTrade)
     assert trade.p == price
 
 
 def test_control_frames_are_understood() -> None:
     reply = {"T": "subscription", "trades": ["AAPL"], "quotes": ["AAPL", "MSFT"], "bars": ["*"], "lulds": []}
     frames = array(b'{"T":"success","msg":"connected"}', json.dumps(reply).encode())
-    assert decode(frames).messages == [Success("connected"), Subscription(("AAPL",), ("AAPL", "MSFT"))]
-    (failure,) = decode(b'[{"T":"error","code":406,"msg":"connection limit exceeded"}]').messages
-    assert failure == Failure(406, "connection limit exceeded")
+    assert decode_stock_frame(frames).messages == [Success("connected"), StockSubscription(("AAPL",), ("AAPL", "MSFT"))]
+    (failure,) = decode_stock_frame(b'[{"T":"error","code":406,"msg":"connection limit exceeded"}]').messages
+    assert failure == ErrorMessage(406, "connection limit exceeded")
 
 
 def test_what_we_say_is_what_the_venue_expects() -> None:
-    assert json.loads(encode(Authenticate("KEY", "SECRET"))) == {"action": "auth", "key": "KEY", "secret": "SECRET"}
-    asked = json.loads(encode(Subscribe(("AAPL",), ("AAPL",))))
+    assert json.loads(encode_request(Authenticate("KEY", "SECRET"))) == {
+        "action": "auth",
+        "key": "KEY",
+        "secret": "SECRET",
+    }
+    asked = json.loads(encode_request(SubscribeStocks(("AAPL",), ("AAPL",))))
     assert asked == {"action": "subscribe", "trades": ["AAPL"], "quotes": ["AAPL"]}
 
 
 def test_every_documented_code_is_sorted_once() -> None:
-    assert set(RETRYABLE) | set(FINAL) == DOCUMENTED
-    assert not set(RETRYABLE) & set(FINAL)
+    assert set(RETRYABLE_CODES) | set(PERMANENT_CODES) == DOCUMENTED
+    assert not set(RETRYABLE_CODES) & set(PERMANENT_CODES)
 
 
-@pytest.mark.parametrize("code", sorted(FINAL))
+@pytest.mark.parametrize("code", sorted(PERMANENT_CODES))
 def test_a_final_code_in_the_stream_ends_the_trying(code: int) -> None:
     with pytest.raises(VenueRejected, match=str(code)):
-        read_frame(f'[{{"T":"error","code":{code},"msg":"no"}}]'.encode(), NOW_NS)
+        decode_frame(f'[{{"T":"error","code":{code},"msg":"no"}}]'.encode(), NOW_NS)
 
 
-@pytest.mark.parametrize("code", [*sorted(RETRYABLE), 999])
+@pytest.mark.parametrize("code", [*sorted(RETRYABLE_CODES), 999])
 def test_any_other_code_is_tried_again(code: int) -> None:
-    assert isinstance(of_code(code, "hm"), VenueUnavailable)
+    assert isinstance(error_from_code(code, "hm"), VenueUnavailable)
 
 
 @pytest.mark.parametrize(
@@ -143,4 +154,4 @@ def test_any_other_code_is_tried_again(code: int) -> None:
     [(302, True), (400, True), (401, True), (403, True), (404, True), (429, False), (500, False), (503, False)],
 )
 def test_an_http_answer_is_sorted_by_whether_it_is_about_us(status: int, is_final: bool) -> None:
-    assert isinstance(of_status(status), VenueRejected) is is_final
+    assert isinstance(error_from_status(status), VenueRejected) is is_final

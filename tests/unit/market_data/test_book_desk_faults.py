@@ -13,55 +13,64 @@ from typing_extensions import override
 
 from components.contracts.market import BookLevels
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthChange, DepthImage
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
 from components.market_data.core.feed import (
-    BookClosed,
-    BookOpened,
+    BookStreamDown,
+    BookStreamUp,
+    DecodeIssue,
     FeedRequest,
-    FetchImage,
-    LineOpened,
-    Listed,
-    NoImage,
-    Odd,
-    Oddity,
+    FeedUp,
+    FetchSnapshot,
+    InstrumentsLoaded,
+    IssueKind,
     Resubscribed,
+    SnapshotUnavailable,
 )
 from components.market_data.core.levels import Level
-from components.market_data.core.rules import Rule
-from components.market_data.venues.binance.rule import SPOT_RULE, UM_RULE
-from components.market_data.venues.deribit.rule import RULE as DERIBIT_RULE
-from components.market_data.venues.okx.rule import OkxRule
-from components.runtime.service import Call
-from tests.support.book_desks import MS, ONE, TWO, VENUE, Desk, Hearer, instrument, terms
-from tests.support.hand_made_books import Batch, Story, tell
+from components.market_data.core.rules import SequenceRule
+from components.market_data.venues.binance.rule import FUTURES_SEQUENCE_RULE, SPOT_SEQUENCE_RULE
+from components.market_data.venues.deribit.rule import SEQUENCE_RULE as DERIBIT_RULE
+from components.market_data.venues.okx.rule import OkxSequenceRule
+from components.runtime.service import CallVenue
+from tests.support.book_desks import (
+    MS,
+    ONE,
+    TWO,
+    VENUE,
+    BookSubscriber,
+    OrderBookHarness,
+    instrument,
+    venue_book_settings,
+)
+from tests.support.hand_made_books import Batch, SyntheticMarket, generate_market
 from tests.support.hand_made_books import Level as Lots
 
 SHOWN: Final = 5
 UNIT: Final = Decimal("0.01")
 CHANGES: Final = 160
 HEALING_STEPS: Final = 50
-RULES: Final[dict[str, tuple[Rule, bool, int]]] = {
-    "spot": (SPOT_RULE, False, 1),
-    "usdm": (UM_RULE, False, 50),
-    "okx": (OkxRule(), True, 9),
+RULES: Final[dict[str, tuple[SequenceRule, bool, int]]] = {
+    "spot": (SPOT_SEQUENCE_RULE, False, 1),
+    "usdm": (FUTURES_SEQUENCE_RULE, False, 50),
+    "okx": (OkxSequenceRule(), True, 9),
     "deribit": (DERIBIT_RULE, True, 400),
 }
 """The rule, whether a subscription begins with an image, and how large the holes between ids may be."""
 
 
 @dataclass(slots=True)
-class Judge(Hearer):
+class TruthCheckingSubscriber(BookSubscriber):
     """A hearer who knows the venue's own books."""
 
-    stories: dict[Symbol, Story] = field(default_factory=dict)
+    stories: dict[Symbol, SyntheticMarket] = field(default_factory=dict)
     proven: int = 0
 
     @override
-    def hear(self, body: object) -> None:
-        Hearer.hear(self, body)
+    def receive(self, body: object) -> None:
+        BookSubscriber.receive(self, body)
         symbol: Symbol = body.symbol  # type: ignore[attr-defined]
         if self.is_synced(symbol):
-            book = self.stories[symbol].books[self.ids[symbol]]
+            book = self.stories[symbol].books[self.book_ids[symbol]]
             assert self.top(symbol, SHOWN) == (worth(book.bids), worth(book.asks))
             self.proven += 1
 
@@ -74,34 +83,37 @@ def texts(side: tuple[Lots, ...]) -> tuple[Level, ...]:
     return tuple((str(price), str(lots)) for price, lots in side)
 
 
-class Market:
+class TwoBookVenue:
     """A venue with two books: to one of them everything happens, the other goes on."""
 
     def __init__(self, name: str, seed: int) -> None:
         self.rule, self.pushes, hole_max = RULES[name]
         self.chance = random.Random(seed)
         facts = {"pushes_image": self.pushes, "levels_published": SHOWN, "audit_every_s": 2}
-        self.desk = Desk(terms(self.rule, **facts), chance=self.chance.random)
-        self.stories = {ONE: tell(seed, CHANGES, hole_max), TWO: tell(seed + 1, CHANGES * 4, hole_max)}
+        self.desk = OrderBookHarness(venue_book_settings(self.rule, **facts), chance=self.chance.random)
+        self.stories = {
+            ONE: generate_market(seed, CHANGES, hole_max),
+            TWO: generate_market(seed + 1, CHANGES * 4, hole_max),
+        }
         self.at = dict.fromkeys(self.stories, 0)
-        self.desk.hearer = self.judge = Judge(stories=self.stories)
-        self.desk.tell(LineOpened(VENUE), Listed(VENUE, (instrument(ONE, "0.01"), instrument(TWO, "0.01"))))
+        self.desk.subscriber = self.judge = TruthCheckingSubscriber(stories=self.stories)
+        self.desk.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE, "0.01"), instrument(TWO, "0.01"))))
         self.asked = 0
         for symbol in (ONE, TWO):
             self.open(symbol)
         self.calm()
 
     def open(self, symbol: Symbol) -> None:
-        self.desk.tell(BookOpened(VENUE, symbol))
+        self.desk.deliver(BookStreamUp(VENUE, symbol))
         if self.pushes:
-            self.desk.frame(self.image(symbol, is_pushed=True))
+            self.desk.deliver_frame(self.image(symbol, is_pushed=True))
 
     def calm(self) -> None:
         for _ in range(4):
             self.go(TWO)
             self.go(ONE)
             self.answer()
-            self.desk.wait(300)
+            self.desk.advance_ms(300)
 
     def next(self, symbol: Symbol = ONE) -> Batch:
         """Take what happens next; the market stands still when its story is over."""
@@ -109,112 +121,112 @@ class Market:
         self.at[symbol] = min(self.at[symbol] + 1, len(batches))
         return batches[self.at[symbol] - 1]
 
-    def change(self, batch: Batch, symbol: Symbol = ONE, *extra: Level) -> DepthChange:
-        previous = batch.first - 1 if self.rule is SPOT_RULE else batch.previous
+    def change(self, batch: Batch, symbol: Symbol = ONE, *extra: Level) -> DepthUpdate:
+        previous = batch.first_id - 1 if self.rule is SPOT_SEQUENCE_RULE else batch.prev_id
         now_ns = self.desk.now_ns
         bids = (*texts(batch.bids), *extra)
-        return DepthChange(symbol, previous, batch.final, bids, texts(batch.asks), now_ns - MS, now_ns)
+        return DepthUpdate(symbol, previous, batch.last_id, bids, texts(batch.asks), now_ns - MS, now_ns)
 
-    def image(self, symbol: Symbol, ahead: int = 0, *, is_pushed: bool = False) -> DepthImage:
+    def image(self, symbol: Symbol, ahead: int = 0, *, is_pushed: bool = False) -> DepthSnapshot:
         story = self.stories[symbol]
         place = max(0, min(self.at[symbol] + ahead, len(story.batches)))
-        final = story.batches[place - 1].final if place else story.start_id
+        final = story.batches[place - 1].last_id if place else story.start_id
         bids, asks = story.books[final]
         now_ns = self.desk.now_ns
-        return DepthImage(symbol, final, texts(bids), texts(asks), now_ns - MS, now_ns, is_pushed=is_pushed)
+        return DepthSnapshot(symbol, final, texts(bids), texts(asks), now_ns - MS, now_ns, is_pushed=is_pushed)
 
     def requests(self) -> list[FeedRequest]:
-        waiting = [one.request for one in self.desk.every if isinstance(one, Call)]
+        waiting = [one.request for one in self.desk.effects if isinstance(one, CallVenue)]
         new, self.asked = waiting[self.asked :], len(waiting)
         return new
 
     def answer(self, ahead: Callable[[], int] = lambda: 0) -> None:
         """Answer all that is asked, and what is asked because of the answers, once."""
         for request in self.requests():
-            if isinstance(request, FetchImage):
-                self.desk.answer(request, self.image(request.symbol, ahead() if request.symbol == ONE else 0))
+            if isinstance(request, FetchSnapshot):
+                self.desk.complete_call(request, self.image(request.symbol, ahead() if request.symbol == ONE else 0))
             else:
-                self.desk.answer(request, Resubscribed())
-                self.desk.frame(self.image(request.symbol, is_pushed=True))
+                self.desk.complete_call(request, Resubscribed())
+                self.desk.deliver_frame(self.image(request.symbol, is_pushed=True))
 
     # What can happen
 
     def go(self, symbol: Symbol = ONE) -> None:
-        self.desk.frame(self.change(self.next(symbol), symbol))
+        self.desk.deliver_frame(self.change(self.next(symbol), symbol))
 
     def drop(self) -> None:
         self.next()
 
     def twice(self) -> None:
         change = self.change(self.next())
-        self.desk.frame(change, change)
+        self.desk.deliver_frame(change, change)
 
     def swap(self) -> None:
         first, second = self.next(), self.next()
-        self.desk.frame(self.change(second))
-        self.desk.frame(self.change(first))
+        self.desk.deliver_frame(self.change(second))
+        self.desk.deliver_frame(self.change(first))
 
     def old(self) -> None:
         place = max(0, self.at[ONE] - self.chance.randint(1, 6))
         for _ in range(self.chance.choice((1, 60))):
-            self.desk.frame(self.change(self.stories[ONE].batches[place]))
+            self.desk.deliver_frame(self.change(self.stories[ONE].batches[place]))
 
     def bad(self) -> None:
-        self.desk.frame(self.change(self.next(), ONE, ("9999", self.chance.choice(("x", "-1", "NaN", "")))))
+        self.desk.deliver_frame(self.change(self.next(), ONE, ("9999", self.chance.choice(("x", "-1", "NaN", "")))))
 
     def odd(self) -> None:
         self.next()
-        self.desk.frame(Odd(Oddity.MALFORMED, "corrupt", ONE))
+        self.desk.deliver_frame(DecodeIssue(IssueKind.MALFORMED, "corrupt", ONE))
 
     def cross(self) -> None:
-        self.desk.frame(self.change(self.next(), ONE, ("20000", "1")))
+        self.desk.deliver_frame(self.change(self.next(), ONE, ("20000", "1")))
 
     def cut(self) -> None:
-        self.desk.tell(BookClosed(VENUE, ONE, "cut", final=False))
+        self.desk.deliver(BookStreamDown(VENUE, ONE, "cut", is_permanent=False))
         if self.chance.random() < 0.5:
-            self.desk.wait(self.chance.randint(1, 2_000))
+            self.desk.advance_ms(self.chance.randint(1, 2_000))
         self.drop()
         self.open(ONE)
 
     def image_again(self) -> None:
         if self.pushes:
-            self.desk.frame(self.image(ONE, is_pushed=True))
+            self.desk.deliver_frame(self.image(ONE, is_pushed=True))
 
     def image_bad(self) -> None:
         if self.pushes:
             image = self.image(ONE, is_pushed=True)
-            bad = DepthImage(ONE, image.final, image.bids, (("0", "1"),), 0, self.desk.now_ns, is_pushed=True)
-            self.desk.frame(bad)
+            bad = DepthSnapshot(ONE, image.last_id, image.bids, (("0", "1"),), 0, self.desk.now_ns, is_pushed=True)
+            self.desk.deliver_frame(bad)
 
     def fail(self) -> None:
         for request in self.requests():
             if request.symbol == ONE:
-                self.desk.answer(request, NoImage("503", self.chance.choice((0, 0, 2_000))))
-            elif isinstance(request, FetchImage):
-                self.desk.answer(request, self.image(TWO))
+                self.desk.complete_call(request, SnapshotUnavailable("503", self.chance.choice((0, 0, 2_000))))
+            elif isinstance(request, FetchSnapshot):
+                self.desk.complete_call(request, self.image(TWO))
 
     def replies(self) -> None:
         self.answer(lambda: self.chance.randint(-4, 2))
 
     def wait(self) -> None:
-        self.desk.wait(self.chance.choice((1, 50, 250, 1_000)))
+        self.desk.advance_ms(self.chance.choice((1, 50, 250, 1_000)))
 
 
 THINGS: Final = [
-    Market.go,
-    Market.drop,
-    Market.twice,
-    Market.swap,
-    Market.old,
-    Market.bad,
-    Market.odd,
-    Market.cross,
-    Market.cut,
-    Market.image_again,
-    Market.image_bad,
-    Market.fail,
-    Market.replies,
-    Market.wait,
+    TwoBookVenue.go,
+    TwoBookVenue.drop,
+    TwoBookVenue.twice,
+    TwoBookVenue.swap,
+    TwoBookVenue.old,
+    TwoBookVenue.bad,
+    TwoBookVenue.odd,
+    TwoBookVenue.cross,
+    TwoBookVenue.cut,
+    TwoBookVenue.image_again,
+    TwoBookVenue.image_bad,
+    TwoBookVenue.fail,
+    TwoBookVenue.replies,
+    TwoBookVenue.wait,
 ]
 
 
@@ -222,9 +234,9 @@ THINGS: Final = [
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32), happening=st.lists(st.sampled_from(THINGS), max_size=50))
 def test_a_book_in_sync_is_the_venues_own_and_heals(
-    name: str, seed: int, happening: list[Callable[[Market], None]]
+    name: str, seed: int, happening: list[Callable[[TwoBookVenue], None]]
 ) -> None:
-    market = Market(name, seed)
+    market = TwoBookVenue(name, seed)
     assert market.judge.is_synced(ONE)
     assert market.judge.is_synced(TWO)
     for one in happening:
@@ -232,11 +244,11 @@ def test_a_book_in_sync_is_the_venues_own_and_heals(
         market.go(TWO)
         assert market.judge.is_synced(TWO)
     for _ in range(HEALING_STEPS):
-        market.desk.wait(500)
+        market.desk.advance_ms(500)
         market.answer()
         market.go()
         market.answer()
     assert market.judge.is_synced(ONE)
-    late = market.desk.late()
-    assert (late.ids, late.books) == (market.judge.ids, market.judge.books)
+    late = market.desk.late_subscriber()
+    assert (late.book_ids, late.books) == (market.judge.book_ids, market.judge.books)
     assert market.judge.proven > HEALING_STEPS // 5

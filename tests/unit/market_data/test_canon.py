@@ -4,14 +4,14 @@ from hashlib import sha256
 
 import pytest
 
-from components.market_data.core.canon import TOP, Chain, hash_top
-from components.market_data.core.depth import Depth
-from components.market_data.core.levels import BadNumber, Levels
+from components.market_data.core.canon import TOP_LEVELS, StateFingerprint, top_fingerprint
+from components.market_data.core.depth import OrderBook
+from components.market_data.core.levels import InvalidNumber, Levels
 
 
-def book(bids: Levels, asks: Levels) -> Depth:
-    depth = Depth()
-    depth.load(bids, asks)
+def book(bids: Levels, asks: Levels) -> OrderBook:
+    depth = OrderBook()
+    depth.apply_snapshot(bids, asks)
     return depth
 
 
@@ -21,11 +21,11 @@ def digest(text: str) -> str:
 
 def test_the_text_is_compact_with_asks_first_and_best_first() -> None:
     depth = book([("1", "2"), ("3", "4")], [("6", "7"), ("5", "8")])
-    assert hash_top(depth) == digest('{"asks":[["5","8"],["6","7"]],"bids":[["3","4"],["1","2"]]}')
+    assert top_fingerprint(depth) == digest('{"asks":[["5","8"],["6","7"]],"bids":[["3","4"],["1","2"]]}')
 
 
 def test_an_empty_book_has_a_hash_too() -> None:
-    assert hash_top(book([], [])) == digest('{"asks":[],"bids":[]}')
+    assert top_fingerprint(book([], [])) == digest('{"asks":[],"bids":[]}')
 
 
 @pytest.mark.parametrize(
@@ -38,41 +38,41 @@ def test_an_empty_book_has_a_hash_too() -> None:
     ],
 )
 def test_numbers_have_neither_exponents_nor_zeros_at_their_end(price: str, quantity: str, canonical: str) -> None:
-    assert hash_top(book([(price, quantity)], [])) == digest(f'{{"asks":[],"bids":[{canonical}]}}')
+    assert top_fingerprint(book([(price, quantity)], [])) == digest(f'{{"asks":[],"bids":[{canonical}]}}')
 
 
 def test_what_else_a_venue_says_of_a_level_is_left_out() -> None:
-    assert hash_top(book([("1", "2", "0", "3")], [])) == hash_top(book([("1", "2")], []))
+    assert top_fingerprint(book([("1", "2", "0", "3")], [])) == top_fingerprint(book([("1", "2")], []))
 
 
 def test_only_the_best_ten_count() -> None:
     bids = [(str(price), "1") for price in range(1, 30)]
-    assert hash_top(book(bids, [])) == hash_top(book(bids[-TOP:], []))
-    assert hash_top(book(bids, [])) != hash_top(book(bids[-TOP + 1 :], []))
+    assert top_fingerprint(book(bids, [])) == top_fingerprint(book(bids[-TOP_LEVELS:], []))
+    assert top_fingerprint(book(bids, [])) != top_fingerprint(book(bids[-TOP_LEVELS + 1 :], []))
 
 
 def test_what_is_no_number_has_no_canonical_text() -> None:
-    with pytest.raises(BadNumber):
-        hash_top(book([("1", "1_0")], []))
+    with pytest.raises(InvalidNumber):
+        top_fingerprint(book([("1", "1_0")], []))
 
 
 def test_a_chain_is_the_hash_of_its_states_line_by_line() -> None:
-    chain, states = Chain(), [digest("a"), digest("b"), digest("c")]
-    assert chain.hash() == digest("")
+    chain, states = StateFingerprint(), [digest("a"), digest("b"), digest("c")]
+    assert chain.hexdigest() == digest("")
     for state in states:
         chain.add(state)
-    assert chain.hash() == digest("\n".join(states))
+    assert chain.hexdigest() == digest("\n".join(states))
 
 
 def test_a_chain_can_be_read_on_its_way() -> None:
-    chain = Chain()
+    chain = StateFingerprint()
     chain.add("x")
-    assert chain.hash() == chain.hash() == digest("x")
+    assert chain.hexdigest() == chain.hexdigest() == digest("x")
 
 
 def test_a_passing_error_shows_in_the_chain_though_the_end_is_the_same() -> None:
-    right, wrong = Chain(), Chain()
+    right, wrong = StateFingerprint(), StateFingerprint()
     for chain, states in ((right, "abd"), (wrong, "acd")):
         for state in states:
             chain.add(digest(state))
-    assert right.hash() != wrong.hash()
+    assert right.hexdigest() != wrong.hexdigest()

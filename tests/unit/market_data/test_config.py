@@ -7,13 +7,13 @@ from pydantic import ValidationError
 
 from components.contracts.errors import ConfigError
 from components.market_data.config import MarketDataConfig
-from components.runtime.config import load
+from components.runtime.config import load_settings
 from tests.support.configurations import SHIPPED
 
 
 def shipped(env: str = "dev") -> dict[str, Any]:
     environ = {"XTRADER_CONFIG_DIR": str(SHIPPED), "XTRADER_ENV": env}
-    return load({"market_data": MarketDataConfig}, environ).table("market_data", MarketDataConfig).model_dump()
+    return load_settings({"market_data": MarketDataConfig}, environ).table("market_data", MarketDataConfig).model_dump()
 
 
 def altered(path: str, value: object) -> dict[str, Any]:
@@ -104,5 +104,5 @@ def test_what_is_shipped_listens_to_no_crypto_venue_and_takes_frames_of_16_mib(e
 def test_a_key_that_was_pasted_in_place_of_its_reference_is_not_repeated() -> None:
     environ = {"XTRADER_CONFIG_DIR": str(SHIPPED), "XTRADER__MARKET_DATA__ALPACA__KEY": "PK1234567890"}
     with pytest.raises(ConfigError, match=r"market_data\.alpaca\.key") as refused:
-        load({"market_data": MarketDataConfig}, environ)
+        load_settings({"market_data": MarketDataConfig}, environ)
     assert "PK1234567890" not in str(refused.value)

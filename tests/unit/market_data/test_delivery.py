@@ -7,10 +7,10 @@ from typing import Any
 
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthChange
-from components.market_data.core.feed import BookClosed, Data, FeedMessage, Framed
-from components.market_data.core.queues import Bounds, Policy
-from components.market_data.venues.counts import VenueCounts
+from components.market_data.core.changes import DepthUpdate
+from components.market_data.core.feed import BookStreamDown, DecodedFrame, FeedMessage, MarketEvent
+from components.market_data.core.queues import OverflowPolicy, QueueBounds
+from components.market_data.venues.counts import VenueMetrics
 from components.market_data.venues.delivery import TURN_FRAMES_MAX, Delivery
 from components.market_data.venues.dialect import Channel
 from components.runtime.metrics import Metrics
@@ -20,8 +20,8 @@ ONE, TWO = Symbol("TOY:ONE-USD"), Symbol("TOY:TWO-USD")
 NUMBER = Decimal(1)
 
 
-def change(final: int) -> DepthChange:
-    return DepthChange(ONE, final - 1, final, [], [], 0, 0)
+def change(final: int) -> DepthUpdate:
+    return DepthUpdate(ONE, final - 1, final, [], [], 0, 0)
 
 
 def quote(symbol: Symbol, number: int) -> Quote:
@@ -32,8 +32,8 @@ def trade(number: int) -> Trade:
     return Trade(TOY, ONE, Decimal(number), NUMBER, number, number)
 
 
-def framed(*data: Data) -> Framed:
-    return Framed(TOY, data, 0, 7, 70)
+def framed(*data: MarketEvent) -> DecodedFrame:
+    return DecodedFrame(TOY, data, 0, 7, 70)
 
 
 class Heard:
@@ -41,24 +41,24 @@ class Heard:
         self.told: list[FeedMessage] = []
         self.metrics = Metrics("test", "0")
         bounds = {
-            Channel.DEPTH: Bounds(depth_max, Policy.BLOCK),
-            Channel.QUOTES: Bounds(10, Policy.CONFLATE),
-            Channel.TRADES: Bounds(3, Policy.DROP_OLDEST),
+            Channel.DEPTH: QueueBounds(depth_max, OverflowPolicy.BLOCK),
+            Channel.QUOTES: QueueBounds(10, OverflowPolicy.CONFLATE),
+            Channel.TRADES: QueueBounds(3, OverflowPolicy.DROP_OLDEST),
         }
-        self.delivery = Delivery(self.told.append, bounds, VenueCounts(self.metrics, TOY))
+        self.delivery = Delivery(self.told.append, bounds, VenueMetrics(self.metrics, TOY))
 
     def spend_the_turn(self) -> None:
         for final in range(TURN_FRAMES_MAX):
-            self.delivery.take(framed(change(final)))
+            self.delivery.deliver_frame(framed(change(final)))
         assert len(self.told) == TURN_FRAMES_MAX
         self.told.clear()
 
     def presses(self) -> bool:
-        return self.delivery.is_pressed
+        return self.delivery.needs_pause
 
     @property
-    def data(self) -> list[Data]:
-        return [datum for one in self.told if isinstance(one, Framed) for datum in one.data]
+    def data(self) -> list[MarketEvent]:
+        return [datum for one in self.told if isinstance(one, DecodedFrame) for datum in one.data]
 
 
 def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
@@ -84,14 +84,14 @@ def test_what_does_not_fit_comes_in_the_next_turn_in_order() -> None:
     async def scene() -> None:
         heard = Heard()
         heard.spend_the_turn()
-        heard.delivery.take(framed(change(1), trade(2)))
-        heard.delivery.take(framed(quote(ONE, 3)))
-        heard.delivery.take(framed(change(4)))
-        heard.delivery.tell(BookClosed(TOY, ONE, "gone", final=False))
+        heard.delivery.deliver_frame(framed(change(1), trade(2)))
+        heard.delivery.deliver_frame(framed(quote(ONE, 3)))
+        heard.delivery.deliver_frame(framed(change(4)))
+        heard.delivery.deliver_control(BookStreamDown(TOY, ONE, "gone", is_permanent=False))
         assert not heard.told
         await turns()
         assert heard.data == [change(1), trade(2), quote(ONE, 3), change(4)]
-        assert isinstance(heard.told[-1], BookClosed)
+        assert isinstance(heard.told[-1], BookStreamDown)
 
     on_a_loop(scene())
 
@@ -101,8 +101,8 @@ def test_quotes_conflate_by_symbol_and_trades_drop_their_oldest_both_counted() -
         heard = Heard()
         heard.spend_the_turn()
         for number in range(5):
-            heard.delivery.take(framed(quote(ONE, number), quote(TWO, number)))
-            heard.delivery.take(framed(trade(number)))
+            heard.delivery.deliver_frame(framed(quote(ONE, number), quote(TWO, number)))
+            heard.delivery.deliver_frame(framed(trade(number)))
         await turns()
         assert [one for one in heard.data if isinstance(one, Quote)] == [quote(ONE, 4), quote(TWO, 4)]
         assert [one for one in heard.data if isinstance(one, Trade)] == [trade(2), trade(3), trade(4)]
@@ -117,9 +117,9 @@ def test_books_lose_nothing_and_reading_stops_until_there_is_room() -> None:
     async def scene() -> None:
         heard = Heard(depth_max=2)
         heard.spend_the_turn()
-        heard.delivery.take(framed(change(1)))
+        heard.delivery.deliver_frame(framed(change(1)))
         assert not heard.presses()
-        heard.delivery.take(framed(change(2)))
+        heard.delivery.deliver_frame(framed(change(2)))
         assert heard.presses()
         await heard.delivery.pause()
         assert heard.data == [change(1), change(2)]
@@ -134,7 +134,7 @@ def test_a_reader_gives_way_after_its_share_of_a_turn() -> None:
         for final in range(1_000):
             if heard.presses():
                 break
-            heard.delivery.take(framed(change(final)))
+            heard.delivery.deliver_frame(framed(change(final)))
         assert heard.presses()
         await heard.delivery.pause()
         assert not heard.presses()
@@ -147,7 +147,7 @@ def test_a_backlog_is_worked_off_a_share_at_a_time() -> None:
         heard = Heard(depth_max=1_000)
         heard.spend_the_turn()
         for final in range(TURN_FRAMES_MAX + 5):
-            heard.delivery.take(framed(change(final)))
+            heard.delivery.deliver_frame(framed(change(final)))
         await turns()
         assert len(heard.told) == TURN_FRAMES_MAX
         await turns()
@@ -160,9 +160,9 @@ def test_a_frame_that_is_parted_is_counted_once() -> None:
     async def scene() -> None:
         heard = Heard()
         heard.spend_the_turn()
-        heard.delivery.take(framed(change(1), trade(2), quote(ONE, 3)))
+        heard.delivery.deliver_frame(framed(change(1), trade(2), quote(ONE, 3)))
         await turns()
-        parts = [one for one in heard.told if isinstance(one, Framed)]
+        parts = [one for one in heard.told if isinstance(one, DecodedFrame)]
         assert [(one.parse_ns, one.bytes_count) for one in parts] == [(7, 70), (0, 0), (0, 0)]
 
     on_a_loop(scene())

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from components.contracts.errors import InvariantError
-from components.market_data.core.feed import Dropped, FeedMessage, Subscribed
-from components.market_data.venues.many import ManyFeeds
+from components.market_data.core.feed import FeedMessage, StockFeedDown, StockFeedUp
+from components.market_data.venues.many import FeedGroup
 from components.runtime.retry import Backoff
 from tests.support.eventually import eventually_async
 
@@ -25,7 +25,7 @@ class Stock:
         self.runs += 1
         if self.runs <= self._failures:
             raise KeyError("forgotten")
-        deliver(Subscribed())
+        deliver(StockFeedUp())
         await asyncio.get_running_loop().create_future()
 
 
@@ -36,19 +36,19 @@ def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
 def test_a_feed_that_fails_says_so_and_is_begun_again() -> None:
     async def scene() -> None:
         told: list[FeedMessage] = []
-        running = asyncio.ensure_future(ManyFeeds((), Stock(2), BACKOFF, lambda: 0.0).run(told.append))
+        running = asyncio.ensure_future(FeedGroup((), Stock(2), BACKOFF, lambda: 0.0).run(told.append))
 
         async def is_back() -> bool:
-            return Subscribed() in told
+            return StockFeedUp() in told
 
         await eventually_async(is_back)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert [type(one) for one in told] == [Dropped, Dropped, Subscribed]
-        assert isinstance(told[0], Dropped)
+        assert [type(one) for one in told] == [StockFeedDown, StockFeedDown, StockFeedUp]
+        assert isinstance(told[0], StockFeedDown)
         assert "KeyError" in told[0].reason
-        assert not told[0].final
+        assert not told[0].is_permanent
 
     on_a_loop(scene())
 
@@ -59,7 +59,7 @@ def test_what_the_service_raises_ends_everything() -> None:
 
     async def scene() -> None:
         with pytest.raises(ExceptionGroup) as raised:
-            await ManyFeeds((), Stock(0), BACKOFF, lambda: 0.0).run(deliver)
+            await FeedGroup((), Stock(0), BACKOFF, lambda: 0.0).run(deliver)
         assert raised.group_contains(InvariantError)
 
     on_a_loop(scene())

@@ -13,34 +13,43 @@ from typing import Final
 
 import pytest
 
-from components.contracts.market import BookDelta, BookSnapshot, BookState, Gap, Quote, SymbolHealth, Trade
+from components.contracts.market import BookDelta, BookGap, BookSnapshot, BookState, Quote, SymbolHealth, Trade
 from components.contracts.topics import BOOKS
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthChange
+from components.market_data.core.changes import DepthUpdate
 from components.market_data.core.feed import (
-    BookOpened,
-    Data,
-    LineOpened,
-    Listed,
-    Odd,
-    Oddity,
+    BookStreamUp,
+    DecodeIssue,
+    FeedUp,
+    InstrumentsLoaded,
+    IssueKind,
+    MarketEvent,
     Resubscribe,
 )
-from components.market_data.core.instruments import Registry
-from components.market_data.venues.binance.dialect import BinanceDialect, BinanceUmDialect
-from components.market_data.venues.binance.rule import SPOT_RULE
+from components.market_data.core.instruments import InstrumentRegistry
+from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.rule import SPOT_SEQUENCE_RULE
 from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.deribit.dialect import DeribitDialect
+from components.market_data.venues.deribit.dialect import DeribitAdapter
 from components.market_data.venues.deribit.settings import DeribitSettings
-from components.market_data.venues.dialect import Dialect
-from components.market_data.venues.okx.dialect import OkxDialect
-from components.market_data.venues.okx.rule import OkxRule
+from components.market_data.venues.dialect import VenueAdapter
+from components.market_data.venues.okx.dialect import OkxAdapter
+from components.market_data.venues.okx.rule import OkxSequenceRule
 from components.market_data.venues.okx.settings import OkxSettings
-from tests.support.book_desks import ONE, TWO, VENUE, Desk, levels, said, states, terms
-from tests.support.hand_made_books import shortest
+from tests.support.book_desks import (
+    ONE,
+    TWO,
+    VENUE,
+    OrderBookHarness,
+    levels,
+    published_bodies,
+    published_states,
+    venue_book_settings,
+)
+from tests.support.hand_made_books import plain_decimal
 from tests.support.project import ROOT
-from tests.support.readings import reading
-from tests.support.recordings import Line, Recording, binance_spot, binance_um, deribit, okx
+from tests.support.readings import metric_value
+from tests.support.recordings import RecordedLine, Recording, binance_spot, binance_um, deribit, okx
 
 IO: Final = "tests/integration/test_regressions_io.py"
 HERE: Final = "tests/unit/market_data/test_regressions.py"
@@ -68,63 +77,67 @@ REQUIRED: Final = {*range(1, 7), 8, 9, *range(11, 18), 19}
 VENUES: Final = ("binance", "okx", "deribit", "alpaca")
 
 
-def spot() -> Dialect:
-    return BinanceDialect("wss://stream.example", "https://rest.example", BinanceSettings())
+def spot() -> VenueAdapter:
+    return BinanceSpotAdapter("wss://stream.example", "https://rest.example", BinanceSettings())
 
 
-def usdm() -> Dialect:
-    return BinanceUmDialect("wss://stream.example", "https://rest.example", BinanceSettings())
+def usdm() -> VenueAdapter:
+    return BinanceFuturesAdapter("wss://stream.example", "https://rest.example", BinanceSettings())
 
 
-def of_okx() -> Dialect:
-    return OkxDialect("wss://stream.example", "https://rest.example", OkxSettings())
+def of_okx() -> VenueAdapter:
+    return OkxAdapter("wss://stream.example", "https://rest.example", OkxSettings())
 
 
-def of_deribit() -> Dialect:
-    return DeribitDialect("wss://stream.example", "https://rest.example", DeribitSettings(), None)
+def of_deribit() -> VenueAdapter:
+    return DeribitAdapter("wss://stream.example", "https://rest.example", DeribitSettings(), None)
 
 
 class Played:
     """A recording that a dialect reads, the service hears, and a hearer follows."""
 
-    def __init__(self, dialect: Dialect, listing: Line) -> None:
-        instruments = tuple(dialect.read_instruments([listing.text.encode()]))
-        dialect.learn(Registry(instruments))
+    def __init__(self, dialect: VenueAdapter, listing: RecordedLine) -> None:
+        instruments = tuple(dialect.decode_instruments([listing.text.encode()]))
+        dialect.set_instruments(InstrumentRegistry(instruments))
         self.dialect, self.symbol, venue = dialect, instruments[0].symbol, dialect.venue
-        of_venue = terms(
-            dialect.rule, venue=venue, symbols=(self.symbol,), pushes_image=dialect.pushes_image, levels_published=10
+        of_venue = venue_book_settings(
+            dialect.sequence_rule,
+            venue=venue,
+            symbols=(self.symbol,),
+            pushes_image=dialect.pushes_snapshot,
+            levels_published=10,
         )
-        self.desk = Desk(of_venue)
+        self.desk = OrderBookHarness(of_venue)
         self.desk.now_ns = listing.at_ns
-        self.desk.tell(LineOpened(venue), Listed(venue, instruments), BookOpened(venue, self.symbol))
+        self.desk.deliver(FeedUp(venue), InstrumentsLoaded(venue, instruments), BookStreamUp(venue, self.symbol))
 
-    def play(self, lines: tuple[Line, ...]) -> "Played":
+    def play(self, lines: tuple[RecordedLine, ...]) -> "Played":
         for line in lines:
             self.desk.now_ns = line.at_ns
             if line.via == "ws":
-                self.desk.frame(*self.read(line.text))
+                self.desk.deliver_frame(*self.read(line.text))
                 continue
-            request = self.desk.asked()[-1]
-            self.desk.answer(request, self.dialect.read_image(self.symbol, line.text.encode(), line.at_ns))
+            request = self.desk.requests()[-1]
+            self.desk.complete_call(request, self.dialect.decode_snapshot(self.symbol, line.text.encode(), line.at_ns))
         return self
 
-    def read(self, text: str) -> tuple[Data, ...]:
-        return tuple(self.dialect.read(text.encode(), self.desk.now_ns).data)
+    def read(self, text: str) -> tuple[MarketEvent, ...]:
+        return tuple(self.dialect.decode(text.encode(), self.desk.now_ns).data)
 
     def counted(self, outcome: str) -> float:
-        self.desk.wait(1_000)
-        return reading(self.desk.metrics, "market_book_events_total", venue=self.dialect.venue, outcome=outcome)
+        self.desk.advance_ms(1_000)
+        return metric_value(self.desk.metrics, "market_book_events_total", venue=self.dialect.venue, outcome=outcome)
 
     def top(self) -> str:
         """Write the best ten as the recording's own truth does."""
         bids, asks = (
-            ",".join(f'["{shortest(price)}","{shortest(quantity)}"]' for price, quantity in side)
-            for side in self.desk.hearer.top(self.symbol, 10)
+            ",".join(f'["{plain_decimal(price)}","{plain_decimal(quantity)}"]' for price, quantity in side)
+            for side in self.desk.subscriber.top(self.symbol, 10)
         )
         return f'{{"asks":[{asks}],"bids":[{bids}]}}'
 
 
-def played(dialect: Dialect, recording: Recording) -> Played:
+def played(dialect: VenueAdapter, recording: Recording) -> Played:
     listing, *lines = recording.lines
     return Played(dialect, listing).play(tuple(lines))
 
@@ -140,33 +153,33 @@ def test_every_required_defect_has_its_test() -> None:
 
 
 def test_the_buffer_is_replayed_after_the_snapshot() -> None:
-    desk = Desk(terms(SPOT_RULE)).listed(ONE)
-    (request,) = desk.asked(desk.change(8, 9, "98x9"))
+    desk = OrderBookHarness(venue_book_settings(SPOT_SEQUENCE_RULE)).with_instruments(ONE)
+    (request,) = desk.requests(desk.deliver_update(8, 9, "98x9"))
     for previous, final, level in [(9, 10, "99x10"), (10, 12, "98x12"), (12, 13, "97x0")]:
-        assert said(desk.change(previous, final, level)) == []
-    desk.answer(request, desk.image(9))
-    assert (desk.hearer.ids[ONE], desk.hearer.top(ONE)[0]) == (13, levels("99x10", "98x12", "96x1"))
+        assert published_bodies(desk.deliver_update(previous, final, level)) == []
+    desk.complete_call(request, desk.depth_snapshot(9))
+    assert (desk.subscriber.book_ids[ONE], desk.subscriber.top(ONE)[0]) == (13, levels("99x10", "98x12", "96x1"))
 
 
 @pytest.mark.parametrize("is_buffered", [True, False])
 def test_the_first_event_after_the_snapshot_must_reach_it(is_buffered: bool) -> None:
-    desk = Desk(terms(SPOT_RULE)).listed(ONE)
-    (request,) = desk.asked(desk.change(8, 9) if not is_buffered else desk.change(12, 13, "99x7"))
-    effects = desk.answer(request, desk.image(10))
+    desk = OrderBookHarness(venue_book_settings(SPOT_SEQUENCE_RULE)).with_instruments(ONE)
+    (request,) = desk.requests(desk.deliver_update(8, 9) if not is_buffered else desk.deliver_update(12, 13, "99x7"))
+    effects = desk.complete_call(request, desk.depth_snapshot(10))
     if not is_buffered:
-        effects = [*effects, *desk.change(12, 13, "99x7")]
-    assert not desk.hearer.is_synced(ONE)
-    shown = [one for one in said(effects) if isinstance(one, BookSnapshot | BookDelta)]
+        effects = [*effects, *desk.deliver_update(12, 13, "99x7")]
+    assert not desk.subscriber.is_synced(ONE)
+    shown = [one for one in published_bodies(effects) if isinstance(one, BookSnapshot | BookDelta)]
     assert all(one.book_id == 10 for one in shown)
-    (again,) = desk.asked(effects)
-    desk.answer(again, desk.image(12))
-    assert (desk.hearer.ids[ONE], desk.hearer.top(ONE, 1)[0]) == (13, levels("99x7"))
+    (again,) = desk.requests(effects)
+    desk.complete_call(again, desk.depth_snapshot(12))
+    assert (desk.subscriber.book_ids[ONE], desk.subscriber.top(ONE, 1)[0]) == (13, levels("99x7"))
 
 
 def test_the_levels_of_the_snapshot_reach_whoever_hears() -> None:
-    desk = Desk(terms(SPOT_RULE, levels_published=4)).listed(ONE)
-    (request,) = desk.asked(desk.change(9, 10))
-    (snapshot, *_) = said(desk.answer(request, desk.image(10)), BOOKS)
+    desk = OrderBookHarness(venue_book_settings(SPOT_SEQUENCE_RULE, levels_published=4)).with_instruments(ONE)
+    (request,) = desk.requests(desk.deliver_update(9, 10))
+    (snapshot, *_) = published_bodies(desk.complete_call(request, desk.depth_snapshot(10)), BOOKS)
     assert isinstance(snapshot, BookSnapshot)
     assert (snapshot.bids, len(snapshot.asks)) == (levels("99x1", "98x1", "97x1", "96x1"), 4)
 
@@ -180,16 +193,17 @@ def test_usdm_chains_by_its_own_previous_id_and_not_by_plus_one() -> None:
     assert any(one["U"] != before["u"] + 1 for before, one in pairwise(firsts))
     this = played(usdm(), recording)
     assert (this.counted("gaps"), this.counted("applied")) == (0, recording.applied)
-    assert this.desk.hearer.is_synced(this.symbol)
-    assert this.top() == recording.truth[max(recording.truth)]
+    assert this.desk.subscriber.is_synced(this.symbol)
+    assert this.top() == recording.expected_tops[max(recording.expected_tops)]
 
 
 def test_usdm_streams_are_asked_for_on_the_routes_where_they_flow() -> None:
     dialect = usdm()
-    instruments = dialect.read_instruments([binance_um().lines[0].text.encode()])
-    dialect.learn(Registry(instruments))
+    instruments = dialect.decode_instruments([binance_um().lines[0].text.encode()])
+    dialect.set_instruments(InstrumentRegistry(instruments))
     routes = {
-        line.url.split("/")[3]: {topic.name for topic in line.topics} for line in dialect.plan([instruments[0].symbol])
+        line.url.split("/")[3]: {topic.name for topic in line.topics}
+        for line in dialect.plan_connections([instruments[0].symbol])
     }
     assert routes == {
         "public": {"btcusdt@depth@100ms", "btcusdt@bookTicker"},
@@ -201,14 +215,18 @@ def test_usdm_streams_are_asked_for_on_the_routes_where_they_flow() -> None:
 
 
 def test_events_are_placed_by_their_range_and_one_without_levels_counts() -> None:
-    desk = Desk(terms(SPOT_RULE)).listed(ONE).synced(ONE)
-    desk.change(10, 14, "99x4")
+    desk = OrderBookHarness(venue_book_settings(SPOT_SEQUENCE_RULE)).with_instruments(ONE).with_synced_books(ONE)
+    desk.deliver_update(10, 14, "99x4")
     # The same stream cut differently: what is old in it changes nothing, what is new is taken.
-    assert said(desk.change(12, 14, "99x3")) == []
-    desk.change(13, 16, "99x6")
-    desk.change(16, 20)
-    desk.change(20, 21, "99x7")
-    assert (desk.hearer.ids[ONE], desk.hearer.top(ONE, 1)[0], desk.hearer.gaps) == (21, levels("99x7"), [])
+    assert published_bodies(desk.deliver_update(12, 14, "99x3")) == []
+    desk.deliver_update(13, 16, "99x6")
+    desk.deliver_update(16, 20)
+    desk.deliver_update(20, 21, "99x7")
+    assert (desk.subscriber.book_ids[ONE], desk.subscriber.top(ONE, 1)[0], desk.subscriber.gaps) == (
+        21,
+        levels("99x7"),
+        [],
+    )
 
 
 # 8, 11, 13: names and units
@@ -217,7 +235,7 @@ def test_events_are_placed_by_their_range_and_one_without_levels_counts() -> Non
 def test_contracts_become_coins_on_every_way_and_an_unlisted_one_is_never_guessed() -> None:
     recording = okx()
     this = played(of_okx(), recording)
-    (first, *_) = [one for one in said(this.desk.every, BOOKS) if isinstance(one, BookSnapshot)]
+    (first, *_) = [one for one in published_bodies(this.desk.effects, BOOKS) if isinstance(one, BookSnapshot)]
     frame = next(json.loads(line.text) for line in recording.lines if '"snapshot"' in line.text)
     contracts = Decimal(frame["data"][0]["bids"][0][1])
     assert first.bids[0][1] == contracts * Decimal("0.01")
@@ -225,8 +243,8 @@ def test_contracts_become_coins_on_every_way_and_an_unlisted_one_is_never_guesse
         (datum,) = this.read(text % "BTC-USDT-SWAP")
         assert getattr(datum, size) == Decimal("0.07")
         (stranger,) = this.read(text % "ETH-USDT-SWAP")
-        assert isinstance(stranger, Odd)
-        assert stranger.kind is Oddity.UNLISTED
+        assert isinstance(stranger, DecodeIssue)
+        assert stranger.kind is IssueKind.UNLISTED
 
 
 TRADE: Final = (
@@ -253,13 +271,13 @@ def test_symbols_come_from_the_venues_metadata_and_not_from_suffixes(
 ) -> None:
     dialect = spot()
     row = {"symbol": native, "status": "TRADING", "baseAsset": base, "quoteAsset": quote, "filters": []}
-    (found,) = dialect.read_instruments([json.dumps({"symbols": [row]}).encode()])
-    assert (found.symbol, found.native) == (symbol, native)
-    dialect.learn(Registry([found]))
+    (found,) = dialect.decode_instruments([json.dumps({"symbols": [row]}).encode()])
+    assert (found.symbol, found.venue_symbol) == (symbol, native)
+    dialect.set_instruments(InstrumentRegistry([found]))
     frame = f'{{"e":"depthUpdate","E":1,"s":"{native}","U":1,"u":2,"b":[["1","2"]],"a":[]}}'
     stream = f"{native.lower()}@depth@100ms"
-    (change,) = dialect.read(f'{{"stream":"{stream}","data":{frame}}}'.encode(), 1).data
-    assert isinstance(change, DepthChange)
+    (change,) = dialect.decode(f'{{"stream":"{stream}","data":{frame}}}'.encode(), 1).data
+    assert isinstance(change, DepthUpdate)
     assert change.symbol == symbol
 
 
@@ -273,9 +291,9 @@ def test_symbols_come_from_the_venues_metadata_and_not_from_suffixes(
 )
 def test_books_quotes_and_trades_share_one_name(dialect: type, recording: type, others: tuple[str, ...]) -> None:
     this = played(dialect(), recording())
-    this.desk.frame(*(datum for text in others for datum in this.read(text)))
+    this.desk.deliver_frame(*(datum for text in others for datum in this.read(text)))
     named: dict[type, set[Symbol]] = {}
-    for body in said(this.desk.every):
+    for body in published_bodies(this.desk.effects):
         if isinstance(body, Quote | Trade | BookSnapshot | BookDelta | SymbolHealth):
             named.setdefault(type(body), set()).add(body.symbol)
     assert set(named) == {Quote, Trade, BookSnapshot, BookDelta, SymbolHealth}
@@ -287,48 +305,48 @@ def test_books_quotes_and_trades_share_one_name(dialect: type, recording: type, 
 
 
 def test_an_okx_gap_ends_one_book_and_keep_alive_reset_and_snapshot_are_none() -> None:
-    desk = Desk(terms(OkxRule(), pushes_image=True)).listed()
+    desk = OrderBookHarness(venue_book_settings(OkxSequenceRule(), pushes_image=True)).with_instruments()
     for symbol in (ONE, TWO):
-        desk.frame(desk.image(100, symbol=symbol, is_pushed=True))
-    desk.change(100, 100)
-    desk.change(100, 7, "99x2")
-    desk.change(7, 8, "99x3")
-    desk.frame(desk.image(50, is_pushed=True))
-    desk.change(50, 51, "99x4")
-    assert (desk.hearer.is_synced(ONE), desk.hearer.gaps, desk.asked()) == (True, [], [])
-    effects = desk.change(60, 61, "99x5")
-    assert [type(one) for one in said(effects, BOOKS)] == [Gap, SymbolHealth]
-    assert states(effects) == [(ONE, BookState.GAP)]
-    assert desk.asked(effects) == [Resubscribe(VENUE, ONE, desk.asked(effects)[0].epoch)]
-    assert said(desk.change(100, 101, "99x9", symbol=TWO), BOOKS) != []
-    desk.frame(desk.image(70, is_pushed=True))
-    assert (desk.hearer.is_synced(ONE), desk.hearer.ids) == (True, {ONE: 70, TWO: 101})
+        desk.deliver_frame(desk.depth_snapshot(100, symbol=symbol, is_pushed=True))
+    desk.deliver_update(100, 100)
+    desk.deliver_update(100, 7, "99x2")
+    desk.deliver_update(7, 8, "99x3")
+    desk.deliver_frame(desk.depth_snapshot(50, is_pushed=True))
+    desk.deliver_update(50, 51, "99x4")
+    assert (desk.subscriber.is_synced(ONE), desk.subscriber.gaps, desk.requests()) == (True, [], [])
+    effects = desk.deliver_update(60, 61, "99x5")
+    assert [type(one) for one in published_bodies(effects, BOOKS)] == [BookGap, SymbolHealth]
+    assert published_states(effects) == [(ONE, BookState.GAP)]
+    assert desk.requests(effects) == [Resubscribe(VENUE, ONE, desk.requests(effects)[0].epoch)]
+    assert published_bodies(desk.deliver_update(100, 101, "99x9", symbol=TWO), BOOKS) != []
+    desk.deliver_frame(desk.depth_snapshot(70, is_pushed=True))
+    assert (desk.subscriber.is_synced(ONE), desk.subscriber.book_ids) == (True, {ONE: 70, TWO: 101})
 
 
 # 12: numbers
 
 
 def test_every_digit_of_a_price_and_quantity_survives() -> None:
-    desk = Desk().listed(ONE).synced(ONE)
+    desk = OrderBookHarness().with_instruments(ONE).with_synced_books(ONE)
     price, quantity = "99.12345678901234567891", "0.10000000000000000003"
-    desk.change(10, 11, f"{price}x{quantity}")
-    ((shown, size),) = desk.hearer.top(ONE, 1)[0]
+    desk.deliver_update(10, 11, f"{price}x{quantity}")
+    ((shown, size),) = desk.subscriber.top(ONE, 1)[0]
     assert (type(shown), type(size)) == (Decimal, Decimal)
     assert (str(shown), str(size)) == (price, quantity)
     # Prices that one float would not tell apart are two.
-    desk.change(11, 12, "99.12345678901234567892x5")
-    assert len({level for level, _ in desk.hearer.top(ONE)[0]}) == 3
+    desk.deliver_update(11, 12, "99.12345678901234567892x5")
+    assert len({level for level, _ in desk.subscriber.top(ONE)[0]}) == 3
 
 
 def test_numbers_that_a_venue_sends_as_json_numbers_lose_nothing() -> None:
     recording = deribit()
     this = played(of_deribit(), recording)
-    data = {"type": "change", "timestamp": 1767225700000, "prev_change_id": this.desk.hearer.ids[this.symbol]}
+    data = {"type": "change", "timestamp": 1767225700000, "prev_change_id": this.desk.subscriber.book_ids[this.symbol]}
     data |= {"instrument_name": "BTC-PERPETUAL", "change_id": 10**15}
     head = json.dumps({"jsonrpc": "2.0", "method": "subscription", "params": {"channel": CHANNEL, "data": data}})
     tiny = '"bids":[["new",100.00000000000000001,5e-05]],"asks":[]'
     (change,) = this.read(head[:-3] + "," + tiny + "}}}")
-    assert isinstance(change, DepthChange)
+    assert isinstance(change, DepthUpdate)
     (level,) = change.bids
     assert [Decimal(text) for text in level[:2]] == [Decimal("100.00000000000000001"), Decimal("0.00005")]
 
@@ -370,14 +388,18 @@ def test_neither_service_nor_core_knows_a_venue() -> None:
 
 
 def test_a_frame_of_many_events_counts_once_and_each_event_once() -> None:
-    desk = Desk().listed().synced()
+    desk = OrderBookHarness().with_instruments().with_synced_books()
     frames = reading_frames(desk)
-    desk.frame(desk.changed(10, 11, "99x2"), desk.changed(11, 12, "99x3"), desk.changed(10, 11, "99x4", symbol=TWO))
+    desk.deliver_frame(
+        desk.depth_update(10, 11, "99x2"),
+        desk.depth_update(11, 12, "99x3"),
+        desk.depth_update(10, 11, "99x4", symbol=TWO),
+    )
     assert reading_frames(desk) == frames + 1
-    counted = reading(desk.metrics, "market_book_events_total", venue=VENUE, outcome="applied")
+    counted = metric_value(desk.metrics, "market_book_events_total", venue=VENUE, outcome="applied")
     assert counted == 3
 
 
-def reading_frames(desk: Desk) -> float:
-    desk.wait(1_000)
-    return reading(desk.metrics, "market_frames_total", venue=VENUE)
+def reading_frames(desk: OrderBookHarness) -> float:
+    desk.advance_ms(1_000)
+    return metric_value(desk.metrics, "market_frames_total", venue=VENUE)

@@ -11,19 +11,19 @@ from components.contracts.errors import InvariantError
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
 from components.contracts.topics import MARKET, ORDERS
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.feed import Batch, Dropped, FeedMessage, Subscribed
-from components.market_data.service.books import BookDesk
+from components.market_data.core.feed import FeedMessage, StockFeedDown, StockFeedUp, StockFrame
+from components.market_data.service.books import OrderBookService
 from components.market_data.service.market import MarketDataService
-from components.market_data.service.quotes import Patience, QuoteDesk
+from components.market_data.service.quotes import QuoteService, QuoteTimeouts
 from components.runtime.metrics import Metrics
-from components.runtime.service import Effect, Fed, Note, Publish, Unanswered
-from tests.support.readings import reading
+from components.runtime.service import Effect, LogEvent, Publish, RequestTimedOut, VenueEvent
+from tests.support.readings import metric_value
 
 VENUE = Venue("alpaca")
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
 MS = 1_000_000
 T0 = 1_700_000_000_000_000_000
-PATIENCE = Patience(quote_age_ms_max=2_000, first_quote_ms_max=10_000)
+PATIENCE = QuoteTimeouts(quote_age_ms_max=2_000, first_quote_ms_max=10_000)
 
 
 class Desk:
@@ -31,13 +31,13 @@ class Desk:
 
     def __init__(self) -> None:
         self.metrics = Metrics("market_data", "test")
-        quotes = QuoteDesk(VENUE, (AAPL, MSFT), PATIENCE, self.metrics)
-        self.service = MarketDataService(quotes, BookDesk((), self.metrics, lambda: 0.5))
+        quotes = QuoteService(VENUE, (AAPL, MSFT), PATIENCE, self.metrics)
+        self.service = MarketDataService(quotes, OrderBookService((), self.metrics, lambda: 0.5))
         self.now_ns = T0
         self.effects = list(self.service.on_start(T0))
 
     def tell(self, *bodies: FeedMessage) -> list[Any]:
-        self.effects = [effect for body in bodies for effect in self.service.on_message(Fed(body), self.now_ns)]
+        self.effects = [effect for body in bodies for effect in self.service.on_message(VenueEvent(body), self.now_ns)]
         return said(self.effects)
 
     def wait(self, milliseconds: int) -> list[Any]:
@@ -67,7 +67,7 @@ def desk() -> Desk:
 
 @pytest.fixture
 def live(desk: Desk) -> Desk:
-    desk.tell(Subscribed(), Batch((desk.quote(AAPL), desk.quote(MSFT))))
+    desk.tell(StockFeedUp(), StockFrame((desk.quote(AAPL), desk.quote(MSFT))))
     return desk
 
 
@@ -78,51 +78,51 @@ def test_it_starts_by_saying_that_nothing_is_known(desk: Desk) -> None:
 
 def test_a_quote_leaves_with_the_stamps_of_its_cause(desk: Desk) -> None:
     quote = desk.quote()
-    desk.tell(Subscribed(), Batch((quote,)))
+    desk.tell(StockFeedUp(), StockFrame((quote,)))
     stamped = Publish(MARKET, quote, event_at_ns=quote.venue_at_ns, received_at_ns=quote.received_at_ns)
     assert stamped in desk.effects
 
 
 def test_trust_follows_the_first_price_and_distrust_comes_before_a_bad_one(desk: Desk) -> None:
     good, crossed = desk.quote(), desk.quote(bid="190.02")
-    bodies = desk.tell(Batch((good, crossed, good)))
+    bodies = desk.tell(StockFrame((good, crossed, good)))
     assert [type(body) for body in bodies] == [Quote, SymbolHealth, SymbolHealth, Quote, Quote, SymbolHealth]
     assert [state for _, state in states(bodies)] == [BookState.SYNCED, BookState.CROSSED, BookState.SYNCED]
 
 
 def test_a_state_is_said_once(live: Desk) -> None:
-    assert states(live.tell(Batch((live.quote(), live.quote())))) == []
+    assert states(live.tell(StockFrame((live.quote(), live.quote())))) == []
 
 
 def test_a_silent_symbol_is_flagged_and_the_other_stands(live: Desk) -> None:
     live.wait(1_500)
-    live.tell(Batch((live.quote(MSFT),)))
+    live.tell(StockFrame((live.quote(MSFT),)))
     assert states(live.wait(501)) == [(AAPL, BookState.STALE)]
-    assert states(live.tell(Batch((live.quote(AAPL),)))) == [(AAPL, BookState.SYNCED)]
+    assert states(live.tell(StockFrame((live.quote(AAPL),)))) == [(AAPL, BookState.SYNCED)]
 
 
 def test_a_dropped_feed_flags_every_book_at_once(live: Desk) -> None:
-    bodies = live.tell(Dropped("the connection ended", final=False))
+    bodies = live.tell(StockFeedDown("the connection ended", is_permanent=False))
     assert bodies[0] == FeedHealth(VENUE, FeedState.DOWN, "the connection ended", live.now_ns)
     assert states(bodies) == [(AAPL, BookState.GAP), (MSFT, BookState.GAP)]
     assert bodies[1].reason == "the connection ended"
 
 
 def test_a_reconnected_feed_is_believed_symbol_by_symbol(live: Desk) -> None:
-    live.tell(Dropped("the connection ended", final=False))
-    assert states(live.tell(Subscribed())) == [(AAPL, BookState.SYNCING), (MSFT, BookState.SYNCING)]
+    live.tell(StockFeedDown("the connection ended", is_permanent=False))
+    assert states(live.tell(StockFeedUp())) == [(AAPL, BookState.SYNCING), (MSFT, BookState.SYNCING)]
     earlier = live.quote(venue_at_ns=1)
-    assert states(live.tell(Batch((earlier,)))) == [(AAPL, BookState.SYNCED)]
+    assert states(live.tell(StockFrame((earlier,)))) == [(AAPL, BookState.SYNCED)]
 
 
 def test_the_same_failure_again_is_not_said_again(live: Desk) -> None:
-    live.tell(Dropped("refused", final=False))
-    assert live.tell(Dropped("refused", final=False)) == []
-    assert reading(live.metrics, "market_feed_drops_total") == 2
+    live.tell(StockFeedDown("refused", is_permanent=False))
+    assert live.tell(StockFeedDown("refused", is_permanent=False)) == []
+    assert metric_value(live.metrics, "market_feed_drops_total") == 2
 
 
 def test_a_final_refusal_is_told_as_it_came(desk: Desk) -> None:
-    (health, *_) = desk.tell(Dropped("409 insufficient subscription", final=True))
+    (health, *_) = desk.tell(StockFeedDown("409 insufficient subscription", is_permanent=True))
     assert health.state is FeedState.DOWN
     assert "409 insufficient subscription" in desk.service.unmet(desk.now_ns)[0]
 
@@ -136,13 +136,13 @@ def test_a_final_refusal_is_told_as_it_came(desk: Desk) -> None:
     ],
 )
 def test_a_flawed_quote_is_counted_and_says_nothing(live: Desk, changes: dict[str, Any], reason: str) -> None:
-    assert live.tell(Batch((live.quote(**changes), live.quote(MSFT)))) == [live.quote(MSFT)]
-    assert reading(live.metrics, "market_left_out_total", reason=reason) == 1
+    assert live.tell(StockFrame((live.quote(**changes), live.quote(MSFT)))) == [live.quote(MSFT)]
+    assert metric_value(live.metrics, "market_left_out_total", reason=reason) == 1
 
 
 def test_a_side_that_is_absent_takes_the_trust_away(live: Desk) -> None:
     one_sided = live.quote(bid="0")
-    bodies = live.tell(Batch((one_sided,)))
+    bodies = live.tell(StockFrame((one_sided,)))
     assert states(bodies) == [(AAPL, BookState.SYNCING)]
     assert bodies[-1] == one_sided
 
@@ -151,33 +151,33 @@ def test_a_print_is_said_and_a_flawed_one_counted(live: Desk) -> None:
     good = Trade(VENUE, AAPL, Decimal(190), Decimal(100), live.now_ns, live.now_ns)
     flawed = replace(good, size=Decimal(0))
     unlisted = replace(good, symbol=Symbol("TSLA"))
-    assert live.tell(Batch((flawed, good, unlisted))) == [good]
-    assert reading(live.metrics, "market_trades_total") == 1
-    assert reading(live.metrics, "market_left_out_total", reason="out_of_range") == 1
+    assert live.tell(StockFrame((flawed, good, unlisted))) == [good]
+    assert metric_value(live.metrics, "market_trades_total") == 1
+    assert metric_value(live.metrics, "market_left_out_total", reason="out_of_range") == 1
 
 
 def test_what_the_adapter_could_not_read_is_counted(live: Desk) -> None:
-    live.tell(Batch((), unknown=2, malformed=3))
-    assert reading(live.metrics, "market_left_out_total", reason="unknown") == 2
-    assert reading(live.metrics, "market_left_out_total", reason="malformed") == 3
+    live.tell(StockFrame((), unknown=2, malformed=3))
+    assert metric_value(live.metrics, "market_left_out_total", reason="unknown") == 2
+    assert metric_value(live.metrics, "market_left_out_total", reason="malformed") == 3
 
 
 def test_it_is_ready_when_subscribed_and_every_symbol_was_quoted(desk: Desk) -> None:
     assert desk.service.unmet(T0) == ("feed alpaca is connecting: starting",)
-    desk.tell(Subscribed(), Batch((desk.quote(AAPL),)))
+    desk.tell(StockFeedUp(), StockFrame((desk.quote(AAPL),)))
     assert desk.service.unmet(T0) == ("first quote of MSFT",)
-    desk.tell(Batch((desk.quote(MSFT),)))
+    desk.tell(StockFrame((desk.quote(MSFT),)))
     assert desk.service.unmet(T0) == ()
 
 
 def test_it_is_ready_without_quotes_once_the_session_counts_as_closed(desk: Desk) -> None:
-    desk.tell(Subscribed())
+    desk.tell(StockFeedUp())
     assert len(desk.service.unmet(T0 + 10_000 * MS)) == 2
     assert desk.service.unmet(T0 + 10_001 * MS) == ()
 
 
 def test_a_late_joiner_gets_the_quotes_and_then_the_trust_in_them(live: Desk) -> None:
-    live.tell(Batch((live.quote(MSFT, bid="200"),)))
+    live.tell(StockFrame((live.quote(MSFT, bid="200"),)))
     snapshot = live.service.snapshot(MARKET)
     assert [type(body) for body in snapshot] == [Quote, Quote, SymbolHealth, SymbolHealth, FeedHealth]
     assert states(snapshot) == [(AAPL, BookState.SYNCED), (MSFT, BookState.CROSSED)]
@@ -190,12 +190,12 @@ def test_it_takes_the_trust_away_when_it_stops(live: Desk) -> None:
 
 
 def test_a_change_of_the_feed_is_noted(desk: Desk) -> None:
-    desk.tell(Subscribed())
-    assert Note("feed_changed", {"state": FeedState.LIVE, "reason": "subscribed"}) in desk.effects
+    desk.tell(StockFeedUp())
+    assert LogEvent("feed_changed", {"state": FeedState.LIVE, "reason": "subscribed"}) in desk.effects
 
 
 def test_it_refuses_what_is_not_its_own(desk: Desk) -> None:
     with pytest.raises(InvariantError):
         desk.service.snapshot(ORDERS)
     with pytest.raises(InvariantError):
-        desk.service.on_message(Unanswered("x"), T0)
+        desk.service.on_message(RequestTimedOut("x"), T0)

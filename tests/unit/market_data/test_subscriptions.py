@@ -1,13 +1,13 @@
 """What was asked for on one connection, and what becomes of each topic by what the venue says or leaves unsaid."""
 
 from components.contracts.values import Symbol
-from components.market_data.venues.dialect import Channel, Confirmed, Refused, Topic, Unsubscribed
-from components.market_data.venues.subscriptions import NS_PER_MS, Refusal, Subscriptions, Waits
+from components.market_data.venues.dialect import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck
+from components.market_data.venues.subscriptions import NS_PER_MS, Subscriptions, SubscriptionTimeouts, TopicRejection
 from components.runtime.retry import Backoff
 
 ANSWER_MS = 1_000
 FIRST_MS = 2_000
-WAITS = Waits(ANSWER_MS, Backoff(first_ms_max=100, delay_ms_max=400))
+WAITS = SubscriptionTimeouts(ANSWER_MS, Backoff(first_ms_max=100, delay_ms_max=400))
 
 
 def book(letter: str) -> Topic:
@@ -16,7 +16,7 @@ def book(letter: str) -> Topic:
 
 def asked(*topics: Topic, number: int = 7) -> Subscriptions:
     subscriptions = Subscriptions(topics, WAITS, lambda _: FIRST_MS)
-    subscriptions.asked(subscriptions.next_asked(100), number, 0)
+    subscriptions.on_subscribe_sent(subscriptions.next_to_subscribe(100), number, 0)
     return subscriptions
 
 
@@ -30,97 +30,97 @@ TRADES = Topic(Channel.TRADES, Symbol("TOY:A-USD"), "trades")
 
 def test_a_confirmation_by_number_confirms_all_that_was_asked_and_one_by_name_only_that() -> None:
     by_number, by_name = asked(A, B), asked(A, B)
-    assert sorted(topic.name for topic in by_number.confirm(Confirmed((), 7), 0)) == ["a", "b"]
-    assert by_number.is_settled
-    assert by_name.confirm(Confirmed(("a",), 7), 0) == [A]
-    assert not by_name.is_settled
-    assert by_name.confirm(Confirmed(("b",)), 0) == [B]
-    assert by_name.is_settled
+    assert sorted(topic.name for topic in by_number.on_subscribe_ack(SubscribeAck((), 7), 0)) == ["a", "b"]
+    assert by_number.is_subscribed
+    assert by_name.on_subscribe_ack(SubscribeAck(("a",), 7), 0) == [A]
+    assert not by_name.is_subscribed
+    assert by_name.on_subscribe_ack(SubscribeAck(("b",)), 0) == [B]
+    assert by_name.is_subscribed
 
 
 def test_a_repeated_or_foreign_confirmation_says_nothing_new() -> None:
     subscriptions = asked(A)
-    subscriptions.confirm(Confirmed((), 7), 0)
-    assert subscriptions.confirm(Confirmed((), 7), 0) == []
-    assert subscriptions.confirm(Confirmed(("a", "other"), 99), 0) == []
+    subscriptions.on_subscribe_ack(SubscribeAck((), 7), 0)
+    assert subscriptions.on_subscribe_ack(SubscribeAck((), 7), 0) == []
+    assert subscriptions.on_subscribe_ack(SubscribeAck(("a", "other"), 99), 0) == []
 
 
 def test_data_confirms_a_book_before_the_venue_does() -> None:
     subscriptions = asked(A)
-    assert subscriptions.heard(A.symbol, 0) == ([A], [A])
-    assert subscriptions.is_settled
-    assert subscriptions.heard(A.symbol, 0) == ([A], [])
+    assert subscriptions.on_first_data(A.symbol, 0) == ([A], [A])
+    assert subscriptions.is_subscribed
+    assert subscriptions.on_first_data(A.symbol, 0) == ([A], [])
 
 
 def test_a_book_without_data_is_overdue_once_then_again_after_it_was_asked_for_anew() -> None:
     subscriptions = asked(A)
-    subscriptions.confirm(Confirmed((), 7), 0)
-    assert subscriptions.unheard(ns(FIRST_MS) - 1) == []
-    assert subscriptions.unheard(ns(FIRST_MS)) == [(A, False)]
-    assert subscriptions.unheard(ns(FIRST_MS)) == []
-    subscriptions.leave("a")
-    subscriptions.left(subscriptions.next_left(9), 8)
-    assert subscriptions.ended(Unsubscribed((), 8)) == ("a",)
-    subscriptions.ask_again("a")
-    subscriptions.asked(subscriptions.next_asked(9), 9, ns(FIRST_MS))
-    subscriptions.confirm(Confirmed((), 9), ns(FIRST_MS))
-    assert subscriptions.unheard(ns(2 * FIRST_MS)) == [(A, True)]
+    subscriptions.on_subscribe_ack(SubscribeAck((), 7), 0)
+    assert subscriptions.overdue_first_data(ns(FIRST_MS) - 1) == []
+    assert subscriptions.overdue_first_data(ns(FIRST_MS)) == [(A, False)]
+    assert subscriptions.overdue_first_data(ns(FIRST_MS)) == []
+    subscriptions.unsubscribe("a")
+    subscriptions.on_unsubscribe_sent(subscriptions.next_to_unsubscribe(9), 8)
+    assert subscriptions.on_unsubscribed(UnsubscribeAck((), 8)) == ("a",)
+    subscriptions.resubscribe("a")
+    subscriptions.on_subscribe_sent(subscriptions.next_to_subscribe(9), 9, ns(FIRST_MS))
+    subscriptions.on_subscribe_ack(SubscribeAck((), 9), ns(FIRST_MS))
+    assert subscriptions.overdue_first_data(ns(2 * FIRST_MS)) == [(A, True)]
 
 
 def test_only_books_are_waited_for() -> None:
     subscriptions = asked(TRADES)
-    subscriptions.confirm(Confirmed((), 7), 0)
-    assert subscriptions.unheard(ns(60_000)) == []
+    subscriptions.on_subscribe_ack(SubscribeAck((), 7), 0)
+    assert subscriptions.overdue_first_data(ns(60_000)) == []
 
 
 def test_a_permanent_refusal_of_one_takes_it_out() -> None:
     subscriptions = asked(A, B)
-    assert subscriptions.refuse(Refused(("a",), "no such", is_permanent=True, request_id=7), 0) == [
-        Refusal(A, "no such", is_permanent=True)
+    assert subscriptions.on_rejected(SubscribeRejected(("a",), "no such", is_permanent=True, request_id=7), 0) == [
+        TopicRejection(A, "no such", is_permanent=True)
     ]
     assert list(subscriptions.topics) == ["b"]
-    subscriptions.ask_again("a")
-    assert subscriptions.next_asked(9) == []
+    subscriptions.resubscribe("a")
+    assert subscriptions.next_to_subscribe(9) == []
 
 
 def test_a_permanent_refusal_of_many_refuses_none_but_asks_in_smaller_requests() -> None:
     subscriptions = asked(A, B, C)
-    assert subscriptions.refuse(Refused((), "one is bad", is_permanent=True, request_id=7), 0) == []
-    assert len(subscriptions.next_asked(100)) == 2
-    assert not subscriptions.is_settled
+    assert subscriptions.on_rejected(SubscribeRejected((), "one is bad", is_permanent=True, request_id=7), 0) == []
+    assert len(subscriptions.next_to_subscribe(100)) == 2
+    assert not subscriptions.is_subscribed
 
 
 def test_a_passing_refusal_is_asked_again_after_waits_that_double_to_a_bound() -> None:
     subscriptions = asked(A)
     now_ms = 0
     for wait_ms in (100, 200, 400, 400):
-        (refusal,) = subscriptions.refuse(Refused(("a",), "busy", is_permanent=False), ns(now_ms))
+        (refusal,) = subscriptions.on_rejected(SubscribeRejected(("a",), "busy", is_permanent=False), ns(now_ms))
         assert not refusal.is_permanent
-        subscriptions.pass_time(ns(now_ms + wait_ms) - 1)
-        assert subscriptions.next_asked(9) == []
+        subscriptions.check_timeouts(ns(now_ms + wait_ms) - 1)
+        assert subscriptions.next_to_subscribe(9) == []
         now_ms += wait_ms
-        subscriptions.pass_time(ns(now_ms))
-        assert subscriptions.next_asked(9) == ["a"]
-        subscriptions.asked(["a"], now_ms, ns(now_ms))
+        subscriptions.check_timeouts(ns(now_ms))
+        assert subscriptions.next_to_subscribe(9) == ["a"]
+        subscriptions.on_subscribe_sent(["a"], now_ms, ns(now_ms))
 
 
 def test_what_is_never_answered_counts_as_refused_for_now() -> None:
     subscriptions = asked(A, B)
-    subscriptions.confirm(Confirmed(("a",), 7), 0)
-    (refusal,) = subscriptions.pass_time(ns(ANSWER_MS))
+    subscriptions.on_subscribe_ack(SubscribeAck(("a",), 7), 0)
+    (refusal,) = subscriptions.check_timeouts(ns(ANSWER_MS))
     assert (refusal.topic, refusal.is_permanent) == (B, False)
-    assert subscriptions.has_confirmed
+    assert subscriptions.has_subscribed
 
 
 def test_a_refusal_that_names_nobody_and_answers_nothing_changes_nothing() -> None:
     subscriptions = asked(A)
-    assert subscriptions.refuse(Refused((), "what?", is_permanent=True), 0) == []
-    assert subscriptions.refuse(Refused(("other",), "what?", is_permanent=True, request_id=7), 0) == []
-    assert not subscriptions.is_settled
+    assert subscriptions.on_rejected(SubscribeRejected((), "what?", is_permanent=True), 0) == []
+    assert subscriptions.on_rejected(SubscribeRejected(("other",), "what?", is_permanent=True, request_id=7), 0) == []
+    assert not subscriptions.is_subscribed
 
 
 def test_requests_keep_to_their_size() -> None:
     subscriptions = Subscriptions((A, B, C), WAITS, lambda _: FIRST_MS)
-    assert subscriptions.next_asked(2) == ["a", "b"]
-    subscriptions.asked(["a", "b"], 1, 0)
-    assert subscriptions.next_asked(2) == ["c"]
+    assert subscriptions.next_to_subscribe(2) == ["a", "b"]
+    subscriptions.on_subscribe_sent(["a", "b"], 1, 0)
+    assert subscriptions.next_to_subscribe(2) == ["c"]

@@ -7,22 +7,28 @@ from msgspec.structs import replace
 
 from components.contracts.errors import UsageError
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.instruments import Instrument, Kind, Registry, unify
+from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType, unified_symbol
 
 VENUE = Venue("TEST")
 CENT = Decimal("0.01")
 SPOT = Instrument(
     venue=VENUE,
     symbol=Symbol("TEST:BTC-USDT"),
-    native="BTCUSDT",
-    kind=Kind.SPOT,
+    venue_symbol="BTCUSDT",
+    instrument_type=InstrumentType.SPOT,
     base="BTC",
     quote="USDT",
     settle="USDT",
     tick=CENT,
     lot=CENT,
 )
-INVERSE = replace(SPOT, symbol=Symbol("TEST:BTC-USD-PERP"), native="BTC-USD-SWAP", is_inverse=True, unit=Decimal(100))
+INVERSE = replace(
+    SPOT,
+    symbol=Symbol("TEST:BTC-USD-PERP"),
+    venue_symbol="BTC-USD-SWAP",
+    is_inverse=True,
+    contract_multiplier=Decimal(100),
+)
 
 
 @pytest.mark.parametrize(
@@ -35,26 +41,26 @@ INVERSE = replace(SPOT, symbol=Symbol("TEST:BTC-USD-PERP"), native="BTC-USD-SWAP
     ],
 )
 def test_the_parts_of_a_symbol_are_the_venues_own_words(parts: tuple[str, ...], symbol: str) -> None:
-    assert unify(VENUE, *parts) == symbol
+    assert unified_symbol(VENUE, *parts) == symbol
 
 
 def test_an_instrument_is_found_by_either_name_and_only_by_all_of_it() -> None:
-    registry = Registry([SPOT, INVERSE])
-    assert (registry.by_native["BTCUSDT"], registry.by_symbol[SPOT.symbol]) == (SPOT, SPOT)
+    registry = InstrumentRegistry([SPOT, INVERSE])
+    assert (registry.by_venue_symbol["BTCUSDT"], registry.by_symbol[SPOT.symbol]) == (SPOT, SPOT)
     assert (len(registry), list(registry)) == (2, [SPOT, INVERSE])
     for near in ("btcusdt", "BTCUSD", "BTCUSDT "):
-        assert near not in registry.by_native
+        assert near not in registry.by_venue_symbol
 
 
 def test_a_symbol_that_is_not_listed_is_refused_with_what_is_near() -> None:
-    registry = Registry([SPOT, INVERSE])
+    registry = InstrumentRegistry([SPOT, INVERSE])
     assert registry.require(INVERSE.symbol) is INVERSE
     with pytest.raises(UsageError, match=r"TEST:BTC-EUR: no such instrument; there is TEST:BTC-USDT, TEST:BTC-USD"):
         registry.require(Symbol("TEST:BTC-EUR"))
     with pytest.raises(UsageError, match="there is TEST:BTC-USDT"):
         registry.require(Symbol("TEST:DOGE-EUR"))
     with pytest.raises(UsageError, match="none at all"):
-        Registry([]).require(SPOT.symbol)
+        InstrumentRegistry([]).require(SPOT.symbol)
 
 
 def test_quantities_are_turned_into_coins_once() -> None:

@@ -7,14 +7,16 @@ from typing_extensions import override
 
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.depth import Depth
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.depth import OrderBook
 from components.market_data.core.levels import Level
-from components.market_data.core.rules import RangeRule, Remedy
-from components.market_data.core.synchroniser import GapFound, Synchroniser, SyncPatience, Took
+from components.market_data.core.rules import RangeRule, ResyncMethod
+from components.market_data.core.synchroniser import BookSynchronizer, DetectedGap, SyncLimits, SyncResult
 
-FETCHING = RangeRule(remedy=Remedy.FETCH, fallback=Remedy.FETCH, overlaps=False)
-RESUBSCRIBING = RangeRule(remedy=Remedy.RESUBSCRIBE, fallback=Remedy.FETCH, overlaps=False)
+FETCHING = RangeRule(resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=False)
+RESUBSCRIBING = RangeRule(
+    resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.FETCH, ranges_overlap=False
+)
 NAME = Symbol("TEST:A-B")
 START_NS = 1_000_000_000_000
 MS = 1_000_000
@@ -26,130 +28,130 @@ def after(ms: float) -> int:
     return START_NS + int(ms * MS)
 
 
-def change(previous: int, final: int, *, bid: str = "99", size: str = "2", at_ms: float = 0) -> DepthChange:
-    return DepthChange(NAME, previous, final, [(bid, size)], [], after(at_ms), after(at_ms))
+def change(previous: int, final: int, *, bid: str = "99", size: str = "2", at_ms: float = 0) -> DepthUpdate:
+    return DepthUpdate(NAME, previous, final, [(bid, size)], [], after(at_ms), after(at_ms))
 
 
-def image(final: int, *, is_pushed: bool = False, at_ms: float = 0, bid: str = "99") -> DepthImage:
-    return DepthImage(NAME, final, [(bid, "1")], ASKS, after(at_ms), after(at_ms), is_pushed=is_pushed)
+def image(final: int, *, is_pushed: bool = False, at_ms: float = 0, bid: str = "99") -> DepthSnapshot:
+    return DepthSnapshot(NAME, final, [(bid, "1")], ASKS, after(at_ms), after(at_ms), is_pushed=is_pushed)
 
 
 def engine(
     rule: RangeRule = FETCHING, chance: Callable[[], float] = lambda: 0.0, *, pushes: bool = False, **bounds: object
-) -> Synchroniser:
-    sync = Synchroniser(NAME, rule, SyncPatience(**bounds), START_NS, chance)  # type: ignore[arg-type]
-    sync.subscribed(START_NS, pushes_image=pushes)
+) -> BookSynchronizer:
+    sync = BookSynchronizer(NAME, rule, SyncLimits(**bounds), START_NS, chance)  # type: ignore[arg-type]
+    sync.on_subscribed(START_NS, pushes_snapshot=pushes)
     return sync
 
 
-def live(**bounds: object) -> Synchroniser:
+def live(**bounds: object) -> BookSynchronizer:
     """A book at id 10."""
     sync = engine(**bounds)  # type: ignore[arg-type]
-    assert sync.load(image(10)) is Took.LOADED
+    assert sync.apply_snapshot(image(10)) is SyncResult.SYNCED
     return sync
 
 
-def bids(sync: Synchroniser) -> list[tuple[str, ...]]:
-    return list(sync.depth.top(100)[0])
+def bids(sync: BookSynchronizer) -> list[tuple[str, ...]]:
+    return list(sync.book.top(100)[0])
 
 
 def test_before_its_subscription_a_book_asks_for_nothing() -> None:
-    sync = Synchroniser(NAME, FETCHING, SyncPatience(), START_NS, lambda: 0.0)
-    assert (sync.state, sync.is_live, sync.due(after(60_000))) == (BookState.SYNCING, False, None)
+    sync = BookSynchronizer(NAME, FETCHING, SyncLimits(), START_NS, lambda: 0.0)
+    assert (sync.state, sync.is_live, sync.next_resync(after(60_000))) == (BookState.SYNCING, False, None)
 
 
 def test_an_image_is_asked_for_once_the_first_change_is_there() -> None:
     sync = engine()
-    assert sync.due(after(100)) is None
-    assert sync.take(change(10, 11, at_ms=120)) is Took.KEPT
-    assert sync.due(after(120)) is Remedy.FETCH
-    assert sync.due(after(121)) is None
+    assert sync.next_resync(after(100)) is None
+    assert sync.apply_update(change(10, 11, at_ms=120)) is SyncResult.BUFFERED
+    assert sync.next_resync(after(120)) is ResyncMethod.FETCH
+    assert sync.next_resync(after(121)) is None
 
 
 def test_a_quiet_subscription_gets_its_image_all_the_same() -> None:
     sync = engine(first_change_ms_max=500)
-    assert sync.due(after(499)) is None
-    assert sync.due(after(500)) is Remedy.FETCH
+    assert sync.next_resync(after(499)) is None
+    assert sync.next_resync(after(500)) is ResyncMethod.FETCH
 
 
 def test_an_image_that_does_not_come_is_asked_for_again() -> None:
     sync = engine(image_ms_max=5_000)
-    sync.take(change(10, 11))
-    assert sync.due(after(0)) is Remedy.FETCH
-    assert sync.due(after(4_999)) is None
-    assert sync.due(after(5_000)) is Remedy.FETCH
+    sync.apply_update(change(10, 11))
+    assert sync.next_resync(after(0)) is ResyncMethod.FETCH
+    assert sync.next_resync(after(4_999)) is None
+    assert sync.next_resync(after(5_000)) is ResyncMethod.FETCH
 
 
 def test_a_pushed_image_is_waited_for_and_then_fetched() -> None:
     sync = engine(RESUBSCRIBING, pushes=True, pushed_image_ms_max=3_000)
-    sync.take(change(10, 11))
-    assert sync.due(after(2_999)) is None
-    assert sync.due(after(3_000)) is Remedy.FETCH
+    sync.apply_update(change(10, 11))
+    assert sync.next_resync(after(2_999)) is None
+    assert sync.next_resync(after(3_000)) is ResyncMethod.FETCH
 
 
 def test_what_was_buffered_is_replayed_on_the_image() -> None:
     sync = engine()
     for final in (10, 11, 12):
-        sync.take(change(final - 1, final, size=str(final)))
-    assert sync.load(image(10)) is Took.LOADED
-    assert (sync.current, bids(sync), sync.state) == (12, [("99", "12")], BookState.SYNCED)
-    assert (sync.tally.changes, sync.tally.applied, sync.tally.stale) == (3, 2, 1)
+        sync.apply_update(change(final - 1, final, size=str(final)))
+    assert sync.apply_snapshot(image(10)) is SyncResult.SYNCED
+    assert (sync.last_id, bids(sync), sync.state) == (12, [("99", "12")], BookState.SYNCED)
+    assert (sync.stats.updates, sync.stats.applied, sync.stats.stale) == (3, 2, 1)
 
 
 def test_a_buffer_that_overflows_drops_all_of_it() -> None:
     sync = engine(buffered_max=3)
     for final in range(11, 15):
-        sync.take(change(final - 1, final))
-    assert sync.tally.overflowed == 1
-    assert sync.load(image(10)) is Took.IGNORED
-    assert sync.load(image(13)) is Took.LOADED
-    assert (sync.current, sync.tally.gaps) == (14, 0)
+        sync.apply_update(change(final - 1, final))
+    assert sync.stats.buffer_overflows == 1
+    assert sync.apply_snapshot(image(10)) is SyncResult.IGNORED
+    assert sync.apply_snapshot(image(13)) is SyncResult.SYNCED
+    assert (sync.last_id, sync.stats.gaps) == (14, 0)
 
 
 def test_an_image_from_before_the_buffer_is_fetched_again_and_the_buffer_kept() -> None:
     sync = engine()
-    sync.take(change(20, 21, at_ms=1))
-    sync.due(after(1))
-    assert sync.load(image(15, at_ms=50), sync.epoch) is Took.IGNORED
-    assert (sync.state, sync.tally.refetched) == (BookState.SYNCING, 1)
-    assert sync.due(after(50)) is Remedy.FETCH
-    assert sync.load(image(20), sync.epoch) is Took.LOADED
-    assert sync.current == 21
+    sync.apply_update(change(20, 21, at_ms=1))
+    sync.next_resync(after(1))
+    assert sync.apply_snapshot(image(15, at_ms=50), sync.epoch) is SyncResult.IGNORED
+    assert (sync.state, sync.stats.snapshots_too_old) == (BookState.SYNCING, 1)
+    assert sync.next_resync(after(50)) is ResyncMethod.FETCH
+    assert sync.apply_snapshot(image(20), sync.epoch) is SyncResult.SYNCED
+    assert sync.last_id == 21
 
 
 def test_an_answer_to_an_older_question_is_not_looked_at() -> None:
     sync = engine()
-    sync.take(change(10, 11))
-    sync.due(after(0))
+    sync.apply_update(change(10, 11))
+    sync.next_resync(after(0))
     asked = sync.epoch
-    sync.lost("cut", after(1))
-    sync.subscribed(after(2), pushes_image=False)
-    assert sync.load(image(10), asked) is Took.IGNORED
-    sync.failed("503", asked, after(3))
+    sync.on_disconnect("cut", after(1))
+    sync.on_subscribed(after(2), pushes_snapshot=False)
+    assert sync.apply_snapshot(image(10), asked) is SyncResult.IGNORED
+    sync.on_snapshot_failed("503", asked, after(3))
     assert (sync.is_live, sync.reason) == (False, "subscribed")
 
 
 def test_a_fetched_image_does_not_disturb_a_book_that_is_live() -> None:
     sync = live()
-    sync.take(change(10, 11))
-    assert sync.load(image(5), sync.epoch) is Took.IGNORED
-    assert sync.current == 11
+    sync.apply_update(change(10, 11))
+    assert sync.apply_snapshot(image(5), sync.epoch) is SyncResult.IGNORED
+    assert sync.last_id == 11
 
 
 def test_a_pushed_image_replaces_the_book_at_any_time() -> None:
     sync = live()
-    sync.take(change(10, 11, bid="98"))
-    assert sync.load(image(5, is_pushed=True)) is Took.LOADED
-    assert (sync.current, bids(sync), sync.state) == (5, [("99", "1")], BookState.SYNCED)
-    assert sync.take(change(5, 6)) is Took.APPLIED
+    sync.apply_update(change(10, 11, bid="98"))
+    assert sync.apply_snapshot(image(5, is_pushed=True)) is SyncResult.SYNCED
+    assert (sync.last_id, bids(sync), sync.state) == (5, [("99", "1")], BookState.SYNCED)
+    assert sync.apply_update(change(5, 6)) is SyncResult.APPLIED
 
 
 def test_a_pushed_image_makes_what_was_buffered_before_it_old() -> None:
     sync = engine(RESUBSCRIBING, pushes=True)
-    sync.take(change(7, 9))
-    sync.take(change(9, 11))
-    assert sync.load(image(10, is_pushed=True)) is Took.LOADED
-    assert (sync.current, sync.tally.stale, sync.tally.applied) == (10, 2, 0)
+    sync.apply_update(change(7, 9))
+    sync.apply_update(change(9, 11))
+    assert sync.apply_snapshot(image(10, is_pushed=True)) is SyncResult.SYNCED
+    assert (sync.last_id, sync.stats.stale, sync.stats.applied) == (10, 2, 0)
 
 
 @pytest.mark.parametrize(("failures", "ceiling_ms"), [(1, 250), (2, 500), (3, 1_000), (5, 3_000), (200, 3_000)])
@@ -159,95 +161,95 @@ def test_failures_are_retried_after_growing_jittered_and_capped_delays(
 ) -> None:
     sync = engine(chance=lambda: chance, retry_ms_first=250, retry_ms_max=3_000)
     for attempt in range(failures):
-        assert sync.due(after(60_000 * (attempt + 1))) is Remedy.FETCH
-        sync.failed("503", sync.epoch, START_NS)
+        assert sync.next_resync(after(60_000 * (attempt + 1))) is ResyncMethod.FETCH
+        sync.on_snapshot_failed("503", sync.epoch, START_NS)
     delay_ms = ceiling_ms * chance
-    assert sync.due(after(delay_ms) - MS) is None
-    assert sync.due(after(delay_ms)) is Remedy.FETCH
+    assert sync.next_resync(after(delay_ms) - MS) is None
+    assert sync.next_resync(after(delay_ms)) is ResyncMethod.FETCH
 
 
 def test_a_venue_that_says_how_long_is_given_that_long() -> None:
     sync = engine()
-    sync.failed("429", sync.epoch, START_NS, wait_ms=7_000)
-    assert sync.due(after(6_999)) is None
-    assert sync.due(after(7_000)) is Remedy.FETCH
+    sync.on_snapshot_failed("429", sync.epoch, START_NS, retry_after_ms=7_000)
+    assert sync.next_resync(after(6_999)) is None
+    assert sync.next_resync(after(7_000)) is ResyncMethod.FETCH
 
 
 def test_a_gap_is_told_once_and_the_book_is_no_longer_believed() -> None:
     sync = live()
-    assert sync.take(change(12, 13, at_ms=9)) is Took.BROKEN
-    assert sync.gap == GapFound(10, 12, after(9))
+    assert sync.apply_update(change(12, 13, at_ms=9)) is SyncResult.DESYNCED
+    assert sync.gap == DetectedGap(10, 12, after(9))
     assert (sync.state, sync.since_ns, sync.is_live) == (BookState.GAP, after(9), False)
-    assert (sync.tally.gaps, sync.tally.resyncs) == (1, 1)
+    assert (sync.stats.gaps, sync.stats.resyncs) == (1, 1)
 
 
 def test_the_change_behind_a_gap_may_stand_on_the_next_image() -> None:
     sync = live()
-    sync.take(change(12, 13, size="13"))
-    sync.take(change(13, 14, size="14"))
-    assert sync.load(image(12)) is Took.LOADED
-    assert (sync.current, bids(sync)) == (14, [("99", "14")])
+    sync.apply_update(change(12, 13, size="13"))
+    sync.apply_update(change(13, 14, size="14"))
+    assert sync.apply_snapshot(image(12)) is SyncResult.SYNCED
+    assert (sync.last_id, bids(sync)) == (14, [("99", "14")])
 
 
 def test_a_gap_within_the_buffer_breaks_the_join_and_keeps_what_came_behind_it() -> None:
     sync = engine()
     for previous, final in ((10, 11), (13, 14), (14, 15)):
-        sync.take(change(previous, final))
-    assert sync.load(image(10)) is Took.BROKEN
-    assert (sync.state, sync.gap) == (BookState.GAP, GapFound(11, 13, START_NS))
-    assert sync.load(image(13)) is Took.LOADED
-    assert (sync.current, sync.tally.gaps) == (15, 1)
+        sync.apply_update(change(previous, final))
+    assert sync.apply_snapshot(image(10)) is SyncResult.DESYNCED
+    assert (sync.state, sync.gap) == (BookState.GAP, DetectedGap(11, 13, START_NS))
+    assert sync.apply_snapshot(image(13)) is SyncResult.SYNCED
+    assert (sync.last_id, sync.stats.gaps) == (15, 1)
 
 
 def test_a_book_that_is_resubscribed_for_forgets_its_buffer() -> None:
     sync = engine(RESUBSCRIBING, pushes=True)
-    sync.load(image(10, is_pushed=True))
-    sync.take(change(12, 13))
-    assert sync.due(after(0)) is Remedy.RESUBSCRIBE
-    sync.subscribed(after(100), pushes_image=True)
-    assert sync.take(change(20, 21)) is Took.KEPT
-    assert sync.load(image(30, is_pushed=True)) is Took.LOADED
-    assert sync.current == 30
+    sync.apply_snapshot(image(10, is_pushed=True))
+    sync.apply_update(change(12, 13))
+    assert sync.next_resync(after(0)) is ResyncMethod.RESUBSCRIBE
+    sync.on_subscribed(after(100), pushes_snapshot=True)
+    assert sync.apply_update(change(20, 21)) is SyncResult.BUFFERED
+    assert sync.apply_snapshot(image(30, is_pushed=True)) is SyncResult.SYNCED
+    assert sync.last_id == 30
 
 
 def test_a_resubscription_that_brings_no_image_falls_back() -> None:
     sync = engine(RESUBSCRIBING, pushes=True, image_ms_max=5_000)
-    sync.load(image(10, is_pushed=True))
-    sync.take(change(12, 13))
-    assert sync.due(after(0)) is Remedy.RESUBSCRIBE
-    assert sync.due(after(5_000)) is Remedy.FETCH
+    sync.apply_snapshot(image(10, is_pushed=True))
+    sync.apply_update(change(12, 13))
+    assert sync.next_resync(after(0)) is ResyncMethod.RESUBSCRIBE
+    assert sync.next_resync(after(5_000)) is ResyncMethod.FETCH
 
 
 def test_a_book_that_was_crossed_is_not_believed_again_without_an_image() -> None:
     sync = live()
-    assert sync.take(change(10, 11, bid="102", at_ms=1)) is Took.APPLIED
+    assert sync.apply_update(change(10, 11, bid="102", at_ms=1)) is SyncResult.APPLIED
     assert (sync.state, sync.is_live) == (BookState.CROSSED, True)
-    assert sync.take(change(11, 12, bid="102", size="0", at_ms=2)) is Took.BROKEN
-    assert (sync.state, sync.tally.crossed, sync.tally.resyncs) == (BookState.CROSSED, 1, 1)
+    assert sync.apply_update(change(11, 12, bid="102", size="0", at_ms=2)) is SyncResult.DESYNCED
+    assert (sync.state, sync.stats.crossed, sync.stats.resyncs) == (BookState.CROSSED, 1, 1)
 
 
 def test_in_a_recording_a_crossing_is_only_counted() -> None:
     sync = live(is_patient=True)
-    sync.take(change(10, 11, bid="102"))
-    assert sync.take(change(11, 12, bid="102", size="0")) is Took.APPLIED
-    assert (sync.state, sync.tally.crossed, sync.tally.resyncs) == (BookState.SYNCED, 1, 0)
+    sync.apply_update(change(10, 11, bid="102"))
+    assert sync.apply_update(change(11, 12, bid="102", size="0")) is SyncResult.APPLIED
+    assert (sync.state, sync.stats.crossed, sync.stats.resyncs) == (BookState.SYNCED, 1, 0)
 
 
 def test_a_pushed_image_ends_a_crossing() -> None:
     sync = live()
-    sync.take(change(10, 11, bid="102"))
-    sync.load(image(12, is_pushed=True))
-    assert sync.check(after(60_000))
-    assert sync.take(change(12, 13)) is Took.APPLIED
+    sync.apply_update(change(10, 11, bid="102"))
+    sync.apply_snapshot(image(12, is_pushed=True))
+    assert sync.check_timeouts(after(60_000))
+    assert sync.apply_update(change(12, 13)) is SyncResult.APPLIED
 
 
 def test_a_book_that_breaks_again_and_again_waits_longer_each_time() -> None:
     sync = engine(chance=lambda: 0.999)
     waits = []
     for attempt in range(4):
-        sync.load(image(100 * attempt + 20, at_ms=attempt))
-        sync.take(change(100 * attempt + 22, 100 * attempt + 23, at_ms=attempt))
-        waits.append(next(ms for ms in range(10_000) if sync.due(after(attempt + ms)) is not None))
+        sync.apply_snapshot(image(100 * attempt + 20, at_ms=attempt))
+        sync.apply_update(change(100 * attempt + 22, 100 * attempt + 23, at_ms=attempt))
+        waits.append(next(ms for ms in range(10_000) if sync.next_resync(after(attempt + ms)) is not None))
     assert waits == sorted(waits)
     assert waits[-1] > 3 * waits[0] > 0
 
@@ -256,170 +258,173 @@ def test_a_refetch_stays_a_fetch_until_it_is_clear_that_it_does_not_help() -> No
     sync = engine(RESUBSCRIBING, pushes=True)
     remedies = []
     for attempt in range(1, 7):
-        remedies.append(sync.due(after(60_000 * attempt)))
-        sync.failed("503", sync.epoch, after(60_000 * attempt))
-    assert remedies == [Remedy.FETCH] * 5 + [Remedy.RESUBSCRIBE]
+        remedies.append(sync.next_resync(after(60_000 * attempt)))
+        sync.on_snapshot_failed("503", sync.epoch, after(60_000 * attempt))
+    assert remedies == [ResyncMethod.FETCH] * 5 + [ResyncMethod.RESUBSCRIBE]
 
 
 def test_a_lost_book_asks_for_nothing_whatever_still_comes() -> None:
     sync = live()
-    sync.lost("the line is gone", after(1))
-    sync.take(change(10, 11, at_ms=2))
+    sync.on_disconnect("the line is gone", after(1))
+    sync.apply_update(change(10, 11, at_ms=2))
     sync.resync(BookState.GAP, "an audit", after(3))
-    assert sync.due(after(60_000)) is None
+    assert sync.next_resync(after(60_000)) is None
 
 
 def test_a_locked_book_is_crossed() -> None:
     sync = live()
-    sync.take(change(10, 11, bid="101"))
+    sync.apply_update(change(10, 11, bid="101"))
     assert sync.state is BookState.CROSSED
 
 
 def test_a_book_that_crosses_for_two_events_is_given_up() -> None:
     sync = live()
-    sync.take(change(10, 11, bid="102"))
-    assert sync.take(change(11, 12)) is Took.BROKEN
-    assert (sync.state, sync.is_live, sync.tally.resyncs) == (BookState.CROSSED, False, 1)
+    sync.apply_update(change(10, 11, bid="102"))
+    assert sync.apply_update(change(11, 12)) is SyncResult.DESYNCED
+    assert (sync.state, sync.is_live, sync.stats.resyncs) == (BookState.CROSSED, False, 1)
 
 
 def test_a_book_that_crosses_for_250_ms_is_given_up() -> None:
     sync = live()
-    sync.take(change(10, 11, bid="102", at_ms=100))
-    assert sync.check(after(349))
-    assert not sync.check(after(350))
+    sync.apply_update(change(10, 11, bid="102", at_ms=100))
+    assert sync.check_timeouts(after(349))
+    assert not sync.check_timeouts(after(350))
     assert sync.state is BookState.CROSSED
 
 
 def test_an_image_that_is_crossed_is_not_believed() -> None:
     sync = engine()
-    assert sync.load(image(10, bid="102")) is Took.LOADED
+    assert sync.apply_snapshot(image(10, bid="102")) is SyncResult.SYNCED
     assert sync.state is BookState.CROSSED
-    assert not sync.check(after(250))
+    assert not sync.check_timeouts(after(250))
 
 
 def test_an_auction_may_cross() -> None:
     sync = live(may_cross=True)
     for final in (11, 12, 13):
-        assert sync.take(change(final - 1, final, bid="102")) is Took.APPLIED
-    assert (sync.state, sync.check(after(60_000)), sync.tally.crossed) == (BookState.SYNCED, True, 3)
+        assert sync.apply_update(change(final - 1, final, bid="102")) is SyncResult.APPLIED
+    assert (sync.state, sync.check_timeouts(after(60_000)), sync.stats.crossed) == (BookState.SYNCED, True, 3)
 
 
 def test_fifty_old_changes_in_a_row_mean_that_the_ids_went_back() -> None:
     sync = live()
-    took = [sync.take(change(4, 5)) for _ in range(50)]
-    assert took == [Took.STALE] * 49 + [Took.BROKEN]
+    took = [sync.apply_update(change(4, 5)) for _ in range(50)]
+    assert took == [SyncResult.STALE] * 49 + [SyncResult.DESYNCED]
     assert (sync.state, sync.is_live) == (BookState.GAP, False)
 
 
 def test_old_changes_for_five_seconds_mean_the_same() -> None:
     sync = live()
     for at_ms in range(0, 5_000, 500):
-        sync.take(change(4, 5, at_ms=at_ms))
-    assert sync.check(after(60_000)), "silence after an old change says nothing of the ids"
-    assert sync.take(change(4, 5, at_ms=5_000)) is Took.BROKEN
+        sync.apply_update(change(4, 5, at_ms=at_ms))
+    assert sync.check_timeouts(after(60_000)), "silence after an old change says nothing of the ids"
+    assert sync.apply_update(change(4, 5, at_ms=5_000)) is SyncResult.DESYNCED
     assert sync.state is BookState.GAP
 
 
 def test_one_good_change_forgives_the_old_ones() -> None:
     sync = live()
     for _ in range(49):
-        sync.take(change(4, 5))
-    sync.take(change(10, 11))
-    assert sync.take(change(4, 5)) is Took.STALE
+        sync.apply_update(change(4, 5))
+    sync.apply_update(change(10, 11))
+    assert sync.apply_update(change(4, 5)) is SyncResult.STALE
     assert sync.is_live
 
 
 def test_who_is_patient_is_moved_by_ids_alone() -> None:
     sync = live(is_patient=True)
     for _ in range(200):
-        assert sync.take(change(4, 5)) is Took.STALE
+        assert sync.apply_update(change(4, 5)) is SyncResult.STALE
     for final in (11, 12, 13):
-        assert sync.take(change(final - 1, final, bid="102")) is Took.APPLIED
-    assert sync.check(after(3_600_000))
-    assert sync.take(change(20, 21)) is Took.BROKEN
+        assert sync.apply_update(change(final - 1, final, bid="102")) is SyncResult.APPLIED
+    assert sync.check_timeouts(after(3_600_000))
+    assert sync.apply_update(change(20, 21)) is SyncResult.DESYNCED
 
 
 def test_a_lost_stream_asks_for_nothing_until_it_is_back() -> None:
     sync = live()
-    sync.lost("cut", after(5))
+    sync.on_disconnect("cut", after(5))
     assert (sync.state, sync.reason, sync.since_ns, sync.is_live) == (BookState.GAP, "cut", after(5), False)
-    assert sync.due(after(60_000)) is None
-    sync.failed("late", sync.epoch, after(10))
-    assert sync.due(after(60_000)) is None
-    sync.subscribed(after(100), pushes_image=False)
-    assert sync.due(after(600)) is Remedy.FETCH
+    assert sync.next_resync(after(60_000)) is None
+    sync.on_snapshot_failed("late", sync.epoch, after(10))
+    assert sync.next_resync(after(60_000)) is None
+    sync.on_subscribed(after(100), pushes_snapshot=False)
+    assert sync.next_resync(after(600)) is ResyncMethod.FETCH
 
 
 def test_what_was_buffered_on_a_lost_stream_is_forgotten() -> None:
     sync = engine()
-    sync.take(change(10, 11))
-    sync.lost("cut", after(1))
-    sync.subscribed(after(2), pushes_image=False)
-    sync.load(image(10))
-    assert sync.current == 10
+    sync.apply_update(change(10, 11))
+    sync.on_disconnect("cut", after(1))
+    sync.on_subscribed(after(2), pushes_snapshot=False)
+    sync.apply_snapshot(image(10))
+    assert sync.last_id == 10
 
 
 @pytest.mark.parametrize("size", ["x", "", "NaN", "-1", "Infinity"])
 def test_a_change_that_cannot_be_read_makes_the_book_begin_anew(size: str) -> None:
     sync = live()
-    assert sync.take(change(10, 11, size=size)) is Took.BROKEN
-    assert (sync.state, sync.tally.malformed, sync.tally.applied) == (BookState.GAP, 1, 0)
-    assert sync.load(image(20)) is Took.LOADED
+    assert sync.apply_update(change(10, 11, size=size)) is SyncResult.DESYNCED
+    assert (sync.state, sync.stats.malformed, sync.stats.applied) == (BookState.GAP, 1, 0)
+    assert sync.apply_snapshot(image(20)) is SyncResult.SYNCED
     assert bids(sync) == BIDS
 
 
 def test_an_image_that_cannot_be_read_is_asked_for_again() -> None:
     sync = engine()
-    sync.take(change(10, 11))
-    sync.due(after(0))
-    assert sync.load(image(10, bid="0"), sync.epoch) is Took.IGNORED
-    assert (sync.is_live, sync.tally.malformed, sync.due(after(1))) == (False, 1, Remedy.FETCH)
+    sync.apply_update(change(10, 11))
+    sync.next_resync(after(0))
+    assert sync.apply_snapshot(image(10, bid="0"), sync.epoch) is SyncResult.IGNORED
+    assert (sync.is_live, sync.stats.malformed, sync.next_resync(after(1))) == (False, 1, ResyncMethod.FETCH)
 
 
 def test_a_frame_that_was_missed_makes_a_live_book_begin_anew() -> None:
     sync = live()
-    sync.missed("a frame was malformed", after(1))
-    assert (sync.state, sync.is_live, sync.tally.malformed) == (BookState.GAP, False, 1)
+    sync.on_decode_failure("a frame was malformed", after(1))
+    assert (sync.state, sync.is_live, sync.stats.malformed) == (BookState.GAP, False, 1)
 
 
 def test_a_frame_that_was_missed_while_joining_changes_nothing_else() -> None:
     sync = engine()
-    sync.missed("a frame was malformed", after(1))
-    assert (sync.tally.malformed, sync.tally.resyncs, sync.due(after(500))) == (1, 0, Remedy.FETCH)
+    sync.on_decode_failure("a frame was malformed", after(1))
+    assert (sync.stats.malformed, sync.stats.resyncs, sync.next_resync(after(500))) == (1, 0, ResyncMethod.FETCH)
 
 
 def test_a_book_that_grows_without_end_begins_anew() -> None:
     sync = live(levels_max=3)
     for number in range(3):
-        sync.take(change(10 + number, 11 + number, bid=str(90 + number)))
-    assert not sync.check(after(1))
+        sync.apply_update(change(10 + number, 11 + number, bid=str(90 + number)))
+    assert not sync.check_timeouts(after(1))
     assert sync.state is BookState.SYNCING
 
 
 def test_a_silent_book_is_stale_until_the_next_change() -> None:
     sync = live()
-    sync.go_stale("no change for 5000 ms", after(5_000))
+    sync.mark_stale("no change for 5000 ms", after(5_000))
     assert (sync.state, sync.is_live) == (BookState.STALE, True)
-    sync.take(change(10, 11, at_ms=6_000))
+    sync.apply_update(change(10, 11, at_ms=6_000))
     assert (sync.state, sync.since_ns) == (BookState.SYNCED, after(6_000))
 
 
-class Checking(RangeRule, frozen=True):
+class BidCountChecksumRule(RangeRule, frozen=True):
     """A rule whose checksum is the count of bids."""
 
     @override
-    def agrees(self, depth: Depth, checksum: int) -> bool:
-        return len(depth.bids.prices) == checksum
+    def checksum_matches(self, book: OrderBook, checksum: int) -> bool:
+        return len(book.bids.price_keys) == checksum
 
 
 @pytest.mark.parametrize(
-    ("checksum", "took", "mismatched"), [(0, Took.APPLIED, 0), (1, Took.APPLIED, 0), (7, Took.BROKEN, 1)]
+    ("checksum", "took", "mismatched"),
+    [(0, SyncResult.APPLIED, 0), (1, SyncResult.APPLIED, 0), (7, SyncResult.DESYNCED, 1)],
 )
-def test_a_checksum_that_differs_breaks_the_book(checksum: int, took: Took, mismatched: int) -> None:
-    sync = engine(Checking(remedy=Remedy.FETCH, fallback=Remedy.FETCH, overlaps=False))
-    sync.load(image(10))
-    one = DepthChange(NAME, 10, 11, BIDS, [], START_NS, START_NS, checksum)
-    assert (sync.take(one), sync.tally.mismatched) == (took, mismatched)
+def test_a_checksum_that_differs_breaks_the_book(checksum: int, took: SyncResult, mismatched: int) -> None:
+    sync = engine(
+        BidCountChecksumRule(resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=False)
+    )
+    sync.apply_snapshot(image(10))
+    one = DepthUpdate(NAME, 10, 11, BIDS, [], START_NS, START_NS, checksum)
+    assert (sync.apply_update(one), sync.stats.checksum_mismatches) == (took, mismatched)
 
 
 def test_every_state_is_shown_to_who_looks() -> None:
@@ -427,10 +432,10 @@ def test_every_state_is_shown_to_who_looks() -> None:
     seen: list[tuple[int, bool]] = []
 
     def look(*, advanced: bool) -> None:
-        seen.append((sync.current, advanced))
+        seen.append((sync.last_id, advanced))
 
-    sync.seen = look
-    sync.load(image(10))
-    sync.take(change(10, 12))
-    sync.take(change(4, 5))
+    sync.observer = look
+    sync.apply_snapshot(image(10))
+    sync.apply_update(change(10, 12))
+    sync.apply_update(change(4, 5))
     assert seen == [(10, True), (12, True)]

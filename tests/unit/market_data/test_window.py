@@ -5,69 +5,69 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.market_data.core.depth import Depth
+from components.market_data.core.depth import OrderBook
 from components.market_data.core.levels import Level
-from components.market_data.core.window import GONE, Shown, Window
+from components.market_data.core.window import REMOVED, PublishedLevels, TopOfBook
 from tests.support.book_desks import ASKS, BIDS, levels
 
 ONE = Decimal(1)
 
 
-def book(bids: tuple[Level, ...] = BIDS, asks: tuple[Level, ...] = ASKS) -> Depth:
-    depth = Depth()
-    depth.load(bids, asks)
+def book(bids: tuple[Level, ...] = BIDS, asks: tuple[Level, ...] = ASKS) -> OrderBook:
+    depth = OrderBook()
+    depth.apply_snapshot(bids, asks)
     return depth
 
 
 def test_it_shows_the_best_levels_best_first() -> None:
-    assert Window(2, ONE).show(book()) == (levels("99x1", "98x1"), levels("101x1", "102x1"))
+    assert TopOfBook(2, ONE).refresh(book()) == (levels("99x1", "98x1"), levels("101x1", "102x1"))
 
 
 def test_a_book_smaller_than_the_window_is_shown_whole() -> None:
-    assert Window(10, ONE).show(book(bids=(), asks=(("101", "1"),))) == ((), levels("101x1"))
+    assert TopOfBook(10, ONE).refresh(book(bids=(), asks=(("101", "1"),))) == ((), levels("101x1"))
 
 
 def test_quantities_are_in_our_unit_and_prices_are_not() -> None:
-    window, depth = Window(2, Decimal("0.01")), book()
-    assert window.show(depth)[0] == levels("99x0.01", "98x0.01")
-    depth.apply([("99", "250")], [])
-    assert window.change(depth) == (levels("99x2.5"), ())
+    window, depth = TopOfBook(2, Decimal("0.01")), book()
+    assert window.refresh(depth)[0] == levels("99x0.01", "98x0.01")
+    depth.apply_update([("99", "250")], [])
+    assert window.diff(depth) == (levels("99x2.5"), ())
 
 
 def test_what_stays_is_not_said_again() -> None:
-    window, depth = Window(2, ONE), book()
-    window.show(depth)
-    assert window.change(depth) == ((), ())
-    depth.apply([("99", "1")], [("103", "7")])
-    assert window.change(depth) == ((), ())
+    window, depth = TopOfBook(2, ONE), book()
+    window.refresh(depth)
+    assert window.diff(depth) == ((), ())
+    depth.apply_update([("99", "1")], [("103", "7")])
+    assert window.diff(depth) == ((), ())
 
 
 def test_a_level_that_leaves_makes_room_for_the_next() -> None:
-    window, depth = Window(2, ONE), book()
-    window.show(depth)
-    depth.apply([("99", "0")], [])
-    assert window.change(depth) == (((Decimal(99), GONE), (Decimal(97), ONE)), ())
+    window, depth = TopOfBook(2, ONE), book()
+    window.refresh(depth)
+    depth.apply_update([("99", "0")], [])
+    assert window.diff(depth) == (((Decimal(99), REMOVED), (Decimal(97), ONE)), ())
 
 
 def test_a_level_that_is_pushed_out_leaves_too() -> None:
-    window, depth = Window(2, ONE), book()
-    window.show(depth)
-    depth.apply([], [("100", "5")])
-    assert window.change(depth) == ((), ((Decimal(102), GONE), (Decimal(100), Decimal(5))))
+    window, depth = TopOfBook(2, ONE), book()
+    window.refresh(depth)
+    depth.apply_update([], [("100", "5")])
+    assert window.diff(depth) == ((), ((Decimal(102), REMOVED), (Decimal(100), Decimal(5))))
 
 
 def test_what_was_shown_last_can_be_given_again_while_the_book_moves_on() -> None:
-    window, depth = Window(2, ONE), book()
-    window.show(depth)
-    depth.apply([("99", "9")], [])
-    assert window.present() == (levels("99x1", "98x1"), levels("101x1", "102x1"))
-    window.change(depth)
-    assert window.present()[0] == levels("99x9", "98x1")
+    window, depth = TopOfBook(2, ONE), book()
+    window.refresh(depth)
+    depth.apply_update([("99", "9")], [])
+    assert window.current() == (levels("99x1", "98x1"), levels("101x1", "102x1"))
+    window.diff(depth)
+    assert window.current()[0] == levels("99x9", "98x1")
 
 
-def follow(side: dict[Decimal, Decimal], changed: Shown) -> None:
+def follow(side: dict[Decimal, Decimal], changed: PublishedLevels) -> None:
     for price, quantity in changed:
-        if quantity == GONE:
+        if quantity == REMOVED:
             del side[price]
         else:
             side[price] = quantity
@@ -82,12 +82,12 @@ CHANGES = st.lists(st.tuples(SPELLINGS, st.sampled_from(["0", "0.0", "1", "1.0",
 def test_who_follows_the_changes_always_has_what_a_newcomer_is_shown(
     steps: list[tuple[list[tuple[str, str]], list[tuple[str, str]]]], count: int
 ) -> None:
-    window, depth = Window(count, ONE), book()
-    bids, asks = map(dict, window.show(depth))
+    window, depth = TopOfBook(count, ONE), book()
+    bids, asks = map(dict, window.refresh(depth))
     for touched in steps:
-        depth.apply(*touched)
-        for side, changed in zip((bids, asks), window.change(depth), strict=True):
+        depth.apply_update(*touched)
+        for side, changed in zip((bids, asks), window.diff(depth), strict=True):
             follow(side, changed)
-        fresh = Window(count, ONE).show(depth)
+        fresh = TopOfBook(count, ONE).refresh(depth)
         assert (bids, asks) == tuple(map(dict, fresh))
-        assert window.present() == fresh
+        assert window.current() == fresh

@@ -4,60 +4,74 @@ from collections.abc import Callable
 
 import pytest
 
-from components.contracts.commands import Fault, Refused, SetTradingState
+from components.contracts.commands import Rejected, RejectReason, SetTradingState
 from components.contracts.decisions import CauseCleared, CauseRaised, Decision
 from components.contracts.market import FeedHealth, FeedState
-from components.contracts.orders import Collided, VenueChanged, VenueCondition
+from components.contracts.orders import ClientOrderIdConflict, VenueConnectivity, VenueConnectivityChanged
 from components.contracts.positions import TradingStatus
 from components.contracts.topics import COMMANDS, MARKET, ORDERS
-from components.contracts.trading import EFFECTS, Cause, TradingState
-from components.contracts.values import ClientOrderId, CommandId, Place
-from components.runtime.service import Acked, Joined
-from tests.unit.risk.world import AAPL, ALPACA, MS, World, appended, controls, fresh_intent, reconciled, said
+from components.contracts.trading import CAUSE_EFFECTS, Cause, TradingState
+from components.contracts.values import ClientOrderId, CommandId, StreamOffset
+from components.runtime.service import CommandAcknowledged, StreamSynced
+from tests.unit.risk.world import (
+    AAPL,
+    ALPACA,
+    MS,
+    RiskHarness,
+    appended,
+    fresh_intent,
+    published,
+    reconciliation,
+    sent_controls,
+)
 
 
-def feed(world: World, state: FeedState) -> None:
-    world.say(FeedHealth(ALPACA, state, "", world.now_ns))
+def feed(world: RiskHarness, state: FeedState) -> None:
+    world.market_message(FeedHealth(ALPACA, state, "", world.now_ns))
     world.tick()
 
 
-def venue(world: World, condition: VenueCondition) -> None:
-    world.event(VenueChanged(ALPACA, condition, "", world.now_ns))
+def venue(world: RiskHarness, condition: VenueConnectivity) -> None:
+    world.order_event(VenueConnectivityChanged(ALPACA, condition, "", world.now_ns))
 
 
-def quiet(world: World, span_ms: int) -> None:
+def quiet(world: RiskHarness, span_ms: int) -> None:
     for _ in range(span_ms // 50):
         world.tick(50)
 
 
-def rejoin_and_reconcile(world: World) -> None:
-    world.join_orders()
+def rejoin_and_reconcile(world: RiskHarness) -> None:
+    world.sync_orders()
     world.tick(1)
     world.reconcile()
 
 
-def forged(world: World) -> None:
-    world.hear(Acked(COMMANDS, Refused(CommandId(""), Fault.FORGED, "the seal does not match")))
+def forged(world: RiskHarness) -> None:
+    world.receive(
+        CommandAcknowledged(COMMANDS, Rejected(CommandId(""), RejectReason.FORGED, "the seal does not match"))
+    )
 
 
-Do = Callable[[World], object]
+Do = Callable[[RiskHarness], object]
 
 RAISES: dict[Cause, Do] = {
     Cause.UNRECONCILED: lambda world: world.wait(30_050),
-    Cause.EXECUTION_DOWN: lambda world: world.lose("orders"),
-    Cause.BUS_GAP: lambda world: world.lose("market"),
+    Cause.EXECUTION_DOWN: lambda world: world.lose_stream("orders"),
+    Cause.BUS_GAP: lambda world: world.lose_stream("market"),
     Cause.DATA_STALE: lambda world: feed(world, FeedState.DOWN),
-    Cause.VENUE_DEGRADED: lambda world: venue(world, VenueCondition.LOST),
+    Cause.VENUE_DEGRADED: lambda world: venue(world, VenueConnectivity.LOST),
     Cause.CLOCK_SUSPECT: lambda world: world.tick(-200),
     Cause.DIVERGENCE: lambda world: world.reconcile((AAPL, "1")),
-    Cause.ID_COLLISION: lambda world: world.event(Collided(ClientOrderId("c"), "another order", world.now_ns)),
+    Cause.ID_COLLISION: lambda world: world.order_event(
+        ClientOrderIdConflict(ClientOrderId("c"), "another order", world.now_ns)
+    ),
 }
 CLEARS: dict[Cause, Do] = {
     Cause.UNRECONCILED: lambda world: world.reconcile(),
     Cause.EXECUTION_DOWN: rejoin_and_reconcile,
-    Cause.BUS_GAP: lambda world: world.join_market(),
+    Cause.BUS_GAP: lambda world: world.sync_market(),
     Cause.DATA_STALE: lambda world: feed(world, FeedState.LIVE),
-    Cause.VENUE_DEGRADED: lambda world: venue(world, VenueCondition.REACHED),
+    Cause.VENUE_DEGRADED: lambda world: venue(world, VenueConnectivity.HEALTHY),
     Cause.CLOCK_SUSPECT: lambda world: world.wait(3_050),
 }
 ELSEWHERE = {
@@ -72,59 +86,59 @@ ELSEWHERE = {
 
 def test_every_cause_has_a_case_and_every_one_that_leaves_by_itself_a_way_out() -> None:
     assert set(RAISES) | set(ELSEWHERE) == set(Cause)
-    assert set(CLEARS) == {cause for cause in RAISES if not EFFECTS[cause].latched}
+    assert set(CLEARS) == {cause for cause in RAISES if not CAUSE_EFFECTS[cause].latched}
 
 
 @pytest.mark.parametrize("cause", RAISES)
 def test_a_cause_is_raised_logged_told_and_put_to_execution(cause: Cause) -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     assert world.state.trading_state is TradingState.ACTIVE
     before = len(world.log)
     RAISES[cause](world)
     raised = [one for one in world.log[before:] if isinstance(one, CauseRaised)]
     assert [one.cause for one in raised if one.cause is cause]
     assert raised[0].reason
-    assert world.state.trading_state is EFFECTS[cause].state
+    assert world.state.trading_state is CAUSE_EFFECTS[cause].state
 
 
 @pytest.mark.parametrize("cause", CLEARS)
 def test_a_cause_that_leaves_by_itself_leaves_when_evidence_returns(cause: Cause) -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     RAISES[cause](world)
     CLEARS[cause](world)
     assert world.state.causes == {}
     assert [one.cause for one in world.log if isinstance(one, CauseCleared)].count(cause) == 1
 
 
-@pytest.mark.parametrize("cause", [cause for cause in RAISES if EFFECTS[cause].latched])
+@pytest.mark.parametrize("cause", [cause for cause in RAISES if CAUSE_EFFECTS[cause].latched])
 def test_a_latched_cause_survives_evidence_and_restart(cause: Cause) -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     RAISES[cause](world)
     world.reconcile()
     assert cause in world.state.causes
-    assert set(world.restarted().active().state.causes) == {cause}
+    assert set(world.restarted().activate().state.causes) == {cause}
 
 
 def test_a_change_is_told_in_order_record_status_command() -> None:
-    world = World().active()
-    effects = world.lose("orders")
+    world = RiskHarness().activate()
+    effects = world.lose_stream("orders")
     (record,) = appended(effects)
     assert record.cause is Cause.EXECUTION_DOWN
-    assert [one.state for one in said(effects) if isinstance(one, TradingStatus)] == [TradingState.HALTED]
-    assert [one.state for one in controls(effects) if isinstance(one, SetTradingState)] == [TradingState.HALTED]
+    assert [one.state for one in published(effects) if isinstance(one, TradingStatus)] == [TradingState.HALTED]
+    assert [one.state for one in sent_controls(effects) if isinstance(one, SetTradingState)] == [TradingState.HALTED]
 
 
 def test_a_fresh_log_holds_only_starting() -> None:
-    world = World()
+    world = RiskHarness()
     assert set(world.state.causes) == {Cause.STARTING}
     world.tick(50)
     assert set(world.state.causes) == {Cause.STARTING}
 
 
 def test_starting_ends_with_both_streams_and_a_reconciliation_in_whatever_order() -> None:
-    steps: tuple[Do, ...] = (World.join_market, World.join_orders, World.reconcile)
+    steps: tuple[Do, ...] = (RiskHarness.sync_market, RiskHarness.sync_orders, RiskHarness.reconcile)
     for order in ((0, 1, 2), (1, 2, 0), (2, 1, 0), (2, 0, 1)):
-        world = World()
+        world = RiskHarness()
         for step in order:
             assert set(world.state.causes) == {Cause.STARTING}
             steps[step](world)
@@ -132,48 +146,48 @@ def test_starting_ends_with_both_streams_and_a_reconciliation_in_whatever_order(
 
 
 def test_what_is_wrong_besides_is_raised_before_starting_is_cleared() -> None:
-    world = World()
-    world.join_orders()
+    world = RiskHarness()
+    world.sync_orders()
     world.reconcile()
     before = len(world.log)
-    world.hear(bare_market())
+    world.receive(bare_market())
     assert [type(one) for one in world.log[before:]] == [CauseRaised, CauseCleared]
     assert set(world.state.causes) == {Cause.DATA_STALE}
 
 
-def bare_market() -> Joined:
-    return Joined(MARKET, "market_data", Place("market", "e", 0), ())
+def bare_market() -> StreamSynced:
+    return StreamSynced(MARKET, "market_data", StreamOffset("market", "e", 0), ())
 
 
 def test_after_execution_was_lost_only_a_new_reconciliation_counts() -> None:
-    world = World().active()
-    world.lose("orders")
-    world.join_orders()
+    world = RiskHarness().activate()
+    world.lose_stream("orders")
+    world.sync_orders()
     assert set(world.state.causes) == {Cause.UNRECONCILED}
 
 
 def test_what_execution_reconciled_at_its_start_counts_although_its_loss_was_seen_later() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     begun_ns = world.now_ns
     world.wait(3_500)
-    world.lose("orders")
-    world.event(reconciled(at_ns=begun_ns + 1_000 * MS))
-    world.join_orders()
+    world.lose_stream("orders")
+    world.order_event(reconciliation(at_ns=begun_ns + 1_000 * MS))
+    world.sync_orders()
     assert world.state.causes == {}
 
 
 def test_an_old_reconciliation_heard_in_a_replay_does_not_count() -> None:
-    world = World()
+    world = RiskHarness()
     world.reconcile()
     world.now_ns += 31_000 * MS
-    world.join_market()
-    world.join_orders()
+    world.sync_market()
+    world.sync_orders()
     assert set(world.state.causes) == {Cause.STARTING}
     assert world.service.unmet(world.now_ns) == ("account: not reconciled within 30000 ms",)
 
 
 def test_a_first_difference_halts_and_a_second_one_is_divergence() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     world.reconcile((AAPL, "1"), differences=("AAPL: ours 0, venue 1",))
     assert set(world.state.causes) == {Cause.UNRECONCILED}
     world.reconcile((AAPL, "1"), differences=("AAPL: ours 0, venue 1",))
@@ -181,14 +195,14 @@ def test_a_first_difference_halts_and_a_second_one_is_divergence() -> None:
 
 
 def test_a_fill_in_flight_is_no_divergence() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     world.reconcile((AAPL, "1"), differences=("AAPL: ours 0, venue 1",))
     world.reconcile()
     assert world.state.causes == {}
 
 
 def test_divergence_names_what_is_unequal_and_is_written_before_the_event_that_showed_it() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     effects = world.reconcile((AAPL, "1"))
     raised, event, *_ = appended(effects)
     assert raised.reason == "AAPL: ours 0, venue 1"
@@ -196,43 +210,43 @@ def test_divergence_names_what_is_unequal_and_is_written_before_the_event_that_s
 
 
 def test_orders_from_another_journal_are_divergence_and_not_applied() -> None:
-    world = World().active()
-    place = world.state.orders_place
-    world.event(VenueChanged(ALPACA, VenueCondition.LOST, "", world.now_ns), journal="another")
+    world = RiskHarness().activate()
+    place = world.state.orders_offset
+    world.order_event(VenueConnectivityChanged(ALPACA, VenueConnectivity.LOST, "", world.now_ns), journal="another")
     assert Cause.DIVERGENCE in world.state.causes
-    assert world.state.orders_place == place
-    assert world.state.venue_condition is None
+    assert world.state.orders_offset == place
+    assert world.state.venue_connectivity is None
 
 
 def test_joining_another_journal_is_divergence() -> None:
-    world = World().active().restarted()
-    world.hear(Joined(ORDERS, "execution", Place("orders", "another", 1), ()))
+    world = RiskHarness().activate().restarted()
+    world.receive(StreamSynced(ORDERS, "execution", StreamOffset("orders", "another", 1), ()))
     assert Cause.DIVERGENCE in world.state.causes
     assert world.service.unmet(world.now_ns)[0] == "orders: not heard yet"
 
 
 def test_a_journal_that_does_not_go_on_is_divergence_once() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     for _ in range(3):
-        world.lose("orders", "the journal ends before what was heard", is_foreign=True)
+        world.lose_stream("orders", "the journal ends before what was heard", is_diverged=True)
     assert [one.cause for one in world.log if isinstance(one, CauseRaised)].count(Cause.DIVERGENCE) == 1
 
 
 def test_a_log_without_order_events_takes_any_journal() -> None:
-    world = World()
-    world.event(VenueChanged(ALPACA, VenueCondition.REACHED, "", world.now_ns), journal="whatever")
+    world = RiskHarness()
+    world.order_event(VenueConnectivityChanged(ALPACA, VenueConnectivity.HEALTHY, "", world.now_ns), journal="whatever")
     assert set(world.state.causes) == {Cause.STARTING}
 
 
 def test_our_own_frame_called_forged_is_divergence() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     forged(world)
     assert set(world.state.causes) == {Cause.DIVERGENCE}
 
 
 @pytest.mark.parametrize("jump_ms", [2_001, -101])
 def test_a_jump_of_the_clock_is_suspect_for_a_while(jump_ms: int) -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     world.tick(jump_ms)
     assert Cause.CLOCK_SUSPECT in world.state.causes
     world.wait(2_950)
@@ -242,7 +256,7 @@ def test_a_jump_of_the_clock_is_suspect_for_a_while(jump_ms: int) -> None:
 
 
 def test_prices_are_stale_when_nobody_quotes() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     quiet(world, 5_000)
     assert world.state.causes == {}
     quiet(world, 50)
@@ -253,21 +267,21 @@ def test_prices_are_stale_when_nobody_quotes() -> None:
 
 
 def test_a_judgement_weighs_the_evidence_of_its_own_moment() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     world.now_ns += 30_001 * MS
     world.quote()
-    verdict, effects = world.judge(fresh_intent(world))
+    verdict, effects = world.request_approval(fresh_intent(world))
     assert not verdict.allowed
     assert [type(one) for one in appended(effects)][-2:] == [CauseRaised, Decision]
 
 
 def test_unmet_names_everything_that_readiness_waits_for() -> None:
-    world = World()
+    world = RiskHarness()
     assert world.service.unmet(world.now_ns) == ("orders: not heard yet", "market: not heard yet")
-    world.join_orders()
+    world.sync_orders()
     assert world.service.unmet(world.now_ns)[0].startswith("account: not reconciled")
     world.reconcile()
-    world.hear(bare_market())
+    world.receive(bare_market())
     assert world.service.unmet(world.now_ns) == ("prices: no live feed (none heard)",)
-    world.join_market()
+    world.sync_market()
     assert world.service.unmet(world.now_ns) == ()

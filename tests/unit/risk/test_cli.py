@@ -13,7 +13,7 @@ from components.risk.cli import cli
 from components.runtime.codec import encode
 from components.runtime.journal import Journal
 from components.runtime.process import run_command
-from tests.unit.risk.world import NOW, World, fresh_intent
+from tests.unit.risk.world import NOW, RiskHarness, fresh_intent
 
 INTENT = {"symbol": "AAPL", "side": "buy", "quantity": 1, "limit_price": "190.02"}
 QUOTE = ("--bid", "190.00", "--ask", "190.04")
@@ -93,9 +93,9 @@ def written(folder: Path, log: list[DecisionMessage]) -> Path:
 
 
 def a_log() -> list[DecisionMessage]:
-    world = World().active()
-    world.judge(fresh_intent(world))
-    world.judge(fresh_intent(world, "no", limit_price="200"))
+    world = RiskHarness().activate()
+    world.request_approval(fresh_intent(world))
+    world.request_approval(fresh_intent(world, "no", limit_price="200"))
     return world.log
 
 
@@ -110,7 +110,7 @@ def test_a_decision_that_does_not_follow_is_named(tmp_path: Path, capsys: pytest
     log = a_log()
     refusal = log[-1]
     assert isinstance(refusal, Decision)
-    log[-1] = replace(refusal, checked=refusal.checked[:-1])
+    log[-1] = replace(refusal, checks=refusal.checks[:-1])
     assert run_command(cli, ["replay", str(written(tmp_path / "risk", log)), "--verify", "--json"]) == 65
     assert json.loads(capsys.readouterr().out)["unconfirmed"] == [len(log)]
 

@@ -7,10 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from components.contracts.commands import Fault
-from components.contracts.decisions import DecisionMessage, HandoverRefused
-from components.contracts.errors import DamagedData
-from components.contracts.orders import Opening, OrderMessage, OrderSending, OrderState, VenuePosition, client_order_id
+from components.contracts.commands import RejectReason
+from components.contracts.decisions import CommandRejected, DecisionMessage
+from components.contracts.errors import CorruptData
+from components.contracts.orders import (
+    OpeningBalance,
+    OrderMessage,
+    OrderSending,
+    OrderState,
+    VenuePosition,
+    client_order_id,
+)
 from components.contracts.signals import Intent, Purpose
 from components.contracts.trading import Cause
 from components.contracts.values import ZERO, AccountId, Quantity, Side, Symbol
@@ -24,25 +31,25 @@ from tests.unit.risk.world import (
     LIMITS,
     MSFT,
     NOW,
-    World,
+    RiskHarness,
     a_fill,
     a_state,
     an_intent,
     an_update,
-    approved,
-    events,
+    applied_events,
+    approved_decision,
+    decision_inputs,
     fresh_intent,
-    opened,
-    received,
-    reconciled,
-    some_facts,
+    intent_received,
+    reconciliation,
+    risk_started,
     with_orders,
 )
 
 
 def told(state: RiskState, *bodies: OrderMessage) -> RiskState:
-    after = state.orders_place.sequence if state.orders_place else 0
-    for record in events(*bodies, after=after):
+    after = state.orders_offset.sequence if state.orders_offset else 0
+    for record in applied_events(*bodies, after=after):
         state = apply(state, record)
     return state
 
@@ -53,7 +60,7 @@ def reserved(state: RiskState, side: Side, symbol: Symbol) -> Quantity:
 
 def test_an_approval_reserves_what_it_may_buy() -> None:
     exposure = with_orders(a_state(), an_intent()).exposure(AAPL)
-    assert (exposure.working_buy, exposure.buys, exposure.quantity) == (Decimal(10), 1, ZERO)
+    assert (exposure.working_buy, exposure.buy_orders, exposure.quantity) == (Decimal(10), 1, ZERO)
 
 
 @pytest.mark.parametrize("state", [one for one in OrderState if not one.is_final])
@@ -68,7 +75,7 @@ def test_a_final_state_releases_what_was_not_filled(state: OrderState) -> None:
     intent = an_intent()
     after = told(with_orders(a_state(), intent), a_fill(intent, "4", "100"), an_update(intent, state, filled="4"))
     exposure = after.exposure(AAPL)
-    assert (exposure.quantity, exposure.working_buy, exposure.buys, after.orders) == (Decimal(4), ZERO, 0, {})
+    assert (exposure.quantity, exposure.working_buy, exposure.buy_orders, after.orders) == (Decimal(4), ZERO, 0, {})
 
 
 def test_a_fill_moves_the_position_and_takes_it_off_what_is_reserved() -> None:
@@ -114,14 +121,16 @@ def test_an_approval_that_was_written_off_and_arrived_after_all_is_reserved_agai
     state = with_orders(a_state(), intent)
     terms = state.orders[intent.intent_id].terms
     assert terms is not None
-    released = apply(state, HandoverRefused(intent.intent_id, Fault.FORGED, "", NOW))
+    released = apply(state, CommandRejected(intent.intent_id, RejectReason.FORGED, "", NOW))
     assert released.exposure(AAPL).working_buy == ZERO
-    assert told(released, received(intent, terms)).exposure(AAPL).working_buy == intent.quantity
+    assert told(released, intent_received(intent, terms)).exposure(AAPL).working_buy == intent.quantity
 
 
 def test_an_opening_sets_positions_and_closes_what_it_does_not_name() -> None:
     state = told(a_state(), a_fill(None, "7", "50", symbol=MSFT))
-    opening = Opening(ACCOUNT, reconciled().venue_account, (VenuePosition(AAPL, Decimal(3), Decimal(90)),), NOW)
+    opening = OpeningBalance(
+        ACCOUNT, reconciliation().venue_account, (VenuePosition(AAPL, Decimal(3), Decimal(90)),), NOW
+    )
     after = told(state, opening)
     assert after.positions() == {AAPL: Decimal(3)}
     assert after.exposure(AAPL).average_price == Decimal(90)
@@ -129,43 +138,43 @@ def test_an_opening_sets_positions_and_closes_what_it_does_not_name() -> None:
 
 def test_a_clean_reconciliation_counts_and_a_differing_one_does_not() -> None:
     state = told(a_state(), a_fill(None, "5", "100"))
-    clean = told(state, reconciled((AAPL, "5")))
-    assert (clean.reconciled_at_ns, clean.differing) == (NOW, 0)
-    for event in (reconciled((AAPL, "4")), reconciled((AAPL, "5"), differences=("order x",)), reconciled()):
+    clean = told(state, reconciliation((AAPL, "5")))
+    assert (clean.reconciled_at_ns, clean.consecutive_mismatches) == (NOW, 0)
+    for event in (reconciliation((AAPL, "4")), reconciliation((AAPL, "5"), differences=("order x",)), reconciliation()):
         assert told(state, event).reconciled_at_ns == 0
-        assert told(state, event, event).differing == 2
-        assert told(state, event, reconciled((AAPL, "5"))).differing == 0
+        assert told(state, event, event).consecutive_mismatches == 2
+        assert told(state, event, reconciliation((AAPL, "5"))).consecutive_mismatches == 0
 
 
 def test_a_flat_symbol_is_the_same_as_none() -> None:
-    assert told(a_state(), reconciled((AAPL, "0"))).reconciled_at_ns == NOW
+    assert told(a_state(), reconciliation((AAPL, "0"))).reconciled_at_ns == NOW
 
 
 def test_a_start_keeps_what_is_latched_and_asks_for_everything_else_anew() -> None:
     state = replace(a_state(), causes={Cause.DATA_STALE: "", Cause.OPERATOR_HALT: "lunch"})
-    assert apply(state, opened()).causes == {Cause.STARTING: "nothing is known yet", Cause.OPERATOR_HALT: "lunch"}
+    assert apply(state, risk_started()).causes == {Cause.STARTING: "nothing is known yet", Cause.OPERATOR_HALT: "lunch"}
 
 
 def test_a_log_of_another_account_is_refused() -> None:
-    with pytest.raises(DamagedData, match="record 1: the log of account sandbox"):
-        apply(RiskState(account=AccountId("paper"), journal_id=JOURNAL), opened())
+    with pytest.raises(CorruptData, match="record 1: the log of account sandbox"):
+        apply(RiskState(account=AccountId("paper"), journal_id=JOURNAL), risk_started())
 
 
 def test_a_record_out_of_order_is_damage() -> None:
-    with pytest.raises(DamagedData, match="record 3 where 1 belongs"):
-        replay(RiskState(account=ACCOUNT, journal_id=JOURNAL), [(3, opened())])
+    with pytest.raises(CorruptData, match="record 3 where 1 belongs"):
+        replay(RiskState(account=ACCOUNT, journal_id=JOURNAL), [(3, risk_started())])
 
 
 def test_a_whole_life_replays_to_the_same_bytes() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     for number, intent in enumerate(fresh_intent(world, f"n{n}", limit_price=f"100.{n:02}") for n in range(4)):
-        world.judge(intent)
+        world.request_approval(intent)
         terms = world.state.orders[intent.intent_id].terms
         assert terms is not None
-        world.event(received(intent, terms))
-        world.event(a_fill(intent, "3", "100.3"))
-        world.event(an_update(intent, OrderState.UNKNOWN if number % 2 else OrderState.CANCELLED, filled="3"))
-    world.lose("orders")
+        world.order_event(intent_received(intent, terms))
+        world.order_event(a_fill(intent, "3", "100.3"))
+        world.order_event(an_update(intent, OrderState.UNKNOWN if number % 2 else OrderState.CANCELLED, filled="3"))
+    world.lose_stream("orders")
     empty = RiskState(account=ACCOUNT, journal_id=JOURNAL)
     again = replay(empty, enumerate(world.log, 1))
     assert encode_state(again) == encode_state(world.state)
@@ -183,16 +192,16 @@ order_events = st.one_of(
 @given(st.lists(st.one_of(st.sampled_from(INTENTS), order_events), max_size=25))
 def test_what_is_reserved_is_always_the_sum_of_what_is_live(steps: list[Intent | OrderMessage]) -> None:
     state = a_state()
-    records: list[DecisionMessage] = [opened()]
+    records: list[DecisionMessage] = [risk_started()]
     for step in steps:
-        after = state.orders_place.sequence if state.orders_place else 0
-        record = approved(state, step) if isinstance(step, Intent) else events(step, after=after)[0]
+        after = state.orders_offset.sequence if state.orders_offset else 0
+        record = approved_decision(state, step) if isinstance(step, Intent) else applied_events(step, after=after)[0]
         records.append(record)
         state = apply(state, record)
     exposure = state.exposure(AAPL)
     assert exposure.working_buy == reserved(state, Side.BUY, AAPL)
     assert exposure.working_sell == reserved(state, Side.SELL, AAPL)
-    assert (exposure.buys + exposure.sells) == len(state.orders)
+    assert (exposure.buy_orders + exposure.sell_orders) == len(state.orders)
     empty = RiskState(account=ACCOUNT, journal_id=JOURNAL)
     assert encode_state(replay(empty, enumerate(records, 1))) == encode_state(state)
 
@@ -202,6 +211,6 @@ def test_a_state_is_never_changed_by_what_comes_after(intents: list[Intent]) -> 
     state = a_state()
     for intent in intents:
         before = encode_state(state)
-        following = apply(state, decide(intent, some_facts(), LIMITS, state, 1))
+        following = apply(state, decide(intent, decision_inputs(), LIMITS, state, 1))
         assert encode_state(state) == before
         state = following

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.values import ZERO, Side
-from components.risk.core.ledger import Exposure, filled, opened, total, unrealised
+from components.risk.core.ledger import Exposure, apply_fill, exact_sum, unrealised_pnl, with_opening_position
 from tests.unit.risk.world import AAPL
 
 Fills = list[tuple[str, str]]
@@ -31,7 +31,7 @@ def after(fills: Fills) -> Exposure:
     exposure = Exposure(AAPL)
     for signed, price in fills:
         quantity = Decimal(signed)
-        exposure = filled(exposure, Side.BUY if quantity > 0 else Side.SELL, abs(quantity), Decimal(price))
+        exposure = apply_fill(exposure, Side.BUY if quantity > 0 else Side.SELL, abs(quantity), Decimal(price))
     return exposure
 
 
@@ -51,18 +51,18 @@ steps = st.lists(st.tuples(st.sampled_from(Side), numbers, prices), max_size=30)
 def test_money_is_conserved_to_the_last_digit(fills: list[tuple[Side, Decimal, Decimal]]) -> None:
     exposure, paid = Exposure(AAPL), ZERO
     for side, quantity, price in fills:
-        exposure = filled(exposure, side, quantity, price)
-        paid = total([paid, total([side.sign * quantity * price])])
-    assert total([exposure.cost, -exposure.realised]) == paid
+        exposure = apply_fill(exposure, side, quantity, price)
+        paid = exact_sum([paid, exact_sum([side.sign * quantity * price])])
+    assert exact_sum([exposure.cost, -exposure.realised]) == paid
 
 
 @given(steps, prices)
 def test_flat_again_nothing_is_left_over(fills: list[tuple[Side, Decimal, Decimal]], price: Decimal) -> None:
     exposure = after([])
     for side, quantity, at in fills:
-        exposure = filled(exposure, side, quantity, at)
+        exposure = apply_fill(exposure, side, quantity, at)
     if exposure.quantity:
-        exposure = filled(exposure, Side.SELL if exposure.quantity > 0 else Side.BUY, abs(exposure.quantity), price)
+        exposure = apply_fill(exposure, Side.SELL if exposure.quantity > 0 else Side.BUY, abs(exposure.quantity), price)
     assert {exposure.quantity, exposure.cost, exposure.average_price} == {ZERO}
 
 
@@ -70,21 +70,21 @@ def test_flat_again_nothing_is_left_over(fills: list[tuple[Side, Decimal, Decima
 def test_closing_would_earn_what_the_mark_says(fills: list[tuple[Side, Decimal, Decimal]], price: Decimal) -> None:
     exposure = Exposure(AAPL)
     for side, quantity, at in fills:
-        exposure = filled(exposure, side, quantity, at)
-    marked = unrealised(exposure, price)
+        exposure = apply_fill(exposure, side, quantity, at)
+    marked = unrealised_pnl(exposure, price)
     if exposure.quantity:
         side = Side.SELL if exposure.quantity > 0 else Side.BUY
-        closed = filled(exposure, side, abs(exposure.quantity), price)
-        assert closed.realised == total([exposure.realised, marked])
+        closed = apply_fill(exposure, side, abs(exposure.quantity), price)
+        assert closed.realised == exact_sum([exposure.realised, marked])
 
 
 def test_a_position_that_was_found_stands_at_the_venues_price() -> None:
-    found = opened(Exposure(AAPL), Decimal(-5), Decimal("90.10"))
+    found = with_opening_position(Exposure(AAPL), Decimal(-5), Decimal("90.10"))
     assert (found.quantity, found.average_price, found.realised) == (Decimal(-5), Decimal("90.1"), ZERO)
 
 
 def test_without_a_price_a_position_stands_at_its_cost() -> None:
-    assert unrealised(after([("10", "100")]), None) == ZERO
+    assert unrealised_pnl(after([("10", "100")]), None) == ZERO
 
 
 def test_the_same_amount_is_always_the_same_text() -> None:

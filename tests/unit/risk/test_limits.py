@@ -6,21 +6,21 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from components.contracts.decisions import Code
-from components.risk.core.checks import CHECKS
+from components.contracts.decisions import CheckName
+from components.risk.core.checks import PRE_TRADE_CHECKS
 from components.risk.core.limits import Limits
 from tests.unit.risk.world import LIMITS
 
 
 def test_limits_go_through_their_text_unchanged() -> None:
-    again = Limits.model_validate_json(LIMITS.text)
-    assert (again.text, again.version) == (LIMITS.text, LIMITS.version)
+    again = Limits.model_validate_json(LIMITS.canonical_json)
+    assert (again.canonical_json, again.version) == (LIMITS.canonical_json, LIMITS.version)
 
 
 def test_looking_at_limits_does_not_change_their_version() -> None:
     looked_at = Limits(**LIMITS.model_dump())
-    assert looked_at.allowed
-    assert looked_at.said
+    assert looked_at.allowed_symbols
+    assert looked_at.descriptions
     assert looked_at.version == LIMITS.version
 
 
@@ -59,9 +59,9 @@ def test_limits_cannot_be_changed() -> None:
 
 
 def test_prices_below_one_have_finer_ticks() -> None:
-    assert [LIMITS.tick(Decimal(price)) for price in ("1", "0.9999")] == [Decimal("0.01"), Decimal("0.0001")]
+    assert [LIMITS.tick_size(Decimal(price)) for price in ("1", "0.9999")] == [Decimal("0.01"), Decimal("0.0001")]
 
 
 def test_every_limit_that_is_said_belongs_to_a_check() -> None:
-    assert set(LIMITS.said) < set(Code)
-    assert len(CHECKS) == len(set(CHECKS))
+    assert set(LIMITS.descriptions) < set(CheckName)
+    assert len(PRE_TRADE_CHECKS) == len(set(PRE_TRADE_CHECKS))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from components.contracts.decisions import Verdict
+from components.contracts.decisions import ApprovalReply
 from components.contracts.signals import Intent
 from components.risk.core import memory as module
-from components.risk.core.memory import CHUNK, CHUNKS, Memory, digest_of, remembering
+from components.risk.core.memory import CHUNK_COUNT, CHUNK_SIZE, ReplyCache, intent_digest, with_reply
 from tests.unit.risk.world import NOW, an_intent
 
 
@@ -19,19 +19,19 @@ def thought(number: int) -> Intent:
     return an_intent(f"n{number}", created_at_ns=NOW + number)
 
 
-def verdict(intent: Intent, *, allowed: bool = True) -> Verdict:
-    return Verdict(intent.intent_id, allowed, (), 1)
+def verdict(intent: Intent, *, allowed: bool = True) -> ApprovalReply:
+    return ApprovalReply(intent.intent_id, allowed, (), 1)
 
 
-def remember(count: int, *, allowed: bool = True) -> Memory:
-    memory = Memory()
+def remember(count: int, *, allowed: bool = True) -> ReplyCache:
+    memory = ReplyCache()
     for number in range(count):
-        memory = remembering(memory, thought(number), verdict(thought(number), allowed=allowed))
+        memory = with_reply(memory, thought(number), verdict(thought(number), allowed=allowed))
     return memory
 
 
 def test_the_bound_is_what_the_caption_says() -> None:
-    assert (CHUNK * (CHUNKS - 1), CHUNK * CHUNKS) == (1_792, 2_048)
+    assert (CHUNK_SIZE * (CHUNK_COUNT - 1), CHUNK_SIZE * CHUNK_COUNT) == (1_792, 2_048)
 
 
 @pytest.mark.parametrize("count", [1, 4, 8, 11])
@@ -40,32 +40,32 @@ def test_the_last_answers_are_remembered(count: int) -> None:
     for number in range(max(0, count - 8), count):
         found = memory.find(thought(number).intent_id)
         assert found is not None
-        assert found.digest == digest_of(thought(number))
+        assert found.digest == intent_digest(thought(number))
 
 
 def test_memory_never_grows_beyond_its_bound() -> None:
     memory = remember(100)
-    assert len(memory.young) + sum(len(chunk) for chunk in memory.old) <= 12
+    assert len(memory.newest) + sum(len(chunk) for chunk in memory.older) <= 12
 
 
 def test_a_forgotten_approval_leaves_its_mark() -> None:
-    assert remember(11).forgotten_at_ns == 0
+    assert remember(11).evicted_through_ns == 0
     assert remember(12).find(thought(3).intent_id) is None
-    assert remember(12).forgotten_at_ns == NOW + 3
-    assert remember(16).forgotten_at_ns == NOW + 7
+    assert remember(12).evicted_through_ns == NOW + 3
+    assert remember(16).evicted_through_ns == NOW + 7
 
 
 def test_a_forgotten_refusal_does_no_harm_and_leaves_none() -> None:
-    assert remember(40, allowed=False).forgotten_at_ns == 0
+    assert remember(40, allowed=False).evicted_through_ns == 0
 
 
 def test_the_first_answer_stays_the_answer() -> None:
     intent = thought(1)
-    memory = remembering(Memory(), intent, verdict(intent))
-    assert remembering(memory, intent, verdict(intent, allowed=False)) is memory
+    memory = with_reply(ReplyCache(), intent, verdict(intent))
+    assert with_reply(memory, intent, verdict(intent, allowed=False)) is memory
 
 
 def test_an_older_memory_is_not_changed_by_a_newer_one() -> None:
     older = remember(2)
-    remembering(older, thought(2), verdict(thought(2)))
+    with_reply(older, thought(2), verdict(thought(2)))
     assert older.find(thought(2).intent_id) is None

@@ -3,8 +3,8 @@
 import pytest
 
 from components.contracts.signals import Purpose
-from components.contracts.trading import EFFECTS, Cause, TradingState
-from components.risk.core.rules import POSITIONS_UNKNOWN, may_pass
+from components.contracts.trading import CAUSE_EFFECTS, Cause, TradingState
+from components.risk.core.rules import POSITIONS_UNKNOWN, permits
 
 TABLE = {
     (TradingState.ACTIVE, Purpose.ENTRY): True,
@@ -28,14 +28,14 @@ def test_the_table_is_complete() -> None:
 
 @pytest.mark.parametrize(("state", "purpose"), TABLE)
 def test_what_may_pass_while_positions_are_known(state: TradingState, purpose: Purpose) -> None:
-    assert may_pass(state, purpose, (Cause.OPERATOR_HALT,)) is TABLE[state, purpose]
+    assert permits(state, purpose, (Cause.OPERATOR_HALT,)) is TABLE[state, purpose]
 
 
 @pytest.mark.parametrize("cause", POSITIONS_UNKNOWN)
 @pytest.mark.parametrize("purpose", Purpose)
 def test_nothing_passes_a_halt_while_positions_are_not_known(cause: Cause, purpose: Purpose) -> None:
-    assert not may_pass(TradingState.HALTED, purpose, (Cause.OPERATOR_HALT, cause))
+    assert not permits(TradingState.HALTED, purpose, (Cause.OPERATOR_HALT, cause))
 
 
 def test_whatever_makes_positions_unknown_halts() -> None:
-    assert {EFFECTS[cause].state for cause in POSITIONS_UNKNOWN} == {TradingState.HALTED}
+    assert {CAUSE_EFFECTS[cause].state for cause in POSITIONS_UNKNOWN} == {TradingState.HALTED}

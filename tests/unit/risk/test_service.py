@@ -7,53 +7,70 @@ from msgspec.structs import replace
 
 from components.contracts.approval import open_command
 from components.contracts.commands import CancelAll
-from components.contracts.decisions import Account, Code, Decision, Holding, LogOpened, NotUnderstood, ShowAccount
-from components.contracts.errors import DamagedData, InvariantError
+from components.contracts.decisions import (
+    AccountPosition,
+    AccountQuery,
+    AccountSnapshot,
+    CheckName,
+    Decision,
+    MalformedRequest,
+    RiskStarted,
+)
+from components.contracts.errors import CorruptData, InvariantError
 from components.contracts.orders import ControlReceived, OrderState
 from components.contracts.positions import Position, ProfitAndLoss, TradingStatus
 from components.contracts.signals import Approved, Signal
 from components.contracts.topics import MARKET, POSITIONS
 from components.contracts.trading import Cause, TradingState
 from components.contracts.values import CommandId
-from components.runtime.service import Append, Fed, Halt, HandOver, Note, Observe, Publish, Reply
+from components.runtime.service import (
+    Append,
+    LogEvent,
+    ObserveLatency,
+    Publish,
+    Reply,
+    SendCommand,
+    Terminate,
+    VenueEvent,
+)
 from tests.unit.risk.world import (
     AAPL,
     ACCOUNT,
     KEY,
     MS,
-    World,
+    RiskHarness,
     a_fill,
     an_exit,
     an_update,
     appended,
-    frames,
     fresh_intent,
-    received,
-    said,
+    intent_received,
+    published,
+    sent_frames,
 )
 
 
 def test_a_start_writes_down_limits_and_build_and_tells_that_it_is_halted() -> None:
-    world = World()
+    world = RiskHarness()
     (opened,) = appended(world.started)
-    assert isinstance(opened, LogOpened)
+    assert isinstance(opened, RiskStarted)
     assert (opened.account, opened.version) == (ACCOUNT, "0")
-    assert [one.state for one in said(world.started)] == [TradingState.HALTED]
+    assert [one.state for one in published(world.started)] == [TradingState.HALTED]
 
 
 def test_a_yes_is_written_down_then_handed_over_then_answered_then_told() -> None:
-    world = World().active()
-    verdict, effects = world.judge(fresh_intent(world))
+    world = RiskHarness().activate()
+    verdict, effects = world.request_approval(fresh_intent(world))
     assert verdict.allowed
-    assert [type(one) for one in effects] == [Append, HandOver, Reply, Observe, Publish]
+    assert [type(one) for one in effects] == [Append, SendCommand, Reply, ObserveLatency, Publish]
     assert verdict.sequence == len(world.log)
 
 
 def test_what_is_handed_over_opens_with_the_key_and_names_its_record() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    verdict, effects = world.judge(intent)
-    (frame,) = frames(effects)
+    verdict, effects = world.request_approval(intent)
+    (frame,) = sent_frames(effects)
     signal = open_command(frame, KEY, ACCOUNT, world.now_ns)
     assert isinstance(signal, Signal)
     assert isinstance(signal.stage, Approved)
@@ -62,168 +79,176 @@ def test_what_is_handed_over_opens_with_the_key_and_names_its_record() -> None:
 
 
 def test_a_no_is_written_down_answered_and_told_but_never_handed_over() -> None:
-    world = World().active()
-    verdict, effects = world.judge(fresh_intent(world, limit_price="200"))
+    world = RiskHarness().activate()
+    verdict, effects = world.request_approval(fresh_intent(world, limit_price="200"))
     assert not verdict.allowed
-    assert [type(one) for one in effects] == [Append, Reply, Observe, Note]
-    assert [one.code for one in verdict.checked if not one.holds] == [Code.PRICE_COLLAR]
+    assert [type(one) for one in effects] == [Append, Reply, ObserveLatency, LogEvent]
+    assert [one.name for one in verdict.checks if not one.passed] == [CheckName.PRICE_COLLAR]
 
 
 def test_nothing_is_allowed_before_there_is_evidence() -> None:
-    world = World()
-    verdict, _ = world.judge(fresh_intent(world))
-    refused = {one.code for one in verdict.checked if not one.holds}
-    assert refused >= {Code.TRADING_STATE, Code.BOOK_STATE, Code.QUOTE_AGE, Code.SPREAD, Code.PRICE_COLLAR}
+    world = RiskHarness()
+    verdict, _ = world.request_approval(fresh_intent(world))
+    refused = {one.name for one in verdict.checks if not one.passed}
+    assert refused >= {
+        CheckName.TRADING_STATE,
+        CheckName.BOOK_STATE,
+        CheckName.QUOTE_AGE,
+        CheckName.SPREAD,
+        CheckName.PRICE_COLLAR,
+    }
 
 
 def test_a_decision_carries_the_facts_it_was_made_on() -> None:
-    world = World().active()
-    world.judge(fresh_intent(world))
+    world = RiskHarness().activate()
+    world.request_approval(fresh_intent(world))
     decision = world.log[-1]
     assert isinstance(decision, Decision)
-    assert (decision.facts.bid_price, decision.facts.ask_price) == (Decimal("99.98"), Decimal("100.02"))
-    assert decision.facts.now_ns == world.now_ns
-    assert decision.facts.quote_place is not None
+    assert (decision.inputs.bid_price, decision.inputs.ask_price) == (Decimal("99.98"), Decimal("100.02"))
+    assert decision.inputs.now_ns == world.now_ns
+    assert decision.inputs.quote_offset is not None
 
 
 def test_a_repeated_request_gets_the_identical_answer_and_no_second_record() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    first, _ = world.judge(intent)
+    first, _ = world.request_approval(intent)
     length = len(world.log)
-    world.lose("market")
+    world.lose_stream("market")
     world.now_ns += 60_000 * MS
-    again, effects = world.judge(intent)
+    again, effects = world.request_approval(intent)
     assert again == first
     assert [type(one) for one in effects] == [Reply]
     assert len(world.log) == length + 1
 
 
 def test_a_refusal_is_remembered_too() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    world.lose("market")
-    first, _ = world.judge(intent)
-    world.join_market()
-    assert world.judge(intent)[0] == first
+    world.lose_stream("market")
+    first, _ = world.request_approval(intent)
+    world.sync_market()
+    assert world.request_approval(intent)[0] == first
 
 
 def test_the_answer_is_the_same_after_a_restart() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    first, _ = world.judge(intent)
-    again, effects = world.restarted().judge(intent)
+    first, _ = world.request_approval(intent)
+    again, effects = world.restarted().request_approval(intent)
     assert again == first
     assert [type(one) for one in effects] == [Reply]
 
 
 def test_another_intent_under_a_used_id_is_refused_and_the_first_answer_stays() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    first, _ = world.judge(intent)
-    other, effects = world.judge(replace(intent, quantity=Decimal(11)))
+    first, _ = world.request_approval(intent)
+    other, effects = world.request_approval(replace(intent, quantity=Decimal(11)))
     assert not other.allowed
-    assert not frames(effects)
-    assert world.judge(intent)[0] == first
+    assert not sent_frames(effects)
+    assert world.request_approval(intent)[0] == first
 
 
 def test_while_stopping_entries_are_refused_and_answers_still_given() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    first, _ = world.judge(intent)
+    first, _ = world.request_approval(intent)
     world.service.on_stop(world.now_ns)
-    verdict, _ = world.judge(fresh_intent(world, "late", limit_price="100.01"))
-    assert [one.observed for one in verdict.checked if not one.holds] == ["stopping"]
-    assert world.judge(intent)[0] == first
+    verdict, _ = world.request_approval(fresh_intent(world, "late", limit_price="100.01"))
+    assert [one.observed for one in verdict.checks if not one.passed] == ["stopping"]
+    assert world.request_approval(intent)[0] == first
 
 
 def test_an_exit_passes_while_reducing_and_an_entry_does_not() -> None:
-    world = World().active()
-    world.event(a_fill(None, "10", "100"))
-    world.lose("market")
+    world = RiskHarness().activate()
+    world.order_event(a_fill(None, "10", "100"))
+    world.lose_stream("market")
     assert world.state.trading_state is TradingState.REDUCING
-    assert world.judge(an_exit(created_at_ns=world.now_ns))[0].allowed
-    assert not world.judge(fresh_intent(world))[0].allowed
+    assert world.request_approval(an_exit(created_at_ns=world.now_ns))[0].allowed
+    assert not world.request_approval(fresh_intent(world))[0].allowed
 
 
 def test_a_request_that_is_none_is_answered_as_such() -> None:
-    answer, _ = World().ask("what?")
-    assert answer == NotUnderstood("risk answers no str")
+    answer, _ = RiskHarness().request("what?")
+    assert answer == MalformedRequest("risk answers no str")
 
 
 def test_what_risk_never_hears_is_a_bug() -> None:
     with pytest.raises(InvariantError, match="risk hears no Fed"):
-        World().hear(Fed(1))
+        RiskHarness().receive(VenueEvent(1))
 
 
 def test_an_order_event_is_written_down_once_and_moves_the_position() -> None:
-    world = World().active()
-    effects = world.event(a_fill(None, "10", "100"))
+    world = RiskHarness().activate()
+    effects = world.order_event(a_fill(None, "10", "100"))
     (record,) = appended(effects)
-    assert record.place.sequence == world.heard
-    assert [(one.symbol, one.quantity) for one in said(effects) if isinstance(one, Position)] == [(AAPL, Decimal(10))]
-    world.heard -= 1
-    assert world.event(a_fill(None, "10", "100")) == []
+    assert record.place.sequence == world.last_order_sequence
+    assert [(one.symbol, one.quantity) for one in published(effects) if isinstance(one, Position)] == [
+        (AAPL, Decimal(10))
+    ]
+    world.last_order_sequence -= 1
+    assert world.order_event(a_fill(None, "10", "100")) == []
     assert world.state.positions() == {AAPL: Decimal(10)}
 
 
 def test_a_hole_in_the_order_events_is_a_bug_of_the_bus() -> None:
-    world = World().active()
-    world.heard += 1
+    world = RiskHarness().activate()
+    world.last_order_sequence += 1
     with pytest.raises(InvariantError, match="order event 3 after 1"):
-        world.event(a_fill(None, "10", "100"))
+        world.order_event(a_fill(None, "10", "100"))
 
 
 def test_an_approval_that_our_log_does_not_hold_ends_the_process() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    world.judge(intent)
+    world.request_approval(intent)
     terms = world.state.orders[intent.intent_id].terms
     assert terms is not None
-    shorter = World(world.log[:-1], now_ns=world.now_ns).active()
-    (halt,) = shorter.event(received(intent, terms))
-    assert isinstance(halt, Halt)
-    assert isinstance(halt.error, DamagedData)
+    shorter = RiskHarness(world.log[:-1], now_ns=world.now_ns).activate()
+    (halt,) = shorter.order_event(intent_received(intent, terms))
+    assert isinstance(halt, Terminate)
+    assert isinstance(halt.error, CorruptData)
     assert f"{intent.intent_id}, approved by record {terms.state_sequence}" in str(halt.error)
 
 
 def test_an_approval_under_other_terms_than_ours_ends_the_process_too() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    world.judge(intent)
+    world.request_approval(intent)
     terms = world.state.orders[intent.intent_id].terms
     assert terms is not None
-    (halt,) = world.event(received(intent, replace(terms, state_sequence=2)))
-    assert isinstance(halt, Halt)
+    (halt,) = world.order_event(intent_received(intent, replace(terms, state_sequence=2)))
+    assert isinstance(halt, Terminate)
 
 
 def test_a_control_from_beyond_our_log_ends_the_process() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     intent = fresh_intent(world)
-    world.judge(intent)
+    world.request_approval(intent)
     terms = world.state.orders[intent.intent_id].terms
     assert terms is not None
     control = CancelAll(CommandId("c-1"), "")
-    assert world.event(ControlReceived(control, replace(terms, state_sequence=len(world.log)), world.now_ns))
+    assert world.order_event(ControlReceived(control, replace(terms, state_sequence=len(world.log)), world.now_ns))
     beyond = replace(terms, state_sequence=len(world.log) + 1)
-    (halt,) = world.event(ControlReceived(control, beyond, world.now_ns))
-    assert isinstance(halt, Halt)
+    (halt,) = world.order_event(ControlReceived(control, beyond, world.now_ns))
+    assert isinstance(halt, Terminate)
 
 
 def test_the_result_is_told_once_a_second_when_it_has_changed() -> None:
-    world = World().active()
-    world.event(a_fill(None, "10", "100"))
-    told = [one for one in said(world.wait(1_000)) if isinstance(one, ProfitAndLoss)]
+    world = RiskHarness().activate()
+    world.order_event(a_fill(None, "10", "100"))
+    told = [one for one in published(world.wait(1_000)) if isinstance(one, ProfitAndLoss)]
     assert told == []
     world.quote(bid="100.98", ask="101.02")
-    told = [one for one in said(world.tick(1_000)) if isinstance(one, ProfitAndLoss)]
+    told = [one for one in published(world.tick(1_000)) if isinstance(one, ProfitAndLoss)]
     assert [(one.realised, one.unrealised) for one in told] == [(Decimal(0), Decimal(10))]
-    assert said(world.tick(500)) == []
+    assert published(world.tick(500)) == []
 
 
 def test_a_late_joiner_gets_positions_result_and_state() -> None:
-    world = World().active()
-    world.event(a_fill(None, "10", "100"))
+    world = RiskHarness().activate()
+    world.order_event(a_fill(None, "10", "100"))
     position, result, status = world.service.snapshot(POSITIONS)
     assert isinstance(position, Position)
     assert isinstance(result, ProfitAndLoss)
@@ -233,26 +258,26 @@ def test_a_late_joiner_gets_positions_result_and_state() -> None:
 
 
 def test_the_account_is_shown_as_it_is() -> None:
-    world = World().active()
+    world = RiskHarness().activate()
     working, unknown, outbox = (fresh_intent(world, name, limit_price=f"100.0{n}") for n, name in enumerate("wuo"))
     for intent in (working, unknown, outbox):
-        world.judge(intent)
-    world.event(a_fill(None, "10", "100"))
-    world.event(an_update(working, OrderState.OPEN))
-    world.event(an_update(unknown, OrderState.UNKNOWN))
-    world.lose("market")
-    answer, _ = world.ask(ShowAccount("r"))
-    assert isinstance(answer, Account)
+        world.request_approval(intent)
+    world.order_event(a_fill(None, "10", "100"))
+    world.order_event(an_update(working, OrderState.OPEN))
+    world.order_event(an_update(unknown, OrderState.UNKNOWN))
+    world.lose_stream("market")
+    answer, _ = world.request(AccountQuery("r"))
+    assert isinstance(answer, AccountSnapshot)
     assert (answer.working, answer.unknown, answer.outbox) == (("w-0",), ("u-0",), ("o-0",))
-    assert answer.holdings == (Holding(AAPL, Decimal(10), Decimal(100)),)
+    assert answer.positions == (AccountPosition(AAPL, Decimal(10), Decimal(100)),)
     assert (answer.state, answer.sequence) == (TradingState.REDUCING, len(world.log))
     assert answer.causes == (Cause.BUS_GAP,)
 
 
 def test_what_happened_is_counted() -> None:
-    world = World().active()
-    world.judge(fresh_intent(world))
-    world.judge(fresh_intent(world, "no", limit_price="200"))
+    world = RiskHarness().activate()
+    world.request_approval(fresh_intent(world))
+    world.request_approval(fresh_intent(world, "no", limit_price="200"))
     world.tick(1_000)
     page = world.metrics.exposition().decode()
     assert 'xtrader_risk_decisions_total{allowed="true"} 1.0' in page

@@ -10,17 +10,17 @@ from msgspec.structs import replace
 from components.contracts.approval import SealedControl, SealKey, open_command
 from components.contracts.commands import Control
 from components.contracts.decisions import (
+    ApprovalReply,
+    ApprovalRequest,
     Decision,
+    DecisionInputs,
     DecisionMessage,
-    Facts,
-    Judge,
-    LogOpened,
-    Operate,
-    Operated,
+    OperatorCommand,
+    OperatorReply,
     OrderEventApplied,
-    Verdict,
+    RiskStarted,
 )
-from components.contracts.frames import Header, Kind
+from components.contracts.frames import FrameKind, Header
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth
 from components.contracts.orders import (
     Filled,
@@ -29,22 +29,22 @@ from components.contracts.orders import (
     OrderState,
     OrderUpdated,
     Reconciled,
-    Source,
+    UpdateSource,
     VenueAccount,
     VenuePosition,
     VenueSession,
     client_order_id,
 )
-from components.contracts.signals import ApprovalTerms, Evidence, Intent, Purpose
-from components.contracts.topics import JUDGE, MARKET, ORDERS, POSITIONS, STREAMS
+from components.contracts.signals import ApprovalTerms, Intent, ModelProvenance, Purpose
+from components.contracts.topics import MARKET, ORDERS, POSITIONS, RISK_REQUESTS, STREAMS
 from components.contracts.values import (
     AccountId,
     ExecutionId,
     OrderType,
-    Place,
     Side,
     SignalId,
     StrategyId,
+    StreamOffset,
     Symbol,
     TimeInForce,
     Venue,
@@ -57,14 +57,14 @@ from components.risk.service.gate import RiskService
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     Append,
-    Asked,
     Effect,
-    HandOver,
-    Heard,
-    Joined,
-    Lost,
+    MessageReceived,
     Publish,
     Reply,
+    RequestReceived,
+    SendCommand,
+    StreamLost,
+    StreamSynced,
 )
 
 NOW = 1_800_000_000_000_000_000
@@ -75,7 +75,7 @@ ORDER_JOURNAL = "fedcba9876543210fedcba9876543210"
 KEY = SealKey(bytes(range(32)))
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
 ALPACA = Venue("alpaca")
-EVIDENCE = Evidence("model", "schema", (0.5,), (0.7,), (Place("market", "e", 4),), BookState.SYNCED)
+EVIDENCE = ModelProvenance("model", "schema", (0.5,), (0.7,), (StreamOffset("market", "e", 4),), BookState.SYNCED)
 
 LIMITS = Limits(
     symbols=("AAPL", "MSFT"),
@@ -136,14 +136,14 @@ def an_exit(name: str = "x", **changes: Any) -> Intent:
     return an_intent(name, **{"purpose": Purpose.EXIT, "side": Side.SELL, "limit_price": "99.98"} | changes)
 
 
-def some_facts(**changes: Any) -> Facts:
+def decision_inputs(**changes: Any) -> DecisionInputs:
     """See a fresh, narrow, trusted market and nothing that stands against trading."""
-    facts = Facts(
+    facts = DecisionInputs(
         now_ns=NOW,
         bid_price=Decimal("99.98"),
         ask_price=Decimal("100.02"),
         quote_received_at_ns=NOW,
-        quote_place=Place("market", "e", 7),
+        quote_offset=StreamOffset("market", "e", 7),
         book_state=BookState.SYNCED,
         bus_intact=True,
         causes=(),
@@ -152,37 +152,37 @@ def some_facts(**changes: Any) -> Facts:
     return replace(facts, **changes)
 
 
-def opened(limits: Limits = LIMITS, at_ns: int = NOW) -> LogOpened:
+def risk_started(limits: Limits = LIMITS, at_ns: int = NOW) -> RiskStarted:
     """Begin a life of the process."""
-    return LogOpened(ACCOUNT, limits.version, "0", at_ns, limits.text)
+    return RiskStarted(ACCOUNT, limits.version, "0", at_ns, limits.canonical_json)
 
 
 def a_state(*records: DecisionMessage, limits: Limits = LIMITS) -> RiskState:
     """Fold these records after a log was opened."""
     state = RiskState(account=ACCOUNT, journal_id=JOURNAL)
-    for record in (opened(limits), *records):
+    for record in (risk_started(limits), *records):
         state = apply(state, record)
     return state
 
 
-def events(*bodies: OrderMessage, after: int = 0) -> list[OrderEventApplied]:
+def applied_events(*bodies: OrderMessage, after: int = 0) -> list[OrderEventApplied]:
     """Apply these as the next records of execution's journal."""
     return [
-        OrderEventApplied(Place(ORDERS.name, ORDER_JOURNAL, sequence), body, NOW)
+        OrderEventApplied(StreamOffset(ORDERS.name, ORDER_JOURNAL, sequence), body, NOW)
         for sequence, body in enumerate(bodies, after + 1)
     ]
 
 
-def approved(state: RiskState, intent: Intent, facts: Facts | None = None) -> Decision:
+def approved_decision(state: RiskState, intent: Intent, inputs: DecisionInputs | None = None) -> Decision:
     """Decide without asking: the state takes it as an approval."""
     terms = ApprovalTerms(ACCOUNT, LIMITS.version, state.next_sequence, NOW, NOW + 10_000 * MS)
-    return Decision(intent, (), facts or some_facts(), LIMITS.version, terms)
+    return Decision(intent, (), inputs or decision_inputs(), LIMITS.version, terms)
 
 
 def with_orders(state: RiskState, *intents: Intent) -> RiskState:
     """Approve these intents."""
     for intent in intents:
-        state = apply(state, approved(state, intent))
+        state = apply(state, approved_decision(state, intent))
     return state
 
 
@@ -190,7 +190,7 @@ def holding(quantity: str, symbol: Symbol = AAPL, price: str = "100", after: int
     """Hold this many, by a fill of somebody else's order."""
     number = Decimal(quantity)
     side = Side.BUY if number > 0 else Side.SELL
-    (event,) = events(a_fill(None, str(abs(number)), price, symbol=symbol, side=side), after=after)
+    (event,) = applied_events(a_fill(None, str(abs(number)), price, symbol=symbol, side=side), after=after)
     return event
 
 
@@ -206,7 +206,7 @@ def a_fill(intent: Intent | None, quantity: str, price: str, **changes: Any) -> 
         "quantity": Decimal(quantity),
         "price": Decimal(price),
         "cumulative_quantity": Decimal(quantity),
-        "source": Source.STREAM,
+        "source": UpdateSource.STREAM,
         "venue_at_ns": NOW,
         "at_ns": NOW,
     }
@@ -225,19 +225,19 @@ def an_update(intent: Intent | None, state: OrderState, filled: str = "0", **cha
         "filled_quantity": Decimal(filled),
         "average_price": None,
         "state": state,
-        "source": Source.STREAM,
+        "source": UpdateSource.STREAM,
         "reason": "",
         "at_ns": NOW,
     }
     return OrderUpdated(**fields | changes)
 
 
-def received(intent: Intent, terms: ApprovalTerms) -> IntentReceived:
+def intent_received(intent: Intent, terms: ApprovalTerms) -> IntentReceived:
     """Say that execution has it."""
     return IntentReceived(intent, terms, client_order_id(intent, 1), NOW)
 
 
-def reconciled(*held: tuple[Symbol, str], at_ns: int = NOW, differences: tuple[str, ...] = ()) -> Reconciled:
+def reconciliation(*held: tuple[Symbol, str], at_ns: int = NOW, differences: tuple[str, ...] = ()) -> Reconciled:
     """Have the venue state these positions."""
     return Reconciled(
         venue=ALPACA,
@@ -255,7 +255,7 @@ def a_quote(symbol: Symbol = AAPL, bid: str = "99.98", ask: str = "100.02", at_n
     return Quote(ALPACA, symbol, Decimal(bid), Decimal(100), Decimal(ask), Decimal(100), at_ns, at_ns)
 
 
-def market(at_ns: int = NOW) -> tuple[Any, ...]:
+def market_snapshot(at_ns: int = NOW) -> tuple[Any, ...]:
     """Give a market's present state: live, in sync, freshly quoted."""
     symbols = (AAPL, MSFT)
     health = (SymbolHealth(ALPACA, symbol, BookState.SYNCED, "", at_ns) for symbol in symbols)
@@ -263,7 +263,7 @@ def market(at_ns: int = NOW) -> tuple[Any, ...]:
     return (FeedHealth(ALPACA, FeedState.LIVE, "", at_ns), *health, *quotes)
 
 
-class World:
+class RiskHarness:
     """A risk service with what is around it: feed it, look at its effects and its log."""
 
     def __init__(
@@ -277,11 +277,11 @@ class World:
         self.now_ns = now_ns
         self.log: list[DecisionMessage] = list(log)
         self._limits, self._timing = limits, timing
-        self._tickets = count(1)
-        self.heard = self._last_place()
-        self.service = self._begin()
+        self._reply_addresses = count(1)
+        self.last_order_sequence = self._last_order_sequence()
+        self.service = self._start()
 
-    def _begin(self) -> RiskService:
+    def _start(self) -> RiskService:
         state = RiskState(account=ACCOUNT, journal_id=JOURNAL)
         for record in self.log:
             state = apply(state, record)
@@ -290,14 +290,14 @@ class World:
             limits=self._limits, timing=self._timing, key=KEY, state=state, metrics=metrics, version="0"
         )
         self.metrics = metrics
-        self.started = self._keep(service.on_start(self.now_ns))
+        self.started = self._collect(service.on_start(self.now_ns))
         return service
 
-    def _last_place(self) -> int:
-        places = [one.place.sequence for one in self.log if isinstance(one, OrderEventApplied)]
+    def _last_order_sequence(self) -> int:
+        places = [one.offset.sequence for one in self.log if isinstance(one, OrderEventApplied)]
         return places[-1] if places else 0
 
-    def _keep(self, effects: Iterable[Effect]) -> list[Effect]:
+    def _collect(self, effects: Iterable[Effect]) -> list[Effect]:
         kept = list(effects)
         self.log += [one.entry for one in kept if isinstance(one, Append)]
         return kept
@@ -306,16 +306,16 @@ class World:
     def state(self) -> RiskState:
         return self.service.state
 
-    def restarted(self) -> "World":
+    def restarted(self) -> "RiskHarness":
         """Kill it and start again on the same log."""
-        return World(self.log, limits=self._limits, timing=self._timing, now_ns=self.now_ns)
+        return RiskHarness(self.log, limits=self._limits, timing=self._timing, now_ns=self.now_ns)
 
-    def hear(self, message: Any) -> list[Effect]:
-        return self._keep(self.service.on_message(message, self.now_ns))
+    def receive(self, message: Any) -> list[Effect]:
+        return self._collect(self.service.on_message(message, self.now_ns))
 
     def tick(self, passed_ms: int = 0) -> list[Effect]:
         self.now_ns += passed_ms * MS
-        return self._keep(self.service.on_tick(self.now_ns))
+        return self._collect(self.service.on_tick(self.now_ns))
 
     def wait(self, span_ms: int) -> list[Effect]:
         """Let time pass in ticks of 50 ms, with a market that goes on quoting."""
@@ -323,78 +323,86 @@ class World:
         for _ in range(span_ms // 50):
             self.now_ns += 50 * MS
             self.quote()
-            effects += self._keep(self.service.on_tick(self.now_ns))
+            effects += self._collect(self.service.on_tick(self.now_ns))
         return effects
 
     def quote(self, **changes: Any) -> list[Effect]:
-        header = Header(1, Kind.MESSAGE, "market_data", "e", 9, 0, 0, 0)
-        return self.hear(Heard(MARKET, header, a_quote(**{"at_ns": self.now_ns} | changes)))
+        header = Header(1, FrameKind.MESSAGE, "market_data", "e", 9, 0, 0, 0)
+        return self.receive(MessageReceived(MARKET, header, a_quote(**{"at_ns": self.now_ns} | changes)))
 
-    def say(self, body: Any) -> list[Effect]:
+    def market_message(self, body: Any) -> list[Effect]:
         """Let market_data say something."""
-        return self.hear(Heard(MARKET, Header(1, Kind.MESSAGE, "market_data", "e", 9, 0, 0, 0), body))
+        return self.receive(MessageReceived(MARKET, Header(1, FrameKind.MESSAGE, "market_data", "e", 9, 0, 0, 0), body))
 
-    def event(self, body: OrderMessage, journal: str = ORDER_JOURNAL) -> list[Effect]:
+    def order_event(self, body: OrderMessage, journal: str = ORDER_JOURNAL) -> list[Effect]:
         """Let execution write down something."""
-        self.heard += 1
-        return self.hear(Heard(ORDERS, Header(1, Kind.MESSAGE, "execution", journal, self.heard, 0, 0, 0), body))
+        self.last_order_sequence += 1
+        return self.receive(
+            MessageReceived(
+                ORDERS, Header(1, FrameKind.MESSAGE, "execution", journal, self.last_order_sequence, 0, 0, 0), body
+            )
+        )
 
-    def join_market(self) -> list[Effect]:
-        return self.hear(Joined(MARKET, "market_data", Place("market", "e", 5), market(self.now_ns)))
+    def sync_market(self) -> list[Effect]:
+        return self.receive(
+            StreamSynced(MARKET, "market_data", StreamOffset("market", "e", 5), market_snapshot(self.now_ns))
+        )
 
-    def join_orders(self) -> list[Effect]:
-        return self.hear(Joined(ORDERS, "execution", Place("orders", ORDER_JOURNAL, self.heard), ()))
+    def sync_orders(self) -> list[Effect]:
+        return self.receive(
+            StreamSynced(ORDERS, "execution", StreamOffset("orders", ORDER_JOURNAL, self.last_order_sequence), ())
+        )
 
-    def lose(self, name: str, reason: str = "silence", *, is_foreign: bool = False) -> list[Effect]:
-        return self.hear(Lost(STREAMS[name], "whoever", 0, reason, is_foreign))
+    def lose_stream(self, name: str, reason: str = "silence", *, is_diverged: bool = False) -> list[Effect]:
+        return self.receive(StreamLost(STREAMS[name], "whoever", 0, reason, is_diverged))
 
     def reconcile(self, *held: tuple[Symbol, str], differences: tuple[str, ...] = ()) -> list[Effect]:
-        return self.event(reconciled(*held, at_ns=self.now_ns, differences=differences))
+        return self.order_event(reconciliation(*held, at_ns=self.now_ns, differences=differences))
 
-    def active(self) -> "World":
+    def activate(self) -> "RiskHarness":
         """Give every evidence that trading needs."""
-        self.join_market()
-        self.join_orders()
+        self.sync_market()
+        self.sync_orders()
         positions = [(symbol, str(quantity)) for symbol, quantity in self.state.positions().items()]
         self.reconcile(*positions)
         return self
 
-    def judge(self, intent: Intent) -> tuple[Verdict, list[Effect]]:
-        return self.ask(Judge(intent))
+    def request_approval(self, intent: Intent) -> tuple[ApprovalReply, list[Effect]]:
+        return self.request(ApprovalRequest(intent))
 
-    def operate(self, request: Operate) -> tuple[Operated, list[Effect]]:
-        return self.ask(request)
+    def operate(self, request: OperatorCommand) -> tuple[OperatorReply, list[Effect]]:
+        return self.request(request)
 
-    def ask(self, body: Any) -> tuple[Any, list[Effect]]:
-        ticket = str(next(self._tickets)).encode()
-        effects = self.hear(Asked(JUDGE, ticket, body))
-        (answer,) = [one.body for one in effects if isinstance(one, Reply) and one.ticket == ticket]
+    def request(self, body: Any) -> tuple[Any, list[Effect]]:
+        ticket = str(next(self._reply_addresses)).encode()
+        effects = self.receive(RequestReceived(RISK_REQUESTS, ticket, body))
+        (answer,) = [one.body for one in effects if isinstance(one, Reply) and one.reply_to == ticket]
         return answer, effects
 
 
-def fresh_intent(world: World, name: str = "s", **changes: Any) -> Intent:
+def fresh_intent(harness: RiskHarness, name: str = "s", **changes: Any) -> Intent:
     """Want something that was thought of just now."""
-    now_ns = world.now_ns
+    now_ns = harness.now_ns
     return an_intent(name, **{"created_at_ns": now_ns, "expires_at_ns": now_ns + 2_000 * MS} | changes)
 
 
-def frames(effects: Iterable[Effect]) -> list[bytes]:
+def sent_frames(effects: Iterable[Effect]) -> list[bytes]:
     """Pick what is handed over."""
-    return [one.frame for one in effects if isinstance(one, HandOver)]
+    return [one.frame for one in effects if isinstance(one, SendCommand)]
 
 
-def controls(effects: Iterable[Effect]) -> list[Control]:
+def sent_controls(effects: Iterable[Effect]) -> list[Control]:
     """Pick the controls that are handed over."""
     return [one[0] for one in _opened(effects) if one[0] is not None]
 
 
-def handed_over(effects: Iterable[Effect]) -> list[Intent]:
+def sent_intents(effects: Iterable[Effect]) -> list[Intent]:
     """Pick the approved intents that are handed over."""
     return [one[1] for one in _opened(effects) if one[1] is not None]
 
 
 def _opened(effects: Iterable[Effect]) -> Iterator[tuple[Control | None, Intent | None]]:
-    for frame in frames(effects):
+    for frame in sent_frames(effects):
         found = open_command(frame, KEY, ACCOUNT, 0)
         if isinstance(found, SealedControl):
             yield found.control, None
@@ -402,7 +410,7 @@ def _opened(effects: Iterable[Effect]) -> Iterator[tuple[Control | None, Intent 
             yield None, found.intent
 
 
-def said(effects: Iterable[Effect]) -> list[Any]:
+def published(effects: Iterable[Effect]) -> list[Any]:
     """Pick what is said on `positions`."""
     return [one.body for one in effects if isinstance(one, Publish) and one.stream is POSITIONS]
 

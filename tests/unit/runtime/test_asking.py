@@ -4,61 +4,65 @@ from typing import Any
 
 import pytest
 
-from components.contracts.topics import JUDGE, STREAMS, StreamClass
-from components.runtime.asking import ATTEMPTS_PER_DEADLINE, Asking, id_within
-from tests.support.messages import MESSAGES, types_of
+from components.contracts.topics import RISK_REQUESTS, STREAMS, StreamClass
+from components.runtime.asking import ATTEMPTS_PER_DEADLINE, PendingRequests, request_id_of
+from tests.support.messages import MESSAGES, union_members
 
-ANSWERS = [one for one in MESSAGES if type(one) in types_of(JUDGE.replies) and type(one).__name__ != "NotUnderstood"]
+ANSWERS = [
+    one
+    for one in MESSAGES
+    if type(one) in union_members(RISK_REQUESTS.replies) and type(one).__name__ != "NotUnderstood"
+]
 
 
 def test_a_request_is_due_at_once_and_again_within_its_deadline() -> None:
-    asking = Asking()
-    asked = asking.begin("r", b"body", now_ms=0, deadline_ms=1_000)
+    asking = PendingRequests()
+    asked = asking.add("r", b"body", now_ms=0, deadline_ms=1_000)
     assert asked is not None
     sent = []
     for now_ms in range(1_000):
         for due in asking.due(now_ms):
             sent.append((now_ms, due.payload))
-            due.again_at_ms = now_ms + due.again_ms
+            due.retry_at_ms = now_ms + due.retry_ms
     assert sent == [(now_ms, b"body") for now_ms in (0, 250, 500, 750)]
     assert len(sent) == ATTEMPTS_PER_DEADLINE
 
 
 def test_an_answer_settles_its_request_once() -> None:
-    asking = Asking()
-    asking.begin("r", b"", now_ms=0, deadline_ms=1_000)
-    assert asking.settle("r")
-    assert not asking.settle("r")
+    asking = PendingRequests()
+    asking.add("r", b"", now_ms=0, deadline_ms=1_000)
+    assert asking.complete("r")
+    assert not asking.complete("r")
     assert not asking.expire(10_000)
 
 
 def test_an_answer_that_nobody_waits_for_settles_nothing() -> None:
-    asking = Asking()
-    asking.begin("r", b"", now_ms=0, deadline_ms=1_000)
-    assert not asking.settle("another")
+    asking = PendingRequests()
+    asking.add("r", b"", now_ms=0, deadline_ms=1_000)
+    assert not asking.complete("another")
     assert len(asking) == 1
 
 
 def test_past_its_deadline_a_request_is_given_up_once() -> None:
-    asking = Asking()
-    asking.begin("r", b"", now_ms=0, deadline_ms=100)
+    asking = PendingRequests()
+    asking.add("r", b"", now_ms=0, deadline_ms=100)
     assert asking.expire(99) == []
     assert asking.expire(100) == ["r"]
     assert asking.expire(101) == []
 
 
 def test_no_more_than_so_many_are_in_flight() -> None:
-    asking = Asking(in_flight_max=1)
-    assert asking.begin("r", b"", now_ms=0, deadline_ms=100) is not None
-    assert asking.begin("s", b"", now_ms=0, deadline_ms=100) is None
+    asking = PendingRequests(pending_max=1)
+    assert asking.add("r", b"", now_ms=0, deadline_ms=100) is not None
+    assert asking.add("s", b"", now_ms=0, deadline_ms=100) is None
     asking.expire(100)
-    assert asking.begin("s", b"", now_ms=100, deadline_ms=100) is not None
+    assert asking.add("s", b"", now_ms=100, deadline_ms=100) is not None
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda one: type(one).__name__)
 def test_every_answer_names_its_request(answer: Any) -> None:
-    assert id_within(answer) in {"demo-0a1b-7-1", "c-2", "a-1"}
+    assert request_id_of(answer) in {"demo-0a1b-7-1", "c-2", "a-1"}
 
 
 def test_only_a_request_stream_is_asked() -> None:
-    assert [one.name for one in STREAMS.values() if one.kind is StreamClass.REQUEST] == ["judge"]
+    assert [one.name for one in STREAMS.values() if one.stream_class is StreamClass.REQUEST] == ["judge"]

@@ -6,26 +6,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.contracts.errors import InvariantError, IoFailed
-from components.contracts.topics import COMMANDS, JUDGE, POSITIONS
-from components.runtime.carrier import Carrier, Snapshot
-from components.runtime.service import Append, Call, Effect, Halt, HandOver, Note, Observe, Publish, Reply, Request
-from components.runtime.side import SnapshotWanted
+from components.contracts.errors import InvariantError, StorageError
+from components.contracts.topics import COMMANDS, POSITIONS, RISK_REQUESTS
+from components.runtime.carrier import EffectExecutor, PendingSnapshot
+from components.runtime.service import (
+    Append,
+    CallVenue,
+    Effect,
+    LogEvent,
+    ObserveLatency,
+    Publish,
+    Reply,
+    Request,
+    SendCommand,
+    Terminate,
+)
+from components.runtime.side import SnapshotRequested
 from tests.support.clocks import ManualClock
-from tests.support.fake_bus import FakeBus, FakeSyncing
-from tests.support.ledgers import Log
+from tests.support.fake_bus import FakeBus, FakeCommitter
+from tests.support.ledgers import CapturedLog
 
 ENTRY = Append("entry")
 
 
 class Scene:
-    def __init__(self, syncing: FakeSyncing | None = None, *, venue: bool = True) -> None:
-        self.bus, self.clock, self.log, self.called = FakeBus(), ManualClock(), Log(), list[Any]()
-        self.carrier = Carrier(self.bus, self.clock, self.log, syncing, self.called.append if venue else None)
+    def __init__(self, syncing: FakeCommitter | None = None, *, venue: bool = True) -> None:
+        self.bus, self.clock, self.log, self.called = FakeBus(), ManualClock(), CapturedLog(), list[Any]()
+        self.carrier = EffectExecutor(self.bus, self.clock, self.log, syncing, self.called.append if venue else None)
 
     @property
     def said(self) -> list[tuple[Any, ...]]:
-        return self.bus.said
+        return self.bus.calls
 
 
 def reply(number: int) -> Reply:
@@ -34,20 +45,26 @@ def reply(number: int) -> Reply:
 
 def test_without_a_record_effects_leave_at_once_and_in_order() -> None:
     scene = Scene()
-    scene.carrier.carry(
-        [Publish(POSITIONS, 1), Reply(b"t", 2), Request(JUDGE, "r", 3, 10), HandOver(COMMANDS, b"f"), Call("c")]
+    scene.carrier.execute(
+        [
+            Publish(POSITIONS, 1),
+            Reply(b"t", 2),
+            Request(RISK_REQUESTS, "r", 3, 10),
+            SendCommand(COMMANDS, b"f"),
+            CallVenue("c"),
+        ]
     )
     assert scene.said == [("publish", "positions", 1), ("reply", b"t", 2), ("request", "r"), ("hand_over", b"f")]
     assert scene.called == ["c"]
 
 
 def test_what_follows_a_record_waits_until_it_is_on_disk() -> None:
-    syncing = FakeSyncing()
+    syncing = FakeCommitter()
     scene = Scene(syncing)
-    scene.carrier.carry([reply(0), ENTRY, reply(1)])
-    scene.carrier.carry([reply(2)])
+    scene.carrier.execute([reply(0), ENTRY, reply(1)])
+    scene.carrier.execute([reply(2)])
     assert scene.said == [("reply", b"0", 0)]
-    syncing.synced = 1
+    syncing.durable_sequence = 1
     scene.carrier.on_synced()
     assert scene.said[1:] == [("reply", b"1", 1), ("reply", b"2", 2), ("record", 1)]
     assert scene.carrier.is_idle
@@ -55,61 +72,61 @@ def test_what_follows_a_record_waits_until_it_is_on_disk() -> None:
 
 
 def test_records_behind_a_record_are_submitted_at_once_so_that_they_share_a_sync() -> None:
-    syncing = FakeSyncing()
+    syncing = FakeCommitter()
     scene = Scene(syncing)
-    scene.carrier.carry([ENTRY, reply(1), ENTRY, reply(2)])
+    scene.carrier.execute([ENTRY, reply(1), ENTRY, reply(2)])
     assert syncing.submitted == 2
-    syncing.synced = 1
+    syncing.durable_sequence = 1
     scene.carrier.on_synced()
     assert scene.said == [("reply", b"1", 1), ("record", 1)]
 
 
 def test_a_journal_in_memory_costs_no_wait() -> None:
-    scene = Scene(FakeSyncing(inline=True))
-    scene.carrier.carry([ENTRY, reply(1)])
+    scene = Scene(FakeCommitter(inline=True))
+    scene.carrier.execute([ENTRY, reply(1)])
     assert scene.said == [("reply", b"1", 1), ("record", 1)]
 
 
 def test_a_disk_that_failed_ends_the_process_before_anything_unsynced_is_said() -> None:
-    syncing = FakeSyncing()
+    syncing = FakeCommitter()
     scene = Scene(syncing)
-    scene.carrier.carry([ENTRY, reply(1), ENTRY, reply(2)])
-    syncing.synced, syncing.failure = 1, IoFailed("no space")
-    with pytest.raises(IoFailed):
+    scene.carrier.execute([ENTRY, reply(1), ENTRY, reply(2)])
+    syncing.durable_sequence, syncing.failure = 1, StorageError("no space")
+    with pytest.raises(StorageError):
         scene.carrier.on_synced()
     assert scene.said == [("reply", b"1", 1), ("record", 1)]
 
 
 def test_a_halt_ends_where_it_stands() -> None:
-    syncing = FakeSyncing()
+    syncing = FakeCommitter()
     scene = Scene(syncing)
-    scene.carrier.carry([ENTRY, reply(1), Halt(KeyError("bug")), reply(2)])
+    scene.carrier.execute([ENTRY, reply(1), Terminate(KeyError("bug")), reply(2)])
     assert scene.said == []
-    syncing.synced = 1
+    syncing.durable_sequence = 1
     with pytest.raises(KeyError):
         scene.carrier.on_synced()
     assert scene.said == [("reply", b"1", 1), ("record", 1)]
 
 
 def test_a_snapshot_waits_for_the_records_that_its_state_already_shows() -> None:
-    syncing = FakeSyncing()
+    syncing = FakeCommitter()
     scene = Scene(syncing)
-    scene.carrier.carry([ENTRY, Publish(POSITIONS, 7)])
-    scene.carrier.carry([Snapshot(SnapshotWanted(POSITIONS, (b"peer",)), (7,))])
+    scene.carrier.execute([ENTRY, Publish(POSITIONS, 7)])
+    scene.carrier.execute([PendingSnapshot(SnapshotRequested(POSITIONS, (b"peer",)), (7,))])
     assert scene.said == []
-    syncing.synced = 1
+    syncing.durable_sequence = 1
     scene.carrier.on_synced()
     assert scene.said == [("publish", "positions", 7), ("snapshot", "positions", (7,)), ("record", 1)]
 
 
 def test_a_note_is_logged_at_its_level_and_a_span_measured_when_its_turn_comes() -> None:
-    syncing = FakeSyncing()
+    syncing = FakeCommitter()
     scene = Scene(syncing)
     spans: list[float] = []
     began_ns = scene.clock.now_ns()
-    scene.carrier.carry([Note("a", {"x": 1}, "warning"), ENTRY, Observe(spans.append, began_ns)])
-    scene.clock.pass_ms(250)
-    syncing.synced = 1
+    scene.carrier.execute([LogEvent("a", {"x": 1}, "warning"), ENTRY, ObserveLatency(spans.append, began_ns)])
+    scene.clock.advance_ms(250)
+    syncing.durable_sequence = 1
     scene.carrier.on_synced()
     assert scene.log.lines == [("warning", "a", {"x": 1})]
     assert spans == [0.25]
@@ -117,12 +134,12 @@ def test_a_note_is_logged_at_its_level_and_a_span_measured_when_its_turn_comes()
 
 def test_an_append_without_a_journal_is_a_bug() -> None:
     with pytest.raises(InvariantError, match="no journal"):
-        Scene().carrier.carry([ENTRY])
+        Scene().carrier.execute([ENTRY])
 
 
 def test_a_call_without_a_venue_is_a_bug() -> None:
     with pytest.raises(InvariantError, match="no venue"):
-        Scene(venue=False).carrier.carry([Call(1)])
+        Scene(venue=False).carrier.execute([CallVenue(1)])
 
 
 STEPS = st.lists(st.one_of(st.just("append"), st.just("reply"), st.integers(1, 3)), max_size=40)
@@ -130,16 +147,16 @@ STEPS = st.lists(st.one_of(st.just("append"), st.just("reply"), st.integers(1, 3
 
 @given(STEPS)
 def test_nothing_ever_overtakes_a_record_that_is_not_on_disk(steps: list[Any]) -> None:
-    syncing = FakeSyncing()
+    syncing = FakeCommitter()
     scene = Scene(syncing)
     wanted: list[tuple[Any, ...]] = []
     for number, step in enumerate(steps):
         if isinstance(step, int):
-            syncing.synced = min(syncing.submitted, syncing.synced + step)
+            syncing.durable_sequence = min(syncing.submitted, syncing.durable_sequence + step)
             scene.carrier.on_synced()
         else:
             effect: Effect = ENTRY if step == "append" else reply(number)
-            scene.carrier.carry([effect])
+            scene.carrier.execute([effect])
             wanted.append(
                 ("record", syncing.submitted) if step == "append" else ("reply", str(number).encode(), number)
             )
@@ -147,7 +164,7 @@ def test_nothing_ever_overtakes_a_record_that_is_not_on_disk(steps: list[Any]) -
         for kind in ("record", "reply"):
             assert of_kind(scene.said, kind) == of_kind(wanted, kind)[: len(of_kind(scene.said, kind))]
         behind = wanted[len(scene.said) :]
-        assert not behind or behind[0] == ("record", syncing.synced + 1)
+        assert not behind or behind[0] == ("record", syncing.durable_sequence + 1)
 
 
 def of_kind(said: list[tuple[Any, ...]], kind: str) -> list[tuple[Any, ...]]:

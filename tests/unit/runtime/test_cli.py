@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from click.testing import CliRunner
 
-from components.runtime.cli import LazyGroup, answer, to_json
+from components.runtime.cli import LazyGroup, print_result, to_json
 
 GROUP = LazyGroup(
     "xtrader",
@@ -31,17 +31,17 @@ def test_an_unknown_verb_is_a_usage_error() -> None:
 
 
 def test_a_json_answer_is_one_canonical_line(capsys: pytest.CaptureFixture[str]) -> None:
-    answer({"b": Decimal("1.50"), "a": [1, None]}, as_json=True)
+    print_result({"b": Decimal("1.50"), "a": [1, None]}, as_json=True)
     assert capsys.readouterr().out == '{"a":[1,null],"b":"1.50"}\n'
 
 
 def test_a_readable_answer_is_facts_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    answer({"ok": True, "records": 12}, as_json=False)
+    print_result({"ok": True, "records": 12}, as_json=False)
     assert capsys.readouterr().out == "ok                   True\nrecords              12\n"
 
 
 def test_a_verb_may_word_its_own_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    answer({"ok": True}, as_json=False, text="all is well")
+    print_result({"ok": True}, as_json=False, text="all is well")
     assert capsys.readouterr().out == "all is well\n"
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field
 
 from components.contracts.errors import ConfigError
-from components.runtime.config import check_all, environment_with, load, read_layers
+from components.runtime.config import check_all, child_environment, load_settings, read_layers
 from components.runtime.secrets import SecretReference
 from components.runtime.tables import Table
 from components.runtime.venue_hosts import VenueUrl
@@ -51,26 +51,26 @@ def folder(tmp_path: Path) -> ConfigurationFolder:
 
 def problems(folder: ConfigurationFolder, **variables: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load({"risk": Risk}, folder.environ(**variables))
+        load_settings({"risk": Risk}, folder.environ(**variables))
     return str(caught.value).splitlines()
 
 
 def test_an_overlay_decides_key_by_key(folder: ConfigurationFolder) -> None:
     folder.add("dev", "[risk.limits]\norder_rate_max = 20")
-    risk = load({"risk": Risk}, folder.environ()).table("risk", Risk)
+    risk = load_settings({"risk": Risk}, folder.environ()).table("risk", Risk)
     assert risk.limits == RiskLimits(order_notional_max=Decimal("1000.10"), order_rate_max=20)
 
 
 def test_a_variable_decides_over_both_files(folder: ConfigurationFolder) -> None:
     folder.add("dev", "[risk.limits]\norder_rate_max = 20")
     variables = {"XTRADER__RISK__LIMITS__ORDER_RATE_MAX": "30", "XTRADER__RISK__SYMBOLS": '["TSLA"]'}
-    risk = load({"risk": Risk}, folder.environ(**variables)).table("risk", Risk)
+    risk = load_settings({"risk": Risk}, folder.environ(**variables)).table("risk", Risk)
     assert (risk.limits.order_rate_max, risk.symbols) == (30, ("TSLA",))
 
 
 def test_a_variable_that_is_not_toml_is_a_text(folder: ConfigurationFolder) -> None:
     url = "http://127.0.0.1:8080/v2?x=[1"
-    assert load({"risk": Risk}, folder.environ(XTRADER__RISK__URL=url)).table("risk", Risk).url == url
+    assert load_settings({"risk": Risk}, folder.environ(XTRADER__RISK__URL=url)).table("risk", Risk).url == url
 
 
 def test_a_variable_cannot_bring_a_second_key(folder: ConfigurationFolder) -> None:
@@ -82,7 +82,7 @@ def test_a_variable_cannot_bring_a_second_key(folder: ConfigurationFolder) -> No
 
 def test_a_fraction_stays_exact(folder: ConfigurationFolder) -> None:
     variables = {"XTRADER__RISK__LIMITS__ORDER_NOTIONAL_MAX": "0.1"}
-    risk = load({"risk": Risk}, folder.environ(**variables)).table("risk", Risk)
+    risk = load_settings({"risk": Risk}, folder.environ(**variables)).table("risk", Risk)
     assert risk.limits.order_notional_max == Decimal("0.1")
 
 
@@ -133,7 +133,7 @@ def test_a_table_that_no_component_owns_is_told(folder: ConfigurationFolder) -> 
 
 def test_another_components_table_is_not_read(folder: ConfigurationFolder) -> None:
     folder.add("dev", "[execution]\nno_such_key = 1")
-    assert load({"risk": Risk}, folder.environ()).account.name == "sandbox"
+    assert load_settings({"risk": Risk}, folder.environ()).account.name == "sandbox"
 
 
 def test_broken_toml_is_told_with_its_line_for_every_file(folder: ConfigurationFolder) -> None:
@@ -179,7 +179,7 @@ def test_an_unknown_environment_is_told(folder: ConfigurationFolder) -> None:
 
 def test_a_missing_folder_of_configuration_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none: no such folder of configuration; name it in XTRADER_CONFIG_DIR$"):
-        load({}, {"XTRADER_CONFIG_DIR": str(tmp_path / "none")})
+        load_settings({}, {"XTRADER_CONFIG_DIR": str(tmp_path / "none")})
 
 
 def test_a_run_folder_that_is_too_long_for_sockets_is_told(folder: ConfigurationFolder) -> None:
@@ -190,14 +190,14 @@ def test_a_run_folder_that_is_too_long_for_sockets_is_told(folder: Configuration
 
 
 def test_the_places_follow_environment_and_account(folder: ConfigurationFolder) -> None:
-    places = load({}, folder.environ(XTRADER_ENV="prod", XTRADER__RUNTIME__RUN_DIR="r")).places
+    places = load_settings({}, folder.environ(XTRADER_ENV="prod", XTRADER__RUNTIME__RUN_DIR="r")).paths
     assert places.state == folder.root / "var/prod/paper"
     assert places.keys == folder.root / "var/keys"
     assert places.run == folder.root / "r"
 
 
 def test_what_was_checked_cannot_be_changed(folder: ConfigurationFolder) -> None:
-    settings = load({"risk": Risk}, folder.environ())
+    settings = load_settings({"risk": Risk}, folder.environ())
     with pytest.raises(ValueError, match="frozen"):
         settings.runtime.health_port = 1
 
@@ -209,12 +209,12 @@ def test_every_table_can_be_checked_together(folder: ConfigurationFolder, monkey
 
 @pytest.mark.parametrize(("env", "account"), [("dev", "sandbox"), ("prod", "paper")])
 def test_what_the_project_ships_is_right(tmp_path: Path, env: str, account: str) -> None:
-    settings = load({}, shipped_configuration(tmp_path).environ(XTRADER_ENV=env))
+    settings = load_settings({}, shipped_configuration(tmp_path).environ(XTRADER_ENV=env))
     assert settings.account.name == account
-    assert settings.gate.problem("https://api.alpaca.markets")
+    assert settings.venue_policy.violation("https://api.alpaca.markets")
 
 
 def test_a_child_gets_our_environment_with_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEPT", "1")
-    environment = environment_with({"XTRADER_ENV": "prod"})
+    environment = child_environment({"XTRADER_ENV": "prod"})
     assert (environment["KEPT"], environment["XTRADER_ENV"]) == ("1", "prod")

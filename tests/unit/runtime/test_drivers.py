@@ -6,24 +6,24 @@ import pytest
 
 from components.contracts.errors import InvariantError
 from components.contracts.topics import HEALTH, POSITIONS
-from components.runtime.drivers import drive_blocking
-from components.runtime.life import HURRIED_TICK_MS, Life, Seat
-from components.runtime.service import Append, Effects, Fed, Halt, Inbound, Publish, Reply
-from components.runtime.side import SnapshotWanted
+from components.runtime.drivers import run_blocking
+from components.runtime.life import RECOVERY_POLL_MS, LoopContext, ServiceLoop
+from components.runtime.service import Append, Effects, Inbound, Publish, Reply, Terminate, VenueEvent
+from components.runtime.side import SnapshotRequested
 from tests.support.clocks import ManualClock
-from tests.support.fake_bus import FakeBus, FakeSyncing
-from tests.support.ledgers import Log
-from tests.support.services import Script
+from tests.support.fake_bus import FakeBus, FakeCommitter
+from tests.support.ledgers import CapturedLog
+from tests.support.services import ScriptedService
 
 TICK_MS = 50
 
 
 class Scene:
-    def __init__(self, syncing: FakeSyncing | None = None) -> None:
-        self.bus, self.clock, self.log, self.service = FakeBus(), ManualClock(), Log(), Script()
+    def __init__(self, syncing: FakeCommitter | None = None) -> None:
+        self.bus, self.clock, self.log, self.service = FakeBus(), ManualClock(), CapturedLog(), ScriptedService()
         self.pulses: list[tuple[str, ...]] = []
         self.is_asked_to_stop = False
-        self.seat = Seat(
+        self.seat = LoopContext(
             component="risk",
             version="1",
             service=self.service,
@@ -32,20 +32,20 @@ class Scene:
             log=self.log,
             committer=syncing,
             tick_ms=TICK_MS,
-            pulse=self.pulses.append,
+            report_health=self.pulses.append,
             should_stop=lambda: self.is_asked_to_stop,
             drain_ms_max=1_000,
         )
-        self.life = Life(self.seat)
+        self.life = ServiceLoop(self.seat)
 
     def pass_ms(self, milliseconds: int) -> None:
         """Let time pass in small steps, as a busy loop sees it."""
         for _ in range(milliseconds):
-            self.clock.pass_ms(1)
-            self.life.pass_time()
+            self.clock.advance_ms(1)
+            self.life.run_timers()
 
     def said(self, what: str) -> list[tuple[Any, ...]]:
-        return [one for one in self.bus.said if one[0] == what]
+        return [one for one in self.bus.calls if one[0] == what]
 
 
 def test_a_tick_comes_every_tick_ms_however_busy_the_loop_is() -> None:
@@ -56,23 +56,23 @@ def test_a_tick_comes_every_tick_ms_however_busy_the_loop_is() -> None:
 
 def test_each_tick_tells_the_pulse_what_is_unmet() -> None:
     scene = Scene()
-    scene.service.waits_for = ("positions",)
-    scene.life.pass_time()
+    scene.service.unmet_conditions = ("positions",)
+    scene.life.run_timers()
     assert scene.pulses == [("positions",)]
 
 
 def test_effects_are_carried_message_by_message() -> None:
     scene = Scene()
     scene.service.react = lambda message: (Reply(b"t", message),)
-    scene.life.hear([Fed(1), Fed(2)])
-    assert scene.bus.said == [("reply", b"t", Fed(1)), ("reply", b"t", Fed(2))]
+    scene.life.dispatch([VenueEvent(1), VenueEvent(2)])
+    assert scene.bus.calls == [("reply", b"t", VenueEvent(1)), ("reply", b"t", VenueEvent(2))]
 
 
 def test_a_late_joiner_gets_the_service_s_state_and_on_health_our_last_beat() -> None:
     scene = Scene()
     scene.service.state = ("position",)
-    scene.bus.wanted = [SnapshotWanted(POSITIONS, (b"p",)), SnapshotWanted(HEALTH, (b"p",))]
-    scene.life.pass_time()
+    scene.bus.snapshot_requests = [SnapshotRequested(POSITIONS, (b"p",)), SnapshotRequested(HEALTH, (b"p",))]
+    scene.life.run_timers()
     ((_, _, positions), (_, _, health)) = scene.said("snapshot")
     assert positions == ("position",)
     assert [beat.component for beat in health] == ["risk"]
@@ -80,71 +80,73 @@ def test_a_late_joiner_gets_the_service_s_state_and_on_health_our_last_beat() ->
 
 def test_while_something_is_joined_the_side_is_looked_at_more_often() -> None:
     scene = Scene()
-    assert scene.life.pass_time() == TICK_MS
-    scene.bus.is_hurried = True
-    scene.clock.pass_ms(TICK_MS)
-    assert scene.life.pass_time() == HURRIED_TICK_MS
+    assert scene.life.run_timers() == TICK_MS
+    scene.bus.needs_fast_polling = True
+    scene.clock.advance_ms(TICK_MS)
+    assert scene.life.run_timers() == RECOVERY_POLL_MS
     scene.pass_ms(500)
     assert scene.service.ticks == 2 + 500 / TICK_MS
 
 
 def test_asked_to_stop_the_service_is_told_once_and_the_loop_goes_on_until_it_is_drained() -> None:
     scene = Scene()
-    assert not scene.life.is_over()
+    assert not scene.life.is_finished()
     scene.is_asked_to_stop, scene.service.drained = True, False
-    assert not scene.life.is_over()
-    assert not scene.life.is_over()
+    assert not scene.life.is_finished()
+    assert not scene.life.is_finished()
     assert scene.service.calls == ["stop"]
-    scene.life.pass_time()
+    scene.life.run_timers()
     assert scene.pulses[-1] == ("stopping",)
     scene.service.drained = True
-    assert scene.life.is_over()
+    assert scene.life.is_finished()
 
 
 def test_a_loop_is_not_over_while_something_waits_for_the_disk() -> None:
-    syncing = FakeSyncing()
+    syncing = FakeCommitter()
     scene = Scene(syncing)
     scene.service.stopped = (Append("last"), Reply(b"t", "done"))
     scene.is_asked_to_stop = True
-    assert not scene.life.is_over()
-    syncing.synced = 1
-    scene.life.carrier.on_synced()
+    assert not scene.life.is_finished()
+    syncing.durable_sequence = 1
+    scene.life.executor.on_synced()
     assert scene.said("reply") == [("reply", b"t", "done")]
-    assert scene.life.is_over()
+    assert scene.life.is_finished()
 
 
 def test_draining_has_an_end_and_says_that_it_was_cut_short() -> None:
     scene = Scene()
     scene.is_asked_to_stop, scene.service.drained = True, False
-    assert not scene.life.is_over()
-    scene.clock.pass_ms(1_001)
-    assert scene.life.is_over()
+    assert not scene.life.is_finished()
+    scene.clock.advance_ms(1_001)
+    assert scene.life.is_finished()
     assert [event for _, event, _ in scene.log.lines] == ["drain_cut_short"]
 
 
 def test_a_halt_ends_the_loop_with_its_error_after_what_came_before() -> None:
     scene = Scene()
-    scene.service.ticked = (Publish(POSITIONS, 1), Halt(KeyError("bug")), Publish(POSITIONS, 2))
+    scene.service.ticked = (Publish(POSITIONS, 1), Terminate(KeyError("bug")), Publish(POSITIONS, 2))
     with pytest.raises(KeyError):
-        drive_blocking(scene.seat)
+        run_blocking(scene.seat)
     assert [body for _, name, body in scene.said("publish") if name == "positions"] == [1]
 
 
 def test_the_blocking_loop_starts_hears_and_ends() -> None:
     scene = Scene()
-    scene.bus.waiting = [Fed(1)]
+    scene.bus.waiting = [VenueEvent(1)]
 
     def stop(_: Inbound) -> Effects:
         scene.is_asked_to_stop = True
         return ()
 
     scene.service.react = stop
-    drive_blocking(scene.seat)
+    run_blocking(scene.seat)
     assert scene.service.calls == ["start", "stop"]
-    assert scene.service.heard == [Fed(1)]
+    assert scene.service.received == [VenueEvent(1)]
 
 
 def test_the_blocking_loop_cannot_have_a_venue() -> None:
     scene = Scene()
     with pytest.raises(InvariantError, match="async"):
-        drive_blocking(Seat(**{name: getattr(scene.seat, name) for name in Seat.__slots__} | {"feed": object()}))
+        run_blocking(
+            LoopContext(**{name: getattr(scene.seat, name) for name in LoopContext.__slots__} | {"feed": object()})
+        )

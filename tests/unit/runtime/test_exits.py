@@ -10,7 +10,7 @@ import structlog
 
 from components.contracts import errors
 from components.contracts.errors import ConfigError, InvariantError, TradingError, VenueUnavailable
-from components.runtime.process import EXITS, exit_code_of, run_command
+from components.runtime.process import EXIT_CODES, exit_code_of, run_command
 
 
 @pytest.fixture(autouse=True)
@@ -20,16 +20,16 @@ def unconfigured_logs() -> None:
 
 CODES = {
     errors.UsageError: 64,
-    errors.ContractError: 65,
-    errors.DamagedData: 65,
+    errors.ProtocolError: 65,
+    errors.CorruptData: 65,
     errors.PeerUnreachable: 69,
     errors.VenueError: 69,
     errors.VenueUnavailable: 69,
     errors.VenueRejected: 1,
     errors.InvariantError: 70,
     errors.TradingError: 70,
-    errors.IoFailed: 74,
-    errors.Busy: 75,
+    errors.StorageError: 74,
+    errors.ResourceBusy: 75,
     errors.ConfigError: 78,
 }
 
@@ -48,7 +48,7 @@ def raising(error: BaseException) -> click.Command:
 def test_every_kind_of_failure_has_its_code() -> None:
     kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TradingError)}
     assert {kind: exit_code_of(kind("why")) for kind in kinds} == CODES
-    assert set(EXITS) <= kinds | {click.ClickException, click.FileError}
+    assert set(EXIT_CODES) <= kinds | {click.ClickException, click.FileError}
 
 
 @pytest.mark.parametrize("kind", [kind for kind in CODES if CODES[kind] != 70])

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from components.contracts.frames import SCHEMA_VERSION, Header, Kind, Part, ReplayRequest, SnapshotRequest
-from components.contracts.orders import VenueChanged, VenueCondition
+from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header, RecoveryBatch, ReplayRequest, SnapshotRequest
+from components.contracts.orders import VenueConnectivity, VenueConnectivityChanged
 from components.contracts.positions import ProfitAndLoss
 from components.contracts.topics import ORDERS, POSITIONS
-from components.contracts.values import ZERO, Place, Venue
-from components.runtime.codec import FrameRefused, encode
-from components.runtime.following import ASK_AGAIN_MS_FIRST, ASK_AGAIN_MS_MAX, Follower, Phase
-from components.runtime.hearing import follow
-from components.runtime.service import Heard, Inbound, Joined, Lost
-from tests.support.ledgers import Ledger
+from components.contracts.values import ZERO, StreamOffset, Venue
+from components.runtime.codec import InvalidFrame, encode
+from components.runtime.following import RETRY_MS_FIRST, RETRY_MS_MAX, StreamSubscription, SubscriptionState
+from components.runtime.hearing import make_subscription
+from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
+from tests.support.ledgers import FakeSubscriptionCounters
 
 JOURNAL = "j" * 32
 RUN = "run-1"
@@ -28,18 +28,18 @@ def state(number: int) -> ProfitAndLoss:
     return ProfitAndLoss(ZERO, ZERO, number)
 
 
-def event(number: int) -> VenueChanged:
-    return VenueChanged(Venue("alpaca"), VenueCondition.REACHED, "", number)
+def event(number: int) -> VenueConnectivityChanged:
+    return VenueConnectivityChanged(Venue("alpaca"), VenueConnectivity.HEALTHY, "", number)
 
 
-def header(sequence: int, kind: Kind = Kind.MESSAGE, *, epoch: str = RUN, run: str = RUN) -> Header:
+def header(sequence: int, kind: FrameKind = FrameKind.MESSAGE, *, epoch: str = RUN, run: str = RUN) -> Header:
     return Header(SCHEMA_VERSION, kind, "p", epoch, sequence, 0, 0, 0, b"", run)
 
 
 class Producer:
     """Feeds one follower with frames and parts, and answers what it asks for from all that was ever said."""
 
-    def __init__(self, follower: Follower, make: Any, *, epoch: str = RUN) -> None:
+    def __init__(self, follower: StreamSubscription, make: Any, *, epoch: str = RUN) -> None:
         self.follower, self.make = follower, make
         self.epoch, self.run, self.last = epoch, RUN, 0
         self.got: list[Inbound] = []
@@ -48,10 +48,10 @@ class Producer:
         for _ in range(count):
             self.last += 1
             if self.last not in set(lose):
-                self._arrive(Kind.MESSAGE, encode(self.make(self.last)))
+                self._arrive(FrameKind.MESSAGE, encode(self.make(self.last)))
 
     def beat(self) -> None:
-        self._arrive(Kind.HEARTBEAT, b"")
+        self._arrive(FrameKind.HEARTBEAT, b"")
 
     def restart(self, *, epoch: str | None = None) -> None:
         self.run += "'"
@@ -59,7 +59,7 @@ class Producer:
             self.epoch, self.last = epoch, 0
 
     def answer(self, *, now_ms: int = 0, records_max: int = 10**9) -> bool:
-        match self.follower.wants(now_ms):
+        match self.follower.due_request(now_ms):
             case SnapshotRequest():
                 self.give([(0, self.last)])
             case ReplayRequest(_, start):
@@ -71,35 +71,37 @@ class Producer:
     def give(self, records: Sequence[tuple[int, int]], *, place: int | None = None, complete: bool = True) -> None:
         upto = place if place is not None else (records[-1][1] if records else self.last)
         messages = tuple((sequence, encode(self.make(number))) for sequence, number in records)
-        self.got += self.follower.take(Part(Place("s", self.epoch, upto), messages, complete))
+        self.got += self.follower.on_recovery_batch(
+            RecoveryBatch(StreamOffset("s", self.epoch, upto), messages, complete)
+        )
 
     def heard(self) -> list[int]:
-        return [one.header.sequence for one in self.got if isinstance(one, Heard)]
+        return [one.header.sequence for one in self.got if isinstance(one, MessageReceived)]
 
     def kinds(self) -> str:
         return "".join(type(one).__name__[0] for one in self.got)
 
     def lost(self) -> list[tuple[int, str]]:
-        return [(one.missing, one.reason) for one in self.got if isinstance(one, Lost)]
+        return [(one.missing, one.reason) for one in self.got if isinstance(one, StreamLost)]
 
-    def _arrive(self, kind: Kind, payload: bytes) -> None:
-        self.got += self.follower.hear(header(self.last, kind, epoch=self.epoch, run=self.run), payload)
-
-
-@pytest.fixture
-def ledger() -> Ledger:
-    return Ledger()
+    def _arrive(self, kind: FrameKind, payload: bytes) -> None:
+        self.got += self.follower.on_frame(header(self.last, kind, epoch=self.epoch, run=self.run), payload)
 
 
 @pytest.fixture
-def positions(ledger: Ledger) -> Producer:
-    return Producer(follow(POSITIONS, "risk", ledger, None), state)
+def ledger() -> FakeSubscriptionCounters:
+    return FakeSubscriptionCounters()
 
 
 @pytest.fixture
-def orders(ledger: Ledger) -> Producer:
+def positions(ledger: FakeSubscriptionCounters) -> Producer:
+    return Producer(make_subscription(POSITIONS, "risk", ledger, None), state)
+
+
+@pytest.fixture
+def orders(ledger: FakeSubscriptionCounters) -> Producer:
     """Follow from the first record of whatever journal is there."""
-    return Producer(follow(ORDERS, "execution", ledger, Place("orders", "", 0)), event, epoch=JOURNAL)
+    return Producer(make_subscription(ORDERS, "execution", ledger, StreamOffset("orders", "", 0)), event, epoch=JOURNAL)
 
 
 def joined(producer: Producer) -> Producer:
@@ -113,26 +115,26 @@ def test_a_late_joiner_gets_the_state_then_what_came_meanwhile_then_what_comes(p
     positions.last = 40
     positions.say(2)
     assert positions.got == []
-    assert positions.follower.wants(0) == SnapshotRequest("positions")
+    assert positions.follower.due_request(0) == SnapshotRequest("positions")
     positions.give([(0, 41)])
     positions.say()
     assert positions.kinds() == "JHH"
-    assert positions.got[0] == Joined(POSITIONS, "risk", Place("positions", RUN, 41), (state(41),))
+    assert positions.got[0] == StreamSynced(POSITIONS, "risk", StreamOffset("positions", RUN, 41), (state(41),))
     assert positions.heard() == [42, 43]
 
 
 def test_nothing_is_asked_before_a_frame_shows_that_the_subscription_arrived(positions: Producer) -> None:
-    assert positions.follower.wants(0) is None
+    assert positions.follower.due_request(0) is None
     positions.beat()
-    assert positions.follower.wants(0) == SnapshotRequest("positions")
+    assert positions.follower.due_request(0) == SnapshotRequest("positions")
 
 
 def test_a_snapshot_from_before_the_first_frame_is_not_enough(positions: Producer) -> None:
     positions.last = 10
     positions.say()
-    positions.follower.wants(0)
+    positions.follower.due_request(0)
     positions.give([(0, 9)])
-    assert positions.follower.phase is Phase.JOINING
+    assert positions.follower.state is SubscriptionState.SYNCING
     positions.give([(0, 10)])
     assert positions.kinds() == "JH"
 
@@ -146,24 +148,26 @@ def test_a_snapshot_of_another_epoch_is_of_no_use(positions: Producer) -> None:
 
 def test_a_snapshot_may_come_in_parts(positions: Producer) -> None:
     positions.beat()
-    positions.follower.wants(0)
+    positions.follower.due_request(0)
     positions.give([(0, 1)], place=0, complete=False)
     positions.give([(0, 2)], place=0)
-    assert positions.got == [Joined(POSITIONS, "risk", Place("positions", RUN, 0), (state(1), state(2)))]
+    assert positions.got == [StreamSynced(POSITIONS, "risk", StreamOffset("positions", RUN, 0), (state(1), state(2)))]
 
 
 def test_a_part_left_over_from_an_earlier_question_is_not_mixed_in(positions: Producer) -> None:
     positions.beat()
-    positions.follower.wants(0)
+    positions.follower.due_request(0)
     positions.give([(0, 1)], place=0, complete=False)
-    assert positions.follower.wants(ASK_AGAIN_MS_FIRST) is not None
+    assert positions.follower.due_request(RETRY_MS_FIRST) is not None
     positions.give([(0, 3)], place=0)
-    assert positions.got == [Joined(POSITIONS, "risk", Place("positions", RUN, 0), (state(3),))]
+    assert positions.got == [StreamSynced(POSITIONS, "risk", StreamOffset("positions", RUN, 0), (state(3),))]
 
 
-def test_what_a_snapshot_ran_ahead_of_is_dropped_and_is_no_repeat(positions: Producer, ledger: Ledger) -> None:
+def test_what_a_snapshot_ran_ahead_of_is_dropped_and_is_no_repeat(
+    positions: Producer, ledger: FakeSubscriptionCounters
+) -> None:
     positions.say(3)
-    positions.follower.wants(0)
+    positions.follower.due_request(0)
     positions.give([(0, 5)])
     positions.say(3)
     assert positions.heard() == [6]
@@ -172,14 +176,16 @@ def test_what_a_snapshot_ran_ahead_of_is_dropped_and_is_no_repeat(positions: Pro
 
 def test_an_unanswered_question_is_asked_again_ever_later(positions: Producer) -> None:
     positions.beat()
-    asked = [now_ms for now_ms in range(0, 10_000, 10) if positions.follower.wants(now_ms)]
+    asked = [now_ms for now_ms in range(0, 10_000, 10) if positions.follower.due_request(now_ms)]
     pauses = [later - earlier for earlier, later in pairwise(asked)]
-    assert pauses[0] == ASK_AGAIN_MS_FIRST
+    assert pauses[0] == RETRY_MS_FIRST
     assert pauses == sorted(pauses)
-    assert pauses[-1] == ASK_AGAIN_MS_MAX
+    assert pauses[-1] == RETRY_MS_MAX
 
 
-def test_a_gap_is_told_at_once_counted_and_healed_by_a_snapshot(positions: Producer, ledger: Ledger) -> None:
+def test_a_gap_is_told_at_once_counted_and_healed_by_a_snapshot(
+    positions: Producer, ledger: FakeSubscriptionCounters
+) -> None:
     joined(positions).say(5, lose=[3, 4])
     assert positions.kinds() == "HHL"
     assert positions.lost() == [(2, "gap")]
@@ -188,14 +194,14 @@ def test_a_gap_is_told_at_once_counted_and_healed_by_a_snapshot(positions: Produ
     assert ledger.gaps == [2]
 
 
-def test_a_lost_tail_is_seen_by_the_heartbeat(positions: Producer, ledger: Ledger) -> None:
+def test_a_lost_tail_is_seen_by_the_heartbeat(positions: Producer, ledger: FakeSubscriptionCounters) -> None:
     joined(positions).say(3, lose=[2, 3])
     positions.beat()
     assert positions.lost() == [(2, "gap")]
     assert ledger.gaps == [2]
 
 
-def test_a_repeat_is_dropped_and_counted(positions: Producer, ledger: Ledger) -> None:
+def test_a_repeat_is_dropped_and_counted(positions: Producer, ledger: FakeSubscriptionCounters) -> None:
     joined(positions).say()
     positions.last = 0
     positions.say()
@@ -203,7 +209,9 @@ def test_a_repeat_is_dropped_and_counted(positions: Producer, ledger: Ledger) ->
     assert ledger.repeats == 1
 
 
-def test_another_run_of_a_state_stream_is_lost_and_joined_again_but_no_gap(positions: Producer, ledger: Ledger) -> None:
+def test_another_run_of_a_state_stream_is_lost_and_joined_again_but_no_gap(
+    positions: Producer, ledger: FakeSubscriptionCounters
+) -> None:
     joined(positions).say()
     positions.restart(epoch="run-2")
     positions.beat()
@@ -215,11 +223,11 @@ def test_another_run_of_a_state_stream_is_lost_and_joined_again_but_no_gap(posit
 
 def test_silence_is_told_once_and_the_next_frame_joins_again(positions: Producer) -> None:
     joined(positions)
-    positions.got += positions.follower.elapse(1_000)
-    positions.got += positions.follower.elapse(1_000 + POSITIONS.silence_ms_max)
+    positions.got += positions.follower.check_timeout(1_000)
+    positions.got += positions.follower.check_timeout(1_000 + POSITIONS.heartbeat_timeout_ms)
     assert positions.got == []
     for now_ms in (1_001, 9_000):
-        positions.got += positions.follower.elapse(now_ms + POSITIONS.silence_ms_max)
+        positions.got += positions.follower.check_timeout(now_ms + POSITIONS.heartbeat_timeout_ms)
     assert positions.lost() == [(0, "silence")]
     positions.beat()
     positions.answer()
@@ -227,48 +235,52 @@ def test_silence_is_told_once_and_the_next_frame_joins_again(positions: Producer
 
 
 def test_a_producer_that_was_never_heard_is_not_lost(positions: Producer) -> None:
-    assert not positions.follower.elapse(0)
-    assert not positions.follower.elapse(10**9)
+    assert not positions.follower.check_timeout(0)
+    assert not positions.follower.check_timeout(10**9)
 
 
 def test_a_frame_that_cannot_be_read_counts_as_not_heard(positions: Producer) -> None:
     joined(positions)
-    with pytest.raises(FrameRefused):
-        positions.follower.hear(header(1), b"\xc1")
+    with pytest.raises(InvalidFrame):
+        positions.follower.on_frame(header(1), b"\xc1")
     positions.last = 1
     positions.say()
     assert positions.lost() == [(1, "gap")]
 
 
-def test_a_snapshot_that_cannot_be_read_is_asked_for_again(positions: Producer, ledger: Ledger) -> None:
+def test_a_snapshot_that_cannot_be_read_is_asked_for_again(
+    positions: Producer, ledger: FakeSubscriptionCounters
+) -> None:
     positions.beat()
-    positions.follower.wants(0)
-    assert not positions.follower.take(Part(Place("positions", RUN, 0), ((0, b"\xc1"),), complete=True))
+    positions.follower.due_request(0)
+    assert not positions.follower.on_recovery_batch(
+        RecoveryBatch(StreamOffset("positions", RUN, 0), ((0, b"\xc1"),), complete=True)
+    )
     assert ledger.flaws == ["payload"]
-    assert positions.follower.wants(ASK_AGAIN_MS_FIRST) is not None
+    assert positions.follower.due_request(RETRY_MS_FIRST) is not None
 
 
 def test_a_frame_kept_back_that_cannot_be_read_is_a_gap_when_its_turn_comes(
-    positions: Producer, ledger: Ledger
+    positions: Producer, ledger: FakeSubscriptionCounters
 ) -> None:
     positions.beat()
-    positions.follower.hear(header(1), b"\xc1")
+    positions.follower.on_frame(header(1), b"\xc1")
     positions.last = 1
     positions.say()
-    positions.follower.wants(0)
+    positions.follower.due_request(0)
     positions.give([(0, 0)], place=0)
     assert ledger.flaws == ["payload"]
     assert positions.kinds() == "JL"
 
 
-def test_more_than_can_be_kept_back_begins_again_and_is_no_gap(ledger: Ledger) -> None:
+def test_more_than_can_be_kept_back_begins_again_and_is_no_gap(ledger: FakeSubscriptionCounters) -> None:
     few = structs.replace(POSITIONS, high_water_mark=3)
-    positions = Producer(follow(few, "risk", ledger, None), state)
+    positions = Producer(make_subscription(few, "risk", ledger, None), state)
     positions.beat()
     positions.say(5)
-    positions.follower.wants(0)
+    positions.follower.due_request(0)
     positions.give([(0, 2)])
-    assert positions.follower.phase is Phase.JOINING
+    assert positions.follower.state is SubscriptionState.SYNCING
     positions.give([(0, 3)])
     assert positions.heard() == [4, 5]
     assert ledger.gaps == []
@@ -276,7 +288,7 @@ def test_more_than_can_be_kept_back_begins_again_and_is_no_gap(ledger: Ledger) -
 
 def test_the_rest_of_an_earlier_snapshot_is_never_taken_for_a_whole_one(positions: Producer) -> None:
     positions.beat()
-    positions.follower.wants(0)
+    positions.follower.due_request(0)
     positions.give([(0, 1)], place=0, complete=False)
     positions.say(2, lose=[1])
     positions.give([(0, 2)], place=9)
@@ -287,12 +299,12 @@ def test_an_event_stream_is_replayed_from_the_given_record_and_then_live(orders:
     orders.last = 3
     orders.beat()
     orders.say(2)
-    assert orders.follower.wants(0) == ReplayRequest("orders", 1)
+    assert orders.follower.due_request(0) == ReplayRequest("orders", 1)
     orders.give([(1, 1), (2, 2), (3, 3)])
     orders.say()
     assert orders.heard() == [1, 2, 3, 4, 5, 6]
     assert orders.kinds() == "HHHJHHH"
-    assert orders.got[3] == Joined(ORDERS, "execution", Place("orders", JOURNAL, 3), ())
+    assert orders.got[3] == StreamSynced(ORDERS, "execution", StreamOffset("orders", JOURNAL, 3), ())
 
 
 def test_a_long_replay_comes_in_parts_without_a_pause(orders: Producer) -> None:
@@ -305,23 +317,25 @@ def test_a_long_replay_comes_in_parts_without_a_pause(orders: Producer) -> None:
     assert turns == 3
 
 
-def test_a_hearer_that_is_up_to_date_joins_without_a_replay(ledger: Ledger) -> None:
-    orders = Producer(follow(ORDERS, "execution", ledger, Place("orders", JOURNAL, 7)), event, epoch=JOURNAL)
+def test_a_hearer_that_is_up_to_date_joins_without_a_replay(ledger: FakeSubscriptionCounters) -> None:
+    orders = Producer(
+        make_subscription(ORDERS, "execution", ledger, StreamOffset("orders", JOURNAL, 7)), event, epoch=JOURNAL
+    )
     orders.last = 7
     orders.beat()
     assert orders.kinds() == "J"
-    assert orders.follower.wants(0) is None
+    assert orders.follower.due_request(0) is None
 
 
-def test_a_hearer_without_a_place_hears_only_what_is_said_next(ledger: Ledger) -> None:
-    orders = Producer(follow(ORDERS, "execution", ledger, None), event, epoch=JOURNAL)
+def test_a_hearer_without_a_place_hears_only_what_is_said_next(ledger: FakeSubscriptionCounters) -> None:
+    orders = Producer(make_subscription(ORDERS, "execution", ledger, None), event, epoch=JOURNAL)
     orders.last = 7
     orders.say()
     assert orders.kinds() == "JH"
     assert orders.heard() == [8]
 
 
-def test_a_gap_of_events_is_replayed_record_by_record(orders: Producer, ledger: Ledger) -> None:
+def test_a_gap_of_events_is_replayed_record_by_record(orders: Producer, ledger: FakeSubscriptionCounters) -> None:
     joined(orders).say(6, lose=[2, 3])
     assert orders.kinds() == "HL"
     orders.answer()
@@ -331,7 +345,7 @@ def test_a_gap_of_events_is_replayed_record_by_record(orders: Producer, ledger: 
 
 
 def test_records_said_while_a_restarted_producer_was_not_connected_are_replayed_but_no_gap(
-    orders: Producer, ledger: Ledger
+    orders: Producer, ledger: FakeSubscriptionCounters
 ) -> None:
     joined(orders).say()
     orders.restart()
@@ -341,7 +355,7 @@ def test_records_said_while_a_restarted_producer_was_not_connected_are_replayed_
     assert (ledger.gaps, ledger.restarts) == ([], 1)
 
 
-def test_a_restart_that_lost_nothing_goes_on_in_order(orders: Producer, ledger: Ledger) -> None:
+def test_a_restart_that_lost_nothing_goes_on_in_order(orders: Producer, ledger: FakeSubscriptionCounters) -> None:
     joined(orders).say()
     orders.restart()
     orders.say()
@@ -352,8 +366,8 @@ def test_a_restart_that_lost_nothing_goes_on_in_order(orders: Producer, ledger: 
 
 def test_after_a_silence_events_go_on_where_they_were(orders: Producer) -> None:
     joined(orders).say()
-    orders.follower.elapse(1_000)
-    orders.got += orders.follower.elapse(1_001 + ORDERS.silence_ms_max)
+    orders.follower.check_timeout(1_000)
+    orders.got += orders.follower.check_timeout(1_001 + ORDERS.heartbeat_timeout_ms)
     orders.restart()
     orders.say(3, lose=[2, 3])
     orders.answer()
@@ -362,8 +376,10 @@ def test_after_a_silence_events_go_on_where_they_were(orders: Producer) -> None:
     assert orders.kinds().endswith("J")
 
 
-def test_another_journal_than_the_one_expected_stays_lost(ledger: Ledger) -> None:
-    orders = Producer(follow(ORDERS, "execution", ledger, Place("orders", "mine", 2)), event, epoch=JOURNAL)
+def test_another_journal_than_the_one_expected_stays_lost(ledger: FakeSubscriptionCounters) -> None:
+    orders = Producer(
+        make_subscription(ORDERS, "execution", ledger, StreamOffset("orders", "mine", 2)), event, epoch=JOURNAL
+    )
     orders.beat()
     orders.say(3)
     orders.beat()
@@ -387,8 +403,10 @@ def test_another_journal_is_read_from_its_first_record_where_any_was_welcome(ord
     assert orders.heard() == [1, 2, 1, 2]
 
 
-def test_a_journal_that_ends_before_what_was_heard_is_never_believed_again(ledger: Ledger) -> None:
-    orders = Producer(follow(ORDERS, "execution", ledger, Place("orders", JOURNAL, 9)), event, epoch=JOURNAL)
+def test_a_journal_that_ends_before_what_was_heard_is_never_believed_again(ledger: FakeSubscriptionCounters) -> None:
+    orders = Producer(
+        make_subscription(ORDERS, "execution", ledger, StreamOffset("orders", JOURNAL, 9)), event, epoch=JOURNAL
+    )
     orders.last = 5
     orders.beat()
     orders.say(10)
@@ -397,16 +415,18 @@ def test_a_journal_that_ends_before_what_was_heard_is_never_believed_again(ledge
     assert orders.lost()[0] == (0, "the journal ends before what was heard")
 
 
-def test_a_record_that_cannot_be_read_holds_its_stream_and_is_asked_for_again(orders: Producer, ledger: Ledger) -> None:
+def test_a_record_that_cannot_be_read_holds_its_stream_and_is_asked_for_again(
+    orders: Producer, ledger: FakeSubscriptionCounters
+) -> None:
     orders.last = 2
     orders.beat()
-    orders.follower.wants(0)
-    part = Part(Place("orders", JOURNAL, 2), ((1, encode(event(1))), (2, b"\xc1")), complete=True)
-    orders.got += orders.follower.take(part)
+    orders.follower.due_request(0)
+    part = RecoveryBatch(StreamOffset("orders", JOURNAL, 2), ((1, encode(event(1))), (2, b"\xc1")), complete=True)
+    orders.got += orders.follower.on_recovery_batch(part)
     assert orders.heard() == [1]
-    assert orders.follower.phase is Phase.JOINING
+    assert orders.follower.state is SubscriptionState.SYNCING
     assert ledger.flaws == ["payload"]
-    assert orders.follower.wants(ASK_AGAIN_MS_FIRST) == ReplayRequest("orders", 2)
+    assert orders.follower.due_request(RETRY_MS_FIRST) == ReplayRequest("orders", 2)
 
 
 STEPS = st.lists(
@@ -439,20 +459,24 @@ def play(producer: Producer, steps: list[Any]) -> None:
 
 @given(STEPS)
 def test_whatever_is_lost_events_are_heard_once_each_and_in_order(steps: list[Any]) -> None:
-    orders = Producer(follow(ORDERS, "execution", Ledger(), Place("orders", "", 0)), event, epoch=JOURNAL)
+    orders = Producer(
+        make_subscription(ORDERS, "execution", FakeSubscriptionCounters(), StreamOffset("orders", "", 0)),
+        event,
+        epoch=JOURNAL,
+    )
     play(orders, steps)
     assert orders.heard() == list(range(1, orders.last + 1))
-    assert orders.follower.phase is Phase.LIVE
+    assert orders.follower.state is SubscriptionState.LIVE
 
 
 @given(STEPS)
 def test_whatever_is_lost_a_state_is_told_lost_before_anything_is_missing_and_joined_after(steps: list[Any]) -> None:
-    positions = Producer(follow(POSITIONS, "risk", Ledger(), None), state)
+    positions = Producer(make_subscription(POSITIONS, "risk", FakeSubscriptionCounters(), None), state)
     play(positions, steps)
     whole_at: int | None = None
     for inbound in positions.got:
-        if isinstance(inbound, Heard):
+        if isinstance(inbound, MessageReceived):
             assert inbound.header.sequence - 1 == whole_at
-        assert whole_at is not None or isinstance(inbound, Joined)
-        whole_at = None if isinstance(inbound, Lost) else inbound.place.sequence  # type: ignore[union-attr]
+        assert whole_at is not None or isinstance(inbound, StreamSynced)
+        whole_at = None if isinstance(inbound, StreamLost) else inbound.offset.sequence  # type: ignore[union-attr]
     assert whole_at == positions.last

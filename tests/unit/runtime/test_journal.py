@@ -5,8 +5,8 @@ from google_crc32c import value as crc32c
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.contracts.errors import Busy, ConfigError, DamagedData, InvariantError, IoFailed, UsageError
-from components.runtime.journal import Journal, read, verify
+from components.contracts.errors import ConfigError, CorruptData, InvariantError, ResourceBusy, StorageError, UsageError
+from components.runtime.journal import Journal, read_records, verify_journal
 from components.runtime.journal_format import PAYLOAD_BYTES_MAX
 from tests.support.journals import FOLDER, NOW_NS, entries, open_journal, payloads
 from tests.support.simulated_disk import SimulatedDisk
@@ -35,10 +35,10 @@ def test_what_was_written_is_read_back_by_every_door(
     again = open_journal(disk=disk, segment_bytes_max=segment_bytes_max)
     written = [(sequence, *entry) for sequence, entry in enumerate((one for frame in frames for one in frame), 1)]
     assert [(one.sequence, one.at_ns, one.payload) for one in again.records()] == written
-    assert [(one.sequence, one.at_ns, one.payload) for one in read(FOLDER, disk=disk)] == written
+    assert [(one.sequence, one.at_ns, one.payload) for one in read_records(FOLDER, disk=disk)] == written
     assert (again.last_sequence, again.head) == (journal.last_sequence, journal.head)
-    assert again.torn is None
-    verified = verify(FOLDER, disk=disk)
+    assert again.truncated is None
+    verified = verify_journal(FOLDER, disk=disk)
     assert (verified.ok, verified.records, verified.head_hash) == (True, len(written), journal.head.hex())
 
 
@@ -47,7 +47,7 @@ def test_reading_may_begin_at_any_record(first: int, segment_bytes_max: int) -> 
     journal, disk = journal_of_forty(segment_bytes_max)
     wanted = [b"%d" % number for number in range(max(first, 1), 41)]
     assert payloads(journal.records(first)) == wanted
-    assert payloads(read(FOLDER, first, disk=disk)) == wanted
+    assert payloads(read_records(FOLDER, first, disk=disk)) == wanted
 
 
 def journal_of_forty(segment_bytes_max: int, random_count: int = 0) -> tuple[Journal, SimulatedDisk]:
@@ -76,7 +76,7 @@ def test_a_reopened_journal_goes_on_where_it_ended() -> None:
     second.write(entries(b"two"))
     assert second.journal_id == first.journal_id
     assert payloads(second.records()) == [b"one", b"two"]
-    assert verify(FOLDER, disk=disk).ok
+    assert verify_journal(FOLDER, disk=disk).ok
 
 
 def test_two_journals_never_share_an_id_or_a_chain() -> None:
@@ -106,7 +106,7 @@ def test_one_write_is_one_frame_and_one_sync() -> None:
 def test_a_second_writer_is_told_who_holds_the_journal() -> None:
     disk = SimulatedDisk()
     open_journal(disk=disk)
-    with pytest.raises(Busy, match="held by process 1"):
+    with pytest.raises(ResourceBusy, match="held by process 1"):
         open_journal(disk=disk)
 
 
@@ -137,10 +137,10 @@ def test_a_full_disk_fails_for_good_and_acknowledges_nothing() -> None:
     journal = open_journal(disk=disk)
     journal.write(entries(b"kept"))
     disk.bytes_max = 200
-    with pytest.raises(IoFailed, match="No space left on device"):
+    with pytest.raises(StorageError, match="No space left on device"):
         journal.write(entries(b"lost" * 100))
     disk.bytes_max = None
-    with pytest.raises(IoFailed, match="No space left on device"):
+    with pytest.raises(StorageError, match="No space left on device"):
         journal.write(entries(b"too late"))
     assert payloads(journal.records()) == [b"kept"]
 
@@ -149,26 +149,26 @@ def test_a_failed_sync_is_never_tried_again() -> None:
     disk = SimulatedDisk()
     journal = open_journal(disk=disk)
     disk.sync_fails_at = disk.syncs + 1
-    with pytest.raises(IoFailed, match="Input/output error"):
+    with pytest.raises(StorageError, match="Input/output error"):
         journal.write(entries(b"lost"))
     calls, syncs = disk.calls, disk.syncs
-    with pytest.raises(IoFailed, match="Input/output error"):
+    with pytest.raises(StorageError, match="Input/output error"):
         journal.write(entries(b"too late"))
     assert (disk.calls, disk.syncs, journal.last_sequence) == (calls, syncs, 0)
 
 
 def test_verifying_what_is_not_there_is_a_usage_error_that_names_the_path() -> None:
     with pytest.raises(UsageError, match="/simulated/risk holds no journal"):
-        verify(FOLDER, disk=SimulatedDisk())
+        verify_journal(FOLDER, disk=SimulatedDisk())
     with pytest.raises(UsageError, match="/simulated/risk holds no journal"):
-        read(FOLDER, disk=SimulatedDisk())
+        read_records(FOLDER, disk=SimulatedDisk())
 
 
 def test_a_missing_segment_is_named_by_its_record() -> None:
     _, disk = journal_of_forty(300)
     segments = sorted(path for path in disk.named if path.suffix == ".log")
     del disk.named[segments[1]]
-    problem = verify(FOLDER, disk=disk).problem
+    problem = verify_journal(FOLDER, disk=disk).problem
     assert problem is not None
     assert f"record {int(segments[1].stem)} is missing" in problem
 
@@ -176,7 +176,7 @@ def test_a_missing_segment_is_named_by_its_record() -> None:
 def test_a_missing_first_segment_is_damage_not_a_shorter_journal() -> None:
     _, disk = journal_of_forty(300)
     del disk.named[min(path for path in disk.named if path.suffix == ".log")]
-    with pytest.raises(DamagedData, match="record 1 is missing"):
+    with pytest.raises(CorruptData, match="record 1 is missing"):
         open_journal(disk=SimulatedDisk(named=disk.named))
 
 
@@ -185,7 +185,7 @@ def test_a_segment_of_another_journal_is_refused() -> None:
     _, stranger = journal_of_forty(300, random_count=7)
     swapped = sorted(path for path in disk.named if path.suffix == ".log")[1]
     disk.named[swapped] = stranger.named[swapped]
-    problem = verify(FOLDER, disk=disk).problem
+    problem = verify_journal(FOLDER, disk=disk).problem
     assert problem is not None
     assert f"record {int(swapped.stem)} is from another journal" in problem
 
@@ -200,7 +200,7 @@ def test_a_payload_that_holds_a_whole_frame_is_not_taken_for_one() -> None:
     journal.close()
     content.seen = content.seen[:-1]
     again = open_journal(disk=disk)
-    assert again.torn is not None
+    assert again.truncated is not None
     assert payloads(again.records()) == [b"first", b"second"]
 
 
@@ -218,7 +218,7 @@ def test_a_durable_record_that_vanishes_beneath_the_writer_is_noticed() -> None:
     length = len(content.seen)
     journal.write(entries(b"vanishes"))
     content.seen = content.seen[:length]
-    with pytest.raises(DamagedData, match="record 2 had been durable and is gone"):
+    with pytest.raises(CorruptData, match="record 2 had been durable and is gone"):
         list(journal.records())
 
 
@@ -228,7 +228,7 @@ def test_a_log_of_an_unknown_format_is_refused_by_name() -> None:
     (content,) = (one for path, one in disk.named.items() if path.suffix == ".log")
     newer = content.seen[12:14] + b"\x02\x00" + content.seen[16:]
     content.seen = content.seen[:8] + crc32c(newer).to_bytes(4, "little") + newer
-    with pytest.raises(DamagedData, match=r"log format 2 is not the one this program reads \(1\)"):
+    with pytest.raises(CorruptData, match=r"log format 2 is not the one this program reads \(1\)"):
         open_journal(disk=disk)
 
 
@@ -244,7 +244,7 @@ def test_a_record_altered_together_with_its_checksum_breaks_the_chain() -> None:
     content.seen = b"".join(
         [content.seen[: ends[0] + 4], crc32c(forged).to_bytes(4, "little"), forged, content.seen[ends[1] :]]
     )
-    problem = verify(FOLDER, disk=disk).problem
+    problem = verify_journal(FOLDER, disk=disk).problem
     assert problem is not None
     assert "record 2 at offset" in problem
     assert "does not follow from the one before it" in problem

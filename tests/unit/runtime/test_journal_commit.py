@@ -7,9 +7,9 @@ from threading import Event
 
 import pytest
 
-from components.contracts.errors import InvariantError, IoFailed
-from components.runtime.commit import FRAME_BYTES_GOAL, Committer
-from components.runtime.journal import read
+from components.contracts.errors import InvariantError, StorageError
+from components.runtime.commit import FRAME_BYTES_TARGET, GroupCommitter
+from components.runtime.journal import read_records
 from components.runtime.journal_format import PAYLOAD_BYTES_MAX
 from tests.support.journals import FOLDER, NOW_NS, open_journal, payloads
 from tests.support.simulated_disk import SimulatedDisk
@@ -33,20 +33,20 @@ class SlowDisk(SimulatedDisk):
 
 
 @contextmanager
-def committing(disk: SimulatedDisk, queue_max: int = 100) -> Iterator[Committer]:
-    committer = Committer(open_journal(disk=disk), queue_max=queue_max)
+def committing(disk: SimulatedDisk, queue_max: int = 100) -> Iterator[GroupCommitter]:
+    committer = GroupCommitter(open_journal(disk=disk), queue_max=queue_max)
     yield committer
     committer.close(WITHIN_S)
 
 
-def is_told(committer: Committer, within_s: float = WITHIN_S) -> bool:
+def is_told(committer: GroupCommitter, within_s: float = WITHIN_S) -> bool:
     return bool(select.select([committer], [], [], within_s)[0])
 
 
-def wait_until_synced(committer: Committer, sequence: int) -> None:
-    while committer.synced < sequence and committer.failure is None:
+def wait_until_synced(committer: GroupCommitter, sequence: int) -> None:
+    while committer.durable_sequence < sequence and committer.failure is None:
         assert is_told(committer)
-        committer.acknowledge()
+        committer.clear_notification()
 
 
 def test_a_submitted_entry_becomes_durable_and_the_loop_is_told() -> None:
@@ -54,16 +54,16 @@ def test_a_submitted_entry_becomes_durable_and_the_loop_is_told() -> None:
     with committing(disk) as committer:
         assert committer.submit(NOW_NS, b"one") == 1
         assert is_told(committer)
-        committer.acknowledge()
-        assert committer.synced == 1
+        committer.clear_notification()
+        assert committer.durable_sequence == 1
         assert not is_told(committer, within_s=0)
-    assert payloads(read(FOLDER, disk=disk)) == [b"one"]
+    assert payloads(read_records(FOLDER, disk=disk)) == [b"one"]
 
 
 def test_acknowledging_nothing_does_not_block() -> None:
     with committing(SimulatedDisk()) as committer:
-        committer.acknowledge()
-        assert committer.synced == 0
+        committer.clear_notification()
+        assert committer.durable_sequence == 0
 
 
 def test_entries_submitted_during_a_sync_share_the_next_frame() -> None:
@@ -74,7 +74,7 @@ def test_entries_submitted_during_a_sync_share_the_next_frame() -> None:
         committer.submit(NOW_NS, b"first")
         assert disk.sync_began.wait(WITHIN_S)
         assert [committer.submit(NOW_NS, b"later") for _ in range(50)] == list(range(2, 52))
-        assert committer.synced == 0
+        assert committer.durable_sequence == 0
         assert not is_told(committer, within_s=0)
         disk.sync_may_end.set()
         wait_until_synced(committer, 51)
@@ -87,23 +87,23 @@ def test_a_queue_beyond_its_bound_is_a_failed_disk() -> None:
         disk.hold_syncs()
         for _ in range(3):
             committer.submit(NOW_NS, b"fits")
-        with pytest.raises(IoFailed, match="3 entries wait for the disk"):
+        with pytest.raises(StorageError, match="3 entries wait for the disk"):
             committer.submit(NOW_NS, b"does not")
         disk.sync_may_end.set()
 
 
 def test_after_a_failed_sync_nothing_is_acknowledged_and_nothing_accepted() -> None:
     disk = SimulatedDisk()
-    committer = Committer(open_journal(disk=disk))
+    committer = GroupCommitter(open_journal(disk=disk))
     disk.sync_fails_at = disk.syncs + 1
     committer.submit(NOW_NS, b"lost")
     assert is_told(committer)
-    committer.acknowledge()
-    assert committer.synced == 0
+    committer.clear_notification()
+    assert committer.durable_sequence == 0
     assert "Input/output error" in str(committer.failure)
-    with pytest.raises(IoFailed, match="Input/output error"):
+    with pytest.raises(StorageError, match="Input/output error"):
         committer.submit(NOW_NS, b"too late")
-    with pytest.raises(IoFailed, match="Input/output error"):
+    with pytest.raises(StorageError, match="Input/output error"):
         committer.close(WITHIN_S)
     assert disk.syncs == disk.sync_fails_at
 
@@ -114,7 +114,7 @@ def test_closing_makes_everything_durable_first() -> None:
         for _ in range(20):
             committer.submit(NOW_NS, b"entry")
     committer.close(WITHIN_S)
-    assert len(list(read(FOLDER, disk=disk))) == 20
+    assert len(list(read_records(FOLDER, disk=disk))) == 20
     with pytest.raises(InvariantError, match="closed"):
         committer.submit(NOW_NS, b"too late")
 
@@ -124,7 +124,7 @@ def test_closing_does_not_wait_for_a_hanging_disk_longer_than_told() -> None:
     with committing(disk) as committer:
         disk.hold_syncs()
         committer.submit(NOW_NS, b"hangs")
-        with pytest.raises(IoFailed, match="1 entries were not synced within 0 s"):
+        with pytest.raises(StorageError, match="1 entries were not synced within 0 s"):
             committer.close(0)
         disk.sync_may_end.set()
 
@@ -137,7 +137,7 @@ def test_a_backlog_is_written_in_bounded_frames() -> None:
         committer.submit(NOW_NS, b"first")
         assert disk.sync_began.wait(WITHIN_S)
         for _ in range(10):
-            committer.submit(NOW_NS, b"x" * (FRAME_BYTES_GOAL // 4))
+            committer.submit(NOW_NS, b"x" * (FRAME_BYTES_TARGET // 4))
         disk.sync_may_end.set()
         wait_until_synced(committer, 11)
         assert disk.syncs - syncs == 4
@@ -157,9 +157,9 @@ def test_a_journal_in_memory_is_written_in_the_calling_thread() -> None:
         syncs = disk.syncs
         committer.submit(NOW_NS, b"one")
         committer.submit(NOW_NS, b"two")
-        assert committer.synced == 0
+        assert committer.durable_sequence == 0
         assert committer.flush_inline()
-        assert committer.synced == 2
+        assert committer.durable_sequence == 2
         assert disk.syncs - syncs == 1
 
 
@@ -170,13 +170,13 @@ def test_a_journal_on_disk_is_not_flushed_inline() -> None:
 
 def test_a_failure_in_the_calling_thread_is_raised_and_kept() -> None:
     disk = SimulatedDisk(in_memory=True)
-    committer = Committer(open_journal(disk=disk))
+    committer = GroupCommitter(open_journal(disk=disk))
     disk.bytes_max = 0
     committer.submit(NOW_NS, b"lost")
-    with pytest.raises(IoFailed, match="No space left on device"):
+    with pytest.raises(StorageError, match="No space left on device"):
         committer.flush_inline()
     assert "No space left on device" in str(committer.failure)
-    with pytest.raises(IoFailed, match="No space left on device"):
+    with pytest.raises(StorageError, match="No space left on device"):
         committer.close(WITHIN_S)
 
 
@@ -193,10 +193,10 @@ class BuggyDisk(SimulatedDisk):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_dies_of_a_bug_is_heard_of() -> None:
     disk = BuggyDisk()
-    committer = Committer(open_journal(disk=disk))
+    committer = GroupCommitter(open_journal(disk=disk))
     disk.break_down()
     committer.submit(NOW_NS, b"lost")
     assert is_told(committer)
     assert "the sync thread died" in str(committer.failure)
-    with pytest.raises(IoFailed, match="the sync thread died"):
+    with pytest.raises(StorageError, match="the sync thread died"):
         committer.close(WITHIN_S)

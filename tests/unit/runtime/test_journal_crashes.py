@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from components.contracts.errors import DamagedData, IoFailed
-from components.runtime.journal import read, verify
+from components.contracts.errors import CorruptData, StorageError
+from components.runtime.journal import read_records, verify_journal
 from components.runtime.journal_segment import segment_name
 from tests.support.journals import FOLDER, entries, open_journal, payloads
 from tests.support.simulated_disk import Crashed, SimulatedDisk
@@ -34,7 +34,7 @@ def work(disk: SimulatedDisk) -> list[bytes]:
 def found_after(disk: SimulatedDisk) -> list[bytes]:
     found = payloads(open_journal(disk=disk, segment_bytes_max=SEGMENT_BYTES_MAX).records())
     assert found == ALL[: len(found)]
-    assert verify(FOLDER, disk=disk).ok
+    assert verify_journal(FOLDER, disk=disk).ok
     return found
 
 
@@ -46,7 +46,7 @@ def a_crash_loses(disk: SimulatedDisk, chance: Random) -> bool:
     try:
         again = work(second)
         found = found_after(second.crash(chance))
-    except DamagedData:
+    except CorruptData:
         return True
     return found[: len(acknowledged)] != acknowledged or found[: len(again)] != again
 
@@ -79,7 +79,7 @@ def test_a_frame_whose_sync_failed_is_made_durable_before_a_restart_acts_on_it()
     disk = SimulatedDisk()
     journal = open_journal(disk=disk)
     disk.sync_fails_at = disk.syncs + 1
-    with pytest.raises(IoFailed):
+    with pytest.raises(StorageError):
         journal.write(entries(b"in the page cache only"))
     journal.close()
     restarted = open_journal(disk=disk)
@@ -98,9 +98,9 @@ def test_a_torn_tail_is_kept_beside_the_log_and_counted() -> None:
     torn = content.seen[-70:-3]
     content.seen = content.seen[:-3]
     again = open_journal(disk=disk)
-    assert again.torn is not None
-    assert disk.named[again.torn.kept_as].synced.endswith(torn)
-    assert again.torn.bytes_cut == len(disk.named[again.torn.kept_as].synced)
+    assert again.truncated is not None
+    assert disk.named[again.truncated.kept_as].synced.endswith(torn)
+    assert again.truncated.bytes_cut == len(disk.named[again.truncated.kept_as].synced)
     assert payloads(again.records()) == [b"whole"]
 
 
@@ -111,8 +111,8 @@ def test_a_second_torn_tail_at_the_same_place_does_not_replace_the_first() -> No
     for _ in range(2):
         disk.named[segment].seen += b"torn"
         journal = open_journal(disk=disk)
-        assert journal.torn is not None
-        kept.add(journal.torn.kept_as)
+        assert journal.truncated is not None
+        kept.add(journal.truncated.kept_as)
         journal.close()
     assert len(kept) == 2
 
@@ -126,11 +126,11 @@ def test_a_torn_header_of_a_new_segment_is_set_aside() -> None:
     last = max(path for path in disk.named if path.suffix == ".log")
     disk.named[last].seen = disk.named[last].seen[:40]
     again = open_journal(disk=disk, segment_bytes_max=1)
-    assert again.torn is not None
-    assert again.torn.bytes_cut == 40
+    assert again.truncated is not None
+    assert again.truncated.bytes_cut == 40
     again.write(entries(b"two again"))
     assert payloads(again.records()) == [b"one", b"two again"]
-    assert verify(FOLDER, disk=disk).ok
+    assert verify_journal(FOLDER, disk=disk).ok
 
 
 def test_a_segment_that_was_only_created_is_no_problem_for_a_reader() -> None:
@@ -138,5 +138,5 @@ def test_a_segment_that_was_only_created_is_no_problem_for_a_reader() -> None:
     journal = open_journal(disk=disk, segment_bytes_max=1)
     journal.write(entries(b"one"))
     disk.create(FOLDER / segment_name(2))
-    assert verify(FOLDER, disk=disk).ok
-    assert payloads(read(FOLDER, disk=disk)) == [b"one"]
+    assert verify_journal(FOLDER, disk=disk).ok
+    assert payloads(read_records(FOLDER, disk=disk)) == [b"one"]

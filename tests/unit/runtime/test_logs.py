@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from components.runtime import logs
-from components.runtime.logs import OnceAMinute
+from components.runtime.logs import RateLimitedLog
 from components.runtime.tables import LogFormat, LogLevel
 from tests.support.clocks import ManualClock
 
@@ -23,7 +23,7 @@ def written() -> io.StringIO:
 
 
 def test_an_event_is_one_json_line_with_its_facts(written: io.StringIO) -> None:
-    log = logs.configure("risk", clock=ManualClock(1_700_000_000_123_456_789), look=LogFormat.JSON, to=written)
+    log = logs.configure("risk", clock=ManualClock(1_700_000_000_123_456_789), style=LogFormat.JSON, to=written)
     log.info("intent_refused", limit=Decimal("1000.10"), detail="two\nlines")
     assert lines_of(written) == [
         {
@@ -38,7 +38,7 @@ def test_an_event_is_one_json_line_with_its_facts(written: io.StringIO) -> None:
 
 
 def test_a_terminal_gets_a_readable_line(written: io.StringIO) -> None:
-    log = logs.configure("risk", clock=ManualClock(1_700_000_000_123_456_789), look=LogFormat.READABLE, to=written)
+    log = logs.configure("risk", clock=ManualClock(1_700_000_000_123_456_789), style=LogFormat.READABLE, to=written)
     log.warning("intent_refused", limit=Decimal("1000.10"), detail="two words")
     assert written.getvalue() == "22:13:20.123 warning risk        intent_refused limit=1000.10 detail='two words'\n"
 
@@ -56,7 +56,7 @@ def test_less_than_the_level_is_not_written(written: io.StringIO) -> None:
 
 
 def test_a_text_that_json_cannot_carry_is_still_a_line(written: io.StringIO) -> None:
-    logs.configure("risk", look=LogFormat.JSON, to=written).info("read", name="\udcff", peer=b"\xff".decode("latin-1"))
+    logs.configure("risk", style=LogFormat.JSON, to=written).info("read", name="\udcff", peer=b"\xff".decode("latin-1"))
     assert lines_of(written)[0]["name"] == "\\udcff"
 
 
@@ -69,17 +69,17 @@ def test_a_warning_of_a_library_is_an_event(written: io.StringIO) -> None:
 
 def test_repeated_nonsense_is_counted_and_told_once_a_minute(written: io.StringIO) -> None:
     clock = ManualClock()
-    sparing = OnceAMinute(logs.configure("risk", look=LogFormat.JSON, to=written), clock)
+    sparing = RateLimitedLog(logs.configure("risk", style=LogFormat.JSON, to=written), clock)
     for _ in range(5):
         sparing.warning("frame_dropped", "malformed")
-    clock.pass_ms(60_000)
+    clock.advance_ms(60_000)
     sparing.warning("frame_dropped", "malformed")
     assert [line["count"] for line in lines_of(written)] == [1, 5]
 
 
 def test_kinds_from_outside_are_bounded(written: io.StringIO) -> None:
-    sparing = OnceAMinute(logs.configure("risk", look=LogFormat.JSON, to=written), ManualClock())
-    for number in range(OnceAMinute.KINDS_MAX + 100):
+    sparing = RateLimitedLog(logs.configure("risk", style=LogFormat.JSON, to=written), ManualClock())
+    for number in range(RateLimitedLog.KINDS_MAX + 100):
         sparing.warning("frame_dropped", str(number))
-    assert len(lines_of(written)) == OnceAMinute.KINDS_MAX + 1
+    assert len(lines_of(written)) == RateLimitedLog.KINDS_MAX + 1
     assert lines_of(written)[-1]["kind"] == "others"

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from components.contracts.errors import InvariantError
-from components.runtime.metrics import HOP_BUCKETS_S, VENUE_BUCKETS_S, Metrics
+from components.runtime.metrics import LATENCY_BUCKETS_S, VENUE_BUCKETS_S, Metrics
 
 
 def test_every_executable_says_what_it_is() -> None:
@@ -35,7 +35,7 @@ def test_a_name_asked_for_as_another_kind_is_a_bug() -> None:
         metrics.gauge("intents_total", "Intents.")
 
 
-@pytest.mark.parametrize(("buckets", "first_s"), [(HOP_BUCKETS_S, 50e-6), (VENUE_BUCKETS_S, 5e-3)])
+@pytest.mark.parametrize(("buckets", "first_s"), [(LATENCY_BUCKETS_S, 50e-6), (VENUE_BUCKETS_S, 5e-3)])
 def test_buckets_double(buckets: tuple[float, ...], first_s: float) -> None:
     assert buckets[0] == first_s
     assert all(after == 2 * before for before, after in pairwise(buckets))

@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from components.contracts.errors import ConfigError
-from components.runtime.files import make_private_folder, write_once, write_whole
+from components.runtime.files import create_durable, make_private_folder, write_atomic
 from components.runtime.places import (
     SOCKET_NAME_BYTES_MAX,
     SOCKET_PATH_BYTES_MAX,
-    Places,
-    derive_run_folder,
-    leaves_room,
+    Paths,
+    choose_run_dir,
+    fits_socket_paths,
 )
 
 
@@ -26,7 +26,7 @@ def short() -> Iterator[Path]:
 
 
 def run_folder(*bases: Path, root: str = "/project", env: str = "dev", account: str = "sandbox") -> Path:
-    return derive_run_folder(bases, root=Path(root), env=env, account=account)
+    return choose_run_dir(bases, root=Path(root), env=env, account=account)
 
 
 def test_a_derived_run_folder_is_short_and_ours(short: Path) -> None:
@@ -56,12 +56,12 @@ def test_no_usable_base_is_told(tmp_path: Path) -> None:
 
 def test_the_longest_socket_name_just_fits() -> None:
     room = SOCKET_PATH_BYTES_MAX - SOCKET_NAME_BYTES_MAX - 1
-    assert leaves_room(Path("/" + "x" * (room - 1)))
-    assert not leaves_room(Path("/" + "x" * room))
+    assert fits_socket_paths(Path("/" + "x" * (room - 1)))
+    assert not fits_socket_paths(Path("/" + "x" * room))
 
 
 def test_a_socket_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    places = Places(root=tmp_path, env="dev", account="a", state=tmp_path, run=tmp_path, keys=tmp_path)
+    places = Paths(root=tmp_path, env="dev", account="a", state=tmp_path, run=tmp_path, keys=tmp_path)
     with pytest.raises(ConfigError, match="25 bytes, at most 24"):
         places.socket("x" * 25)
 
@@ -86,11 +86,11 @@ def test_a_made_folder_and_its_parents_are_private(tmp_path: Path) -> None:
 
 def test_a_whole_file_replaces_the_one_before(tmp_path: Path) -> None:
     for content in (b"old", b"new"):
-        write_whole(tmp_path / "file", content)
+        write_atomic(tmp_path / "file", content)
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"new")]
 
 
 def test_a_file_written_once_is_left_alone(tmp_path: Path) -> None:
-    assert write_once(tmp_path / "file", b"first")
-    assert not write_once(tmp_path / "file", b"second")
+    assert create_durable(tmp_path / "file", b"first")
+    assert not create_durable(tmp_path / "file", b"second")
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"first")]

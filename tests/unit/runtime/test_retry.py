@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.errors import InvariantError
-from components.runtime.retry import Backoff, Breaker, BreakerState, TokenBucket
+from components.runtime.retry import Backoff, CircuitBreaker, CircuitState, TokenBucket
 
 BACKOFF = Backoff(first_ms_max=250, delay_ms_max=30_000)
 S = 1_000_000_000
@@ -57,33 +57,33 @@ def test_a_clock_that_went_back_refills_nothing() -> None:
     assert empty.at(5 * S).at_ns == 10 * S
 
 
-BREAKER = Breaker(failures_max=3, pause_ns=10 * S)
+BREAKER = CircuitBreaker(failures_max=3, cooldown_ns=10 * S)
 
 
-def opened(at_ns: int) -> Breaker:
+def opened(at_ns: int) -> CircuitBreaker:
     return BREAKER.failed(at_ns).failed(at_ns).failed(at_ns)
 
 
 def test_a_breaker_opens_after_its_failures() -> None:
-    assert BREAKER.failed(0).failed(0).state(0) is BreakerState.CLOSED
-    assert opened(0).state(0) is BreakerState.OPEN
-    assert opened(0).ask(9 * S) is None
+    assert BREAKER.failed(0).failed(0).state(0) is CircuitState.CLOSED
+    assert opened(0).state(0) is CircuitState.OPEN
+    assert opened(0).try_acquire(9 * S) is None
 
 
 def test_a_success_forgets_failures() -> None:
-    assert BREAKER.failed(0).failed(0).succeeded().failed(0).state(0) is BreakerState.CLOSED
+    assert BREAKER.failed(0).failed(0).succeeded().failed(0).state(0) is CircuitState.CLOSED
 
 
 def test_after_the_pause_exactly_one_probe_may_go() -> None:
-    probing = opened(0).ask(10 * S)
+    probing = opened(0).try_acquire(10 * S)
     assert probing is not None
-    assert probing.ask(10 * S) is None
-    assert probing.succeeded().state(10 * S) is BreakerState.CLOSED
+    assert probing.try_acquire(10 * S) is None
+    assert probing.succeeded().state(10 * S) is CircuitState.CLOSED
 
 
 def test_a_failed_probe_opens_it_again_for_a_whole_pause() -> None:
-    probing = opened(0).ask(10 * S)
+    probing = opened(0).try_acquire(10 * S)
     assert probing is not None
     again = probing.failed(10 * S)
-    assert again.state(19 * S) is BreakerState.OPEN
-    assert again.state(20 * S) is BreakerState.PROBING
+    assert again.state(19 * S) is CircuitState.OPEN
+    assert again.state(20 * S) is CircuitState.PROBING

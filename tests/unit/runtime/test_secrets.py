@@ -8,15 +8,15 @@ import pytest
 
 from components.contracts.errors import ConfigError
 from components.runtime import logs
-from components.runtime.places import Places
-from components.runtime.secrets import Secret, make_seal, read_seal, resolve
+from components.runtime.places import Paths
+from components.runtime.secrets import Secret, create_seal_key, read_seal_key, resolve
 from components.runtime.tables import LogFormat
 
 VALUE = "sesame-open-0815"
 
 
-def places_in(root: Path) -> Places:
-    return Places(root=root, env="dev", account="sandbox", state=root / "s", run=root / "r", keys=root / "var/keys")
+def places_in(root: Path) -> Paths:
+    return Paths(root=root, env="dev", account="sandbox", state=root / "s", run=root / "r", keys=root / "var/keys")
 
 
 def written(path: Path, mode: int) -> Path:
@@ -72,8 +72,8 @@ def test_a_secret_is_not_copied_into_anything() -> None:
 @pytest.mark.parametrize("look", [LogFormat.JSON, LogFormat.READABLE])
 def test_a_hidden_secret_never_reaches_a_log_line(look: LogFormat) -> None:
     lines = io.StringIO()
-    log = logs.configure("risk", look=look, to=lines)
-    logs.hide(VALUE)
+    log = logs.configure("risk", style=look, to=lines)
+    logs.redact(VALUE)
     error = ValueError(f"refused: {VALUE}")
     log.error("call_failed", headers={"key": VALUE}, detail=f"?key={VALUE}", secret=Secret(b"x"), exc_info=error)
     assert VALUE not in lines.getvalue()
@@ -82,29 +82,29 @@ def test_a_hidden_secret_never_reaches_a_log_line(look: LogFormat) -> None:
 
 def test_the_seal_is_made_once(tmp_path: Path) -> None:
     places = places_in(tmp_path)
-    assert make_seal(places)
-    first = read_seal(places)
-    assert not make_seal(places)
-    assert read_seal(places) == first
+    assert create_seal_key(places)
+    first = read_seal_key(places)
+    assert not create_seal_key(places)
+    assert read_seal_key(places) == first
     assert len(first) == 32
 
 
 def test_the_seal_and_its_folder_are_private(tmp_path: Path) -> None:
     places = places_in(tmp_path)
-    make_seal(places)
-    assert places.seal().stat().st_mode & 0o777 == 0o600
+    create_seal_key(places)
+    assert places.seal_key().stat().st_mode & 0o777 == 0o600
     assert places.keys.stat().st_mode & 0o777 == 0o700
     assert [path.name for path in places.keys.iterdir()] == ["seal"]
 
 
 def test_a_missing_seal_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"seal: no such file; make the key with: xtrader config make-seal$"):
-        read_seal(places_in(tmp_path))
+        read_seal_key(places_in(tmp_path))
 
 
 def test_a_seal_of_another_length_is_refused(tmp_path: Path) -> None:
     places = places_in(tmp_path)
-    make_seal(places)
-    places.seal().write_bytes(b"short")
+    create_seal_key(places)
+    places.seal_key().write_bytes(b"short")
     with pytest.raises(ConfigError, match=r"seal: 5 bytes, a seal key has 32"):
-        read_seal(places)
+        read_seal_key(places)

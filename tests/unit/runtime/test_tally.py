@@ -1,16 +1,16 @@
 """What the bus counts."""
 
 from components.contracts.topics import MARKET
-from components.runtime.codec import Flaw, FrameRefused
+from components.runtime.codec import FrameDefect, InvalidFrame
 from components.runtime.metrics import Metrics
-from components.runtime.tally import NAME_AGAIN_NS, Tallies, Tally
+from components.runtime.tally import LOG_INTERVAL_NS, BusCounters, StreamCounters
 from tests.support.clocks import ManualClock
-from tests.support.ledgers import Log
+from tests.support.ledgers import CapturedLog
 
 
-def a_tally() -> tuple[Tally, Metrics, ManualClock, Log]:
-    metrics, clock, log = Metrics("risk", "1"), ManualClock(), Log()
-    return Tallies([MARKET], metrics, clock, log).of(MARKET), metrics, clock, log
+def a_tally() -> tuple[StreamCounters, Metrics, ManualClock, CapturedLog]:
+    metrics, clock, log = Metrics("risk", "1"), ManualClock(), CapturedLog()
+    return BusCounters([MARKET], metrics, clock, log).of(MARKET), metrics, clock, log
 
 
 def exposed(metrics: Metrics, name: str, labels: str = 'stream="market"') -> float:
@@ -26,7 +26,7 @@ def test_nothing_lost_is_said_as_zero() -> None:
 
 def test_a_gap_is_in_the_metrics_at_once() -> None:
     tally, metrics, _, _ = a_tally()
-    tally.gap(3)
+    tally.count_gap(3)
     assert exposed(metrics, "xtrader_bus_gaps_total") == 1
     assert exposed(metrics, "xtrader_bus_missing_total") == 3
 
@@ -34,10 +34,10 @@ def test_a_gap_is_in_the_metrics_at_once() -> None:
 def test_what_passes_is_moved_into_the_metrics_once_and_only_once() -> None:
     tally, metrics, _, _ = a_tally()
     tally.received += 5
-    tally.move()
-    tally.move()
+    tally.flush()
+    tally.flush()
     tally.received += 1
-    tally.move()
+    tally.flush()
     assert exposed(metrics, "xtrader_bus_received_total") == 6
     assert tally.counts()["received"] == 6
 
@@ -45,11 +45,11 @@ def test_what_passes_is_moved_into_the_metrics_once_and_only_once() -> None:
 def test_every_refused_frame_is_counted_by_its_flaw_and_named_once_a_minute() -> None:
     tally, metrics, clock, log = a_tally()
     for _ in range(3):
-        tally.refused(FrameRefused(Flaw.VERSION, "schema version 9"))
+        tally.count_invalid_frame(InvalidFrame(FrameDefect.VERSION, "schema version 9"))
     assert exposed(metrics, "xtrader_bus_refused_frames_total", 'flaw="version",stream="market"') == 3
     assert len(log.lines) == 1
-    clock.pass_ms(NAME_AGAIN_NS / 1e6)
-    tally.refused(FrameRefused(Flaw.VERSION, "schema version 9"))
+    clock.advance_ms(LOG_INTERVAL_NS / 1e6)
+    tally.count_invalid_frame(InvalidFrame(FrameDefect.VERSION, "schema version 9"))
     facts = {"stream": "market", "flaw": "version", "detail": "schema version 9", "count": 3}
     assert log.lines[1] == ("warning", "frame_refused", facts)
     assert tally.counts()["refused"] == 4

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import read_layers, read_layers_beside_up
-from components.runtime.places import Places
-from components.runtime.told import NAME, read_told, remove_told, write_told
+from components.runtime.config import read_layers, read_layers_with_overlay
+from components.runtime.places import Paths
+from components.runtime.told import OVERLAY_FILE, read_overlay, remove_overlay, write_overlay
 from tests.support.configurations import ConfigurationFolder, shipped_configuration
 
 VARIABLES = {"XTRADER__EXECUTION__ALPACA__TRADING_URL": "http://127.0.0.1:1", "APCA_API_KEY_ID": "sandbox's"}
@@ -25,33 +25,33 @@ def environ(folder: ConfigurationFolder) -> dict[str, str]:
 
 
 @pytest.fixture
-def places(environ: dict[str, str]) -> Places:
-    made = read_layers(environ).check({}).places
-    made.make()
+def places(environ: dict[str, str]) -> Paths:
+    made = read_layers(environ).validate({}).paths
+    made.create_run_dir()
     return made
 
 
-def test_a_verb_sees_the_venue_that_up_told_its_children(places: Places, environ: dict[str, str]) -> None:
-    write_told(places, VARIABLES)
-    layers = read_layers_beside_up(environ)
+def test_a_verb_sees_the_venue_that_up_told_its_children(places: Paths, environ: dict[str, str]) -> None:
+    write_overlay(places, VARIABLES)
+    layers = read_layers_with_overlay(environ)
     assert layers.merged()["execution"]["alpaca"]["trading_url"] == "http://127.0.0.1:1"
     assert layers.environ["APCA_API_KEY_ID"] == "sandbox's"
 
 
-def test_without_a_running_up_the_configuration_holds(places: Places, environ: dict[str, str]) -> None:
-    assert read_layers_beside_up(environ).environ["APCA_API_KEY_ID"] == "somebody's"
-    write_told(places, VARIABLES)
-    remove_told(places)
-    assert read_told(places) == {}
+def test_without_a_running_up_the_configuration_holds(places: Paths, environ: dict[str, str]) -> None:
+    assert read_layers_with_overlay(environ).environ["APCA_API_KEY_ID"] == "somebody's"
+    write_overlay(places, VARIABLES)
+    remove_overlay(places)
+    assert read_overlay(places) == {}
 
 
-def test_what_a_dead_up_left_behind_is_not_believed(places: Places) -> None:
-    (places.run / NAME).write_text(json.dumps({"pid": PID_MAX, "variables": VARIABLES}))
-    assert read_told(places) == {}
-    (places.run / NAME).write_text("{")
-    assert read_told(places) == {}
+def test_what_a_dead_up_left_behind_is_not_believed(places: Paths) -> None:
+    (places.run / OVERLAY_FILE).write_text(json.dumps({"pid": PID_MAX, "variables": VARIABLES}))
+    assert read_overlay(places) == {}
+    (places.run / OVERLAY_FILE).write_text("{")
+    assert read_overlay(places) == {}
 
 
-def test_only_its_owner_may_read_it(places: Places) -> None:
-    write_told(places, VARIABLES)
-    assert (places.run / NAME).stat().st_mode & 0o777 == 0o600
+def test_only_its_owner_may_read_it(places: Paths) -> None:
+    write_overlay(places, VARIABLES)
+    assert (places.run / OVERLAY_FILE).stat().st_mode & 0o777 == 0o600

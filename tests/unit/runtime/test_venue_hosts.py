@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from components.contracts.errors import ConfigError
-from components.runtime.venue_hosts import LiveSwitches, VenueGate
+from components.runtime.venue_hosts import LiveTradingSwitches, VenueHostPolicy
 
-AGREED = LiveSwitches(env="prod", account="paper", config=True, environment="paper", file="paper")
+AGREED = LiveTradingSwitches(env="prod", account="paper", config=True, environment="paper", file="paper")
 LIVE = "https://api.alpaca.markets"
 HOSTS = ("paper-api.alpaca.markets", "127.0.0.1", "api.alpaca.markets", "broker-api.alpaca.markets")
 
 
-def problem(url: str, switches: LiveSwitches = AGREED, hosts: tuple[str, ...] = HOSTS) -> str | None:
-    return VenueGate(hosts, switches).problem(url)
+def problem(url: str, switches: LiveTradingSwitches = AGREED, hosts: tuple[str, ...] = HOSTS) -> str | None:
+    return VenueHostPolicy(hosts, switches).violation(url)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_live_account_is_always_refused_in_dev(url: str) -> None:
         (replace(AGREED, file="other"), "a file keys/live that says paper"),
     ],
 )
-def test_a_live_account_needs_all_three_switches(switches: LiveSwitches, missing: str) -> None:
+def test_a_live_account_needs_all_three_switches(switches: LiveTradingSwitches, missing: str) -> None:
     assert problem(LIVE, switches) == f"api.alpaca.markets is a live account; missing: {missing}"
 
 
@@ -87,4 +87,4 @@ def test_a_live_account_must_be_listed_too() -> None:
 
 def test_a_refused_address_is_an_error_of_configuration() -> None:
     with pytest.raises(ConfigError, match=r"^https://evil.example: evil.example is not in venues.allowed_hosts"):
-        VenueGate(HOSTS, AGREED).check("https://evil.example")
+        VenueHostPolicy(HOSTS, AGREED).check("https://evil.example")

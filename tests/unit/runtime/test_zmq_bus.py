@@ -26,12 +26,12 @@ def transport() -> Iterator[Transport]:
 
 
 def test_no_socket_sends_zmtp_heartbeats_and_each_bounds_its_frames(run: Path, transport: Transport) -> None:
-    ports = [
-        transport.publish_at(run / "risk.pub", 10),
-        transport.serve_at(run / "risk.side", 10),
-        transport.subscribe_to([(run / "risk.pub", 10)], [b"health"]),
-        transport.ask_at(run / "risk.side", 10),
+    sockets = [
+        transport.bind_publisher(run / "risk.pub", 10),
+        transport.bind_server(run / "risk.side", 10),
+        transport.connect_subscriber([(run / "risk.pub", 10)], [b"health"]),
+        transport.connect_client(run / "risk.side", 10),
     ]
-    for port in ports:
-        assert port.socket.getsockopt(zmq.HEARTBEAT_IVL) == 0, port
-        assert port.socket.getsockopt(zmq.MAXMSGSIZE) == FRAME_BYTES_MAX, port
+    for one in sockets:
+        assert one.zmq_socket.getsockopt(zmq.HEARTBEAT_IVL) == 0, one
+        assert one.zmq_socket.getsockopt(zmq.MAXMSGSIZE) == FRAME_BYTES_MAX, one

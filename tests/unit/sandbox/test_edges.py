@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from components.contracts.errors import UsageError
 from components.sandbox.config import parse_symbols
-from components.sandbox.core.bars import begin_bar, extend_bar, is_over
-from components.sandbox.core.decimals import plain
+from components.sandbox.core.bars import extend_bar, is_complete, start_bar
+from components.sandbox.core.decimals import format_decimal
 from components.sandbox.core.documents import asset_id
-from components.sandbox.core.faults import Fault, FaultKind, Faults
-from components.sandbox.core.limits import RateLimit
-from components.sandbox.core.session import NANOSECONDS, Phase, Session, SessionName
-from components.sandbox.core.stamps import read_stamp, stamp
+from components.sandbox.core.faults import AlpacaFault, AlpacaFaultKind, AlpacaFaultSwitches
+from components.sandbox.core.limits import FixedWindowLimit
+from components.sandbox.core.session import SECOND_NS, SessionName, SessionPhase, TradingSession
+from components.sandbox.core.stamps import format_timestamp, parse_timestamp
 from components.sandbox.core.subscriptions import Subscriptions
 from tests.support.sandbox import NOON_NS
 
-HOUR_NS = 3_600 * NANOSECONDS
+HOUR_NS = 3_600 * SECOND_NS
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12, places=9))
 def test_a_decimal_is_written_without_exponent_or_idle_zeros_and_reads_back(value: Decimal) -> None:
-    text = plain(value)
+    text = format_decimal(value)
     assert Decimal(text) == value
     assert "E" not in text
     assert not ("." in text and text.endswith("0"))
@@ -31,7 +31,7 @@ def test_a_decimal_is_written_without_exponent_or_idle_zeros_and_reads_back(valu
 
 @given(st.integers(0, 4 * 10**18))
 def test_a_stamp_reads_back_to_the_nanosecond(at_ns: int) -> None:
-    assert read_stamp(stamp(at_ns)) == at_ns
+    assert parse_timestamp(format_timestamp(at_ns)) == at_ns
 
 
 @pytest.mark.parametrize(
@@ -46,42 +46,42 @@ def test_a_stamp_reads_back_to_the_nanosecond(at_ns: int) -> None:
     ],
 )
 def test_a_time_is_read_in_every_dress(text: str, at_ns: int | None) -> None:
-    assert read_stamp(text) == at_ns
+    assert parse_timestamp(text) == at_ns
 
 
 def test_the_limit_counts_a_minute_and_begins_anew() -> None:
-    limit = RateLimit(per_minute=2)
-    assert [limit.take(NOON_NS) for _ in range(3)] == [True, True, False]
+    limit = FixedWindowLimit(per_minute=2)
+    assert [limit.try_acquire(NOON_NS) for _ in range(3)] == [True, True, False]
     assert limit.headers()["X-RateLimit-Remaining"] == "0"
-    assert limit.headers()["X-RateLimit-Reset"] == str(NOON_NS // NANOSECONDS + 60)
-    assert limit.take(NOON_NS + 60 * NANOSECONDS)
+    assert limit.headers()["X-RateLimit-Reset"] == str(NOON_NS // SECOND_NS + 60)
+    assert limit.try_acquire(NOON_NS + 60 * SECOND_NS)
 
 
 @pytest.mark.parametrize(
     ("hours", "phase"),
     [
-        (-9, Phase.CLOSED),
-        (-3, Phase.EXTENDED),
-        (0, Phase.OPEN),
-        (4, Phase.EXTENDED),
-        (8, Phase.CLOSED),
-        (24, Phase.CLOSED),
+        (-9, SessionPhase.CLOSED),
+        (-3, SessionPhase.EXTENDED),
+        (0, SessionPhase.OPEN),
+        (4, SessionPhase.EXTENDED),
+        (8, SessionPhase.CLOSED),
+        (24, SessionPhase.CLOSED),
     ],
 )
-def test_the_session_follows_the_clock_of_new_york(hours: int, phase: Phase) -> None:
-    assert Session(SessionName.NYSE).phase(NOON_NS + hours * HOUR_NS) is phase
+def test_the_session_follows_the_clock_of_new_york(hours: int, phase: SessionPhase) -> None:
+    assert TradingSession(SessionName.NYSE).phase(NOON_NS + hours * HOUR_NS) is phase
 
 
 def test_the_next_open_after_friday_noon_is_on_monday() -> None:
-    session = Session(SessionName.NYSE)
+    session = TradingSession(SessionName.NYSE)
     assert session.next_open(NOON_NS).isoformat() == "2026-11-23T09:30:00-05:00"
     assert session.next_close(NOON_NS).isoformat() == "2026-11-20T16:00:00-05:00"
 
 
 def test_the_default_session_never_ends() -> None:
-    session = Session(SessionName.ALWAYS)
-    assert session.phase(NOON_NS + 30 * HOUR_NS) is Phase.OPEN
-    assert session.day_order_ends_at_ns(NOON_NS) is None
+    session = TradingSession(SessionName.ALWAYS)
+    assert session.phase(NOON_NS + 30 * HOUR_NS) is SessionPhase.OPEN
+    assert session.day_order_expires_at_ns(NOON_NS) is None
 
 
 def test_too_many_symbols_leave_the_set_as_it_was() -> None:
@@ -91,42 +91,48 @@ def test_too_many_symbols_leave_the_set_as_it_was() -> None:
     assert not held.add({"quotes": ["*"]})
     assert held.add({"bars": ["*"]})
     assert held.document()["quotes"] == ["A", "B"]
-    assert held.hears("bars", "Z")
-    assert not held.hears("quotes", "C")
+    assert held.includes("bars", "Z")
+    assert not held.includes("quotes", "C")
 
 
 def test_a_fault_strikes_when_it_should_and_is_counted() -> None:
-    faults = Faults()
-    faults.arm(Fault(kind=FaultKind.LOSE_EVENT, skip=1, times=2))
-    assert [faults.strike(FaultKind.LOSE_EVENT) is not None for _ in range(5)] == [False, True, True, False, False]
+    faults = AlpacaFaultSwitches()
+    faults.arm(AlpacaFault(kind=AlpacaFaultKind.LOSE_EVENT, skip=1, times=2))
+    assert [faults.trigger(AlpacaFaultKind.LOSE_EVENT) is not None for _ in range(5)] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert (faults.armed[0].seen, faults.armed[0].done) == (5, 2)
 
 
 def test_a_request_fault_waits_for_its_request() -> None:
-    faults = Faults()
-    faults.arm(Fault(kind=FaultKind.ANSWER))
-    assert faults.strike_request(FaultKind.ANSWER, "GET", "/v2/orders") is None
-    assert faults.strike_request(FaultKind.ANSWER, "POST", "/v2/orders") is not None
-    assert faults.strike_request(FaultKind.ANSWER, "POST", "/v2/orders") is None
+    faults = AlpacaFaultSwitches()
+    faults.arm(AlpacaFault(kind=AlpacaFaultKind.ANSWER))
+    assert faults.trigger_request(AlpacaFaultKind.ANSWER, "GET", "/v2/orders") is None
+    assert faults.trigger_request(AlpacaFaultKind.ANSWER, "POST", "/v2/orders") is not None
+    assert faults.trigger_request(AlpacaFaultKind.ANSWER, "POST", "/v2/orders") is None
 
 
 def test_a_condition_lasts_until_it_is_cleared() -> None:
-    faults = Faults()
-    faults.arm(Fault(kind=FaultKind.MUTE_STREAM))
-    assert faults.condition(FaultKind.MUTE_STREAM)
-    assert faults.condition(FaultKind.MUTE_STREAM)
+    faults = AlpacaFaultSwitches()
+    faults.arm(AlpacaFault(kind=AlpacaFaultKind.SILENCE_STREAM))
+    assert faults.active_condition(AlpacaFaultKind.SILENCE_STREAM)
+    assert faults.active_condition(AlpacaFaultKind.SILENCE_STREAM)
     faults.clear()
-    assert faults.condition(FaultKind.MUTE_STREAM) is None
+    assert faults.active_condition(AlpacaFaultKind.SILENCE_STREAM) is None
 
 
 def test_a_bar_holds_its_minute() -> None:
-    bar = begin_bar("AAPL", Decimal(10), 100, NOON_NS + 5)
+    bar = start_bar("AAPL", Decimal(10), 100, NOON_NS + 5)
     bar = extend_bar(extend_bar(bar, Decimal(12), 100), Decimal(9), 200)
     assert [bar.open, bar.high, bar.low, bar.close] == [Decimal(price) for price in (10, 12, 9, 9)]
     assert (bar.volume, bar.count) == (400, 3)
     assert (bar.at_ns, bar.average) == (NOON_NS, Decimal(10))
-    assert is_over(bar, NOON_NS + 60 * NANOSECONDS)
-    assert not is_over(bar, NOON_NS + 59 * NANOSECONDS)
+    assert is_complete(bar, NOON_NS + 60 * SECOND_NS)
+    assert not is_complete(bar, NOON_NS + 59 * SECOND_NS)
 
 
 def test_an_asset_keeps_its_id() -> None:

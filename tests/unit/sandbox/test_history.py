@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.sandbox.core.bars import Bar, begin_bar, extend_bar
-from components.sandbox.core.history import Page, Wanted, page_of, read_token
+from components.sandbox.core.bars import Bar, extend_bar, start_bar
+from components.sandbox.core.history import HistoryPage, PageRequest, parse_page_token, select_page
 from components.sandbox.core.market import MarketTrade
-from components.sandbox.core.session import NANOSECONDS, NEW_YORK
-from components.sandbox.core.tape import DAY_NS, QUOTES_MAX, Printed, Row, Tape, span_start_ns
-from tests.support.sandbox import NOON_NS, quote
+from components.sandbox.core.session import NEW_YORK, SECOND_NS
+from components.sandbox.core.tape import DAY_NS, QUOTES_MAX, HistoryRow, SymbolHistory, TradeRecord, bar_start_ns
+from tests.support.sandbox import NOON_NS, make_quote
 
-MINUTE_NS, HOUR_NS = 60 * NANOSECONDS, 3_600 * NANOSECONDS
+MINUTE_NS, HOUR_NS = 60 * SECOND_NS, 3_600 * SECOND_NS
 FOR_EVER = {"start_ns": 0, "end_ns": 1 << 62}
 
 
 def minute(number: int, first: int, *more: int) -> Bar:
     at_ns = NOON_NS + number * MINUTE_NS
-    bar = begin_bar("AAPL", Decimal(first), 10, at_ns)
+    bar = start_bar("AAPL", Decimal(first), 10, at_ns)
     for price in more:
         bar = extend_bar(bar, Decimal(price), 10)
     return bar
@@ -31,38 +31,38 @@ def prices(*dollars: int) -> list[Decimal]:
     return [Decimal(one) for one in dollars]
 
 
-def trades(symbol: str, *at_ns: int) -> list[Row]:
-    return [Printed(MarketTrade(symbol, 100, 1), number, at) for number, at in enumerate(at_ns)]
+def trades(symbol: str, *at_ns: int) -> list[HistoryRow]:
+    return [TradeRecord(MarketTrade(symbol, 100, 1), number, at) for number, at in enumerate(at_ns)]
 
 
 def test_minutes_become_longer_bars_without_losing_a_trade() -> None:
-    tape = Tape()
-    tape.minutes.extend([minute(0, 100, 105), minute(1, 104), minute(5, 90, 95)])
+    tape = SymbolHistory()
+    tape.minute_bars.extend([minute(0, 100, 105), minute(1, 104), minute(5, 90, 95)])
     first, second = tape.bars(5 * MINUTE_NS)
     assert [first.open, first.high, first.low, first.close] == prices(100, 105, 100, 104)
     assert (first.volume, first.count, first.at_ns, first.value) == (30, 3, NOON_NS, Decimal(3090))
     assert ([second.open, second.close], second.at_ns) == (prices(90, 95), NOON_NS + 5 * MINUTE_NS)
-    assert tape.bars(MINUTE_NS) == list(tape.minutes)
+    assert tape.bars(MINUTE_NS) == list(tape.minute_bars)
 
 
 def test_today_counts_the_minute_that_is_not_over() -> None:
-    tape = Tape(minute=minute(1, 120))
-    tape.minutes.append(minute(0, 100))
-    (today,) = tape.days()
+    tape = SymbolHistory(current_minute=minute(1, 120))
+    tape.minute_bars.append(minute(0, 100))
+    (today,) = tape.daily_bars()
     assert ([today.open, today.close], today.volume) == (prices(100, 120), 20)
 
 
 @pytest.mark.parametrize(("day", "hours"), [((2026, 11, 1), 25), ((2027, 3, 14), 23), ((2026, 11, 20), 24)])
 def test_a_day_is_one_day_in_new_york_however_many_hours_it_has(day: tuple[int, int, int], hours: int) -> None:
-    midnight_ns = int(datetime(*day, tzinfo=NEW_YORK).timestamp()) * NANOSECONDS
+    midnight_ns = int(datetime(*day, tzinfo=NEW_YORK).timestamp()) * SECOND_NS
     last_ns = midnight_ns + hours * HOUR_NS - 1
-    assert span_start_ns(midnight_ns, DAY_NS) == span_start_ns(last_ns, DAY_NS) == midnight_ns
-    assert span_start_ns(last_ns + 1, DAY_NS) == last_ns + 1
+    assert bar_start_ns(midnight_ns, DAY_NS) == bar_start_ns(last_ns, DAY_NS) == midnight_ns
+    assert bar_start_ns(last_ns + 1, DAY_NS) == last_ns + 1
 
 
 def test_what_no_longer_fits_is_forgotten_oldest_first() -> None:
-    tape = Tape()
-    tape.quotes.extend(quote(bid=str(1 + number)) for number in range(QUOTES_MAX + 1))
+    tape = SymbolHistory()
+    tape.quotes.extend(make_quote(bid=str(1 + number)) for number in range(QUOTES_MAX + 1))
     assert (len(tape.quotes), tape.quotes[0].bid) == (QUOTES_MAX, Decimal(2))
 
 
@@ -73,30 +73,30 @@ def test_what_no_longer_fits_is_forgotten_oldest_first() -> None:
 )
 def test_pages_together_hold_every_row_once(counts: dict[str, int], limit: int, ascending: bool) -> None:
     tapes = {symbol: trades(symbol, *range(1, count + 1)) for symbol, count in counts.items()}
-    seen: list[Row] = []
+    seen: list[HistoryRow] = []
     past: tuple[str, int] | None = None
     while True:
-        page = _page(tapes, Wanted(**FOR_EVER, limit=limit, ascending=ascending, past=past))
+        page = _page(tapes, PageRequest(**FOR_EVER, limit=limit, ascending=ascending, after_row=past))
         rows = [row for some in page.rows.values() for row in some]
         seen += rows
         if page.token is None:
             break
         assert len(rows) == limit
-        past = read_token(page.token)
+        past = parse_page_token(page.token)
     expected = [row for symbol in sorted(tapes) for row in (tapes[symbol] if ascending else reversed(tapes[symbol]))]
     assert seen == expected
 
 
 def test_both_bounds_are_included() -> None:
-    page = _page({"AAPL": trades("AAPL", 1, 2, 3, 4)}, Wanted(start_ns=2, end_ns=3, limit=9))
+    page = _page({"AAPL": trades("AAPL", 1, 2, 3, 4)}, PageRequest(start_ns=2, end_ns=3, limit=9))
     assert [row.at_ns for row in page.rows["AAPL"]] == [2, 3]
 
 
 @pytest.mark.parametrize("text", ["", "???", "QUFQTA==", "ü"])
 def test_a_token_of_somebody_else_is_none(text: str) -> None:
-    assert read_token(text) is None
+    assert parse_page_token(text) is None
 
 
-def _page(tapes: dict[str, list[Row]], wanted: Wanted) -> Page:
-    plain: dict[str, Sequence[Row]] = dict(tapes)
-    return page_of(plain, wanted)
+def _page(tapes: dict[str, list[HistoryRow]], wanted: PageRequest) -> HistoryPage:
+    plain: dict[str, Sequence[HistoryRow]] = dict(tapes)
+    return select_page(plain, wanted)

@@ -4,15 +4,22 @@ from itertools import islice
 
 import pytest
 
-from components.sandbox.core.market import KNOWN_CENTS, MarketQuote, advance, begin, set_middle, tape
+from components.sandbox.core.market import (
+    INITIAL_PRICES_CENTS,
+    MarketQuote,
+    advance_walk,
+    generate_market,
+    set_mid_price,
+    start_walk,
+)
 
 
 def _quotes(symbol: str, seed: int, count: int) -> list[MarketQuote]:
-    return [quote for quote, _ in islice(tape(symbol, seed), count)]
+    return [quote for quote, _ in islice(generate_market(symbol, seed), count)]
 
 
 def test_the_same_seed_gives_the_same_market() -> None:
-    assert list(islice(tape("AAPL", 7), 200)) == list(islice(tape("AAPL", 7), 200))
+    assert list(islice(generate_market("AAPL", 7), 200)) == list(islice(generate_market("AAPL", 7), 200))
 
 
 def test_another_seed_or_symbol_gives_another_market() -> None:
@@ -26,10 +33,10 @@ def test_the_first_quotes_of_a_seed_never_change() -> None:
 
 
 def test_a_walk_that_was_interrupted_goes_on_as_if_it_had_not_been() -> None:
-    walk = begin("SPY")
+    walk = start_walk("SPY")
     for _ in range(100):
-        walk, _, _ = advance(walk, 7)
-    assert advance(walk, 7)[1] == _quotes("SPY", 7, 101)[100]
+        walk, _, _ = advance_walk(walk, 7)
+    assert advance_walk(walk, 7)[1] == _quotes("SPY", 7, 101)[100]
 
 
 @pytest.mark.parametrize("symbol", ["AAPL", "TSLA", "ZZZZZ"])
@@ -41,7 +48,7 @@ def test_a_quote_is_never_crossed_nor_empty(symbol: str) -> None:
 
 
 def test_about_one_quote_in_five_comes_with_a_trade_inside_the_quote() -> None:
-    steps = list(islice(tape("NVDA", 5), 1_000))
+    steps = list(islice(generate_market("NVDA", 5), 1_000))
     trades = [(quote, trade) for quote, trade in steps if trade is not None]
     assert 140 < len(trades) < 260
     assert all(trade.price_cents in {quote.bid_cents, quote.ask_cents} for quote, trade in trades)
@@ -55,10 +62,10 @@ def test_the_larger_size_leads_the_price() -> None:
 
 
 def test_a_price_set_by_hand_is_where_the_walk_goes_on() -> None:
-    _, quote, _ = advance(set_middle(begin("AAPL"), 50_000, 50_010), 7)
+    _, quote, _ = advance_walk(set_mid_price(start_walk("AAPL"), 50_000, 50_010), 7)
     assert abs(quote.bid_cents - 50_000) < 50
 
 
 def test_a_symbol_without_a_known_price_gets_one_from_its_name() -> None:
-    assert begin("XYZ") == begin("XYZ")
-    assert begin("AAPL").first_micros == KNOWN_CENTS["AAPL"] * 10_000
+    assert start_walk("XYZ") == start_walk("XYZ")
+    assert start_walk("AAPL").first_micros == INITIAL_PRICES_CENTS["AAPL"] * 10_000

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from components.sandbox.core.orders import OrderType, Side, Terms, TimeInForce
-from components.sandbox.core.refusals import Refusal
-from components.sandbox.core.validation import check_client_order_id, parse_terms
-from tests.support.sandbox import body
+from components.sandbox.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from components.sandbox.core.refusals import ApiError
+from components.sandbox.core.validation import check_client_order_id, parse_order_terms
+from tests.support.sandbox import order_body
 
 MALFORMED: list[tuple[dict[str, Any], str]] = [
     ({"symbol": ""}, "symbol is required"),
@@ -61,12 +61,12 @@ FORBIDDEN: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("changes", "message"), MALFORMED)
 def test_a_malformed_order_is_refused_in_the_venues_words(changes: dict[str, Any], message: str) -> None:
-    assert parse_terms(body(**changes)) == Refusal(422, 40010001, message)
+    assert parse_order_terms(order_body(**changes)) == ApiError(422, 40010001, message)
 
 
 @pytest.mark.parametrize(("changes", "message"), FORBIDDEN)
 def test_an_order_against_the_rules_is_refused_in_the_venues_words(changes: dict[str, Any], message: str) -> None:
-    assert parse_terms(body(**changes)) == Refusal(422, 42210000, message)
+    assert parse_order_terms(order_body(**changes)) == ApiError(422, 42210000, message)
 
 
 @pytest.mark.parametrize("kind", ["market", "limit", "stop", "stop_limit", "trailing_stop"])
@@ -78,14 +78,14 @@ def test_every_type_works_for_a_day_and_until_cancelled(kind: str, time_in_force
         "stop_limit": {"limit_price": 10, "stop_price": 9},
         "trailing_stop": {"trail_percent": 1},
     }
-    terms = parse_terms(body(type=kind, time_in_force=time_in_force, **prices.get(kind, {})))
-    assert isinstance(terms, Terms)
+    terms = parse_order_terms(order_body(type=kind, time_in_force=time_in_force, **prices.get(kind, {})))
+    assert isinstance(terms, OrderTerms)
     assert (terms.type, terms.time_in_force) == (OrderType(kind), TimeInForce(time_in_force))
 
 
 def test_terms_hold_what_was_asked_for() -> None:
-    terms = parse_terms(body(symbol="aapl", qty="1.0", side="sell", type="limit", limit_price="150.10"))
-    assert isinstance(terms, Terms)
+    terms = parse_order_terms(order_body(symbol="aapl", qty="1.0", side="sell", type="limit", limit_price="150.10"))
+    assert isinstance(terms, OrderTerms)
     assert (terms.symbol, terms.side, terms.qty, terms.limit_price) == (
         "AAPL",
         Side.SELL,
@@ -95,10 +95,10 @@ def test_terms_hold_what_was_asked_for() -> None:
 
 
 def test_a_price_below_a_dollar_may_have_four_decimals() -> None:
-    assert isinstance(parse_terms(body(type="limit", limit_price="0.1234")), Terms)
+    assert isinstance(parse_order_terms(order_body(type="limit", limit_price="0.1234")), OrderTerms)
 
 
 def test_a_client_id_of_128_characters_is_kept_and_a_longer_one_is_not() -> None:
     assert check_client_order_id("x" * 128) is None
-    too_long = Refusal(422, 40010001, "client_order_id must be no more than 128 characters")
+    too_long = ApiError(422, 40010001, "client_order_id must be no more than 128 characters")
     assert check_client_order_id("x" * 129) == too_long

@@ -3,10 +3,10 @@
 import pytest
 
 from components.contracts.errors import UsageError
-from components.sandbox.config import STOCKS, VENUES, parse_venues
-from components.sandbox.core.faults import FaultKind
-from components.sandbox.crypto import SEEDED
-from components.sandbox.flow.faults import FlowFaultKind
+from components.sandbox.config import ALPACA, VENUES, parse_venues
+from components.sandbox.core.faults import AlpacaFaultKind
+from components.sandbox.crypto import SIMULATED_MARKETS
+from components.sandbox.flow.faults import CryptoFaultKind
 
 
 def test_each_venue_is_taken_once_in_the_order_given() -> None:
@@ -20,9 +20,9 @@ def test_venues_that_are_not_here_are_refused_by_name(text: str) -> None:
 
 
 def test_every_crypto_venue_can_be_made_and_lists_what_it_is_for() -> None:
-    assert {STOCKS, *SEEDED} == set(VENUES)
-    assert all(len(seeded.listings) >= 5 for seeded in SEEDED.values())
+    assert {ALPACA, *SIMULATED_MARKETS} == set(VENUES)
+    assert all(len(seeded.instruments) >= 5 for seeded in SIMULATED_MARKETS.values())
 
 
 def test_no_fault_of_the_crypto_venues_is_mistaken_for_one_of_the_stock_venue() -> None:
-    assert not set(FaultKind) & set(FlowFaultKind)
+    assert not set(AlpacaFaultKind) & set(CryptoFaultKind)

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.signals.core.features import BASIS_POINTS, QUOTE_GAP_S_MAX, Features
-from components.signals.core.schema import QUOTES_TO_WARM, SCHEMA, Feature, FeatureSchema
+from components.signals.core.schema import SCHEMA, WARM_UP_QUOTES, Feature, FeatureSchema
 
 PRICES = st.floats(1.0, 1_000.0)
 QUOTES = st.tuples(PRICES, st.floats(0.01, 1.0), st.floats(1, 1e6), st.floats(1, 1e6), st.integers(0, 10**11))
-STEPS = st.lists(st.tuples(QUOTES, st.none() | PRICES), min_size=QUOTES_TO_WARM, max_size=QUOTES_TO_WARM + 40)
+STEPS = st.lists(st.tuples(QUOTES, st.none() | PRICES), min_size=WARM_UP_QUOTES, max_size=WARM_UP_QUOTES + 40)
 Quoted = tuple[float, float, float, float, int]
 
 
@@ -21,11 +21,11 @@ def run(steps: list[tuple[Quoted, float | None]]) -> tuple[Features, list[Quoted
     for (bid, spread, bid_size, ask_size, gap_ns), price in steps:
         now_ns += gap_ns
         quotes.append((bid, bid_size, bid + spread, ask_size, now_ns))
-        features.take_quote(*quotes[-1])
+        features.add_quote(*quotes[-1])
         if price is not None:
             middle = (bid + (bid + spread)) / 2
             sides.append((price > middle) - (price < middle))
-            features.take_trade(price)
+            features.add_trade(price)
     return features, quotes, sides
 
 
@@ -71,38 +71,38 @@ def test_every_feature_equals_its_naive_computation(steps: list[tuple[Quoted, fl
 
 def test_there_is_no_row_before_it_is_warm() -> None:
     features = Features()
-    for at in range(QUOTES_TO_WARM):
+    for at in range(WARM_UP_QUOTES):
         assert features.row() is None
-        features.take_quote(100.0, 5.0, 100.1, 5.0, at)
+        features.add_quote(100.0, 5.0, 100.1, 5.0, at)
     assert features.row() is not None
 
 
 def test_after_a_reset_nothing_of_the_past_is_left() -> None:
     used, fresh = Features(), Features()
     for at in range(30):
-        used.take_quote(50.0 + at, 900.0, 51.0 + at, 5.0, at)
-        used.take_trade(10.0)
+        used.add_quote(50.0 + at, 900.0, 51.0 + at, 5.0, at)
+        used.add_trade(10.0)
     used.reset()
     assert used.row() is None
     for features in (used, fresh):
-        for at in range(QUOTES_TO_WARM):
-            features.take_quote(100.0, 5.0, 100.1, 5.0, at)
+        for at in range(WARM_UP_QUOTES):
+            features.add_quote(100.0, 5.0, 100.1, 5.0, at)
     assert used.row() == fresh.row()
 
 
 def test_a_print_before_any_quote_says_nothing() -> None:
     quiet, loud = Features(), Features()
-    loud.take_trade(1.0)
+    loud.add_trade(1.0)
     for features in (quiet, loud):
-        for at in range(QUOTES_TO_WARM):
-            features.take_quote(100.0, 5.0, 100.1, 5.0, at)
+        for at in range(WARM_UP_QUOTES):
+            features.add_quote(100.0, 5.0, 100.1, 5.0, at)
     assert quiet.row() == loud.row()
 
 
 def test_a_clock_that_is_set_back_makes_no_gap() -> None:
     features = Features()
-    for at in range(QUOTES_TO_WARM):
-        features.take_quote(100.0, 5.0, 100.1, 5.0, -at * 10**9)
+    for at in range(WARM_UP_QUOTES):
+        features.add_quote(100.0, 5.0, 100.1, 5.0, -at * 10**9)
     row = features.row()
     assert row is not None
     assert row[SCHEMA.names.index("quote_gap")] == 0.0
@@ -115,14 +115,14 @@ WILD = st.floats(min_value=1e-9, max_value=1e12)
 def test_whatever_is_quoted_no_number_leaves_that_is_not_finite(rows: list[Quoted]) -> None:
     features = Features()
     for bid, bid_size, ask, ask_size, at_ns in rows:
-        features.take_quote(min(bid, ask), bid_size, max(bid, ask), ask_size, at_ns)
+        features.add_quote(min(bid, ask), bid_size, max(bid, ask), ask_size, at_ns)
         row = features.row()
         assert row is None or all(isfinite(number) for number in row)
 
 
 def test_the_schema_has_one_number_for_each_name() -> None:
     assert len(set(SCHEMA.names)) == len(SCHEMA.features) == 12
-    assert max(feature.window for feature in SCHEMA.features if feature.name.startswith("return")) == QUOTES_TO_WARM - 1
+    assert max(feature.window for feature in SCHEMA.features if feature.name.startswith("return")) == WARM_UP_QUOTES - 1
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_the_meaning_of_this_version_is_pinned() -> None:
     features = Features()
     for at in range(25):
         wobble = (at * 7 % 11) / 100
-        features.take_quote(100 + wobble, 200 + at, 100.03 + wobble, 300 - at, at * 200_000_000)
+        features.add_quote(100 + wobble, 200 + at, 100.03 + wobble, 300 - at, at * 200_000_000)
         if at % 3 == 0:
-            features.take_trade(100 + wobble + (0.03 if at % 2 else 0.0))
+            features.add_trade(100 + wobble + (0.03 if at % 2 else 0.0))
     assert SCHEMA.hash == "819a16e9e04909cb3379b39668709727"
     assert features.row() == pytest.approx(PINNED, abs=1e-9)
 

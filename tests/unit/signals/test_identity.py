@@ -4,20 +4,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.values import SIGNAL_ID_LENGTH_MAX, StrategyId, is_identifier
-from components.runtime.config import load
+from components.runtime.config import load_settings
 from components.signals.config import SignalsConfig
-from components.signals.core.identity import CHANCE_BYTES, name_epoch, name_signal
+from components.signals.core.identity import RANDOM_BYTES, make_signal_id, new_run_id
 from tests.support.configurations import SHIPPED
 
 SECOND = 1_000_000_000
-CHANCES = st.binary(min_size=CHANCE_BYTES, max_size=CHANCE_BYTES)
+CHANCES = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
 
 
 @given(st.integers(0, 2**32 * SECOND - 1), CHANCES, st.integers(1, 10**13 - 1))
 def test_an_id_fits_even_with_the_longest_strategy_and_the_largest_sequence(
     now_ns: int, chance: bytes, sequence: int
 ) -> None:
-    name = name_signal(StrategyId("S" * 12), name_epoch(now_ns, chance), sequence)
+    name = make_signal_id(StrategyId("S" * 12), new_run_id(now_ns, chance), sequence)
     assert is_identifier(name, length_max=SIGNAL_ID_LENGTH_MAX)
 
 
@@ -25,18 +25,18 @@ def test_an_id_fits_even_with_the_longest_strategy_and_the_largest_sequence(
 def test_another_second_or_another_chance_is_another_epoch(
     second: int, other_second: int, chance: bytes, other_chance: bytes
 ) -> None:
-    names = name_epoch(second * SECOND, chance), name_epoch(other_second * SECOND, other_chance)
+    names = new_run_id(second * SECOND, chance), new_run_id(other_second * SECOND, other_chance)
     assert (names[0] == names[1]) == ((second, chance) == (other_second, other_chance))
 
 
 def test_the_same_start_has_the_same_name() -> None:
-    assert name_epoch(1_700_000_000 * SECOND + 5, b"\x01\x02\x03\x04") == "mvj7caabaibqi"
+    assert new_run_id(1_700_000_000 * SECOND + 5, b"\x01\x02\x03\x04") == "mvj7caabaibqi"
 
 
 def test_what_is_shipped_names_a_strategy_that_trades_often_enough_to_watch() -> None:
     for env in ("dev", "prod"):
         environ = {"XTRADER_CONFIG_DIR": str(SHIPPED), "XTRADER_ENV": env}
-        table = load({"signals": SignalsConfig}, environ).table("signals", SignalsConfig)
+        table = load_settings({"signals": SignalsConfig}, environ).table("signals", SignalsConfig)
         assert table.strategy_id == "demo"
         assert table.judge_ms_max <= table.signal_ttl_ms
         # Five symbols, each at most once per pause: below the venue's 200 requests a minute.

@@ -8,30 +8,57 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from components.contracts.decisions import Checked, Code, Judge, NotUnderstood, Operated, Verdict
+from components.contracts.decisions import (
+    ApprovalReply,
+    ApprovalRequest,
+    CheckName,
+    CheckResult,
+    MalformedRequest,
+    OperatorReply,
+)
 from components.contracts.errors import InvariantError
-from components.contracts.frames import Header, Kind
+from components.contracts.frames import FrameKind, Header
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
 from components.contracts.positions import Position, ProfitAndLoss
 from components.contracts.signals import Intent, Purpose
-from components.contracts.topics import JUDGE, MARKET, POSITIONS, Stream
-from components.contracts.values import ZERO, CommandId, IntentId, Place, Side, StrategyId, Symbol, TimeInForce, Venue
+from components.contracts.topics import MARKET, POSITIONS, RISK_REQUESTS, Stream
+from components.contracts.values import (
+    ZERO,
+    CommandId,
+    IntentId,
+    Side,
+    StrategyId,
+    StreamOffset,
+    Symbol,
+    TimeInForce,
+    Venue,
+)
 from components.runtime.metrics import Metrics
-from components.runtime.service import Answered, Effect, Fed, Heard, Joined, Lost, Note, Request, Unanswered
-from components.signals.core.intents import Terms
-from components.signals.core.schema import QUOTES_TO_WARM
+from components.runtime.service import (
+    Effect,
+    LogEvent,
+    MessageReceived,
+    ReplyReceived,
+    Request,
+    RequestTimedOut,
+    StreamLost,
+    StreamSynced,
+    VenueEvent,
+)
+from components.signals.core.intents import SignalSettings
+from components.signals.core.schema import WARM_UP_QUOTES
 from components.signals.core.strategy import StrategySettings
 from components.signals.service import SignalsService
 from tests.support.models import CARD, DOWN, FLAT, UP, FakeModel
-from tests.support.readings import reading
+from tests.support.readings import metric_value
 
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
 MS = 1_000_000
 T0 = 1_700_000_000_000_000_000
 VENUE = Venue("alpaca")
-TERMS = Terms(
+TERMS = SignalSettings(
     strategy=StrategyId("demo"),
-    epoch="nmaohcnc4oy2q",
+    run_id="nmaohcnc4oy2q",
     quote_age_ms_max=1_000,
     signal_ttl_ms=2_000,
     judge_ms_max=800,
@@ -50,7 +77,7 @@ SETTINGS = StrategySettings(
 )
 
 
-class Desk:
+class SignalsHarness:
     """A service with a model that answers what the test wants, and two streams that say it."""
 
     def __init__(self, answer: tuple[float, ...] = UP) -> None:
@@ -63,15 +90,15 @@ class Desk:
 
     def hear(self, stream: Stream, body: Any) -> list[Effect]:
         self.sequence += 1
-        header = Header(1, Kind.MESSAGE, stream.speaker, "e1", self.sequence, T0, self.now_ns - MS, self.now_ns)
-        return list(self.service.on_message(Heard(stream, header, body), self.now_ns))
+        header = Header(1, FrameKind.MESSAGE, stream.producer, "e1", self.sequence, T0, self.now_ns - MS, self.now_ns)
+        return list(self.service.on_message(MessageReceived(stream, header, body), self.now_ns))
 
     def join(self, stream: Stream, *messages: Any) -> list[Effect]:
-        joined = Joined(stream, stream.speaker, Place(stream.name, "e1", self.sequence), messages)
+        joined = StreamSynced(stream, stream.producer, StreamOffset(stream.name, "e1", self.sequence), messages)
         return list(self.service.on_message(joined, self.now_ns))
 
     def lose(self, stream: Stream) -> list[Effect]:
-        return list(self.service.on_message(Lost(stream, stream.speaker, 3, "gap"), self.now_ns))
+        return list(self.service.on_message(StreamLost(stream, stream.producer, 3, "gap"), self.now_ns))
 
     def quote(self, symbol: Symbol = AAPL, **changes: Any) -> list[Effect]:
         quote = Quote(
@@ -80,15 +107,15 @@ class Desk:
         return self.hear(MARKET, replace(quote, **changes))
 
     def warm(self, symbol: Symbol = AAPL) -> None:
-        for _ in range(QUOTES_TO_WARM - 1):
+        for _ in range(WARM_UP_QUOTES - 1):
             assert not asked(self.quote(symbol))
 
     def wait(self, milliseconds: int) -> None:
         self.now_ns += milliseconds * MS
 
-    def answer(self, intent: Intent, *, allowed: bool = True, checked: tuple[Checked, ...] = ()) -> list[Effect]:
-        verdict = Verdict(intent.intent_id, allowed, checked, 7)
-        return list(self.service.on_message(Answered(intent.intent_id, verdict), self.now_ns))
+    def answer(self, intent: Intent, *, allowed: bool = True, checked: tuple[CheckResult, ...] = ()) -> list[Effect]:
+        verdict = ApprovalReply(intent.intent_id, allowed, checked, 7)
+        return list(self.service.on_message(ReplyReceived(intent.intent_id, verdict), self.now_ns))
 
 
 def asked(effects: Iterable[Effect]) -> list[Intent]:
@@ -104,25 +131,25 @@ def held(quantity: int, symbol: Symbol = AAPL) -> Position:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    made = Desk()
+def desk() -> SignalsHarness:
+    made = SignalsHarness()
     made.join(POSITIONS)
     made.join(MARKET, health(AAPL), health(MSFT))
     return made
 
 
 @pytest.fixture
-def warm(desk: Desk) -> Desk:
+def warm(desk: SignalsHarness) -> SignalsHarness:
     desk.warm()
     return desk
 
 
-def test_a_warm_symbol_that_leans_up_is_wished_for(warm: Desk) -> None:
+def test_a_warm_symbol_that_leans_up_is_wished_for(warm: SignalsHarness) -> None:
     (request,) = warm.quote()
     assert isinstance(request, Request)
-    assert isinstance(request.body, Judge)
+    assert isinstance(request.body, ApprovalRequest)
     intent = request.body.intent
-    assert (request.stream, request.request_id, request.deadline_ms) == (JUDGE, intent.intent_id, 800)
+    assert (request.stream, request.request_id, request.deadline_ms) == (RISK_REQUESTS, intent.intent_id, 800)
     assert (intent.symbol, intent.side, intent.purpose) == (AAPL, Side.BUY, Purpose.ENTRY)
     assert (intent.quantity, intent.limit_price, intent.time_in_force) == (
         Decimal(1),
@@ -131,25 +158,25 @@ def test_a_warm_symbol_that_leans_up_is_wished_for(warm: Desk) -> None:
     )
 
 
-def test_an_intent_carries_its_times_and_a_name_that_no_other_start_gives(warm: Desk) -> None:
+def test_an_intent_carries_its_times_and_a_name_that_no_other_start_gives(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     assert intent.signal_id == "demo-nmaohcnc4oy2q-1"
     assert (intent.tick_at_ns, intent.created_at_ns) == (warm.now_ns - MS, warm.now_ns)
     assert intent.expires_at_ns == warm.now_ns + 2_000 * MS
 
 
-def test_an_intent_carries_what_was_seen_and_thought(warm: Desk) -> None:
+def test_an_intent_carries_what_was_seen_and_thought(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
-    evidence = intent.evidence
+    evidence = intent.provenance
     assert (evidence.model_hash, evidence.schema_hash) == (CARD.file_hash, CARD.schema_hash)
-    assert (evidence.features, evidence.prediction) == (warm.model.asked[-1], UP)
-    assert evidence.seen == (Place("market", "e1", 1), Place("market", "e1", QUOTES_TO_WARM))
+    assert (evidence.features, evidence.prediction) == (warm.model.inputs[-1], UP)
+    assert evidence.input_offsets == (StreamOffset("market", "e1", 1), StreamOffset("market", "e1", WARM_UP_QUOTES))
     assert evidence.book_state is BookState.SYNCED
 
 
 def test_the_same_tape_gives_the_same_bytes() -> None:
     def play() -> list[Intent]:
-        desk = Desk()
+        desk = SignalsHarness()
         desk.join(POSITIONS)
         desk.join(MARKET, health(AAPL))
         desk.warm()
@@ -158,19 +185,19 @@ def test_the_same_tape_gives_the_same_bytes() -> None:
     assert play() == play()
 
 
-def test_one_wish_per_symbol_waits_for_its_answer_at_a_time(warm: Desk) -> None:
+def test_one_wish_per_symbol_waits_for_its_answer_at_a_time(warm: SignalsHarness) -> None:
     assert asked(warm.quote())
     warm.wait(10_000)
     assert not asked(warm.quote())
 
 
-def test_another_symbol_need_not_wait(warm: Desk) -> None:
+def test_another_symbol_need_not_wait(warm: SignalsHarness) -> None:
     warm.warm(MSFT)
     assert asked(warm.quote())
     assert asked(warm.quote(MSFT))
 
 
-def test_after_an_answer_the_symbol_cools_down(warm: Desk) -> None:
+def test_after_an_answer_the_symbol_cools_down(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     warm.answer(intent)
     warm.wait(2_999)
@@ -180,15 +207,15 @@ def test_after_an_answer_the_symbol_cools_down(warm: Desk) -> None:
     assert second.signal_id == "demo-nmaohcnc4oy2q-2"
 
 
-def test_a_clock_that_is_set_back_does_not_stretch_the_pause(warm: Desk) -> None:
+def test_a_clock_that_is_set_back_does_not_stretch_the_pause(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     warm.answer(intent)
     warm.wait(-60_000)
     assert asked(warm.quote())
 
 
-def test_what_is_held_is_sold_when_the_model_leans_down(warm: Desk) -> None:
-    warm.model.answer = DOWN
+def test_what_is_held_is_sold_when_the_model_leans_down(warm: SignalsHarness) -> None:
+    warm.model.prediction = DOWN
     assert not asked(warm.quote())
     warm.hear(POSITIONS, held(2))
     (intent,) = asked(warm.quote())
@@ -201,35 +228,35 @@ def test_what_is_held_is_sold_when_the_model_leans_down(warm: Desk) -> None:
 
 
 def test_a_position_of_the_snapshot_counts_too() -> None:
-    desk = Desk(DOWN)
+    desk = SignalsHarness(DOWN)
     desk.join(POSITIONS, ProfitAndLoss(ZERO, ZERO, T0), held(1))
     desk.join(MARKET, health(AAPL))
     desk.warm()
     assert asked(desk.quote())
 
 
-def test_a_flat_model_wishes_for_nothing(warm: Desk) -> None:
-    warm.model.answer = FLAT
+def test_a_flat_model_wishes_for_nothing(warm: SignalsHarness) -> None:
+    warm.model.prediction = FLAT
     assert not asked(warm.quote())
-    assert reading(warm.metrics, "signals_predictions_total") == 1
+    assert metric_value(warm.metrics, "signals_predictions_total") == 1
 
 
 @pytest.mark.parametrize("state", [state for state in BookState if state is not BookState.SYNCED])
-def test_a_book_that_is_not_in_sync_is_not_traded_on(warm: Desk, state: BookState) -> None:
+def test_a_book_that_is_not_in_sync_is_not_traded_on(warm: SignalsHarness, state: BookState) -> None:
     warm.hear(MARKET, health(AAPL, state))
     assert not asked(warm.quote())
 
 
-def test_after_a_gap_the_features_begin_anew(warm: Desk) -> None:
+def test_after_a_gap_the_features_begin_anew(warm: SignalsHarness) -> None:
     warm.hear(MARKET, health(AAPL, BookState.GAP))
     warm.hear(MARKET, health(AAPL))
     warm.warm()
     (intent,) = asked(warm.quote())
-    assert intent.evidence.seen[0].sequence == QUOTES_TO_WARM + 2
+    assert intent.provenance.input_offsets[0].sequence == WARM_UP_QUOTES + 2
 
 
 @pytest.mark.parametrize("state", [BookState.STALE, BookState.CROSSED, BookState.SYNCING])
-def test_a_moment_of_distrust_costs_no_features(warm: Desk, state: BookState) -> None:
+def test_a_moment_of_distrust_costs_no_features(warm: SignalsHarness, state: BookState) -> None:
     warm.hear(MARKET, health(AAPL, state))
     warm.hear(MARKET, health(AAPL))
     assert asked(warm.quote())
@@ -246,18 +273,18 @@ def test_a_moment_of_distrust_costs_no_features(warm: Desk, state: BookState) ->
         {"bid_price": Decimal("1e-400"), "ask_price": Decimal("2e-400")},
     ],
 )
-def test_a_quote_that_says_no_price_is_passed_over(warm: Desk, changes: dict[str, Any]) -> None:
+def test_a_quote_that_says_no_price_is_passed_over(warm: SignalsHarness, changes: dict[str, Any]) -> None:
     assert not asked(warm.quote(**changes))
     assert asked(warm.quote())
 
 
-def test_a_quote_that_reached_us_too_late_is_not_traded_on(warm: Desk) -> None:
+def test_a_quote_that_reached_us_too_late_is_not_traded_on(warm: SignalsHarness) -> None:
     assert not asked(warm.quote(received_at_ns=warm.now_ns - 1_001 * MS))
     assert asked(warm.quote(received_at_ns=warm.now_ns - 1_000 * MS))
 
 
 @pytest.mark.parametrize("stream", [MARKET, POSITIONS])
-def test_a_broken_stream_stops_every_wish_until_it_is_whole(warm: Desk, stream: Stream) -> None:
+def test_a_broken_stream_stops_every_wish_until_it_is_whole(warm: SignalsHarness, stream: Stream) -> None:
     warm.lose(stream)
     assert not asked(warm.quote())
     assert warm.service.unmet(warm.now_ns) == (f"{stream.name}: gap",)
@@ -265,26 +292,26 @@ def test_a_broken_stream_stops_every_wish_until_it_is_whole(warm: Desk, stream: 
     if stream is MARKET:
         warm.warm()
     assert asked(warm.quote())
-    assert reading(warm.metrics, "signals_stream_losses_total", stream=stream.name) == 1
+    assert metric_value(warm.metrics, "signals_stream_losses_total", stream=stream.name) == 1
 
 
-def test_a_rejoined_market_is_trusted_only_as_its_snapshot_says(warm: Desk) -> None:
+def test_a_rejoined_market_is_trusted_only_as_its_snapshot_says(warm: SignalsHarness) -> None:
     warm.lose(MARKET)
     warm.join(MARKET, health(MSFT))
     warm.warm()
     assert not asked(warm.quote())
 
 
-def test_a_rejoined_positions_stream_forgets_what_it_does_not_repeat(warm: Desk) -> None:
+def test_a_rejoined_positions_stream_forgets_what_it_does_not_repeat(warm: SignalsHarness) -> None:
     warm.hear(POSITIONS, held(2))
     warm.lose(POSITIONS)
     warm.join(POSITIONS)
-    warm.model.answer = DOWN
+    warm.model.prediction = DOWN
     assert not asked(warm.quote())
 
 
 def test_readiness_waits_for_both_streams() -> None:
-    desk = Desk()
+    desk = SignalsHarness()
     assert desk.service.unmet(T0) == ("market: not joined yet", "positions: not joined yet")
     desk.join(MARKET)
     desk.join(POSITIONS)
@@ -292,49 +319,51 @@ def test_readiness_waits_for_both_streams() -> None:
 
 
 @pytest.mark.parametrize("answer", [(math.nan, 0.5, 0.5), (0.9, 0.9, 0.9), (1.0,), (-0.5, 0.5, 1.0)])
-def test_a_senseless_prediction_is_counted_and_wishes_for_nothing(warm: Desk, answer: tuple[float, ...]) -> None:
-    warm.model.answer = answer
+def test_a_senseless_prediction_is_counted_and_wishes_for_nothing(
+    warm: SignalsHarness, answer: tuple[float, ...]
+) -> None:
+    warm.model.prediction = answer
     assert not asked(warm.quote())
-    assert reading(warm.metrics, "signals_senseless_total") == 1
+    assert metric_value(warm.metrics, "signals_senseless_total") == 1
 
 
-def test_every_refusing_check_is_counted_by_its_code(warm: Desk) -> None:
+def test_every_refusing_check_is_counted_by_its_code(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     checked = (
-        Checked(Code.QUOTE_AGE, "9", "5", holds=False),
-        Checked(Code.POSITION, "1", "5", holds=True),
-        Checked(Code.ORDER_RATE, "9", "5", holds=False),
+        CheckResult(CheckName.QUOTE_AGE, "9", "5", passed=False),
+        CheckResult(CheckName.POSITION, "1", "5", passed=True),
+        CheckResult(CheckName.ORDER_RATE, "9", "5", passed=False),
     )
     (note,) = warm.answer(intent, allowed=False, checked=checked)
-    assert isinstance(note, Note)
-    assert note.facts["refusals"] == [Code.QUOTE_AGE, Code.ORDER_RATE]
-    assert reading(warm.metrics, "signals_verdicts_total", outcome="quote_age") == 1
-    assert reading(warm.metrics, "signals_verdicts_total", outcome="position") == 0
+    assert isinstance(note, LogEvent)
+    assert note.fields["refusals"] == [CheckName.QUOTE_AGE, CheckName.ORDER_RATE]
+    assert metric_value(warm.metrics, "signals_verdicts_total", outcome="quote_age") == 1
+    assert metric_value(warm.metrics, "signals_verdicts_total", outcome="position") == 0
 
 
-def test_no_answer_is_counted_and_nothing_assumed(warm: Desk) -> None:
+def test_no_answer_is_counted_and_nothing_assumed(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
-    warm.service.on_message(Unanswered(intent.intent_id), warm.now_ns)
-    assert reading(warm.metrics, "signals_verdicts_total", outcome="unanswered") == 1
+    warm.service.on_message(RequestTimedOut(intent.intent_id), warm.now_ns)
+    assert metric_value(warm.metrics, "signals_verdicts_total", outcome="unanswered") == 1
     assert warm.service.is_drained()
     warm.wait(3_000)
     assert asked(warm.quote())
 
 
-def test_an_answer_that_comes_after_all_is_passed_over(warm: Desk) -> None:
+def test_an_answer_that_comes_after_all_is_passed_over(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
-    warm.service.on_message(Unanswered(intent.intent_id), warm.now_ns)
+    warm.service.on_message(RequestTimedOut(intent.intent_id), warm.now_ns)
     assert warm.answer(intent) == []
 
 
-def test_a_request_that_risk_did_not_understand_is_told(warm: Desk) -> None:
+def test_a_request_that_risk_did_not_understand_is_told(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
-    (note,) = warm.service.on_message(Answered(intent.intent_id, NotUnderstood("what?")), warm.now_ns)
-    assert isinstance(note, Note)
+    (note,) = warm.service.on_message(ReplyReceived(intent.intent_id, MalformedRequest("what?")), warm.now_ns)
+    assert isinstance(note, LogEvent)
     assert (note.event, note.level) == ("signal_not_understood", "warning")
 
 
-def test_stopping_wishes_for_nothing_and_waits_for_what_is_asked(warm: Desk) -> None:
+def test_stopping_wishes_for_nothing_and_waits_for_what_is_asked(warm: SignalsHarness) -> None:
     warm.warm(MSFT)
     (intent,) = asked(warm.quote())
     warm.service.on_stop(warm.now_ns)
@@ -344,30 +373,30 @@ def test_stopping_wishes_for_nothing_and_waits_for_what_is_asked(warm: Desk) -> 
     assert warm.service.is_drained()
 
 
-def test_symbols_past_the_bound_are_not_watched(desk: Desk) -> None:
+def test_symbols_past_the_bound_are_not_watched(desk: SignalsHarness) -> None:
     desk.quote(Symbol("TSLA"))
-    for _ in range(QUOTES_TO_WARM + 1):
+    for _ in range(WARM_UP_QUOTES + 1):
         assert not asked(desk.quote(Symbol("SPY")))
     desk.hear(MARKET, Trade(VENUE, Symbol("SPY"), Decimal(1), Decimal(1), T0, T0))
 
 
-def test_what_it_need_not_know_changes_nothing(warm: Desk) -> None:
+def test_what_it_need_not_know_changes_nothing(warm: SignalsHarness) -> None:
     warm.hear(MARKET, FeedHealth(VENUE, FeedState.DOWN, "test", T0))
     warm.hear(MARKET, Trade(VENUE, AAPL, Decimal("190.01"), Decimal(10), T0, T0))
     assert asked(warm.quote())
 
 
-def test_what_cannot_be_is_a_bug(warm: Desk) -> None:
+def test_what_cannot_be_is_a_bug(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
-    answer = Operated(CommandId("c"), done=True, detail="")
+    answer = OperatorReply(CommandId("c"), done=True, detail="")
     with pytest.raises(InvariantError):
-        warm.service.on_message(Answered(intent.intent_id, answer), warm.now_ns)
+        warm.service.on_message(ReplyReceived(intent.intent_id, answer), warm.now_ns)
     with pytest.raises(InvariantError):
-        warm.service.on_message(Fed("x"), warm.now_ns)
+        warm.service.on_message(VenueEvent("x"), warm.now_ns)
     with pytest.raises(InvariantError):
         warm.service.snapshot(MARKET)
 
 
-def test_an_answer_to_nobody_is_passed_over(desk: Desk) -> None:
-    verdict = Verdict(IntentId("demo-x-1-0"), allowed=True, checked=(), sequence=1)
-    assert desk.service.on_message(Answered("demo-x-1-0", verdict), T0) == ()
+def test_an_answer_to_nobody_is_passed_over(desk: SignalsHarness) -> None:
+    verdict = ApprovalReply(IntentId("demo-x-1-0"), allowed=True, checks=(), sequence=1)
+    assert desk.service.on_message(ReplyReceived("demo-x-1-0", verdict), T0) == ()

@@ -10,7 +10,14 @@ from msgspec.structs import replace
 from components.contracts.market import Quote
 from components.contracts.signals import Purpose
 from components.contracts.values import Side, Symbol, TimeInForce, Venue
-from components.signals.core.strategy import TICK, Standing, StrategySettings, Wish, decide, marketable_price
+from components.signals.core.strategy import (
+    TICK,
+    OrderProposal,
+    PositionView,
+    StrategySettings,
+    decide,
+    marketable_price,
+)
 
 QUOTE = Quote(Venue("v"), Symbol("AAPL"), Decimal("189.99"), Decimal(200), Decimal("190.01"), Decimal(300), 1, 2)
 SETTINGS = StrategySettings(
@@ -27,16 +34,18 @@ SHORTING = SETTINGS.model_copy(update={"short_allowed": True})
 BUY_AT, SELL_AT = Decimal("190.04"), Decimal("189.96")
 
 
-def standing(held: int, *, buying: int = 0, selling: int = 0) -> Standing:
-    return Standing(Decimal(held), Decimal(buying), Decimal(selling))
+def standing(held: int, *, buying: int = 0, selling: int = 0) -> PositionView:
+    return PositionView(Decimal(held), Decimal(buying), Decimal(selling))
 
 
-def entry(side: Side) -> Wish:
-    return Wish(Purpose.ENTRY, side, Decimal(2), BUY_AT if side is Side.BUY else SELL_AT, TimeInForce.IOC)
+def entry(side: Side) -> OrderProposal:
+    return OrderProposal(Purpose.ENTRY, side, Decimal(2), BUY_AT if side is Side.BUY else SELL_AT, TimeInForce.IOC)
 
 
-def leave(side: Side, quantity: int) -> Wish:
-    return Wish(Purpose.EXIT, side, Decimal(quantity), BUY_AT if side is Side.BUY else SELL_AT, TimeInForce.IOC)
+def leave(side: Side, quantity: int) -> OrderProposal:
+    return OrderProposal(
+        Purpose.EXIT, side, Decimal(quantity), BUY_AT if side is Side.BUY else SELL_AT, TimeInForce.IOC
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +67,7 @@ def leave(side: Side, quantity: int) -> Wish:
         (0.0, standing(3), None),
     ],
 )
-def test_a_lean_becomes_a_wish_or_nothing(edge: float, where: Standing, wish: Wish | None) -> None:
+def test_a_lean_becomes_a_wish_or_nothing(edge: float, where: PositionView, wish: OrderProposal | None) -> None:
     assert decide(QUOTE, edge, where, SETTINGS) == wish
 
 
@@ -71,7 +80,9 @@ def test_a_lean_becomes_a_wish_or_nothing(edge: float, where: Standing, wish: Wi
         (-0.25, standing(1), leave(Side.SELL, 1)),
     ],
 )
-def test_where_shorts_are_allowed_a_lean_down_enters_too(edge: float, where: Standing, wish: Wish | None) -> None:
+def test_where_shorts_are_allowed_a_lean_down_enters_too(
+    edge: float, where: PositionView, wish: OrderProposal | None
+) -> None:
     assert decide(QUOTE, edge, where, SHORTING) == wish
 
 

@@ -6,25 +6,25 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from components.contracts.decisions import Checked, Code, Decision
+from components.contracts.decisions import CheckName, CheckResult, Decision
 from components.contracts.orders import Filled, IntentReceived, OrderMessage, OrderSending, OrderState, OrderUpdated
 from components.contracts.signals import Intent
 from components.contracts.values import ClientOrderId, OrderType, Side, SignalId, Symbol, TimeInForce
 from components.runtime.codec import encode
 from components.runtime.journal import Journal
-from components.runtime.places import Places
+from components.runtime.places import Paths
 from components.signals.core.schema import SCHEMA
-from tests.support.messages import AT_NS, EVIDENCE, FACTS, FILLED, INTENT, MESSAGES, TERMS
+from tests.support.messages import AT_NS, DECISION_INPUTS, FILLED, INTENT, MESSAGES, PROVENANCE, TERMS
 
 MS = 1_000_000
-HELD = Checked(Code.SPREAD, "1.60 bps", "30 bps", holds=True)
-BROKEN = Checked(Code.DUPLICATE, "400 ms ago", "no repeat within 1000 ms", holds=False)
+CHECK_HOLDS = CheckResult(CheckName.SPREAD, "1.60 bps", "30 bps", passed=True)
+CHECK_REFUSES = CheckResult(CheckName.DUPLICATE, "400 ms ago", "no repeat within 1000 ms", passed=False)
 MODEL_HASH = "a" * 32
 
 
 def intent(name: str = "demo-abc-1", **changes: Any) -> Intent:
     evidence = replace(
-        EVIDENCE,
+        PROVENANCE,
         model_hash=MODEL_HASH,
         schema_hash=SCHEMA.hash,
         features=tuple(float(index) for index in range(len(SCHEMA.features))),
@@ -48,13 +48,13 @@ def intent(name: str = "demo-abc-1", **changes: Any) -> Intent:
 
 
 def decision(wanted: Intent | None = None, *, allowed: bool = True) -> Decision:
-    facts = replace(FACTS, now_ns=AT_NS + MS, bid_price=Decimal("559.95"), ask_price=Decimal("559.98"))
+    facts = replace(DECISION_INPUTS, now_ns=AT_NS + MS, bid_price=Decimal("559.95"), ask_price=Decimal("559.98"))
     terms = replace(TERMS, approved_at_ns=AT_NS + MS, expires_at_ns=AT_NS + 10_001 * MS) if allowed else None
-    checked = (HELD,) if allowed else (HELD, BROKEN)
+    checked = (CHECK_HOLDS,) if allowed else (CHECK_HOLDS, CHECK_REFUSES)
     return Decision(wanted or intent(), checked, facts, "limits-3", terms)
 
 
-def events(wanted: Intent | None = None) -> tuple[OrderMessage, ...]:
+def order_events(wanted: Intent | None = None) -> tuple[OrderMessage, ...]:
     wanted = wanted or intent()
     name = ClientOrderId(f"{wanted.intent_id}-1")
     about = {"intent_id": wanted.intent_id, "client_order_id": name, "symbol": wanted.symbol, "side": wanted.side}
@@ -82,13 +82,13 @@ def filled(wanted: Intent | None = None) -> Filled:
     )
 
 
-def places_at(root: Path) -> Places:
-    return Places(
+def paths_at(root: Path) -> Paths:
+    return Paths(
         root=root, env="dev", account="sandbox", state=root / "var" / "dev" / "sandbox", run=root / "r", keys=root / "k"
     )
 
 
-def write_journal(places: Places, owner: str, *messages: object) -> None:
-    journal = Journal.open(places.journal(owner), owner=owner, account=places.account, now_ns=AT_NS)
+def write_journal(paths: Paths, owner: str, *messages: object) -> None:
+    journal = Journal.open(paths.journal(owner), owner=owner, account=paths.account, now_ns=AT_NS)
     journal.write([(AT_NS, encode(message)) for message in messages])
     journal.close()

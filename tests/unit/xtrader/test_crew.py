@@ -2,8 +2,8 @@
 
 import signal
 
-from components.xtrader.children import CHILDREN, Child
-from components.xtrader.crew import Crew
+from components.xtrader.children import PROCESSES, ProcessSpec
+from components.xtrader.crew import Supervisor
 from components.xtrader.vitals import Readiness
 
 
@@ -38,111 +38,111 @@ class FakeProcess:
         self.code = -signal.SIGKILL
 
 
-class FakeYard:
+class FakeLauncher:
     def __init__(self) -> None:
         self.launched: list[str] = []
         self.ready: set[str] = set()
         self.processes: dict[str, FakeProcess] = {}
         self.stopped: list[int] = []
 
-    def launch(self, child: Child) -> FakeProcess:
-        self.launched.append(child.name)
-        self.processes[child.name] = FakeProcess(len(self.launched), self.stopped)
-        return self.processes[child.name]
+    def launch(self, spec: ProcessSpec) -> FakeProcess:
+        self.launched.append(spec.name)
+        self.processes[spec.name] = FakeProcess(len(self.launched), self.stopped)
+        return self.processes[spec.name]
 
-    def look(self, child: Child, pid: int) -> Readiness:
-        return Readiness(is_ready=child.name in self.ready, detail="starting")
+    def probe(self, spec: ProcessSpec, pid: int) -> Readiness:
+        return Readiness(is_ready=spec.name in self.ready, detail="starting")
 
 
-class Yard:
+class SupervisorHarness:
     """A crew with everything it touches."""
 
     def __init__(self) -> None:
-        self.clock, self.yard, self.said = FakeClock(), FakeYard(), list[str]()
-        self.crew = Crew(CHILDREN, self.yard, self.clock, self.said.append)
+        self.clock, self.launcher, self.reported = FakeClock(), FakeLauncher(), list[str]()
+        self.supervisor = Supervisor(PROCESSES, self.launcher, self.clock, self.reported.append)
 
     def step(self, *, ms: int = 100, ready: tuple[str, ...] = ()) -> None:
-        self.yard.ready |= set(ready)
+        self.launcher.ready |= set(ready)
         self.clock.at_ns += ms * 1_000_000
-        self.crew.step()
+        self.supervisor.step()
 
     def all_ready(self) -> None:
-        for child in CHILDREN:
+        for child in PROCESSES:
             self.step()
             self.step(ready=(child.name,))
 
     def die(self, name: str, code: int) -> None:
-        self.yard.ready.discard(name)
-        self.yard.processes[name].code = code
+        self.launcher.ready.discard(name)
+        self.launcher.processes[name].code = code
 
 
 def test_nobody_starts_before_those_it_needs_are_ready() -> None:
-    here = Yard()
+    here = SupervisorHarness()
     here.step()
-    assert here.yard.launched == ["sandbox"]
+    assert here.launcher.launched == ["sandbox"]
     here.step(ready=("sandbox",))
     here.step(ready=("execution",))
     here.step()
-    assert here.yard.launched == ["sandbox", "execution", "market_data"]
+    assert here.launcher.launched == ["sandbox", "execution", "market_data"]
     here.step(ready=("market_data",))
     here.step(ready=("risk",))
     here.step()
-    assert here.yard.launched[3:] == ["risk", "signals"]
+    assert here.launcher.launched[3:] == ["risk", "signals"]
 
 
 def test_all_are_ready_once_the_last_one_is() -> None:
-    here = Yard()
+    here = SupervisorHarness()
     here.all_ready()
-    assert here.crew.is_ready
+    assert here.supervisor.is_ready
 
 
 def test_a_dead_child_is_started_again_after_its_delay() -> None:
-    here = Yard()
+    here = SupervisorHarness()
     here.all_ready()
     here.die("risk", -signal.SIGKILL)
     here.step(ms=1)
-    assert "risk ended with SIGKILL; starting it again in 250 ms" in here.said
+    assert "risk ended with SIGKILL; starting it again in 250 ms" in here.reported
     here.step(ms=100)
-    assert here.yard.launched.count("risk") == 1
+    assert here.launcher.launched.count("risk") == 1
     here.step(ms=200)
-    assert here.yard.launched.count("risk") == 2
-    assert here.crew.berths["risk"].restarts == 1
+    assert here.launcher.launched.count("risk") == 2
+    assert here.supervisor.children["risk"].restarts == 1
 
 
 def test_a_returning_child_waits_for_nobody() -> None:
-    here = Yard()
+    here = SupervisorHarness()
     here.all_ready()
-    here.yard.ready.discard("sandbox")
+    here.launcher.ready.discard("sandbox")
     here.die("risk", 70)
     here.step(ms=1)
     here.step(ms=300)
-    assert here.yard.launched.count("risk") == 2
+    assert here.launcher.launched.count("risk") == 2
 
 
 def test_an_end_that_would_repeat_itself_is_given_up() -> None:
-    here = Yard()
+    here = SupervisorHarness()
     here.step()
     here.die("sandbox", 78)
     here.step()
     here.step(ms=60_000)
-    assert here.crew.given_up is here.crew.berths["sandbox"]
-    assert here.yard.launched == ["sandbox"]
+    assert here.supervisor.permanent_failure is here.supervisor.children["sandbox"]
+    assert here.launcher.launched == ["sandbox"]
 
 
 def test_children_stop_in_reverse_and_stay_stopped() -> None:
-    here = Yard()
+    here = SupervisorHarness()
     here.all_ready()
-    here.crew.stop()
-    assert here.yard.stopped == [5, 4, 3, 2, 1]
+    here.supervisor.stop()
+    assert here.launcher.stopped == [5, 4, 3, 2, 1]
     here.step()
-    assert len(here.yard.launched) == 5
+    assert len(here.launcher.launched) == 5
 
 
 def test_how_long_a_child_was_away_is_remembered() -> None:
-    here = Yard()
+    here = SupervisorHarness()
     here.all_ready()
-    here.yard.ready.discard("market_data")
+    here.launcher.ready.discard("market_data")
     here.step(ms=1)
     here.step(ms=2_000)
     here.step(ms=1, ready=("market_data",))
-    assert here.crew.berths["market_data"].unready_ns_max >= 2_000_000_000
+    assert here.supervisor.children["market_data"].unready_ns_max >= 2_000_000_000

@@ -10,16 +10,16 @@ import pytest
 from components.contracts.errors import PeerUnreachable
 from components.runtime.clock import SystemClock
 from components.runtime.disk import REAL_DISK, OpenFile
-from components.runtime.places import Places
-from components.xtrader.down import stop
-from components.xtrader.holders import holder
-from tests.unit.xtrader.tale import places_at
+from components.runtime.places import Paths
+from components.xtrader.down import stop_running_up
+from components.xtrader.holders import lock_holder
+from tests.unit.xtrader.tale import paths_at
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    made = places_at(tmp_path)
-    made.make()
+def places(tmp_path: Path) -> Paths:
+    made = paths_at(tmp_path)
+    made.create_run_dir()
     return made
 
 
@@ -32,39 +32,39 @@ def asked() -> Iterator[list[int]]:
     signal.signal(signal.SIGTERM, before)
 
 
-def lock(places: Places) -> OpenFile:
+def lock(places: Paths) -> OpenFile:
     return REAL_DISK.lock(places.lock("up"))
 
 
-def test_nothing_to_stop_is_a_peer_that_is_not_there(places: Places) -> None:
+def test_nothing_to_stop_is_a_peer_that_is_not_there(places: Paths) -> None:
     with pytest.raises(PeerUnreachable, match="nothing to stop"):
-        stop(places, SystemClock(), lambda _: None, 1.0)
+        stop_running_up(places, SystemClock(), lambda _: None, 1.0)
 
 
-def test_the_holder_is_asked_and_waited_for(places: Places, asked: list[int]) -> None:
+def test_the_holder_is_asked_and_waited_for(places: Paths, asked: list[int]) -> None:
     held = lock(places)
-    assert stop(places, SystemClock(), lambda _: REAL_DISK.close(held), 5.0) == (os.getpid(), True)
+    assert stop_running_up(places, SystemClock(), lambda _: REAL_DISK.close(held), 5.0) == (os.getpid(), True)
     assert asked == [signal.SIGTERM]
 
 
-def test_one_that_does_not_stop_in_time_is_told(places: Places, asked: list[int]) -> None:
+def test_one_that_does_not_stop_in_time_is_told(places: Paths, asked: list[int]) -> None:
     held = lock(places)
-    assert stop(places, SystemClock(), lambda _: None, 0.0) == (os.getpid(), False)
+    assert stop_running_up(places, SystemClock(), lambda _: None, 0.0) == (os.getpid(), False)
     REAL_DISK.close(held)
 
 
-def test_looking_at_a_lock_takes_nothing_from_anybody(places: Places) -> None:
-    assert holder(places.lock("up")) is None
+def test_looking_at_a_lock_takes_nothing_from_anybody(places: Paths) -> None:
+    assert lock_holder(places.lock("up")) is None
     held = lock(places)
-    assert holder(places.lock("up")) == os.getpid()
+    assert lock_holder(places.lock("up")) == os.getpid()
     REAL_DISK.close(held)
-    assert holder(places.lock("up")) is None
+    assert lock_holder(places.lock("up")) is None
     REAL_DISK.close(lock(places))
 
 
-def test_a_lock_without_a_name_is_asked_again_and_never_everybody(places: Places) -> None:
+def test_a_lock_without_a_name_is_asked_again_and_never_everybody(places: Paths) -> None:
     held = lock(places)
     places.lock("up").write_bytes(b"")
     with pytest.raises(PeerUnreachable, match="ask again"):
-        holder(places.lock("up"))
+        lock_holder(places.lock("up"))
     REAL_DISK.close(held)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.xtrader.exposition import Buckets, buckets, samples, total
+from components.xtrader.exposition import Histogram, histogram_of, parse_metrics, sum_samples
 
 PAGE = """# HELP xtrader_bus_gaps_total lost
 # TYPE xtrader_bus_gaps_total counter
@@ -17,20 +17,20 @@ xtrader_up 1.0
 
 
 def test_a_counter_is_added_over_its_labels() -> None:
-    assert total(samples(PAGE), "xtrader_bus_gaps_total") == 3
+    assert sum_samples(parse_metrics(PAGE), "xtrader_bus_gaps_total") == 3
 
 
 def test_a_sample_without_labels_is_read() -> None:
-    assert total(samples(PAGE), "xtrader_up") == 1
+    assert sum_samples(parse_metrics(PAGE), "xtrader_up") == 1
 
 
 def test_a_quantile_is_linear_inside_its_bucket() -> None:
-    assert buckets(samples(PAGE), "xtrader_hop_seconds").quantile(0.75) == pytest.approx(0.0015)
+    assert histogram_of(parse_metrics(PAGE), "xtrader_hop_seconds").quantile(0.75) == pytest.approx(0.0015)
 
 
 def test_a_quantile_beyond_the_last_bound_is_that_bound() -> None:
-    assert Buckets({0.001: 1.0, float("inf"): 10.0}).quantile(0.99) == pytest.approx(0.001)
+    assert Histogram({0.001: 1.0, float("inf"): 10.0}).quantile(0.99) == pytest.approx(0.001)
 
 
 def test_nothing_counted_has_no_quantile() -> None:
-    assert Buckets().quantile(0.5) is None
+    assert Histogram().quantile(0.5) is None

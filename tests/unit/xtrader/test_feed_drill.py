@@ -11,21 +11,27 @@ import msgspec
 import pytest
 
 from components.contracts.errors import VenueUnavailable
-from components.contracts.market import BookDelta, BookLevels, BookSnapshot, BookState, Gap, SymbolHealth
+from components.contracts.market import BookDelta, BookGap, BookLevels, BookSnapshot, BookState, SymbolHealth
 from components.contracts.values import Symbol, Venue
-from components.sandbox.crypto import SEEDED
-from components.sandbox.flow.faults import AT_ONCE, FlowFault, FlowFaultKind
-from components.xtrader.drills.feeds import LISTENED, VENUES
-from components.xtrader.drills.lies import FRAMES_SKIPPED_MAX, KINDS, PAUSE_MS, STRIKES_WITH_A_CUT, lies
-from components.xtrader.drills.names import Named, names_of
-from components.xtrader.drills.recovery import Recoveries
-from components.xtrader.drills.truth import SideDoor, in_units
-from components.xtrader.drills.witness import TOP, Witness
+from components.sandbox.crypto import SIMULATED_MARKETS
+from components.sandbox.flow.faults import IMMEDIATE_KINDS, CryptoFault, CryptoFaultKind
+from components.xtrader.drills.feeds import SUBSCRIBED_SYMBOLS, SYMBOLS_BY_VENUE
+from components.xtrader.drills.lies import (
+    FAULT_PARAMETERS,
+    FRAMES_SKIPPED_MAX,
+    INJECTION_PAUSE_MS,
+    NEEDS_RECONNECT,
+    fault_schedule,
+)
+from components.xtrader.drills.names import ListedInstrument, instruments_by_symbol
+from components.xtrader.drills.recovery import RecoveryTracker
+from components.xtrader.drills.truth import SandboxAdmin, levels_in_units
+from components.xtrader.drills.witness import TOP_LEVELS, BookReplica
 
 OKX, DERIBIT = Venue("OKX"), Venue("DERIBIT")
 ONE, TWO = Symbol("OKX:ONE-USDT"), Symbol("OKX:TWO-USDT")
-ALL = tuple(VENUES)
-ROUND = len(KINDS) * len(ALL)
+ALL = tuple(SYMBOLS_BY_VENUE)
+ROUND = len(FAULT_PARAMETERS) * len(ALL)
 MS = 1_000_000
 
 
@@ -33,37 +39,37 @@ MS = 1_000_000
 
 
 def test_the_same_seed_tells_the_same_lies() -> None:
-    assert list(islice(lies(ALL, 7), 200)) == list(islice(lies(ALL, 7), 200))
-    assert list(islice(lies(ALL, 7), 200)) != list(islice(lies(ALL, 8), 200))
+    assert list(islice(fault_schedule(ALL, 7), 200)) == list(islice(fault_schedule(ALL, 7), 200))
+    assert list(islice(fault_schedule(ALL, 7), 200)) != list(islice(fault_schedule(ALL, 8), 200))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_kind_is_told_at_every_venue_before_any_comes_again(seed: int) -> None:
-    plan = lies(ALL, seed)
+    plan = fault_schedule(ALL, seed)
     for _ in range(3):
         told = Counter((lie.name, lie.venue) for lie in islice(plan, ROUND))
-        assert told == {(kind, venue): 1 for kind in KINDS for venue in ALL}
+        assert told == {(kind, venue): 1 for kind in FAULT_PARAMETERS for venue in ALL}
 
 
 def test_the_plan_knows_every_switch_of_the_sandbox() -> None:
-    assert set(KINDS) == set(FlowFaultKind)
-    assert set(KINDS) >= STRIKES_WITH_A_CUT
+    assert set(FAULT_PARAMETERS) == set(CryptoFaultKind)
+    assert set(FAULT_PARAMETERS) >= NEEDS_RECONNECT
 
 
 def test_each_lie_is_what_the_sandbox_understands_and_aims_at_one_venue() -> None:
-    for lie in islice(lies(ALL, 3), 2 * ROUND):
-        faults = [msgspec.convert(dict(one), FlowFault) for one in lie.faults]
+    for lie in islice(fault_schedule(ALL, 3), 2 * ROUND):
+        faults = [msgspec.convert(dict(one), CryptoFault) for one in lie.faults]
         assert {fault.venue for fault in faults} == {lie.venue}
         assert faults[0].kind == lie.name
         assert all(fault.skip <= FRAMES_SKIPPED_MAX for fault in faults)
-        assert PAUSE_MS[0] <= lie.wait_ms <= PAUSE_MS[1]
+        assert INJECTION_PAUSE_MS[0] <= lie.wait_ms <= INJECTION_PAUSE_MS[1]
 
 
 def test_a_lie_that_waits_for_a_connection_brings_one_about_and_skips_nothing() -> None:
-    for lie in islice(lies(ALL, 3), ROUND):
+    for lie in islice(fault_schedule(ALL, 3), ROUND):
         kinds = [one["kind"] for one in lie.faults]
-        assert kinds == ([lie.name, "cut"] if lie.name in STRIKES_WITH_A_CUT else [lie.name])
-        if lie.name in STRIKES_WITH_A_CUT or lie.name in AT_ONCE:
+        assert kinds == ([lie.name, "cut"] if lie.name in NEEDS_RECONNECT else [lie.name])
+        if lie.name in NEEDS_RECONNECT or lie.name in IMMEDIATE_KINDS:
             assert lie.faults[0]["skip"] == 0
 
 
@@ -90,107 +96,107 @@ def health(state: BookState, symbol: Symbol = ONE, venue: Venue = OKX) -> Symbol
 
 
 def test_a_witness_puts_a_book_together_from_snapshot_and_deltas() -> None:
-    witness = Witness()
-    witness.hear(snapshot(10))
-    after = witness.hear(delta(10, 12, "99x0", "100x3"))
+    witness = BookReplica()
+    witness.apply(snapshot(10))
+    after = witness.apply(delta(10, 12, "99x0", "100x3"))
     assert after is not None
     assert (after.book_id, after.bids, after.asks) == (12, shown("100x3", "98x2"), shown("101x1"))
-    assert (witness.flaws, witness.counts) == ([], {"BookSnapshot": 1, "BookDelta": 1})
+    assert (witness.violations, witness.message_counts) == ([], {"BookSnapshot": 1, "BookDelta": 1})
 
 
 def test_a_delta_that_does_not_chain_is_held_against_who_said_it() -> None:
-    witness = Witness()
-    witness.hear(snapshot(10))
-    assert witness.hear(delta(11, 12, "99x5")) is None
-    assert witness.flaws == [f"{ONE}: a delta from 11 where 10 was shown"]
-    assert witness.hear(delta(10, 13, "99x5")) is not None
+    witness = BookReplica()
+    witness.apply(snapshot(10))
+    assert witness.apply(delta(11, 12, "99x5")) is None
+    assert witness.violations == [f"{ONE}: a delta from 11 where 10 was shown"]
+    assert witness.apply(delta(10, 13, "99x5")) is not None
 
 
 def test_a_delta_before_any_snapshot_is_held_against_who_said_it() -> None:
-    witness = Witness()
-    assert witness.hear(delta(10, 11, "99x5", symbol=TWO)) is None
-    assert witness.flaws == [f"{TWO}: a delta from 10 where nothing was shown"]
+    witness = BookReplica()
+    assert witness.apply(delta(10, 11, "99x5", symbol=TWO)) is None
+    assert witness.violations == [f"{TWO}: a delta from 10 where nothing was shown"]
 
 
 def test_a_wrong_delta_shows_as_a_book_that_is_not_the_venues() -> None:
-    witness = Witness()
-    witness.hear(snapshot(10))
+    witness = BookReplica()
+    witness.apply(snapshot(10))
     right, wrong = {"bids": [["99", "5"], ["98", "2"]], "asks": [["101", "1"]]}, delta(10, 11, "99x4")
-    after = witness.hear(wrong)
+    after = witness.apply(wrong)
     assert after is not None
-    assert after.plain() != right
-    again = witness.hear(delta(11, 12, "99x5.0"))
+    assert after.as_strings() != right
+    again = witness.apply(delta(11, 12, "99x5.0"))
     assert again is not None
-    assert again.plain() == right
+    assert again.as_strings() == right
 
 
 def test_a_snapshot_replaces_what_was_there() -> None:
-    witness = Witness()
-    witness.hear(snapshot(10))
-    after = witness.hear(snapshot(5, bids=shown("97x1")))
+    witness = BookReplica()
+    witness.apply(snapshot(10))
+    after = witness.apply(snapshot(5, bids=shown("97x1")))
     assert after is not None
     assert (after.book_id, after.bids) == (5, shown("97x1"))
 
 
 def test_only_the_best_ten_are_compared() -> None:
-    witness = Witness()
-    after = witness.hear(snapshot(1, bids=shown(*(f"{price}x1" for price in range(50, 80)))))
+    witness = BookReplica()
+    after = witness.apply(snapshot(1, bids=shown(*(f"{price}x1" for price in range(50, 80)))))
     assert after is not None
-    assert (len(after.bids), after.bids[0], TOP) == (10, (Decimal(79), Decimal(1)), 10)
+    assert (len(after.bids), after.bids[0], TOP_LEVELS) == (10, (Decimal(79), Decimal(1)), 10)
 
 
 def test_who_joins_anew_forgets_the_books_from_before() -> None:
-    witness = Witness()
-    witness.hear(snapshot(10))
-    witness.begin((snapshot(30, symbol=TWO), health(BookState.SYNCED, TWO), Gap(OKX, ONE, 1, 3, 0)))
-    assert (set(witness.books), list(witness.synced()), len(witness.gaps)) == ({TWO}, [TWO], 1)
-    assert witness.hear(delta(10, 11, "99x5")) is None
-    assert len(witness.flaws) == 1
+    witness = BookReplica()
+    witness.apply(snapshot(10))
+    witness.reset((snapshot(30, symbol=TWO), health(BookState.SYNCED, TWO), BookGap(OKX, ONE, 1, 3, 0)))
+    assert (set(witness.books), list(witness.synced_symbols()), len(witness.gaps)) == ({TWO}, [TWO], 1)
+    assert witness.apply(delta(10, 11, "99x5")) is None
+    assert len(witness.violations) == 1
 
 
 def test_a_book_counts_as_synced_by_the_last_word_on_it() -> None:
-    witness = Witness()
+    witness = BookReplica()
     for state in (BookState.SYNCED, BookState.GAP):
-        assert witness.hear(health(state)) is None
-    assert list(witness.synced()) == []
+        assert witness.apply(health(state)) is None
+    assert list(witness.synced_symbols()) == []
 
 
 # Recovery times
 
 
 def test_a_recovery_lasts_until_every_book_that_broke_is_back() -> None:
-    recoveries = Recoveries()
-    recoveries.struck("cut", "okx", 0)
-    recoveries.hear(health(BookState.GAP), 10 * MS)
-    recoveries.hear(health(BookState.GAP, TWO), 20 * MS)
-    recoveries.hear(health(BookState.SYNCED), 300 * MS)
-    assert recoveries.table()["cut"]["back"] == 0
-    recoveries.hear(health(BookState.SYNCED, TWO), 700 * MS)
+    recoveries = RecoveryTracker()
+    recoveries.on_fault("cut", "okx", 0)
+    recoveries.on_health(health(BookState.GAP), 10 * MS)
+    recoveries.on_health(health(BookState.GAP, TWO), 20 * MS)
+    recoveries.on_health(health(BookState.SYNCED), 300 * MS)
+    assert recoveries.rows_by_fault()["cut"]["back"] == 0
+    recoveries.on_health(health(BookState.SYNCED, TWO), 700 * MS)
     row = {"told": 1, "hurt": 1, "back": 1, "back_ms_p50": 700, "back_ms_max": 700}
-    assert recoveries.table() == {"cut": row}
+    assert recoveries.rows_by_fault() == {"cut": row}
 
 
 def test_a_lie_that_hurt_nobody_has_no_recovery() -> None:
-    recoveries = Recoveries()
-    recoveries.struck("unknown_fields", "okx", 0)
-    recoveries.hear(health(BookState.SYNCED), 5 * MS)
+    recoveries = RecoveryTracker()
+    recoveries.on_fault("unknown_fields", "okx", 0)
+    recoveries.on_health(health(BookState.SYNCED), 5 * MS)
     row = {"told": 1, "hurt": 0, "back": 0, "back_ms_p50": None, "back_ms_max": None}
-    assert recoveries.table() == {"unknown_fields": row}
+    assert recoveries.rows_by_fault() == {"unknown_fields": row}
 
 
 def test_what_breaks_at_one_venue_is_not_laid_to_a_lie_at_another() -> None:
-    recoveries = Recoveries()
-    recoveries.struck("drop", "okx", 0)
-    recoveries.struck("cut", "deribit", 1 * MS)
-    recoveries.hear(health(BookState.GAP), 2 * MS)
-    recoveries.hear(health(BookState.SYNCED), 52 * MS)
-    assert (recoveries.table()["drop"]["back_ms_max"], recoveries.table()["cut"]["hurt"]) == (52, 0)
+    recoveries = RecoveryTracker()
+    recoveries.on_fault("drop", "okx", 0)
+    recoveries.on_fault("cut", "deribit", 1 * MS)
+    recoveries.on_health(health(BookState.GAP), 2 * MS)
+    recoveries.on_health(health(BookState.SYNCED), 52 * MS)
+    assert (recoveries.rows_by_fault()["drop"]["back_ms_max"], recoveries.rows_by_fault()["cut"]["hurt"]) == (52, 0)
 
 
 def test_trouble_before_the_first_lie_belongs_to_nobody() -> None:
-    recoveries = Recoveries()
-    recoveries.hear(health(BookState.GAP), 1)
-    assert recoveries.table() == {}
+    recoveries = RecoveryTracker()
+    recoveries.on_health(health(BookState.GAP), 1)
+    assert recoveries.rows_by_fault() == {}
 
 
 # Names and units
@@ -234,24 +240,30 @@ DAY_MS = 1_798_156_800_000  # 25 December 2026
     ],
 )
 def test_names_and_units_come_from_the_listing(venue: str, listed: dict[str, Any], symbol: str, unit: str) -> None:
-    assert names_of({venue: {"listings": [listed]}}) == {symbol: Named(venue, listed["symbol"], Decimal(unit))}
+    assert instruments_by_symbol({venue: {"listings": [listed]}}) == {
+        symbol: ListedInstrument(venue, listed["symbol"], Decimal(unit))
+    }
 
 
 def test_everything_that_the_drill_listens_to_is_listed_by_the_sandbox() -> None:
     venues = {
-        name: {"listings": msgspec.to_builtins(seeded.listings, str_keys=True)} for name, seeded in SEEDED.items()
+        name: {"listings": msgspec.to_builtins(seeded.instruments, str_keys=True)}
+        for name, seeded in SIMULATED_MARKETS.items()
     }
-    assert set(LISTENED) <= set(names_of(venues))
+    assert set(SUBSCRIBED_SYMBOLS) <= set(instruments_by_symbol(venues))
 
 
 def test_the_venues_levels_are_written_in_units_and_plainly() -> None:
-    assert in_units([["100.50", "250"], ["1E+2", "0.1"]], Decimal("0.01")) == [["100.5", "2.5"], ["100", "0.001"]]
+    assert levels_in_units([["100.50", "250"], ["1E+2", "0.1"]], Decimal("0.01")) == [
+        ["100.5", "2.5"],
+        ["100", "0.001"],
+    ]
 
 
 # The side door
 
 
-def door(answer: httpx.Response | httpx.HTTPError) -> tuple[SideDoor, list[httpx.Request]]:
+def door(answer: httpx.Response | httpx.HTTPError) -> tuple[SandboxAdmin, list[httpx.Request]]:
     asked: list[httpx.Request] = []
 
     def handle(request: httpx.Request) -> httpx.Response:
@@ -260,7 +272,7 @@ def door(answer: httpx.Response | httpx.HTTPError) -> tuple[SideDoor, list[httpx
             raise answer
         return answer
 
-    opened = SideDoor("http://sandbox")
+    opened = SandboxAdmin("http://sandbox")
     opened._client = httpx.Client(base_url="http://sandbox", transport=httpx.MockTransport(handle))  # noqa: SLF001 -- the one way to it without a socket
     return opened, asked
 

@@ -11,20 +11,20 @@ from components.contracts.market import BookState, Quote, SymbolHealth
 from components.contracts.positions import Position, ProfitAndLoss, TradingStatus
 from components.contracts.topics import MARKET, POSITIONS
 from components.contracts.values import Symbol
-from components.runtime.service import Heard, Joined, Lost
-from components.xtrader.children import CHILDREN
-from components.xtrader.crew import Crew
-from components.xtrader.explain.newest import Newest
-from components.xtrader.live.ear import Ear
-from components.xtrader.live.gather import board_of
-from components.xtrader.show import PlainLines
-from components.xtrader.summary import in_words
-from components.xtrader.tally import Tally
-from components.xtrader.watch import Seen
+from components.runtime.service import MessageReceived, StreamLost, StreamSynced
+from components.xtrader.children import PROCESSES
+from components.xtrader.crew import Supervisor
+from components.xtrader.explain.newest import RecentHistories
+from components.xtrader.live.ear import MarketView
+from components.xtrader.live.gather import build_view_model
+from components.xtrader.show import PlainOutput
+from components.xtrader.summary import format_summary
+from components.xtrader.tally import RunStatistics
+from components.xtrader.watch import RunMonitor
 from tests.support.fake_bus import FakeBus
-from tests.support.messages import AT_NS, HEADERS, MESSAGES, PLACE
-from tests.unit.xtrader.tale import MS, decision, events, intent
-from tests.unit.xtrader.test_crew import FakeClock, FakeYard
+from tests.support.messages import AT_NS, HEADERS, MESSAGES, OFFSET
+from tests.unit.xtrader.tale import MS, decision, intent, order_events
+from tests.unit.xtrader.test_crew import FakeClock, FakeLauncher
 
 HEADER: Header = HEADERS["Header of a message"]
 SPY = Symbol("SPY")
@@ -45,91 +45,91 @@ def bus() -> FakeBus:
 
 
 @pytest.fixture
-def ear(bus: FakeBus) -> Ear:
-    return Ear(bus)
+def ear(bus: FakeBus) -> MarketView:
+    return MarketView(bus)
 
 
 @pytest.fixture
-def seen() -> Seen:
-    crew = Crew(CHILDREN, FakeYard(), FakeClock(), lambda _: None)
-    return Seen("dev/sandbox", AT_NS, crew, Tally(), Newest())
+def seen() -> RunMonitor:
+    crew = Supervisor(PROCESSES, FakeLauncher(), FakeClock(), lambda _: None)
+    return RunMonitor("dev/sandbox", AT_NS, crew, RunStatistics(), RecentHistories())
 
 
-def trade(seen: Seen) -> None:
-    for sequence, event in enumerate(events()):
-        seen.tally.count_order_event(event)
-        seen.stories.take_event(sequence, event)
+def trade(seen: RunMonitor) -> None:
+    for sequence, event in enumerate(order_events()):
+        seen.statistics.count_order_event(event)
+        seen.histories.add_order_event(sequence, event)
     for sequence, one in enumerate((decision(), decision(intent("demo-abc-2"), allowed=False))):
-        seen.tally.count_decision(one)
-        seen.stories.take_decision(sequence, one)
+        seen.statistics.count_decision(one)
+        seen.histories.add_decision(sequence, one)
 
 
-def test_prices_and_positions_are_shown_as_the_bus_says_them(bus: FakeBus, ear: Ear, seen: Seen) -> None:
+def test_prices_and_positions_are_shown_as_the_bus_says_them(bus: FakeBus, ear: MarketView, seen: RunMonitor) -> None:
     bus.waiting = [
-        Joined(MARKET, "market_data", PLACE, (QUOTE, SYNCED)),
-        Heard(POSITIONS, HEADER, HELD),
-        Heard(POSITIONS, HEADER, sample(ProfitAndLoss)),
-        Heard(POSITIONS, HEADER, sample(TradingStatus)),
+        StreamSynced(MARKET, "market_data", OFFSET, (QUOTE, SYNCED)),
+        MessageReceived(POSITIONS, HEADER, HELD),
+        MessageReceived(POSITIONS, HEADER, sample(ProfitAndLoss)),
+        MessageReceived(POSITIONS, HEADER, sample(TradingStatus)),
     ]
-    ear.listen()
-    board = board_of(seen, ear, AT_NS + 41 * MS)
-    (ticker,) = board.tickers
-    assert (ticker.bid, ticker.age_ms, ticker.trust) == (Decimal("187.21"), 41.0, "synced")
+    ear.poll()
+    board = build_view_model(seen, ear, AT_NS + 41 * MS)
+    (ticker,) = board.symbols
+    assert (ticker.bid, ticker.age_ms, ticker.book_state) == (Decimal("187.21"), 41.0, "synced")
     assert ticker.unrealised == Decimal("0.44")
-    assert (board.realised, board.trading) == (Decimal("4.5"), "halted")
+    assert (board.realised, board.trading_state) == (Decimal("4.5"), "halted")
 
 
-def test_a_lost_stream_is_not_known(bus: FakeBus, ear: Ear, seen: Seen) -> None:
+def test_a_lost_stream_is_not_known(bus: FakeBus, ear: MarketView, seen: RunMonitor) -> None:
     bus.waiting = [
-        Joined(MARKET, "market_data", PLACE, (QUOTE, SYNCED)),
-        Heard(POSITIONS, HEADER, sample(ProfitAndLoss)),
+        StreamSynced(MARKET, "market_data", OFFSET, (QUOTE, SYNCED)),
+        MessageReceived(POSITIONS, HEADER, sample(ProfitAndLoss)),
     ]
-    ear.listen()
-    bus.waiting = [Lost(MARKET, "market_data", 1, "gap"), Lost(POSITIONS, "risk", 1, "gap")]
-    ear.listen()
-    board = board_of(seen, ear, AT_NS)
-    assert board.tickers[0].trust == "unheard"
+    ear.poll()
+    bus.waiting = [StreamLost(MARKET, "market_data", 1, "gap"), StreamLost(POSITIONS, "risk", 1, "gap")]
+    ear.poll()
+    board = build_view_model(seen, ear, AT_NS)
+    assert board.symbols[0].book_state == "unheard"
     assert board.realised is None
 
 
-def test_a_position_without_a_quote_has_no_result(bus: FakeBus, ear: Ear, seen: Seen) -> None:
-    bus.waiting = [Heard(POSITIONS, HEADER, HELD)]
-    ear.listen()
-    assert board_of(seen, ear, AT_NS).tickers[0].unrealised is None
+def test_a_position_without_a_quote_has_no_result(bus: FakeBus, ear: MarketView, seen: RunMonitor) -> None:
+    bus.waiting = [MessageReceived(POSITIONS, HEADER, HELD)]
+    ear.poll()
+    assert build_view_model(seen, ear, AT_NS).symbols[0].unrealised is None
 
 
-def test_verdicts_carry_their_reasons_and_orders_their_times(ear: Ear, seen: Seen) -> None:
+def test_verdicts_carry_their_reasons_and_orders_their_times(ear: MarketView, seen: RunMonitor) -> None:
     trade(seen)
-    board = board_of(seen, ear, AT_NS)
-    refused, approved = board.judgements
+    board = build_view_model(seen, ear, AT_NS)
+    refused, approved = board.decisions
     assert (approved.allowed, approved.edge) == (True, 0.5)
     assert refused.reason == "duplicate 400 ms ago, allowed no repeat within 1000 ms"
-    (ticket,) = board.tickets
+    (ticket,) = board.orders
     assert (ticket.state, ticket.outcome) == ("filled", "1 at 559.98")
     assert (ticket.sent_ms, ticket.done_ms) == (3.0, 12.0)
     assert board.counts["approved"] == board.counts["refused"] == 1
 
 
-def test_the_first_fill_is_explained_once(seen: Seen, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = PlainLines(lambda _: "demo version 1", to_errors=False)
-    lines.tell(seen, 0)
+def test_the_first_fill_is_explained_once(seen: RunMonitor, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = PlainOutput(lambda _: "demo version 1", to_errors=False)
+    lines.update(seen, 0)
     assert capsys.readouterr().out == ""
     trade(seen)
-    lines.tell(seen, 1)
+    lines.update(seen, 1)
     first, quoted, *_ = capsys.readouterr().out.splitlines()
     assert first == "first fill after 0.0 s (demo-abc-1-0-1):"
     assert quoted.startswith("  SPY stood at 559.95 bid")
-    lines.tell(seen, 2)
+    lines.update(seen, 2)
     assert capsys.readouterr().out == ""
 
 
 def test_how_things_are_is_said_every_few_seconds_once_all_is_ready(
-    seen: Seen, capsys: pytest.CaptureFixture[str]
+    seen: RunMonitor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = PlainLines(lambda _: None, to_errors=True)
-    seen.ready_ns = 1
+    lines = PlainOutput(lambda _: None, to_errors=True)
+    seen.ready_at_ns = 1
     for now_ns in (0, 1, 5_000_000_000):
-        lines.tell(seen, now_ns)
+        lines.update(seen, now_ns)
     said = capsys.readouterr().err.splitlines()
     assert said == ["orders: 0 submitted, 0 filled, 0 rejected, 0 unknown; fills: 0; 0 approved; gaps: 0"] * 2
 
@@ -149,7 +149,7 @@ RESULT: dict[str, Any] = {
 
 
 def test_the_summary_says_how_it_went() -> None:
-    assert in_words(RESULT).splitlines() == [
+    assert format_summary(RESULT).splitlines() == [
         "ok",
         "orders:    2 submitted, 1 filled; fills: 1",
         "verdicts:  2 approved; refused: 3 duplicate",
@@ -169,7 +169,7 @@ def test_the_summary_of_a_run_that_never_began_is_honest() -> None:
         "profit_and_loss": {"realised": None, "unrealised": None},
         "latency_us": {"tick_to_order": {}},
     }
-    text = in_words(nothing)
+    text = format_summary(nothing)
     assert text.startswith("not ok: stopped before everything was ready\n")
     assert "result:    not known" in text
     assert "latency:   no order was measured" in text

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.xtrader.live.screen import BEGIN_FRAME, ENTER, LEAVE, USUAL, Screen
+from components.xtrader.live.screen import BEGIN_FRAME, ENTER_SCREEN, LEAVE_SCREEN, SIZE_DEFAULT, Screen
 from tests.support.eventually import eventually
 
 READ_BYTES_MAX = 1 << 20
@@ -45,7 +45,7 @@ def terminal() -> Iterator[Terminal]:
 def test_a_frame_is_drawn_from_the_corner_and_clears_what_was_there(terminal: Terminal) -> None:
     screen = Screen(terminal.inside, terminal.inside)
     screen.draw(["one", "two"])
-    assert eventually(terminal.read) == f"{ENTER}{BEGIN_FRAME}one\x1b[K\r\ntwo\x1b[K\x1b[J\x1b[?2026l"
+    assert eventually(terminal.read) == f"{ENTER_SCREEN}{BEGIN_FRAME}one\x1b[K\r\ntwo\x1b[K\x1b[J\x1b[?2026l"
     screen.close()
 
 
@@ -63,7 +63,7 @@ def test_the_terminal_is_given_back_as_it_was(terminal: Terminal) -> None:
     assert termios.tcgetattr(terminal.inside)[3] & termios.ECHO == 0
     assert termios.tcgetattr(terminal.inside)[3] & termios.ISIG
     screen.close()
-    assert eventually(terminal.read).endswith(LEAVE)
+    assert eventually(terminal.read).endswith(LEAVE_SCREEN)
     assert termios.tcgetattr(terminal.inside) == terminal.modes
 
 
@@ -73,7 +73,7 @@ def test_the_size_is_asked_anew_for_each_frame(terminal: Terminal) -> None:
     fcntl.ioctl(terminal.inside, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
     assert screen.size == (200, 50)
     fcntl.ioctl(terminal.inside, termios.TIOCSWINSZ, struct.pack("HHHH", 0, 0, 0, 0))
-    assert screen.size == USUAL
+    assert screen.size == SIZE_DEFAULT
     screen.close()
 
 

@@ -5,18 +5,18 @@ from random import Random
 
 import pytest
 
-from components.contracts.errors import IoFailed
+from components.contracts.errors import StorageError
 from components.runtime.metrics import Metrics
-from components.xtrader.simulation.chance import CALM, Chance, Odds
+from components.xtrader.simulation.chance import NO_FAULTS, FaultRates, Randomness
 from components.xtrader.simulation.disk import SECTOR_BYTES, SimulatedDisk
-from components.xtrader.simulation.run import Plan, Run
+from components.xtrader.simulation.run import CrashPlan, SimulationRun
 
 FOLDER = Path("/folder")
 FILE = FOLDER / "file"
 
 
-def disk_of(odds: Odds = CALM, seed: int = 1) -> SimulatedDisk:
-    return SimulatedDisk(Chance(Random(seed), odds), lambda _: None)
+def disk_of(odds: FaultRates = NO_FAULTS, seed: int = 1) -> SimulatedDisk:
+    return SimulatedDisk(Randomness(Random(seed), odds), lambda _: None)
 
 
 def content(disk: SimulatedDisk) -> bytes:
@@ -25,7 +25,7 @@ def content(disk: SimulatedDisk) -> bytes:
 
 
 def test_a_run_keeps_every_promise_and_reaches_the_venue() -> None:
-    reports = [Run(seed, Plan(crash_points=10), {}).to_its_end() for seed in (1, 2, 3)]
+    reports = [SimulationRun(seed, CrashPlan(crash_points=10), {}).run() for seed in (1, 2, 3)]
     assert [one.problem for one in reports] == [""] * 3
     assert min(one.crash_points for one in reports) >= 10
     assert sum(one.fills for one in reports) > 0
@@ -33,7 +33,7 @@ def test_a_run_keeps_every_promise_and_reaches_the_venue() -> None:
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
     gauges: dict[str, Metrics] = {}
-    first, again, other = (Run(seed, Plan(crash_points=5), gauges).to_its_end() for seed in (7, 7, 8))
+    first, again, other = (SimulationRun(seed, CrashPlan(crash_points=5), gauges).run() for seed in (7, 7, 8))
     assert first == again
     assert first.trace != other.trace
 
@@ -64,11 +64,11 @@ def test_a_name_that_was_not_synced_may_be_gone() -> None:
 
 
 def test_a_failed_sync_leaves_what_looks_clean_and_is_not() -> None:
-    disk = disk_of(Odds(sync_fails=1))
+    disk = disk_of(FaultRates(sync_failure=1))
     file = disk.create(FILE)
     disk.sync_folder(FOLDER)
     disk.write(file, 0, b"a")
-    with pytest.raises(IoFailed):
+    with pytest.raises(StorageError):
         disk.fdatasync(file)
     assert content(disk) == b"a"
     disk.lose_power()
@@ -78,5 +78,5 @@ def test_a_failed_sync_leaves_what_looks_clean_and_is_not() -> None:
 def test_a_kill_loses_nothing_that_was_written() -> None:
     disk = disk_of()
     disk.write(disk.create(FILE), 0, b"a")
-    disk.let_go()
+    disk.on_process_exit()
     assert content(disk) == b"a"

@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
-from components.contracts.orders import Filled, OrderSending, OrderState, OrderUpdated, Source
+from components.contracts.orders import Filled, OrderSending, OrderState, OrderUpdated, UpdateSource
 from components.contracts.values import ClientOrderId, ExecutionId, IntentId, Side, Symbol, VenueOrderId
-from components.xtrader.tally import Tally
+from components.xtrader.tally import RunStatistics
 
 
 def sending(name: str) -> OrderSending:
@@ -22,7 +22,7 @@ def updated(name: str, state: OrderState) -> OrderUpdated:
         Decimal(0),
         None,
         state,
-        Source.STREAM,
+        UpdateSource.STREAM,
         "",
         2,
     )
@@ -39,14 +39,14 @@ def filled(name: str, at_ns: int) -> Filled:
         Decimal(1),
         Decimal(100),
         Decimal(1),
-        Source.STREAM,
+        UpdateSource.STREAM,
         at_ns,
         at_ns,
     )
 
 
 def test_an_order_counts_once_and_as_what_became_of_it() -> None:
-    tally = Tally()
+    tally = RunStatistics()
     for event in (
         sending("a-0-0"),
         sending("a-0-0"),
@@ -58,11 +58,11 @@ def test_an_order_counts_once_and_as_what_became_of_it() -> None:
         updated("c-0-0", OrderState.REJECTED),
     ):
         tally.count_order_event(event)
-    assert tally.orders() == {"submitted": 3, "filled": 1, "rejected": 1, "unknown": 1}
+    assert tally.order_counts() == {"submitted": 3, "filled": 1, "rejected": 1, "unknown": 1}
 
 
 def test_the_first_fill_is_kept() -> None:
-    tally = Tally()
+    tally = RunStatistics()
     tally.count_order_event(filled("a-0-0", 5))
     tally.count_order_event(filled("b-0-0", 6))
     assert tally.fills == 2

@@ -6,50 +6,53 @@ from decimal import Decimal
 import pytest
 
 from components.contracts.trading import TradingState
-from components.xtrader.live.board import Board, Judgement, Light, Ticker, Ticket
-from components.xtrader.live.paint import Piece, Tone, coded, cut, line, text_of
-from components.xtrader.live.view import view
+from components.xtrader.live.board import ComponentRow, DecisionRow, OrderRow, SymbolRow, ViewModel
+from components.xtrader.live.paint import Span, Style, plain_text, styled_line, to_ansi, truncate
+from components.xtrader.live.view import render
 from tests.support.messages import AT_NS
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "SPY", "TSLA")
-FULL = Board(
+FULL = ViewModel(
     title="dev/sandbox",
     now_ns=AT_NS,
     running_s=83.0,
-    trading=TradingState.REDUCING,
+    trading_state=TradingState.REDUCING,
     causes=("data_stale",),
-    lights=(Light("sandbox", is_ready=True), Light("risk", is_ready=False, detail="prices", restarts=2)),
+    components=(
+        ComponentRow("sandbox", is_ready=True),
+        ComponentRow("risk", is_ready=False, detail="prices", restarts=2),
+    ),
     counts={"approved": 12, "refused": 3, "gaps": 1},
     realised=Decimal("1.5"),
     unrealised=Decimal("-0.25"),
     latency_ms={"p50": 4.5, "p99": 9.1},
-    tickers=tuple(
-        Ticker(
+    symbols=tuple(
+        SymbolRow(
             name, Decimal("559.95"), Decimal("559.98"), 41.0, "synced", Decimal(2), Decimal("559.9"), Decimal("0.13")
         )
         for name in SYMBOLS
     ),
-    judgements=tuple(
-        Judgement(AT_NS, f"buy {number} SPY at 560 or better", 0.31, number % 2 == 0, "duplicate 0.4 s, allowed 1 s")
+    decisions=tuple(
+        DecisionRow(AT_NS, f"buy {number} SPY at 560 or better", 0.31, number % 2 == 0, "duplicate 0.4 s, allowed 1 s")
         for number in range(40)
     ),
-    tickets=tuple(
-        Ticket(AT_NS, f"buy {number} SPY at 560", "filled", "1 at 559.98", 3.0, 12.0, "demo-abc-1-0-1")
+    orders=tuple(
+        OrderRow(AT_NS, f"buy {number} SPY at 560", "filled", "1 at 559.98", 3.0, 12.0, "demo-abc-1-0-1")
         for number in range(40)
     ),
-    explained=("SPY stood at 559.95 bid. " * 6, "Risk ran all 17 checks."),
-    happenings=tuple(f"22:13:{number:02d}  risk is ready" for number in range(40)),
+    explanation=("SPY stood at 559.95 bid. " * 6, "Risk ran all 17 checks."),
+    events=tuple(f"22:13:{number:02d}  risk is ready" for number in range(40)),
 )
 
 
-def shown(board: Board, width: int, height: int) -> list[str]:
-    return [text_of(one) for one in view(board, width, height)]
+def shown(board: ViewModel, width: int, height: int) -> list[str]:
+    return [plain_text(one) for one in render(board, width, height)]
 
 
 @pytest.mark.parametrize("width", [20, 60, 80, 132, 300])
 @pytest.mark.parametrize("height", [2, 5, 10, 24, 50, 120])
 def test_the_view_fits_the_terminal(width: int, height: int) -> None:
-    for board in (FULL, Board(title="dev/sandbox", now_ns=AT_NS, running_s=0.0)):
+    for board in (FULL, ViewModel(title="dev/sandbox", now_ns=AT_NS, running_s=0.0)):
         lines = shown(board, width, height)
         assert len(lines) <= height
         assert all(len(one) <= width for one in lines)
@@ -73,7 +76,7 @@ def test_a_tall_terminal_shows_everything() -> None:
 
 
 def test_a_low_terminal_keeps_prices_and_leaves_events_out() -> None:
-    lines = shown(replace(FULL, explained=()), 80, 18)
+    lines = shown(replace(FULL, explanation=()), 80, 18)
     assert all(any(one.startswith(name) for one in lines) for name in SYMBOLS)
     assert "SIGNALS AND VERDICTS" in lines
     assert "EVENTS" not in lines
@@ -85,29 +88,29 @@ def test_the_newest_event_stands_first() -> None:
 
 
 def test_before_anything_is_heard_the_view_says_so() -> None:
-    assert "starting" in shown(Board(title="dev/sandbox", now_ns=AT_NS, running_s=0.0), 80, 24)[0]
+    assert "starting" in shown(ViewModel(title="dev/sandbox", now_ns=AT_NS, running_s=0.0), 80, 24)[0]
 
 
 def test_a_text_cannot_move_the_cursor() -> None:
-    hostile = line("\x1b[2J\r\nrisk", Piece("\x07", Tone.BAD))
-    assert text_of(cut(hostile, 80)) == " [2J  risk "
+    hostile = styled_line("\x1b[2J\r\nrisk", Span("\x07", Style.BAD))
+    assert plain_text(truncate(hostile, 80)) == " [2J  risk "
 
 
 def test_what_does_not_fit_ends_with_an_ellipsis() -> None:
-    assert text_of(cut(line("market", Piece("data")), 8)) == "marketd…"
-    assert text_of(cut(line("market"), 6)) == "market"
+    assert plain_text(truncate(styled_line("market", Span("data")), 8)) == "marketd…"
+    assert plain_text(truncate(styled_line("market"), 6)) == "market"
 
 
 def test_colours_can_be_left_out() -> None:
-    pieces = [line(Piece("halted", Tone.BAD))]
-    assert coded(pieces, colour=True) == ["\x1b[31mhalted\x1b[0m"]
-    assert coded(pieces, colour=False) == ["halted"]
+    pieces = [styled_line(Span("halted", Style.BAD))]
+    assert to_ansi(pieces, colour=True) == ["\x1b[31mhalted\x1b[0m"]
+    assert to_ansi(pieces, colour=False) == ["halted"]
 
 
 def test_a_long_name_moves_the_columns_and_a_small_price_keeps_its_digits() -> None:
     name = "BINANCEUM:1000SHIB-USDT-PERP"
-    small = Ticker(name, Decimal("0.009099"), Decimal("0.0091"), 41.0, "synced")
-    lines = shown(replace(FULL, tickers=(*FULL.tickers, small)), 120, 60)
+    small = SymbolRow(name, Decimal("0.009099"), Decimal("0.0091"), 41.0, "synced")
+    lines = shown(replace(FULL, symbols=(*FULL.symbols, small)), 120, 60)
     (row,) = [line for line in lines if name in line]
     (head,) = [line for line in lines if line.startswith("PRICES")]
     assert row.split()[:3] == [name, "0.009099", "0.0091"]

@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
-STRANGE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """All that bytes can do to the decoder; broken UTF-8 is a ValueError, deep nesting a RecursionError."""
 
 
@@ -75,14 +75,14 @@ class CancelledDocument(Struct, frozen=True, gc=False):
     status: int
 
 
-class RefusalDocument(Struct, frozen=True, gc=False):
+class ErrorDocument(Struct, frozen=True, gc=False):
     """Why the venue said no."""
 
     message: str = ""
     code: int | None = None
 
 
-class UpdateDocument(Struct, frozen=True, gc=False):
+class TradeUpdateDocument(Struct, frozen=True, gc=False):
     """An event of an order; price and quantity are of this one execution."""
 
     event: str
@@ -129,9 +129,9 @@ class NewOrderDocument(Struct, frozen=True, gc=False, omit_defaults=True):
 Document = TypeVar("Document")
 
 
-def read(body: bytes | msgspec.Raw, kind: type[Document]) -> Document | None:
+def decode_document(body: bytes | msgspec.Raw, kind: type[Document]) -> Document | None:
     """Read a document; None where it is not one."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except STRANGE:
+    except DECODE_ERRORS:
         return None

@@ -7,15 +7,15 @@ import httpx
 
 from components.execution.core.venue import (
     DuplicateId,
-    NotDone,
-    NotProcessed,
-    OrderMissing,
-    OrderRefused,
+    OrderNotFound,
     OutcomeUnknown,
+    RequestFailure,
+    RequestRejected,
+    Throttled,
     Unauthorized,
     Unreachable,
 )
-from components.execution.venues.alpaca.documents import RefusalDocument, read
+from components.execution.venues.alpaca.documents import ErrorDocument, decode_document
 
 NS_PER_S: Final = 1_000_000_000
 THROTTLED_FOR_NS: Final = 1_000_000_000
@@ -23,38 +23,38 @@ THROTTLED_FOR_NS: Final = 1_000_000_000
 
 THROTTLED_NS_MAX: Final = 60_000_000_000
 TEXT_LENGTH_MAX: Final = 300
-TAKEN: Final = "client_order_id must be unique"
-NOT_FOUND: Final = "order not found"
-NO_PERMISSION: Final = ("forbidden", "unauthorized", "not authorized")
+DUPLICATE_ID_TEXT: Final = "client_order_id must be unique"
+NOT_FOUND_TEXT: Final = "order not found"
+UNAUTHORIZED_TEXTS: Final = ("forbidden", "unauthorized", "not authorized")
 
-NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+NOT_SENT_ERRORS: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 """Raised before the first byte of a request is written; after any other failure it may have arrived."""
 
-Failure = NotDone | DuplicateId | OrderMissing
+ErrorResponse = RequestFailure | DuplicateId | OrderNotFound
 
 
-def of_transport(error: httpx.TransportError) -> Unreachable | OutcomeUnknown:
+def classify_transport_error(error: httpx.TransportError) -> Unreachable | OutcomeUnknown:
     """Say whether a request certainly did not leave."""
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Unreachable(reason) if isinstance(error, NEVER_LEFT) else OutcomeUnknown(reason)
+    return Unreachable(reason) if isinstance(error, NOT_SENT_ERRORS) else OutcomeUnknown(reason)
 
 
-def of_response(response: httpx.Response, now_ns: int) -> Failure:
+def classify_response(response: httpx.Response, now_ns: int) -> ErrorResponse:
     """Sort an answer that is not a yes: by status first, then by its text, never by its code alone."""
-    status, text = response.status_code, text_of(response)
+    status, text = response.status_code, error_text(response)
     lowered = text.lower()
     if status == httpx.codes.TOO_MANY_REQUESTS:
-        return NotProcessed(retry_at_ns(response, now_ns), text)
+        return Throttled(retry_at_ns(response, now_ns), text)
     if not response.is_client_error or status == httpx.codes.REQUEST_TIMEOUT:
         return OutcomeUnknown(f"{status} {text}")
-    if TAKEN in lowered:
+    if DUPLICATE_ID_TEXT in lowered:
         return DuplicateId(text)
-    return _of_client_error(status, text, lowered)
+    return _classify_client_error(status, text, lowered)
 
 
-def text_of(response: httpx.Response) -> str:
+def error_text(response: httpx.Response) -> str:
     """Give the reason as Alpaca words it, or the beginning of whatever a gateway said."""
-    refusal = read(response.content, RefusalDocument)
+    refusal = decode_document(response.content, ErrorDocument)
     text = refusal.message if refusal is not None and refusal.message else response.text
     return " ".join(text.split())[:TEXT_LENGTH_MAX]
 
@@ -66,14 +66,14 @@ def retry_at_ns(response: httpx.Response, now_ns: int) -> int:
     return min(max(known, default=now_ns + THROTTLED_FOR_NS), now_ns + THROTTLED_NS_MAX)
 
 
-def _of_client_error(status: int, text: str, lowered: str) -> Failure:
-    is_about_keys = status == httpx.codes.FORBIDDEN and any(word in lowered for word in NO_PERMISSION)
+def _classify_client_error(status: int, text: str, lowered: str) -> ErrorResponse:
+    is_about_keys = status == httpx.codes.FORBIDDEN and any(word in lowered for word in UNAUTHORIZED_TEXTS)
     if status == httpx.codes.UNAUTHORIZED or is_about_keys:
         return Unauthorized(f"{status} {text}")
     if status == httpx.codes.NOT_FOUND:
         # Only the venue's own words count: a gateway's 404, or a wrong path, says nothing about an order.
-        return OrderMissing() if NOT_FOUND in lowered else OutcomeUnknown(f"{status} {text}")
-    return OrderRefused(status, text)
+        return OrderNotFound() if NOT_FOUND_TEXT in lowered else OutcomeUnknown(f"{status} {text}")
+    return RequestRejected(status, text)
 
 
 def _after_ns(text: str, now_ns: int) -> int | None:

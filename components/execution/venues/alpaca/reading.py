@@ -9,14 +9,14 @@ from components.contracts.values import VenueOrderId
 from components.execution.core.venue import (
     DuplicateId,
     Execution,
-    NotDone,
+    FetchVenueSnapshot,
     OrderFound,
-    OrderMissing,
+    OrderNotFound,
     OutcomeUnknown,
     QueryOrder,
-    ReadVenue,
+    RequestFailure,
     VenueOrder,
-    VenueRead,
+    VenueSnapshot,
 )
 from components.execution.venues.alpaca.documents import (
     AccountDocument,
@@ -24,18 +24,18 @@ from components.execution.venues.alpaca.documents import (
     FillDocument,
     OrderDocument,
     PositionDocument,
-    read,
+    decode_document,
 )
-from components.execution.venues.alpaca.failures import of_response
-from components.execution.venues.alpaca.wire import Wire
+from components.execution.venues.alpaca.failures import classify_response
+from components.execution.venues.alpaca.wire import HttpClient
 from components.execution.venues.alpaca.words import (
-    account_of,
-    fill_of,
-    instant,
-    order_of,
-    orders_of,
-    position_of,
-    session_of,
+    format_timestamp,
+    parse_account,
+    parse_fill,
+    parse_order,
+    parse_order_with_legs,
+    parse_position,
+    parse_session,
 )
 from components.runtime.clock import Clock
 
@@ -47,57 +47,57 @@ PAGES_MAX: Final = 40
 Document = TypeVar("Document")
 
 
-class NotRead(Exception):  # it never leaves this package: it ends a reading that cannot be finished
+class IncompleteRead(Exception):  # it never leaves this package: it ends a reading that cannot be finished
     """One part of a reading was not given."""
 
-    def __init__(self, answer: NotDone) -> None:
+    def __init__(self, response: RequestFailure) -> None:
         """Keep the answer: it is that of the whole reading."""
-        super().__init__(str(answer))
-        self.answer = answer
+        super().__init__(str(response))
+        self.response = response
 
 
-class Reading:
+class AccountReader:
     """Asks the questions of one reading, one after the other."""
 
-    def __init__(self, wire: Wire, clock: Clock) -> None:
+    def __init__(self, http: HttpClient, clock: Clock) -> None:
         """Ask over this wire."""
-        self._wire, self._clock = wire, clock
+        self._http, self._clock = http, clock
 
-    async def whole(self, request: ReadVenue) -> VenueRead | NotDone:
+    async def fetch_snapshot(self, request: FetchVenueSnapshot) -> VenueSnapshot | RequestFailure:
         """Read everything, or say why not; half a reading is none."""
         try:
             orders, missing = await self._orders(request)
             fills = await self._fills(request.fills_after_ns)
             positions = await self._get("/v2/positions", tuple[PositionDocument, ...])
             account = await self._get("/v2/account", AccountDocument)
-            return VenueRead(
+            return VenueSnapshot(
                 orders=orders,
                 missing=missing,
                 fills=fills,
-                positions=tuple(position_of(document) for document in positions),
-                account=account_of(account),
+                positions=tuple(parse_position(document) for document in positions),
+                account=parse_account(account),
                 session=await self._session(),
             )
-        except NotRead as stopped:
-            return stopped.answer
+        except IncompleteRead as stopped:
+            return stopped.response
         except ValueError as error:
             return OutcomeUnknown(f"the reading makes no sense: {error}")
 
-    async def order(self, request: QueryOrder) -> OrderFound | OrderMissing | NotDone:
+    async def query_order(self, request: QueryOrder) -> OrderFound | OrderNotFound | RequestFailure:
         """Ask for one order: by the venue's id where it is known, else by ours."""
         if request.venue_order_id is not None:
-            response = await self._wire.send("GET", f"/v2/orders/{request.venue_order_id}")
+            response = await self._http.send("GET", f"/v2/orders/{request.venue_order_id}")
         else:
             query = {"client_order_id": request.client_order_id}
-            response = await self._wire.send("GET", "/v2/orders:by_client_order_id", query=query)
+            response = await self._http.send("GET", "/v2/orders:by_client_order_id", query=query)
         if not isinstance(response, httpx.Response):
             return response
         if response.is_success:
-            return found_in(response)
-        failure = of_response(response, self._clock.now_ns())
+            return parse_order_response(response)
+        failure = classify_response(response, self._clock.now_ns())
         return OutcomeUnknown(failure.text) if isinstance(failure, DuplicateId) else failure
 
-    async def _orders(self, request: ReadVenue) -> tuple[tuple[VenueOrder, ...], tuple[QueryOrder, ...]]:
+    async def _orders(self, request: FetchVenueSnapshot) -> tuple[tuple[VenueOrder, ...], tuple[QueryOrder, ...]]:
         orders = await self._open_orders()
         seen = {order.venue_order_id for order in orders}
         names = {order.client_order_id for order in orders}
@@ -106,13 +106,13 @@ class Reading:
             known = query.venue_order_id in seen if query.venue_order_id is not None else query.client_order_id in names
             if known:
                 continue
-            match await self.order(query):
+            match await self.query_order(query):
                 case OrderFound(order):
                     orders.append(order)
-                case OrderMissing():
+                case OrderNotFound():
                     missing.append(query)
                 case answer:
-                    raise NotRead(answer)
+                    raise IncompleteRead(answer)
         return tuple(orders), tuple(missing)
 
     async def _open_orders(self) -> list[VenueOrder]:
@@ -121,48 +121,48 @@ class Reading:
         for _ in range(PAGES_MAX):
             page = await self._get("/v2/orders", tuple[OrderDocument, ...], query)
             for document in page:
-                orders |= {order.venue_order_id: order for order in orders_of(document) if _is_open(order)}
+                orders |= {order.venue_order_id: order for order in parse_order_with_legs(document) if _is_open(order)}
             if len(page) < ORDERS_PER_PAGE:
                 return list(orders.values())
             query["after_order_id"] = page[-1].id
-        raise NotRead(OutcomeUnknown(f"more than {PAGES_MAX} pages of open orders"))
+        raise IncompleteRead(OutcomeUnknown(f"more than {PAGES_MAX} pages of open orders"))
 
     async def _fills(self, after_ns: int) -> tuple[Execution, ...]:
         fills: dict[str, FillDocument] = {}
-        query = {"after": instant(after_ns), "direction": "asc", "page_size": str(FILLS_PER_PAGE)}
+        query = {"after": format_timestamp(after_ns), "direction": "asc", "page_size": str(FILLS_PER_PAGE)}
         for _ in range(PAGES_MAX):
             page = await self._get("/v2/account/activities/FILL", tuple[FillDocument, ...], query)
             fills |= {document.id: document for document in page}
             if len(page) < FILLS_PER_PAGE:
-                return tuple(fill_of(document) for document in fills.values())
+                return tuple(parse_fill(document) for document in fills.values())
             query["page_token"] = page[-1].id
-        raise NotRead(OutcomeUnknown(f"more than {PAGES_MAX} pages of fills"))
+        raise IncompleteRead(OutcomeUnknown(f"more than {PAGES_MAX} pages of fills"))
 
     async def _session(self) -> VenueSession:
         asked_at_ns = self._clock.now_ns()
         document = await self._get("/v2/clock", ClockDocument)
-        return session_of(document, asked_at_ns=asked_at_ns, answered_at_ns=self._clock.now_ns())
+        return parse_session(document, requested_at_ns=asked_at_ns, received_at_ns=self._clock.now_ns())
 
     async def _get(self, path: str, kind: type[Document], query: dict[str, str] | None = None) -> Document:
-        response = await self._wire.send("GET", path, query=query)
+        response = await self._http.send("GET", path, query=query)
         if not isinstance(response, httpx.Response):
-            raise NotRead(response)
+            raise IncompleteRead(response)
         if not response.is_success:
-            raise NotRead(_not_given(response, path, self._clock.now_ns()))
-        document = read(response.content, kind)
+            raise IncompleteRead(_read_failure(response, path, self._clock.now_ns()))
+        document = decode_document(response.content, kind)
         if document is None:
-            raise NotRead(OutcomeUnknown(f"{path}: {response.status_code} with a body that cannot be read"))
+            raise IncompleteRead(OutcomeUnknown(f"{path}: {response.status_code} with a body that cannot be read"))
         return document
 
 
-def found_in(response: httpx.Response) -> OrderFound | OutcomeUnknown:
+def parse_order_response(response: httpx.Response) -> OrderFound | OutcomeUnknown:
     """Read the order of a yes; a yes that cannot be read is no no."""
-    document = read(response.content, OrderDocument)
+    document = decode_document(response.content, OrderDocument)
     unreadable = OutcomeUnknown(f"{response.status_code} with a body that cannot be read")
     if document is None:
         return unreadable
     try:
-        return OrderFound(order_of(document))
+        return OrderFound(parse_order(document))
     except ValueError:
         return unreadable
 
@@ -172,9 +172,9 @@ def _is_open(order: VenueOrder) -> bool:
     return order.state is None or not order.state.is_final
 
 
-def _not_given(response: httpx.Response, path: str, now_ns: int) -> NotDone:
-    match of_response(response, now_ns):
-        case OrderMissing() | DuplicateId():
+def _read_failure(response: httpx.Response, path: str, now_ns: int) -> RequestFailure:
+    match classify_response(response, now_ns):
+        case OrderNotFound() | DuplicateId():
             return OutcomeUnknown(f"{path}: {response.status_code}")
         case failure:
             return failure

@@ -11,35 +11,35 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from components.contracts.errors import VenueUnavailable
 from components.execution.config import AlpacaConfig
-from components.execution.core.venue import OrderEvent, StreamDown, StreamUp, UnreadableEvent
+from components.execution.core.venue import OrderStreamDown, OrderStreamUp, UnreadableEvent, VenueOrderEvent
 from components.execution.venues.alpaca.documents import (
     AuthorizationDocument,
     ListeningDocument,
     StreamDocument,
-    UpdateDocument,
-    read,
+    TradeUpdateDocument,
+    decode_document,
 )
-from components.execution.venues.alpaca.wire import MS_PER_S, Keys
-from components.execution.venues.alpaca.words import event_of
+from components.execution.venues.alpaca.wire import MS_PER_S, ApiKeys
+from components.execution.venues.alpaca.words import parse_event
 from components.runtime.retry import Backoff
 
-UPDATES: Final = "trade_updates"
+TRADE_UPDATES: Final = "trade_updates"
 CLOSE_S_MAX: Final = 0.25
 """A clean close frees the account's only connection at once; a dead venue must not hold us up for it."""
 
-BUSY_MS_MIN: Final = 1_000
+CONNECTION_LIMIT_PAUSE_MS_MIN: Final = 1_000
 """Where the venue answers the upgrade with 429 its one connection is still held, or we come too often."""
 
 TOO_MANY_REQUESTS: Final = 429
-LISTEN: Final = msgspec.json.encode({"action": "listen", "data": {"streams": [UPDATES]}}).decode()
+LISTEN: Final = msgspec.json.encode({"action": "listen", "data": {"streams": [TRADE_UPDATES]}}).decode()
 
 
-class AlpacaStream:
+class AlpacaTradeUpdates:
     """Connects, listens, and connects again; between StreamUp and StreamDown every event is delivered."""
 
-    def __init__(self, config: AlpacaConfig, keys: Keys, chance: Callable[[], float]) -> None:
+    def __init__(self, config: AlpacaConfig, keys: ApiKeys, jitter: Callable[[], float]) -> None:
         """Take what a connection needs; `chance` gives numbers in [0, 1) for the jitter."""
-        self._config, self._keys, self._chance = config, keys, chance
+        self._config, self._keys, self._jitter = config, keys, jitter
         self._backoff = Backoff(first_ms_max=config.reconnect_first_ms_max, delay_ms_max=config.reconnect_ms_max)
         self._failures = 0
 
@@ -48,46 +48,46 @@ class AlpacaStream:
         while True:
             pause_ms_min = 0
             try:
-                await self._listen(deliver)
+                await self._run_connection(deliver)
             except InvalidStatus as error:
                 status = error.response.status_code
-                pause_ms_min = BUSY_MS_MIN if status == TOO_MANY_REQUESTS else 0
-                deliver(StreamDown(f"the venue answers the connection with HTTP {status}"))
+                pause_ms_min = CONNECTION_LIMIT_PAUSE_MS_MIN if status == TOO_MANY_REQUESTS else 0
+                deliver(OrderStreamDown(f"the venue answers the connection with HTTP {status}"))
             except (VenueUnavailable, WebSocketException, OSError, TimeoutError) as error:
-                deliver(StreamDown(f"{type(error).__name__}: {error}"))
+                deliver(OrderStreamDown(f"{type(error).__name__}: {error}"))
             self._failures += 1
-            delay_ms = max(self._backoff.delay_ms(self._failures, self._chance()), pause_ms_min)
+            delay_ms = max(self._backoff.delay_ms(self._failures, self._jitter()), pause_ms_min)
             await asyncio.sleep(delay_ms / MS_PER_S)
 
-    async def _listen(self, deliver: Callable[[object], None]) -> None:
+    async def _run_connection(self, deliver: Callable[[object], None]) -> None:
         async with self._connect() as connection:
             try:
                 async with asyncio.timeout(self._config.answer_ms_max / MS_PER_S):
-                    await self._introduce(connection)
-                    await self._confirm(connection, deliver)
-                deliver(StreamUp())
+                    await self._authenticate(connection)
+                    await self._await_subscription(connection, deliver)
+                deliver(OrderStreamUp())
                 self._failures = 0
-                await self._follow(connection, deliver)
+                await self._receive(connection, deliver)
             finally:
                 # Being stopped is no error of ours (1011): say goodbye as one should.
                 await connection.close()
 
-    async def _introduce(self, connection: ClientConnection) -> None:
+    async def _authenticate(self, connection: ClientConnection) -> None:
         key, secret = self._keys.key.reveal().decode(), self._keys.secret.reveal().decode()
         words = {"action": "authenticate", "data": {"key_id": key, "secret_key": secret}}
         await connection.send(msgspec.json.encode(words).decode())
-        reply = read(await connection.recv(decode=False), StreamDocument)
-        told = read(reply.data, AuthorizationDocument) if reply is not None else None
+        reply = decode_document(await connection.recv(decode=False), StreamDocument)
+        told = decode_document(reply.data, AuthorizationDocument) if reply is not None else None
         if told is None or told.status != "authorized":
             raise VenueUnavailable("the venue does not authorize us" if told is None else f"we are {told.status}")
         await connection.send(LISTEN)
 
-    async def _confirm(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
+    async def _await_subscription(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
         """Wait until the venue says that it listens to us; an event may come before that word."""
-        while not _is_confirmed(frame := await connection.recv(decode=False)):
+        while not _is_subscribed(frame := await connection.recv(decode=False)):
             deliver_frame(frame, deliver)
 
-    async def _follow(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
+    async def _receive(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
         """Deliver events; after a silence ask to listen again: a socket may be alive and mute."""
         is_asked = False
         while True:
@@ -128,27 +128,27 @@ class _DirectConnect(connect):
 
 def deliver_frame(frame: bytes, deliver: Callable[[object], None]) -> None:
     """Hand an event over; a frame that should be one and cannot be read is told as such."""
-    document = read(frame, StreamDocument)
-    if document is not None and document.stream != UPDATES:
+    document = decode_document(frame, StreamDocument)
+    if document is not None and document.stream != TRADE_UPDATES:
         return
     deliver(UnreadableEvent("a frame that is no document") if document is None else _event_in(document))
 
 
-def _event_in(document: StreamDocument) -> OrderEvent | UnreadableEvent:
-    update = read(document.data, UpdateDocument)
+def _event_in(document: StreamDocument) -> VenueOrderEvent | UnreadableEvent:
+    update = decode_document(document.data, TradeUpdateDocument)
     if update is None:
         return UnreadableEvent("an event without what an event must have")
     try:
-        return event_of(update)
+        return parse_event(update)
     except ValueError as error:
         return UnreadableEvent(str(error))
 
 
-def _is_confirmed(frame: bytes) -> bool:
-    document = read(frame, StreamDocument)
+def _is_subscribed(frame: bytes) -> bool:
+    document = decode_document(frame, StreamDocument)
     if document is None or document.stream != "listening":
         return False
-    listening = read(document.data, ListeningDocument)
-    if listening is None or UPDATES not in listening.streams:
+    listening = decode_document(document.data, ListeningDocument)
+    if listening is None or TRADE_UPDATES not in listening.streams:
         raise VenueUnavailable("the venue does not let us hear order events")
     return True

@@ -8,15 +8,15 @@ import httpx
 
 from components.execution.config import AlpacaConfig
 from components.execution.core.venue import OutcomeUnknown, Unreachable
-from components.execution.venues.alpaca.failures import of_transport
+from components.execution.venues.alpaca.failures import classify_transport_error
 from components.runtime.secrets import Secret
 
 MS_PER_S: Final = 1_000
-IDLE_S_MAX: Final = 90
+KEEPALIVE_S: Final = 90
 """How long a connection waits for its next request: longer than the pause between two reconciliations."""
 
 
-class Keys:
+class ApiKeys:
     """The two secrets of an account."""
 
     __slots__ = ("key", "secret")
@@ -27,10 +27,10 @@ class Keys:
         self.secret = secret
 
 
-class Wire:
+class HttpClient:
     """Carries requests to Alpaca; it repeats nothing, follows no redirect and asks no proxy."""
 
-    def __init__(self, config: AlpacaConfig, keys: Keys) -> None:
+    def __init__(self, config: AlpacaConfig, keys: ApiKeys) -> None:
         """Make the client; connections are made when they are needed."""
         connect_s, answer_s = config.connect_ms_max / MS_PER_S, config.answer_ms_max / MS_PER_S
         self._deadline_s = connect_s + answer_s
@@ -45,7 +45,7 @@ class Wire:
             limits=httpx.Limits(
                 max_connections=config.connections_max,
                 max_keepalive_connections=config.connections_max,
-                keepalive_expiry=IDLE_S_MAX,
+                keepalive_expiry=KEEPALIVE_S,
             ),
             follow_redirects=False,
             trust_env=False,
@@ -61,7 +61,7 @@ class Wire:
             async with asyncio.timeout(self._deadline_s):
                 return await self._client.request(method, path, params=query, content=body, headers=headers)
         except httpx.TransportError as error:
-            return of_transport(error)
+            return classify_transport_error(error)
         except httpx.DecodingError as error:
             return OutcomeUnknown(f"the answer cannot be decoded: {error}")
         except TimeoutError:

@@ -18,10 +18,10 @@ from components.contracts.values import (
     Side,
     Symbol,
     VenueOrderId,
-    canonical,
+    format_decimal,
 )
-from components.execution.core.truths import missing_execution_id
-from components.execution.core.venue import EventKind, Execution, Fence, OrderEvent, VenueOrder
+from components.execution.core.truths import inferred_execution_id
+from components.execution.core.venue import EventKind, Execution, Fence, VenueOrder, VenueOrderEvent
 from components.execution.venues.alpaca.documents import (
     AccountDocument,
     ClockDocument,
@@ -29,11 +29,11 @@ from components.execution.venues.alpaca.documents import (
     NewOrderDocument,
     OrderDocument,
     PositionDocument,
-    UpdateDocument,
+    TradeUpdateDocument,
 )
 
 NS_PER_S: Final = 1_000_000_000
-STATES: Final[Mapping[str, OrderState]] = {
+STATE_BY_STATUS: Final[Mapping[str, OrderState]] = {
     "pending_new": OrderState.OPEN,
     "accepted": OrderState.OPEN,
     "new": OrderState.OPEN,
@@ -46,19 +46,19 @@ STATES: Final[Mapping[str, OrderState]] = {
     "calculated": OrderState.OPEN,
     "pending_replace": OrderState.OPEN,
     "partially_filled": OrderState.PARTIALLY_FILLED,
-    "pending_cancel": OrderState.CANCELLING,
+    "pending_cancel": OrderState.PENDING_CANCEL,
     "filled": OrderState.FILLED,
     "canceled": OrderState.CANCELLED,
     "replaced": OrderState.CANCELLED,
-    "expired": OrderState.EXPIRED_AT_VENUE,
+    "expired": OrderState.EXPIRED,
     "rejected": OrderState.REJECTED,
 }
 """Every status that Alpaca documents; an order that was replaced lives on under another id."""
 
-EVENTS: Final[Mapping[str, EventKind]] = {
+KIND_BY_EVENT: Final[Mapping[str, EventKind]] = {
     "fill": EventKind.EXECUTION,
     "partial_fill": EventKind.EXECUTION,
-    "order_cancel_rejected": EventKind.CANCEL_REFUSED,
+    "order_cancel_rejected": EventKind.CANCEL_REJECTED,
     "order_replace_rejected": EventKind.STATUS,
     "pending_new": EventKind.STATUS,
     "accepted": EventKind.STATUS,
@@ -79,18 +79,18 @@ EVENTS: Final[Mapping[str, EventKind]] = {
 }
 """Every event that Alpaca documents."""
 
-SIDES: Final[Mapping[str, Side]] = {"buy": Side.BUY, "sell": Side.SELL}
-INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+SIDE_BY_NAME: Final[Mapping[str, Side]] = {"buy": Side.BUY, "sell": Side.SELL}
+TIMESTAMP: Final = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def order_body(client_order_id: ClientOrderId, intent: Intent) -> bytes:
+def encode_order(client_order_id: ClientOrderId, intent: Intent) -> bytes:
     """Write an order as Alpaca takes it."""
-    limit = None if intent.limit_price is None else canonical(intent.limit_price)
+    limit = None if intent.limit_price is None else format_decimal(intent.limit_price)
     return msgspec.json.encode(
         NewOrderDocument(
             symbol=intent.symbol,
-            qty=canonical(intent.quantity),
+            qty=format_decimal(intent.quantity),
             side=intent.side,
             type=intent.order_type,
             time_in_force=intent.time_in_force,
@@ -100,75 +100,79 @@ def order_body(client_order_id: ClientOrderId, intent: Intent) -> bytes:
     )
 
 
-def fence_body(fence: Fence) -> bytes:
+def encode_fence(fence: Fence) -> bytes:
     """Write a fence as Alpaca takes it."""
     return msgspec.json.encode(
         NewOrderDocument(
             symbol=fence.symbol,
-            qty=canonical(fence.quantity),
+            qty=format_decimal(fence.quantity),
             side=fence.side,
             type=OrderType.LIMIT,
             time_in_force=fence.time_in_force,
             client_order_id=fence.client_order_id,
-            limit_price=canonical(fence.limit_price),
+            limit_price=format_decimal(fence.limit_price),
         )
     )
 
 
-def order_of(document: OrderDocument) -> VenueOrder:
+def parse_order(document: OrderDocument) -> VenueOrder:
     """Put an order into our words; a ValueError where it cannot be one."""
-    if document.side not in SIDES:
+    if document.side not in SIDE_BY_NAME:
         raise ValueError(f"order {document.id}: side {document.side!r}")
-    _check(f"order {document.id}", document.qty, document.filled_qty, document.filled_avg_price, document.limit_price)
+    _require_valid_numbers(
+        f"order {document.id}", document.qty, document.filled_qty, document.filled_avg_price, document.limit_price
+    )
     return VenueOrder(
         venue_order_id=VenueOrderId(document.id),
         client_order_id=ClientOrderId(document.client_order_id),
         symbol=Symbol(document.symbol),
-        side=SIDES[document.side],
+        side=SIDE_BY_NAME[document.side],
         quantity=document.qty or ZERO,
         order_type=document.type or document.order_type or "",
         limit_price=document.limit_price,
         filled_quantity=document.filled_qty or ZERO,
         average_price=document.filled_avg_price,
-        state=STATES.get(document.status),
-        word=document.status,
+        state=STATE_BY_STATUS.get(document.status),
+        venue_status=document.status,
     )
 
 
-def orders_of(document: OrderDocument) -> tuple[VenueOrder, ...]:
+def parse_order_with_legs(document: OrderDocument) -> tuple[VenueOrder, ...]:
     """Put an order and its legs into our words."""
     legs = document.legs or ()
-    return (order_of(document), *(order for leg in legs for order in orders_of(leg)))
+    return (parse_order(document), *(order for leg in legs for order in parse_order_with_legs(leg)))
 
 
-def event_of(document: UpdateDocument) -> OrderEvent:
+def parse_event(document: TradeUpdateDocument) -> VenueOrderEvent:
     """Put an event into our words; a ValueError where it cannot be one."""
-    kind = EVENTS.get(document.event)
-    return OrderEvent(kind, order_of(document.order), _execution_of(document) if kind is EventKind.EXECUTION else None)
+    kind = KIND_BY_EVENT.get(document.event)
+    return VenueOrderEvent(
+        kind, parse_order(document.order), _parse_execution(document) if kind is EventKind.EXECUTION else None
+    )
 
 
-def fill_of(document: FillDocument) -> Execution:
+def parse_fill(document: FillDocument) -> Execution:
     """Put a row of the activities into our words; its name is our own, the same at every reading."""
     venue_order_id = VenueOrderId(document.order_id)
-    _check(f"fill of {venue_order_id}", document.qty, document.price, document.cum_qty)
+    _require_valid_numbers(f"fill of {venue_order_id}", document.qty, document.price, document.cum_qty)
     return Execution(
-        execution_id=missing_execution_id(venue_order_id, document.cum_qty),
+        execution_id=inferred_execution_id(venue_order_id, document.cum_qty),
         venue_order_id=venue_order_id,
         quantity=document.qty,
         price=document.price,
         cumulative_quantity=document.cum_qty,
-        venue_at_ns=nanoseconds(document.transaction_time),
+        venue_at_ns=parse_timestamp(document.transaction_time),
     )
 
 
-def position_of(document: PositionDocument) -> VenuePosition:
+def parse_position(document: PositionDocument) -> VenuePosition:
     """Put a position into our words."""
-    _check(f"position in {document.symbol}", abs(document.qty), document.avg_entry_price)
+    _require_valid_numbers(f"position in {document.symbol}", abs(document.qty), document.avg_entry_price)
     quantity = -abs(document.qty) if document.side == "short" else document.qty
     return VenuePosition(Symbol(document.symbol), quantity, document.avg_entry_price or ZERO)
 
 
-def account_of(document: AccountDocument) -> VenueAccount:
+def parse_account(document: AccountDocument) -> VenueAccount:
     """Put the account into our words."""
     return VenueAccount(
         account_number=document.account_number,
@@ -179,19 +183,19 @@ def account_of(document: AccountDocument) -> VenueAccount:
     )
 
 
-def session_of(document: ClockDocument, *, asked_at_ns: int, answered_at_ns: int) -> VenueSession:
+def parse_session(document: ClockDocument, *, requested_at_ns: int, received_at_ns: int) -> VenueSession:
     """Put the clock into our words; its stamp was made somewhere between our question and the answer."""
     return VenueSession(
         is_open=document.is_open,
-        next_open_at_ns=nanoseconds(document.next_open),
-        next_close_at_ns=nanoseconds(document.next_close),
-        clock_offset_ns=nanoseconds(document.timestamp) - (asked_at_ns + answered_at_ns) // 2,
+        next_open_at_ns=parse_timestamp(document.next_open),
+        next_close_at_ns=parse_timestamp(document.next_close),
+        clock_offset_ns=parse_timestamp(document.timestamp) - (requested_at_ns + received_at_ns) // 2,
     )
 
 
-def nanoseconds(text: str) -> int:
+def parse_timestamp(text: str) -> int:
     """Read an instant with up to nine decimals; a ValueError where it is none."""
-    found = INSTANT.fullmatch(text)
+    found = TIMESTAMP.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no instant")
     second, fraction, zone = found.groups()
@@ -199,33 +203,33 @@ def nanoseconds(text: str) -> int:
     return (since // timedelta(seconds=1)) * NS_PER_S + int((fraction or "").ljust(9, "0"))
 
 
-def instant(at_ns: int) -> str:
+def format_timestamp(at_ns: int) -> str:
     """Write an instant for a query."""
     seconds, fraction = divmod(at_ns, NS_PER_S)
     moment = EPOCH + timedelta(seconds=seconds)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
 
 
-def _execution_of(document: UpdateDocument) -> Execution | None:
+def _parse_execution(document: TradeUpdateDocument) -> Execution | None:
     cumulative = document.order.filled_qty or ZERO
     if document.price is None or document.qty is None:
         return None
-    _check(f"execution of {document.order.id}", document.price, document.qty)
+    _require_valid_numbers(f"execution of {document.order.id}", document.price, document.qty)
     if not ZERO < document.qty <= cumulative:
         return None
     venue_order_id = VenueOrderId(document.order.id)
     name = document.execution_id
     return Execution(
-        execution_id=ExecutionId(name) if name else missing_execution_id(venue_order_id, cumulative),
+        execution_id=ExecutionId(name) if name else inferred_execution_id(venue_order_id, cumulative),
         venue_order_id=venue_order_id,
         quantity=document.qty,
         price=document.price,
         cumulative_quantity=cumulative,
-        venue_at_ns=nanoseconds(document.timestamp) if document.timestamp else 0,
+        venue_at_ns=parse_timestamp(document.timestamp) if document.timestamp else 0,
     )
 
 
-def _check(what: str, *numbers: Decimal | None) -> None:
+def _require_valid_numbers(what: str, *numbers: Decimal | None) -> None:
     """Refuse what is no quantity or price: a NaN would answer every later question with an exception."""
     if any(number is not None and not (number.is_finite() and number >= ZERO) for number in numbers):
         raise ValueError(f"{what}: {', '.join(str(number) for number in numbers)}")

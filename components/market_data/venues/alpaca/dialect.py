@@ -4,23 +4,32 @@ from collections.abc import Iterable, Sequence
 
 from components.contracts.errors import VenueRejected
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthImage
-from components.market_data.core.instruments import Instrument, Registry
-from components.market_data.core.rules import Rule
+from components.market_data.core.changes import DepthSnapshot
+from components.market_data.core.instruments import Instrument, InstrumentRegistry
+from components.market_data.core.rules import SequenceRule
 from components.market_data.venues.alpaca import instruments, limits, subscribe
-from components.market_data.venues.alpaca.decode import Frames, Word
-from components.market_data.venues.alpaca.failures import of_code
+from components.market_data.venues.alpaca.decode import CryptoControlMessage, CryptoDecoder
+from components.market_data.venues.alpaca.failures import error_from_code
 from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.alpaca.messages import Failure, Success
-from components.market_data.venues.alpaca.rule import RULE
-from components.market_data.venues.alpaca.subscribe import Asked, Requests, name
-from components.market_data.venues.dialect import Alive, Ask, Control, Greeted, Limits, LinePlan, Read, Refused
-from components.market_data.venues.keys import KeyPair
+from components.market_data.venues.alpaca.messages import ErrorMessage, Success
+from components.market_data.venues.alpaca.rule import ARRIVAL_RULE
+from components.market_data.venues.alpaca.subscribe import PendingRequest, PendingRequests, topic_name
+from components.market_data.venues.dialect import (
+    Authenticated,
+    ConnectionPlan,
+    ControlMessage,
+    Decoded,
+    Heartbeat,
+    Limits,
+    RestRequest,
+    SubscribeRejected,
+)
+from components.market_data.venues.keys import ApiCredentials
 
-AUTHENTICATED = "authenticated"
+AUTHENTICATED_MESSAGE = "authenticated"
 
 
-class AlpacaCryptoDialect:
+class AlpacaCryptoAdapter:
     """Speaks with Alpaca's crypto stream, /v1beta3/crypto/us, on the account's one connection."""
 
     def __init__(
@@ -28,15 +37,15 @@ class AlpacaCryptoDialect:
         stream_url: str,
         rest_url: str,
         settings: CryptoSettings,
-        keys: KeyPair,
+        credentials: ApiCredentials,
         allowed: Limits = limits.LIMITS,
     ) -> None:
         """Take where it is, what is wanted of it, and who asks."""
         self.stream_url, self.rest_url = stream_url, rest_url
-        self._settings, self._keys, self._limits = settings, keys, allowed
-        self._requests = Requests()
-        self._registry = Registry(())
-        self._frames = Frames()
+        self._settings, self._credentials, self._limits = settings, credentials, allowed
+        self._pending = PendingRequests()
+        self._registry = InstrumentRegistry(())
+        self._decoder = CryptoDecoder()
 
     @property
     def venue(self) -> Venue:
@@ -49,84 +58,84 @@ class AlpacaCryptoDialect:
         return self._limits
 
     @property
-    def rule(self) -> Rule:
+    def sequence_rule(self) -> SequenceRule:
         """Say how its books are kept in sync."""
-        return RULE
+        return ARRIVAL_RULE
 
     @property
-    def pushes_image(self) -> bool:
+    def pushes_snapshot(self) -> bool:
         """Say that a subscription begins with all of a book."""
         return True
 
     @property
-    def greets(self) -> bool:
+    def requires_login(self) -> bool:
         """Say that nothing is heard without keys."""
         return True
 
-    def instrument_asks(self) -> Sequence[Ask]:
+    def instrument_requests(self) -> Sequence[RestRequest]:
         """Ask which of the chosen pairs there are."""
-        return (instruments.ask(self._settings.pairs),)
+        return (instruments.instrument_request(self._settings.pairs),)
 
-    def read_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
+    def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
         """Read the answers."""
-        return instruments.read(bodies, self._settings.step)
+        return instruments.decode_instruments(bodies, self._settings.increment)
 
-    def learn(self, registry: Registry) -> None:
+    def set_instruments(self, registry: InstrumentRegistry) -> None:
         """Take the instruments that frames will be about."""
         self._registry = registry
-        self._frames.learn(registry)
+        self._decoder.set_instruments(registry)
 
-    def plan(self, symbols: Sequence[Symbol]) -> tuple[LinePlan, ...]:
+    def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Put everything on the one connection there may be."""
         topics = subscribe.topics(self._settings, symbols, self._registry)
-        return (LinePlan("crypto", self.stream_url, topics),) if topics else ()
+        return (ConnectionPlan("crypto", self.stream_url, topics),) if topics else ()
 
-    def hello(self) -> Iterable[str]:
+    def login_messages(self) -> Iterable[str]:
         """Say who we are."""
-        self._requests.forget()
-        return (subscribe.authenticate(self._keys),)
+        self._pending.clear()
+        return (subscribe.login_message(self._credentials),)
 
-    def subscribe(self, names: Sequence[str], request_id: int) -> str:
+    def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write one subscription."""
-        return self._requests.write(Asked(tuple(names), request_id, ends=False))
+        return self._pending.encode(PendingRequest(tuple(names), request_id, is_unsubscribe=False))
 
-    def unsubscribe(self, names: Sequence[str], request_id: int) -> str:
+    def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write the end of one."""
-        return self._requests.write(Asked(tuple(names), request_id, ends=True))
+        return self._pending.encode(PendingRequest(tuple(names), request_id, is_unsubscribe=True))
 
-    def ping(self) -> None:
+    def ping_message(self) -> None:
         """Have none: a websocket ping does."""
 
-    def read(self, frame: bytes, received_at_ns: int) -> Read:
+    def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         """Read one frame."""
-        data, words = self._frames.read(frame, received_at_ns)
-        return Read(data, [control for word in words for control in self._heard(word)])
+        data, words = self._decoder.decode(frame, received_at_ns)
+        return Decoded(data, [control for word in words for control in self._to_control(word)])
 
-    def image_ask(self, symbol: Symbol) -> Ask:
+    def snapshot_request(self, symbol: Symbol) -> RestRequest:
         """Ask for a whole book."""
-        return instruments.ask((self._registry.require(symbol).native,))
+        return instruments.instrument_request((self._registry.require(symbol).venue_symbol,))
 
-    def read_image(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthImage:
+    def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read the answer."""
-        return self._frames.image(self._registry.require(symbol), body, received_at_ns)
+        return self._decoder.decode_snapshot(self._registry.require(symbol), body, received_at_ns)
 
-    def is_final(self, status: int) -> bool:
+    def is_permanent_status(self, status: int) -> bool:
         """Say whether an HTTP status means that trying again cannot help."""
-        return limits.is_final(status)
+        return limits.is_permanent_status(status)
 
-    def _heard(self, word: Word) -> Sequence[Control]:
+    def _to_control(self, word: CryptoControlMessage) -> Sequence[ControlMessage]:
         if isinstance(word, Success):
-            return (Greeted() if word.msg == AUTHENTICATED else Alive(),)
-        if isinstance(word, Failure):
-            return (self._failed(word),)
+            return (Authenticated() if word.msg == AUTHENTICATED_MESSAGE else Heartbeat(),)
+        if isinstance(word, ErrorMessage):
+            return (self._on_error(word),)
         channels = (("orderbooks", word.orderbooks), ("quotes", word.quotes), ("trades", word.trades))
-        return self._requests.stands(name(channel, pair) for channel, pairs in channels for pair in pairs)
+        return self._pending.on_subscription(topic_name(channel, pair) for channel, pairs in channels for pair in pairs)
 
-    def _failed(self, failure: Failure) -> Control:
-        if failure.code == limits.ALREADY_IN:
-            return Alive()
-        error = of_code(failure.code, failure.msg)
+    def _on_error(self, failure: ErrorMessage) -> ControlMessage:
+        if failure.code == limits.ALREADY_AUTHENTICATED_CODE:
+            return Heartbeat()
+        error = error_from_code(failure.code, failure.msg)
         is_permanent = isinstance(error, VenueRejected)
-        if failure.code in limits.OF_A_REQUEST:
-            return self._requests.refused(str(error), is_permanent=is_permanent)
-        return Refused((), str(error), is_permanent)
+        if failure.code in limits.REQUEST_ERROR_CODES:
+            return self._pending.on_error(str(error), is_permanent=is_permanent)
+        return SubscribeRejected((), str(error), is_permanent)

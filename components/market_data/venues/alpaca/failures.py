@@ -4,7 +4,7 @@ from typing import Final
 
 from components.contracts.errors import VenueRejected, VenueUnavailable
 
-RETRYABLE: Final = {
+RETRYABLE_CODES: Final = {
     401: "not authenticated",
     403: "already authenticated",
     404: "authentication came too late",
@@ -12,7 +12,7 @@ RETRYABLE: Final = {
     407: "we read too slowly",
     500: "internal error of the venue",
 }
-FINAL: Final = {
+PERMANENT_CODES: Final = {
     400: "the venue does not understand the subscription (is every symbol one of its own?)",
     402: "key and secret are refused",
     405: "more symbols than the plan allows",
@@ -25,14 +25,14 @@ FINAL: Final = {
 }
 
 
-def of_code(code: int, message: str) -> VenueRejected | VenueUnavailable:
+def error_from_code(code: int, message: str) -> VenueRejected | VenueUnavailable:
     """Sort an error frame; a code nobody documented may pass, so it is tried again."""
-    if code in FINAL:
-        return VenueRejected(f"{code} {message}: {FINAL[code]}")
-    return VenueUnavailable(f"{code} {message}: {RETRYABLE.get(code, 'unknown code')}")
+    if code in PERMANENT_CODES:
+        return VenueRejected(f"{code} {message}: {PERMANENT_CODES[code]}")
+    return VenueUnavailable(f"{code} {message}: {RETRYABLE_CODES.get(code, 'unknown code')}")
 
 
-def of_status(status: int) -> VenueRejected | VenueUnavailable:
+def error_from_status(status: int) -> VenueRejected | VenueUnavailable:
     """Sort an HTTP answer to the upgrade: only a refusal that is about us is final."""
     if 300 <= status < 500 and status != 429:
         return VenueRejected(f"the venue refuses the connection with HTTP {status}: are stream_url and the keys right?")

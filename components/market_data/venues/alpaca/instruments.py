@@ -8,13 +8,13 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Raw, Struct
 
-from components.contracts.errors import ContractError
+from components.contracts.errors import ProtocolError
 from components.contracts.values import Venue
-from components.market_data.core.instruments import Instrument, Kind, unify
-from components.market_data.venues.dialect import Ask
+from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
+from components.market_data.venues.dialect import RestRequest
 
 ALPACA: Final = Venue("ALPACA")
-BOOKS: Final = "/v1beta3/crypto/us/latest/orderbooks"
+ORDER_BOOKS_PATH: Final = "/v1beta3/crypto/us/latest/orderbooks"
 
 
 class CryptoSettings(Struct, frozen=True, kw_only=True):
@@ -24,44 +24,44 @@ class CryptoSettings(Struct, frozen=True, kw_only=True):
     """Which pairs may be listened to, in the venue's own words."""
     quotes: bool = True
     trades: bool = True
-    step: Decimal = Decimal("0.000000001")
+    increment: Decimal = Decimal("0.000000001")
     """Prices and sizes have nine decimals at most; the steps of single pairs stand only where orders are sent."""
 
 
-class _Answer(Struct, frozen=True):
+class _OrderBooksResponse(Struct, frozen=True):
     orderbooks: dict[str, Raw]
 
 
-_answers: Final = msgspec.json.Decoder(_Answer)
+_order_books_decoder: Final = msgspec.json.Decoder(_OrderBooksResponse)
 
 
-def ask(pairs: Iterable[str]) -> Ask:
+def instrument_request(pairs: Iterable[str]) -> RestRequest:
     """Ask for the books of some pairs, which names those that exist; it needs no keys."""
-    return Ask(path=f"{BOOKS}?{urlencode({'symbols': ','.join(pairs)})}")
+    return RestRequest(path=f"{ORDER_BOOKS_PATH}?{urlencode({'symbols': ','.join(pairs)})}")
 
 
-def read(bodies: Iterable[bytes], step: Decimal) -> list[Instrument]:
+def decode_instruments(bodies: Iterable[bytes], increment: Decimal) -> list[Instrument]:
     """Read which pairs have a book."""
     found: dict[str, Instrument] = {}
     for body in bodies:
         try:
-            names = _answers.decode(body).orderbooks
+            names = _order_books_decoder.decode(body).orderbooks
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise ContractError(f"{ALPACA}: pairs that cannot be read: {error}") from error
-        found.update((name, _instrument(name, step)) for name in names if name.count("/") == 1)
+            raise ProtocolError(f"{ALPACA}: pairs that cannot be read: {error}") from error
+        found.update((name, _instrument(name, increment)) for name in names if name.count("/") == 1)
     return list(found.values())
 
 
-def _instrument(name: str, step: Decimal) -> Instrument:
+def _instrument(name: str, increment: Decimal) -> Instrument:
     base, quote = name.split("/")
     return Instrument(
         venue=ALPACA,
-        symbol=unify(ALPACA, base, quote),
-        native=name,
-        kind=Kind.SPOT,
+        symbol=unified_symbol(ALPACA, base, quote),
+        venue_symbol=name,
+        instrument_type=InstrumentType.SPOT,
         base=base,
         quote=quote,
         settle=quote,
-        tick=step,
-        lot=step,
+        tick=increment,
+        lot=increment,
     )

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 
-class AlpacaTrade(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
+class StockTrade(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
     """A print: price, size, time."""
 
     S: str
@@ -17,7 +17,7 @@ class AlpacaTrade(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
     t: str
 
 
-class AlpacaQuote(Struct, frozen=True, gc=False, tag_field="T", tag="q"):
+class StockQuote(Struct, frozen=True, gc=False, tag_field="T", tag="q"):
     """The best bid and ask; a price of 0 means that side is absent."""
 
     S: str
@@ -34,21 +34,21 @@ class Success(Struct, frozen=True, gc=False, tag_field="T", tag="success"):
     msg: str
 
 
-class Failure(Struct, frozen=True, gc=False, tag_field="T", tag="error"):
+class ErrorMessage(Struct, frozen=True, gc=False, tag_field="T", tag="error"):
     """The venue's complaint."""
 
     code: int
     msg: str
 
 
-class Subscription(Struct, frozen=True, gc=False, tag_field="T", tag="subscription"):
+class StockSubscription(Struct, frozen=True, gc=False, tag_field="T", tag="subscription"):
     """The whole set that is subscribed now."""
 
     trades: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
 
 
-AlpacaMessage: TypeAlias = AlpacaTrade | AlpacaQuote | Success | Failure | Subscription
+StockMessage: TypeAlias = StockTrade | StockQuote | Success | ErrorMessage | StockSubscription
 
 
 class Authenticate(Struct, frozen=True, gc=False, tag_field="action", tag="auth"):
@@ -58,67 +58,67 @@ class Authenticate(Struct, frozen=True, gc=False, tag_field="action", tag="auth"
     secret: str
 
 
-class Subscribe(Struct, frozen=True, gc=False, tag_field="action", tag="subscribe"):
+class SubscribeStocks(Struct, frozen=True, gc=False, tag_field="action", tag="subscribe"):
     """What we want to hear."""
 
     trades: tuple[str, ...]
     quotes: tuple[str, ...]
 
 
-class Frame(Struct, frozen=True, gc=False):
+class DecodedStockFrame(Struct, frozen=True, gc=False):
     """What one frame held: the parts understood, and how many others."""
 
-    messages: Sequence[AlpacaMessage]
+    messages: Sequence[StockMessage]
     unknown: int = 0
     malformed: int = 0
 
 
-STRANGE: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """All that bytes can do to the decoder; broken UTF-8 is a ValueError, deep nesting a RecursionError."""
-KNOWN: Final = frozenset({"t", "q", "success", "error", "subscription"})
+KNOWN_TYPES: Final = frozenset({"t", "q", "success", "error", "subscription"})
 
 
-class _Kind(Struct, frozen=True, gc=False):
+class _MessageType(Struct, frozen=True, gc=False):
     T: str
 
 
-_whole: Final = msgspec.json.Decoder(list[AlpacaMessage])
-_parts: Final = msgspec.json.Decoder(list[msgspec.Raw])
-_one: Final = msgspec.json.Decoder(AlpacaMessage)
-_kind: Final = msgspec.json.Decoder(_Kind)
+_frame_decoder: Final = msgspec.json.Decoder(list[StockMessage])
+_parts_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_message_decoder: Final = msgspec.json.Decoder(StockMessage)
+_type_decoder: Final = msgspec.json.Decoder(_MessageType)
 _encoder: Final = msgspec.json.Encoder()
 
 
-def decode(frame: bytes) -> Frame:
+def decode_stock_frame(frame: bytes) -> DecodedStockFrame:
     """Decode a frame in one pass; only one that holds something strange is looked at part by part."""
     try:
-        return Frame(_whole.decode(frame))
-    except STRANGE:
-        return _decode_apart(frame)
+        return DecodedStockFrame(_frame_decoder.decode(frame))
+    except DECODE_ERRORS:
+        return _decode_parts(frame)
 
 
-def encode(message: Authenticate | Subscribe) -> str:
+def encode_request(message: Authenticate | SubscribeStocks) -> str:
     """Write what we say to the venue, as the text frame it expects."""
     return _encoder.encode(message).decode()
 
 
-def _decode_apart(frame: bytes) -> Frame:
+def _decode_parts(frame: bytes) -> DecodedStockFrame:
     try:
-        parts = _parts.decode(frame)
-    except STRANGE:
-        return Frame((), malformed=1)
-    messages: list[AlpacaMessage] = []
+        parts = _parts_decoder.decode(frame)
+    except DECODE_ERRORS:
+        return DecodedStockFrame((), malformed=1)
+    messages: list[StockMessage] = []
     unknown = 0
     for part in parts:
         try:
-            messages.append(_one.decode(part))
-        except STRANGE:
+            messages.append(_message_decoder.decode(part))
+        except DECODE_ERRORS:
             unknown += _is_unknown(part)
-    return Frame(messages, unknown, malformed=len(parts) - len(messages) - unknown)
+    return DecodedStockFrame(messages, unknown, malformed=len(parts) - len(messages) - unknown)
 
 
 def _is_unknown(part: msgspec.Raw) -> bool:
     try:
-        return _kind.decode(part).T not in KNOWN
-    except STRANGE:
+        return _type_decoder.decode(part).T not in KNOWN_TYPES
+    except DECODE_ERRORS:
         return False

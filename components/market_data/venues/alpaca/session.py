@@ -11,23 +11,23 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, W
 from components.contracts.errors import VenueRejected, VenueUnavailable
 from components.contracts.values import Symbol
 from components.market_data.config import AlpacaConfig
-from components.market_data.venues.alpaca.failures import of_code, of_status
+from components.market_data.venues.alpaca.failures import error_from_code, error_from_status
 from components.market_data.venues.alpaca.messages import (
-    AlpacaMessage,
     Authenticate,
-    Failure,
-    Subscribe,
-    Subscription,
+    ErrorMessage,
+    StockMessage,
+    StockSubscription,
+    SubscribeStocks,
     Success,
-    decode,
-    encode,
+    decode_stock_frame,
+    encode_request,
 )
 from components.runtime.secrets import Secret
 
 MS_PER_S = 1_000
 
 
-class Keys:
+class StockCredentials:
     """The two secrets of an account."""
 
     __slots__ = ("key", "secret")
@@ -38,27 +38,27 @@ class Keys:
         self.secret = secret
 
 
-class Session:
+class StockConnection:
     """A subscribed connection; frames are received raw, for whoever decodes also stamps."""
 
     def __init__(self, connection: ClientConnection, reply_ms_max: int) -> None:
         """Wrap a connection that has just been opened."""
         self._connection = connection
         self._reply_s_max = reply_ms_max / MS_PER_S
-        self._waiting: list[AlpacaMessage] = []
+        self._replies: list[StockMessage] = []
 
-    async def authenticate(self, keys: Keys) -> None:
+    async def authenticate(self, credentials: StockCredentials) -> None:
         """Go through Alpaca's handshake: wait to be connected, then say who we are."""
-        await self._success("connected")
-        key, secret = keys.key.reveal().decode(), keys.secret.reveal().decode()
-        await self._connection.send(encode(Authenticate(key, secret)))
-        await self._success("authenticated")
+        await self._expect_success("connected")
+        key, secret = credentials.key.reveal().decode(), credentials.secret.reveal().decode()
+        await self._connection.send(encode_request(Authenticate(key, secret)))
+        await self._expect_success("authenticated")
 
     async def subscribe(self, symbols: Sequence[Symbol]) -> None:
         """Ask for trades and quotes, and hold the answer against what was asked: it is always the whole set."""
-        await self._connection.send(encode(Subscribe(tuple(symbols), tuple(symbols))))
-        reply = await self._reply()
-        if not isinstance(reply, Subscription):
+        await self._connection.send(encode_request(SubscribeStocks(tuple(symbols), tuple(symbols))))
+        reply = await self._next_reply()
+        if not isinstance(reply, StockSubscription):
             raise VenueUnavailable(f"the venue answered the subscription with {type(reply).__name__}")
         missing = sorted(set(symbols) - (set(reply.trades) & set(reply.quotes)))
         if missing:
@@ -68,37 +68,39 @@ class Session:
         """Wait for the next frame."""
         return await self._connection.recv(decode=False)
 
-    async def _success(self, expected: str) -> None:
-        reply = await self._reply()
+    async def _expect_success(self, expected: str) -> None:
+        reply = await self._next_reply()
         if not isinstance(reply, Success) or reply.msg != expected:
             raise VenueUnavailable(f"the venue did not say {expected!r} but {reply}")
 
-    async def _reply(self) -> AlpacaMessage:
+    async def _next_reply(self) -> StockMessage:
         # An array may hold more than one reply; and a server may send nothing at all, so each wait has an end.
         async with asyncio.timeout(self._reply_s_max):
-            while not self._waiting:
-                self._waiting += decode(await self.receive()).messages
-        reply = self._waiting.pop(0)
-        if isinstance(reply, Failure):
-            raise of_code(reply.code, reply.msg)
+            while not self._replies:
+                self._replies += decode_stock_frame(await self.receive()).messages
+        reply = self._replies.pop(0)
+        if isinstance(reply, ErrorMessage):
+            raise error_from_code(reply.code, reply.msg)
         return reply
 
 
 @asynccontextmanager
-async def open_session(config: AlpacaConfig, keys: Keys, symbols: Sequence[Symbol]) -> AsyncIterator[Session]:
+async def open_connection(
+    config: AlpacaConfig, credentials: StockCredentials, symbols: Sequence[Symbol]
+) -> AsyncIterator[StockConnection]:
     """Connect, authenticate, subscribe; close cleanly at the end, for the account has only one connection."""
     try:
         async with _connect(config) as connection:
             try:
-                session = Session(connection, config.reply_ms_max)
-                await session.authenticate(keys)
+                session = StockConnection(connection, config.reply_ms_max)
+                await session.authenticate(credentials)
                 await session.subscribe(symbols)
                 yield session
             finally:
                 # Being stopped is no error of ours (1011): say goodbye as one should.
                 await connection.close()
     except InvalidStatus as error:
-        raise of_status(error.response.status_code) from error
+        raise error_from_status(error.response.status_code) from error
     except InvalidURI as error:
         raise VenueRejected(f"stream_url: {error}") from error
     except ConnectionClosed as error:

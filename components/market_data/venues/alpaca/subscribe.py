@@ -8,92 +8,99 @@ import msgspec
 from msgspec import Struct
 
 from components.contracts.values import Symbol
-from components.market_data.core.instruments import Registry
+from components.market_data.core.instruments import InstrumentRegistry
 from components.market_data.venues.alpaca.instruments import CryptoSettings
 from components.market_data.venues.alpaca.messages import Authenticate
-from components.market_data.venues.dialect import Channel, Confirmed, Control, Refused, Topic, Unsubscribed
-from components.market_data.venues.keys import KeyPair
+from components.market_data.venues.dialect import (
+    Channel,
+    ControlMessage,
+    SubscribeAck,
+    SubscribeRejected,
+    Topic,
+    UnsubscribeAck,
+)
+from components.market_data.venues.keys import ApiCredentials
 
-CHANNELS: Final = {Channel.DEPTH: "orderbooks", Channel.QUOTES: "quotes", Channel.TRADES: "trades"}
+CHANNEL_NAMES: Final = {Channel.DEPTH: "orderbooks", Channel.QUOTES: "quotes", Channel.TRADES: "trades"}
 
 _encoder: Final = msgspec.json.Encoder()
 
 
-class Asked(Struct, frozen=True, gc=False):
+class PendingRequest(Struct, frozen=True, gc=False):
     """A request that waits for its answer."""
 
     names: tuple[str, ...]
     request_id: int
-    ends: bool
+    is_unsubscribe: bool
     """It ends its topics."""
 
 
-def authenticate(keys: KeyPair) -> str:
+def login_message(credentials: ApiCredentials) -> str:
     """Say who we are."""
-    key, secret = keys.reveal()
+    key, secret = credentials.reveal()
     return _encoder.encode(Authenticate(key, secret)).decode()
 
 
-def topics(settings: CryptoSettings, symbols: Sequence[Symbol], known: Registry) -> tuple[Topic, ...]:
+def topics(settings: CryptoSettings, symbols: Sequence[Symbol], registry: InstrumentRegistry) -> tuple[Topic, ...]:
     """Name all that is wanted of these symbols; a topic is its channel and its pair, orderbooks:BTC/USD."""
     wanted = {Channel.DEPTH: True, Channel.QUOTES: settings.quotes, Channel.TRADES: settings.trades}
     return tuple(
-        Topic(channel, symbol, name(CHANNELS[channel], known.require(symbol).native))
+        Topic(channel, symbol, topic_name(CHANNEL_NAMES[channel], registry.require(symbol).venue_symbol))
         for symbol in symbols
         for channel, is_wanted in wanted.items()
         if is_wanted
     )
 
 
-def name(channel: str, pair: str) -> str:
+def topic_name(channel: str, pair: str) -> str:
     """Name a topic, which the venue itself names in two words."""
     return f"{channel}:{pair}"
 
 
-class Requests:
+class PendingRequests:
     """The requests that wait; the venue numbers nothing, but answers one after the other."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Asked] = deque()
+        self._waiting: deque[PendingRequest] = deque()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Forget all: what was asked on another connection is never answered."""
         self._waiting.clear()
 
-    def write(self, asked: Asked) -> str:
+    def encode(self, request: PendingRequest) -> str:
         """Write a request."""
-        self._waiting.append(asked)
+        self._waiting.append(request)
         wanted: dict[str, list[str]] = {}
-        for one in asked.names:
+        for one in request.names:
             channel, _, pair = one.partition(":")
             wanted.setdefault(channel, []).append(pair)
-        return _encoder.encode({"action": "unsubscribe" if asked.ends else "subscribe", **wanted}).decode()
+        return _encoder.encode({"action": "unsubscribe" if request.is_unsubscribe else "subscribe", **wanted}).decode()
 
-    def stands(self, names: Iterable[str]) -> Sequence[Control]:
+    def on_subscription(self, names: Iterable[str]) -> Sequence[ControlMessage]:
         """Hear the whole set that is subscribed now, which is how every request is answered."""
         present = tuple(names)
         if not self._waiting:
-            return (Confirmed(present),)
+            return (SubscribeAck(present),)
         asked = self._waiting.popleft()
-        if asked.ends:
-            return (Unsubscribed(asked.names, asked.request_id),)
-        return _begun(asked, set(present))
+        if asked.is_unsubscribe:
+            return (UnsubscribeAck(asked.names, asked.request_id),)
+        return _compare_with_subscription(asked, set(present))
 
-    def refused(self, reason: str, *, is_permanent: bool) -> Refused:
+    def on_error(self, reason: str, *, is_permanent: bool) -> SubscribeRejected:
         """Hear that the oldest request is refused."""
         if not self._waiting:
-            return Refused((), reason, is_permanent)
+            return SubscribeRejected((), reason, is_permanent)
         asked = self._waiting.popleft()
-        return Refused(asked.names, reason, is_permanent, asked.request_id)
+        return SubscribeRejected(asked.names, reason, is_permanent, asked.request_id)
 
 
-def _begun(asked: Asked, present: set[str]) -> Sequence[Control]:
+def _compare_with_subscription(asked: PendingRequest, present: set[str]) -> Sequence[ControlMessage]:
     begun = tuple(one for one in asked.names if one in present)
     missing = tuple(one for one in asked.names if one not in present)
-    said: list[Control] = []
+    said: list[ControlMessage] = []
     if begun:
-        said.append(Confirmed(begun, asked.request_id))
+        said.append(SubscribeAck(begun, asked.request_id))
     if missing:
         reason = f"the venue left out of the subscription: {', '.join(missing)}"
-        said.append(Refused(missing, reason, is_permanent=True, request_id=asked.request_id))
+        said.append(SubscribeRejected(missing, reason, is_permanent=True, request_id=asked.request_id))
     return said

@@ -10,34 +10,42 @@ from typing_extensions import override
 
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthChange
-from components.market_data.core.feed import Odd, Oddity
-from components.market_data.core.levels import Numbers, Prices
-from components.market_data.venues.binance.limits import is_permanent
+from components.market_data.core.changes import DepthUpdate
+from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.levels import DecimalCache, PriceCache
+from components.market_data.venues.binance.limits import is_permanent_code
 from components.market_data.venues.binance.messages import (
-    DETAIL_MAX,
-    STRANGE,
+    DECODE_ERRORS,
+    DETAIL_CHARACTERS_MAX,
     AggTrade,
     BookTicker,
-    Either,
-    Failure,
-    Other,
+    ErrorMessage,
+    FuturesDepth,
+    OtherMessage,
+    PayloadDecoder,
     SpotDepth,
-    UmDepth,
-    stamp_ns,
+    timestamp_ns,
 )
-from components.market_data.venues.binance.subscribe import asked_by
-from components.market_data.venues.dialect import Alive, Confirmed, Control, Leaving, Read, Refused, Unsubscribed
+from components.market_data.venues.binance.subscribe import from_wire_id
+from components.market_data.venues.dialect import (
+    ControlMessage,
+    Decoded,
+    Heartbeat,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
+    UnsubscribeAck,
+)
 
-SHUTDOWN: Final = "serverShutdown"
+SHUTDOWN_EVENT: Final = "serverShutdown"
 REPEATS_MAX: Final = 50
 """So many old ids in a row mean that the venue's ids went back, not that we hear old news."""
 
-_WHOSE: Final = re.compile(rb'"s"\s*:\s*"([^"\\]{1,40})"')
-_other: Final = msgspec.json.Decoder(Other)
+_SYMBOL: Final = re.compile(rb'"s"\s*:\s*"([^"\\]{1,40})"')
+_control_decoder: Final = msgspec.json.Decoder(OtherMessage)
 
 
-class Newest:
+class DuplicateFilter:
     """Lets each id of a symbol pass once, and only upwards."""
 
     __slots__ = ("_last", "_repeats")
@@ -46,14 +54,14 @@ class Newest:
         self._last: dict[Symbol, int] = {}
         self._repeats: dict[Symbol, int] = {}
 
-    def passes(self, symbol: Symbol, number: int) -> bool:
+    def accept(self, symbol: Symbol, last_id: int) -> bool:
         """Say whether this is news."""
-        if number <= self._last.get(symbol, -1):
+        if last_id <= self._last.get(symbol, -1):
             repeats = self._repeats[symbol] = self._repeats.get(symbol, 0) + 1
             if repeats < REPEATS_MAX:
                 return False
         self._repeats[symbol] = 0
-        self._last[symbol] = number
+        self._last[symbol] = last_id
         return True
 
 
@@ -64,53 +72,55 @@ class Decoder(ABC):
         self.symbols: dict[str, Symbol] = {}
         """Unified symbols by their native names; frames of others are unlisted."""
         self._venue = venue
-        self._quotes, self._trades = Either(BookTicker), Either(AggTrade)
-        self._prices, self._numbers = Prices(), Numbers()
-        self._newest_quotes, self._newest_trades = Newest(), Newest()
+        self._quotes, self._trades = PayloadDecoder(BookTicker), PayloadDecoder(AggTrade)
+        self._prices, self._numbers = PriceCache(), DecimalCache()
+        self._quote_filter, self._trade_filter = DuplicateFilter(), DuplicateFilter()
 
-    def read(self, frame: bytes, received_at_ns: int) -> Read:
+    def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         """Read one frame; the quoted word that picks the decoder cannot stand inside a text of JSON."""
         try:
             if b'"depthUpdate"' in frame:
-                return self._read_depth(frame, received_at_ns)
+                return self._decode_depth(frame, received_at_ns)
             if b'"aggTrade"' in frame:
-                return self._read_trade(frame, received_at_ns)
+                return self._decode_trade(frame, received_at_ns)
             # The spot market's quotes alone do not say what they are.
             if b'"bookTicker"' in frame or (b'"B"' in frame and b'"e"' not in frame):
-                return self._read_quote(frame, received_at_ns)
-            return _read_other(frame)
-        except STRANGE as error:
-            return Read((Odd(Oddity.MALFORMED, str(error)[:DETAIL_MAX], self._whose(frame)),))
+                return self._decode_quote(frame, received_at_ns)
+            return _decode_control(frame)
+        except DECODE_ERRORS as error:
+            return Decoded(
+                (DecodeIssue(IssueKind.MALFORMED, str(error)[:DETAIL_CHARACTERS_MAX], self._symbol_in(frame)),)
+            )
 
     @abstractmethod
-    def _read_depth(self, frame: bytes, received_at_ns: int) -> Read:
+    def _decode_depth(self, frame: bytes, received_at_ns: int) -> Decoded:
         """Read a change of a book."""
 
-    def _read_quote(self, frame: bytes, received_at_ns: int) -> Read:
+    def _decode_quote(self, frame: bytes, received_at_ns: int) -> Decoded:
         said, numbers = self._quotes.decode(frame), self._numbers
         symbol = self.symbols.get(said.s)
         if symbol is None:
             return _unlisted(said.s)
         bid, bid_size, ask, ask_size = numbers[said.b], numbers[said.B], numbers[said.a], numbers[said.A]
-        if not self._newest_quotes.passes(symbol, said.u):
-            return Read()
+        if not self._quote_filter.accept(symbol, said.u):
+            return Decoded()
         # Where the venue gives no time, that of receipt is the nearest to it.
-        at_ns = stamp_ns(said.E) or received_at_ns
-        return Read((Quote(self._venue, symbol, bid, bid_size, ask, ask_size, at_ns, received_at_ns),))
+        at_ns = timestamp_ns(said.E) or received_at_ns
+        return Decoded((Quote(self._venue, symbol, bid, bid_size, ask, ask_size, at_ns, received_at_ns),))
 
-    def _read_trade(self, frame: bytes, received_at_ns: int) -> Read:
+    def _decode_trade(self, frame: bytes, received_at_ns: int) -> Decoded:
         said = self._trades.decode(frame)
         symbol = self.symbols.get(said.s)
         if symbol is None:
             return _unlisted(said.s)
         price, size = self._prices[said.p], self._numbers[said.q]
-        if not self._newest_trades.passes(symbol, said.a):
-            return Read()
-        return Read((Trade(self._venue, symbol, price, size, stamp_ns(said.T), received_at_ns),))
+        if not self._trade_filter.accept(symbol, said.a):
+            return Decoded()
+        return Decoded((Trade(self._venue, symbol, price, size, timestamp_ns(said.T), received_at_ns),))
 
-    def _whose(self, frame: bytes) -> Symbol | None:
+    def _symbol_in(self, frame: bytes) -> Symbol | None:
         """Say whose book missed this frame, as far as what is left of it tells."""
-        found = _WHOSE.search(frame) if b'"depthUpdate"' in frame else None
+        found = _SYMBOL.search(frame) if b'"depthUpdate"' in frame else None
         return self.symbols.get(found[1].decode(errors="replace")) if found else None
 
 
@@ -119,56 +129,58 @@ class SpotDecoder(Decoder):
 
     def __init__(self, venue: Venue) -> None:
         super().__init__(venue)
-        self._depths = Either(SpotDepth)
+        self._depths = PayloadDecoder(SpotDepth)
 
     @override
-    def _read_depth(self, frame: bytes, received_at_ns: int) -> Read:
+    def _decode_depth(self, frame: bytes, received_at_ns: int) -> Decoded:
         said = self._depths.decode(frame)
         symbol = self.symbols.get(said.s)
         if symbol is None:
             return _unlisted(said.s)
-        return Read((DepthChange(symbol, said.U - 1, said.u, said.b, said.a, stamp_ns(said.E), received_at_ns),))
+        return Decoded((DepthUpdate(symbol, said.U - 1, said.u, said.b, said.a, timestamp_ns(said.E), received_at_ns),))
 
 
-class UmDecoder(Decoder):
+class FuturesDecoder(Decoder):
     """USD-M: a change stands on pu."""
 
     def __init__(self, venue: Venue) -> None:
         super().__init__(venue)
-        self._depths = Either(UmDepth)
+        self._depths = PayloadDecoder(FuturesDepth)
 
     @override
-    def _read_depth(self, frame: bytes, received_at_ns: int) -> Read:
+    def _decode_depth(self, frame: bytes, received_at_ns: int) -> Decoded:
         said = self._depths.decode(frame)
         symbol = self.symbols.get(said.s)
         if symbol is None:
             return _unlisted(said.s)
-        return Read((DepthChange(symbol, said.pu, said.u, said.b, said.a, stamp_ns(said.E), received_at_ns),))
+        return Decoded((DepthUpdate(symbol, said.pu, said.u, said.b, said.a, timestamp_ns(said.E), received_at_ns),))
 
 
-def _read_other(frame: bytes) -> Read:
-    said = _other.decode(frame)
-    if SHUTDOWN in (said.e, said.stream.removeprefix("!")):
-        return Read(control=(Leaving("the venue says that this server shuts down"),))
-    failure = said.error or (Failure(said.code, said.msg) if said.code is not None else None)
+def _decode_control(frame: bytes) -> Decoded:
+    said = _control_decoder.decode(frame)
+    if SHUTDOWN_EVENT in (said.e, said.stream.removeprefix("!")):
+        return Decoded(control=(ShutdownNotice("the venue says that this server shuts down"),))
+    failure = said.error or (ErrorMessage(said.code, said.msg) if said.code is not None else None)
     if failure is not None:
-        return Read(control=(_refused(failure, said.id),))
+        return Decoded(control=(_rejection(failure, said.id),))
     if said.result is not UNSET:
-        return Read(control=(_answered(said.id),))
-    return Read((Odd(Oddity.UNKNOWN, (said.stream or said.e)[:DETAIL_MAX]),))
+        return Decoded(control=(_acknowledgement(said.id),))
+    return Decoded((DecodeIssue(IssueKind.UNKNOWN, (said.stream or said.e)[:DETAIL_CHARACTERS_MAX]),))
 
 
-def _refused(failure: Failure, given: int | str | None) -> Refused:
-    request_id, _ = asked_by(given)
-    return Refused((), f"{failure.code}: {failure.msg[:DETAIL_MAX]}", is_permanent(failure.code), request_id)
+def _rejection(failure: ErrorMessage, given: int | str | None) -> SubscribeRejected:
+    request_id, _ = from_wire_id(given)
+    return SubscribeRejected(
+        (), f"{failure.code}: {failure.msg[:DETAIL_CHARACTERS_MAX]}", is_permanent_code(failure.code), request_id
+    )
 
 
-def _answered(given: int | str | None) -> Control:
-    request_id, is_ending = asked_by(given)
+def _acknowledgement(given: int | str | None) -> ControlMessage:
+    request_id, is_ending = from_wire_id(given)
     if request_id is None:
-        return Alive()
-    return Unsubscribed((), request_id) if is_ending else Confirmed((), request_id)
+        return Heartbeat()
+    return UnsubscribeAck((), request_id) if is_ending else SubscribeAck((), request_id)
 
 
-def _unlisted(native: str) -> Read:
-    return Read((Odd(Oddity.UNLISTED, native[:DETAIL_MAX]),))
+def _unlisted(native: str) -> Decoded:
+    return Decoded((DecodeIssue(IssueKind.UNLISTED, native[:DETAIL_CHARACTERS_MAX]),))

@@ -2,8 +2,15 @@
 
 from typing import Final
 
-from components.market_data.core.rules import RangeRule, Remedy
+from components.market_data.core.rules import RangeRule, ResyncMethod
 
-SPOT_RULE: Final = RangeRule(remedy=Remedy.FETCH, fallback=Remedy.FETCH, overlaps=True)
-UM_RULE: Final = RangeRule(remedy=Remedy.FETCH, fallback=Remedy.FETCH, overlaps=False, repeats_image=True)
+SPOT_SEQUENCE_RULE: Final = RangeRule(
+    resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=True
+)
+FUTURES_SEQUENCE_RULE: Final = RangeRule(
+    resync_method=ResyncMethod.FETCH,
+    fallback_method=ResyncMethod.FETCH,
+    ranges_overlap=False,
+    reapplies_snapshot_id=True,
+)
 """Its ids are global to the venue and so have holes: only `pu` tells whether a change follows."""

@@ -4,26 +4,26 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthImage
-from components.market_data.core.feed import Data, Odd, Oddity
-from components.market_data.core.instruments import Instrument, Registry
-from components.market_data.core.rules import Rule
+from components.market_data.core.changes import DepthSnapshot
+from components.market_data.core.feed import DecodeIssue, IssueKind, MarketEvent
+from components.market_data.core.instruments import Instrument, InstrumentRegistry
+from components.market_data.core.rules import SequenceRule
 from components.market_data.venues.deribit import instruments, limits, settings, subscribe
-from components.market_data.venues.deribit.answers import DETAIL_MAX, Answers
-from components.market_data.venues.deribit.decode import CHANNEL, CHANNEL_WITHIN, Frames
-from components.market_data.venues.deribit.login import Login
-from components.market_data.venues.deribit.messages import STRANGE, messages
-from components.market_data.venues.deribit.rule import RULE
+from components.market_data.venues.deribit.answers import DETAIL_CHARACTERS_MAX, ReplyDecoder
+from components.market_data.venues.deribit.decode import CHANNEL_FIELD, CHANNEL_SEARCH_BYTES, Decoder
+from components.market_data.venues.deribit.login import Authenticator
+from components.market_data.venues.deribit.messages import DECODE_ERRORS, message_decoder
+from components.market_data.venues.deribit.rule import SEQUENCE_RULE
 from components.market_data.venues.deribit.settings import RAW, DeribitSettings
-from components.market_data.venues.dialect import Ask, Limits, LinePlan, Read
-from components.market_data.venues.keys import KeyPair
+from components.market_data.venues.dialect import ConnectionPlan, Decoded, Limits, RestRequest
+from components.market_data.venues.keys import ApiCredentials
 
-NOTHING: Final[Sequence[Data]] = ()
-BOOK_HEAD: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.'
+NO_EVENTS: Final[Sequence[MarketEvent]] = ()
+BOOK_FRAME_PREFIX: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.'
 """As this venue writes it today; however else it may be written, the second look finds the channel."""
 
 
-class DeribitDialect:
+class DeribitAdapter:
     """Speaks with Deribit."""
 
     def __init__(
@@ -31,25 +31,29 @@ class DeribitDialect:
         stream_url: str,
         rest_url: str,
         chosen: DeribitSettings,
-        keys: KeyPair | None = None,
+        credentials: ApiCredentials | None = None,
         allowed: Limits = limits.LIMITS,
     ) -> None:
         """Take where it is and what is wanted of it; ValueError where that cannot be had."""
         self.stream_url, self.rest_url = stream_url, rest_url
-        self._settings = settings.check(chosen, has_keys=keys is not None)
+        self._settings = settings.checked_settings(chosen, has_keys=credentials is not None)
         self._limits = allowed
-        self._login = Login(keys, chosen.heartbeat_s) if keys is not None and chosen.interval == RAW else None
-        self._requests = subscribe.Requests(chosen)
-        self._answers = Answers(self._requests, self._login)
-        self._registry = Registry(())
-        self._frames = Frames()
-        self._read_book = self._frames.books
-        self._readers: dict[bytes, Callable[[bytes, int], Sequence[Data]]] = {
-            b"book.": self._frames.books,
-            b"quote": self._frames.quotes,
-            b"trade": self._frames.trades,
+        self._login = (
+            Authenticator(credentials, chosen.heartbeat_s)
+            if credentials is not None and chosen.interval == RAW
+            else None
+        )
+        self._pending = subscribe.PendingRequests(chosen)
+        self._replies = ReplyDecoder(self._pending, self._login)
+        self._registry = InstrumentRegistry(())
+        self._decoder = Decoder()
+        self._decode_books = self._decoder.decode_books
+        self._readers: dict[bytes, Callable[[bytes, int], Sequence[MarketEvent]]] = {
+            b"book.": self._decoder.decode_books,
+            b"quote": self._decoder.decode_quotes,
+            b"trade": self._decoder.decode_trades,
             # Recordings hold them; what they say of the book, the book says better.
-            b"ticke": lambda _frame, _at_ns: NOTHING,
+            b"ticke": lambda _frame, _at_ns: NO_EVENTS,
         }
 
     @property
@@ -63,96 +67,98 @@ class DeribitDialect:
         return self._limits
 
     @property
-    def rule(self) -> Rule:
+    def sequence_rule(self) -> SequenceRule:
         """Say how its books are kept in sync."""
-        return RULE
+        return SEQUENCE_RULE
 
     @property
-    def pushes_image(self) -> bool:
+    def pushes_snapshot(self) -> bool:
         """Say that the first notification of a book is all of it."""
         return True
 
     @property
-    def greets(self) -> bool:
+    def requires_login(self) -> bool:
         """Say whether a login comes first."""
         return self._login is not None
 
-    def instrument_asks(self) -> Sequence[Ask]:
+    def instrument_requests(self) -> Sequence[RestRequest]:
         """Ask for the instruments of each kind."""
-        return instruments.asks(self._settings)
+        return instruments.instrument_requests(self._settings)
 
-    def read_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
+    def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
         """Read the answers."""
-        return instruments.read(bodies)
+        return instruments.decode_instruments(bodies)
 
-    def learn(self, registry: Registry) -> None:
+    def set_instruments(self, registry: InstrumentRegistry) -> None:
         """Take the instruments that frames will be about."""
         self._registry = registry
-        self._frames.learn(registry)
+        self._decoder.set_instruments(registry)
 
-    def plan(self, symbols: Sequence[Symbol]) -> tuple[LinePlan, ...]:
+    def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Spread the channels of these symbols over connections."""
-        most = self._limits.topics_per_line
-        return tuple(subscribe.plan(self._settings, self.stream_url, symbols, self._registry, most))
+        most = self._limits.topics_per_connection
+        return tuple(subscribe.plan_connections(self._settings, self.stream_url, symbols, self._registry, most))
 
-    def hello(self) -> Iterable[str]:
+    def login_messages(self) -> Iterable[str]:
         """Log in where that is needed, and ask to be tested for being alive."""
-        login = () if self._login is None else (self._login.hello(),)
-        heartbeat = subscribe.write("public/set_heartbeat", subscribe.HEARTBEAT_ID, interval=self._settings.heartbeat_s)
+        login = () if self._login is None else (self._login.login_message(),)
+        heartbeat = subscribe.encode_call(
+            "public/set_heartbeat", subscribe.HEARTBEAT_ID, interval=self._settings.heartbeat_s
+        )
         return (*login, heartbeat)
 
-    def subscribe(self, names: Sequence[str], request_id: int) -> str:
+    def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write one subscription."""
-        return self._requests.subscribe(names, request_id)
+        return self._pending.subscribe(names, request_id)
 
-    def unsubscribe(self, names: Sequence[str], request_id: int) -> str:
+    def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write the end of one."""
-        return self._requests.unsubscribe(names, request_id)
+        return self._pending.unsubscribe(names, request_id)
 
-    def ping(self) -> str:
+    def ping_message(self) -> str:
         """Ask whether the venue is there."""
-        return subscribe.probe()
+        return subscribe.test_message()
 
-    def read(self, frame: bytes, received_at_ns: int) -> Read:
+    def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         """Read one frame."""
         try:
-            if frame.startswith(BOOK_HEAD):
-                return Read(self._read_book(frame, received_at_ns))
-            start = frame.find(CHANNEL, 0, CHANNEL_WITHIN)
+            if frame.startswith(BOOK_FRAME_PREFIX):
+                return Decoded(self._decode_books(frame, received_at_ns))
+            start = frame.find(CHANNEL_FIELD, 0, CHANNEL_SEARCH_BYTES)
             if start >= 0:
-                start += len(CHANNEL)
+                start += len(CHANNEL_FIELD)
                 reader = self._readers.get(frame[start : start + 5])
                 if reader is not None:
-                    return Read(reader(frame, received_at_ns))
-            return self._read_message(frame, received_at_ns)
-        except STRANGE as error:
-            return Read((self._malformed(frame, error),))
+                    return Decoded(reader(frame, received_at_ns))
+            return self._decode_message(frame, received_at_ns)
+        except DECODE_ERRORS as error:
+            return Decoded((self._malformed(frame, error),))
 
-    def image_ask(self, symbol: Symbol) -> Ask:
+    def snapshot_request(self, symbol: Symbol) -> RestRequest:
         """Ask for a whole book."""
-        native, depth = self._registry.require(symbol).native, self._settings.depth
-        return Ask(path=f"{instruments.API}/get_order_book?instrument_name={native}&depth={depth}")
+        native, depth = self._registry.require(symbol).venue_symbol, self._settings.snapshot_depth
+        return RestRequest(path=f"{instruments.API_PREFIX}/get_order_book?instrument_name={native}&depth={depth}")
 
-    def read_image(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthImage:
+    def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read the answer."""
-        return self._frames.image(self._registry.require(symbol), body, received_at_ns)
+        return self._decoder.decode_snapshot(self._registry.require(symbol), body, received_at_ns)
 
-    def is_final(self, status: int) -> bool:
+    def is_permanent_status(self, status: int) -> bool:
         """Say whether an HTTP status means that trying again cannot help."""
-        return limits.is_final(status)
+        return limits.is_permanent_status(status)
 
-    def _malformed(self, frame: bytes, error: Exception) -> Odd:
+    def _malformed(self, frame: bytes, error: Exception) -> DecodeIssue:
         # Only a book that missed something has to know.
-        symbol = self._frames.told_of(frame) if CHANNEL + b"book." in frame[:CHANNEL_WITHIN] else None
-        return Odd(Oddity.MALFORMED, str(error)[:DETAIL_MAX], symbol)
+        symbol = self._decoder.symbol_in(frame) if CHANNEL_FIELD + b"book." in frame[:CHANNEL_SEARCH_BYTES] else None
+        return DecodeIssue(IssueKind.MALFORMED, str(error)[:DETAIL_CHARACTERS_MAX], symbol)
 
-    def _read_message(self, frame: bytes, received_at_ns: int) -> Read:
-        message = messages.decode(frame)
+    def _decode_message(self, frame: bytes, received_at_ns: int) -> Decoded:
+        message = message_decoder.decode(frame)
         if message.method != "subscription":
-            return self._answers.read(message, received_at_ns)
+            return self._replies.decode(message, received_at_ns)
         # JSON may be spaced and ordered otherwise than this venue does it today; it costs a second look.
         channel = message.params.channel
         reader = self._readers.get(channel[:5].encode())
         if reader is None:
-            return Read((Odd(Oddity.UNKNOWN, f"channel {channel[:DETAIL_MAX]}"),))
-        return Read(reader(frame, received_at_ns))
+            return Decoded((DecodeIssue(IssueKind.UNKNOWN, f"channel {channel[:DETAIL_CHARACTERS_MAX]}"),))
+        return Decoded(reader(frame, received_at_ns))

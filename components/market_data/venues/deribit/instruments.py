@@ -8,24 +8,24 @@ from typing import Final
 import msgspec
 from msgspec import Raw, Struct
 
-from components.contracts.errors import ContractError
-from components.contracts.values import ZERO, Symbol, Venue, canonical
-from components.market_data.core.instruments import Instrument, Kind, Step, unify
-from components.market_data.core.levels import read_number
+from components.contracts.errors import ProtocolError
+from components.contracts.values import ZERO, Symbol, Venue, format_decimal
+from components.market_data.core.instruments import Instrument, InstrumentType, TickBand, unified_symbol
+from components.market_data.core.levels import parse_number
 from components.market_data.venues.deribit.settings import DeribitSettings
-from components.market_data.venues.dialect import Ask
+from components.market_data.venues.dialect import RestRequest
 
 DERIBIT: Final = Venue("DERIBIT")
-API: Final = "/api/v2/public"
+API_PREFIX: Final = "/api/v2/public"
 NS_PER_MS: Final = 1_000_000
 PERPETUAL: Final = "perpetual"
-REVERSED: Final = "reversed"
-DOLLAR: Final = "USD"
-STRANGE: Final = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError, ArithmeticError)
+INVERSE: Final = "reversed"
+USD: Final = "USD"
+DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError, ArithmeticError)
 """All that an answer's bytes can do to its reader."""
 
 
-class _Step(Struct, frozen=True):
+class _TickSizeStep(Struct, frozen=True):
     above_price: Decimal
     tick_size: Decimal
 
@@ -43,7 +43,7 @@ class _Row(Struct, frozen=True, kw_only=True):
     instrument_type: str | None = None
     future_type: str | None = None
     tick_size: Decimal | None = None
-    tick_size_steps: tuple[_Step, ...] | None = None
+    tick_size_steps: tuple[_TickSizeStep, ...] | None = None
     contract_size: Decimal | None = None
     min_trade_amount: Decimal | None = None
     strike: Decimal | None = None
@@ -52,74 +52,74 @@ class _Row(Struct, frozen=True, kw_only=True):
     is_active: bool = True
 
 
-class _Answer(Struct, frozen=True):
+class _Response(Struct, frozen=True):
     result: list[Raw]
 
 
-_answers: Final = msgspec.json.Decoder(_Answer)
-_rows: Final = msgspec.json.Decoder(_Row)
+_response_decoder: Final = msgspec.json.Decoder(_Response)
+_row_decoder: Final = msgspec.json.Decoder(_Row)
 
 
-def asks(settings: DeribitSettings) -> tuple[Ask, ...]:
+def instrument_requests(settings: DeribitSettings) -> tuple[RestRequest, ...]:
     """Ask for each kind in each currency."""
     return tuple(
-        Ask(path=f"{API}/get_instruments?currency={currency}&kind={kind}&expired=false")
+        RestRequest(path=f"{API_PREFIX}/get_instruments?currency={currency}&kind={kind}&expired=false")
         for currency in settings.currencies
         for kind in settings.kinds
     )
 
 
-def read(bodies: Iterable[bytes]) -> list[Instrument]:
+def decode_instruments(bodies: Iterable[bytes]) -> list[Instrument]:
     """Read the answers; combinations, and rows that make no sense, are left out."""
     found: dict[str, Instrument] = {}
     for body in bodies:
-        for raw in _rows_of(body):
-            instrument = _read_row(raw)
+        for raw in _rows(body):
+            instrument = _decode_row(raw)
             if instrument is not None:
-                found[instrument.native] = instrument
+                found[instrument.venue_symbol] = instrument
     return list(found.values())
 
 
-def _rows_of(body: bytes) -> list[Raw]:
+def _rows(body: bytes) -> list[Raw]:
     try:
-        return _answers.decode(body).result
-    except STRANGE as error:
-        raise ContractError(f"{DERIBIT}: instruments that cannot be read: {error}") from error
+        return _response_decoder.decode(body).result
+    except DECODE_ERRORS as error:
+        raise ProtocolError(f"{DERIBIT}: instruments that cannot be read: {error}") from error
 
 
-def _read_row(raw: Raw) -> Instrument | None:
+def _decode_row(raw: Raw) -> Instrument | None:
     try:
-        row = _rows.decode(raw)
-        kind = _kind(row)
+        row = _row_decoder.decode(raw)
+        kind = _instrument_type(row)
         return None if kind is None else _instrument(row, kind)
-    except STRANGE:
+    except DECODE_ERRORS:
         return None
 
 
-def _kind(row: _Row) -> Kind | None:
+def _instrument_type(row: _Row) -> InstrumentType | None:
     if row.kind == "future":
-        return Kind.PERPETUAL if row.settlement_period == PERPETUAL else Kind.FUTURE
-    return {"spot": Kind.SPOT, "option": Kind.OPTION}.get(row.kind)
+        return InstrumentType.PERPETUAL if row.settlement_period == PERPETUAL else InstrumentType.FUTURE
+    return {"spot": InstrumentType.SPOT, "option": InstrumentType.OPTION}.get(row.kind)
 
 
-def _instrument(row: _Row, kind: Kind) -> Instrument:
-    quote = _counter(row)
-    is_dated = kind in {Kind.FUTURE, Kind.OPTION}
+def _instrument(row: _Row, kind: InstrumentType) -> Instrument:
+    quote = _quote_currency(row)
+    is_dated = kind in {InstrumentType.FUTURE, InstrumentType.OPTION}
     lot = row.min_trade_amount or row.contract_size or ZERO
     return Instrument(
         venue=DERIBIT,
         symbol=_symbol(row, kind, quote),
-        native=row.instrument_name,
-        kind=kind,
+        venue_symbol=row.instrument_name,
+        instrument_type=kind,
         base=row.base_currency,
         quote=quote,
         settle=row.settlement_currency or row.base_currency,
         # An amount counts dollars here, and coins everywhere else; the contract's size is already in it.
-        is_inverse=kind in {Kind.PERPETUAL, Kind.FUTURE} and _is_reversed(row),
+        is_inverse=kind in {InstrumentType.PERPETUAL, InstrumentType.FUTURE} and _is_inverse(row),
         tick=row.tick_size or ZERO,
         lot=lot,
-        steps=tuple(Step(step.above_price, step.tick_size) for step in row.tick_size_steps or ()),
-        minimum=lot,
+        tick_bands=tuple(TickBand(step.above_price, step.tick_size) for step in row.tick_size_steps or ()),
+        quantity_min=lot,
         expires_at_ns=(row.expiration_timestamp or 0) * NS_PER_MS if is_dated else 0,
         strike=row.strike or ZERO,
         is_call=row.option_type == "call",
@@ -127,39 +127,39 @@ def _instrument(row: _Row, kind: Kind) -> Instrument:
     )
 
 
-def _counter(row: _Row) -> str:
+def _quote_currency(row: _Row) -> str:
     # An option on a coin is priced in that coin: what it is counted against stands beside, or once was always dollars.
     if row.counter_currency:
         return row.counter_currency
-    quote = row.quote_currency or DOLLAR
-    return DOLLAR if quote == row.base_currency else quote
+    quote = row.quote_currency or USD
+    return USD if quote == row.base_currency else quote
 
 
-def _is_reversed(row: _Row) -> bool:
+def _is_inverse(row: _Row) -> bool:
     kind = row.instrument_type or row.future_type
     if kind is not None:
-        return kind == REVERSED
+        return kind == INVERSE
     # Before there were linear contracts nobody said so: what settles in its own coin is reversed.
-    return (row.settlement_currency or row.base_currency) == row.base_currency and row.quote_currency == DOLLAR
+    return (row.settlement_currency or row.base_currency) == row.base_currency and row.quote_currency == USD
 
 
-def _symbol(row: _Row, kind: Kind, quote: str) -> Symbol:
+def _symbol(row: _Row, kind: InstrumentType, quote: str) -> Symbol:
     base = row.base_currency
     match kind:
-        case Kind.PERPETUAL:
-            return unify(DERIBIT, base, quote, "PERP")
-        case Kind.FUTURE:
-            return unify(DERIBIT, base, quote, _day(row))
-        case Kind.OPTION:
-            return unify(DERIBIT, base, quote, _day(row), *_right(row))
+        case InstrumentType.PERPETUAL:
+            return unified_symbol(DERIBIT, base, quote, "PERP")
+        case InstrumentType.FUTURE:
+            return unified_symbol(DERIBIT, base, quote, _day(row))
+        case InstrumentType.OPTION:
+            return unified_symbol(DERIBIT, base, quote, _day(row), *_strike_and_right(row))
         case _:
-            return unify(DERIBIT, base, quote)
+            return unified_symbol(DERIBIT, base, quote)
 
 
-def _right(row: _Row) -> tuple[str, str]:
+def _strike_and_right(row: _Row) -> tuple[str, str]:
     if row.strike is None or row.option_type not in {"call", "put"}:
         raise ValueError(f"{row.instrument_name} is an option without strike or type")
-    return canonical(read_number(str(row.strike))), row.option_type[0]
+    return format_decimal(parse_number(str(row.strike))), row.option_type[0]
 
 
 def _day(row: _Row) -> str:

@@ -6,16 +6,16 @@ from components.market_data.venues.dialect import Limits
 
 LIMITS: Final = Limits(
     topics_per_request=100,
-    topics_per_line=500,
+    topics_per_connection=500,
     sends_per_second=3,  # a subscription costs 3,000 of 30,000 credits, refilled with 10,000 a second
     connects_per_second=1,
-    silence_ms_max=10_000,
-    answer_ms_max=10_000,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
     requests_per_second=20,  # 500 of 50,000 credits, refilled with 10,000 a second
     requests_burst=100,
 )
 
-RETRYABLE: Final = {
+RETRYABLE_CODES: Final = {
     10028: "too many requests",
     10040: "the venue has it tried again",
     10041: "settlement in progress",
@@ -26,7 +26,7 @@ RETRYABLE: Final = {
     13028: "temporarily unavailable",
     13888: "the request timed out",
 }
-PERMANENT: Final = {
+PERMANENT_CODES: Final = {
     10020: "no such instrument",
     11029: "invalid arguments",
     11050: "bad request",
@@ -41,15 +41,15 @@ PERMANENT: Final = {
 
 def explain(code: int, message: str) -> str:
     """Say an error in the venue's words and ours."""
-    meaning = PERMANENT.get(code) or RETRYABLE.get(code) or "unknown code"
+    meaning = PERMANENT_CODES.get(code) or RETRYABLE_CODES.get(code) or "unknown code"
     return f"{code} {message}: {meaning}"
 
 
-def is_permanent(code: int) -> bool:
+def is_permanent_code(code: int) -> bool:
     """Say whether trying again cannot help; a code nobody documented may pass."""
-    return code in PERMANENT
+    return code in PERMANENT_CODES
 
 
-def is_final(status: int) -> bool:
+def is_permanent_status(status: int) -> bool:
     """Say the same of an HTTP status; 429 is the 33rd connection of one address."""
     return 300 <= status < 500 and status not in {408, 418, 429}

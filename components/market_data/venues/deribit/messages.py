@@ -5,29 +5,29 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from components.market_data.venues.literals import Literally
+from components.market_data.venues.literals import JsonNumber
 
-Id: TypeAlias = Annotated[int, Meta(ge=0)]
-Change: TypeAlias = tuple[Literal["new", "change", "delete"], Literally, Literally]
+ChangeId: TypeAlias = Annotated[int, Meta(ge=0)]
+LevelChange: TypeAlias = tuple[Literal["new", "change", "delete"], JsonNumber, JsonNumber]
 
 
-class Book(Struct, frozen=True, gc=False):
+class BookData(Struct, frozen=True, gc=False):
     """A whole book, or what changed in it."""
 
     type: Literal["snapshot", "change"]
     timestamp: int
     instrument_name: str
-    change_id: Id
-    bids: list[Change]
-    asks: list[Change]
-    prev_change_id: Id | None = None
+    change_id: ChangeId
+    bids: list[LevelChange]
+    asks: list[LevelChange]
+    prev_change_id: ChangeId | None = None
 
 
 class BookParams(Struct, frozen=True, gc=False):
     """A notification's inner part."""
 
     channel: str
-    data: Book
+    data: BookData
 
 
 class BookFrame(Struct, frozen=True, gc=False):
@@ -36,22 +36,22 @@ class BookFrame(Struct, frozen=True, gc=False):
     params: BookParams
 
 
-class BestPrices(Struct, frozen=True, gc=False):
+class QuoteData(Struct, frozen=True, gc=False):
     """The best bid and ask; an absent side is null or 0."""
 
     timestamp: int
     instrument_name: str
-    best_bid_price: Literally = None
-    best_bid_amount: Literally = None
-    best_ask_price: Literally = None
-    best_ask_amount: Literally = None
+    best_bid_price: JsonNumber = None
+    best_bid_amount: JsonNumber = None
+    best_ask_price: JsonNumber = None
+    best_ask_amount: JsonNumber = None
 
 
 class QuoteParams(Struct, frozen=True, gc=False):
     """A notification's inner part."""
 
     channel: str
-    data: BestPrices
+    data: QuoteData
 
 
 class QuoteFrame(Struct, frozen=True, gc=False):
@@ -60,21 +60,21 @@ class QuoteFrame(Struct, frozen=True, gc=False):
     params: QuoteParams
 
 
-class Print(Struct, frozen=True, gc=False):
+class TradeData(Struct, frozen=True, gc=False):
     """One trade; `trade_seq` counts those of its instrument."""
 
     trade_seq: int
     timestamp: int
     instrument_name: str
-    price: Literally
-    amount: Literally
+    price: JsonNumber
+    amount: JsonNumber
 
 
 class TradesParams(Struct, frozen=True, gc=False):
     """A notification's inner part."""
 
     channel: str
-    data: list[Print]
+    data: list[TradeData]
 
 
 class TradesFrame(Struct, frozen=True, gc=False):
@@ -83,23 +83,23 @@ class TradesFrame(Struct, frozen=True, gc=False):
     params: TradesParams
 
 
-class Image(Struct, frozen=True, gc=False):
+class SnapshotData(Struct, frozen=True, gc=False):
     """A book that was fetched."""
 
     timestamp: int
     instrument_name: str
-    change_id: Id
-    bids: list[tuple[Literally, Literally]]
-    asks: list[tuple[Literally, Literally]]
+    change_id: ChangeId
+    bids: list[tuple[JsonNumber, JsonNumber]]
+    asks: list[tuple[JsonNumber, JsonNumber]]
 
 
-class ImageAnswer(Struct, frozen=True, gc=False):
+class SnapshotResponse(Struct, frozen=True, gc=False):
     """The answer of get_order_book."""
 
-    result: Image
+    result: SnapshotData
 
 
-class Failure(Struct, frozen=True):
+class ErrorMessage(Struct, frozen=True):
     """The venue's complaint about a request; `data` says more, in any form."""
 
     code: int
@@ -107,7 +107,7 @@ class Failure(Struct, frozen=True):
     data: Raw = Raw(b"null")
 
 
-class Params(Struct, frozen=True):
+class MessageParams(Struct, frozen=True):
     """What every notice may have."""
 
     channel: str = ""
@@ -120,16 +120,16 @@ class Message(Struct, frozen=True):
     id: int | None = None
     result: Raw = Raw(b"")
     """Empty where there is none."""
-    error: Failure | None = None
+    error: ErrorMessage | None = None
     method: str = ""
-    params: Params = Params()
+    params: MessageParams = MessageParams()
 
 
-books: Final = msgspec.json.Decoder(BookFrame, float_hook=str)
-quotes: Final = msgspec.json.Decoder(QuoteFrame, float_hook=str)
-trades: Final = msgspec.json.Decoder(TradesFrame, float_hook=str)
-images: Final = msgspec.json.Decoder(ImageAnswer, float_hook=str)
-messages: Final = msgspec.json.Decoder(Message)
+book_decoder: Final = msgspec.json.Decoder(BookFrame, float_hook=str)
+quote_decoder: Final = msgspec.json.Decoder(QuoteFrame, float_hook=str)
+trades_decoder: Final = msgspec.json.Decoder(TradesFrame, float_hook=str)
+snapshot_decoder: Final = msgspec.json.Decoder(SnapshotResponse, float_hook=str)
+message_decoder: Final = msgspec.json.Decoder(Message)
 
-STRANGE: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
+DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
 """All that bytes can do to the decoders; what is no number and no text cannot be looked up, a TypeError."""

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from components.market_data.core.rules import RangeRule, Remedy
+from components.market_data.core.rules import RangeRule, ResyncMethod
 
 # A book that was fetched could not be joined: its id need not be one at which a batch was cut.
-RULE: Final = RangeRule(remedy=Remedy.RESUBSCRIBE, fallback=Remedy.RESUBSCRIBE, overlaps=False)
+SEQUENCE_RULE: Final = RangeRule(
+    resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.RESUBSCRIBE, ranges_overlap=False
+)

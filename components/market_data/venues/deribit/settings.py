@@ -19,11 +19,11 @@ class DeribitSettings(Struct, frozen=True, kw_only=True):
     quotes: bool = True
     trades: bool = True
     heartbeat_s: int = 30
-    depth: int = 10_000
+    snapshot_depth: int = 10_000
     """Levels of a side in an image that is fetched."""
 
 
-def check(settings: DeribitSettings, *, has_keys: bool) -> DeribitSettings:
+def checked_settings(settings: DeribitSettings, *, has_keys: bool) -> DeribitSettings:
     """Give settings that Deribit can serve; a ValueError in one line where it cannot."""
     if settings.interval not in INTERVALS:
         raise ValueError(f"deribit: interval {settings.interval!r} is none of {', '.join(INTERVALS)}")

@@ -6,63 +6,65 @@ from typing import Final
 
 import msgspec
 
-from components.market_data.core.feed import Odd, Oddity
+from components.market_data.core.feed import DecodeIssue, IssueKind
 from components.market_data.venues.dialect import (
-    Alive,
-    Confirmed,
-    Control,
-    Greeted,
-    Leaving,
-    Read,
-    Refused,
-    Unsubscribed,
+    Authenticated,
+    ControlMessage,
+    Decoded,
+    Heartbeat,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
+    UnsubscribeAck,
 )
-from components.market_data.venues.okx.frames import Event
-from components.market_data.venues.okx.limits import CLOSING_CODE, is_permanent
-from components.market_data.venues.okx.subscribe import name_of
+from components.market_data.venues.okx.frames import EventMessage
+from components.market_data.venues.okx.limits import SHUTDOWN_NOTICE_CODE, is_permanent_code
+from components.market_data.venues.okx.subscribe import topic_name
 
 DETAIL_CHARACTERS_MAX: Final = 200
-_NAMED: Final = re.compile(r'channel"?\s*:\s*"?([\w-]{1,40})"?\s*,\s*"?instId"?\s*:\s*"?([\w.-]{1,60})')
-_EVENT: Final = msgspec.json.Decoder(Event)
+_TOPIC_IN_TEXT: Final = re.compile(r'channel"?\s*:\s*"?([\w-]{1,40})"?\s*,\s*"?instId"?\s*:\s*"?([\w.-]{1,60})')
+_event_decoder: Final = msgspec.json.Decoder(EventMessage)
 
 
-def read_event(frame: bytes) -> Read:
+def decode_event(frame: bytes) -> Decoded:
     """Read one event; ValueError or msgspec's own errors where it is none."""
-    event = _EVENT.decode(frame)
+    event = _event_decoder.decode(frame)
     control = _control(event)
     if control is None:
-        return Read(data=(Odd(Oddity.UNKNOWN, f"event {event.event[:40]} {event.code[:20]}"),))
-    return Read(control=(control,))
+        return Decoded(data=(DecodeIssue(IssueKind.UNKNOWN, f"event {event.event[:40]} {event.code[:20]}"),))
+    return Decoded(control=(control,))
 
 
-def _control(event: Event) -> Control | None:
+def _control(event: EventMessage) -> ControlMessage | None:
     reader = _READERS.get(event.event)
     return None if reader is None else reader(event)
 
 
-def _leaving(event: Event) -> Leaving | Alive:
-    return Leaving(event.msg[:DETAIL_CHARACTERS_MAX]) if event.code == CLOSING_CODE else Alive()
+def _notice(event: EventMessage) -> ShutdownNotice | Heartbeat:
+    return ShutdownNotice(event.msg[:DETAIL_CHARACTERS_MAX]) if event.code == SHUTDOWN_NOTICE_CODE else Heartbeat()
 
 
-def _refused(event: Event) -> Refused:
+def _rejection(event: EventMessage) -> SubscribeRejected:
     reason = f"{event.code}: {event.msg}"[:DETAIL_CHARACTERS_MAX]
     names = _names(event) or tuple(dict.fromkeys(_names_within(event.msg)))
-    return Refused(names, reason, is_permanent(event.code), int(event.id) if event.id.isdecimal() else None)
+    return SubscribeRejected(
+        names, reason, is_permanent_code(event.code), int(event.id) if event.id.isdecimal() else None
+    )
 
 
-def _names(event: Event) -> tuple[str, ...]:
-    return () if event.arg is None else (name_of(event.arg.channel, event.arg.inst_id),)
+def _names(event: EventMessage) -> tuple[str, ...]:
+    return () if event.arg is None else (topic_name(event.arg.channel, event.arg.inst_id),)
 
 
 def _names_within(message: str) -> Iterator[str]:
-    return (name_of(*found.groups()) for found in _NAMED.finditer(message))
+    return (topic_name(*found.groups()) for found in _TOPIC_IN_TEXT.finditer(message))
 
 
-_READERS: Final[dict[str, Callable[[Event], Control]]] = {
-    "subscribe": lambda event: Confirmed(_names(event)),
-    "unsubscribe": lambda event: Unsubscribed(_names(event)),
-    "error": _refused,
-    "notice": _leaving,
-    "login": lambda _: Greeted(),
-    "channel-conn-count": lambda _: Alive(),
+_READERS: Final[dict[str, Callable[[EventMessage], ControlMessage]]] = {
+    "subscribe": lambda event: SubscribeAck(_names(event)),
+    "unsubscribe": lambda event: UnsubscribeAck(_names(event)),
+    "error": _rejection,
+    "notice": _notice,
+    "login": lambda _: Authenticated(),
+    "channel-conn-count": lambda _: Heartbeat(),
 }

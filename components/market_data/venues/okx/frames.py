@@ -8,27 +8,27 @@ FullLevel: TypeAlias = tuple[str, str, str, str]
 """Price, size, a dead field, the count of orders: what the venue sends today; a fixed shape is read faster."""
 AnyLevel: TypeAlias = Annotated[tuple[str, ...], Meta(min_length=2)]
 """Some channels and years leave out the last ones."""
-Millis: TypeAlias = Annotated[int, Meta(ge=0, le=9_000_000_000_000)]
+TimestampMs: TypeAlias = Annotated[int, Meta(ge=0, le=9_000_000_000_000)]
 """Unix time in ms; written as text."""
 SequenceId: TypeAlias = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-PreviousId: TypeAlias = Annotated[int, Meta(ge=-1, le=(1 << 63) - 1)]
+PrevSequenceId: TypeAlias = Annotated[int, Meta(ge=-1, le=(1 << 63) - 1)]
 """-1 where nothing came before."""
 
 Row = TypeVar("Row")
 WireLevel = TypeVar("WireLevel", FullLevel, AnyLevel)
 
 
-class Argument(Struct, frozen=True, gc=False, rename="camel"):
+class ChannelArgument(Struct, frozen=True, gc=False, rename="camel"):
     """A channel of an instrument."""
 
     channel: str
     inst_id: str = ""
 
 
-class Pushed(Struct, Generic[Row], gc=False):
+class PushMessage(Struct, Generic[Row], gc=False):
     """One frame of data."""
 
-    arg: Argument
+    arg: ChannelArgument
     data: list[Row]
     action: str = ""
 
@@ -38,9 +38,9 @@ class DepthRow(Struct, Generic[WireLevel], gc=False, rename="camel"):
 
     asks: list[WireLevel]
     bids: list[WireLevel]
-    ts: Millis
+    ts: TimestampMs
     checksum: int | None = None
-    prev_seq_id: PreviousId | None = None
+    prev_seq_id: PrevSequenceId | None = None
     seq_id: SequenceId | None = None
 
 
@@ -50,20 +50,20 @@ class TradeRow(Struct, gc=False, rename="camel"):
     trade_id: SequenceId
     px: str
     sz: str
-    ts: Millis
+    ts: TimestampMs
 
 
-class Event(Struct, gc=False):
+class EventMessage(Struct, gc=False):
     """What the venue says beside data."""
 
     event: str
-    arg: Argument | None = None
+    arg: ChannelArgument | None = None
     code: str = ""
     msg: str = ""
     id: str = ""
 
 
-class Answer(Struct, Generic[Row], gc=False):
+class Response(Struct, Generic[Row], gc=False):
     """What is answered to a GET."""
 
     code: str

@@ -7,87 +7,87 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from components.contracts.values import ZERO, Symbol, Venue, canonical
-from components.market_data.core.instruments import Instrument, Kind, unify
-from components.market_data.core.levels import read_number
-from components.market_data.venues.dialect import Ask
-from components.market_data.venues.okx.frames import Answer, InstrumentRow
-from components.market_data.venues.okx.settings import InstrumentType, OkxSettings
+from components.contracts.values import ZERO, Symbol, Venue, format_decimal
+from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
+from components.market_data.core.levels import parse_number
+from components.market_data.venues.dialect import RestRequest
+from components.market_data.venues.okx.frames import InstrumentRow, Response
+from components.market_data.venues.okx.settings import OkxInstrumentType, OkxSettings
 
 OKX: Final = Venue("OKX")
-KINDS: Final = {
-    InstrumentType.SPOT: Kind.SPOT,
-    InstrumentType.SWAP: Kind.PERPETUAL,
-    InstrumentType.FUTURES: Kind.FUTURE,
-    InstrumentType.OPTION: Kind.OPTION,
+INSTRUMENT_TYPES: Final = {
+    OkxInstrumentType.SPOT: InstrumentType.SPOT,
+    OkxInstrumentType.SWAP: InstrumentType.PERPETUAL,
+    OkxInstrumentType.FUTURES: InstrumentType.FUTURE,
+    OkxInstrumentType.OPTION: InstrumentType.OPTION,
 }
 NS_PER_MS: Final = 1_000_000
-ASK_WEIGHT: Final = 2
+REQUEST_WEIGHT: Final = 2
 """Metadata: 20 requests in 2 s, half of what is allowed for books."""
 
-_ANSWER: Final = msgspec.json.Decoder(Answer[msgspec.Raw])
-_ROW: Final = msgspec.json.Decoder(InstrumentRow)
+_response_decoder: Final = msgspec.json.Decoder(Response[msgspec.Raw])
+_row_decoder: Final = msgspec.json.Decoder(InstrumentRow)
 
 
-class Contract(NamedTuple):
+class ContractSize(NamedTuple):
     """What one of the venue's quantity is."""
 
-    unit: Decimal
+    multiplier: Decimal
     is_inverse: bool
 
 
-def instrument_asks(settings: OkxSettings) -> list[Ask]:
+def instrument_requests(settings: OkxSettings) -> list[RestRequest]:
     """Ask for every type that is listened to; options family by family."""
-    types = [one for one in settings.inst_types if one != InstrumentType.OPTION]
+    types = [one for one in settings.inst_types if one != OkxInstrumentType.OPTION]
     queries = [f"instType={one}" for one in types]
-    if InstrumentType.OPTION in settings.inst_types:
+    if OkxInstrumentType.OPTION in settings.inst_types:
         queries += [f"instType=OPTION&instFamily={family}" for family in settings.option_families]
-    return [Ask(path=f"/api/v5/public/instruments?{query}", weight=ASK_WEIGHT) for query in queries]
+    return [RestRequest(path=f"/api/v5/public/instruments?{query}", weight=REQUEST_WEIGHT) for query in queries]
 
 
-def read_instruments(bodies: Sequence[bytes]) -> list[Instrument]:
+def decode_instruments(bodies: Sequence[bytes]) -> list[Instrument]:
     """Read what is listed; what cannot be read, or whose quantities mean nothing certain, is left out."""
-    return [one for body in bodies for row in _rows(body) if (one := _instrument(row)) is not None]
+    return [one for body in bodies for row in _rows(body) if (one := _to_instrument_or_none(row)) is not None]
 
 
 def _rows(body: bytes) -> Iterator[InstrumentRow]:
     try:
-        rows = _ANSWER.decode(body).data
+        rows = _response_decoder.decode(body).data
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return
     for row in rows:
         try:
-            yield _ROW.decode(row)
+            yield _row_decoder.decode(row)
         except (msgspec.MsgspecError, ValueError, RecursionError):
             continue
 
 
-def _instrument(row: InstrumentRow) -> Instrument | None:
+def _to_instrument_or_none(row: InstrumentRow) -> Instrument | None:
     try:
-        return _read(row)
+        return _to_instrument(row)
     except (ValueError, OverflowError):
         return None
 
 
-def _read(row: InstrumentRow) -> Instrument:
-    kind = KINDS[InstrumentType(row.inst_type)]
+def _to_instrument(row: InstrumentRow) -> Instrument:
+    kind = INSTRUMENT_TYPES[OkxInstrumentType(row.inst_type)]
     base, quote = _currencies(row, kind)
     contract = _contract(row, kind, base, quote)
-    expires_at_ms = int(row.exp_time) if kind in (Kind.FUTURE, Kind.OPTION) else 0
-    strike = _above_zero(row.stk) if kind is Kind.OPTION else ZERO
+    expires_at_ms = int(row.exp_time) if kind in (InstrumentType.FUTURE, InstrumentType.OPTION) else 0
+    strike = _positive(row.stk) if kind is InstrumentType.OPTION else ZERO
     return Instrument(
         venue=OKX,
         symbol=_symbol(row, kind, (base, quote), expires_at_ms),
-        native=row.inst_id,
-        kind=kind,
+        venue_symbol=row.inst_id,
+        instrument_type=kind,
         base=base,
         quote=quote,
-        settle=quote if kind is Kind.SPOT else row.settle_ccy,
+        settle=quote if kind is InstrumentType.SPOT else row.settle_ccy,
         is_inverse=contract.is_inverse,
-        unit=contract.unit,
-        tick=_above_zero(row.tick_sz),
-        lot=_above_zero(row.lot_sz),
-        minimum=read_number(row.min_sz),
+        contract_multiplier=contract.multiplier,
+        tick=_positive(row.tick_sz),
+        lot=_positive(row.lot_sz),
+        quantity_min=parse_number(row.min_sz),
         expires_at_ns=expires_at_ms * NS_PER_MS,
         strike=strike,
         is_call=row.opt_type == "C",
@@ -96,8 +96,8 @@ def _read(row: InstrumentRow) -> Instrument:
     )
 
 
-def _currencies(row: InstrumentRow, kind: Kind) -> tuple[str, str]:
-    if kind is Kind.SPOT:
+def _currencies(row: InstrumentRow, kind: InstrumentType) -> tuple[str, str]:
+    if kind is InstrumentType.SPOT:
         base, quote = row.base_ccy, row.quote_ccy
     else:
         # The family tells BTC-USD_UM from BTC-USD where the underlying is one; old metadata lacks it.
@@ -107,30 +107,32 @@ def _currencies(row: InstrumentRow, kind: Kind) -> tuple[str, str]:
     return base, quote
 
 
-def _contract(row: InstrumentRow, kind: Kind, base: str, quote: str) -> Contract:
-    if kind is Kind.SPOT:
-        return Contract(Decimal(1), is_inverse=False)
+def _contract(row: InstrumentRow, kind: InstrumentType, base: str, quote: str) -> ContractSize:
+    if kind is InstrumentType.SPOT:
+        return ContractSize(Decimal(1), is_inverse=False)
     is_inverse = row.ct_val_ccy == quote
-    if row.ct_val_ccy not in (base, quote) or (kind is not Kind.OPTION and is_inverse != (row.ct_type == "inverse")):
+    if row.ct_val_ccy not in (base, quote) or (
+        kind is not InstrumentType.OPTION and is_inverse != (row.ct_type == "inverse")
+    ):
         raise ValueError(f"{row.inst_id}: a contract of {row.ct_val_ccy!r} is neither linear nor inverse")
-    return Contract(_above_zero(row.ct_val) * _above_zero(row.ct_mult or "1"), is_inverse=is_inverse)
+    return ContractSize(_positive(row.ct_val) * _positive(row.ct_mult or "1"), is_inverse=is_inverse)
 
 
-def _symbol(row: InstrumentRow, kind: Kind, currencies: tuple[str, str], expires_at_ms: int) -> Symbol:
-    if kind is Kind.SPOT:
-        return unify(OKX, *currencies)
-    if kind is Kind.PERPETUAL:
-        return unify(OKX, *currencies, "PERP")
+def _symbol(row: InstrumentRow, kind: InstrumentType, currencies: tuple[str, str], expires_at_ms: int) -> Symbol:
+    if kind is InstrumentType.SPOT:
+        return unified_symbol(OKX, *currencies)
+    if kind is InstrumentType.PERPETUAL:
+        return unified_symbol(OKX, *currencies, "PERP")
     day = datetime.fromtimestamp(expires_at_ms // 1_000, UTC).strftime("%y%m%d")
-    if kind is Kind.FUTURE:
-        return unify(OKX, *currencies, day)
+    if kind is InstrumentType.FUTURE:
+        return unified_symbol(OKX, *currencies, day)
     if row.opt_type not in ("C", "P"):
         raise ValueError(f"{row.inst_id}: neither call nor put")
-    return unify(OKX, *currencies, day, canonical(read_number(row.stk)), row.opt_type)
+    return unified_symbol(OKX, *currencies, day, format_decimal(parse_number(row.stk)), row.opt_type)
 
 
-def _above_zero(text: str) -> Decimal:
-    number = read_number(text)
+def _positive(text: str) -> Decimal:
+    number = parse_number(text)
     if number <= ZERO:
         raise ValueError(f"{text!r} is not above zero")
     return number

@@ -4,13 +4,13 @@ from typing import Final
 
 from components.market_data.venues.dialect import Limits
 
-OKX_LIMITS: Final = Limits(
+LIMITS: Final = Limits(
     topics_per_request=100,  # a request's list of channels may take 64 KB: some 600 of them
-    topics_per_line=90,
+    topics_per_connection=90,
     sends_per_second=3.0,
     connects_per_second=3.0,
-    silence_ms_max=20_000,  # the venue closes a connection on which nothing was said for 30 s
-    answer_ms_max=8_000,
+    ping_after_idle_ms=20_000,  # the venue closes a connection on which nothing was said for 30 s
+    reply_timeout_ms=8_000,
     requests_per_second=20.0,  # books: 40 in 2 s
     requests_burst=20,
 )
@@ -41,16 +41,16 @@ RETRYABLE_CODES: Final = frozenset(
 )
 """An unknown code is tried again too: trying is paced, and giving up a symbol is not undone by itself."""
 
-CLOSING_CODE: Final = "64008"
+SHUTDOWN_NOTICE_CODE: Final = "64008"
 RETRYABLE_STATUSES: Final = frozenset({403, 408, 425, 429})
 """A guard before the venue answers 403 to who asks too fast."""
 
 
-def is_permanent(code: str) -> bool:
+def is_permanent_code(code: str) -> bool:
     """Say whether asking again can never help."""
     return code in PERMANENT_CODES
 
 
-def is_final(status: int) -> bool:
+def is_permanent_status(status: int) -> bool:
     """Say whether an HTTP status means that asking again can never help."""
     return 400 <= status < 500 and status not in RETRYABLE_STATUSES

@@ -11,27 +11,27 @@ class DepthChannel(StrEnum):
 
     BOOKS = "books"
     BOOKS5 = "books5"
-    BEST = "bbo-tbt"
-    FAST = "books-l2-tbt"
-    FAST50 = "books50-l2-tbt"
+    BBO_TBT = "bbo-tbt"
+    BOOKS_L2_TBT = "books-l2-tbt"
+    BOOKS50_L2_TBT = "books50-l2-tbt"
 
     @property
     def is_chained(self) -> bool:
         """Say whether changes come, chained by their ids; else every frame is the whole of a shallow book."""
-        return self not in (DepthChannel.BOOKS5, DepthChannel.BEST)
+        return self not in (DepthChannel.BOOKS5, DepthChannel.BBO_TBT)
 
     @property
     def levels(self) -> int:
         """Give the levels of a side that the venue keeps on the channel."""
-        return LEVELS[self]
+        return CHANNEL_LEVELS[self]
 
 
-LEVELS: Final = {
+CHANNEL_LEVELS: Final = {
     DepthChannel.BOOKS: 400,
     DepthChannel.BOOKS5: 5,
-    DepthChannel.BEST: 1,
-    DepthChannel.FAST: 400,
-    DepthChannel.FAST50: 50,
+    DepthChannel.BBO_TBT: 1,
+    DepthChannel.BOOKS_L2_TBT: 400,
+    DepthChannel.BOOKS50_L2_TBT: 50,
 }
 
 
@@ -43,7 +43,7 @@ class ChecksumMode(StrEnum):
     NEVER = "never"
 
 
-class InstrumentType(StrEnum):
+class OkxInstrumentType(StrEnum):
     """The venue's words for what it lists."""
 
     SPOT = "SPOT"
@@ -60,10 +60,14 @@ class OkxSettings(Struct, frozen=True, kw_only=True):
     quotes: bool = True
     """Whether best prices are heard beside the books."""
     trades: bool = True
-    inst_types: tuple[InstrumentType, ...] = (InstrumentType.SPOT, InstrumentType.SWAP, InstrumentType.FUTURES)
+    inst_types: tuple[OkxInstrumentType, ...] = (
+        OkxInstrumentType.SPOT,
+        OkxInstrumentType.SWAP,
+        OkxInstrumentType.FUTURES,
+    )
     option_families: tuple[str, ...] = ()
     """Options are listed family by family only: BTC-USD, ETH-USD."""
-    books_per_line: int = 25
+    books_per_connection: int = 25
     """The venue recommends fewer than 30 deep books on one connection."""
-    cached_trade_ms_max: int = 3_000
+    cached_trade_age_ms_max: int = 3_000
     """The first trade after a subscription is the last there was; older than this it is nobody's news."""

@@ -8,17 +8,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.contracts.errors import ContractError
+from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import Odd, Oddity
-from components.market_data.core.instruments import Registry
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.instruments import InstrumentRegistry
 from components.market_data.venues.binance.decode import REPEATS_MAX
-from components.market_data.venues.binance.dialect import BinanceDialect, BinanceUmDialect
-from components.market_data.venues.binance.instruments import SPOT, UM
+from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.instruments import BINANCE, BINANCE_FUTURES
 from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.dialect import Alive, Confirmed, Leaving, Read, Refused, Unsubscribed
+from components.market_data.venues.dialect import (
+    Decoded,
+    Heartbeat,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
+    UnsubscribeAck,
+)
 
 AT_NS = 1_767_225_600_130_000_000
 EVENT_NS = 1_767_225_600_123_000_000
@@ -44,7 +51,7 @@ UM_TRADE = (
     '"T":1767225600120,"m":true}'
 )
 ROW = {"status": "TRADING", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000, "filters": []}
-GOLDEN = {SPOT: (SPOT_DEPTH, SPOT_QUOTE, SPOT_TRADE), UM: (UM_DEPTH, UM_QUOTE, UM_TRADE)}
+GOLDEN = {BINANCE: (SPOT_DEPTH, SPOT_QUOTE, SPOT_TRADE), BINANCE_FUTURES: (UM_DEPTH, UM_QUOTE, UM_TRADE)}
 
 
 def listing(*natives: tuple[str, str]) -> bytes:
@@ -52,15 +59,15 @@ def listing(*natives: tuple[str, str]) -> bytes:
     return json.dumps({"symbols": rows}).encode()
 
 
-def spot() -> BinanceDialect:
-    dialect = BinanceDialect("wss://stream", "https://rest", BinanceSettings())
-    dialect.learn(Registry(dialect.read_instruments([listing(("BNB", "BTC"))])))
+def spot() -> BinanceSpotAdapter:
+    dialect = BinanceSpotAdapter("wss://stream", "https://rest", BinanceSettings())
+    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([listing(("BNB", "BTC"))])))
     return dialect
 
 
-def um() -> BinanceUmDialect:
-    dialect = BinanceUmDialect("wss://stream", "https://rest", BinanceSettings(image_depth=500))
-    dialect.learn(Registry(dialect.read_instruments([listing(("BTC", "USDT"))])))
+def um() -> BinanceFuturesAdapter:
+    dialect = BinanceFuturesAdapter("wss://stream", "https://rest", BinanceSettings(snapshot_depth=500))
+    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([listing(("BTC", "USDT"))])))
     return dialect
 
 
@@ -76,27 +83,27 @@ def turned(payload: str) -> str:
     return json.dumps(dict(reversed(json.loads(payload).items())))
 
 
-def data_of(read: Read) -> list[object]:
+def data_of(read: Decoded) -> list[object]:
     assert not read.control
     return list(read.data)
 
 
-def odd_of(read: Read) -> Odd:
+def odd_of(read: Decoded) -> DecodeIssue:
     (odd,) = read.data
-    assert isinstance(odd, Odd)
+    assert isinstance(odd, DecodeIssue)
     return odd
 
 
 @pytest.mark.parametrize("form", [str, wrapped, spaced, turned, lambda text: spaced(wrapped(turned(text)))])
 def test_a_payload_is_read_alone_or_wrapped_and_however_it_is_spaced_or_ordered(form: Callable[[str], str]) -> None:
     levels = [("0.0024", "10")], [("0.0026", "0")]
-    frames = [form(text).encode() for text in GOLDEN[SPOT]]
+    frames = [form(text).encode() for text in GOLDEN[BINANCE]]
     dialect = spot()
-    assert [data_of(dialect.read(frame, AT_NS)) for frame in frames] == [
-        [DepthChange(BNBBTC, 156, 160, *levels, EVENT_NS, AT_NS)],
+    assert [data_of(dialect.decode(frame, AT_NS)) for frame in frames] == [
+        [DepthUpdate(BNBBTC, 156, 160, *levels, EVENT_NS, AT_NS)],
         [
             Quote(
-                SPOT,
+                BINANCE,
                 BNBBTC,
                 Decimal("25.3519"),
                 Decimal("31.21"),
@@ -106,54 +113,54 @@ def test_a_payload_is_read_alone_or_wrapped_and_however_it_is_spaced_or_ordered(
                 AT_NS,
             )
         ],
-        [Trade(SPOT, BNBBTC, Decimal("0.001"), Decimal(100), EVENT_NS - 3_000_000, AT_NS)],
+        [Trade(BINANCE, BNBBTC, Decimal("0.001"), Decimal(100), EVENT_NS - 3_000_000, AT_NS)],
     ]
 
 
 @pytest.mark.parametrize("form", [str, wrapped, spaced, turned])
 def test_a_usdm_change_stands_on_its_pu_and_carries_the_time_it_was_pushed(form: Callable[[str], str]) -> None:
     levels = [("0.0024", "10")], [("0.0026", "100")]
-    frames = [form(text).encode() for text in GOLDEN[UM]]
+    frames = [form(text).encode() for text in GOLDEN[BINANCE_FUTURES]]
     dialect = um()
-    change, quote, trade = [data_of(dialect.read(frame, AT_NS))[0] for frame in frames]
-    assert change == DepthChange(BTCUSDT, 149, 160, *levels, EVENT_NS, AT_NS)
+    change, quote, trade = [data_of(dialect.decode(frame, AT_NS))[0] for frame in frames]
+    assert change == DepthUpdate(BTCUSDT, 149, 160, *levels, EVENT_NS, AT_NS)
     assert isinstance(quote, Quote)
-    assert (quote.venue, quote.bid_price, quote.venue_at_ns) == (UM, Decimal("25.3519"), EVENT_NS)
-    assert trade == Trade(UM, BTCUSDT, Decimal("0.001"), Decimal(100), EVENT_NS - 3_000_000, AT_NS)
+    assert (quote.venue, quote.bid_price, quote.venue_at_ns) == (BINANCE_FUTURES, Decimal("25.3519"), EVENT_NS)
+    assert trade == Trade(BINANCE_FUTURES, BTCUSDT, Decimal("0.001"), Decimal(100), EVENT_NS - 3_000_000, AT_NS)
 
 
 def test_a_stream_that_counts_microseconds_gives_the_same_time() -> None:
     frame = SPOT_DEPTH.replace("1767225600123", "1767225600123456").encode()
-    (change,) = spot().read(frame, AT_NS).data
-    assert isinstance(change, DepthChange)
+    (change,) = spot().decode(frame, AT_NS).data
+    assert isinstance(change, DepthUpdate)
     assert change.venue_at_ns == EVENT_NS + 456_000
 
 
 def test_only_quotes_that_are_newer_pass() -> None:
     dialect = spot()
     frames = [SPOT_QUOTE.replace("400900217", str(number)).encode() for number in (10, 10, 9, 11)]
-    assert [len(dialect.read(frame, AT_NS).data) for frame in frames] == [1, 0, 0, 1]
+    assert [len(dialect.decode(frame, AT_NS).data) for frame in frames] == [1, 0, 0, 1]
 
 
 def test_a_trade_that_comes_twice_is_told_once() -> None:
     dialect = um()
-    assert [len(dialect.read(UM_TRADE.encode(), AT_NS).data) for _ in range(3)] == [1, 0, 0]
+    assert [len(dialect.decode(UM_TRADE.encode(), AT_NS).data) for _ in range(3)] == [1, 0, 0]
 
 
 def test_ids_that_went_back_do_not_silence_quotes_for_ever() -> None:
     dialect = spot()
-    dialect.read(SPOT_QUOTE.encode(), AT_NS)
+    dialect.decode(SPOT_QUOTE.encode(), AT_NS)
     old = [SPOT_QUOTE.replace("400900217", str(number)).encode() for number in range(1, REPEATS_MAX + 2)]
-    assert [len(dialect.read(frame, AT_NS).data) for frame in old] == [0] * (REPEATS_MAX - 1) + [1, 1]
+    assert [len(dialect.decode(frame, AT_NS).data) for frame in old] == [0] * (REPEATS_MAX - 1) + [1, 1]
 
 
 def test_a_frame_of_another_symbol_is_unlisted() -> None:
     dialect = spot()
-    for text in GOLDEN[UM]:
-        assert odd_of(um().read(text.replace('"BTCUSDT"', '"ETHUSDT"').encode(), AT_NS)).kind is Oddity.UNLISTED
-    for text in GOLDEN[SPOT]:
-        odd = odd_of(dialect.read(text.replace("BNBBTC", "ETHBTC").encode(), AT_NS))
-        assert (odd.kind, odd.detail, odd.symbol) == (Oddity.UNLISTED, "ETHBTC", None)
+    for text in GOLDEN[BINANCE_FUTURES]:
+        assert odd_of(um().decode(text.replace('"BTCUSDT"', '"ETHUSDT"').encode(), AT_NS)).kind is IssueKind.UNLISTED
+    for text in GOLDEN[BINANCE]:
+        odd = odd_of(dialect.decode(text.replace("BNBBTC", "ETHBTC").encode(), AT_NS))
+        assert (odd.kind, odd.detail, odd.symbol) == (IssueKind.UNLISTED, "ETHBTC", None)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +173,7 @@ def test_a_frame_of_another_symbol_is_unlisted() -> None:
     ],
 )
 def test_a_stream_that_nobody_asked_for_is_unknown(text: str) -> None:
-    assert odd_of(spot().read(text.encode(), AT_NS)).kind is Oddity.UNKNOWN
+    assert odd_of(spot().decode(text.encode(), AT_NS)).kind is IssueKind.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -186,8 +193,8 @@ def test_a_stream_that_nobody_asked_for_is_unknown(text: str) -> None:
 )
 def test_a_broken_change_names_the_book_that_missed_it(broken: str) -> None:
     for frame in (broken, wrapped(broken)):
-        odd = odd_of(spot().read(frame.encode(), AT_NS))
-        assert (odd.kind, odd.symbol) == (Oddity.MALFORMED, BNBBTC)
+        odd = odd_of(spot().decode(frame.encode(), AT_NS))
+        assert (odd.kind, odd.symbol) == (IssueKind.MALFORMED, BNBBTC)
 
 
 @pytest.mark.parametrize(
@@ -210,23 +217,23 @@ def test_a_broken_change_names_the_book_that_missed_it(broken: str) -> None:
     ],
 )
 def test_what_cannot_be_read_is_malformed_and_blames_no_book(frame: bytes) -> None:
-    odd = odd_of(spot().read(frame, AT_NS))
-    assert (odd.kind, odd.symbol) == (Oddity.MALFORMED, None)
+    odd = odd_of(spot().decode(frame, AT_NS))
+    assert (odd.kind, odd.symbol) == (IssueKind.MALFORMED, None)
     assert len(odd.detail) < 200
 
 
 def test_exponents_are_read_exactly() -> None:
-    (trade,) = spot().read(SPOT_TRADE.replace('"0.001"', '"1e-3"').encode(), AT_NS).data
+    (trade,) = spot().decode(SPOT_TRADE.replace('"0.001"', '"1e-3"').encode(), AT_NS).data
     assert isinstance(trade, Trade)
     assert trade.price == Decimal("0.001")
 
 
 def test_an_answer_says_whether_streams_began_or_ended() -> None:
     dialect = um()
-    for write, word in ((dialect.subscribe, Confirmed), (dialect.unsubscribe, Unsubscribed)):
+    for write, word in ((dialect.subscribe_message, SubscribeAck), (dialect.unsubscribe_message, UnsubscribeAck)):
         number = json.loads(write(["btcusdt@aggTrade"], 7))["id"]
-        assert dialect.read(f'{{"result":null,"id":{number}}}'.encode(), AT_NS) == Read(control=(word((), 7),))
-    assert dialect.read(b'{"result":["a@depth"],"id":null}', AT_NS) == Read(control=(Alive(),))
+        assert dialect.decode(f'{{"result":null,"id":{number}}}'.encode(), AT_NS) == Decoded(control=(word((), 7),))
+    assert dialect.decode(b'{"result":["a@depth"],"id":null}', AT_NS) == Decoded(control=(Heartbeat(),))
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3])
@@ -235,13 +242,15 @@ def test_an_answer_says_whether_streams_began_or_ended() -> None:
 )
 def test_a_complaint_is_a_refusal_in_either_of_its_forms(form: str, code: int) -> None:
     frame = form.format(code).encode()
-    assert spot().read(frame, AT_NS) == Read(control=(Refused((), f"{code}: why", is_permanent=True, request_id=7),))
+    assert spot().decode(frame, AT_NS) == Decoded(
+        control=(SubscribeRejected((), f"{code}: why", is_permanent=True, request_id=7),)
+    )
 
 
 def test_a_complaint_may_name_no_request_and_may_pass() -> None:
     frame = b'{"code":-1003,"msg":"Too many requests \\"depthUpdate\\""}'
-    (refused,) = spot().read(frame, AT_NS).control
-    assert isinstance(refused, Refused)
+    (refused,) = spot().decode(frame, AT_NS).control
+    assert isinstance(refused, SubscribeRejected)
     assert (refused.request_id, refused.is_permanent) == (None, False)
 
 
@@ -249,24 +258,24 @@ def test_a_complaint_may_name_no_request_and_may_pass() -> None:
     "text", ['{"e":"serverShutdown","E":1767225600123}', wrapped('{"e":"serverShutdown","E":1}', "!serverShutdown")]
 )
 def test_a_server_that_goes_says_so(text: str) -> None:
-    (leaving,) = spot().read(text.encode(), AT_NS).control
-    assert isinstance(leaving, Leaving)
+    (leaving,) = spot().decode(text.encode(), AT_NS).control
+    assert isinstance(leaving, ShutdownNotice)
 
 
 def test_an_image_is_as_deep_as_it_was_asked_for() -> None:
     body = b'{"lastUpdateId":1027024,"bids":[["0.0024","10"]],"asks":[["0.0026","100"]]}'
     levels = [("0.0024", "10")], [("0.0026", "100")]
-    image = spot().read_image(BNBBTC, body, AT_NS)
-    assert image == DepthImage(BNBBTC, 1_027_024, *levels, AT_NS, AT_NS, is_pushed=False, depth_max=1000)
+    image = spot().decode_snapshot(BNBBTC, body, AT_NS)
+    assert image == DepthSnapshot(BNBBTC, 1_027_024, *levels, AT_NS, AT_NS, is_pushed=False, depth_max=1000)
     dated = body.replace(b"{", b'{"E":1767225600123,"T":1767225600120,', 1)
-    image = um().read_image(BTCUSDT, dated, AT_NS)
-    assert image == DepthImage(BTCUSDT, 1_027_024, *levels, EVENT_NS, AT_NS, is_pushed=False, depth_max=500)
+    image = um().decode_snapshot(BTCUSDT, dated, AT_NS)
+    assert image == DepthSnapshot(BTCUSDT, 1_027_024, *levels, EVENT_NS, AT_NS, is_pushed=False, depth_max=500)
 
 
 @pytest.mark.parametrize("body", [b'{"code":-1121,"msg":"Invalid symbol."}', b"<html>", b"", b'{"lastUpdateId":1}'])
 def test_what_is_no_image_says_what_it_was(body: bytes) -> None:
-    with pytest.raises(ContractError, match="no image"):
-        spot().read_image(BNBBTC, body, AT_NS)
+    with pytest.raises(ProtocolError, match="no image"):
+        spot().decode_snapshot(BNBBTC, body, AT_NS)
 
 
 @given(
@@ -278,9 +287,9 @@ def test_no_bytes_do_harm(text: str, cuts: list[tuple[int, int, bytes]]) -> None
     for start, length, patch in cuts:
         frame = frame[:start] + patch + frame[start + length :]
     for dialect in (spot(), um()):
-        assert isinstance(dialect.read(frame, AT_NS), Read)
+        assert isinstance(dialect.decode(frame, AT_NS), Decoded)
 
 
 @given(frame=st.binary(max_size=200))
 def test_no_noise_does_harm(frame: bytes) -> None:
-    assert isinstance(spot().read(frame, AT_NS), Read)
+    assert isinstance(spot().decode(frame, AT_NS), Decoded)

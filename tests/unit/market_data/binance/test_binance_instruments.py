@@ -5,10 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from components.contracts.errors import ContractError
+from components.contracts.errors import ProtocolError
 from components.contracts.values import Symbol
-from components.market_data.core.instruments import Instrument, Kind, Registry
-from components.market_data.venues.binance.instruments import SPOT, read_spot, read_um
+from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType
+from components.market_data.venues.binance.instruments import (
+    BINANCE,
+    decode_futures_instruments,
+    decode_spot_instruments,
+)
 
 NEVER_MS = 4_133_404_800_000
 DELIVERY_MS = 1_798_185_600_000
@@ -33,26 +37,26 @@ def perpetual(symbol: str, base: str, **more: object) -> dict[str, object]:
 
 
 def test_a_spot_pair_is_named_by_its_parts_and_stepped_by_its_filters() -> None:
-    assert read_spot([body(row("SUSHIUSDT", "SUSHI", "USDT"))]) == [
+    assert decode_spot_instruments([body(row("SUSHIUSDT", "SUSHI", "USDT"))]) == [
         Instrument(
-            venue=SPOT,
+            venue=BINANCE,
             symbol=Symbol("BINANCE:SUSHI-USDT"),
-            native="SUSHIUSDT",
-            kind=Kind.SPOT,
+            venue_symbol="SUSHIUSDT",
+            instrument_type=InstrumentType.SPOT,
             base="SUSHI",
             quote="USDT",
             settle="USDT",
             tick=Decimal("0.001"),
             lot=Decimal(1),
-            minimum=Decimal(2),
+            quantity_min=Decimal(2),
         )
     ]
 
 
 def test_the_tick_of_a_future_is_its_filters_and_not_its_precision() -> None:
-    (sushi,) = read_um([body(perpetual("SUSHIUSDT", "SUSHI"))])
-    assert (sushi.tick, sushi.lot, sushi.minimum) == (Decimal("0.001"), Decimal(1), Decimal(2))
-    assert (sushi.unit, sushi.settle, sushi.expires_at_ns) == (Decimal(1), "USDT", 0)
+    (sushi,) = decode_futures_instruments([body(perpetual("SUSHIUSDT", "SUSHI"))])
+    assert (sushi.tick, sushi.lot, sushi.quantity_min) == (Decimal("0.001"), Decimal(1), Decimal(2))
+    assert (sushi.contract_multiplier, sushi.settle, sushi.expires_at_ns) == (Decimal(1), "USDT", 0)
 
 
 @pytest.mark.parametrize(
@@ -74,30 +78,32 @@ def test_the_tick_of_a_future_is_its_filters_and_not_its_precision() -> None:
     ],
 )
 def test_names_go_both_ways(symbol: str, native: str, row: dict[str, object]) -> None:
-    registry = Registry(read_um([body(row)]))
-    assert registry.by_native[native].symbol == symbol
-    assert registry.require(Symbol(symbol)).native == native
+    registry = InstrumentRegistry(decode_futures_instruments([body(row)]))
+    assert registry.by_venue_symbol[native].symbol == symbol
+    assert registry.require(Symbol(symbol)).venue_symbol == native
 
 
 def test_a_future_ends_when_it_is_delivered() -> None:
-    (future,) = read_um([body(perpetual("BTCUSDT_261225", "BTC", contractType="X", deliveryDate=DELIVERY_MS))])
-    assert (future.kind, future.expires_at_ns) == (Kind.FUTURE, DELIVERY_MS * 1_000_000)
+    (future,) = decode_futures_instruments(
+        [body(perpetual("BTCUSDT_261225", "BTC", contractType="X", deliveryDate=DELIVERY_MS))]
+    )
+    assert (future.instrument_type, future.expires_at_ns) == (InstrumentType.FUTURE, DELIVERY_MS * 1_000_000)
 
 
 def test_a_pair_is_never_cut_at_what_looks_like_a_suffix() -> None:
-    (pair,) = read_spot([body(row("USDTUSDTBTC", "USDT", "USDTBTC"))])
+    (pair,) = decode_spot_instruments([body(row("USDTUSDTBTC", "USDT", "USDTBTC"))])
     assert pair.symbol == "BINANCE:USDT-USDTBTC"
 
 
 @pytest.mark.parametrize("status", ["HALT", "BREAK", "SETTLING"])
 def test_what_does_not_trade_says_so(status: str) -> None:
-    (pair,) = read_spot([body(row("BTCUSDT", "BTC", "USDT", status=status))])
+    (pair,) = decode_spot_instruments([body(row("BTCUSDT", "BTC", "USDT", status=status))])
     assert not pair.is_trading
 
 
 def test_every_filter_is_optional() -> None:
-    (pair,) = read_spot([body(row("BTCUSDT", "BTC", "USDT", filters=[]))])
-    assert (pair.tick, pair.lot, pair.minimum) == (Decimal(0), Decimal(0), Decimal(0))
+    (pair,) = decode_spot_instruments([body(row("BTCUSDT", "BTC", "USDT", filters=[]))])
+    assert (pair.tick, pair.lot, pair.quantity_min) == (Decimal(0), Decimal(0), Decimal(0))
 
 
 @pytest.mark.parametrize(
@@ -114,11 +120,11 @@ def test_every_filter_is_optional() -> None:
     ],
 )
 def test_a_row_that_cannot_be_read_is_left_out_alone(strange: object) -> None:
-    listed = read_um([body(perpetual("BTCUSDT", "BTC"), strange, perpetual("ETHUSDT", "ETH"))])
-    assert [one.native for one in listed] == ["BTCUSDT", "ETHUSDT"]
+    listed = decode_futures_instruments([body(perpetual("BTCUSDT", "BTC"), strange, perpetual("ETHUSDT", "ETH"))])
+    assert [one.venue_symbol for one in listed] == ["BTCUSDT", "ETHUSDT"]
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b'{"code":-1003,"msg":"Too many requests"}', b'{"symbols":1}'])
 def test_an_answer_that_is_no_listing_is_told(answer: bytes) -> None:
-    with pytest.raises(ContractError, match="no exchange information"):
-        read_spot([answer])
+    with pytest.raises(ProtocolError, match="no exchange information"):
+        decode_spot_instruments([answer])

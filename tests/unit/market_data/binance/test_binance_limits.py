@@ -6,19 +6,19 @@ import pytest
 
 from components.contracts.errors import InvariantError
 from components.contracts.values import Symbol
-from components.market_data.core.instruments import Registry
-from components.market_data.venues.binance.dialect import BinanceDialect, BinanceUmDialect
+from components.market_data.core.instruments import InstrumentRegistry
+from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
 from components.market_data.venues.binance.limits import (
+    FUTURES_LIMITS,
+    FUTURES_SNAPSHOT_WEIGHTS,
     SPOT_LIMITS,
-    SPOT_WEIGHTS,
-    UM_LIMITS,
-    UM_WEIGHTS,
-    is_final,
-    is_permanent,
-    weigh,
+    SPOT_SNAPSHOT_WEIGHTS,
+    is_permanent_code,
+    is_permanent_status,
+    snapshot_weight,
 )
 from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.dialect import Ask, Limits
+from components.market_data.venues.dialect import Limits, RestRequest
 
 ROW = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "contractType": "PERPETUAL"}
 LISTING = json.dumps({"symbols": [ROW]}).encode()
@@ -28,37 +28,43 @@ LISTING = json.dumps({"symbols": [ROW]}).encode()
     ("depth", "weight"), [(100, 5), (101, 25), (500, 25), (501, 50), (1000, 50), (1001, 250), (5000, 250)]
 )
 def test_a_deep_image_of_spot_weighs_more(depth: int, weight: int) -> None:
-    dialect = BinanceDialect("wss://s", "https://r", BinanceSettings(image_depth=depth))
-    dialect.learn(Registry(dialect.read_instruments([LISTING])))
+    dialect = BinanceSpotAdapter("wss://s", "https://r", BinanceSettings(snapshot_depth=depth))
+    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([LISTING])))
     path = f"/api/v3/depth?symbol=BTCUSDT&limit={depth}"
-    assert dialect.image_ask(Symbol("BINANCE:BTC-USDT")) == Ask(path=path, weight=weight)
+    assert dialect.snapshot_request(Symbol("BINANCE:BTC-USDT")) == RestRequest(path=path, weight=weight)
 
 
 @pytest.mark.parametrize(("depth", "weight"), [(5, 2), (10, 2), (20, 2), (50, 2), (100, 5), (500, 10), (1000, 20)])
 def test_a_deep_image_of_usdm_weighs_more(depth: int, weight: int) -> None:
-    dialect = BinanceUmDialect("wss://s", "https://r", BinanceSettings(image_depth=depth))
-    dialect.learn(Registry(dialect.read_instruments([LISTING])))
+    dialect = BinanceFuturesAdapter("wss://s", "https://r", BinanceSettings(snapshot_depth=depth))
+    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([LISTING])))
     path = f"/fapi/v1/depth?symbol=BTCUSDT&limit={depth}"
-    assert dialect.image_ask(Symbol("BINANCEUM:BTC-USDT-PERP")) == Ask(path=path, weight=weight)
+    assert dialect.snapshot_request(Symbol("BINANCEUM:BTC-USDT-PERP")) == RestRequest(path=path, weight=weight)
 
 
-@pytest.mark.parametrize("weights", [SPOT_WEIGHTS, UM_WEIGHTS])
+@pytest.mark.parametrize("weights", [SPOT_SNAPSHOT_WEIGHTS, FUTURES_SNAPSHOT_WEIGHTS])
 def test_what_is_deeper_than_all_images_has_no_weight(weights: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(InvariantError):
-        weigh(weights, 5001)
+        snapshot_weight(weights, 5001)
 
 
-@pytest.mark.parametrize(("limits", "minute", "sends"), [(SPOT_LIMITS, 6000, 5), (UM_LIMITS, 2400, 10)])
+@pytest.mark.parametrize(("limits", "minute", "sends"), [(SPOT_LIMITS, 6000, 5), (FUTURES_LIMITS, 2400, 10)])
 def test_no_minute_and_no_second_asks_for_more_than_is_allowed(limits: Limits, minute: int, sends: int) -> None:
     assert limits.requests_burst + 60 * limits.requests_per_second <= minute
     assert limits.sends_per_second < sends
-    assert (limits.connects_per_second, limits.topics_per_line) == (1, 1024)
+    assert (limits.connects_per_second, limits.topics_per_connection) == (1, 1024)
 
 
 def test_the_metadata_is_asked_for_at_its_weight() -> None:
     settings = BinanceSettings()
-    asks = [kind("wss://s", "https://r", settings).instrument_asks() for kind in (BinanceDialect, BinanceUmDialect)]
-    assert asks == [(Ask(path="/api/v3/exchangeInfo", weight=20),), (Ask(path="/fapi/v1/exchangeInfo", weight=1),)]
+    asks = [
+        kind("wss://s", "https://r", settings).instrument_requests()
+        for kind in (BinanceSpotAdapter, BinanceFuturesAdapter)
+    ]
+    assert asks == [
+        (RestRequest(path="/api/v3/exchangeInfo", weight=20),),
+        (RestRequest(path="/fapi/v1/exchangeInfo", weight=1),),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -66,12 +72,12 @@ def test_the_metadata_is_asked_for_at_its_weight() -> None:
     [(0, True), (1, True), (2, True), (3, True), (-1121, True), (-1100, True), (-1003, False), (-1001, False)],
 )
 def test_every_documented_code_is_final_or_passes(code: int, permanent: bool) -> None:
-    assert is_permanent(code) is permanent
+    assert is_permanent_code(code) is permanent
 
 
 @pytest.mark.parametrize(
     ("status", "final"), [(400, True), (404, True), (451, True), (403, False), (418, False), (429, False), (503, False)]
 )
 def test_a_status_is_final_or_passes(status: int, final: bool) -> None:
-    assert is_final(status) is final
-    assert BinanceDialect("wss://s", "https://r", BinanceSettings()).is_final(status) is final
+    assert is_permanent_status(status) is final
+    assert BinanceSpotAdapter("wss://s", "https://r", BinanceSettings()).is_permanent_status(status) is final

@@ -3,15 +3,15 @@
 import pytest
 
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthChange
-from components.market_data.core.rules import Placement, Remedy
-from components.market_data.venues.binance.rule import SPOT_RULE, UM_RULE
+from components.market_data.core.changes import DepthUpdate
+from components.market_data.core.rules import ResyncMethod, SequenceOutcome
+from components.market_data.venues.binance.rule import FUTURES_SEQUENCE_RULE, SPOT_SEQUENCE_RULE
 
-NEXT, STALE, GAP = Placement.NEXT, Placement.STALE, Placement.GAP
+NEXT, STALE, GAP = SequenceOutcome.NEXT, SequenceOutcome.STALE, SequenceOutcome.GAP
 
 
-def change(previous: int, final: int) -> DepthChange:
-    return DepthChange(Symbol("X"), previous, final, (), (), 0, 0)
+def change(previous: int, final: int) -> DepthUpdate:
+    return DepthUpdate(Symbol("X"), previous, final, (), (), 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,10 @@ def change(previous: int, final: int) -> DepthChange:
     ],
 )
 @pytest.mark.parametrize("is_joining", [True, False])
-def test_spot_ranges_may_overlap_at_any_time(previous: int, final: int, placement: Placement, is_joining: bool) -> None:
-    assert SPOT_RULE.place(change(previous, final), 100, is_joining=is_joining) is placement
+def test_spot_ranges_may_overlap_at_any_time(
+    previous: int, final: int, placement: SequenceOutcome, is_joining: bool
+) -> None:
+    assert SPOT_SEQUENCE_RULE.classify(change(previous, final), 100, is_joining=is_joining) is placement
 
 
 @pytest.mark.parametrize(
@@ -42,11 +44,16 @@ def test_spot_ranges_may_overlap_at_any_time(previous: int, final: int, placemen
     ],
 )
 def test_usdm_joins_by_range_and_then_stands_exactly(
-    previous: int, final: int, joining: Placement, live: Placement
+    previous: int, final: int, joining: SequenceOutcome, live: SequenceOutcome
 ) -> None:
-    assert UM_RULE.place(change(previous, final), 100, is_joining=True) is joining
-    assert UM_RULE.place(change(previous, final), 100, is_joining=False) is live
+    assert FUTURES_SEQUENCE_RULE.classify(change(previous, final), 100, is_joining=True) is joining
+    assert FUTURES_SEQUENCE_RULE.classify(change(previous, final), 100, is_joining=False) is live
 
 
 def test_both_fetch_an_image_when_they_lost_the_way() -> None:
-    assert {SPOT_RULE.remedy, SPOT_RULE.fallback, UM_RULE.remedy, UM_RULE.fallback} == {Remedy.FETCH}
+    assert {
+        SPOT_SEQUENCE_RULE.resync_method,
+        SPOT_SEQUENCE_RULE.fallback_method,
+        FUTURES_SEQUENCE_RULE.resync_method,
+        FUTURES_SEQUENCE_RULE.fallback_method,
+    } == {ResyncMethod.FETCH}

@@ -7,12 +7,12 @@ import pytest
 
 from components.contracts.errors import ConfigError, InvariantError, UsageError
 from components.contracts.values import Symbol
-from components.market_data.core.instruments import Instrument, Registry
-from components.market_data.venues.binance.dialect import BinanceDialect, BinanceUmDialect
-from components.market_data.venues.binance.instruments import read_spot, read_um
+from components.market_data.core.instruments import Instrument, InstrumentRegistry
+from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.instruments import decode_futures_instruments, decode_spot_instruments
 from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.binance.subscribe import STREAMS, UM_ROUTES
-from components.market_data.venues.dialect import Channel, Dialect, LinePlan
+from components.market_data.venues.binance.subscribe import FUTURES_ROUTES, STREAM_CHANNELS
+from components.market_data.venues.dialect import Channel, ConnectionPlan, VenueAdapter
 
 ROW = {"status": "TRADING", "quoteAsset": "USDT", "contractType": "PERPETUAL", "filters": []}
 
@@ -26,22 +26,22 @@ def symbols(instruments: list[Instrument]) -> list[Symbol]:
     return [one.symbol for one in instruments]
 
 
-def planned(dialect: Dialect, count: int = 2) -> tuple[LinePlan, ...]:
-    instruments = dialect.read_instruments([listed(count)])
-    dialect.learn(Registry(instruments))
-    return dialect.plan(symbols(instruments))
+def planned(dialect: VenueAdapter, count: int = 2) -> tuple[ConnectionPlan, ...]:
+    instruments = dialect.decode_instruments([listed(count)])
+    dialect.set_instruments(InstrumentRegistry(instruments))
+    return dialect.plan_connections(symbols(instruments))
 
 
-def names(line: LinePlan) -> list[str]:
+def names(line: ConnectionPlan) -> list[str]:
     return [topic.name for topic in line.topics]
 
 
-def spot(settings: BinanceSettings | None = None) -> BinanceDialect:
-    return BinanceDialect("wss://stream.example:9443/", "https://rest.example", settings or BinanceSettings())
+def spot(settings: BinanceSettings | None = None) -> BinanceSpotAdapter:
+    return BinanceSpotAdapter("wss://stream.example:9443/", "https://rest.example", settings or BinanceSettings())
 
 
-def um(settings: BinanceSettings | None = None) -> BinanceUmDialect:
-    return BinanceUmDialect("wss://fstream.example", "https://rest.example", settings or BinanceSettings())
+def um(settings: BinanceSettings | None = None) -> BinanceFuturesAdapter:
+    return BinanceFuturesAdapter("wss://fstream.example", "https://rest.example", settings or BinanceSettings())
 
 
 def test_the_spot_market_takes_one_line() -> None:
@@ -62,13 +62,13 @@ def test_usdm_takes_two_lines_and_never_the_url_without_a_route() -> None:
 def test_no_plan_of_usdm_mixes_routes(quotes: bool, trades: bool, count: int) -> None:
     lines = planned(um(BinanceSettings(quotes=quotes, trades=trades)), count)
     for line in lines:
-        (route,) = {UM_ROUTES[topic.channel] for topic in line.topics}
+        (route,) = {FUTURES_ROUTES[topic.channel] for topic in line.topics}
         assert line.url == f"wss://fstream.example{route}/stream"
     assert sum(len(line.topics) for line in lines) == count * (1 + quotes + trades)
 
 
 def test_no_request_of_usdm_mixes_routes() -> None:
-    for write in (um().subscribe, um().unsubscribe):
+    for write in (um().subscribe_message, um().unsubscribe_message):
         with pytest.raises(InvariantError, match="/market"):
             write(["btcusdt@depth@100ms", "btcusdt@aggTrade"], 1)
 
@@ -77,11 +77,11 @@ def test_no_request_of_usdm_mixes_routes() -> None:
 def test_no_other_stream_is_ever_asked_for(name: str) -> None:
     for dialect in (spot(), um()):
         with pytest.raises(InvariantError, match="no stream"):
-            dialect.subscribe([name], 1)
+            dialect.subscribe_message([name], 1)
 
 
 def test_every_channel_has_a_stream_and_a_route() -> None:
-    assert set(STREAMS.values()) == set(Channel) == set(UM_ROUTES)
+    assert set(STREAM_CHANNELS.values()) == set(Channel) == set(FUTURES_ROUTES)
 
 
 @pytest.mark.parametrize(("speed_ms", "stream"), [(100, "depth@100ms"), (1000, "depth")])
@@ -96,13 +96,13 @@ def test_the_pace_of_usdm_depth_is_in_its_name(speed_ms: int, stream: str) -> No
     assert names(line) == [f"c0usdt@{stream}"]
 
 
-@pytest.mark.parametrize("settings", [BinanceSettings(depth_speed_ms=250), BinanceSettings(image_depth=50)])
+@pytest.mark.parametrize("settings", [BinanceSettings(depth_speed_ms=250), BinanceSettings(snapshot_depth=50)])
 def test_spot_refuses_what_it_does_not_offer(settings: BinanceSettings) -> None:
     with pytest.raises(ConfigError):
         spot(settings)
 
 
-@pytest.mark.parametrize("settings", [BinanceSettings(depth_speed_ms=1000), BinanceSettings(image_depth=5000)])
+@pytest.mark.parametrize("settings", [BinanceSettings(depth_speed_ms=1000), BinanceSettings(snapshot_depth=5000)])
 def test_usdm_refuses_what_it_does_not_offer(settings: BinanceSettings) -> None:
     with pytest.raises(ConfigError):
         um(settings)
@@ -117,22 +117,27 @@ def test_many_symbols_take_more_lines_and_none_is_torn_apart() -> None:
 
 def test_a_symbol_that_is_asked_for_twice_is_subscribed_once() -> None:
     dialect = spot()
-    instruments = read_spot([listed(1)])
-    dialect.learn(Registry(instruments))
-    (line,) = dialect.plan(symbols(instruments) * 2)
+    instruments = decode_spot_instruments([listed(1)])
+    dialect.set_instruments(InstrumentRegistry(instruments))
+    (line,) = dialect.plan_connections(symbols(instruments) * 2)
     assert len(line.topics) == 3
 
 
 def test_a_symbol_that_is_not_listed_is_named() -> None:
     dialect = um()
-    dialect.learn(Registry(read_um([listed(1)])))
+    dialect.set_instruments(InstrumentRegistry(decode_futures_instruments([listed(1)])))
     with pytest.raises(UsageError, match="BINANCEUM:DOGE-USDT-PERP"):
-        dialect.plan([Symbol("BINANCEUM:DOGE-USDT-PERP")])
+        dialect.plan_connections([Symbol("BINANCEUM:DOGE-USDT-PERP")])
 
 
 def test_requests_are_the_venues_own_words() -> None:
     dialect = spot()
     asked = ["a@depth", "a@bookTicker"]
-    assert json.loads(dialect.subscribe(asked, 7)) == {"method": "SUBSCRIBE", "params": asked, "id": 14}
-    assert json.loads(dialect.unsubscribe(asked, 7)) == {"method": "UNSUBSCRIBE", "params": asked, "id": 15}
-    assert (list(dialect.hello()), dialect.ping(), dialect.greets, dialect.pushes_image) == ([], None, False, False)
+    assert json.loads(dialect.subscribe_message(asked, 7)) == {"method": "SUBSCRIBE", "params": asked, "id": 14}
+    assert json.loads(dialect.unsubscribe_message(asked, 7)) == {"method": "UNSUBSCRIBE", "params": asked, "id": 15}
+    assert (
+        list(dialect.login_messages()),
+        dialect.ping_message(),
+        dialect.requires_login,
+        dialect.pushes_snapshot,
+    ) == ([], None, False, False)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from components.contracts.market import Quote, Trade
 from components.contracts.values import ZERO, Symbol
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import Odd, Oddity
-from components.market_data.core.instruments import Registry
-from components.market_data.venues.deribit.dialect import DeribitDialect
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.instruments import InstrumentRegistry
+from components.market_data.venues.deribit.dialect import DeribitAdapter
 from components.market_data.venues.deribit.settings import DeribitSettings
 
 PERPETUAL = Symbol("DERIBIT:BTC-USD-PERP")
@@ -53,27 +53,27 @@ TICKER = (
 )
 
 
-def a_dialect() -> DeribitDialect:
-    dialect = DeribitDialect("wss://venue/ws/api/v2", "https://venue", DeribitSettings())
-    dialect.learn(Registry(dialect.read_instruments([ROWS])))
+def a_dialect() -> DeribitAdapter:
+    dialect = DeribitAdapter("wss://venue/ws/api/v2", "https://venue", DeribitSettings())
+    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([ROWS])))
     return dialect
 
 
-def only(text: str, dialect: DeribitDialect | None = None) -> object:
-    read = (dialect or a_dialect()).read(text.encode(), AT_NS)
+def only(text: str, dialect: DeribitAdapter | None = None) -> object:
+    read = (dialect or a_dialect()).decode(text.encode(), AT_NS)
     assert not read.control
     (found,) = read.data
     return found
 
 
-def odd(text: str) -> Odd:
+def odd(text: str) -> DecodeIssue:
     found = only(text)
-    assert isinstance(found, Odd)
+    assert isinstance(found, DecodeIssue)
     return found
 
 
 def test_a_snapshot_is_a_pushed_image_in_plain_texts() -> None:
-    assert only(SNAPSHOT) == DepthImage(
+    assert only(SNAPSHOT) == DepthSnapshot(
         PERPETUAL,
         100,
         [("90000.5", "1000"), ("0.00005", "30")],
@@ -86,11 +86,11 @@ def test_a_snapshot_is_a_pushed_image_in_plain_texts() -> None:
 
 def test_a_snapshot_may_say_that_it_stands_on_nothing() -> None:
     found = only(SNAPSHOT.replace('"change_id":100', '"change_id":100,"prev_change_id":null'))
-    assert isinstance(found, DepthImage)
+    assert isinstance(found, DepthSnapshot)
 
 
 def test_a_change_stands_on_the_one_before_and_deletes_by_zero() -> None:
-    assert only(CHANGE) == DepthChange(
+    assert only(CHANGE) == DepthUpdate(
         PERPETUAL,
         100,
         107,
@@ -103,13 +103,13 @@ def test_a_change_stands_on_the_one_before_and_deletes_by_zero() -> None:
 
 def test_a_delete_that_carries_an_amount_deletes_all_the_same() -> None:
     found = only(CHANGE.replace('["delete",90000.5,0.0]', '["delete",90000.5,3.0]'))
-    assert isinstance(found, DepthChange)
+    assert isinstance(found, DepthUpdate)
     assert found.bids[0] == ("90000.5", "0")
 
 
 def test_a_change_that_stands_on_nothing_is_odd_and_its_book_knows() -> None:
     found = odd(CHANGE.replace('"prev_change_id":100,', ""))
-    assert (found.kind, found.symbol) == (Oddity.MALFORMED, PERPETUAL)
+    assert (found.kind, found.symbol) == (IssueKind.MALFORMED, PERPETUAL)
 
 
 def test_a_quote_is_the_best_bid_and_ask() -> None:
@@ -134,7 +134,7 @@ def test_an_absent_side_of_a_quote_is_zero(absent: str) -> None:
 
 
 def test_trades_come_in_the_order_the_venue_counts_them() -> None:
-    read = a_dialect().read(TRADES.encode(), AT_NS)
+    read = a_dialect().decode(TRADES.encode(), AT_NS)
     trades = [one for one in read.data if isinstance(one, Trade)]
     assert [(one.price, one.size) for one in trades] == [
         (Decimal("90000.5"), Decimal(10)),
@@ -143,7 +143,7 @@ def test_trades_come_in_the_order_the_venue_counts_them() -> None:
 
 
 def test_a_ticker_says_nothing() -> None:
-    read = a_dialect().read(TICKER.encode(), AT_NS)
+    read = a_dialect().decode(TICKER.encode(), AT_NS)
     assert not read.data
     assert not read.control
 
@@ -156,20 +156,20 @@ def test_a_frame_that_is_spaced_otherwise_is_read_the_same() -> None:
 @pytest.mark.parametrize("frame", [SNAPSHOT, CHANGE, QUOTE, TRADES])
 def test_unknown_fields_change_nothing(frame: str) -> None:
     more = frame.replace('"timestamp"', '"news":{"a":[1,2.5,null]},"timestamp"')
-    assert a_dialect().read(more.encode(), AT_NS) == a_dialect().read(frame.encode(), AT_NS)
+    assert a_dialect().decode(more.encode(), AT_NS) == a_dialect().decode(frame.encode(), AT_NS)
 
 
 @pytest.mark.parametrize("frame", [SNAPSHOT, CHANGE, QUOTE, TRADES])
 def test_an_instrument_nobody_asked_for_is_unlisted(frame: str) -> None:
-    for found in a_dialect().read(frame.replace("BTC-PERPETUAL", "BTC-1JAN99").encode(), AT_NS).data:
-        assert isinstance(found, Odd)
-        assert (found.kind, found.symbol) == (Oddity.UNLISTED, None)
+    for found in a_dialect().decode(frame.replace("BTC-PERPETUAL", "BTC-1JAN99").encode(), AT_NS).data:
+        assert isinstance(found, DecodeIssue)
+        assert (found.kind, found.symbol) == (IssueKind.UNLISTED, None)
 
 
 @pytest.mark.parametrize("frame", [SNAPSHOT, CHANGE, QUOTE])
 def test_a_channel_that_tells_of_another_instrument_touches_no_book(frame: str) -> None:
     found = odd(frame.replace('instrument_name":"BTC', 'instrument_name":"ETH'))
-    assert (found.kind, found.symbol) == (Oddity.UNLISTED, None)
+    assert (found.kind, found.symbol) == (IssueKind.UNLISTED, None)
 
 
 @pytest.mark.parametrize(
@@ -197,23 +197,23 @@ def test_a_channel_that_tells_of_another_instrument_touches_no_book(frame: str) 
 def test_a_change_that_cannot_be_read_is_odd_and_its_book_knows(good: str, bad: str) -> None:
     assert good in CHANGE
     found = odd(CHANGE.replace(good, bad))
-    assert (found.kind, found.symbol) == (Oddity.MALFORMED, PERPETUAL)
+    assert (found.kind, found.symbol) == (IssueKind.MALFORMED, PERPETUAL)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"x"', '{"id":"one","result":[]}', "[" * 100_000])
 def test_what_is_no_message_is_malformed_and_touches_no_book(text: str) -> None:
     found = odd(text)
-    assert (found.kind, found.symbol) == (Oddity.MALFORMED, None)
+    assert (found.kind, found.symbol) == (IssueKind.MALFORMED, None)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"method":"subscription","params":{"channel":"chart.trades.BTC"}}'])
 def test_what_nobody_knows_is_unknown(text: str) -> None:
-    assert odd(text).kind is Oddity.UNKNOWN
+    assert odd(text).kind is IssueKind.UNKNOWN
 
 
 def test_broken_utf8_in_a_quote_touches_no_book() -> None:
-    (found,) = a_dialect().read(QUOTE.replace("quote.B", "quote.\udcff").encode(errors="surrogateescape"), AT_NS).data
-    assert isinstance(found, Odd)
+    (found,) = a_dialect().decode(QUOTE.replace("quote.B", "quote.\udcff").encode(errors="surrogateescape"), AT_NS).data
+    assert isinstance(found, DecodeIssue)
     assert found.symbol is None
 
 
@@ -226,9 +226,9 @@ def test_no_bytes_do_harm(frame: str, data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(mutated) - 1))
         mutated[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    DIALECT.read(bytes(mutated), AT_NS)
+    DIALECT.decode(bytes(mutated), AT_NS)
 
 
 @given(st.binary(max_size=200))
 def test_no_noise_does_harm(noise: bytes) -> None:
-    DIALECT.read(noise, AT_NS)
+    DIALECT.decode(noise, AT_NS)

@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from components.contracts.errors import ContractError
+from components.contracts.errors import ProtocolError
 from components.contracts.values import Symbol
-from components.market_data.core.instruments import Instrument, Kind, Registry, Step
-from components.market_data.venues.deribit.dialect import DeribitDialect
+from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType, TickBand
+from components.market_data.venues.deribit.dialect import DeribitAdapter
 from components.market_data.venues.deribit.settings import DeribitSettings
 
 CHRISTMAS_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC
@@ -49,11 +49,11 @@ ROWS = {
 
 
 def listed(*rows: object) -> list[Instrument]:
-    return a_dialect().read_instruments([json.dumps({"jsonrpc": "2.0", "result": rows}).encode()])
+    return a_dialect().decode_instruments([json.dumps({"jsonrpc": "2.0", "result": rows}).encode()])
 
 
-def a_dialect() -> DeribitDialect:
-    return DeribitDialect("wss://venue/ws/api/v2", "https://venue", DeribitSettings())
+def a_dialect() -> DeribitAdapter:
+    return DeribitAdapter("wss://venue/ws/api/v2", "https://venue", DeribitSettings())
 
 
 def one(symbol: str) -> Instrument:
@@ -63,27 +63,29 @@ def one(symbol: str) -> Instrument:
 
 @pytest.mark.parametrize("symbol", ROWS)
 def test_names_lead_both_ways(symbol: str) -> None:
-    registry = Registry(listed(*ROWS.values()))
+    registry = InstrumentRegistry(listed(*ROWS.values()))
     native = str(ROWS[symbol]["instrument_name"])
     assert len(registry) == len(ROWS)
-    assert registry.require(Symbol(symbol)).native == native
-    assert registry.by_native[native].symbol == symbol
+    assert registry.require(Symbol(symbol)).venue_symbol == native
+    assert registry.by_venue_symbol[native].symbol == symbol
 
 
 @pytest.mark.parametrize(
     ("symbol", "kind", "is_inverse"),
     [
-        ("DERIBIT:BTC-USD-PERP", Kind.PERPETUAL, True),
-        ("DERIBIT:BTC-USD-261225", Kind.FUTURE, True),
-        ("DERIBIT:BTC-USD-260605", Kind.FUTURE, True),
-        ("DERIBIT:BTC-USDC-PERP", Kind.PERPETUAL, False),
-        ("DERIBIT:BTC-USD-261225-80000-P", Kind.OPTION, False),
-        ("DERIBIT:BTC-USDC", Kind.SPOT, False),
+        ("DERIBIT:BTC-USD-PERP", InstrumentType.PERPETUAL, True),
+        ("DERIBIT:BTC-USD-261225", InstrumentType.FUTURE, True),
+        ("DERIBIT:BTC-USD-260605", InstrumentType.FUTURE, True),
+        ("DERIBIT:BTC-USDC-PERP", InstrumentType.PERPETUAL, False),
+        ("DERIBIT:BTC-USD-261225-80000-P", InstrumentType.OPTION, False),
+        ("DERIBIT:BTC-USDC", InstrumentType.SPOT, False),
     ],
 )
-def test_amounts_are_dollars_where_reversed_and_coins_elsewhere(symbol: str, kind: Kind, is_inverse: bool) -> None:
+def test_amounts_are_dollars_where_reversed_and_coins_elsewhere(
+    symbol: str, kind: InstrumentType, is_inverse: bool
+) -> None:
     found = one(symbol)
-    assert (found.kind, found.is_inverse, found.unit) == (kind, is_inverse, Decimal(1))
+    assert (found.instrument_type, found.is_inverse, found.contract_multiplier) == (kind, is_inverse, Decimal(1))
 
 
 def test_the_contract_size_is_already_in_the_amount() -> None:
@@ -104,7 +106,7 @@ def test_ticks_may_grow_with_the_price() -> None:
     facts = {"instrument_type": "reversed", **PUT, "tick_size": 0.0001}
     (found,) = listed(row("BTC-25DEC26-80000-P", **facts, tick_size_steps=[{"above_price": 0.005, "tick_size": 5e-04}]))
     assert found.tick == Decimal("0.0001")
-    assert found.steps == (Step(Decimal("0.005"), Decimal("0.0005")),)
+    assert found.tick_bands == (TickBand(Decimal("0.005"), Decimal("0.0005")),)
 
 
 @pytest.mark.parametrize(
@@ -138,13 +140,13 @@ def test_combinations_and_nonsense_are_left_out() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error":{"code":10028}}'])
 def test_an_answer_without_instruments_is_refused(body: bytes) -> None:
-    with pytest.raises(ContractError):
-        a_dialect().read_instruments([body])
+    with pytest.raises(ProtocolError):
+        a_dialect().decode_instruments([body])
 
 
 def test_every_kind_is_asked_for_in_every_currency() -> None:
     settings = DeribitSettings(currencies=("BTC", "USDC"), kinds=("future", "option"))
-    asks = DeribitDialect("wss://venue", "https://venue", settings).instrument_asks()
+    asks = DeribitAdapter("wss://venue", "https://venue", settings).instrument_requests()
     assert [ask.path for ask in asks] == [
         "/api/v2/public/get_instruments?currency=BTC&kind=future&expired=false",
         "/api/v2/public/get_instruments?currency=BTC&kind=option&expired=false",

@@ -7,34 +7,34 @@ import pytest
 
 from components.contracts.errors import UsageError
 from components.contracts.values import Symbol
-from components.market_data.core.feed import Odd, Oddity
-from components.market_data.core.instruments import Registry
-from components.market_data.venues.deribit.dialect import DeribitDialect
-from components.market_data.venues.deribit.limits import LIMITS, PERMANENT, RETRYABLE
+from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.instruments import InstrumentRegistry
+from components.market_data.venues.deribit.dialect import DeribitAdapter
+from components.market_data.venues.deribit.limits import LIMITS, PERMANENT_CODES, RETRYABLE_CODES
 from components.market_data.venues.deribit.settings import DeribitSettings
 from components.market_data.venues.deribit.subscribe import (
     HEARTBEAT_ID,
     LOGIN_ID,
-    RENEWAL_ID,
-    REQUESTS_MAX,
+    PENDING_REQUESTS_MAX,
+    REFRESH_ID,
     TEST_ID,
 )
 from components.market_data.venues.dialect import (
-    Alive,
+    Authenticated,
     Channel,
-    Confirmed,
-    Control,
-    Greeted,
-    Leaving,
-    Refused,
-    Say,
-    Unsubscribed,
+    ControlMessage,
+    Heartbeat,
+    Reply,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
+    UnsubscribeAck,
 )
-from components.market_data.venues.keys import KeyPair
+from components.market_data.venues.keys import ApiCredentials
 from components.runtime.secrets import Secret
 
 BTC, ETH = Symbol("DERIBIT:BTC-USD-PERP"), Symbol("DERIBIT:ETH-USD-PERP")
-KEYS = KeyPair(Secret(b"KEY"), Secret(b"SECRET"))
+KEYS = ApiCredentials(Secret(b"KEY"), Secret(b"SECRET"))
 RAW = DeribitSettings(interval="raw")
 NAMES = ("book.BTC-PERPETUAL.100ms", "trades.BTC-PERPETUAL.100ms")
 SECOND_NS = 1_000_000_000
@@ -53,15 +53,15 @@ def row(coin: str) -> dict[str, object]:
     }
 
 
-def a_dialect(settings: DeribitSettings | None = None, keys: KeyPair | None = None) -> DeribitDialect:
-    dialect = DeribitDialect("wss://venue/ws/api/v2", "https://venue", settings or DeribitSettings(), keys)
+def a_dialect(settings: DeribitSettings | None = None, keys: ApiCredentials | None = None) -> DeribitAdapter:
+    dialect = DeribitAdapter("wss://venue/ws/api/v2", "https://venue", settings or DeribitSettings(), keys)
     body = json.dumps({"result": [row("BTC"), row("ETH")]}).encode()
-    dialect.learn(Registry(dialect.read_instruments([body])))
+    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([body])))
     return dialect
 
 
-def heard(dialect: DeribitDialect, at_ns: int = 0, **message: object) -> list[Control]:
-    read = dialect.read(json.dumps({"jsonrpc": "2.0", **message}).encode(), at_ns)
+def heard(dialect: DeribitAdapter, at_ns: int = 0, **message: object) -> list[ControlMessage]:
+    read = dialect.decode(json.dumps({"jsonrpc": "2.0", **message}).encode(), at_ns)
     assert not read.data
     return list(read.control)
 
@@ -74,14 +74,16 @@ def said(text: str) -> tuple[str, int, Any]:
 
 def test_without_keys_only_heartbeats_are_arranged() -> None:
     dialect = a_dialect()
-    assert not dialect.greets
-    assert [said(text) for text in dialect.hello()] == [("public/set_heartbeat", HEARTBEAT_ID, {"interval": 30})]
+    assert not dialect.requires_login
+    assert [said(text) for text in dialect.login_messages()] == [
+        ("public/set_heartbeat", HEARTBEAT_ID, {"interval": 30})
+    ]
 
 
 def test_raw_channels_come_after_a_login() -> None:
     dialect = a_dialect(RAW, KEYS)
-    login, heartbeat = dialect.hello()
-    assert dialect.greets
+    login, heartbeat = dialect.login_messages()
+    assert dialect.requires_login
     assert said(login) == (
         "public/auth",
         LOGIN_ID,
@@ -89,9 +91,9 @@ def test_raw_channels_come_after_a_login() -> None:
     )
     assert said(heartbeat)[0] == "public/set_heartbeat"
     granted = heard(dialect, id=LOGIN_ID, result={"access_token": "A", "refresh_token": "R", "expires_in": 900})
-    assert granted == [Greeted()]
-    assert said(dialect.subscribe(["book.BTC-PERPETUAL.raw"], 1))[0] == "private/subscribe"
-    assert said(dialect.unsubscribe(["book.BTC-PERPETUAL.raw"], 2))[0] == "private/unsubscribe"
+    assert granted == [Authenticated()]
+    assert said(dialect.subscribe_message(["book.BTC-PERPETUAL.raw"], 1))[0] == "private/subscribe"
+    assert said(dialect.unsubscribe_message(["book.BTC-PERPETUAL.raw"], 2))[0] == "private/unsubscribe"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_settings_that_cannot_be_had_are_refused_in_one_line(settings: DeribitSe
 
 def test_a_login_that_is_refused_says_whether_it_is_for_good() -> None:
     (refused,) = heard(a_dialect(RAW, KEYS), id=LOGIN_ID, error={"code": 13004, "message": "invalid_credentials"})
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, SubscribeRejected)
     assert (refused.names, refused.is_permanent) == ((), True)
     assert "login refused: 13004 invalid_credentials" in refused.reason
 
@@ -121,101 +123,103 @@ def test_a_login_is_renewed_on_each_connection_before_it_runs_out() -> None:
     assert len(probed_at(dialect, 299)) == 1
     first, second = probed_at(dialect, 301), probed_at(dialect, 330)
     for controls in (first, second):
-        assert isinstance(controls[1], Say)
+        assert isinstance(controls[1], Reply)
         grant = {"grant_type": "refresh_token", "refresh_token": "R1"}
-        assert said(controls[1].text) == ("public/auth", RENEWAL_ID, grant)
-    renewed = heard(dialect, 331 * SECOND_NS, id=RENEWAL_ID, result={"refresh_token": "R2", "expires_in": 900})
-    assert renewed == [Alive()]
+        assert said(controls[1].text) == ("public/auth", REFRESH_ID, grant)
+    renewed = heard(dialect, 331 * SECOND_NS, id=REFRESH_ID, result={"refresh_token": "R2", "expires_in": 900})
+    assert renewed == [Heartbeat()]
     assert len(probed_at(dialect, 361)) == 1
     (_, again) = probed_at(dialect, 662)
-    assert isinstance(again, Say)
+    assert isinstance(again, Reply)
     assert said(again.text)[2]["refresh_token"] == "R2"
 
 
 def test_a_renewal_that_fails_leaves_for_a_new_connection() -> None:
-    (leaving,) = heard(a_dialect(RAW, KEYS), id=RENEWAL_ID, error={"code": 13009, "message": "unauthorized"})
-    assert isinstance(leaving, Leaving)
+    (leaving,) = heard(a_dialect(RAW, KEYS), id=REFRESH_ID, error={"code": 13009, "message": "unauthorized"})
+    assert isinstance(leaving, ShutdownNotice)
 
 
-def probed_at(dialect: DeribitDialect, at_s: int) -> list[Control]:
+def probed_at(dialect: DeribitAdapter, at_s: int) -> list[ControlMessage]:
     return heard(dialect, at_s * SECOND_NS, method="heartbeat", params={"type": "test_request"})
 
 
 def test_a_test_request_is_answered_at_once() -> None:
     (answer,) = probed_at(a_dialect(), 0)
-    assert isinstance(answer, Say)
+    assert isinstance(answer, Reply)
     assert said(answer.text) == ("public/test", TEST_ID, {})
-    assert heard(a_dialect(), method="heartbeat", params={"type": "heartbeat"}) == [Alive()]
+    assert heard(a_dialect(), method="heartbeat", params={"type": "heartbeat"}) == [Heartbeat()]
 
 
 @pytest.mark.parametrize("number", [HEARTBEAT_ID, TEST_ID])
 def test_answers_to_our_own_requests_are_signs_of_life(number: int) -> None:
-    assert heard(a_dialect(), id=number, result={"version": "1.2.26"}) == [Alive()]
+    assert heard(a_dialect(), id=number, result={"version": "1.2.26"}) == [Heartbeat()]
 
 
 def test_a_subscription_is_confirmed_whatever_the_order_of_the_answer() -> None:
     dialect = a_dialect()
-    assert said(dialect.subscribe(NAMES, 7)) == ("public/subscribe", 7, {"channels": list(NAMES)})
-    assert heard(dialect, id=7, result=list(reversed(NAMES))) == [Confirmed(NAMES, 7)]
+    assert said(dialect.subscribe_message(NAMES, 7)) == ("public/subscribe", 7, {"channels": list(NAMES)})
+    assert heard(dialect, id=7, result=list(reversed(NAMES))) == [SubscribeAck(NAMES, 7)]
 
 
 def test_a_channel_missing_from_the_answer_is_refused_for_good() -> None:
     dialect = a_dialect()
-    dialect.subscribe(NAMES, 7)
+    dialect.subscribe_message(NAMES, 7)
     confirmed, refused = heard(dialect, id=7, result=[NAMES[0]])
-    assert confirmed == Confirmed(NAMES[:1], 7)
-    assert isinstance(refused, Refused)
+    assert confirmed == SubscribeAck(NAMES[:1], 7)
+    assert isinstance(refused, SubscribeRejected)
     assert (refused.names, refused.is_permanent, refused.request_id) == (NAMES[1:], True, 7)
     assert NAMES[1] in refused.reason
 
 
 def test_the_end_of_a_subscription_is_told_apart() -> None:
     dialect = a_dialect()
-    assert said(dialect.unsubscribe(NAMES, 8))[0] == "public/unsubscribe"
-    assert heard(dialect, id=8, result=list(NAMES)) == [Unsubscribed(NAMES, 8)]
+    assert said(dialect.unsubscribe_message(NAMES, 8))[0] == "public/unsubscribe"
+    assert heard(dialect, id=8, result=list(NAMES)) == [UnsubscribeAck(NAMES, 8)]
 
 
 def test_two_connections_may_count_alike() -> None:
     dialect = a_dialect()
-    dialect.subscribe(["book.BTC-PERPETUAL.100ms"], 1)
-    dialect.unsubscribe(["book.ETH-PERPETUAL.100ms"], 1)
-    assert heard(dialect, id=1, result=["book.ETH-PERPETUAL.100ms"]) == [Unsubscribed(("book.ETH-PERPETUAL.100ms",), 1)]
-    assert heard(dialect, id=1, result=["book.BTC-PERPETUAL.100ms"]) == [Confirmed(("book.BTC-PERPETUAL.100ms",), 1)]
+    dialect.subscribe_message(["book.BTC-PERPETUAL.100ms"], 1)
+    dialect.unsubscribe_message(["book.ETH-PERPETUAL.100ms"], 1)
+    assert heard(dialect, id=1, result=["book.ETH-PERPETUAL.100ms"]) == [
+        UnsubscribeAck(("book.ETH-PERPETUAL.100ms",), 1)
+    ]
+    assert heard(dialect, id=1, result=["book.BTC-PERPETUAL.100ms"]) == [SubscribeAck(("book.BTC-PERPETUAL.100ms",), 1)]
 
 
 def test_a_request_asked_again_on_a_new_connection_is_answered_once() -> None:
     dialect = a_dialect()
     for _ in range(2):
-        dialect.subscribe(NAMES, 1)
-    assert heard(dialect, id=1, result=list(NAMES)) == [Confirmed(NAMES, 1)]
-    assert heard(dialect, id=1, result=[NAMES[0]]) == [Confirmed(NAMES[:1], 1)]  # nothing waits: taken at its word
+        dialect.subscribe_message(NAMES, 1)
+    assert heard(dialect, id=1, result=list(NAMES)) == [SubscribeAck(NAMES, 1)]
+    assert heard(dialect, id=1, result=[NAMES[0]]) == [SubscribeAck(NAMES[:1], 1)]  # nothing waits: taken at its word
 
 
 def test_requests_that_are_never_answered_are_forgotten() -> None:
     dialect = a_dialect()
-    for number in range(REQUESTS_MAX + 1):
-        dialect.subscribe(NAMES, number)
-    assert heard(dialect, id=0, result=[NAMES[0]]) == [Confirmed(NAMES[:1], 0)]
+    for number in range(PENDING_REQUESTS_MAX + 1):
+        dialect.subscribe_message(NAMES, number)
+    assert heard(dialect, id=0, result=[NAMES[0]]) == [SubscribeAck(NAMES[:1], 0)]
     assert len(heard(dialect, id=1, result=[NAMES[0]])) == 2
 
 
-@pytest.mark.parametrize("code", [*PERMANENT, *RETRYABLE, 99_999])
+@pytest.mark.parametrize("code", [*PERMANENT_CODES, *RETRYABLE_CODES, 99_999])
 def test_an_error_refuses_all_that_its_request_asked(code: int) -> None:
     dialect = a_dialect()
-    dialect.subscribe(NAMES, 7)
+    dialect.subscribe_message(NAMES, 7)
     (refused,) = heard(dialect, id=7, error={"code": code, "message": "words", "data": None})
-    assert isinstance(refused, Refused)
-    assert (refused.names, refused.is_permanent, refused.request_id) == (NAMES, code in PERMANENT, 7)
+    assert isinstance(refused, SubscribeRejected)
+    assert (refused.names, refused.is_permanent, refused.request_id) == (NAMES, code in PERMANENT_CODES, 7)
     assert refused.reason.startswith(f"{code} words: ")
 
 
 def test_the_neighbours_of_a_bad_channel_may_be_asked_for_again() -> None:
     dialect = a_dialect()
-    dialect.subscribe(NAMES, 7)
+    dialect.subscribe_message(NAMES, 7)
     data = {"param": "channels", "reason": f"bad channel {NAMES[1]}"}
     bad, other = heard(dialect, id=7, error={"code": -32602, "message": "Invalid params", "data": data})
-    assert isinstance(bad, Refused)
-    assert isinstance(other, Refused)
+    assert isinstance(bad, SubscribeRejected)
+    assert isinstance(other, SubscribeRejected)
     assert (bad.names, bad.is_permanent) == (NAMES[1:], True)
     assert (other.names, other.is_permanent) == (NAMES[:1], False)
 
@@ -223,31 +227,31 @@ def test_the_neighbours_of_a_bad_channel_may_be_asked_for_again() -> None:
 @pytest.mark.parametrize("number", [None, 55, TEST_ID])
 def test_an_error_that_answers_nothing_is_only_counted(number: int | None) -> None:
     frame = json.dumps({"id": number, "error": {"code": -32700, "message": "Parse error"}}).encode()
-    (found,) = a_dialect().read(frame, 0).data
-    assert isinstance(found, Odd)
-    assert found.kind is Oddity.UNKNOWN
+    (found,) = a_dialect().decode(frame, 0).data
+    assert isinstance(found, DecodeIssue)
+    assert found.kind is IssueKind.UNKNOWN
 
 
 def test_the_topics_of_an_instrument_stay_on_one_connection() -> None:
     settings = DeribitSettings()
-    dialect = DeribitDialect("wss://venue/ws/api/v2", "https://venue", settings)
+    dialect = DeribitAdapter("wss://venue/ws/api/v2", "https://venue", settings)
     rows = [row(f"C{number}") for number in range(200)]
-    dialect.learn(Registry(dialect.read_instruments([json.dumps({"result": rows}).encode()])))
+    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([json.dumps({"result": rows}).encode()])))
     symbols = [Symbol(f"DERIBIT:C{number}-USD-PERP") for number in range(200)]
-    first, second = dialect.plan(symbols)
+    first, second = dialect.plan_connections(symbols)
     assert (len(first.topics), len(second.topics)) == (498, 102)
     assert first.topics[-1].symbol != second.topics[0].symbol
-    assert len(first.topics) <= LIMITS.topics_per_line
+    assert len(first.topics) <= LIMITS.topics_per_connection
     assert (first.name, first.url) == ("line-1", "wss://venue/ws/api/v2")
 
 
 def test_what_is_switched_off_is_not_subscribed() -> None:
-    (line,) = a_dialect(DeribitSettings(quotes=False, trades=False)).plan([BTC, ETH])
+    (line,) = a_dialect(DeribitSettings(quotes=False, trades=False)).plan_connections([BTC, ETH])
     assert [(topic.channel, topic.name) for topic in line.topics] == [
         (Channel.DEPTH, "book.BTC-PERPETUAL.100ms"),
         (Channel.DEPTH, "book.ETH-PERPETUAL.100ms"),
     ]
-    (line,) = a_dialect().plan([BTC])
+    (line,) = a_dialect().plan_connections([BTC])
     assert [topic.name for topic in line.topics] == [
         "book.BTC-PERPETUAL.100ms",
         "quote.BTC-PERPETUAL",
@@ -257,9 +261,9 @@ def test_what_is_switched_off_is_not_subscribed() -> None:
 
 def test_a_symbol_nobody_lists_cannot_be_planned() -> None:
     with pytest.raises(UsageError, match="DOGE"):
-        a_dialect().plan([Symbol("DERIBIT:DOGE-USD-PERP")])
+        a_dialect().plan_connections([Symbol("DERIBIT:DOGE-USD-PERP")])
 
 
 @pytest.mark.parametrize(("status", "final"), [(400, True), (403, True), (404, True), (429, False), (503, False)])
 def test_only_refusals_that_are_about_us_are_final(status: int, final: bool) -> None:
-    assert a_dialect().is_final(status) is final
+    assert a_dialect().is_permanent_status(status) is final

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.contracts.errors import ContractError
+from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.core.changes import NO_ID, DepthChange, DepthImage
-from components.market_data.core.feed import Data, Odd, Oddity
-from components.market_data.core.instruments import Registry
-from components.market_data.venues.okx.dialect import OkxDialect
+from components.market_data.core.changes import NO_ID, DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import DecodeIssue, IssueKind, MarketEvent
+from components.market_data.core.instruments import InstrumentRegistry
+from components.market_data.venues.okx.dialect import OkxAdapter
 from components.market_data.venues.okx.settings import ChecksumMode, DepthChannel
 from tests.support.okx_frames import AT_MS, AT_NS, ROWS, answer, dialect, printed, pushed, row, snapshot, told, update
 
@@ -23,31 +23,31 @@ BIDS, ASKS = [("90000", "1.5")], [("90000.1", "0.25"), ("90000.2", "0")]
 OKX = dialect()
 
 
-def one(frame: bytes, okx: OkxDialect = OKX, at_ns: int = AT_NS) -> Any:
-    read = okx.read(frame, at_ns)
+def one(frame: bytes, okx: OkxAdapter = OKX, at_ns: int = AT_NS) -> Any:
+    read = okx.decode(frame, at_ns)
     assert not read.control
     [datum] = read.data
     return datum
 
 
-def odd(frame: bytes, okx: OkxDialect = OKX) -> Odd:
+def odd(frame: bytes, okx: OkxAdapter = OKX) -> DecodeIssue:
     found = one(frame, okx)
-    assert isinstance(found, Odd)
+    assert isinstance(found, DecodeIssue)
     return found
 
 
 def test_a_snapshot_is_an_image_on_the_stream() -> None:
     image = one(snapshot(row((-1, 123456), BIDS, ASKS)))
-    assert isinstance(image, DepthImage)
-    assert (image.symbol, image.final, image.is_pushed, image.depth_max) == (BITCOIN, 123456, True, 0)
+    assert isinstance(image, DepthSnapshot)
+    assert (image.symbol, image.last_id, image.is_pushed, image.depth_max) == (BITCOIN, 123456, True, 0)
     assert (image.venue_at_ns, image.received_at_ns) == (AT_NS, AT_NS)
     assert image.bids == [("90000", "1.5", "0", "1")]
 
 
 def test_an_update_is_a_change_between_two_ids() -> None:
     change = one(update(row((10, 15), BIDS, ASKS, checksum=-7)))
-    assert isinstance(change, DepthChange)
-    assert (change.symbol, change.previous, change.final, change.checksum) == (BITCOIN, 10, 15, -7)
+    assert isinstance(change, DepthUpdate)
+    assert (change.symbol, change.prev_id, change.last_id, change.checksum) == (BITCOIN, 10, 15, -7)
     assert change.asks == [("90000.1", "0.25", "0", "1"), ("90000.2", "0", "0", "1")]
 
 
@@ -88,27 +88,27 @@ def test_a_frame_without_a_checksum_has_none() -> None:
     assert one(update({"asks": [], "bids": [], "ts": str(AT_MS), "prevSeqId": 1, "seqId": 2})).checksum == 0
 
 
-@pytest.mark.parametrize("channel", [DepthChannel.BOOKS5, DepthChannel.BEST])
+@pytest.mark.parametrize("channel", [DepthChannel.BOOKS5, DepthChannel.BBO_TBT])
 def test_a_shallow_channel_pushes_the_whole_book_each_time(channel: DepthChannel) -> None:
     okx = dialect(depth_channel=channel, quotes=False)
     image = one(pushed(channel, row(None, BIDS, ASKS, seqId=9)), okx)
-    assert (type(image), image.final, image.is_pushed) == (DepthImage, 9, True)
+    assert (type(image), image.final, image.is_pushed) == (DepthSnapshot, 9, True)
 
 
 def test_where_the_book_is_the_best_prices_a_frame_is_book_and_quote() -> None:
-    read = dialect(depth_channel=DepthChannel.BEST).read(pushed("bbo-tbt", row(None, BIDS, ASKS, seqId=9)), AT_NS)
-    assert [type(datum) for datum in read.data] == [DepthImage, Quote]
+    read = dialect(depth_channel=DepthChannel.BBO_TBT).decode(pushed("bbo-tbt", row(None, BIDS, ASKS, seqId=9)), AT_NS)
+    assert [type(datum) for datum in read.data] == [DepthSnapshot, Quote]
 
 
-@pytest.mark.parametrize("channel", [DepthChannel.FAST, DepthChannel.FAST50])
+@pytest.mark.parametrize("channel", [DepthChannel.BOOKS_L2_TBT, DepthChannel.BOOKS50_L2_TBT])
 def test_the_fast_channels_are_read_like_the_common_one(channel: DepthChannel) -> None:
     okx = dialect(depth_channel=channel)
     assert one(update(row((1, 2)), channel=channel), okx).final == 2
-    assert odd(update(row((1, 2))), okx).kind is Oddity.UNKNOWN
+    assert odd(update(row((1, 2))), okx).kind is IssueKind.UNKNOWN
 
 
 def test_all_rows_of_a_frame_are_read() -> None:
-    assert [change.final for change in OKX.read(update(row((1, 2)), row((2, 3))), AT_NS).data] == [2, 3]  # type: ignore[union-attr]
+    assert [change.last_id for change in OKX.decode(update(row((1, 2)), row((2, 3))), AT_NS).data] == [2, 3]  # type: ignore[union-attr]
 
 
 def test_the_order_of_keys_and_spaces_does_not_matter() -> None:
@@ -131,15 +131,15 @@ def test_a_side_that_is_empty_has_a_price_of_zero() -> None:
 @pytest.mark.parametrize("bad", [("0", "1"), ("NaN", "1"), ("-5", "1"), ("5", "-1"), ("5", "Infinity"), ("5", "")])
 def test_a_quote_that_is_no_price_is_counted(bad: tuple[str, str]) -> None:
     found = odd(pushed("bbo-tbt", row(None, [bad], ASKS)))
-    assert (found.kind, found.symbol) == (Oddity.OUT_OF_RANGE, None)
+    assert (found.kind, found.symbol) == (IssueKind.OUT_OF_RANGE, None)
 
 
-def trade(okx: OkxDialect, trade_id: int, received_at_ms: int = AT_MS, **more: Any) -> list[Data]:
-    return list(okx.read(pushed("trades", printed(trade_id, **more)), received_at_ms * 1_000_000).data)
+def trade(okx: OkxAdapter, trade_id: int, received_at_ms: int = AT_MS, **more: Any) -> list[MarketEvent]:
+    return list(okx.decode(pushed("trades", printed(trade_id, **more)), received_at_ms * 1_000_000).data)
 
 
-def subscribed(okx: OkxDialect) -> None:
-    okx.read(told("subscribe", arg={"channel": "trades", "instId": "BTC-USDT"}), AT_NS)
+def subscribed(okx: OkxAdapter) -> None:
+    okx.decode(told("subscribe", arg={"channel": "trades", "instId": "BTC-USDT"}), AT_NS)
 
 
 def test_a_trade_is_read_in_the_instruments_own_unit() -> None:
@@ -176,7 +176,7 @@ def test_a_merged_trade_covers_the_ids_below_it() -> None:
     assert len(trade(okx, 10, count=3)) == 1
     for covered in (8, 9, 10):
         [again] = trade(okx, covered)
-        assert isinstance(again, Odd)
+        assert isinstance(again, DecodeIssue)
         assert again.symbol is None
     assert len(trade(okx, 11)) == 1
 
@@ -198,25 +198,25 @@ def test_trades_of_one_symbol_do_not_hide_those_of_another() -> None:
 def test_what_was_seen_outlives_a_new_list_of_instruments() -> None:
     okx = dialect()
     trade(okx, 7)
-    okx.learn(Registry(okx.read_instruments([answer(ROWS)])))
-    assert isinstance(trade(okx, 7)[0], Odd)
+    okx.set_instruments(InstrumentRegistry(okx.decode_instruments([answer(ROWS)])))
+    assert isinstance(trade(okx, 7)[0], DecodeIssue)
 
 
 @pytest.mark.parametrize("bad", [printed(7, price="0"), printed(7, price="x"), printed(7, size="-1")])
 def test_a_trade_at_no_price_is_counted(bad: object) -> None:
-    assert odd(pushed("trades", bad), dialect()).kind is Oddity.OUT_OF_RANGE
+    assert odd(pushed("trades", bad), dialect()).kind is IssueKind.OUT_OF_RANGE
 
 
 @pytest.mark.parametrize("channel", ["tickers", "funding-rate", "books5", "books-elp"])
 def test_a_channel_that_was_not_chosen_is_unknown(channel: str) -> None:
     found = odd(pushed(channel, {"instId": "BTC-USDT", "last": "1"}))
-    assert (found.kind, found.symbol) == (Oddity.UNKNOWN, None)
+    assert (found.kind, found.symbol) == (IssueKind.UNKNOWN, None)
 
 
 def test_what_is_switched_off_is_unknown() -> None:
     okx = dialect(quotes=False, trades=False)
-    assert odd(pushed("trades", printed(1)), okx).kind is Oddity.UNKNOWN
-    assert odd(pushed("bbo-tbt", row(None)), okx).kind is Oddity.UNKNOWN
+    assert odd(pushed("trades", printed(1)), okx).kind is IssueKind.UNKNOWN
+    assert odd(pushed("bbo-tbt", row(None)), okx).kind is IssueKind.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_what_is_switched_off_is_unknown() -> None:
 )
 def test_a_symbol_that_nobody_listed_is_counted(frame: bytes) -> None:
     found = odd(frame)
-    assert (found.kind, found.symbol) == (Oddity.UNLISTED, None)
+    assert (found.kind, found.symbol) == (IssueKind.UNLISTED, None)
 
 
 BROKEN_ROWS = {
@@ -257,12 +257,12 @@ def test_a_change_that_cannot_be_read_is_missed_by_its_own_book_only(broken: obj
 @pytest.mark.parametrize("action", ["", "partial"])
 def test_an_action_that_nobody_knows_is_missed_by_the_book(action: str) -> None:
     found = odd(pushed("books", row((1, 2)), action=action))
-    assert (found.kind, found.symbol) == (Oddity.UNKNOWN, BITCOIN)
+    assert (found.kind, found.symbol) == (IssueKind.UNKNOWN, BITCOIN)
 
 
 def test_half_a_frame_is_missed_by_its_book() -> None:
     found = odd(update(row((1, 2), BIDS))[:-10])
-    assert (found.kind, found.symbol) == (Oddity.MALFORMED, BITCOIN)
+    assert (found.kind, found.symbol) == (IssueKind.MALFORMED, BITCOIN)
 
 
 def test_unknown_fields_are_ignored() -> None:
@@ -292,11 +292,11 @@ def test_unknown_fields_are_ignored() -> None:
     ids=lambda frame: repr(frame[:40]),
 )
 def test_nonsense_is_counted_and_never_raises(frame: bytes) -> None:
-    assert odd(frame).kind is Oddity.MALFORMED
+    assert odd(frame).kind is IssueKind.MALFORMED
 
 
 def test_a_frame_of_nothing_says_nothing() -> None:
-    assert not OKX.read(update(), AT_NS).data
+    assert not OKX.decode(update(), AT_NS).data
 
 
 GOOD = (
@@ -318,7 +318,7 @@ def test_no_mutation_of_a_frame_raises(good: bytes, edits: list[tuple[int, bytes
     frame = good[: max(end, 20)]
     for position, piece in edits:
         frame = frame[:position] + piece + frame[position + 1 :]
-    read = OKX.read(frame, AT_NS)
+    read = OKX.decode(frame, AT_NS)
     for datum in read.data:
         # Whatever was understood can be written into a message: its numbers fit.
         msgspec.msgpack.encode(datum)
@@ -326,18 +326,18 @@ def test_no_mutation_of_a_frame_raises(good: bytes, edits: list[tuple[int, bytes
 
 @given(st.binary(max_size=60))
 def test_no_bytes_raise(frame: bytes) -> None:
-    OKX.read(frame, AT_NS)
+    OKX.decode(frame, AT_NS)
 
 
 def test_a_fetched_image_is_of_the_id_it_says() -> None:
-    image = OKX.read_image(BITCOIN, answer([row(None, BIDS, ASKS, seqId=77)]), AT_NS + 5)
-    assert (image.symbol, image.final, image.is_pushed, image.depth_max) == (BITCOIN, 77, False, 0)
+    image = OKX.decode_snapshot(BITCOIN, answer([row(None, BIDS, ASKS, seqId=77)]), AT_NS + 5)
+    assert (image.symbol, image.last_id, image.is_pushed, image.depth_max) == (BITCOIN, 77, False, 0)
     assert (image.venue_at_ns, image.received_at_ns) == (AT_NS, AT_NS + 5)
 
 
 def test_an_image_without_an_id_cannot_be_joined() -> None:
-    with pytest.raises(ContractError, match="cannot be joined"):
-        OKX.read_image(BITCOIN, answer([row(None, BIDS)]), AT_NS)
+    with pytest.raises(ProtocolError, match="cannot be joined"):
+        OKX.decode_snapshot(BITCOIN, answer([row(None, BIDS)]), AT_NS)
 
 
 @pytest.mark.parametrize(
@@ -358,5 +358,5 @@ def test_an_image_without_an_id_cannot_be_joined() -> None:
     ids=lambda body: repr(body[:40]),
 )
 def test_an_answer_that_is_no_book_says_so(body: bytes) -> None:
-    with pytest.raises(ContractError, match="OKX:BTC-USDT"):
-        OKX.read_image(BITCOIN, body, AT_NS)
+    with pytest.raises(ProtocolError, match="OKX:BTC-USDT"):
+        OKX.decode_snapshot(BITCOIN, body, AT_NS)

@@ -2,58 +2,66 @@
 
 import pytest
 
-from components.market_data.core.feed import Odd, Oddity
-from components.market_data.venues.dialect import Alive, Confirmed, Control, Greeted, Leaving, Refused, Unsubscribed
+from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.venues.dialect import (
+    Authenticated,
+    ControlMessage,
+    Heartbeat,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
+    UnsubscribeAck,
+)
 from components.market_data.venues.okx.limits import PERMANENT_CODES, RETRYABLE_CODES
 from tests.support.okx_frames import AT_NS, dialect, told
 
 BOOKS = {"channel": "books", "instId": "BTC-USDT"}
 
 
-def control(frame: bytes) -> Control:
-    read = dialect().read(frame, AT_NS)
+def control(frame: bytes) -> ControlMessage:
+    read = dialect().decode(frame, AT_NS)
     assert not read.data
     [one] = read.control
     return one
 
 
-def refused(code: str, message: str = "no", **more: object) -> Refused:
+def refused(code: str, message: str = "no", **more: object) -> SubscribeRejected:
     one = control(told("error", code=code, msg=message, **more))
-    assert isinstance(one, Refused)
+    assert isinstance(one, SubscribeRejected)
     return one
 
 
 def test_each_topic_is_confirmed_by_itself() -> None:
-    assert control(told("subscribe", arg=BOOKS)) == Confirmed(("books:BTC-USDT",))
-    assert control(told("unsubscribe", arg=BOOKS, id="8")) == Unsubscribed(("books:BTC-USDT",))
+    assert control(told("subscribe", arg=BOOKS)) == SubscribeAck(("books:BTC-USDT",))
+    assert control(told("unsubscribe", arg=BOOKS, id="8")) == UnsubscribeAck(("books:BTC-USDT",))
 
 
 def test_pong_is_a_sign_of_life_and_never_parsed() -> None:
-    assert control(b"pong") == Alive()
+    assert control(b"pong") == Heartbeat()
 
 
 def test_an_announced_upgrade_makes_us_move() -> None:
     leaving = control(told("notice", code="64008", msg="The connection will soon be closed for a service upgrade."))
-    assert isinstance(leaving, Leaving)
+    assert isinstance(leaving, ShutdownNotice)
     assert "upgrade" in leaving.reason
 
 
 @pytest.mark.parametrize(
     ("frame", "meaning"),
     [
-        (told("notice", code="64000", msg="hello"), Alive()),
-        (told("login", code="0"), Greeted()),
-        (told("channel-conn-count", channel="orders", connCount="2"), Alive()),
+        (told("notice", code="64000", msg="hello"), Heartbeat()),
+        (told("login", code="0"), Authenticated()),
+        (told("channel-conn-count", channel="orders", connCount="2"), Heartbeat()),
     ],
 )
-def test_other_words_are_understood(frame: bytes, meaning: Control) -> None:
+def test_other_words_are_understood(frame: bytes, meaning: ControlMessage) -> None:
     assert control(frame) == meaning
 
 
 def test_an_unknown_event_is_counted() -> None:
-    [odd] = dialect().read(told("surprise"), AT_NS).data
-    assert isinstance(odd, Odd)
-    assert odd.kind is Oddity.UNKNOWN
+    [odd] = dialect().decode(told("surprise"), AT_NS).data
+    assert isinstance(odd, DecodeIssue)
+    assert odd.kind is IssueKind.UNKNOWN
 
 
 @pytest.mark.parametrize("code", sorted(PERMANENT_CODES))
@@ -69,7 +77,7 @@ def test_a_passing_or_unknown_refusal_is_tried_again(code: str) -> None:
 def test_a_refusal_names_the_topic_it_is_about() -> None:
     message = "Wrong URL or channel:books,instId:BTC-EURX doesn't exist. Please use the correct URL."
     one = refused("60018", message, id="12")
-    assert one == Refused(("books:BTC-EURX",), f"60018: {message}", is_permanent=True, request_id=12)
+    assert one == SubscribeRejected(("books:BTC-EURX",), f"60018: {message}", is_permanent=True, request_id=12)
 
 
 def test_a_refusal_that_quotes_the_request_names_all_of_it() -> None:
@@ -90,10 +98,10 @@ def test_a_refusal_without_names_is_about_its_request() -> None:
     "frame", [b'{"event":7}', b'{"event":"error","code":1}', b'{"event":"subscribe","arg":[]}', b'{"event"']
 )
 def test_an_event_that_cannot_be_read_is_counted(frame: bytes) -> None:
-    [odd] = dialect().read(frame, AT_NS).data
-    assert isinstance(odd, Odd)
-    assert odd.kind is Oddity.MALFORMED
+    [odd] = dialect().decode(frame, AT_NS).data
+    assert isinstance(odd, DecodeIssue)
+    assert odd.kind is IssueKind.MALFORMED
 
 
 def test_a_confirmation_of_nothing_confirms_nothing() -> None:
-    assert control(told("subscribe")) == Confirmed(())
+    assert control(told("subscribe")) == SubscribeAck(())

@@ -6,8 +6,8 @@ import pytest
 
 from components.contracts.errors import UsageError
 from components.contracts.values import Symbol
-from components.market_data.core.instruments import Instrument, Kind, Registry
-from components.market_data.venues.okx.instruments import read_instruments
+from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType
+from components.market_data.venues.okx.instruments import decode_instruments
 from tests.support.okx_frames import (
     DOLLAR_MARGINED,
     FUTURE,
@@ -31,16 +31,16 @@ NAMES = {
 
 
 def read(row: object) -> Instrument:
-    [one] = read_instruments([answer([row])])
+    [one] = decode_instruments([answer([row])])
     return one
 
 
 @pytest.mark.parametrize(("native", "symbol"), NAMES.items())
 def test_every_name_is_found_both_ways(native: str, symbol: str) -> None:
-    registry = Registry(read_instruments([answer(ROWS)]))
+    registry = InstrumentRegistry(decode_instruments([answer(ROWS)]))
     assert len(registry) == len(NAMES)
-    assert registry.by_native[native].symbol == symbol
-    assert registry.require(Symbol(symbol)).native == native
+    assert registry.by_venue_symbol[native].symbol == symbol
+    assert registry.require(Symbol(symbol)).venue_symbol == native
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_every_name_is_found_both_ways(native: str, symbol: str) -> None:
 )
 def test_a_contract_is_worth_its_value_times_its_multiplier(row: object, unit: str, is_inverse: bool) -> None:
     one = read(row)
-    assert (one.unit, one.is_inverse) == (Decimal(unit), is_inverse)
+    assert (one.contract_multiplier, one.is_inverse) == (Decimal(unit), is_inverse)
 
 
 def test_an_inverse_quantity_is_dollars_and_its_base_is_found_by_the_price() -> None:
@@ -79,7 +79,7 @@ def test_old_metadata_without_families_is_read_by_its_underlying() -> None:
 
 def test_an_option_carries_its_strike_and_its_end() -> None:
     option = read({**OPTION, "optType": "C"})
-    assert (option.kind, option.strike, option.is_call) == (Kind.OPTION, Decimal(80_000), True)
+    assert (option.instrument_type, option.strike, option.is_call) == (InstrumentType.OPTION, Decimal(80_000), True)
     assert option.symbol == "OKX:BTC-USD-261225-80000-C"
     assert option.expires_at_ns == 1_798_185_600_000_000_000
 
@@ -114,17 +114,17 @@ def test_only_an_auction_may_cross(state: str, is_trading: bool, may_cross: bool
     ],
 )
 def test_a_row_that_means_nothing_certain_is_left_out_alone(wrong: object) -> None:
-    assert [one.native for one in read_instruments([answer([wrong, SPOT])])] == ["BTC-USDT"]
+    assert [one.venue_symbol for one in decode_instruments([answer([wrong, SPOT])])] == ["BTC-USDT"]
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"[" * 100_000, b'{"code":"0","data":7}', b'{"code":"50011"}'])
 def test_an_answer_that_is_none_lists_nothing(body: bytes) -> None:
-    assert read_instruments([body]) == []
+    assert decode_instruments([body]) == []
 
 
 def test_options_are_asked_for_family_by_family() -> None:
     okx = dialect(inst_types=("SPOT", "OPTION"), option_families=("BTC-USD", "ETH-USD"))
-    assert [ask.path for ask in okx.instrument_asks()] == [
+    assert [ask.path for ask in okx.instrument_requests()] == [
         "/api/v5/public/instruments?instType=SPOT",
         "/api/v5/public/instruments?instType=OPTION&instFamily=BTC-USD",
         "/api/v5/public/instruments?instType=OPTION&instFamily=ETH-USD",
@@ -133,4 +133,4 @@ def test_options_are_asked_for_family_by_family() -> None:
 
 def test_a_symbol_that_is_not_listed_names_its_neighbours() -> None:
     with pytest.raises(UsageError, match="OKX:BTC-USDT"):
-        dialect().plan([Symbol("OKX:BTC-EUR")])
+        dialect().plan_connections([Symbol("OKX:BTC-EUR")])

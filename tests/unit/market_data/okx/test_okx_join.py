@@ -4,12 +4,12 @@ import pytest
 
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.rules import Remedy
-from components.market_data.core.synchroniser import Synchroniser, SyncPatience, Took
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.rules import ResyncMethod
+from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits, SyncResult
 from components.market_data.venues.okx.settings import ChecksumMode
 from tests.support.okx_frames import AT_NS, answer, dialect, row, snapshot, update
-from tests.support.okx_market import OkxMarket, Shown, Step, begun, changed, checked, whole
+from tests.support.okx_market import MarketStep, OkxMarket, Shown, begun, changed, checked, whole
 
 BITCOIN = Symbol("OKX:BTC-USDT")
 MS = 1_000_000
@@ -22,40 +22,40 @@ class Follower:
 
     def __init__(self, *, checksum: ChecksumMode = ChecksumMode.NON_ZERO) -> None:
         self.okx = dialect(checksum=checksum)
-        self.sync = Synchroniser(BITCOIN, self.okx.rule, SyncPatience(), AT_NS, lambda: 0.5)
-        self.sync.seen = self._look
-        self.sync.subscribed(AT_NS, pushes_image=self.okx.pushes_image)
+        self.sync = BookSynchronizer(BITCOIN, self.okx.sequence_rule, SyncLimits(), AT_NS, lambda: 0.5)
+        self.sync.observer = self._look
+        self.sync.on_subscribed(AT_NS, pushes_snapshot=self.okx.pushes_snapshot)
         self.states: list[tuple[int, Shown]] = []
 
-    def hear(self, *frames: bytes) -> list[Took]:
-        return [self._take(datum) for frame in frames for datum in self.okx.read(frame, AT_NS).data]
+    def hear(self, *frames: bytes) -> list[SyncResult]:
+        return [self._take(datum) for frame in frames for datum in self.okx.decode(frame, AT_NS).data]
 
-    def fetched(self, step: Step, epoch: int | None = None) -> Took:
+    def fetched(self, step: MarketStep, epoch: int | None = None) -> SyncResult:
         body = answer([{name: value for name, value in whole(step).items() if name != "prevSeqId"}])
-        image = self.okx.read_image(BITCOIN, body, AT_NS)
-        return self.sync.load(image, self.sync.epoch if epoch is None else epoch)
+        image = self.okx.decode_snapshot(BITCOIN, body, AT_NS)
+        return self.sync.apply_snapshot(image, self.sync.epoch if epoch is None else epoch)
 
     @property
     def ids(self) -> list[int]:
         return [one for one, _ in self.states]
 
-    def _take(self, datum: object) -> Took:
-        if isinstance(datum, DepthImage):
-            return self.sync.load(datum)
-        assert isinstance(datum, DepthChange)
-        return self.sync.take(datum)
+    def _take(self, datum: object) -> SyncResult:
+        if isinstance(datum, DepthSnapshot):
+            return self.sync.apply_snapshot(datum)
+        assert isinstance(datum, DepthUpdate)
+        return self.sync.apply_update(datum)
 
     def _look(self, *, advanced: bool) -> None:
-        depth = self.sync.depth
+        depth = self.sync.book
         bids, asks = depth.top(depth.size)
-        self.states.append((self.sync.current, {"bids": _pairs(bids), "asks": _pairs(asks)}))
+        self.states.append((self.sync.last_id, {"bids": _pairs(bids), "asks": _pairs(asks)}))
 
 
 def _pairs(levels: object) -> list[list[str]]:
     return [list(level[:2]) for level in levels]  # type: ignore[attr-defined]
 
 
-def assert_true_from(follower: Follower, step: Step) -> None:
+def assert_true_from(follower: Follower, step: MarketStep) -> None:
     """Every state was the venue's own at that id, and none was left out."""
     assert follower.ids == [one for one in TRUTH if one >= step.ids[1]]
     assert all(shown == TRUTH[one] for one, shown in follower.states)
@@ -65,7 +65,7 @@ def test_the_common_way_is_right_at_every_id() -> None:
     follower = Follower()
     follower.hear(begun(MARKET.first), *map(changed, MARKET.steps))
     assert_true_from(follower, MARKET.first)
-    assert (follower.sync.state, follower.sync.tally.applied) == (BookState.SYNCED, 60)
+    assert (follower.sync.state, follower.sync.stats.applied) == (BookState.SYNCED, 60)
 
 
 def test_keep_alive_and_reset_are_followed() -> None:
@@ -78,7 +78,7 @@ def test_keep_alive_and_reset_are_followed() -> None:
         update(row((15, 3), [("902", "3")])),
         update(row((3, 5), [("901", "0")])),
     )
-    assert took == [Took.LOADED, Took.APPLIED, Took.APPLIED, Took.APPLIED, Took.APPLIED]
+    assert took == [SyncResult.SYNCED, SyncResult.APPLIED, SyncResult.APPLIED, SyncResult.APPLIED, SyncResult.APPLIED]
     assert follower.ids == [10, 15, 15, 3, 5]
     assert [shown["bids"] for _, shown in follower.states] == [
         [["900", "1"]],
@@ -93,7 +93,7 @@ def test_keep_alive_and_reset_are_followed() -> None:
 def test_many_keep_alives_are_no_reason_to_resync() -> None:
     follower = Follower()
     follower.hear(begun(MARKET.first), *[update(row((10, 10)))] * 200)
-    assert (follower.sync.state, follower.sync.tally.stale, follower.sync.tally.resyncs) == (BookState.SYNCED, 0, 0)
+    assert (follower.sync.state, follower.sync.stats.stale, follower.sync.stats.resyncs) == (BookState.SYNCED, 0, 0)
 
 
 @pytest.mark.parametrize("at", [0, 1, 30, 59])
@@ -102,7 +102,7 @@ def test_a_new_snapshot_at_any_time_replaces_the_book(at: int) -> None:
     frames = [changed(step) for step in MARKET.steps]
     frames.insert(at + 1, begun(MARKET.steps[at]))
     follower.hear(begun(MARKET.first), *frames)
-    assert follower.sync.tally.gaps == 0
+    assert follower.sync.stats.gaps == 0
     assert follower.ids.count(MARKET.steps[at].ids[1]) == 2
     assert all(shown == TRUTH[one] for one, shown in follower.states)
 
@@ -116,9 +116,9 @@ def test_a_new_snapshot_leaves_nothing_of_the_old_book() -> None:
 def silent_start(count: int) -> Follower:
     """A subscription on which changes come and no snapshot."""
     follower = Follower()
-    assert set(follower.hear(*map(changed, MARKET.steps[:count]))) == {Took.KEPT}
-    assert follower.sync.due(AT_NS + 2_999 * MS) is None
-    assert follower.sync.due(AT_NS + 3_000 * MS) is Remedy.FETCH
+    assert set(follower.hear(*map(changed, MARKET.steps[:count]))) == {SyncResult.BUFFERED}
+    assert follower.sync.next_resync(AT_NS + 2_999 * MS) is None
+    assert follower.sync.next_resync(AT_NS + 3_000 * MS) is ResyncMethod.FETCH
     return follower
 
 
@@ -126,10 +126,10 @@ def silent_start(count: int) -> Follower:
 def test_without_a_snapshot_the_fetched_image_is_joined_at_any_id(at: int) -> None:
     follower = silent_start(20)
     step = MARKET.steps[at]
-    assert follower.fetched(step) is Took.LOADED
+    assert follower.fetched(step) is SyncResult.SYNCED
     follower.hear(*map(changed, MARKET.steps[20:]))
     assert_true_from(follower, step)
-    assert (follower.sync.tally.gaps, follower.sync.tally.stale) == (0, at + 1)
+    assert (follower.sync.stats.gaps, follower.sync.stats.stale) == (0, at + 1)
 
 
 def test_an_image_within_a_change_is_joined_by_the_whole_change() -> None:
@@ -137,7 +137,7 @@ def test_an_image_within_a_change_is_joined_by_the_whole_change() -> None:
     wide = next(step for step in MARKET.steps[5:15] if step.ids[1] - step.ids[0] > 2)
     before = MARKET.steps[MARKET.steps.index(wide) - 1]
     inside = before._replace(ids=(before.ids[0], before.ids[1] + 1))
-    assert follower.fetched(inside) is Took.LOADED
+    assert follower.fetched(inside) is SyncResult.SYNCED
     assert follower.ids[:2] == [inside.ids[1], wide.ids[1]]
     assert all(shown == TRUTH[one] for one, shown in follower.states[1:])
 
@@ -145,10 +145,10 @@ def test_an_image_within_a_change_is_joined_by_the_whole_change() -> None:
 def test_an_image_from_before_the_first_change_is_fetched_again() -> None:
     follower = Follower()
     follower.hear(*map(changed, MARKET.steps[5:10]))
-    assert follower.sync.due(AT_NS + 3_000 * MS) is Remedy.FETCH
-    assert follower.fetched(MARKET.steps[2]) is Took.IGNORED
-    assert (follower.sync.state, follower.sync.tally.refetched) == (BookState.SYNCING, 1)
-    assert follower.fetched(MARKET.steps[6]) is Took.LOADED
+    assert follower.sync.next_resync(AT_NS + 3_000 * MS) is ResyncMethod.FETCH
+    assert follower.fetched(MARKET.steps[2]) is SyncResult.IGNORED
+    assert (follower.sync.state, follower.sync.stats.snapshots_too_old) == (BookState.SYNCING, 1)
+    assert follower.fetched(MARKET.steps[6]) is SyncResult.SYNCED
     follower.hear(*map(changed, MARKET.steps[10:]))
     assert_true_from(follower, MARKET.steps[6])
 
@@ -156,17 +156,17 @@ def test_an_image_from_before_the_first_change_is_fetched_again() -> None:
 def test_an_image_that_begins_where_the_first_change_does_is_joined() -> None:
     follower = Follower()
     follower.hear(*map(changed, MARKET.steps[5:10]))
-    assert follower.fetched(MARKET.steps[4]) is Took.LOADED
+    assert follower.fetched(MARKET.steps[4]) is SyncResult.SYNCED
     follower.hear(*map(changed, MARKET.steps[10:]))
     assert_true_from(follower, MARKET.steps[4])
 
 
 def test_an_image_ahead_of_all_that_was_heard_waits_for_the_stream() -> None:
     follower = silent_start(5)
-    assert follower.fetched(MARKET.steps[9]) is Took.LOADED
+    assert follower.fetched(MARKET.steps[9]) is SyncResult.SYNCED
     follower.hear(*map(changed, MARKET.steps[5:]))
     assert_true_from(follower, MARKET.steps[9])
-    assert follower.sync.tally.stale == 10
+    assert follower.sync.stats.stale == 10
 
 
 def test_repeated_changes_are_dropped() -> None:
@@ -175,14 +175,14 @@ def test_repeated_changes_are_dropped() -> None:
     follower.fetched(MARKET.steps[1])
     follower.hear(*(changed(step) for step in MARKET.steps[5:] for _ in range(2)))
     assert_true_from(follower, MARKET.steps[1])
-    assert follower.sync.tally.gaps == 0
+    assert follower.sync.stats.gaps == 0
 
 
 def test_a_snapshot_that_comes_late_wins_over_the_fetched_image() -> None:
     follower = silent_start(5)
     epoch = follower.sync.epoch
     follower.hear(begun(MARKET.steps[4]))
-    assert follower.fetched(MARKET.steps[2], epoch) is Took.IGNORED
+    assert follower.fetched(MARKET.steps[2], epoch) is SyncResult.IGNORED
     follower.hear(*map(changed, MARKET.steps[5:]))
     assert_true_from(follower, MARKET.steps[4])
 
@@ -200,12 +200,12 @@ def test_one_lost_change_is_one_gap_and_one_new_subscription(lost: int) -> None:
     follower = Follower()
     follower.hear(begun(MARKET.first), *(changed(step) for step in MARKET.steps if step is not MARKET.steps[lost]))
     sync = follower.sync
-    assert (sync.state, sync.tally.gaps) == (BookState.GAP, 1)
+    assert (sync.state, sync.stats.gaps) == (BookState.GAP, 1)
     assert sync.gap is not None
     assert (sync.gap.expected, sync.gap.got) == MARKET.steps[lost].ids
     assert all(shown == TRUTH[one] for one, shown in follower.states)
-    assert sync.due(AT_NS + 1_000 * MS) is Remedy.RESUBSCRIBE
-    sync.subscribed(AT_NS + 1_100 * MS, pushes_image=True)
+    assert sync.next_resync(AT_NS + 1_000 * MS) is ResyncMethod.RESUBSCRIBE
+    sync.on_subscribed(AT_NS + 1_100 * MS, pushes_snapshot=True)
     follower.hear(begun(MARKET.steps[-1]))
     assert (sync.state, follower.states[-1]) == (BookState.SYNCED, (MARKET.steps[-1].ids[1], MARKET.steps[-1].after))
 
@@ -215,7 +215,7 @@ def test_a_valid_checksum_agrees_at_every_state() -> None:
     frames = [changed(step, checksum=checked(step)) for step in MARKET.steps]
     follower.hear(begun(MARKET.first, checksum=checked(MARKET.first)), *frames)
     assert_true_from(follower, MARKET.first)
-    assert follower.sync.tally.mismatched == 0
+    assert follower.sync.stats.checksum_mismatches == 0
 
 
 def test_a_checksum_of_zero_is_no_checksum() -> None:
@@ -233,9 +233,9 @@ def test_no_checksum_at_all_is_no_checksum() -> None:
 def test_a_wrong_checksum_is_a_new_subscription_and_counted() -> None:
     follower = Follower()
     wrong = changed(MARKET.steps[0], checksum=checked(MARKET.steps[0]) ^ 1)
-    assert follower.hear(begun(MARKET.first), wrong) == [Took.LOADED, Took.BROKEN]
-    assert (follower.sync.state, follower.sync.tally.mismatched) == (BookState.GAP, 1)
-    assert follower.sync.due(AT_NS + 1_000 * MS) is Remedy.RESUBSCRIBE
+    assert follower.hear(begun(MARKET.first), wrong) == [SyncResult.SYNCED, SyncResult.DESYNCED]
+    assert (follower.sync.state, follower.sync.stats.checksum_mismatches) == (BookState.GAP, 1)
+    assert follower.sync.next_resync(AT_NS + 1_000 * MS) is ResyncMethod.RESUBSCRIBE
 
 
 def test_a_wrong_checksum_is_nothing_to_who_believes_none() -> None:
@@ -249,10 +249,10 @@ def test_frames_of_old_captures_are_applied_one_after_the_other() -> None:
     unnumbered = {"prevSeqId": None, "seqId": None}
     follower.hear(begun(MARKET.first, **unnumbered), *(changed(step, **unnumbered) for step in MARKET.steps))
     assert [shown for _, shown in follower.states] == list(TRUTH.values())
-    assert (follower.sync.tally.applied, follower.sync.tally.gaps) == (60, 0)
+    assert (follower.sync.stats.applied, follower.sync.stats.gaps) == (60, 0)
 
 
 def test_a_change_that_lost_its_ids_is_a_gap_in_a_numbered_book() -> None:
     follower = Follower()
     follower.hear(begun(MARKET.first), changed(MARKET.steps[0], prevSeqId=None, seqId=None))
-    assert (follower.sync.state, follower.sync.tally.gaps) == (BookState.GAP, 1)
+    assert (follower.sync.state, follower.sync.stats.gaps) == (BookState.GAP, 1)

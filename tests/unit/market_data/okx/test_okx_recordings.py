@@ -3,20 +3,20 @@
 import pytest
 
 from components.contracts.market import Trade
-from components.market_data.core.changes import DepthChange, DepthImage
-from components.market_data.core.feed import Odd, Oddity
+from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.feed import DecodeIssue, IssueKind
 from tests.support.okx_frames import dialect
-from tests.support.playing import Player, recorded
-from tests.support.real_recordings import TABLE
-from tests.support.recordings import Line
+from tests.support.playing import RecordingPlayer, recorded_lines
+from tests.support.real_recordings import EXPECTED_REPORTS
+from tests.support.recordings import RecordedLine
 
 NAME = "OKX_BTC-USDT"
 
 
-def player_and_frames() -> tuple[Player, list[Line]]:
+def player_and_frames() -> tuple[RecordingPlayer, list[RecordedLine]]:
     """Divide the recording into what was listed and what came on the stream."""
-    lines = recorded(NAME)
-    return Player(dialect(()), [line for line in lines if line.via == "http"]), [
+    lines = recorded_lines(NAME)
+    return RecordingPlayer(dialect(()), [line for line in lines if line.via == "http"]), [
         line for line in lines if line.via == "ws"
     ]
 
@@ -24,10 +24,10 @@ def player_and_frames() -> tuple[Player, list[Line]]:
 @pytest.mark.recordings
 def test_a_real_recording_gives_what_a_correct_implementation_gets() -> None:
     player, frames = player_and_frames()
-    tally, expected = player.play(frames).sync.tally, TABLE[NAME]
+    tally, expected = player.play(frames).sync.stats, EXPECTED_REPORTS[NAME]
     assert {key: getattr(tally, key) for key in ("applied", "stale", "gaps", "crossed")}.items() <= expected.items()
-    assert player.chain == expected["sha256_chain_top10"]
-    assert (tally.mismatched, tally.malformed, tally.resyncs) == (0, 0, 0)
+    assert player.fingerprint == expected["sha256_chain_top10"]
+    assert (tally.checksum_mismatches, tally.malformed, tally.resyncs) == (0, 0, 0)
 
 
 @pytest.mark.recordings
@@ -36,9 +36,9 @@ def test_every_checksum_of_a_real_recording_agrees() -> None:
     valid = 0
     for frame in frames:
         player.play([frame])
-        for datum in player.dialect.read(frame.text.encode(), frame.at_ns).data:
-            if isinstance(datum, DepthChange | DepthImage):
-                assert player.dialect.rule.agrees(player.sync.depth, datum.checksum)
+        for datum in player.dialect.decode(frame.text.encode(), frame.at_ns).data:
+            if isinstance(datum, DepthUpdate | DepthSnapshot):
+                assert player.dialect.sequence_rule.checksum_matches(player.sync.book, datum.checksum)
                 valid += datum.checksum != 0
     assert valid == 98
 
@@ -46,6 +46,6 @@ def test_every_checksum_of_a_real_recording_agrees() -> None:
 @pytest.mark.recordings
 def test_all_else_in_a_real_recording_is_trades_and_tickers() -> None:
     player, frames = player_and_frames()
-    others = player.play(frames).others
+    others = player.play(frames).other_data
     assert [type(datum) for datum in others].count(Trade) == 69
-    assert {datum.kind for datum in others if isinstance(datum, Odd)} == {Oddity.UNKNOWN}
+    assert {datum.kind for datum in others if isinstance(datum, DecodeIssue)} == {IssueKind.UNKNOWN}

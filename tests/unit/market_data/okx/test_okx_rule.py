@@ -3,19 +3,19 @@
 import pytest
 
 from components.contracts.values import Symbol
-from components.market_data.core.changes import NO_ID, DepthChange
-from components.market_data.core.depth import Depth
+from components.market_data.core.changes import NO_ID, DepthUpdate
+from components.market_data.core.depth import OrderBook
 from components.market_data.core.levels import Level
-from components.market_data.core.rules import Placement
-from components.market_data.venues.okx.rule import OkxRule, checksum_of
+from components.market_data.core.rules import SequenceOutcome
+from components.market_data.venues.okx.rule import OkxSequenceRule, book_checksum
 
-NEXT, STALE, GAP = Placement.NEXT, Placement.STALE, Placement.GAP
-RULE = OkxRule()
+NEXT, STALE, GAP = SequenceOutcome.NEXT, SequenceOutcome.STALE, SequenceOutcome.GAP
+RULE = OkxSequenceRule()
 
 
-def place(previous: int, final: int, current: int, *, is_joining: bool = False) -> Placement:
-    change = DepthChange(Symbol("OKX:BTC-USDT"), previous, final, (), (), 0, 0)
-    return RULE.place(change, current, is_joining=is_joining)
+def place(previous: int, final: int, current: int, *, is_joining: bool = False) -> SequenceOutcome:
+    change = DepthUpdate(Symbol("OKX:BTC-USDT"), previous, final, (), (), 0, 0)
+    return RULE.classify(change, current, is_joining=is_joining)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def place(previous: int, final: int, current: int, *, is_joining: bool = False) 
         (16, 3, 15, GAP),  # numbered anew, and the change before that was never heard
     ],
 )
-def test_a_change_stands_on_the_one_before(previous: int, final: int, current: int, placement: Placement) -> None:
+def test_a_change_stands_on_the_one_before(previous: int, final: int, current: int, placement: SequenceOutcome) -> None:
     assert place(previous, final, current) is placement
 
 
@@ -50,7 +50,7 @@ def test_a_change_stands_on_the_one_before(previous: int, final: int, current: i
     ],
 )
 def test_at_the_join_a_change_may_reach_over_the_image(
-    previous: int, final: int, current: int, placement: Placement
+    previous: int, final: int, current: int, placement: SequenceOutcome
 ) -> None:
     assert place(previous, final, current, is_joining=True) is placement
 
@@ -75,28 +75,28 @@ def test_numbers_that_stop_or_begin_in_mid_book_are_a_gap(is_joining: bool) -> N
     ],
 )
 def test_the_checksum_is_the_venues(bids: list[Level], asks: list[Level], checksum: int) -> None:
-    assert checksum_of(bids, asks) == checksum
-    book = Depth()
-    book.load(bids, asks)
-    assert RULE.agrees(book, checksum)
-    assert not RULE.agrees(book, checksum + 1)
+    assert book_checksum(bids, asks) == checksum
+    book = OrderBook()
+    book.apply_snapshot(bids, asks)
+    assert RULE.checksum_matches(book, checksum)
+    assert not RULE.checksum_matches(book, checksum + 1)
 
 
 def test_the_checksum_is_over_the_texts_as_they_came() -> None:
-    assert checksum_of([("1.0", "0.0000001")], []) != checksum_of([("1", "0.0000001")], [])
-    assert checksum_of([("1", "1E-7")], []) != checksum_of([("1", "0.0000001")], [])
+    assert book_checksum([("1.0", "0.0000001")], []) != book_checksum([("1", "0.0000001")], [])
+    assert book_checksum([("1", "1E-7")], []) != book_checksum([("1", "0.0000001")], [])
 
 
 def test_only_the_best_25_levels_are_in_the_checksum() -> None:
     asks = [(str(100 + number), "1") for number in range(30)]
     bids = [(str(99 - number), "1") for number in range(30)]
-    deep, shallow = Depth(), Depth()
-    deep.load(bids, asks)
-    shallow.load(bids[:25], asks[:25])
-    assert RULE.agrees(deep, checksum_of(bids[:25], asks[:25]))
-    assert RULE.agrees(shallow, checksum_of(bids[:25], asks[:25]))
+    deep, shallow = OrderBook(), OrderBook()
+    deep.apply_snapshot(bids, asks)
+    shallow.apply_snapshot(bids[:25], asks[:25])
+    assert RULE.checksum_matches(deep, book_checksum(bids[:25], asks[:25]))
+    assert RULE.checksum_matches(shallow, book_checksum(bids[:25], asks[:25]))
 
 
 def test_one_level_more_or_less_on_one_side_is_another_checksum() -> None:
     bids, asks = [("9", "1"), ("8", "1")], [("10", "1"), ("11", "1"), ("12", "1")]
-    assert len({checksum_of(bids, asks), checksum_of(bids[:1], asks), checksum_of(bids, asks[:2])}) == 3
+    assert len({book_checksum(bids, asks), book_checksum(bids[:1], asks), book_checksum(bids, asks[:2])}) == 3

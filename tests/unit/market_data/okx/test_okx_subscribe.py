@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from components.contracts.values import Symbol
-from components.market_data.core.rules import Remedy
-from components.market_data.venues.dialect import Channel, Dialect, chunks
+from components.market_data.core.rules import ResyncMethod
+from components.market_data.venues.dialect import Channel, VenueAdapter, chunks
 from components.market_data.venues.okx.settings import DepthChannel
 from tests.support.okx_frames import SPOT, dialect
 
@@ -13,12 +13,18 @@ BITCOIN = Symbol("OKX:BTC-USDT")
 
 
 def test_it_is_a_dialect_like_the_others() -> None:
-    okx: Dialect = dialect()
-    assert (okx.venue, okx.greets, okx.pushes_image, list(okx.hello()), okx.ping()) == ("OKX", False, True, [], "ping")
+    okx: VenueAdapter = dialect()
+    assert (okx.venue, okx.requires_login, okx.pushes_snapshot, list(okx.login_messages()), okx.ping_message()) == (
+        "OKX",
+        False,
+        True,
+        [],
+        "ping",
+    )
 
 
 def test_a_symbol_is_heard_on_three_topics() -> None:
-    [line] = dialect().plan([BITCOIN])
+    [line] = dialect().plan_connections([BITCOIN])
     assert line.url == "wss://okx.test/ws/v5/public"
     assert [(topic.channel, topic.name) for topic in line.topics] == [
         (Channel.DEPTH, "books:BTC-USDT"),
@@ -28,12 +34,12 @@ def test_a_symbol_is_heard_on_three_topics() -> None:
 
 
 def test_where_the_book_is_the_best_prices_one_topic_is_both() -> None:
-    [line] = dialect(depth_channel=DepthChannel.BEST, trades=False).plan([BITCOIN])
+    [line] = dialect(depth_channel=DepthChannel.BBO_TBT, trades=False).plan_connections([BITCOIN])
     assert [(topic.channel, topic.name) for topic in line.topics] == [(Channel.DEPTH, "bbo-tbt:BTC-USDT")]
 
 
 def test_what_is_switched_off_is_not_asked_for() -> None:
-    [line] = dialect(quotes=False, trades=False, depth_channel=DepthChannel.BOOKS5).plan([BITCOIN])
+    [line] = dialect(quotes=False, trades=False, depth_channel=DepthChannel.BOOKS5).plan_connections([BITCOIN])
     assert [topic.name for topic in line.topics] == ["books5:BTC-USDT"]
 
 
@@ -41,20 +47,20 @@ def test_books_are_spread_over_connections_and_each_symbol_stands_once() -> None
     rows = [{**SPOT, "instId": f"C{number}-USDT", "baseCcy": f"C{number}"} for number in range(60)]
     okx = dialect(rows)
     symbols = [Symbol(f"OKX:C{number}-USDT") for number in range(60)]
-    lines = okx.plan([*symbols, *symbols])
+    lines = okx.plan_connections([*symbols, *symbols])
     assert [len(line.topics) for line in lines] == [75, 75, 30]
     assert len({line.name for line in lines}) == 3
     assert len({topic.name for line in lines for topic in line.topics}) == 180
-    assert all(len(line.topics) <= okx.limits.topics_per_line for line in lines)
+    assert all(len(line.topics) <= okx.limits.topics_per_connection for line in lines)
 
 
 def test_a_request_asks_for_each_topic_once() -> None:
     names = ["books:BTC-USDT", "trades:BTC-USDT", "books:BTC-USDT"]
-    assert dialect().subscribe(names, 7) == (
+    assert dialect().subscribe_message(names, 7) == (
         '{"id":"7","op":"subscribe","args":'
         '[{"channel":"books","instId":"BTC-USDT"},{"channel":"trades","instId":"BTC-USDT"}]}'
     )
-    assert dialect().unsubscribe(["books:BTC-USDT"], 8) == (
+    assert dialect().unsubscribe_message(["books:BTC-USDT"], 8) == (
         '{"id":"8","op":"unsubscribe","args":[{"channel":"books","instId":"BTC-USDT"}]}'
     )
 
@@ -62,7 +68,7 @@ def test_a_request_asks_for_each_topic_once() -> None:
 def test_a_full_request_stays_below_64_kilobytes() -> None:
     okx = dialect()
     names = [f"books50-l2-tbt:{'X' * 60}{number}" for number in range(500)]
-    requests = [okx.subscribe(some, 1) for some in chunks(names, okx.limits.topics_per_request)]
+    requests = [okx.subscribe_message(some, 1) for some in chunks(names, okx.limits.topics_per_request)]
     assert sum(len(msgspec.json.decode(request)["args"]) for request in requests) == 500
     assert max(map(len, requests)) < 64 * 1024
 
@@ -70,21 +76,21 @@ def test_a_full_request_stays_below_64_kilobytes() -> None:
 @pytest.mark.parametrize(
     ("channel", "levels", "fallback"),
     [
-        (DepthChannel.BOOKS, 400, Remedy.FETCH),
-        (DepthChannel.FAST, 400, Remedy.RESUBSCRIBE),
-        (DepthChannel.FAST50, 50, Remedy.RESUBSCRIBE),
-        (DepthChannel.BOOKS5, 5, Remedy.RESUBSCRIBE),
-        (DepthChannel.BEST, 1, Remedy.RESUBSCRIBE),
+        (DepthChannel.BOOKS, 400, ResyncMethod.FETCH),
+        (DepthChannel.BOOKS_L2_TBT, 400, ResyncMethod.RESUBSCRIBE),
+        (DepthChannel.BOOKS50_L2_TBT, 50, ResyncMethod.RESUBSCRIBE),
+        (DepthChannel.BOOKS5, 5, ResyncMethod.RESUBSCRIBE),
+        (DepthChannel.BBO_TBT, 1, ResyncMethod.RESUBSCRIBE),
     ],
 )
 def test_only_the_channel_whose_ids_the_answer_carries_is_joined_to_it(
-    channel: DepthChannel, levels: int, fallback: Remedy
+    channel: DepthChannel, levels: int, fallback: ResyncMethod
 ) -> None:
     okx = dialect(depth_channel=channel)
-    assert okx.image_ask(BITCOIN).path == f"/api/v5/market/books?instId=BTC-USDT&sz={levels}&source=0"
-    assert (okx.rule.remedy, okx.rule.fallback) == (Remedy.RESUBSCRIBE, fallback)
+    assert okx.snapshot_request(BITCOIN).path == f"/api/v5/market/books?instId=BTC-USDT&sz={levels}&source=0"
+    assert (okx.sequence_rule.resync_method, okx.sequence_rule.fallback_method) == (ResyncMethod.RESUBSCRIBE, fallback)
 
 
 @pytest.mark.parametrize(("status", "final"), [(400, True), (404, True), (403, False), (429, False), (503, False)])
 def test_which_statuses_are_final(status: int, final: bool) -> None:
-    assert dialect().is_final(status) is final
+    assert dialect().is_permanent_status(status) is final

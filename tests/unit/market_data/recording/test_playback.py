@@ -8,79 +8,79 @@ import pytest
 
 from components.contracts.errors import InvariantError
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthImage
+from components.market_data.core.changes import DepthSnapshot
 from components.market_data.core.feed import (
-    BookOpened,
-    FetchImage,
-    Framed,
-    LineClosed,
-    LineOpened,
-    Listed,
-    NoImage,
+    BookStreamUp,
+    DecodedFrame,
+    FeedDown,
+    FeedUp,
+    FetchSnapshot,
+    InstrumentsLoaded,
     Resubscribe,
     Resubscribed,
+    SnapshotUnavailable,
 )
 from components.market_data.core.recording import Via
-from components.market_data.venues.playback import Pace, RecordedFeed, paced, play
-from components.market_data.venues.recorded import Recording, read_recording
+from components.market_data.venues.playback import ReplayFeed, ReplayPacer, replay_events, throttled
+from components.market_data.venues.recorded import Recording, open_recording
 from components.runtime.clock import SystemClock
 from tests.support.clocks import ManualClock
 from tests.support.eventually import eventually_async
-from tests.support.recorded_books import Shipped, shipped
+from tests.support.recorded_books import ShippedRecording, shipped_recordings
 
-SPOT, _, OKX, _ = shipped()
+SPOT, _, OKX, _ = shipped_recordings()
 BTC, BINANCE = Symbol("BINANCE:BTC-USDT"), Venue("BINANCE")
-FETCH = FetchImage(BINANCE, BTC, 1)
+FETCH = FetchSnapshot(BINANCE, BTC, 1)
 S = 1_000_000_000
 
 
-def feed_of(one: Shipped) -> RecordedFeed:
+def feed_of(one: ShippedRecording) -> ReplayFeed:
     recording = Recording([one.path])
-    return RecordedFeed(recording, read_recording(recording), 0, SystemClock())
+    return ReplayFeed(recording, open_recording(recording), 0, SystemClock())
 
 
-def played(one: Shipped) -> list[tuple[int, Any]]:
+def played(one: ShippedRecording) -> list[tuple[int, Any]]:
     recording = Recording([one.path])
-    return list(play(recording, read_recording(recording), ManualClock()))
+    return list(replay_events(recording, open_recording(recording), ManualClock()))
 
 
-async def heard(feed: RecordedFeed, during: Callable[[], Coroutine[Any, Any, None]] | None = None) -> list[Any]:
+async def heard(feed: ReplayFeed, during: Callable[[], Coroutine[Any, Any, None]] | None = None) -> list[Any]:
     said: list[Any] = []
     task = asyncio.create_task(feed.run(said.append))
     if during is not None:
         await during()
 
     async def is_over() -> bool:
-        return bool(said) and isinstance(said[-1], LineClosed)
+        return bool(said) and isinstance(said[-1], FeedDown)
 
     await eventually_async(is_over, every_s=0.001)
     task.cancel()
     return said
 
 
-@pytest.mark.parametrize("one", shipped(), ids=lambda one: one.venue)
-def test_a_venue_is_opened_before_its_first_frame(one: Shipped) -> None:
+@pytest.mark.parametrize("one", shipped_recordings(), ids=lambda one: one.venue)
+def test_a_venue_is_opened_before_its_first_frame(one: ShippedRecording) -> None:
     words = [said for _, said in played(one)]
     symbol, venue = Symbol(one.symbol), Venue(one.venue)
-    assert isinstance(words[0], Listed)
+    assert isinstance(words[0], InstrumentsLoaded)
     assert [listed.symbol for listed in words[0].instruments] == [symbol]
-    assert words[1:3] == [LineOpened(venue), BookOpened(venue, symbol)]
-    assert all(isinstance(said, Framed | DepthImage) for said in words[3:])
+    assert words[1:3] == [FeedUp(venue), BookStreamUp(venue, symbol)]
+    assert all(isinstance(said, DecodedFrame | DepthSnapshot) for said in words[3:])
 
 
-@pytest.mark.parametrize("one", shipped(), ids=lambda one: one.venue)
-def test_frames_are_stamped_by_when_they_were_received(one: Shipped) -> None:
+@pytest.mark.parametrize("one", shipped_recordings(), ids=lambda one: one.venue)
+def test_frames_are_stamped_by_when_they_were_received(one: ShippedRecording) -> None:
     stamps = {frame.at_ns for frame in Recording([one.path]) if frame.via is Via.STREAM}
-    framed = [(at_ns, said) for at_ns, said in played(one) if isinstance(said, Framed)]
+    framed = [(at_ns, said) for at_ns, said in played(one) if isinstance(said, DecodedFrame)]
     assert all(at_ns == said.received_at_ns and at_ns in stamps for at_ns, said in framed)
     assert len(framed) >= 70
 
 
 def test_a_feed_says_what_is_played_and_then_that_it_is_over() -> None:
     said = asyncio.run(heard(feed_of(SPOT)))
-    assert [type(one) for one in said[:3]] == [Listed, LineOpened, BookOpened]
-    assert said[-1] == LineClosed(BINANCE, "the recording is over", final=True)
-    assert sum(isinstance(one, Framed) for one in said) == sum(
+    assert [type(one) for one in said[:3]] == [InstrumentsLoaded, FeedUp, BookStreamUp]
+    assert said[-1] == FeedDown(BINANCE, "the recording is over", is_permanent=True)
+    assert sum(isinstance(one, DecodedFrame) for one in said) == sum(
         frame.via is Via.STREAM for frame in Recording([SPOT.path])
     )
 
@@ -96,8 +96,8 @@ def test_who_asks_before_the_image_came_waits_for_it() -> None:
         return answers[0]
 
     image = asyncio.run(scene())
-    assert isinstance(image, DepthImage)
-    assert image.final == min(SPOT.recording.truth)
+    assert isinstance(image, DepthSnapshot)
+    assert image.last_id == min(SPOT.recording.expected_tops)
 
 
 def test_who_asks_after_the_image_came_has_it_and_only_once() -> None:
@@ -107,8 +107,8 @@ def test_who_asks_after_the_image_came_has_it_and_only_once() -> None:
         return [await feed.call(FETCH), await feed.call(FETCH)]
 
     image, nothing = asyncio.run(scene())
-    assert isinstance(image, DepthImage)
-    assert nothing == NoImage("the recording is over", 0.0)
+    assert isinstance(image, DepthSnapshot)
+    assert nothing == SnapshotUnavailable("the recording is over", 0.0)
 
 
 def test_a_later_request_takes_the_place_of_an_earlier_one() -> None:
@@ -116,13 +116,13 @@ def test_a_later_request_takes_the_place_of_an_earlier_one() -> None:
         feed = feed_of(SPOT)
         first = asyncio.create_task(feed.call(FETCH))
         await asyncio.sleep(0)
-        second = asyncio.create_task(feed.call(FetchImage(BINANCE, BTC, 2)))
+        second = asyncio.create_task(feed.call(FetchSnapshot(BINANCE, BTC, 2)))
         await heard(feed)
         return await first, await second
 
     given_up, image = asyncio.run(scene())
-    assert given_up == NoImage("asked for once more", 0.0)
-    assert isinstance(image, DepthImage)
+    assert given_up == SnapshotUnavailable("asked for once more", 0.0)
+    assert isinstance(image, DepthSnapshot)
 
 
 def test_a_request_that_was_cancelled_disturbs_nobody() -> None:
@@ -139,13 +139,13 @@ def test_a_request_that_was_cancelled_disturbs_nobody() -> None:
 def test_whoever_still_waits_at_the_end_is_told() -> None:
     async def scene() -> object:
         feed = feed_of(OKX)
-        asking = asyncio.create_task(feed.call(FetchImage(Venue("OKX"), Symbol(OKX.symbol), 1)))
+        asking = asyncio.create_task(feed.call(FetchSnapshot(Venue("OKX"), Symbol(OKX.symbol), 1)))
         await asyncio.sleep(0)
         await feed.open()
         await feed.close()
         return await asking
 
-    assert asyncio.run(scene()) == NoImage("the recording is over", 0.0)
+    assert asyncio.run(scene()) == SnapshotUnavailable("the recording is over", 0.0)
 
 
 def test_a_recording_is_never_begun_anew() -> None:
@@ -160,18 +160,18 @@ def test_other_requests_are_a_bug() -> None:
 
 @pytest.mark.parametrize(("speed", "waits_s"), [(0, [0, 0, 0]), (1, [0, 2, 1]), (4, [0, 0.5, 0.25])])
 def test_recorded_time_passes_at_the_wanted_speed(speed: float, waits_s: list[float]) -> None:
-    pace = Pace(speed, ManualClock())
+    pace = ReplayPacer(speed, ManualClock())
     assert [pace.wait_s(at_ns) for at_ns in (7 * S, 9 * S, 8 * S)] == waits_s
 
 
 def test_time_that_the_work_took_is_not_waited_for_again() -> None:
     clock = ManualClock()
-    pace = Pace(2, clock)
+    pace = ReplayPacer(2, clock)
     pace.wait_s(0)
-    clock.pass_ms(1_000)
+    clock.advance_ms(1_000)
     assert [pace.wait_s(4 * S), pace.wait_s(1 * S)] == [1.0, -0.5]
 
 
 def test_pacing_changes_nothing_but_the_time() -> None:
-    words = [(at_ns, LineOpened(BINANCE)) for at_ns in (S, S + 1_000_000, S + 2_000_000)]
-    assert list(paced(words, Pace(1, SystemClock()))) == words
+    words = [(at_ns, FeedUp(BINANCE)) for at_ns in (S, S + 1_000_000, S + 2_000_000)]
+    assert list(throttled(words, ReplayPacer(1, SystemClock()))) == words

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.market_data.venues.addresses import imaged, is_metadata, venues_of
+from components.market_data.venues.addresses import detect_venues, is_metadata, snapshot_symbol
 
 HTTP, WS = "http", "ws"
 
@@ -33,27 +33,27 @@ HTTP, WS = "http", "ws"
     ],
 )
 def test_an_address_tells_its_venue(venue: str, address: str) -> None:
-    assert venues_of([address]) == [venue]
+    assert detect_venues([address]) == [venue]
 
 
 def test_an_unrouted_stream_is_of_the_market_that_was_asked_beside_it() -> None:
     stream = "ws://127.0.0.1:8102/stream"
-    assert venues_of([stream, "http://127.0.0.1:8102/fapi/v1/exchangeInfo"]) == ["BINANCEUM"]
-    assert venues_of(["http://127.0.0.1:8101/api/v3/exchangeInfo", stream]) == ["BINANCE"]
+    assert detect_venues([stream, "http://127.0.0.1:8102/fapi/v1/exchangeInfo"]) == ["BINANCEUM"]
+    assert detect_venues(["http://127.0.0.1:8101/api/v3/exchangeInfo", stream]) == ["BINANCE"]
 
 
 def test_two_venues_in_one_recording_are_both_named() -> None:
-    assert venues_of(["wss://ws.okx.com/ws/v5/public", "wss://fstream.binance.com/ws"]) == ["OKX", "BINANCEUM"]
-    assert venues_of(["wss://ws.okx.com/ws/v5/public", "ws://127.0.0.1/stream"]) == ["OKX", "BINANCE"]
+    assert detect_venues(["wss://ws.okx.com/ws/v5/public", "wss://fstream.binance.com/ws"]) == ["OKX", "BINANCEUM"]
+    assert detect_venues(["wss://ws.okx.com/ws/v5/public", "ws://127.0.0.1/stream"]) == ["OKX", "BINANCE"]
 
 
 @pytest.mark.parametrize(
     "address", ["", "nonsense", "https://example.com/", "ws://[::1", "wss://dstream.binance.com/stream"]
 )
 def test_any_other_address_is_of_no_venue(address: str) -> None:
-    assert venues_of([address]) == []
+    assert detect_venues([address]) == []
     assert not is_metadata(HTTP, address)
-    assert imaged(HTTP, address) is None
+    assert snapshot_symbol(HTTP, address) is None
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_any_other_address_is_of_no_venue(address: str) -> None:
     ],
 )
 def test_an_address_tells_whose_book_was_asked_for(address: str, native: str | None) -> None:
-    assert imaged(HTTP, address) == native
-    assert imaged(WS, address) is None
+    assert snapshot_symbol(HTTP, address) == native
+    assert snapshot_symbol(WS, address) is None
 
 
 def test_metadata_is_an_answer_and_nothing_else() -> None:

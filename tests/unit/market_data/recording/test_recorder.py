@@ -8,19 +8,26 @@ import pytest
 from msgspec.structs import replace
 from typing_extensions import override
 
-from components.contracts.errors import IoFailed
+from components.contracts.errors import StorageError
 from components.contracts.values import Venue
-from components.market_data.core.recording import Frame, Via, chapters, list_parts, read_name, write_line
-from components.market_data.venues.recorded import Recording, read_recording
+from components.market_data.core.recording import (
+    Frame,
+    Via,
+    encode_line,
+    group_consecutive,
+    list_files,
+    parse_file_name,
+)
+from components.market_data.venues.recorded import Recording, open_recording
 from components.market_data.venues.recorder import Recorder, RecorderLimits
 from components.market_data.venues.verify import verify
 from components.runtime.disk import OpenFile, RealDisk
 from tests.support.eventually import eventually
-from tests.support.recorded_books import Shipped, shipped
+from tests.support.recorded_books import ShippedRecording, shipped_recordings
 
 OKX = Venue("OKX")
 S = 1_000_000_000
-LIMITS = RecorderLimits(look_every_s=0.001)
+LIMITS = RecorderLimits(write_every_s=0.001)
 AT_NS = 1_767_225_600 * S
 URL = "wss://ws.okx.com:8443/ws/v5/public"
 
@@ -36,11 +43,11 @@ def frame(number: int, text: bytes = b"pong") -> Frame:
 def put(recorder: Recorder, *frames: Frame, venue: Venue = OKX) -> None:
     tap = recorder.tap(venue)
     for one in frames:
-        tap.frame(one.via, one.url, one.text, one.at_ns)
+        tap.on_frame(one.via, one.url, one.text, one.at_ns)
 
 
 def files(folder: Path) -> list[Path]:
-    return [folder / name for name, _ in list_parts(path.name for path in folder.iterdir())]
+    return [folder / name for name, _ in list_files(path.name for path in folder.iterdir())]
 
 
 class StuckDisk(RealDisk):
@@ -61,7 +68,7 @@ class FullDisk(RealDisk):
 
     @override
     def write(self, file: OpenFile, offset: int, content: bytes) -> None:
-        raise IoFailed(f"write {file.path}: No space left on device")
+        raise StorageError(f"write {file.path}: No space left on device")
 
 
 def test_what_was_tapped_is_read_back_frame_by_frame(tmp_path: Path) -> None:
@@ -85,7 +92,7 @@ def test_each_venue_has_files_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_file_ends_before_it_is_too_large(tmp_path: Path) -> None:
-    size = len(write_line(frame(0)))
+    size = len(encode_line(frame(0)))
     with Recorder(tmp_path, limits(file_bytes_max=2 * size)) as recorder:
         put(recorder, *map(frame, range(5)))
     assert [path.stat().st_size for path in files(tmp_path)] == [2 * size, 2 * size, size]
@@ -98,12 +105,12 @@ def test_a_file_ends_when_its_time_is_over(tmp_path: Path) -> None:
     with Recorder(tmp_path, limits(file_s_max=10)) as recorder:
         put(recorder, *map(frame, (0, 9, 10, 21, 30)))
     assert [len(list(Recording([path]))) for path in files(tmp_path)] == [2, 1, 2]
-    assert chapters(files(tmp_path)) == [files(tmp_path)]
+    assert group_consecutive(files(tmp_path)) == [files(tmp_path)]
 
 
 def test_every_file_begins_with_the_metadata(tmp_path: Path) -> None:
-    listed = Frame(AT_NS, Via.ANSWER, "https://www.okx.com/api/v5/public/instruments?instType=SPOT", b"{}")
-    book = Frame(AT_NS, Via.ANSWER, "https://www.okx.com/api/v5/market/books?instId=BTC-USDT", b"{}")
+    listed = Frame(AT_NS, Via.RESPONSE, "https://www.okx.com/api/v5/public/instruments?instType=SPOT", b"{}")
+    book = Frame(AT_NS, Via.RESPONSE, "https://www.okx.com/api/v5/market/books?instId=BTC-USDT", b"{}")
     with Recorder(tmp_path, limits(file_s_max=10)) as recorder:
         put(recorder, listed, book, frame(0), frame(10), frame(20))
     assert [list(Recording([path])) for path in files(tmp_path)] == [
@@ -114,7 +121,7 @@ def test_every_file_begins_with_the_metadata(tmp_path: Path) -> None:
 
 
 def test_metadata_larger_than_a_file_does_not_make_a_file_of_each_frame(tmp_path: Path) -> None:
-    listed = Frame(AT_NS, Via.ANSWER, "https://www.okx.com/api/v5/public/instruments?instType=SPOT", b"x" * 5_000)
+    listed = Frame(AT_NS, Via.RESPONSE, "https://www.okx.com/api/v5/public/instruments?instType=SPOT", b"x" * 5_000)
     with Recorder(tmp_path, limits(file_bytes_max=1_000)) as recorder:
         put(recorder, listed, *map(frame, range(10)))
     assert [len(list(Recording([path]))) for path in files(tmp_path)] == [1, 11]
@@ -124,7 +131,7 @@ def test_a_second_recorder_takes_no_name_that_is_taken(tmp_path: Path) -> None:
     for _ in range(3):
         with Recorder(tmp_path, LIMITS) as recorder:
             put(recorder, frame(0))
-    assert [part.number for path in files(tmp_path) if (part := read_name(path.name))] == [1, 2, 3]
+    assert [part.number for path in files(tmp_path) if (part := parse_file_name(path.name))] == [1, 2, 3]
 
 
 def test_a_file_has_its_whole_name_only_when_it_is_whole(tmp_path: Path) -> None:
@@ -161,7 +168,7 @@ def test_large_frames_fill_the_queue_by_their_bytes(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_and_later_frames_are_counted_as_dropped(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, LIMITS, FullDisk())
-    with pytest.raises(IoFailed, match="No space left"), recorder:
+    with pytest.raises(StorageError, match="No space left"), recorder:
         lose_two(recorder)
     assert recorder.dropped == 1
 
@@ -172,15 +179,15 @@ def lose_two(recorder: Recorder) -> None:
     put(recorder, frame(1))
 
 
-@pytest.mark.parametrize("one", shipped(), ids=lambda one: one.venue)
-def test_a_recording_in_many_files_is_the_same_recording(one: Shipped, tmp_path: Path) -> None:
+@pytest.mark.parametrize("one", shipped_recordings(), ids=lambda one: one.venue)
+def test_a_recording_in_many_files_is_the_same_recording(one: ShippedRecording, tmp_path: Path) -> None:
     frames = list(Recording([one.path]))
     with Recorder(tmp_path, limits(file_bytes_max=8_000)) as recorder:
         put(recorder, *frames, venue=Venue(one.venue))
     parts = files(tmp_path)
     assert len(parts) > 3
     whole = Recording(parts)
-    (book,) = verify(whole, read_recording(whole))
-    verdict = book.verdict()
-    assert {key: getattr(verdict, key) for key in one.verdict()} == one.verdict()
+    (book,) = verify(whole, open_recording(whole))
+    verdict = book.report()
+    assert {key: getattr(verdict, key) for key in one.expected_report()} == one.expected_report()
     assert json.loads(parts[0].read_text().splitlines()[0])["via"] == "http"

@@ -7,28 +7,28 @@ from typing import Any
 
 import pytest
 
-from components.contracts.errors import DamagedData, UsageError
-from components.market_data.venues.recorded import Recording, read_recording
-from components.market_data.venues.verify import Checked, verify
-from tests.support.recorded_books import shipped
-from tests.support.recordings import Line
+from components.contracts.errors import CorruptData, UsageError
+from components.market_data.venues.recorded import Recording, open_recording
+from components.market_data.venues.verify import BookVerification, verify
+from tests.support.recorded_books import shipped_recordings
+from tests.support.recordings import RecordedLine
 
-SPOT, UM, OKX, DERIBIT = shipped()
-Lines = list[Line]
+SPOT, UM, OKX, DERIBIT = shipped_recordings()
+Lines = list[RecordedLine]
 
 
-def written(folder: Path, lines: Iterable[Line]) -> Recording:
+def written(folder: Path, lines: Iterable[RecordedLine]) -> Recording:
     path = folder / "edited.jsonl"
     path.write_text("".join(json.dumps(line._asdict()) + "\n" for line in lines))
     return Recording([path])
 
 
-def checked(folder: Path, lines: Iterable[Line]) -> list[Checked]:
+def checked(folder: Path, lines: Iterable[RecordedLine]) -> list[BookVerification]:
     recording = written(folder, lines)
-    return verify(recording, read_recording(recording))
+    return verify(recording, open_recording(recording))
 
 
-def book_of(folder: Path, lines: Iterable[Line]) -> Checked:
+def book_of(folder: Path, lines: Iterable[RecordedLine]) -> BookVerification:
     (book,) = checked(folder, lines)
     return book
 
@@ -41,14 +41,14 @@ def image_at(lines: Lines) -> int:
     return next(place for place, line in enumerate(lines) if "/depth?" in line.url)
 
 
-def image_of(final: int, line: Line, lines: Lines) -> Line:
+def image_of(final: int, line: RecordedLine, lines: Lines) -> RecordedLine:
     """Fetch the book as of a change's id, at the time of a line."""
-    state = json.loads(SPOT.recording.truth[final])
+    state = json.loads(SPOT.recording.expected_tops[final])
     body = {"lastUpdateId": final, **state}
     return lines[image_at(lines)]._replace(at_ns=line.at_ns, text=json.dumps(body))
 
 
-def final_of(line: Line) -> int:
+def final_of(line: RecordedLine) -> int:
     final: int = json.loads(line.text)["data"]["u"]
     return final
 
@@ -61,26 +61,26 @@ def spot() -> Lines:
 def test_a_missing_change_is_a_gap_and_the_book_stays_unproven(spot: Lines, tmp_path: Path) -> None:
     del spot[changes(spot)[30]]
     book = book_of(tmp_path, spot)
-    verdict = book.verdict()
+    verdict = book.report()
     assert (verdict.gaps, verdict.applied, verdict.stale, verdict.frames) == (1, 27, 3, 69)
-    assert not book.is_good
+    assert not book.is_verified
 
 
 def test_an_image_behind_a_gap_is_the_way_back(spot: Lines, tmp_path: Path) -> None:
     gap, back = changes(spot)[30], changes(spot)[40]
     spot.insert(back + 1, image_of(final_of(spot[back]), spot[back], spot))
     del spot[gap]
-    verdict = book_of(tmp_path, spot).verdict()
+    verdict = book_of(tmp_path, spot).report()
     # 27 before the gap; ten were kept and are in the image; the other 29 follow it.
     assert (verdict.gaps, verdict.applied, verdict.stale) == (1, 27 + 29, 3 + 10)
-    assert verdict.sha256_top10 == SPOT.verdict()["sha256_top10"]
-    assert verdict.sha256_chain_top10 != SPOT.verdict()["sha256_chain_top10"]
+    assert verdict.sha256_top10 == SPOT.expected_report()["sha256_top10"]
+    assert verdict.sha256_chain_top10 != SPOT.expected_report()["sha256_chain_top10"]
 
 
 def test_an_image_beside_a_book_that_is_live_changes_nothing(spot: Lines, tmp_path: Path) -> None:
     later = changes(spot)[40]
     spot.insert(later, spot[image_at(spot)])
-    assert book_of(tmp_path, spot).verdict() == book_of(tmp_path, SPOT.recording.lines).verdict()
+    assert book_of(tmp_path, spot).report() == book_of(tmp_path, SPOT.recording.lines).report()
 
 
 def test_an_image_that_is_too_old_waits_for_a_better_one(spot: Lines, tmp_path: Path) -> None:
@@ -89,37 +89,37 @@ def test_an_image_that_is_too_old_waits_for_a_better_one(spot: Lines, tmp_path: 
     old = json.loads(good.text)
     old["lastUpdateId"] = json.loads(spot[changes(spot)[0]].text)["data"]["U"] - 2
     spot.insert(place, good._replace(text=json.dumps(old)))
-    assert book_of(tmp_path, spot).verdict() == book_of(tmp_path, SPOT.recording.lines).verdict()
+    assert book_of(tmp_path, spot).report() == book_of(tmp_path, SPOT.recording.lines).report()
 
 
 def test_changes_that_come_twice_are_stale(spot: Lines, tmp_path: Path) -> None:
     twice = [line for line in spot for _ in range(2 if "depthUpdate" in line.text else 1)]
-    verdict = book_of(tmp_path, twice).verdict()
+    verdict = book_of(tmp_path, twice).report()
     assert (verdict.applied, verdict.stale, verdict.gaps) == (67, 73, 0)
-    assert verdict.sha256_chain_top10 == SPOT.verdict()["sha256_chain_top10"]
+    assert verdict.sha256_chain_top10 == SPOT.expected_report()["sha256_chain_top10"]
 
 
 def test_a_refusal_in_the_place_of_an_image_is_none(spot: Lines, tmp_path: Path) -> None:
     place = image_at(spot)
     spot.insert(place, spot[place]._replace(text='{"code":-1003,"msg":"Too many requests."}'))
-    assert book_of(tmp_path, spot).is_good
+    assert book_of(tmp_path, spot).is_verified
 
 
 def test_without_any_image_nothing_is_proven(spot: Lines, tmp_path: Path) -> None:
     del spot[image_at(spot)]
     book = book_of(tmp_path, spot)
-    verdict = book.verdict()
+    verdict = book.report()
     assert (verdict.frames, verdict.applied, verdict.gaps) == (70, 0, 0)
     assert (verdict.best_bid, verdict.best_ask) == (None, None)
-    assert not book.is_good
+    assert not book.is_verified
 
 
 def test_an_unreadable_change_shows_as_the_gap_it_leaves(spot: Lines, tmp_path: Path) -> None:
     place = changes(spot)[30]
     spot[place] = spot[place]._replace(text=spot[place].text[:-9])
     book = book_of(tmp_path, spot)
-    assert book.verdict().gaps == 1
-    assert not book.is_good
+    assert book.report().gaps == 1
+    assert not book.is_verified
 
 
 def test_a_crossed_state_is_counted_and_read_on(spot: Lines, tmp_path: Path) -> None:
@@ -128,13 +128,13 @@ def test_a_crossed_state_is_counted_and_read_on(spot: Lines, tmp_path: Path) -> 
     said["data"]["b"].append(["200.00", "1"])
     spot[place] = spot[place]._replace(text=json.dumps(said))
     book = book_of(tmp_path, spot)
-    verdict = book.verdict()
+    verdict = book.report()
     assert (verdict.applied, verdict.gaps, verdict.crossed) == (67, 0, 40)
-    assert not book.is_good
+    assert not book.is_verified
 
 
 def test_each_symbol_has_a_line_in_order_of_first_appearance(spot: Lines, tmp_path: Path) -> None:
-    def other(line: Line) -> Line:
+    def other(line: RecordedLine) -> RecordedLine:
         names = ("BTCUSDT", "LTCUSDT"), ("btcusdt", "ltcusdt"), ('"BTC"', '"LTC"')
         text, url = line.text, line.url
         for old, new in names:
@@ -143,19 +143,19 @@ def test_each_symbol_has_a_line_in_order_of_first_appearance(spot: Lines, tmp_pa
 
     both = [twin for line in spot for twin in (other(line), line)]
     books = checked(tmp_path, both)
-    assert [book.verdict().symbol for book in books] == ["BINANCE:LTC-USDT", "BINANCE:BTC-USDT"]
-    assert {book.verdict().sha256_chain_top10 for book in books} == {SPOT.verdict()["sha256_chain_top10"]}
+    assert [book.report().symbol for book in books] == ["BINANCE:LTC-USDT", "BINANCE:BTC-USDT"]
+    assert {book.report().sha256_chain_top10 for book in books} == {SPOT.expected_report()["sha256_chain_top10"]}
 
 
 def test_an_unlisted_symbol_has_no_effect(spot: Lines, tmp_path: Path) -> None:
     place = changes(spot)[30]
     stranger = spot[place]._replace(text=spot[place].text.replace("BTCUSDT", "XYZUSDT"))
-    assert [book.verdict() for book in checked(tmp_path, [*spot, stranger])] == [
-        book_of(tmp_path, spot).verdict(),
+    assert [book.report() for book in checked(tmp_path, [*spot, stranger])] == [
+        book_of(tmp_path, spot).report(),
     ]
 
 
-def okx_row(line: Line) -> dict[str, Any]:
+def okx_row(line: RecordedLine) -> dict[str, Any]:
     row: dict[str, Any] = json.loads(line.text)["data"][0]
     return row
 
@@ -170,19 +170,19 @@ def test_okx_may_send_the_whole_book_at_any_time(tmp_path: Path) -> None:
     assert second.sha256_top10 == first.sha256_top10
 
 
-def verify_of(lines: Iterable[Line], folder: Path) -> list[Any]:
-    return [book.verdict() for book in checked(folder, lines)]
+def verify_of(lines: Iterable[RecordedLine], folder: Path) -> list[Any]:
+    return [book.report() for book in checked(folder, lines)]
 
 
 def test_okx_without_a_pushed_image_is_joined_to_a_fetched_one(tmp_path: Path) -> None:
     lines = [line for line in OKX.recording.lines if '"snapshot"' not in line.text]
     updates = [place for place, line in enumerate(lines) if '"update"' in line.text]
     seq_id = okx_row(lines[updates[4]])["seqId"]
-    state = json.loads(OKX.recording.truth[seq_id])
+    state = json.loads(OKX.recording.expected_tops[seq_id])
     whole = {side: [[price, size, "0", "1"] for price, size in state[side]] for side in ("bids", "asks")}
     body = {"code": "0", "msg": "", "data": [{**whole, "ts": "1767225600000", "seqId": seq_id}]}
     url = "https://www.okx.com/api/v5/market/books?instId=BTC-USDT-SWAP&sz=400&source=0"
-    lines.insert(updates[4] + 1, Line(lines[updates[4]].at_ns, "http", url, json.dumps(body)))
+    lines.insert(updates[4] + 1, RecordedLine(lines[updates[4]].at_ns, "http", url, json.dumps(body)))
     # Only the top 10 is in the made image, and its text is not the stream's: both would trip the venue's checksum.
     bare = [line._replace(text=line.text.replace('"checksum":', '"ignored":')) for line in lines]
     (verdict,) = verify_of(bare, tmp_path)
@@ -196,7 +196,7 @@ def test_a_fetched_book_of_deribit_is_no_way_back(tmp_path: Path) -> None:
     broken = verify_of(lines, tmp_path)
     said = json.loads(lines[50].text)["params"]["data"]
     whole = {"timestamp": said["timestamp"], "instrument_name": "BTC-PERPETUAL", "change_id": said["change_id"]}
-    fetched = Line(lines[50].at_ns, "http", url, json.dumps({"result": whole | {"bids": [], "asks": []}}))
+    fetched = RecordedLine(lines[50].at_ns, "http", url, json.dumps({"result": whole | {"bids": [], "asks": []}}))
     lines.insert(51, fetched)
     assert verify_of(lines, tmp_path) == broken
     assert broken[0].gaps == 1
@@ -209,14 +209,14 @@ def test_what_is_no_file_is_the_askers_mistake(tmp_path: Path) -> None:
 
 
 def test_a_recording_of_nothing_is_damaged(tmp_path: Path) -> None:
-    with pytest.raises(DamagedData, match="holds no frame"):
+    with pytest.raises(CorruptData, match="holds no frame"):
         checked(tmp_path, [])
 
 
 def test_a_recording_of_nobody_we_know_or_of_two_venues_is_refused(spot: Lines, tmp_path: Path) -> None:
-    with pytest.raises(DamagedData, match="no venue that is known here"):
-        checked(tmp_path, [Line(1, "ws", "wss://example.com/", "{}")])
-    with pytest.raises(DamagedData, match="BINANCE, DERIBIT"):
+    with pytest.raises(CorruptData, match="no venue that is known here"):
+        checked(tmp_path, [RecordedLine(1, "ws", "wss://example.com/", "{}")])
+    with pytest.raises(CorruptData, match="BINANCE, DERIBIT"):
         checked(tmp_path, [*spot, *DERIBIT.recording.lines])
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.sandbox.binance.client import Client
-from components.sandbox.binance.listings import SPOT_LISTINGS, USD_M_LISTINGS
-from components.sandbox.binance.rules import SPOT, USD_M, Channel, Rules
-from components.sandbox.binance.streams import parse
-from components.sandbox.flow.connection import Connection
-from components.sandbox.flow.faults import FlowFault, FlowFaultKind, FlowFaults
+from components.sandbox.binance.client import ClientSession
+from components.sandbox.binance.listings import SPOT_INSTRUMENTS, USD_M_INSTRUMENTS
+from components.sandbox.binance.rules import SPOT_RULES, USD_M_RULES, Channel, VenueRules
+from components.sandbox.binance.streams import parse_stream_name
+from components.sandbox.flow.connection import ClientConnection
+from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches
 from components.sandbox.flow.orders import OrderFlow
 
 LISTED = frozenset({"BTCUSDT"})
@@ -21,23 +21,23 @@ SECOND_NS = 1_000_000_000
 class _Desk:
     """A client, its venue's flow, and time."""
 
-    def __init__(self, rules: Rules = SPOT, route: str = "") -> None:
-        listings = USD_M_LISTINGS if rules.is_futures else SPOT_LISTINGS
-        self.flow = OrderFlow(listings, 7, rules.ids)
-        self.faults = FlowFaults()
+    def __init__(self, rules: VenueRules = SPOT_RULES, route: str = "") -> None:
+        listings = USD_M_INSTRUMENTS if rules.is_futures else SPOT_INSTRUMENTS
+        self.flow = OrderFlow(listings, 7, rules.id_space)
+        self.faults = CryptoFaultSwitches()
         self.now_ns = 1_795_000_000 * SECOND_NS
-        connection = Connection(rules.name, self.faults, rules.limits, 1, lambda: self.now_ns)
-        self.client = Client(connection, self.flow, rules, route)
+        connection = ClientConnection(rules.name, self.faults, rules.limits, 1, lambda: self.now_ns)
+        self.client = ClientSession(connection, self.flow, rules, route)
 
     def say(self, **request: Any) -> list[dict[str, Any]]:
         return self.say_text(json.dumps(request))
 
     def say_text(self, text: str) -> list[dict[str, Any]]:
-        self.client.hear(text, self.now_ns)
+        self.client.on_message(text, self.now_ns)
         return self.heard()
 
     def heard(self) -> list[dict[str, Any]]:
-        return [json.loads(item) for item in self.client.connection.queued() if isinstance(item, str)]
+        return [json.loads(item) for item in self.client.connection.drain_queue() if isinstance(item, str)]
 
     def pass_by(self, ms: int, steps: int = 0, symbol: str = "BTCUSDT") -> list[dict[str, Any]]:
         for _ in range(steps):
@@ -58,7 +58,7 @@ class _Desk:
     ],
 )
 def test_a_stream_is_known_by_its_name(name: str, channel: Channel, period_ms: int) -> None:
-    stream = parse(name, SPOT, LISTED)
+    stream = parse_stream_name(name, SPOT_RULES, LISTED)
     assert stream is not None
     assert (stream.symbol, stream.channel, stream.period_ns) == ("BTCUSDT", channel, period_ms * 1_000_000)
 
@@ -112,7 +112,7 @@ def test_spot_depth_continues_where_it_ended_and_says_nothing_if_nothing_changed
 
 
 def test_futures_depth_chains_by_the_previous_id_only() -> None:
-    desk = _Desk(USD_M, "/public")
+    desk = _Desk(USD_M_RULES, "/public")
     desk.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=1)
     first, second = (desk.pass_by(100, 3)[0] for _ in range(2))
     assert second["pu"] == first["u"]
@@ -132,7 +132,7 @@ def test_the_quote_is_said_before_the_book_that_agrees_with_it() -> None:
     ("route", "carried"), [("", {"bookTicker"}), ("/public", {"bookTicker"}), ("/market", {"markPriceUpdate"})]
 )
 def test_a_route_carries_its_own_class_and_confirms_the_others(route: str, carried: set[str]) -> None:
-    desk = _Desk(USD_M, route)
+    desk = _Desk(USD_M_RULES, route)
     asked = ["btcusdt@bookTicker", "btcusdt@markPrice@1s"]
     assert desk.say(method="SUBSCRIBE", params=asked, id=1) == [{"result": None, "id": 1}]
     assert {one["e"] for one in desk.pass_by(1000, 1)} == carried
@@ -142,7 +142,7 @@ def test_trades_are_said_once_and_say_who_made_them() -> None:
     desk = _Desk()
     desk.say(method="SUBSCRIBE", params=["btcusdt@trade", "btcusdt@aggTrade"], id=1)
     heard = desk.pass_by(10, 60)
-    trades, prints = [one for one in heard if one["e"] == "trade"], desk.flow.prints_after("BTCUSDT", 0)
+    trades, prints = [one for one in heard if one["e"] == "trade"], desk.flow.trades_after("BTCUSDT", 0)
     assert [(one["t"], Decimal(one["p"]), one["m"]) for one in trades] == [
         (one.id, one.price, not one.is_buy) for one in prints
     ]
@@ -152,8 +152,8 @@ def test_trades_are_said_once_and_say_who_made_them() -> None:
 
 def test_ids_can_go_back_and_books_be_crossed_while_the_truth_stands() -> None:
     desk = _Desk()
-    for kind in (FlowFaultKind.IDS_BACK, FlowFaultKind.CROSSED):
-        desk.faults.arm(FlowFault(kind=kind, count=500))
+    for kind in (CryptoFaultKind.IDS_BACK, CryptoFaultKind.CROSSED):
+        desk.faults.arm(CryptoFault(kind=kind, count=500))
     desk.say(method="SUBSCRIBE", params=["btcusdt@depth@100ms"], id=1)
     (event,) = desk.pass_by(100, 3)
     book = desk.flow.book("BTCUSDT")

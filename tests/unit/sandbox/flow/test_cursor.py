@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from components.sandbox.flow.cursor import Cursor
-from components.sandbox.flow.listings import Listing
+from components.sandbox.flow.cursor import BatchCursor
+from components.sandbox.flow.listings import Instrument
 from components.sandbox.flow.orders import IdSpace, OrderFlow
 
-ABC = Listing(symbol="ABC", base="A", quote="B", tick=Decimal("0.1"), lot=Decimal(1), price=Decimal(100))
+ABC = Instrument(symbol="ABC", base="A", quote="B", tick=Decimal("0.1"), lot=Decimal(1), price=Decimal(100))
 PERIOD_NS = 100
 
 
@@ -16,41 +16,41 @@ def _flow() -> OrderFlow:
 
 def test_a_batch_comes_once_a_period_and_only_if_something_changed() -> None:
     flow = _flow()
-    cursor = Cursor("ABC", flow.last_id("ABC"), PERIOD_NS, 50)
+    cursor = BatchCursor("ABC", flow.last_id("ABC"), PERIOD_NS, 50)
     flow.step("ABC", 10)
-    assert cursor.take(flow, 49) is None
-    assert cursor.take(flow, 50) is not None
-    assert cursor.take(flow, 150) is None
+    assert cursor.next_batch(flow, 49) is None
+    assert cursor.next_batch(flow, 50) is not None
+    assert cursor.next_batch(flow, 150) is None
     flow.step("ABC", 160)
-    assert cursor.take(flow, 249) is None
-    assert cursor.take(flow, 250) is not None
+    assert cursor.next_batch(flow, 249) is None
+    assert cursor.next_batch(flow, 250) is not None
 
 
 def test_a_batch_begins_where_the_one_before_it_ended() -> None:
     flow = _flow()
     first_id = flow.last_id("ABC")
-    cursor, ends = Cursor("ABC", first_id, PERIOD_NS, 0), []
+    cursor, ends = BatchCursor("ABC", first_id, PERIOD_NS, 0), []
     for at_ns in range(0, 500, 20):
         flow.step("ABC", at_ns)
-        if batch := cursor.take(flow, at_ns):
-            ends.append((batch.prev, batch.last))
+        if batch := cursor.next_batch(flow, at_ns):
+            ends.append((batch.prev_id, batch.last_id))
     assert [prev for prev, _ in ends] == [first_id, *(last for _, last in ends[:-1])]
 
 
 def test_after_a_stall_there_is_one_batch_and_the_beat_is_kept() -> None:
     flow = _flow()
-    cursor = Cursor("ABC", flow.last_id("ABC"), PERIOD_NS, 50)
+    cursor = BatchCursor("ABC", flow.last_id("ABC"), PERIOD_NS, 50)
     flow.step("ABC", 0)
-    assert cursor.take(flow, 1_020) is not None
+    assert cursor.next_batch(flow, 1_020) is not None
     flow.step("ABC", 1_030)
-    assert cursor.take(flow, 1_049) is None
-    assert cursor.take(flow, 1_050) is not None
+    assert cursor.next_batch(flow, 1_049) is None
+    assert cursor.next_batch(flow, 1_050) is not None
 
 
 def test_unconflated_every_change_is_a_batch_of_its_own() -> None:
     flow = _flow()
-    cursor = Cursor("ABC", flow.last_id("ABC"), 0, 0)
+    cursor = BatchCursor("ABC", flow.last_id("ABC"), 0, 0)
     changes = [flow.step("ABC", at_ns) for at_ns in range(5)]
-    batches = cursor.take_each(flow)
-    assert [(one.first, one.last) for one in batches] == [(change.id, change.id) for change in changes]
-    assert cursor.take_each(flow) == []
+    batches = cursor.unconflated_batches(flow)
+    assert [(one.first_id, one.last_id) for one in batches] == [(change.id, change.id) for change in changes]
+    assert cursor.unconflated_batches(flow) == []

@@ -4,16 +4,16 @@ from decimal import Decimal
 
 import pytest
 
-from components.sandbox.flow.history import BLOCK, BLOCKS_MAX
-from components.sandbox.flow.listings import Listing
+from components.sandbox.flow.history import BLOCKS_MAX, UPDATES_PER_BLOCK
+from components.sandbox.flow.listings import Instrument
 from components.sandbox.flow.moves import LEVELS_MAX, LEVELS_MIN
 from components.sandbox.flow.orders import IdSpace, OrderFlow
 
 SYMBOLS = ("ABC", "XYZ")
 
 
-def _listing(symbol: str, price: str = "100.00") -> Listing:
-    return Listing(
+def _listing(symbol: str, price: str = "100.00") -> Instrument:
+    return Instrument(
         symbol=symbol, base=symbol, quote="USDT", tick=Decimal("0.01"), lot=Decimal("0.001"), price=Decimal(price)
     )
 
@@ -28,7 +28,7 @@ def _flow(steps: int, *, seed: int = 7, ids: IdSpace = IdSpace.PER_SYMBOL, price
 
 def test_the_same_seed_gives_the_same_flow_and_another_seed_another() -> None:
     first_id = _flow(0).last_id("ABC")
-    one, same, other = (_flow(50, seed=seed).changes_after("ABC", first_id) for seed in (7, 7, 8))
+    one, same, other = (_flow(50, seed=seed).updates_after("ABC", first_id) for seed in (7, 7, 8))
     assert one == same
     assert one != other
 
@@ -47,14 +47,14 @@ def test_the_book_is_never_crossed_and_stays_within_its_depth(price: str) -> Non
 def test_ids_of_a_symbol_follow_each_other_without_holes() -> None:
     flow = _flow(20)
     first_id = flow.id_before("ABC", 19)
-    ids = [change.id for change in flow.changes_after("ABC", first_id)]
+    ids = [change.id for change in flow.updates_after("ABC", first_id)]
     assert ids == list(range(first_id + 1, first_id + 20))
 
 
 def test_ids_of_a_whole_venue_belong_to_one_symbol_each_and_leave_holes() -> None:
     flow = _flow(50, ids=IdSpace.VENUE_WIDE)
     ids = {
-        symbol: {change.id for change in flow.changes_after(symbol, flow.id_before(symbol, 40))} for symbol in SYMBOLS
+        symbol: {change.id for change in flow.updates_after(symbol, flow.id_before(symbol, 40))} for symbol in SYMBOLS
     }
     assert not ids["ABC"] & ids["XYZ"]
     assert max(ids["ABC"]) - min(ids["ABC"]) > 80
@@ -63,7 +63,7 @@ def test_ids_of_a_whole_venue_belong_to_one_symbol_each_and_leave_holes() -> Non
 def test_a_book_can_be_shown_as_of_any_id() -> None:
     flow = _flow(0)
     seen = {}
-    for at_ns in range(BLOCK // 4):
+    for at_ns in range(UPDATES_PER_BLOCK // 4):
         change = flow.step("ABC", at_ns)
         seen[change.id] = flow.book("ABC").top(10)
     assert {at_id: flow.book_at("ABC", at_id).top(10) for at_id in list(seen)[::25]} == {
@@ -73,7 +73,7 @@ def test_a_book_can_be_shown_as_of_any_id() -> None:
 
 def test_an_id_in_a_hole_shows_the_book_before_it() -> None:
     flow = _flow(30, ids=IdSpace.VENUE_WIDE)
-    last = flow.changes_after("ABC", flow.id_before("ABC", 1))[0]
+    last = flow.updates_after("ABC", flow.id_before("ABC", 1))[0]
     assert flow.previous_id("ABC", last.id) == flow.id_before("ABC", 1)
     assert flow.book_at("ABC", last.id - 1).id == flow.previous_id("ABC", last.id)
 
@@ -88,7 +88,7 @@ def test_what_is_older_than_the_memory_cannot_be_shown() -> None:
 def test_the_memory_is_bounded_and_still_long() -> None:
     flow = OrderFlow([_listing("ABC")], 7, IdSpace.PER_SYMBOL)
     first_id = flow.last_id("ABC")
-    for at_ns in range(BLOCK * (BLOCKS_MAX + 1)):
+    for at_ns in range(UPDATES_PER_BLOCK * (BLOCKS_MAX + 1)):
         flow.step("ABC", at_ns)
     assert flow.book_at("ABC", flow.last_id("ABC") - 20_000).id == flow.last_id("ABC") - 20_000
     with pytest.raises(LookupError):
@@ -98,12 +98,12 @@ def test_the_memory_is_bounded_and_still_long() -> None:
 def test_touched_levels_make_one_book_of_another_and_each_comes_once() -> None:
     flow = _flow(200)
     begin, end = flow.id_before("ABC", 150), flow.id_before("ABC", 10)
-    bids, asks = flow.touched("ABC", begin, end)
+    bids, asks = flow.levels_updated("ABC", begin, end)
     book = flow.book_at("ABC", begin)
     for side, levels in ((book.bids, bids), (book.asks, asks)):
         assert len({price for price, _ in levels}) == len(levels)
         for price, quantity in levels:
-            side.put(price, quantity)
+            side.set_level(price, quantity)
     assert book.top(LEVELS_MAX) == flow.book_at("ABC", end).top(LEVELS_MAX)
 
 
@@ -112,7 +112,9 @@ def test_touched_levels_restate_some_and_delete_some_that_were_never_seen() -> N
     restated = absent = 0
     for back in range(250, 0, -5):
         before = flow.book_at("ABC", flow.id_before("ABC", back))
-        for side, levels in zip((before.bids, before.asks), flow.touched("ABC", before.id, before.id + 5), strict=True):
+        for side, levels in zip(
+            (before.bids, before.asks), flow.levels_updated("ABC", before.id, before.id + 5), strict=True
+        ):
             restated += sum(side.quantities.get(price) == quantity for price, quantity in levels)
             absent += sum(price not in side.quantities and not quantity for price, quantity in levels)
     assert restated > 5
@@ -121,9 +123,9 @@ def test_touched_levels_restate_some_and_delete_some_that_were_never_seen() -> N
 
 def test_trades_count_their_symbol_and_happen_at_a_price_of_the_book() -> None:
     flow = _flow(300)
-    prints = flow.prints_after("ABC", 0)
-    assert [one.id for one in prints] == list(range(1, flow.prints_count("ABC") + 1))
+    prints = flow.trades_after("ABC", 0)
+    assert [one.id for one in prints] == list(range(1, flow.last_trade_id("ABC") + 1))
     assert len(prints) > 5
     assert all(one.quantity > 0 and one.price % Decimal("0.01") == 0 for one in prints)
-    assert flow.prints_after("ABC", prints[-2].id) == [prints[-1]]
-    assert flow.prints_after("ABC", prints[-1].id) == []
+    assert flow.trades_after("ABC", prints[-2].id) == [prints[-1]]
+    assert flow.trades_after("ABC", prints[-1].id) == []

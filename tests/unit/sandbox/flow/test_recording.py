@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from components.contracts.errors import UsageError
-from components.sandbox.flow.dialogues import hear
-from components.sandbox.flow.recording import Answers, Frame, channel_of, read_recording, venue_of
+from components.sandbox.flow.dialogues import handle_message
+from components.sandbox.flow.recording import RecordedFrame, RecordedResponses, channel_of, read_recording, venue_of
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,9 @@ from components.sandbox.flow.recording import Answers, Frame, channel_of, read_r
     ],
 )
 def test_an_address_tells_the_venue(url: str, name: str) -> None:
-    assert venue_of([Frame(1, "ws", "ws://127.0.0.1:9/", ""), Frame(2, "ws", url, "")], Path("x")) == name
+    assert (
+        venue_of([RecordedFrame(1, "ws", "ws://127.0.0.1:9/", ""), RecordedFrame(2, "ws", url, "")], Path("x")) == name
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,16 +56,18 @@ def test_a_frame_tells_its_channel(text: str, channel: str | None) -> None:
 )
 def test_a_subscription_is_confirmed_and_taken(venue: str, said: str, channel: str) -> None:
     channels: dict[str, None] = {}
-    assert len(hear(venue, said, channels, 0)) == 1
+    assert len(handle_message(venue, said, channels, 0)) == 1
     assert list(channels) == [channel]
-    hear(venue, said.replace("SUBSCRIBE", "UNSUBSCRIBE").replace('subscribe"', 'unsubscribe"'), channels, 0)
+    handle_message(venue, said.replace("SUBSCRIBE", "UNSUBSCRIBE").replace('subscribe"', 'unsubscribe"'), channels, 0)
     assert channels == {}
 
 
 def test_the_newest_answer_up_to_a_time_is_given_or_the_first() -> None:
     url = "https://api.binance.com/api/v3/depth?symbol={}&limit=1000"
     lines = [(10, "A", "first"), (20, "A", "second"), (15, "B", "other")]
-    answers = Answers([Frame(at_ns, "http", url.format(symbol), text) for at_ns, symbol, text in lines])
+    answers = RecordedResponses(
+        [RecordedFrame(at_ns, "http", url.format(symbol), text) for at_ns, symbol, text in lines]
+    )
     asked = {"symbol": "A", "limit": "50"}
     found = [answers.find("/api/v3/depth", asked, at_ns) for at_ns in (5, 10, 19, 20)]
     assert found == ["first", "first", "first", "second"]

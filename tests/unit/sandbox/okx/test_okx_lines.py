@@ -2,13 +2,13 @@
 
 from decimal import Decimal
 
-from components.sandbox.flow.orders import IdSpace, OrderFlow, Print
+from components.sandbox.flow.orders import IdSpace, OrderFlow, SimTrade
 from components.sandbox.okx.channels import BOOKS
-from components.sandbox.okx.limits import Allowance
-from components.sandbox.okx.lines import MILLISECOND_NS, BookLine
-from components.sandbox.okx.listings import LISTINGS
-from components.sandbox.okx.numbering import Numbering
-from components.sandbox.okx.tape import merge, ticker, trade
+from components.sandbox.okx.limits import SlidingWindowLimit
+from components.sandbox.okx.lines import MILLISECOND_NS, BookChannelState
+from components.sandbox.okx.listings import INSTRUMENTS
+from components.sandbox.okx.numbering import SequenceIds
+from components.sandbox.okx.tape import merge_fills, ticker_document, trade_document
 
 SYMBOL = "BTC-USDT"
 NEVER_NS = 10**18
@@ -16,11 +16,11 @@ SECOND_NS = 1_000_000_000
 
 
 def market() -> OrderFlow:
-    return OrderFlow(LISTINGS[:1], 7, IdSpace.PER_SYMBOL)
+    return OrderFlow(INSTRUMENTS[:1], 7, IdSpace.PER_SYMBOL)
 
 
-def line(flow: OrderFlow, channel: str = "books") -> BookLine:
-    return BookLine(BOOKS[channel], SYMBOL, flow, Numbering(flow.last_id(SYMBOL)), 0)
+def line(flow: OrderFlow, channel: str = "books") -> BookChannelState:
+    return BookChannelState(BOOKS[channel], SYMBOL, flow, SequenceIds(flow.last_id(SYMBOL)), 0)
 
 
 def test_nothing_is_pushed_before_the_period_is_over() -> None:
@@ -61,24 +61,24 @@ def test_a_whole_book_is_not_pushed_when_only_what_is_below_it_changed() -> None
 
 def test_ids_start_below_after_maintenance_and_chain_to_those_before() -> None:
     flow = market()
-    numbering = Numbering(flow.last_id(SYMBOL))
-    made = BookLine(BOOKS["books"], SYMBOL, flow, numbering, 0)
-    before = made.window.sequence
-    numbering.set_back(flow.last_id(SYMBOL))
+    numbering = SequenceIds(flow.last_id(SYMBOL))
+    made = BookChannelState(BOOKS["books"], SYMBOL, flow, numbering, 0)
+    before = made.view.sequence
+    numbering.reset(flow.last_id(SYMBOL))
     flow.step(SYMBOL, 1)
     push = made.push(SECOND_NS, NEVER_NS)
     assert push is not None
     assert push.previous == before > push.sequence
 
 
-def fill(number: int, at_ns: int, price: str = "100", *, is_buy: bool = True) -> Print:
-    return Print(number, at_ns, Decimal(price), Decimal(2), is_buy)
+def fill(number: int, at_ns: int, price: str = "100", *, is_buy: bool = True) -> SimTrade:
+    return SimTrade(number, at_ns, Decimal(price), Decimal(2), is_buy)
 
 
 def test_fills_of_one_moment_price_and_side_are_one_trade_that_counts_them() -> None:
-    merged = merge([fill(5, 1), fill(6, 1), fill(7, 1, "101"), fill(8, 1, "101", is_buy=False), fill(9, 2)])
+    merged = merge_fills([fill(5, 1), fill(6, 1), fill(7, 1, "101"), fill(8, 1, "101", is_buy=False), fill(9, 2)])
     assert [(one.last.id, one.fills) for one in merged] == [(6, 2), (7, 1), (8, 1), (9, 1)]
-    assert trade(SYMBOL, merged[0], 77) == {
+    assert trade_document(SYMBOL, merged[0], 77) == {
         "instId": SYMBOL,
         "tradeId": "6",
         "px": "100",
@@ -92,10 +92,10 @@ def test_fills_of_one_moment_price_and_side_are_one_trade_that_counts_them() -> 
 
 
 def test_a_ticker_before_the_first_trade_has_no_last_price() -> None:
-    found = ticker(LISTINGS[0], market())
+    found = ticker_document(INSTRUMENTS[0], market())
     assert (found["last"], found["lastSz"], found["instType"]) == ("", "", "SPOT")
 
 
 def test_an_allowance_slides_and_does_not_count_what_it_refused() -> None:
-    allowance = Allowance(2, 1)
+    allowance = SlidingWindowLimit(2, 1)
     assert [allowance.take(at_ns) for at_ns in (0, 5, 6, SECOND_NS, SECOND_NS + 1)] == [True, True, False, True, False]

@@ -7,12 +7,19 @@ from decimal import Decimal
 import pytest
 
 from components.sandbox.okx.checksum import checksum
-from components.sandbox.okx.cuts import Window
-from components.sandbox.okx.frames import ChecksumMode, check_value
-from components.sandbox.okx.instruments import instrument
-from components.sandbox.okx.listings import LISTINGS
-from components.sandbox.okx.numbering import STEP, Numbering
-from components.sandbox.okx.requests import Login, Operation, is_signed, read_arguments, read_login, read_request
+from components.sandbox.okx.cuts import BookView
+from components.sandbox.okx.frames import ChecksumMode, checksum_field
+from components.sandbox.okx.instruments import encode_instrument
+from components.sandbox.okx.listings import INSTRUMENTS
+from components.sandbox.okx.numbering import RESET_STEP, SequenceIds
+from components.sandbox.okx.requests import (
+    LoginArgument,
+    Operation,
+    is_valid_login,
+    parse_arguments,
+    parse_login,
+    parse_request,
+)
 
 
 def level(price: int, quantity: int) -> tuple[Decimal, Decimal]:
@@ -35,91 +42,91 @@ def test_the_checksum_matches_the_known_vectors(
 
 def test_a_wrong_checksum_is_neither_right_nor_zero() -> None:
     bids, asks = [level(99, 1)], [level(101, 2)]
-    right = check_value(ChecksumMode.VALID, bids, asks)
-    assert check_value(ChecksumMode.WRONG, bids, asks) not in {0, right}
+    right = checksum_field(ChecksumMode.VALID, bids, asks)
+    assert checksum_field(ChecksumMode.WRONG, bids, asks) not in {0, right}
 
 
 def test_the_default_checksum_is_zero_and_an_absent_one_is_nothing() -> None:
-    assert check_value(ChecksumMode.ZERO, [level(99, 1)], []) == 0
-    assert check_value(ChecksumMode.ABSENT, [level(99, 1)], []) is None
+    assert checksum_field(ChecksumMode.ZERO, [level(99, 1)], []) == 0
+    assert checksum_field(ChecksumMode.ABSENT, [level(99, 1)], []) is None
 
 
 def test_a_snapshot_has_no_predecessor() -> None:
-    push = Window(10, [level(99, 1)], [level(101, 1)]).snapshot()
+    push = BookView(10, [level(99, 1)], [level(101, 1)]).snapshot()
     assert (push.is_snapshot, push.previous, push.sequence) == (True, -1, 10)
 
 
 def test_an_update_follows_the_window_before_it() -> None:
-    window = Window(10, [level(99, 1)], [])
-    push = window.advance(Window(15, [level(99, 2)], []), [level(99, 2)], [])
+    window = BookView(10, [level(99, 1)], [])
+    push = window.advance(BookView(15, [level(99, 2)], []), [level(99, 2)], [])
     assert (push.previous, push.sequence, push.bids) == (10, 15, [level(99, 2)])
     assert window.sequence == 15
 
 
 def test_an_update_restates_touched_levels_that_ended_as_they_began() -> None:
-    window = Window(10, [level(99, 1)], [])
-    assert window.advance(Window(12, [level(99, 1)], []), [level(99, 1)], []).bids == [level(99, 1)]
+    window = BookView(10, [level(99, 1)], [])
+    assert window.advance(BookView(12, [level(99, 1)], []), [level(99, 1)], []).bids == [level(99, 1)]
 
 
 def test_an_update_deletes_levels_the_client_never_saw() -> None:
-    window = Window(10, [level(99, 1)], [])
-    assert window.advance(Window(12, [level(99, 1)], []), [level(98, 0)], []).bids == [level(98, 0)]
+    window = BookView(10, [level(99, 1)], [])
+    assert window.advance(BookView(12, [level(99, 1)], []), [level(98, 0)], []).bids == [level(98, 0)]
 
 
 def test_a_level_pushed_out_of_the_window_is_deleted_and_one_that_enters_is_told() -> None:
-    window = Window(10, [level(99, 1), level(98, 1)], [])
-    pushed_out = window.advance(Window(11, [level(100, 5), level(99, 1)], []), [level(100, 5)], [])
+    window = BookView(10, [level(99, 1), level(98, 1)], [])
+    pushed_out = window.advance(BookView(11, [level(100, 5), level(99, 1)], []), [level(100, 5)], [])
     assert sorted(pushed_out.bids) == [level(98, 0), level(100, 5)]
-    entered = window.advance(Window(12, [level(99, 1), level(98, 1)], []), [level(100, 0)], [])
+    entered = window.advance(BookView(12, [level(99, 1), level(98, 1)], []), [level(100, 0)], [])
     assert sorted(entered.bids) == [level(98, 1), level(100, 0)]
 
 
 def test_a_touched_level_below_the_window_is_not_told() -> None:
-    window = Window(10, [level(99, 1)], [])
-    assert window.advance(Window(11, [level(99, 1)], []), [level(50, 3)], []).bids == []
+    window = BookView(10, [level(99, 1)], [])
+    assert window.advance(BookView(11, [level(99, 1)], []), [level(50, 3)], []).bids == []
 
 
 def test_a_keep_alive_follows_itself_and_carries_nothing() -> None:
-    push = Window(15, [level(99, 1)], []).keep_alive()
+    push = BookView(15, [level(99, 1)], []).keep_alive()
     assert (push.previous, push.sequence, push.bids, push.asks) == (15, 15, (), ())
 
 
 def test_ids_are_the_flows_until_they_are_set_back() -> None:
-    numbering = Numbering(1_000_000)
-    assert numbering.sent(1_000_500) == 1_000_500
-    assert numbering.set_back(1_000_500)
-    assert numbering.sent(1_000_500) == 1_000_500
-    assert numbering.sent(1_000_501) == 1_000_000 - STEP
+    numbering = SequenceIds(1_000_000)
+    assert numbering.to_wire(1_000_500) == 1_000_500
+    assert numbering.reset(1_000_500)
+    assert numbering.to_wire(1_000_500) == 1_000_500
+    assert numbering.to_wire(1_000_501) == 1_000_000 - RESET_STEP
 
 
 def test_every_sent_id_means_one_book_across_maintenances() -> None:
-    numbering = Numbering(1_000_000)
-    numbering.set_back(1_000_500)
-    numbering.set_back(1_000_700)
+    numbering = SequenceIds(1_000_000)
+    numbering.reset(1_000_500)
+    numbering.reset(1_000_700)
     flow = [1_000_000, 1_000_500, 1_000_501, 1_000_700, 1_000_701, 1_000_900]
-    assert [numbering.meant(numbering.sent(one), 1_000_900) for one in flow] == flow
+    assert [numbering.from_wire(numbering.to_wire(one), 1_000_900) for one in flow] == flow
 
 
 def test_an_id_still_to_come_means_the_latest_and_one_from_before_the_first_none() -> None:
-    numbering = Numbering(1_000_000)
-    assert numbering.meant(1_000_900, 1_000_500) == 1_000_500
-    assert numbering.meant(999_000, 1_000_500) == 999_000
-    numbering.set_back(1_000_500)
-    assert numbering.meant(1_000_000 - STEP + 5, 1_000_502) == 1_000_502
-    assert numbering.meant(7, 1_000_502) == 7
+    numbering = SequenceIds(1_000_000)
+    assert numbering.from_wire(1_000_900, 1_000_500) == 1_000_500
+    assert numbering.from_wire(999_000, 1_000_500) == 999_000
+    numbering.reset(1_000_500)
+    assert numbering.from_wire(1_000_000 - RESET_STEP + 5, 1_000_502) == 1_000_502
+    assert numbering.from_wire(7, 1_000_502) == 7
 
 
 def test_ids_cannot_be_set_back_below_zero() -> None:
-    numbering = Numbering(STEP + 10)
-    assert numbering.set_back(STEP + 20)
-    assert not numbering.set_back(STEP + 30)
+    numbering = SequenceIds(RESET_STEP + 10)
+    assert numbering.reset(RESET_STEP + 20)
+    assert not numbering.reset(RESET_STEP + 30)
 
 
 def test_a_request_is_read_with_its_arguments() -> None:
-    request = read_request('{"id":"7","op":"subscribe","args":[{"channel":"books","instId":"BTC-USDT"}]}')
+    request = parse_request('{"id":"7","op":"subscribe","args":[{"channel":"books","instId":"BTC-USDT"}]}')
     assert request is not None
     assert (request.op, request.id) == (Operation.SUBSCRIBE, "7")
-    arguments = read_arguments(request)
+    arguments = parse_arguments(request)
     assert arguments is not None
     assert (arguments[0].channel, arguments[0].instId) == ("books", "BTC-USDT")
 
@@ -128,40 +135,40 @@ def test_a_request_is_read_with_its_arguments() -> None:
     "text", ["", "{", '{"op":"buy","args":[]}', '{"op":"subscribe"}', '{"op":"subscribe","args":["' + "x" * 70_000]
 )
 def test_what_is_no_request_is_nothing(text: str) -> None:
-    assert read_request(text) is None
+    assert parse_request(text) is None
 
 
 @pytest.mark.parametrize("arguments", ["[]", "[1]", '[{"instId":"BTC-USDT"}]'])
 def test_malformed_arguments_are_nothing(arguments: str) -> None:
-    request = read_request('{"op":"subscribe","args":' + arguments + "}")
+    request = parse_request('{"op":"subscribe","args":' + arguments + "}")
     assert request is not None
-    assert read_arguments(request) is None
+    assert parse_arguments(request) is None
 
 
 def test_a_login_is_as_good_as_its_signature() -> None:
     sign = base64.b64encode(hmac.digest(b"secret", b"1700000000GET/users/self/verify", "sha256")).decode()
-    good = Login(apiKey="key", timestamp="1700000000", sign=sign)
-    assert is_signed(good, "key", "secret")
-    assert not is_signed(good, "other", "secret")
-    assert not is_signed(good, "key", "other")
+    good = LoginArgument(apiKey="key", timestamp="1700000000", sign=sign)
+    assert is_valid_login(good, "key", "secret")
+    assert not is_valid_login(good, "other", "secret")
+    assert not is_valid_login(good, "key", "other")
 
 
 def test_a_login_without_arguments_is_nothing() -> None:
-    request = read_request('{"op":"login","args":[]}')
+    request = parse_request('{"op":"login","args":[]}')
     assert request is not None
-    assert read_login(request) is None
+    assert parse_login(request) is None
 
 
 def test_every_listing_is_described_in_texts_with_its_contract_in_two_factors() -> None:
-    for listing in LISTINGS:
-        found = instrument(listing)
+    for listing in INSTRUMENTS:
+        found = encode_instrument(listing)
         assert all(isinstance(value, str) for value in found.values())
         value = Decimal(found["ctVal"] or 1) * Decimal(found["ctMult"] or 1)
         assert value == listing.contract
 
 
 def test_an_inverse_contract_is_worth_dollars_and_a_linear_one_coins() -> None:
-    found = {one.symbol: instrument(one) for one in LISTINGS}
+    found = {one.symbol: encode_instrument(one) for one in INSTRUMENTS}
     assert (found["BTC-USD-SWAP"]["ctType"], found["BTC-USD-SWAP"]["ctValCcy"]) == ("inverse", "USD")
     assert (found["BTC-USDT-SWAP"]["ctType"], found["BTC-USDT-SWAP"]["ctValCcy"]) == ("linear", "BTC")
     assert found["BTC-USDT"]["baseCcy"] == "BTC"
