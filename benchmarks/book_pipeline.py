@@ -7,30 +7,56 @@ from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
 from benchmarks.peers import environment
-from benchmarks.tapes import MeasuredRecording, recording_kind, recordings_of, subscribed_synchronizer
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import BookStreamUp, DecodedFrame, FeedUp, FetchSnapshot, InstrumentsLoaded
+from benchmarks.recordings import MeasuredRecording, recording_kind, recordings_of, subscribed_synchronizer
+from components.market_data.core.book.synchronizer import SyncLimits
+from components.market_data.core.events import (
+    BookStreamUp,
+    DecodedFrame,
+    DepthSnapshot,
+    DepthUpdate,
+    FeedUp,
+    FetchSnapshot,
+    InstrumentsLoaded,
+)
 from components.market_data.core.recording import Frame, Via
-from components.market_data.core.synchroniser import SyncLimits
-from components.market_data.service.books import OrderBookService, VenueBookSettings
-from components.market_data.service.market import MarketDataService
-from components.market_data.venues.addresses import is_metadata
-from components.market_data.venues.recorded import RecordingReader
+from components.market_data.service.market_data import MarketDataService
+from components.market_data.service.order_books import OrderBookService, VenueBookSettings
+from components.market_data.venues.recording.reader import RecordingReader
+from components.market_data.venues.registry import is_metadata
 from components.runtime.metrics import Metrics
 from components.runtime.service import CallVenue, Effects, VenueCallCompleted, VenueEvent
 
 Row = dict[str, Any]
 
+
 ROUNDS = 30
+
+
 TURNS = 3
 """Ours and theirs are measured by turns, so that both meet the machine in the same moods."""
+
+
 FASTER_MIN: Final = {"BINANCE": None, "BINANCEUM": 2.0, "OKX": 1.8, "DERIBIT": 1.8}
+
+
 DELTA_P99_US_MAX: Final = 50
+
+
 PARSE_P95_US_MAX: Final = 20
+
+
 TRANSFORM_P95_US_MAX: Final = 15
+
+
 TOP: Final = 10
+
+
 ORDINARY_BYTES_MAX: Final = 512
+
+
 CHECKSUM: Final = re.compile(rb'"checksum":-?\d+')
+
+
 SMOKE: Final = {"ROUNDS": 2, "TURNS": 1}
 
 

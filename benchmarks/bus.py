@@ -16,18 +16,16 @@ from typing import Any, Final
 import zmq
 
 from components.contracts.decisions import AccountQuery, OperatorReply
-from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header
 from components.contracts.market import Quote
-from components.contracts.topics import HEALTH, MARKET, RISK_REQUESTS, Stream
+from components.contracts.protocol import SCHEMA_VERSION, FrameKind, Header
+from components.contracts.streams import HEALTH, MARKET, RISK_REQUESTS, Stream
 from components.contracts.values import CommandId, Symbol, Venue
-from components.runtime.bus import Bus, open_bus
+from components.runtime.bus.bus import Bus, open_bus
+from components.runtime.bus.codec import encode
 from components.runtime.clock import SystemClock
-from components.runtime.codec import encode
-from components.runtime.drivers import run_blocking
-from components.runtime.life import LoopContext
-from components.runtime.lines import StreamBindings
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
+from components.runtime.process.loop import LoopContext, run_blocking
 from components.runtime.service import (
     Effects,
     Inbound,
@@ -35,6 +33,7 @@ from components.runtime.service import (
     Reply,
     ReplyReceived,
     RequestReceived,
+    StreamBindings,
     StreamSynced,
 )
 

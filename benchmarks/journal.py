@@ -9,10 +9,11 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 
-from components.runtime.commit import GroupCommitter
-from components.runtime.disk import REAL_DISK
-from components.runtime.journal import Journal, verify_journal
-from components.runtime.journal_format import Entry, pack_frame
+from components.runtime.filesystem import REAL_DISK
+from components.runtime.journal.format import Entry, pack_frame
+from components.runtime.journal.group_commit import GroupCommitter
+from components.runtime.journal.journal import Journal
+from components.runtime.journal.reader import verify_journal
 
 Row = dict[str, object]
 

@@ -6,31 +6,54 @@ from statistics import median
 from time import perf_counter_ns
 from typing import Any, Final
 
-from benchmarks.flow import SimulatedFlow
+from benchmarks.fake_venue import VENUE_FORMATS
+from benchmarks.order_flow import SimulatedFlow
 from benchmarks.peers import environment
-from benchmarks.tapes import MeasuredRecording, recording_kind, recordings_of, subscribed_synchronizer
-from benchmarks.tongues import VENUE_FORMATS
-from components.market_data.core.changes import DepthUpdate
-from components.market_data.core.depth import OrderBook
+from benchmarks.recordings import MeasuredRecording, recording_kind, recordings_of, subscribed_synchronizer
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.events import DepthUpdate
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.core.levels import Levels
-from components.market_data.venues.binance.dialect import BinanceFuturesAdapter
-from components.market_data.venues.binance.settings import BinanceSettings
+from components.market_data.core.numerics import Levels
+from components.market_data.venues.binance.adapter import BinanceFuturesAdapter
+from components.market_data.venues.binance.requests import BinanceSettings
 
 Row = dict[str, Any]
 
+
 ROUNDS = 30
+
+
 TURNS = 3
 """Ours and theirs are measured by turns, so that both meet the machine in the same moods."""
+
+
 VENUES: Final = ("BINANCE", "BINANCEUM", "OKX", "DERIBIT")
+
+
 FASTER_MIN: Final = 2.0
+
+
 DEPTHS: Final = (50, 1_000, 5_000)
+
+
 DEPTH_FRAMES = 20_000
+
+
 DEPTH_RATIO_MAX: Final = 1.5
+
+
 YOUNG_FRAMES = 10_000
+
+
 OLD_FRAMES = 1_000_000
+
+
 UPTIME_RATIO_MAX: Final = 1.3
+
+
 UPTIME_LEVELS: Final = 1_000
+
+
 SMOKE: Final = {"ROUNDS": 2, "TURNS": 1, "DEPTH_FRAMES": 500, "YOUNG_FRAMES": 500, "OLD_FRAMES": 2_000}
 
 

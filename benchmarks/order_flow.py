@@ -5,13 +5,26 @@ from random import Random
 from typing import Final, NamedTuple
 
 LEVELS_PER_UPDATE: Final = 8
+
+
 NEAR_SHARE: Final = 0.7
 """So many of the touches fall within the best levels; the rest anywhere in the book."""
+
+
 NEAR_LEVELS: Final = 25
+
+
 REMOVED_SHARE: Final = 0.3
+
+
 MID_MOVE_SHARE: Final = 0.2
+
+
 FIRST_MID_TICKS: Final = 500_000
+
+
 ZERO_SIZE: Final = "0"
+
 
 Sizes = dict[int, str]
 """Sizes by price in ticks."""

@@ -1,20 +1,22 @@
 """The recordings on which books are measured: real ones where there are any, else the project's own."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from components.contracts.values import Venue
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import MarketEvent
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncLimits
+from components.market_data.core.events import DepthSnapshot, DepthUpdate, MarketEvent
 from components.market_data.core.instruments import Instrument
 from components.market_data.core.recording import Frame, Via
-from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits
-from components.market_data.venues.dialect import VenueAdapter
-from components.market_data.venues.recorded import Recording, RecordingReader, open_recording
-from tests.support.real_recordings import real_recordings_folder
+from components.market_data.venues.adapter import VenueAdapter
+from components.market_data.venues.recording.reader import Recording, RecordingReader, open_recording
+from tests.support.project import ROOT
 
 SHIPPED_FOLDER: Final = Path(__file__).resolve().parents[1] / "tests" / "recordings"
+
+
 BOOK_FRAME_MARKS: Final = (b'"depthUpdate"', b'"action":', b'"channel":"book.')
 
 
@@ -69,3 +71,13 @@ def subscribed_synchronizer(instrument: Instrument, dialect: VenueAdapter, at_ns
 
 def _folder() -> Path:
     return real_recordings_folder() or SHIPPED_FOLDER
+
+
+RECORDINGS_VARIABLE = "XTRADER_RECORDINGS"
+
+
+def real_recordings_folder() -> Path | None:
+    """Find the folder: the one that is named, else the one that lies beside the project."""
+    named = os.environ.get(RECORDINGS_VARIABLE)  # noqa: TID251 -- it says where the tests' data are, not how the system behaves
+    folder = Path(named) if named else ROOT.parent / "shared" / "recordings"
+    return folder if folder.is_dir() else None

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from components.contracts.approval import SealKey, approve, encode_approval
 from components.contracts.decisions import ApprovalRequest, CauseCleared, Decision, OrderEventApplied, RiskStarted
-from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth
 from components.contracts.orders import (
     IntentReceived,
@@ -24,8 +23,9 @@ from components.contracts.orders import (
     VenueSession,
     client_order_id,
 )
+from components.contracts.protocol import SCHEMA_VERSION, FrameKind, Header
 from components.contracts.signals import Intent, ModelProvenance, Purpose, propose
-from components.contracts.topics import MARKET, ORDERS, RISK_REQUESTS
+from components.contracts.streams import MARKET, ORDERS, RISK_REQUESTS
 from components.contracts.trading import Cause
 from components.contracts.values import (
     ZERO,
@@ -39,29 +39,52 @@ from components.contracts.values import (
     TimeInForce,
     Venue,
 )
-from components.risk.core.fold import apply
-from components.risk.core.judge import decide
+from components.risk.core.account_state import RiskState
+from components.risk.core.checks.evaluation import decide
 from components.risk.core.limits import Limits, Timing
-from components.risk.core.state import RiskState
-from components.risk.core.surroundings import Observations
-from components.risk.service.gate import RiskService
-from components.runtime.codec import encode, message_decoder
+from components.risk.core.observations import Observations
+from components.risk.core.projection import apply
+from components.risk.service.risk_service import RiskService
+from components.runtime.bus.codec import encode, message_decoder
 from components.runtime.metrics import Metrics
 from components.runtime.service import MessageReceived, RequestReceived, StreamSynced
 
 Row = dict[str, Any]
 
+
 BOUND_US: Final = 60.0
+
+
 SYMBOLS: Final = tuple(Symbol(f"S{letter}") for letter in "ABCDEFGHIJKLMNOPQRST")
+
+
 OPEN_ORDERS: Final = 50
+
+
 CACHED_DECISIONS: Final = 1_000
+
+
 WARM_UP: Final = 300
+
+
 SAMPLES: Final = 2_000
+
+
 PAUSE_S: Final = 1 / 300
+
+
 TTL_NS: Final = 10_000_000_000
+
+
 ACCOUNT: Final = AccountId("bench")
+
+
 KEY: Final = SealKey(bytes(32))
+
+
 ALPACA: Final = Venue("alpaca")
+
+
 EVIDENCE: Final = ModelProvenance(
     "f" * 64,
     "e" * 64,
@@ -70,6 +93,8 @@ EVIDENCE: Final = ModelProvenance(
     tuple(StreamOffset("market", "d" * 16, number) for number in range(2)),
     BookState.SYNCED,
 )
+
+
 TIMING: Final = Timing(
     approval_ttl_ms=10_000,
     handover_retry_ms=500,
@@ -81,6 +106,8 @@ TIMING: Final = Timing(
     clock_suspect_ms=0,
     profit_and_loss_every_ms=1_000,
 )
+
+
 LIMITS: Final = Limits(
     symbols=SYMBOLS,
     signal_age_ms_max=600_000,

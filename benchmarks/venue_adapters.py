@@ -15,59 +15,100 @@ from typing import Any, Final, NamedTuple
 
 import uvloop
 
-from benchmarks.tongues import VENUE_FORMATS, VenueFormat
-from benchmarks.venue import SPAWN, FakeVenueProcess, pin_to_core
+from benchmarks.fake_venue import SPAWN, VENUE_FORMATS, FakeVenueProcess, VenueFormat, pin_to_core
 from components.contracts.market import BookDelta, BookSnapshot
-from components.contracts.topics import BOOKS, HEALTH, MARKET, Stream
+from components.contracts.streams import BOOKS, HEALTH, MARKET, Stream
 from components.market_data import config as configuration
 from components.market_data.config import VenueConfig
-from components.market_data.core.feed import DecodedFrame, FeedMessage
-from components.market_data.service.books import OrderBookService
-from components.market_data.service.market import MarketDataService
-from components.market_data.venues.dialects import create_adapter
-from components.market_data.venues.feed import VenueFeed
+from components.market_data.core.events import DecodedFrame, FeedMessage
+from components.market_data.service.market_data import MarketDataService
+from components.market_data.service.order_books import OrderBookService
+from components.market_data.venues.feeds import VenueFeed
+from components.market_data.venues.registry import create_adapter
 from components.market_data.wiring import book_settings
-from components.runtime.bus import open_bus
+from components.runtime.bus.bus import open_bus
 from components.runtime.clock import SystemClock
-from components.runtime.drivers import run_async
-from components.runtime.life import LoopContext
-from components.runtime.lines import StreamBindings
+from components.runtime.config.schema import LogLevel
 from components.runtime.logs import configure, logger
 from components.runtime.metrics import Metrics
-from components.runtime.tables import LogLevel
+from components.runtime.process.loop import LoopContext, run_async
+from components.runtime.service import StreamBindings
 
 Row = dict[str, Any]
 
+
 PER_SECOND: Final = 10_000
+
+
 FULL_S = 100
 """At that pace a million frames."""
+
+
 PACED: Final = 1_000
+
+
 PACED_S = 8
+
+
 CUTS = 6
+
+
 CUT_PER_SECOND: Final = 100
+
+
 AFTER_CUT_S = 1.5
+
+
 READY_S_MAX: Final = 20
+
+
 WARM_UP_S: Final = 2
+
+
 SAMPLE_S: Final = 0.5
+
+
 CPU_MAX: Final = 0.50
+
+
 MIB_MAX: Final = 100
+
+
 GROWTH_MIB_MAX: Final = 2.0
 """Flat: what an allocator moves about, no more."""
+
+
 PUBLISHED_P95_US_MAX: Final = 100
+
+
 RECOVERY_MS_MAX: Final = 1_000
+
+
 SPANS_MAX: Final = 2_000
+
+
 AWAY_S_MAX: Final = 10
 """Cut off again and again, an adapter takes its time to come back; it is measured from when it does."""
+
+
 ALONE_S = 20
+
+
 CONFIG: Final = Path(__file__).resolve().parents[1] / "config" / "base.toml"
+
+
 TABLES: Final[dict[str, type[VenueConfig]]] = {
     "binance": configuration.BinanceConfig,
     "binanceum": configuration.BinanceUmConfig,
     "okx": configuration.OkxConfig,
     "deribit": configuration.DeribitConfig,
 }
+
+
 STAMPED_IN_US: Final = {"binance", "binanceum"}
 """The other venues' times are in milliseconds: too coarse to measure by."""
+
+
 SMOKE: Final = {"FULL_S": 5, "PACED_S": 2, "CUTS": 1, "ALONE_S": 5}
 
 

@@ -12,10 +12,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from components.sandbox.core.market import MarketQuote, MarketTrade, generate_market
-from components.signals.core.features import Features
+from components.sandbox.alpaca.core.price_walk import MarketQuote, MarketTrade, generate_market
+from components.signals.core.features import SCHEMA, Features
 from components.signals.core.model import OUTPUTS, ModelCard
-from components.signals.core.schema import SCHEMA
 
 Array: TypeAlias = NDArray[np.float32]
 Labels: TypeAlias = NDArray[np.int64]

@@ -2,9 +2,9 @@
 
 import pytest
 
+from benchmarks.recordings import RECORDINGS_VARIABLE, real_recordings_folder
 from tests.support.leftovers import Leftovers
 from tests.support.machine import scaled
-from tests.support.real_recordings import RECORDINGS_VARIABLE, real_recordings_folder
 
 PROCESSES = {"integration", "e2e", "chaos", "recordings"}
 """Markers of tests that wait for sockets, disks and other processes."""

@@ -1,7 +1,5 @@
 """Runs cryptofeed's own handlers over recorded frames and prints what each frame took; it runs in the peers' place."""
 
-# ruff: noqa: ANN401 -- its types are not installed where this is checked
-
 import asyncio
 import json
 import sys
@@ -19,6 +17,8 @@ from cryptofeed.exchanges import (  # type: ignore[import-not-found] # installed
 from cryptofeed.symbols import Symbols  # type: ignore[import-not-found] # installed in the peers' place only
 
 FEEDS = {"BINANCE": Binance, "BINANCEUM": BinanceFutures, "OKX": OKX, "DERIBIT": Deribit}
+
+
 TOP = 10
 
 

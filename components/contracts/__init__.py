@@ -1,1 +1,1 @@
-"""Floor 1: the words the executables say to each other; no behaviour, no I/O."""
+"""The messages that the executables exchange, and the values they are made of; no I/O."""

@@ -1,4 +1,7 @@
-"""The header of every frame on the bus, and what subscribers ask of a stream's side socket."""
+"""The header of every frame on the bus, and what subscribers ask of a stream's side socket.
+
+What every component says of itself.
+"""
 
 from enum import IntEnum
 from typing import Final, TypeAlias
@@ -8,6 +11,8 @@ from msgspec import Struct
 from components.contracts.values import StreamOffset
 
 SCHEMA_VERSION: Final = 1
+
+
 SCHEMA_VERSIONS_READ: Final = frozenset({SCHEMA_VERSION})
 """The current version and the one before it."""
 
@@ -78,3 +83,21 @@ class RecoveryUnavailable(Struct, frozen=True, array_like=True, tag=True, forbid
 
 
 RecoveryReply: TypeAlias = RecoveryBatch | RecoveryUnavailable
+
+
+class ComponentHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """I am alive; this is what I still wait for, and how far I have heard each stream."""
+
+    component: str
+    version: str
+    unmet: tuple[str, ...]
+    offsets: tuple[StreamOffset, ...]
+    at_ns: int
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether nothing is waited for."""
+        return not self.unmet
+
+
+HealthMessage: TypeAlias = ComponentHealth

@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from components.contracts.commands import Acknowledgement
 from components.contracts.decisions import DecisionMessage, RiskReply, RiskRequest
-from components.contracts.health import HealthMessage
 from components.contracts.market import BookMessage, MarketMessage
 from components.contracts.orders import OrderMessage
-from components.contracts.positions import PositionMessage
+from components.contracts.protocol import HealthMessage
+from components.contracts.trading import PositionMessage
 
 ANY: Final = "*"
 
@@ -45,6 +45,7 @@ class Stream(Struct, frozen=True, gc=False, kw_only=True):
 HEARTBEAT_MS: Final = 1_000
 """Every published stream says its last place this often."""
 
+
 MARKET: Final = Stream(
     name="market",
     producer="market_data",
@@ -55,6 +56,8 @@ MARKET: Final = Stream(
     high_water_mark=20_000,
     on_loss="symbol flagged, re-join by snapshot",
 )
+
+
 BOOKS: Final = Stream(
     name="books",
     producer="market_data",
@@ -65,6 +68,8 @@ BOOKS: Final = Stream(
     high_water_mark=100_000,
     on_loss="book unknown, re-join by snapshot",
 )
+
+
 RISK_REQUESTS: Final = Stream(
     name="judge",
     producer="signals",
@@ -76,6 +81,8 @@ RISK_REQUESTS: Final = Stream(
     high_water_mark=1_000,
     on_loss="same request id again",
 )
+
+
 COMMANDS: Final = Stream(
     name="commands",
     producer="risk",
@@ -87,6 +94,8 @@ COMMANDS: Final = Stream(
     high_water_mark=10_000,
     on_loss="outbox sends again, also after restart",
 )
+
+
 ORDERS: Final = Stream(
     name="orders",
     producer="execution",
@@ -97,6 +106,8 @@ ORDERS: Final = Stream(
     high_water_mark=10_000,
     on_loss="replay from the journal",
 )
+
+
 DECISIONS: Final = Stream(
     name="decisions",
     producer="risk",
@@ -107,6 +118,8 @@ DECISIONS: Final = Stream(
     high_water_mark=10_000,
     on_loss="replay from the log",
 )
+
+
 POSITIONS: Final = Stream(
     name="positions",
     producer="risk",
@@ -117,6 +130,8 @@ POSITIONS: Final = Stream(
     high_water_mark=10_000,
     on_loss="re-join by snapshot",
 )
+
+
 HEALTH: Final = Stream(
     name="health",
     producer=ANY,
@@ -127,6 +142,7 @@ HEALTH: Final = Stream(
     high_water_mark=1_000,
     on_loss="silence = down",
 )
+
 
 STREAMS: Final[dict[str, Stream]] = {
     stream.name: stream for stream in (MARKET, BOOKS, RISK_REQUESTS, COMMANDS, ORDERS, DECISIONS, POSITIONS, HEALTH)

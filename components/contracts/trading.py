@@ -1,9 +1,15 @@
-"""The trading state: the worst of a set of causes."""
+"""The trading state: the worst of a set of causes.
 
+What risk says of the account: positions, profit and loss, and the trading state.
+"""
+
+from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
+
+from components.contracts.values import Symbol
 
 
 class TradingState(StrEnum):
@@ -68,3 +74,34 @@ def trading_state_of(causes: frozenset[Cause]) -> TradingState:
     return max(
         (CAUSE_EFFECTS[cause].state for cause in causes), key=lambda state: state.severity, default=TradingState.ACTIVE
     )
+
+
+class Position(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """One symbol's position after a change; negative when short."""
+
+    symbol: Symbol
+    quantity: Decimal
+    average_price: Decimal
+    realised: Decimal
+    working_buy: Decimal
+    working_sell: Decimal
+    at_ns: int
+
+
+class ProfitAndLoss(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The account's result, marked at the middle of the last quotes."""
+
+    realised: Decimal
+    unrealised: Decimal
+    at_ns: int
+
+
+class TradingStatus(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+    """The trading state and the causes behind it."""
+
+    state: TradingState
+    causes: tuple[Cause, ...]
+    at_ns: int
+
+
+PositionMessage: TypeAlias = Position | ProfitAndLoss | TradingStatus

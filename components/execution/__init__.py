@@ -1,1 +1,1 @@
-"""Turns risk's sealed approvals into orders at the venue, each at most once, and says what became of them."""
+"""Order execution: submits approved orders, tracks them until they are final, reconciles with the venue."""

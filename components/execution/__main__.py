@@ -3,7 +3,7 @@
 import sys
 
 from components.execution.cli import cli
-from components.runtime.process import run_command
+from components.runtime.cli import run_command
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from components.contracts.orders import OrderMessage
-    from components.execution.core.orders import Order
-    from components.execution.core.venue import VenueSnapshot
+    from components.execution.core.order import Order
+    from components.execution.core.venue_messages import VenueSnapshot
 
 FILLS_SHOWN_S = 3_600
 
@@ -25,7 +25,7 @@ def cli() -> None:
 def run() -> None:
     """Serve until SIGTERM."""
     from components.execution.wiring import execution
-    from components.runtime.process import run_process
+    from components.runtime.process.process import run_process
 
     with run_process("execution") as process:
         execution(process)
@@ -111,11 +111,11 @@ def venue(*, as_json: bool) -> None:
 
 def _order_messages(from_sequence: int | None) -> "Iterator[tuple[int, OrderMessage]]":
     from components.contracts.errors import PeerUnreachable
-    from components.contracts.topics import ORDERS
+    from components.contracts.streams import ORDERS
     from components.contracts.values import StreamOffset
-    from components.runtime.bus import follow as follow
-    from components.runtime.config import load_settings
-    from components.runtime.manifest import read_manifest
+    from components.runtime.bus.bus import follow
+    from components.runtime.config.settings import load_settings
+    from components.runtime.process.manifest import read_manifest
 
     places = load_settings().paths
     if read_manifest(places, "execution") is None:
@@ -127,10 +127,10 @@ def _order_messages(from_sequence: int | None) -> "Iterator[tuple[int, OrderMess
 
 def _journal() -> "Iterator[tuple[int, OrderMessage]]":
     from components.contracts.errors import CorruptData, UsageError
-    from components.contracts.topics import ORDERS
-    from components.runtime.codec import InvalidFrame, message_decoder
-    from components.runtime.config import load_settings
-    from components.runtime.journal import read_records
+    from components.contracts.streams import ORDERS
+    from components.runtime.bus.codec import InvalidFrame, message_decoder
+    from components.runtime.config.settings import load_settings
+    from components.runtime.journal.reader import read_records
 
     folder = load_settings().paths.journal("execution")
     if not folder.is_dir():
@@ -193,12 +193,12 @@ def _fetch_snapshot() -> "VenueSnapshot":
 
     from components.contracts.errors import VenueUnavailable
     from components.execution.config import ExecutionConfig
-    from components.execution.core.venue import FetchVenueSnapshot, VenueSnapshot
-    from components.execution.venues.alpaca.reading import AccountReader
-    from components.execution.venues.alpaca.wire import ApiKeys, HttpClient
+    from components.execution.core.venue_messages import FetchVenueSnapshot, VenueSnapshot
+    from components.execution.venues.alpaca.http_client import ApiKeys, HttpClient
+    from components.execution.venues.alpaca.rest import AccountReader
     from components.runtime.clock import SystemClock
-    from components.runtime.config import read_layers_with_overlay
-    from components.runtime.secrets import resolve
+    from components.runtime.config.secrets import resolve
+    from components.runtime.config.settings import read_layers_with_overlay
 
     layers, clock = read_layers_with_overlay(), SystemClock()
     settings = layers.validate({"execution": ExecutionConfig})

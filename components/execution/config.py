@@ -2,11 +2,10 @@
 
 from pydantic import Field
 
-from components.execution.core.condition import VenueHealthLimits
-from components.execution.core.identity import FenceLimits
-from components.runtime.secrets import SecretReference
-from components.runtime.tables import Table
-from components.runtime.venue_hosts import VenueUrl
+from components.execution.core.next_action import FenceLimits, VenueHealthLimits
+from components.runtime.config.schema import Table
+from components.runtime.config.secrets import SecretReference
+from components.runtime.config.venue_hosts import VenueUrl
 
 
 class RequestBudgetConfig(Table):

@@ -6,19 +6,19 @@ from typing import Final
 
 from components.contracts.approval import SealKey
 from components.contracts.errors import CorruptData
-from components.contracts.topics import COMMANDS, ORDERS
+from components.contracts.streams import COMMANDS, ORDERS
 from components.contracts.values import AccountId, Venue
 from components.execution.config import ExecutionConfig
 from components.execution.core.state import ExecutionState
-from components.execution.service.execution import ExecutionService
-from components.execution.service.meters import ExecutionMetrics
+from components.execution.service.execution_service import ExecutionService
+from components.execution.service.metrics import ExecutionMetrics
+from components.execution.venues.alpaca.http_client import ApiKeys, HttpClient
 from components.execution.venues.alpaca.rest import AlpacaRest
-from components.execution.venues.alpaca.stream import AlpacaTradeUpdates
-from components.execution.venues.alpaca.wire import ApiKeys, HttpClient
-from components.runtime.codec import InvalidFrame, message_decoder
-from components.runtime.journal import Record
-from components.runtime.process import Loop, Process
-from components.runtime.secrets import Secret
+from components.execution.venues.alpaca.trade_updates import AlpacaTradeUpdates
+from components.runtime.bus.codec import InvalidFrame, message_decoder
+from components.runtime.config.secrets import Secret
+from components.runtime.journal.format import Record
+from components.runtime.process.process import Loop, Process
 
 ALPACA: Final = Venue("alpaca")
 HALT_FILE: Final = "HALT"

@@ -23,7 +23,7 @@ def cli() -> None:
 def run() -> None:
     """Serve until SIGTERM."""
     from components.market_data.wiring import market_data
-    from components.runtime.process import run_process
+    from components.runtime.process.process import run_process
 
     with run_process("market_data") as process:
         market_data(process)
@@ -36,9 +36,9 @@ def run() -> None:
 @json_option
 def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -> None:
     """Follow what a running market_data says."""
-    from components.contracts.topics import STREAMS
-    from components.market_data.verbs.following import follow_messages
-    from components.market_data.verbs.wording import format_fields, message_fields
+    from components.contracts.streams import STREAMS
+    from components.market_data.commands.live import follow_messages
+    from components.market_data.commands.output import format_fields, message_fields
 
     for sequence, body in islice(follow_messages(STREAMS[stream], symbol), count):
         facts = {"sequence": sequence, **message_fields(body)}
@@ -51,9 +51,9 @@ def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -
 def quote(symbol: str, *, as_json: bool) -> int:
     """Show the last quote of a symbol and how far it can be trusted; exit 1 where there is none."""
     from components.contracts.market import Quote, SymbolHealth
-    from components.contracts.topics import MARKET
-    from components.market_data.verbs.following import current_state
-    from components.market_data.verbs.wording import format_fields, message_fields
+    from components.contracts.streams import MARKET
+    from components.market_data.commands.live import current_state
+    from components.market_data.commands.output import format_fields, message_fields
 
     told = [body for body in current_state(MARKET) if getattr(body, "symbol", None) == symbol.upper()]
     facts = {
@@ -77,10 +77,10 @@ def quote(symbol: str, *, as_json: bool) -> int:
 def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: bool) -> int:
     """Show a book as it is published, and how far it is to be believed; exit 1 where it is not in sync."""
     from components.contracts.market import BookState
-    from components.contracts.topics import BOOKS
+    from components.contracts.streams import BOOKS
     from components.contracts.values import Symbol
-    from components.market_data.verbs.following import replicate, subscribe
-    from components.market_data.verbs.wording import book_fields, format_ladder
+    from components.market_data.commands.live import replicate, subscribe
+    from components.market_data.commands.output import book_fields, format_ladder
 
     shown = None
     for shown in islice(replicate(Symbol(symbol.upper()), subscribe(BOOKS)), count if watch else 1):
@@ -97,9 +97,8 @@ def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int
 
     Without --venue those that are configured to be listened to are asked.
     """
-    from components.market_data.verbs.asking import venues_to_query
-    from components.market_data.verbs.catalogue import instrument_row, list_instruments
-    from components.market_data.verbs.wording import format_fields
+    from components.market_data.commands.output import format_fields
+    from components.market_data.commands.venues import instrument_row, list_instruments, venues_to_query
 
     tables, reveal = venues_to_query(venues)
     rows = [instrument_row(one) for one in list_instruments(tables, reveal, matching)]
@@ -113,8 +112,8 @@ def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int
 def state(*, as_json: bool) -> int:
     """Show every symbol's last price, its age, and how far it can be trusted; exit 1 where one cannot be."""
     from components.contracts.market import BookState, FeedHealth, Quote, SymbolHealth
-    from components.contracts.topics import MARKET
-    from components.market_data.verbs.following import current_state
+    from components.contracts.streams import MARKET
+    from components.market_data.commands.live import current_state
     from components.runtime.clock import SystemClock
 
     told, now_ns = current_state(MARKET), SystemClock().now_ns()
@@ -150,10 +149,10 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
 
     Files of one recording that follow each other are read as one.
     """
+    from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.core.recording import group_consecutive
-    from components.market_data.venues.recorded import Recording, open_recording
-    from components.market_data.venues.verify import verify as check
-    from components.market_data.verbs.wording import format_fields, struct_fields
+    from components.market_data.venues.recording.reader import Recording, open_recording
+    from components.market_data.venues.recording.verify import verify as check
 
     proven = []
     for paths in group_consecutive(files):
@@ -194,8 +193,8 @@ def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, 
 
 
 def _serve_recording(files: tuple[Path, ...], speed: float) -> None:
-    from components.market_data.venues.recorded import Recording
-    from components.runtime.process import run_process
+    from components.market_data.venues.recording.reader import Recording
+    from components.runtime.process.process import run_process
 
     recording = Recording(files)
     with run_process("market_data") as process:
@@ -205,10 +204,10 @@ def _serve_recording(files: tuple[Path, ...], speed: float) -> None:
 
 
 def _show_recording(files: tuple[Path, ...], speed: float, *, digest: bool, as_json: bool) -> None:
-    from components.market_data.venues.recorded import Recording
-    from components.market_data.verbs.rehearsing import replay_messages
-    from components.market_data.verbs.wording import format_fields, message_fields
-    from components.runtime.codec import encode
+    from components.market_data.commands.output import format_fields, message_fields
+    from components.market_data.venues.recording.reader import Recording
+    from components.market_data.wiring import replay_messages
+    from components.runtime.bus.codec import encode
     from components.runtime.logs import logger
     from components.runtime.service import Publish
 
@@ -251,12 +250,12 @@ def record(
 
     Exit 1 where frames had to be dropped, or where none came.
     """
-    from components.market_data.venues.recorder import Recorder, RecorderLimits
-    from components.market_data.verbs.asking import venues_to_record
-    from components.market_data.verbs.wording import format_fields, struct_fields
+    from components.market_data.commands.output import format_fields, struct_fields
+    from components.market_data.commands.venues import venues_to_record
+    from components.market_data.venues.recording.capture import Recorder, RecorderLimits
     from components.market_data.wiring import capture_session
     from components.runtime.logs import logger
-    from components.runtime.stopping import ShutdownSignals
+    from components.runtime.process.shutdown import ShutdownSignals
 
     tables, reveal, state = venues_to_record(venues, symbols)
     limits = RecorderLimits(file_bytes_max=int(bounds["file_mib"] * (1 << 20)), file_s_max=bounds["file_minutes"] * 60)
@@ -275,9 +274,9 @@ def record(
 @json_option
 def recordings(folder: Path | None, *, as_json: bool) -> None:
     """List the files of recordings by what their names say, oldest first."""
+    from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.core.recording import list_files
-    from components.market_data.verbs.wording import format_fields, struct_fields
-    from components.runtime.config import load_settings
+    from components.runtime.config.settings import load_settings
 
     folder = folder or load_settings().paths.state / RECORDINGS
     if not folder.is_dir():

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from components.market_data.core.queues import OverflowPolicy
-from components.runtime.secrets import SecretReference
-from components.runtime.tables import Table
-from components.runtime.venue_hosts import VenueUrl
+from components.runtime.config.schema import Table
+from components.runtime.config.secrets import SecretReference
+from components.runtime.config.venue_hosts import VenueUrl
 
 SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
 

@@ -1,33 +1,39 @@
-"""Everything the market_data process is made of, on one page."""
+"""Everything the market_data process is made of, on one page.
 
-from collections.abc import Callable, Sequence
+Plays a recording through the service for a verb.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from random import random
 
-from components.contracts.topics import BOOKS, MARKET
+from components.contracts.streams import BOOKS, MARKET
 from components.contracts.values import Symbol
 from components.market_data.config import MarketDataConfig, VenueConfig
-from components.market_data.core.synchroniser import SyncLimits
-from components.market_data.service.books import OrderBookService, VenueBookSettings
-from components.market_data.service.market import MarketDataService
+from components.market_data.core.book.synchronizer import SyncLimits
+from components.market_data.service.market_data import MarketDataService
+from components.market_data.service.order_books import OrderBookService, VenueBookSettings
 from components.market_data.service.quotes import QuoteService, QuoteTimeouts
-from components.market_data.service.rehearsal import replay_service
-from components.market_data.venues.alpaca.feed import ALPACA_STOCKS, AlpacaStockFeed
-from components.market_data.venues.alpaca.session import StockCredentials
-from components.market_data.venues.dialect import VenueAdapter
-from components.market_data.venues.dialects import SecretResolver, create_adapter
-from components.market_data.venues.feed import VenueFeed
-from components.market_data.venues.listening import CaptureSession
-from components.market_data.venues.many import FeedGroup
-from components.market_data.venues.playback import ReplayClock, ReplayFeed
-from components.market_data.venues.recorded import Recording, open_recording
-from components.market_data.venues.recorder import Recorder
+from components.market_data.service.replay import ReplayDriver, replay_service
+from components.market_data.venues.adapter import VenueAdapter
+from components.market_data.venues.alpaca.stock_feed import ALPACA_STOCKS, AlpacaStockFeed, StockCredentials
+from components.market_data.venues.feeds import FeedGroup, VenueFeed
+from components.market_data.venues.recording.capture import CaptureSession, Recorder
+from components.market_data.venues.recording.reader import Recording, open_recording
+from components.market_data.venues.recording.replay_feed import (
+    ReplayClock,
+    ReplayFeed,
+    ReplayPacer,
+    replay_events,
+    throttled,
+)
+from components.market_data.venues.registry import SecretResolver, create_adapter
 from components.runtime.clock import SystemClock
+from components.runtime.config.secrets import Secret
 from components.runtime.metrics import Metrics
-from components.runtime.process import Loop, Process
+from components.runtime.process.process import Loop, Process
 from components.runtime.retry import Backoff
-from components.runtime.secrets import Secret
-from components.runtime.service import LogEvent
+from components.runtime.service import LogEvent, Publish
 
 
 def market_data(process: Process) -> None:
@@ -92,3 +98,12 @@ def capture_session(
     many = FeedGroup(feeds, None, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
     rules = {dialect.venue: dialect.sequence_rule for _, dialect in dialects}
     return CaptureSession(service, many, rules, recorder, clock, log)
+
+
+def replay_messages(recording: Recording, speed: float) -> Iterator[Publish | LogEvent]:
+    """Give what would be published and noted, in order, as fast as the speed allows."""
+    reader, clock = open_recording(recording), SystemClock()
+    dialect, symbols = reader.adapter, tuple(reader.registry.by_symbol)
+    service = replay_service(dialect.venue, symbols, dialect.sequence_rule, pushes_snapshot=dialect.pushes_snapshot)
+    played = throttled(replay_events(recording, reader, clock), ReplayPacer(speed, clock))
+    return ReplayDriver(service, clock.monotonic_ns).run(played)

@@ -1,1 +1,1 @@
-"""The only gate: judges every intent by every check, writes the decision down, hands over what passed under a seal."""
+"""Pre-trade risk: checks every intent, approves and seals it, keeps the account, halts trading."""

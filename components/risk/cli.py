@@ -9,6 +9,7 @@ import click
 from typing_extensions import override
 
 from components.runtime.cli import json_option, print_result, usage_error
+from components.runtime.journal import reader
 
 if TYPE_CHECKING:
     from components.contracts.decisions import (
@@ -47,7 +48,7 @@ def cli() -> None:
 def run() -> None:
     """Serve until SIGTERM."""
     from components.risk.wiring import risk
-    from components.runtime.process import run_process
+    from components.runtime.process.process import run_process
 
     with run_process("risk") as process:
         risk(process)
@@ -130,7 +131,7 @@ def submit(file: IO[str], *, as_json: bool) -> int:
     Its id is new each time, unless the file gives a signal_id: the same id again gets the same answer.
     """
     from components.contracts.decisions import ApprovalReply, ApprovalRequest
-    from components.risk.core.handmade import parse_intent
+    from components.risk.commands.order_file import parse_intent
     from components.runtime.clock import SystemClock
 
     intent = parse_intent({"signal_id": _new_id(), **_parse_json_object(file.read())}, SystemClock().now_ns())
@@ -166,7 +167,7 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
 @json_option
 def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
     """Fold a log (the account's own, or a FOLDER's) into a state; exit 65 where a decision does not follow from it."""
-    from components.risk.core.audit import audit_log
+    from components.risk.core.checks.evaluation import audit_log
 
     found = audit_log(_records(folder or _own_log()), re_evaluate_decisions=verify)
     print_result({"ok": found.ok, "verified": verify, **_fields(found)}, as_json=as_json)
@@ -174,7 +175,7 @@ def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
 
 
 def _own_log() -> Path:
-    from components.runtime.config import load_settings
+    from components.runtime.config.settings import load_settings
 
     folder = load_settings().paths.journal("risk")
     return folder if folder.is_dir() else usage_error(f"{folder}: no log yet; risk has not run")
@@ -182,19 +183,18 @@ def _own_log() -> Path:
 
 def _records(folder: Path) -> "Iterator[tuple[int, DecisionMessage]]":
     from components.risk.wiring import read_log
-    from components.runtime import journal
 
-    return read_log(journal.read_records(folder))
+    return read_log(reader.read_records(folder))
 
 
 def _evaluate(text: str, *, causes: tuple[str, ...], position: Decimal, **quote: Any) -> "tuple[CheckResult, ...]":  # noqa: ANN401
     from components.contracts.market import BookState
     from components.contracts.trading import Cause
+    from components.risk.commands.order_file import made_up_inputs, made_up_state, parse_intent
     from components.risk.config import RiskConfig
-    from components.risk.core.handmade import made_up_inputs, made_up_state, parse_intent
-    from components.risk.core.judge import evaluate
+    from components.risk.core.checks.evaluation import evaluate
     from components.runtime.clock import SystemClock
-    from components.runtime.config import load_settings
+    from components.runtime.config.settings import load_settings
 
     written = _parse_json_object(text)
     try:
@@ -223,10 +223,10 @@ def _parse_json_object(text: str) -> dict[str, Any]:
 def _decisions(*, only_refused: bool) -> "Iterator[tuple[int, Decision]]":
     from components.contracts.decisions import Decision
     from components.contracts.errors import PeerUnreachable
-    from components.contracts.topics import DECISIONS
-    from components.runtime.bus import follow as follow
-    from components.runtime.config import load_settings
-    from components.runtime.manifest import read_manifest
+    from components.contracts.streams import DECISIONS
+    from components.runtime.bus.bus import follow
+    from components.runtime.config.settings import load_settings
+    from components.runtime.process.manifest import read_manifest
 
     places = load_settings().paths
     if read_manifest(places, "risk") is None:
@@ -248,9 +248,9 @@ def _operate(action: "OperatorAction", reason: str, *, as_json: bool) -> int:
 
 
 def _request(request: "RiskRequest") -> "RiskReply":
-    from components.contracts.topics import RISK_REQUESTS
-    from components.runtime.bus import request_once
-    from components.runtime.config import load_settings
+    from components.contracts.streams import RISK_REQUESTS
+    from components.runtime.bus.bus import request_once
+    from components.runtime.config.settings import load_settings
 
     reply: RiskReply = request_once(load_settings().paths.run, RISK_REQUESTS, request, REPLY_TIMEOUT_MS)
     return reply

@@ -5,15 +5,15 @@ from collections.abc import Iterable, Iterator
 from components.contracts.approval import SealKey
 from components.contracts.decisions import DecisionMessage
 from components.contracts.errors import CorruptData
-from components.contracts.topics import COMMANDS, DECISIONS, MARKET, ORDERS, POSITIONS, RISK_REQUESTS
+from components.contracts.streams import COMMANDS, DECISIONS, MARKET, ORDERS, POSITIONS, RISK_REQUESTS
 from components.contracts.values import AccountId, StreamOffset
 from components.risk.config import RiskConfig
-from components.risk.core.fold import replay
-from components.risk.core.state import RiskState
-from components.risk.service.gate import RiskService
-from components.runtime.codec import InvalidFrame, message_decoder
-from components.runtime.journal import Record
-from components.runtime.process import Process
+from components.risk.core.account_state import RiskState
+from components.risk.core.projection import replay
+from components.risk.service.risk_service import RiskService
+from components.runtime.bus.codec import InvalidFrame, message_decoder
+from components.runtime.journal.format import Record
+from components.runtime.process.process import Process
 
 
 def risk(process: Process) -> None:

@@ -1,1 +1,1 @@
-"""Floor 2: the machinery every executable needs."""
+"""Infrastructure shared by all executables: service host, message bus, journal, configuration."""

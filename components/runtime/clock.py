@@ -1,7 +1,7 @@
 """The two clocks: the wall's for stamps, a monotonic one for spans."""
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -26,3 +26,9 @@ class SystemClock:
     def monotonic_ns(self) -> int:
         """Read a clock that never jumps; only differences of it mean anything."""
         return time.monotonic_ns()
+
+
+NS_PER_S: Final = 1_000_000_000
+
+
+NS_PER_MS: Final = 1_000_000

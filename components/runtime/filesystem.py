@@ -1,4 +1,9 @@
-"""Every effect a log has on files, as one small seam that a simulated disk can take the place of."""
+"""Every effect a log has on files, as one small seam that a simulated disk can take the place of.
+
+Small files that are there whole or not at all.
+
+Who holds a lock of the run folder, asked without disturbing anybody.
+"""
 
 import fcntl
 import os
@@ -6,16 +11,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from components.contracts.errors import ResourceBusy, StorageError
+from components.contracts.errors import ConfigError, PeerUnreachable, ResourceBusy, StorageError
 
 Params = ParamSpec("Params")
+
+
 Result = TypeVar("Result")
+
+
 Self = TypeVar("Self")
+
+
 Where = TypeVar("Where", bound="Path | OpenFile")
 
+
 IN_MEMORY_FILE_SYSTEMS: Final = frozenset({"tmpfs", "ramfs"})
+
+
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
 
 
@@ -204,3 +219,86 @@ def file_system_of(folder: Path, mounts: str) -> str:
 
 
 REAL_DISK: Final = RealDisk()
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Put a file (0600) in place of whatever had its name; a reader sees the old one or the new one.
+
+    It is not synced: what is written so tells of a running process, and goes with it.
+    """
+    try:
+        draft = _draft(path, content, is_durable=False)
+        draft.replace(path)
+    except OSError as error:
+        raise StorageError(f"write {path}: {error.strerror or error}") from error
+
+
+def create_durable(path: Path, content: bytes) -> bool:
+    """Put a file (0600) where none is and make it durable; False where one was, which is left alone."""
+    try:
+        draft = _draft(path, content, is_durable=True)
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+        finally:
+            draft.unlink()
+        _sync_folder(path.parent)
+        return True
+    except OSError as error:
+        raise StorageError(f"write {path}: {error.strerror or error}") from error
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only this user may enter, or refuse the one that is there."""
+    try:
+        for missing in [one for one in (*reversed(folder.parents), folder) if not one.exists()]:
+            missing.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StorageError(f"make {folder}: {error.strerror or error}") from error
+    if not S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise ConfigError(f"{folder}: is not a folder of user {os.geteuid()}; move it away")
+    if found.st_mode & 0o077:
+        raise ConfigError(f"{folder}: others may enter it; run: chmod 700 {folder}")
+
+
+def _draft(path: Path, content: bytes, *, is_durable: bool) -> Path:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        if is_durable:
+            os.fsync(descriptor)
+    return draft
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def lock_holder(lock: Path) -> int | None:
+    """Give the process that holds it; None where nobody does. A shared lock is tried, and nothing is written."""
+    try:
+        with lock.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _holder_pid(file.read(20), lock)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"{lock}: {error.strerror or error}") from error
+    return None
+
+
+def _holder_pid(content: bytes, lock: Path) -> int:
+    # A lock taken this very moment has no name in it yet, and 0 would mean every process of ours.
+    if not content.isdigit() or int(content) == 0:
+        raise PeerUnreachable(f"{lock} was taken this moment; ask again")
+    return int(content)

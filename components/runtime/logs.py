@@ -15,7 +15,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 from typing_extensions import override
 
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.tables import LogFormat, LogLevel
+from components.runtime.config.schema import LogFormat, LogLevel
 
 NS_PER_S: Final = 1_000_000_000
 REDACTED: Final = "***"

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from components.contracts.errors import ConfigError
-from components.runtime.files import make_private_folder
+from components.runtime.filesystem import make_private_folder
 
 SOCKET_PATH_BYTES_MAX: Final = 107
 """The kernel's bound on the path of a local socket."""
+
 
 SOCKET_NAME_BYTES_MAX: Final = 24
 

@@ -1,12 +1,18 @@
-"""What a sans-I/O service hears and what it may want done: inbound kinds in, effects out."""
+"""What a sans-I/O service hears and what it may want done: inbound kinds in, effects out.
 
-from collections.abc import Callable, Sequence
+The seam to a venue: the only async code, spoken to in messages.
+
+What one process is connected to: the streams it hears, says, answers, asks and hands over.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, final
 
 from msgspec import Struct
 
-from components.contracts.frames import Header
-from components.contracts.topics import Stream
+from components.contracts.protocol import Header
+from components.contracts.streams import Stream
 from components.contracts.values import StreamOffset
 
 
@@ -189,6 +195,8 @@ class Terminate(Struct, frozen=True, gc=False):
 
 
 Effect: TypeAlias = Append | Publish | Reply | Request | SendCommand | CallVenue | LogEvent | ObserveLatency | Terminate
+
+
 Effects: TypeAlias = Sequence[Effect]
 
 
@@ -222,3 +230,45 @@ class Service(Protocol):
     def unmet(self, now_ns: int) -> tuple[str, ...]:
         """Name what readiness still waits for; empty means ready."""
         ...
+
+
+class VenueClient(Protocol):
+    """Carries requests to a venue; what the venue or the network may do to one is an answer, not an exception."""
+
+    async def open(self) -> None:
+        """Make connections; called once on the loop, before the first call."""
+
+    async def call(self, request: Any) -> Any:  # noqa: ANN401 -- the adapter's own vocabulary
+        """Carry one request out within a deadline of its own."""
+
+    async def close(self) -> None:
+        """Let connections go."""
+
+
+class VenueEventSource(Protocol):
+    """What a venue says by itself."""
+
+    async def run(self, deliver: Callable[[Any], None]) -> None:
+        """Deliver everything the venue says, connecting again for ever; it ends only by being cancelled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamBindings:
+    """The connections of a process; `record` is the event stream that reads its journal aloud."""
+
+    component: str
+    subscribes: Mapping[Stream, StreamOffset | None] = field(default_factory=dict)
+    """From where: the last record heard of an event stream; None begins with what comes next."""
+    publishes: tuple[Stream, ...] = ()
+    serves: tuple[Stream, ...] = ()
+    requests: tuple[Stream, ...] = ()
+    sends_commands: tuple[Stream, ...] = ()
+    journal_stream: Stream | None = None
+    journal_id: str = ""
+    last_sequence: int = 0
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Every stream that this process has to do with."""
+        record = () if self.journal_stream is None else (self.journal_stream,)
+        return (*self.subscribes, *self.publishes, *self.serves, *self.requests, *self.sends_commands, *record)

@@ -1,1 +1,1 @@
-"""A faithful local Alpaca: hears REST and websockets, says orders, fills and a seeded market, forgets nothing."""
+"""Local venues to test against: Alpaca's trading and data; Binance's, OKX's and Deribit's market data."""

@@ -7,15 +7,19 @@ from urllib.request import Request, urlopen
 import msgspec
 
 from components.contracts.errors import PeerUnreachable, UsageError
-from components.runtime.config import load_settings
-from components.runtime.manifest import read_manifest
-from components.sandbox.core.faults import AlpacaFault
-from components.sandbox.flow.faults import CryptoFault
+from components.runtime.config.settings import load_settings
+from components.runtime.process.manifest import read_manifest
+from components.sandbox.transport.faults import AlpacaFault, CryptoFault
 
 T = TypeVar("T")
 
+
 TIMEOUT_S = 5.0
+
+
 LINES_MAX = 50
+
+
 FAULT_PATHS = ("/faults", "/crypto-faults")
 
 

@@ -8,8 +8,7 @@ import click
 from components.runtime.cli import json_option, print_result, usage_error
 
 if TYPE_CHECKING:
-    from components.sandbox.core.faults import AlpacaFault
-    from components.sandbox.flow.faults import CryptoFault
+    from components.sandbox.transport.faults import AlpacaFault, CryptoFault
 
 PORT = click.IntRange(0, 65535)
 RECORDING = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -50,7 +49,7 @@ def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options 
 
     The first line says where they are and how to enter. At speed 0 only an operator moves the market.
     """
-    from components.runtime.stopping import ShutdownSignals
+    from components.runtime.process.shutdown import ShutdownSignals
 
     with ShutdownSignals().installed() as signals:
         from components.sandbox.config import settings_from_options
@@ -64,7 +63,7 @@ def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options 
 @json_option
 def state(url: str | None, *, as_json: bool) -> None:
     """Show a running venue's own view: orders with their histories, positions, counts."""
-    from components.sandbox.report import admin_url, read_state, state_lines
+    from components.sandbox.admin_client import admin_url, read_state, state_lines
 
     found = read_state(admin_url(url))
     print_result(found, as_json=as_json, text=state_lines(found))
@@ -76,7 +75,7 @@ def state(url: str | None, *, as_json: bool) -> None:
 @json_option
 def orders(url: str | None, last: int, *, as_json: bool) -> None:
     """Show the venue's own list of orders, as nobody else has touched it."""
-    from components.sandbox.report import admin_url, order_line, read_orders
+    from components.sandbox.admin_client import admin_url, order_line, read_orders
 
     found = read_orders(admin_url(url))
     shown = found[-last:]
@@ -101,7 +100,7 @@ def orders(url: str | None, last: int, *, as_json: bool) -> None:
 @json_option
 def faults(url: str | None, kind: str | None, *, is_clearing: bool, as_json: bool, **how: Any) -> None:  # noqa: ANN401
     """Show the faults that are switched on, and switch: venues drop, delay, repeat, reject, lie, go mute."""
-    from components.sandbox.report import admin_url, arm_fault, clear_faults, fault_line, read_faults
+    from components.sandbox.admin_client import admin_url, arm_fault, clear_faults, fault_line, read_faults
 
     door = admin_url(url)
     if is_clearing:
@@ -114,8 +113,7 @@ def faults(url: str | None, kind: str | None, *, is_clearing: bool, as_json: boo
 
 
 def _fault(kind: str, **how: Any) -> "AlpacaFault | CryptoFault":  # noqa: ANN401  # the options above type them
-    from components.sandbox.core.faults import AlpacaFault, AlpacaFaultKind
-    from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind
+    from components.sandbox.transport.faults import AlpacaFault, AlpacaFaultKind, CryptoFault, CryptoFaultKind
 
     if kind in set(CryptoFaultKind):
         return CryptoFault(kind=CryptoFaultKind(kind), **how)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from components.contracts.errors import UsageError
-from components.sandbox.core.session import SessionName
+from components.sandbox.alpaca.core.session import SessionName
 
 SYMBOLS_MAX = 30  # the free plan's limit: more could not be subscribed anyway
 TEST_SYMBOL = "FAKEPACA"

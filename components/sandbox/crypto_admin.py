@@ -6,17 +6,24 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from components.sandbox.core.decimals import format_decimal
-from components.sandbox.flow.book import Levels, SimulatedBook
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches
-from components.sandbox.flow.venue import CryptoVenue, MapsSequenceIds, SupportsModes
-from components.sandbox.server.replies import json_response
-from components.sandbox.server.rest_orders import read_body
+from components.sandbox.numerics import format_decimal
+from components.sandbox.simulation.order_book import Levels, SimulatedBook
+from components.sandbox.transport.crypto_venue import CryptoVenue, MapsSequenceIds, SupportsModes
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches
+from components.sandbox.transport.http_server import json_response, read_body
 
 DEPTH = 10
+
+
 DEPTH_MAX = 1000
+
+
 IDS_MAX = 10_000
+
+
 CHANGES_MAX = 100_000
+
+
 Document = dict[str, object]
 
 

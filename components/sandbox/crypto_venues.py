@@ -6,23 +6,22 @@ from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
-from components.sandbox.binance.listings import SPOT_INSTRUMENTS, USD_M_INSTRUMENTS
+from components.sandbox.binance.instruments import SPOT_INSTRUMENTS, USD_M_INSTRUMENTS
 from components.sandbox.binance.venue import BinanceFuturesVenue, BinanceSpotVenue
 from components.sandbox.config import ALPACA, VENUES, Settings
-from components.sandbox.deribit.listings import INSTRUMENTS as DERIBIT_LISTINGS
+from components.sandbox.crypto_admin import CryptoAdminRoutes, VenueUrls
+from components.sandbox.deribit.instruments import INSTRUMENTS as DERIBIT_LISTINGS
 from components.sandbox.deribit.venue import DeribitVenue
-from components.sandbox.flow.faults import CryptoFaultSwitches
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.orders import IdSpace, OrderFlow
-from components.sandbox.flow.pace import FlowDriver
-from components.sandbox.flow.recorded import RecordedVenue
-from components.sandbox.flow.recording import RecordedFrame, read_recording, venue_of
-from components.sandbox.flow.truth import CryptoAdminRoutes, VenueUrls
-from components.sandbox.flow.venue import CryptoVenue
-from components.sandbox.okx.listings import INSTRUMENTS as OKX_LISTINGS
+from components.sandbox.okx.instruments import INSTRUMENTS as OKX_LISTINGS
 from components.sandbox.okx.venue import OkxVenue
-from components.sandbox.server.doors import HOST, HttpServers
-from components.sandbox.server.store import Credentials
+from components.sandbox.recorded.recording import RecordedFrame, read_recording, venue_of
+from components.sandbox.recorded.venue import RecordedVenue
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import IdSpace, OrderFlow
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.crypto_venue import CryptoVenue, FlowDriver
+from components.sandbox.transport.faults import CryptoFaultSwitches
+from components.sandbox.transport.http_server import HOST, HttpServers
 
 NowNs = Callable[[], int]
 

@@ -15,30 +15,29 @@ from msgspec import structs
 
 from components.runtime.cli import print_result
 from components.runtime.clock import SystemClock
-from components.runtime.files import make_private_folder, write_atomic
+from components.runtime.filesystem import make_private_folder, write_atomic
 from components.runtime.logs import configure, logger, redact
-from components.runtime.stopping import SHUTDOWN_SIGNALS, ShutdownRequested, ShutdownSignals
-from components.sandbox.coins.market import CryptoMarket
+from components.runtime.process.shutdown import SHUTDOWN_SIGNALS, ShutdownRequested, ShutdownSignals
+from components.sandbox.alpaca.core.session import AdjustableClock, TradingSession
+from components.sandbox.alpaca.server.admin import AdminRoutes
+from components.sandbox.alpaca.server.crypto import CryptoMarket
+from components.sandbox.alpaca.server.data_stream import DataStream
+from components.sandbox.alpaca.server.exchange import Exchange, MarketSimulator
+from components.sandbox.alpaca.server.ledger import Ledger
+from components.sandbox.alpaca.server.middleware import auth_middleware, error_middleware
+from components.sandbox.alpaca.server.rest_account import AccountRoutes
+from components.sandbox.alpaca.server.rest_data import MarketDataRoutes
+from components.sandbox.alpaca.server.rest_orders import OrderRoutes
+from components.sandbox.alpaca.server.rest_reference import ReferenceRoutes
+from components.sandbox.alpaca.server.storage import MarketState, StateChange, StoredState
+from components.sandbox.alpaca.server.trade_updates import TradeUpdatesStream
+from components.sandbox.alpaca.venue import AlpacaVenue
 from components.sandbox.config import ALPACA, TEST_SYMBOL, Settings
-from components.sandbox.core.faults import AlpacaFaultSwitches
-from components.sandbox.core.session import TradingSession
-from components.sandbox.crypto import CryptoVenues
-from components.sandbox.flow.truth import VenueUrls
-from components.sandbox.server.admin import AdminRoutes, error_middleware
-from components.sandbox.server.doors import HOST, HttpServers
-from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.feed import DataStream
-from components.sandbox.server.floor import MarketSimulator
-from components.sandbox.server.gate import auth_middleware
-from components.sandbox.server.ledger import Ledger
-from components.sandbox.server.rest_account import AccountRoutes
-from components.sandbox.server.rest_data import MarketDataRoutes
-from components.sandbox.server.rest_orders import OrderRoutes
-from components.sandbox.server.rest_reference import ReferenceRoutes
-from components.sandbox.server.stepping import AdjustableClock
-from components.sandbox.server.store import Credentials, MarketState, StateChange, StoredState
-from components.sandbox.server.updates import TradeUpdatesStream
-from components.sandbox.service import AlpacaVenue
+from components.sandbox.crypto_admin import VenueUrls
+from components.sandbox.crypto_venues import CryptoVenues
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.faults import AlpacaFaultSwitches
+from components.sandbox.transport.http_server import HOST, HttpServers
 
 BODY_BYTES_MAX = 1 << 16
 

@@ -1,1 +1,1 @@
-"""Hears the market and our positions, says what it would like to trade and why, and trusts no broken book."""
+"""Signal generation: features from quotes, predictions from a model, intents sent to risk."""

@@ -21,7 +21,7 @@ def cli() -> None:
 @cli.command()
 def run() -> None:
     """Serve until SIGTERM."""
-    from components.runtime.process import run_process
+    from components.runtime.process.process import run_process
     from components.signals.wiring import signals
 
     with run_process("signals") as process:
@@ -41,8 +41,8 @@ def model(card: Path | None, *, as_json: bool) -> None:
 @json_option
 def predict(features: str, *, as_json: bool) -> None:
     """Ask the model about FEATURES: a JSON object {name: number} or a list in the order of the schema."""
+    from components.signals.core.features import SCHEMA
     from components.signals.core.model import edge_of
-    from components.signals.core.schema import SCHEMA
 
     prediction = _model(None).predict(_parse_features(features, SCHEMA.names))
     facts = {"prediction": prediction, "edge": edge_of(prediction)}
@@ -60,9 +60,9 @@ def features(symbol: str | None, count: int | None, *, as_json: bool) -> None:
 
 
 def _model(card: Path | None) -> "Model":
-    from components.runtime.config import load_settings as load_config
+    from components.runtime.config.settings import load_settings as load_config
     from components.signals.config import SignalsConfig
-    from components.signals.core.schema import SCHEMA
+    from components.signals.core.features import SCHEMA
     from components.signals.venues.onnx import load
 
     if card is None:
@@ -87,12 +87,11 @@ def _parse_features(text: str, names: tuple[str, ...]) -> list[float]:
 
 def _feature_rows(symbol: str | None) -> Iterator[dict[str, Any]]:
     from components.contracts.market import Quote, Trade
-    from components.contracts.topics import MARKET
-    from components.runtime.bus import follow
-    from components.runtime.config import load_settings
-    from components.signals.core.features import Features
-    from components.signals.core.schema import SCHEMA
-    from components.signals.core.watch import SymbolState
+    from components.contracts.streams import MARKET
+    from components.runtime.bus.bus import follow
+    from components.runtime.config.settings import load_settings
+    from components.signals.core.features import SCHEMA, Features
+    from components.signals.core.symbol_state import SymbolState
 
     wanted = symbol.upper() if symbol else None
     watches: dict[str, SymbolState] = {}

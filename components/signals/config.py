@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from components.runtime.tables import Table
+from components.runtime.config.schema import Table
 from components.signals.core.strategy import StrategySettings
 
 

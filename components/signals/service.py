@@ -5,9 +5,9 @@ from typing import Any, Final
 from components.contracts.decisions import ApprovalReply, ApprovalRequest, MalformedRequest, RiskReply
 from components.contracts.errors import InvariantError
 from components.contracts.market import FeedHealth, Quote, SymbolHealth, Trade
-from components.contracts.positions import Position, PositionMessage, ProfitAndLoss, TradingStatus
 from components.contracts.signals import Purpose
-from components.contracts.topics import MARKET, POSITIONS, RISK_REQUESTS, Stream
+from components.contracts.streams import MARKET, POSITIONS, RISK_REQUESTS, Stream
+from components.contracts.trading import Position, PositionMessage, ProfitAndLoss, TradingStatus
 from components.contracts.values import IntentId, Side, Symbol, Venue
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
@@ -22,10 +22,18 @@ from components.runtime.service import (
     StreamSynced,
 )
 from components.signals.core.features import Features
-from components.signals.core.intents import NS_PER_MS, FeatureSnapshot, SignalSettings, build_intent
 from components.signals.core.model import Model, edge_of
-from components.signals.core.strategy import OrderProposal, PositionView, StrategySettings, decide
-from components.signals.core.watch import SymbolState
+from components.signals.core.strategy import (
+    NS_PER_MS,
+    FeatureSnapshot,
+    OrderProposal,
+    PositionView,
+    SignalSettings,
+    StrategySettings,
+    build_intent,
+    decide,
+)
+from components.signals.core.symbol_state import SymbolState
 
 FLAT: Final = PositionView()
 

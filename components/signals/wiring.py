@@ -2,13 +2,12 @@
 
 from secrets import token_bytes
 
-from components.contracts.topics import MARKET, POSITIONS, RISK_REQUESTS
+from components.contracts.streams import MARKET, POSITIONS, RISK_REQUESTS
 from components.contracts.values import StrategyId, Venue
-from components.runtime.process import Process
+from components.runtime.process.process import Process
 from components.signals.config import SignalsConfig
-from components.signals.core.identity import RANDOM_BYTES, new_run_id
-from components.signals.core.intents import SignalSettings
-from components.signals.core.schema import SCHEMA
+from components.signals.core.features import SCHEMA
+from components.signals.core.strategy import RANDOM_BYTES, SignalSettings, new_run_id
 from components.signals.service import SignalsService
 from components.signals.venues.onnx import load
 

@@ -1,1 +1,1 @@
-"""The umbrella command: starts the whole system, watches it, and answers questions about it."""
+"""The umbrella command: starts the whole system, supervises it, explains its orders, and tests it under faults."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from components.runtime.process import run_command
+from components.runtime.cli import run_command
 from components.xtrader.cli import cli
 
 

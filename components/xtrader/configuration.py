@@ -1,4 +1,7 @@
-"""Every key of the checked configuration with its value and its origin, and the schema of all tables."""
+"""Every key of the checked configuration with its value and its origin, and the schema of all tables.
+
+Every table of the configuration and the model that checks it.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +10,13 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel, create_model
 
-from components.runtime.config import ConfigLayers, read_layers
-from components.runtime.layers import KeyPath
-from components.runtime.tables import AccountConfig, RuntimeConfig, VenuesConfig
-from components.xtrader.schemas import table_models
+from components.execution.config import ExecutionConfig
+from components.market_data.config import MarketDataConfig
+from components.risk.config import RiskConfig
+from components.runtime.config.layers import KeyPath
+from components.runtime.config.schema import AccountConfig, RuntimeConfig, VenuesConfig
+from components.runtime.config.settings import ConfigLayers, read_layers
+from components.signals.config import SignalsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +79,13 @@ def _toml(value: Any) -> str:  # noqa: ANN401  # whatever a key may hold
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + " }"
     return msgspec.json.encode(value, enc_hook=str).decode()
+
+
+def table_models() -> Mapping[str, type[BaseModel]]:
+    """Name the tables that must all be right before anything starts."""
+    return {
+        "market_data": MarketDataConfig,
+        "signals": SignalsConfig,
+        "risk": RiskConfig,
+        "execution": ExecutionConfig,
+    }

@@ -4,8 +4,14 @@ from datetime import UTC, datetime
 from typing import Final
 
 NS_PER_S: Final = 1_000_000_000
+
+
 MS_PER_S: Final = 1_000
+
+
 S_PER_MINUTE: Final = 60
+
+
 MINUTES_PER_HOUR: Final = 60
 
 

@@ -9,13 +9,13 @@ import msgspec
 from components.contracts.decisions import DecisionMessage
 from components.contracts.errors import ProtocolError, UsageError
 from components.contracts.orders import OrderMessage
-from components.runtime import journal
-from components.runtime.codec import PAYLOAD_BYTES_MAX, typed_decoder
+from components.runtime.bus.codec import PAYLOAD_BYTES_MAX, typed_decoder
+from components.runtime.journal import reader
 
 
 def verify(folder: Path) -> dict[str, Any]:
     """Follow the chain from genesis."""
-    found = journal.verify_journal(_require_folder(folder))
+    found = reader.verify_journal(_require_folder(folder))
     return {
         "ok": found.ok,
         "records": found.records,
@@ -28,7 +28,7 @@ def verify(folder: Path) -> dict[str, Any]:
 def dump(folder: Path, from_sequence: int) -> Iterator[dict[str, Any]]:
     """Give each record as plain names and values."""
     decode = typed_decoder(DecisionMessage | OrderMessage, PAYLOAD_BYTES_MAX)
-    for record in journal.read_records(_require_folder(folder), from_sequence):
+    for record in reader.read_records(_require_folder(folder), from_sequence):
         try:
             body = decode(record.payload)
         except ProtocolError as error:

@@ -1,41 +1,44 @@
-"""Everything that `up` is made of, on one page."""
+"""Everything that `up` is made of, on one page.
+
+Sets old state aside for a fresh start; nothing is ever deleted.
+"""
 
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 from components.contracts.decisions import RiskReply, RiskRequest
-from components.contracts.topics import RISK_REQUESTS
+from components.contracts.errors import StorageError
+from components.contracts.streams import RISK_REQUESTS
 from components.execution.config import ExecutionConfig
 from components.market_data.config import MarketDataConfig
-from components.runtime.bus import request_once
+from components.runtime.bus.bus import request_once
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.config import ConfigLayers, Settings, read_layers
-from components.runtime.disk import REAL_DISK
-from components.runtime.places import Paths
-from components.runtime.secrets import create_seal_key, resolve
-from components.runtime.told import remove_overlay
+from components.runtime.config.layers import remove_overlay
+from components.runtime.config.secrets import create_seal_key, resolve
+from components.runtime.config.settings import ConfigLayers, Settings, read_layers
+from components.runtime.filesystem import REAL_DISK
+from components.runtime.paths import Paths
 from components.signals.config import SignalsConfig
-from components.xtrader.children import PROCESSES, SANDBOX, VenueEndpoints
-from components.xtrader.crew import Supervisor
-from components.xtrader.ending import RequestRisk, read_venue_positions
-from components.xtrader.explain.models import model_name
-from components.xtrader.explain.newest import RecentHistories
-from components.xtrader.live.ear import open_market_view
-from components.xtrader.live.screen import Screen
-from components.xtrader.live.show import LiveView
-from components.xtrader.schemas import table_models
-from components.xtrader.show import Output, PlainOutput
-from components.xtrader.state import archive_state
-from components.xtrader.tally import RunStatistics
-from components.xtrader.up import RunContext, TradingRun
-from components.xtrader.watch import JournalMonitor, RunMonitor
-from components.xtrader.yard import ProcessLauncher
+from components.xtrader.configuration import table_models
+from components.xtrader.explain.explain import model_name
+from components.xtrader.explain.history import RecentHistories
+from components.xtrader.live_view.market_view import open_market_view
+from components.xtrader.live_view.screen import LiveView, Screen
+from components.xtrader.supervisor.launcher import ProcessLauncher
+from components.xtrader.supervisor.processes import PROCESSES, SANDBOX, VenueEndpoints
+from components.xtrader.supervisor.supervisor import Supervisor
+from components.xtrader.up.console import Output, PlainOutput
+from components.xtrader.up.monitor import JournalMonitor, RunMonitor, RunStatistics
+from components.xtrader.up.run import RequestRisk, RunContext, TradingRun, read_venue_positions
 
 RISK_REPLY_MS_MAX = 2_000
+
+
 STDIN, STDOUT = 0, 1
 
 
@@ -140,3 +143,17 @@ def _risk_requester(places: Paths) -> RequestRisk:
         return reply
 
     return ask_risk
+
+
+def archive_state(state: Path, now_ns: int) -> Path | None:
+    """Move an account's state folder beside itself; None where there was none."""
+    if not state.exists():
+        return None
+    aside = state.with_name(f"{state.name}.aside-{now_ns // 1_000_000_000}")
+    try:
+        while aside.exists():
+            aside = aside.with_name(f"{aside.name}x")
+        state.rename(aside)
+    except OSError as error:
+        raise StorageError(f"set {state} aside: {error.strerror or error}") from error
+    return aside

@@ -9,13 +9,13 @@ import pytest
 from components.contracts.decisions import CauseRaised, Decision
 from components.contracts.signals import Purpose
 from components.contracts.trading import Cause
-from components.runtime.places import Paths
-from components.runtime.secrets import create_seal_key
-from tests.support.components import ComponentProcess
+from components.runtime.config.secrets import create_seal_key
+from components.runtime.paths import Paths
+from tests.support.clock_jumps import RiskWithAdjustedClock
+from tests.support.component_process import ComponentProcess
 from tests.support.eventually import eventually
-from tests.support.jumping import RiskWithAdjustedClock
-from tests.support.sandbox import running_sandbox
-from tests.support.written import active_causes, decision_records, fill_count, raised_causes
+from tests.support.journal_records import active_causes, decision_records, fill_count, raised_causes
+from tests.support.sandbox_process import running_sandbox
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.disk import REAL_DISK
-from components.runtime.secrets import create_seal_key
-from tests.support.attempts import KEYS, ExitResult, IsolatedInstallation, isolated_installation
+from components.runtime.config.secrets import create_seal_key
+from components.runtime.filesystem import REAL_DISK
+from tests.support.startup_failures import KEYS, ExitResult, IsolatedInstallation, isolated_installation
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(120)]
 

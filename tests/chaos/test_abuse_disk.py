@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import load_settings
-from components.runtime.places import Paths
-from components.runtime.secrets import create_seal_key
-from components.xtrader.drills.evidence import check_orders
-from tests.support.attempts import IsolatedInstallation, isolated_installation
-from tests.support.disks import fill, limit_file_size, read_only, small_disk
+from components.runtime.config.secrets import create_seal_key
+from components.runtime.config.settings import load_settings
+from components.runtime.paths import Paths
+from components.xtrader.drills.order_checker import check_orders
+from tests.support.disk_limits import fill, limit_file_size, read_only, small_disk
 from tests.support.eventually import eventually
-from tests.support.running import RunningSystem, running_system
-from tests.support.written import fill_count
+from tests.support.journal_records import fill_count
+from tests.support.running_system import RunningSystem, running_system
+from tests.support.startup_failures import IsolatedInstallation, isolated_installation
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -20,23 +20,23 @@ from components.contracts.approval import SealKey, seal_control
 from components.contracts.commands import Accepted, Withdraw
 from components.contracts.decisions import AccountQuery, AccountSnapshot, ApprovalRequest
 from components.contracts.errors import PeerUnreachable
-from components.contracts.topics import COMMANDS, RISK_REQUESTS, Stream
+from components.contracts.streams import COMMANDS, RISK_REQUESTS, Stream
 from components.contracts.values import CommandId, IntentId, SignalId
-from components.runtime.bus import request_once
-from components.runtime.codec import encode
-from components.runtime.config import child_environment, load_settings
-from components.runtime.manifest import read_manifest
-from components.runtime.secrets import read_seal_key
-from components.xtrader.drills.evidence import check_orders
+from components.runtime.bus.bus import request_once
+from components.runtime.bus.codec import encode
+from components.runtime.config.secrets import read_seal_key
+from components.runtime.config.settings import child_environment, load_settings
+from components.runtime.process.manifest import read_manifest
+from components.xtrader.drills.order_checker import check_orders
 from tests.support.approvals import approval_terms
-from tests.support.components import PROJECT, ComponentProcess, page_url
+from tests.support.component_process import PROJECT, ComponentProcess, page_url
 from tests.support.eventually import eventually, reached
-from tests.support.messages import INTENT
-from tests.support.nonsense import HEADER, raw_client
-from tests.support.running import RunningSystem, running_system
-from tests.support.sandbox import running_sandbox
+from tests.support.journal_records import fill_count
+from tests.support.malformed_frames import HEADER, raw_client
+from tests.support.running_system import RunningSystem, running_system
+from tests.support.sample_messages import INTENT
+from tests.support.sandbox_process import running_sandbox
 from tests.support.small_queues import MARK
-from tests.support.written import fill_count
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from components.contracts.topics import STREAMS
+from components.contracts.streams import STREAMS
 from components.contracts.trading import Cause
 from components.runtime.clock import SystemClock
-from components.runtime.config import load_settings
-from components.runtime.places import Paths
-from components.xtrader.drills.evidence import check_orders
+from components.runtime.config.settings import load_settings
+from components.runtime.paths import Paths
+from components.xtrader.drills.order_checker import check_orders
 from tests.support.eventually import eventually
-from tests.support.running import RunningSystem, running_system
-from tests.support.written import active_causes, decision_records, fill_count, raised_causes
+from tests.support.journal_records import active_causes, decision_records, fill_count, raised_causes
+from tests.support.running_system import RunningSystem, running_system
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -8,13 +8,13 @@ import pytest
 
 from components.contracts.decisions import CheckName, Decision
 from components.contracts.values import Symbol
-from components.runtime.config import load_settings
-from components.runtime.manifest import read_manifest
-from tests.support.components import ComponentProcess, page_url
+from components.runtime.config.settings import load_settings
+from components.runtime.process.manifest import read_manifest
+from tests.support.component_process import ComponentProcess, page_url
 from tests.support.eventually import eventually
-from tests.support.running import running_system
-from tests.support.sandbox import running_sandbox
-from tests.support.written import decision_records, fill_count
+from tests.support.journal_records import decision_records, fill_count
+from tests.support.running_system import running_system
+from tests.support.sandbox_process import running_sandbox
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -14,21 +14,20 @@ import zmq
 from components.contracts.approval import SealKey, seal_control
 from components.contracts.commands import Accepted, Rejected, RejectReason, Withdraw
 from components.contracts.decisions import AccountQuery, AccountSnapshot, ApprovalRequest, MalformedRequest
-from components.contracts.frames import RecoveryBatch, ReplayRequest, SnapshotRequest
-from components.contracts.topics import COMMANDS, HEALTH, RISK_REQUESTS
+from components.contracts.protocol import RecoveryBatch, ReplayRequest, SnapshotRequest
+from components.contracts.streams import COMMANDS, HEALTH, RISK_REQUESTS
 from components.contracts.values import CommandId, IntentId
-from components.runtime.bus import follow
-from components.runtime.codec import decode_recovery_reply, encode, reply_decoder
-from components.runtime.config import load_settings
-from components.runtime.endpoints import publisher_path
-from components.runtime.places import Paths
-from components.runtime.secrets import read_seal_key
-from components.runtime.zmq_bus import FRAME_BYTES_MAX
+from components.runtime.bus.bus import follow
+from components.runtime.bus.codec import decode_recovery_reply, encode, reply_decoder
+from components.runtime.bus.transport import publisher_path
+from components.runtime.bus.zeromq import FRAME_BYTES_MAX
+from components.runtime.config.secrets import read_seal_key
+from components.runtime.config.settings import load_settings
+from components.runtime.paths import Paths
 from tests.support.approvals import approval_terms
-from tests.support.components import counter_by_label
+from tests.support.component_process import counter_by_label
 from tests.support.eventually import eventually
-from tests.support.messages import INTENT
-from tests.support.nonsense import (
+from tests.support.malformed_frames import (
     HEADER,
     INVALID_BYTE_STREAMS,
     MALFORMED,
@@ -37,7 +36,8 @@ from tests.support.nonsense import (
     raw_client,
     raw_connection,
 )
-from tests.support.running import RunningSystem, running_system
+from tests.support.running_system import RunningSystem, running_system
+from tests.support.sample_messages import INTENT
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(120)]
 

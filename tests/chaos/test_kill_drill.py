@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from components.runtime.config import child_environment, load_settings
-from components.runtime.places import Paths
-from components.xtrader.drills.evidence import check_orders
-from components.xtrader.drills.verdict import Violation
-from tests.support.running import PROJECT
-from tests.support.sandbox import running_sandbox
+from components.runtime.config.settings import child_environment, load_settings
+from components.runtime.paths import Paths
+from components.xtrader.drills.order_checker import Violation, check_orders
+from tests.support.running_system import PROJECT
+from tests.support.sandbox_process import running_sandbox
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
+
 
 KILLS = 2
 

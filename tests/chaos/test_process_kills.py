@@ -4,15 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import load_settings
-from components.xtrader.drills.evidence import check_orders
+from components.runtime.config.settings import load_settings
+from components.xtrader.drills.order_checker import check_orders
 from tests.support.eventually import eventually
-from tests.support.running import running_system
-from tests.support.written import fill_count
+from tests.support.journal_records import fill_count
+from tests.support.running_system import running_system
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(240)]
 
+
 KILLED = ("market_data", "signals", "risk", "execution", "sandbox")
+
+
 BACK_S_MAX = 40
 
 

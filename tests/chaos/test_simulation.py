@@ -15,20 +15,22 @@ from components.contracts.decisions import CheckName
 from components.contracts.errors import StorageError
 from components.contracts.orders import OrderState, UpdateSource
 from components.contracts.values import ZERO
-from components.execution.service.answers import VenueResponses
-from components.execution.service.desk import OrderDriver
-from components.execution.service.door import CommandIntake
-from components.risk.core import fold, judge
-from components.risk.core.checks import PRE_TRADE_CHECKS, check_position
-from components.runtime import journal_recovery
-from components.runtime.carrier import EffectExecutor
-from components.runtime.disk import OpenFile
-from components.runtime.process import run_command
+from components.execution.service.command_intake import CommandIntake
+from components.execution.service.order_driver import OrderDriver
+from components.execution.service.venue_responses import VenueResponses
+from components.risk.core import projection
+from components.risk.core.checks import evaluation
+from components.risk.core.checks.evaluation import PRE_TRADE_CHECKS
+from components.risk.core.checks.exposure import check_position
+from components.runtime.cli import run_command
+from components.runtime.filesystem import OpenFile
+from components.runtime.journal import journal
+from components.runtime.process.effects import EffectExecutor
 from components.runtime.service import Append
+from components.xtrader.cli import simulate
 from components.xtrader.simulation.campaign import random_runs, runs_crashed_at
-from components.xtrader.simulation.cli import simulate
-from components.xtrader.simulation.disk import SimulatedDisk
 from components.xtrader.simulation.run import RunReport
+from components.xtrader.simulation.storage import SimulatedDisk
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
 
@@ -89,7 +91,7 @@ def without_the_position_check(patch: pytest.MonkeyPatch) -> None:
         return type(checked)(CheckName.POSITION, checked.observed, checked.limit, passed=True)
 
     others = tuple(always_hold if check is check_position else check for check in PRE_TRADE_CHECKS)
-    patch.setattr(judge, "CHECKS", others)
+    patch.setattr(evaluation, "CHECKS", others)
 
 
 def with_a_missing_order_taken_for_none(patch: pytest.MonkeyPatch) -> None:
@@ -103,11 +105,11 @@ def with_unknown_exposure_released(patch: pytest.MonkeyPatch) -> None:
     def reserved(order: Any) -> Any:
         return order.remaining if order and order.state is not OrderState.UNKNOWN else ZERO
 
-    patch.setattr(fold, "_reserved", reserved)
+    patch.setattr(projection, "_reserved", reserved)
 
 
 def without_the_last_write_made_sure(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(journal_recovery, "_make_sure", lambda *_: None)
+    patch.setattr(journal, "_make_sure", lambda *_: None)
 
 
 MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {

@@ -8,8 +8,8 @@ import pytest
 
 from components.contracts.approval import SealKey, approve, encode_approval, open_command, seal_control
 from components.contracts.signals import propose
-from components.runtime.codec import decode_header, encode
-from tests.support.messages import ACCOUNT, AT_NS, CANCEL, HEADERS, INTENT, MESSAGES, TERMS, all_message_types
+from components.runtime.bus.codec import decode_header, encode
+from tests.support.sample_messages import ACCOUNT, AT_NS, CANCEL, HEADERS, INTENT, MESSAGES, TERMS, all_message_types
 
 GOLDEN = Path(__file__).parent / "golden" / "messages.json"
 KEY = SealKey(bytes(range(32)))

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from components.xtrader.children import PROCESSES, SANDBOX
+from components.xtrader.supervisor.processes import PROCESSES, SANDBOX
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROMETHEUS = PROJECT / "docker" / "prometheus"

@@ -9,9 +9,9 @@ import pytest
 
 from components.market_data.cli import cli
 from components.market_data.core.recording import parse_file_name
-from components.runtime.process import run_command
+from components.runtime.cli import run_command
 from tests.support.real_recordings import EXPECTED_REPORTS, real_recordings
-from tests.support.recorded_books import FOLDER, ShippedRecording, shipped_recordings
+from tests.support.shipped_recordings import FOLDER, ShippedRecording, shipped_recordings
 
 BYTES_MAX = 60_000
 SHIPPED = shipped_recordings()

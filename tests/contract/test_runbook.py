@@ -8,7 +8,7 @@ import click
 import pytest
 
 from components.contracts.trading import CAUSE_EFFECTS, Cause
-from components.runtime.process import EXIT_CODES
+from components.runtime.cli import EXIT_CODES
 from components.xtrader.cli import cli
 
 ROOT = Path(__file__).parents[2]

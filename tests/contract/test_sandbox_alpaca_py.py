@@ -20,7 +20,7 @@ from tests.support.alpaca_py import (
     trading_client,
 )
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 
 @pytest.fixture(scope="module")

@@ -7,18 +7,18 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from components.contracts.topics import ANY, HEALTH, STREAMS, Stream, StreamClass
+from components.contracts.streams import ANY, HEALTH, STREAMS, Stream, StreamClass
 from components.execution.wiring import execution
 from components.market_data.wiring import market_data
 from components.risk.wiring import risk
 from components.runtime.clock import SystemClock
-from components.runtime.config import Settings, read_layers
-from components.runtime.journal import Journal
+from components.runtime.config.settings import Settings, read_layers
+from components.runtime.journal.journal import Journal
 from components.runtime.metrics import Metrics
-from components.runtime.process import Process
+from components.runtime.process.process import Process
 from components.signals.wiring import signals
-from components.xtrader.schemas import table_models
-from tests.support.configurations import SHIPPED
+from components.xtrader.configuration import table_models
+from tests.support.configuration_folder import SHIPPED
 
 WIRINGS: dict[str, Callable[[Process], None]] = {
     "market_data": market_data,

@@ -19,16 +19,27 @@ import pytest
 
 from components.runtime.clock import SystemClock
 from tests.support.eventually import eventually
-from tests.support.running import PROJECT, STOP_S_MAX, RunningSystem, running_system
+from tests.support.running_system import PROJECT, STOP_S_MAX, RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
+
 COMPONENTS = ("market-data", "signals", "risk", "execution", "sandbox")
+
+
 HELP_MS_MAX = 150
 """Over the bare start of the interpreter."""
+
+
 STARTS = 7
+
+
 RSS_BYTES_MAX = 80 * 1024 * 1024
+
+
 FILL_S_MAX = 60
+
+
 LEFT = "\x1b[?1049l"
 
 

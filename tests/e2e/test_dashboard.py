@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from components.xtrader.children import PROCESSES, SANDBOX
+from components.xtrader.supervisor.processes import PROCESSES, SANDBOX
 from docker.grafana.generate import dashboard
 from tests.support.eventually import eventually
-from tests.support.running import RunningSystem, running_system
+from tests.support.running_system import RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.running import PROJECT, RunningSystem, running_system
+from tests.support.running_system import PROJECT, RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
+
 
 WITHIN_S = 40.0
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.running import PROJECT, running_system
+from tests.support.running_system import PROJECT, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 

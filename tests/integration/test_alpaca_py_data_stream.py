@@ -12,7 +12,7 @@ from alpaca.data.models import Bar, Quote, Trade
 
 from tests.support.alpaca_py import MarketDataCollector, connect_once, data_stream, running_stream
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 

@@ -25,7 +25,7 @@ from tests.support.alpaca_py import (
     wait_for_status,
 )
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 

@@ -20,8 +20,8 @@ from alpaca.trading.requests import (
     TrailingStopOrderRequest,
 )
 
-from components.sandbox.core.chance import draws, is_drawn
-from components.sandbox.core.matching import PARTIAL_ONE_IN
+from components.sandbox.alpaca.core.matching import PARTIAL_ONE_IN
+from components.sandbox.numerics import draws, is_drawn
 from tests.support.alpaca_py import (
     TradeUpdateCollector,
     collected_trade_updates,
@@ -33,7 +33,7 @@ from tests.support.alpaca_py import (
     wait_for_status,
 )
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 

@@ -16,21 +16,21 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from components.contracts.market import BookState, SymbolHealth
-from components.contracts.topics import BOOKS
+from components.contracts.streams import BOOKS
 from components.contracts.values import Symbol
 from components.market_data.config import BinanceConfig
-from components.market_data.core.synchroniser import SyncLimits
-from components.market_data.service.books import OrderBookService
-from components.market_data.service.market import MarketDataService
-from components.market_data.venues.binance.dialect import BinanceSpotAdapter
-from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.feed import VenueFeed
+from components.market_data.core.book.synchronizer import SyncLimits
+from components.market_data.service.market_data import MarketDataService
+from components.market_data.service.order_books import OrderBookService
+from components.market_data.venues.binance.adapter import BinanceSpotAdapter
+from components.market_data.venues.binance.requests import BinanceSettings
+from components.market_data.venues.feeds import VenueFeed
 from components.runtime.clock import SystemClock
 from components.runtime.metrics import Metrics
 from components.runtime.service import CallVenue, Effects, LogEvent, Publish, VenueCallCompleted, VenueEvent
-from tests.support.book_desks import BookSubscriber, venue_book_settings
 from tests.support.eventually import eventually_async
-from tests.support.toy_venue import FakeVenue, HttpReply, fake_venue_config
+from tests.support.fake_venue import FakeVenue, HttpReply, fake_venue_config
+from tests.support.order_book_harness import BookSubscriber, venue_book_settings
 
 pytestmark = pytest.mark.integration
 

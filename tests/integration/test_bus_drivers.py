@@ -16,13 +16,12 @@ from components.contracts.commands import Accepted
 from components.contracts.decisions import OperatorAction, OperatorCommand, OperatorReply
 from components.contracts.errors import VenueUnavailable
 from components.contracts.orders import VenueConnectivity, VenueConnectivityChanged
-from components.contracts.topics import COMMANDS, HEALTH, ORDERS, RISK_REQUESTS
+from components.contracts.streams import COMMANDS, HEALTH, ORDERS, RISK_REQUESTS
 from components.contracts.values import CommandId, StreamOffset, Venue
 from components.runtime.clock import SystemClock
-from components.runtime.commit import GroupCommitter
-from components.runtime.drivers import CONCURRENT_CALLS_MAX, run_async, run_blocking
-from components.runtime.journal import Journal
-from components.runtime.life import LoopContext
+from components.runtime.journal.group_commit import GroupCommitter
+from components.runtime.journal.journal import Journal
+from components.runtime.process.loop import CONCURRENT_CALLS_MAX, LoopContext, run_async, run_blocking
 from components.runtime.service import (
     Append,
     CallVenue,
@@ -36,9 +35,9 @@ from components.runtime.service import (
     VenueCallCompleted,
     VenueEvent,
 )
-from tests.support.buses import BusEndpoint, BusHarness, PollingThread, bus_harness
+from tests.support.bus_harness import BusEndpoint, BusHarness, PollingThread, bus_harness
 from tests.support.eventually import eventually_async
-from tests.support.services import ScriptedService
+from tests.support.scripted_service import ScriptedService
 
 pytestmark = pytest.mark.integration
 FOR_EVER_MS = 60_000

@@ -9,13 +9,13 @@ import pytest
 import zmq
 
 from components.contracts.decisions import OperatorAction, OperatorCommand
-from components.contracts.topics import HEALTH, RISK_REQUESTS
+from components.contracts.streams import HEALTH, RISK_REQUESTS
 from components.contracts.values import CommandId
-from components.runtime.codec import encode
-from components.runtime.endpoints import ipc_address, recovery_path, request_path
-from tests.support.buses import BusHarness, publish_health
+from components.runtime.bus.codec import encode
+from components.runtime.bus.transport import ipc_address, recovery_path, request_path
+from tests.support.bus_harness import BusHarness, publish_health
 from tests.support.eventually import eventually
-from tests.support.nonsense import HEADER
+from tests.support.malformed_frames import HEADER
 from tests.support.stalled_bus import StalledBus, stalled_bus
 
 pytestmark = pytest.mark.integration

@@ -15,14 +15,14 @@ from components.contracts.decisions import (
     OperatorReply,
 )
 from components.contracts.errors import PeerUnreachable, ResourceBusy
-from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header
-from components.contracts.topics import COMMANDS, HEALTH, RISK_REQUESTS, Stream
+from components.contracts.protocol import SCHEMA_VERSION, FrameKind, Header
+from components.contracts.streams import COMMANDS, HEALTH, RISK_REQUESTS, Stream
 from components.contracts.values import CommandId
-from components.runtime.bus import request_once
-from components.runtime.codec import REQUEST_BYTES_MAX, encode
-from components.runtime.endpoints import ipc_address, publisher_path, recovery_path, request_path
+from components.runtime.bus.bus import request_once
+from components.runtime.bus.codec import REQUEST_BYTES_MAX, encode
+from components.runtime.bus.transport import ipc_address, publisher_path, recovery_path, request_path
 from components.runtime.service import CommandAcknowledged, ReplyReceived, RequestReceived, RequestTimedOut
-from tests.support.buses import BusEndpoint, BusHarness, PollingThread, bus_harness, publish_health
+from tests.support.bus_harness import BusEndpoint, BusHarness, PollingThread, bus_harness, publish_health
 
 pytestmark = pytest.mark.integration
 HEADER = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "signals", "e", 1, 0, 0, 0))

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from components.contracts.orders import VenueConnectivity, VenueConnectivityChanged
-from components.contracts.topics import HEALTH, ORDERS
+from components.contracts.streams import HEALTH, ORDERS
 from components.contracts.values import StreamOffset, Venue
-from components.runtime.bus import follow
-from components.runtime.codec import encode
-from tests.support.buses import (
+from components.runtime.bus.bus import follow
+from components.runtime.bus.codec import encode
+from tests.support.bus_harness import (
     BusEndpoint,
     BusHarness,
     PollingThread,

@@ -15,16 +15,16 @@ import pytest
 from components.contracts.approval import SealKey, approve, encode_approval, seal_control
 from components.contracts.commands import Accepted, Cancel, CancelAll, Rejected, RejectReason
 from components.contracts.signals import propose
-from components.contracts.topics import COMMANDS
+from components.contracts.streams import COMMANDS
 from components.contracts.values import AccountId, ClientOrderId, CommandId, SignalId, TimeInForce
 from components.execution.core.state import ExecutionState
 from components.execution.wiring import replay
-from components.runtime.bus import request_once
+from components.runtime.bus.bus import request_once
 from components.runtime.clock import SystemClock
-from components.runtime.journal import read_records, verify_journal
+from components.runtime.journal.reader import read_records, verify_journal
 from tests.support.eventually import eventually
-from tests.support.sandbox import PROJECT, SandboxProcess, running_sandbox
-from tests.unit.execution.scene import intent, terms
+from tests.support.execution_harness import intent, terms
+from tests.support.sandbox_process import PROJECT, SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 

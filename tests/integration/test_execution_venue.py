@@ -16,7 +16,7 @@ from components.contracts.orders import OrderState
 from components.contracts.signals import Approved, Signal, propose
 from components.contracts.values import ClientOrderId, OrderType, Side, Symbol, TimeInForce, VenueOrderId
 from components.execution.config import AlpacaConfig
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     CancelAccepted,
     CancelAllAccepted,
     CancelAllOrders,
@@ -42,14 +42,14 @@ from components.execution.core.venue import (
     VenueOrderEvent,
     VenueSnapshot,
 )
+from components.execution.venues.alpaca.http_client import ApiKeys, HttpClient
 from components.execution.venues.alpaca.rest import AlpacaRest
-from components.execution.venues.alpaca.stream import AlpacaTradeUpdates
-from components.execution.venues.alpaca.wire import ApiKeys, HttpClient
+from components.execution.venues.alpaca.trade_updates import AlpacaTradeUpdates
 from components.runtime.clock import SystemClock
-from components.runtime.secrets import Secret
+from components.runtime.config.secrets import Secret
 from tests.support.eventually import eventually_async
-from tests.support.sandbox import SandboxProcess, running_sandbox
-from tests.unit.execution.scene import CONFIG, intent, terms
+from tests.support.execution_harness import CONFIG, intent, terms
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 

@@ -14,12 +14,12 @@ from components.contracts.approval import SealKey, seal_control
 from components.contracts.commands import Accepted, Acknowledgement, CancelAll, Rejected, RejectReason
 from components.contracts.orders import OrderState, OrderUpdated, Reconciled, VenueConnectivityChanged, client_order_id
 from components.contracts.signals import Intent
-from components.contracts.topics import COMMANDS, ORDERS
+from components.contracts.streams import COMMANDS, ORDERS
 from components.contracts.values import AccountId, CommandId
-from components.runtime import journal
-from components.runtime.bus import request_once
-from components.runtime.codec import message_decoder
-from components.runtime.secrets import create_seal_key, read_seal_key
+from components.runtime.bus.bus import request_once
+from components.runtime.bus.codec import message_decoder
+from components.runtime.config.secrets import create_seal_key, read_seal_key
+from components.runtime.journal import reader
 from tests.support.approvals import (
     APPROVAL_TTL_NS,
     FOREIGN_KEY,
@@ -28,9 +28,9 @@ from tests.support.approvals import (
     sealed_frame,
     with_flipped_bit,
 )
-from tests.support.components import ComponentProcess, counter_by_label
+from tests.support.component_process import ComponentProcess, counter_by_label
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(60)]
 
@@ -64,7 +64,7 @@ class Desk:
     def records(self) -> list[Any]:
         """Give what the journal holds because somebody asked for it."""
         decode, folder = message_decoder(ORDERS), self.execution.paths.journal("execution")
-        found = [decode(record.payload) for record in journal.read_records(folder)]
+        found = [decode(record.payload) for record in reader.read_records(folder)]
         return [record for record in found if not isinstance(record, BY_ITSELF)]
 
     def states(self, intent: Intent) -> list[OrderState]:

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from components.contracts.errors import CorruptData
-from components.runtime.journal import read_records, verify_journal
+from components.runtime.journal.reader import read_records, verify_journal
 from tests.support.journals import entries, open_journal, payloads
 
 pytestmark = pytest.mark.integration

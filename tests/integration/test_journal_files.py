@@ -10,9 +10,9 @@ from threading import Thread
 import pytest
 
 from components.contracts.errors import ResourceBusy, StorageError
-from components.runtime.commit import GroupCommitter
-from components.runtime.disk import REAL_DISK
-from components.runtime.journal import read_records, verify_journal
+from components.runtime.filesystem import REAL_DISK
+from components.runtime.journal.group_commit import GroupCommitter
+from components.runtime.journal.reader import read_records, verify_journal
 from tests.support.journals import NOW_NS, entries, open_journal, payloads
 
 pytestmark = pytest.mark.integration

@@ -10,8 +10,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection
 
 from components.contracts.market import Quote
-from components.market_data.core.feed import StockFeedDown, StockFeedUp, StockFrame
-from tests.support.data_streams import (
+from components.market_data.core.events import StockFeedDown, StockFeedUp, StockFrame
+from tests.support.alpaca_stream_server import (
     AUTHENTICATED,
     CONNECTED,
     QUOTE,
@@ -27,7 +27,7 @@ from tests.support.data_streams import (
     subscription,
 )
 from tests.support.eventually import eventually_async
-from tests.support.sandbox import running_sandbox
+from tests.support.sandbox_process import running_sandbox
 
 pytestmark = pytest.mark.integration
 

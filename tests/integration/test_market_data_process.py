@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from components.runtime.config import child_environment
+from components.runtime.config.settings import child_environment
 from tests.support.eventually import eventually
-from tests.support.sandbox import running_sandbox
+from tests.support.sandbox_process import running_sandbox
 
 pytestmark = pytest.mark.integration
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import child_environment
+from components.runtime.config.settings import child_environment
 
 PROJECT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.integration

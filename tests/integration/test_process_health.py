@@ -10,9 +10,8 @@ import pytest
 
 from components.contracts.errors import ConfigError, ResourceBusy
 from components.runtime.clock import SystemClock
-from components.runtime.health import CONNECTIONS_MAX, HealthServer, health_pages
 from components.runtime.metrics import Metrics
-from components.runtime.pulse import HealthState
+from components.runtime.process.health import CONNECTIONS_MAX, HealthServer, HealthState, health_pages
 from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.integration

@@ -11,12 +11,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from components.runtime.clock import SystemClock
-from components.runtime.config import child_environment, load_settings
-from components.runtime.manifest import Manifest, read_manifest
-from components.runtime.places import Paths
-from tests.support.configurations import ConfigurationFolder, shared_configuration
+from components.runtime.config.settings import child_environment, load_settings
+from components.runtime.paths import Paths
+from components.runtime.process.manifest import Manifest, read_manifest
+from tests.support.configuration_folder import ConfigurationFolder, shared_configuration
 from tests.support.eventually import eventually
-from tests.support.living import NAME
+from tests.support.scripted_process import NAME
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +42,7 @@ class House:
 
     def run(self, verb: str, *arguments: str, **variables: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.living", verb, *arguments],
+            [sys.executable, "-m", "tests.support.scripted_process", verb, *arguments],
             cwd=PROJECT,
             env=child_environment({**self.overrides, **variables}),
             stdout=subprocess.PIPE,

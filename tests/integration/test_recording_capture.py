@@ -9,18 +9,17 @@ import pytest
 from typing_extensions import override
 
 from components.contracts.values import Venue
-from components.market_data.core.feed import FetchSnapshot, Resubscribe, SnapshotUnavailable
+from components.market_data.core.events import FetchSnapshot, Resubscribe, SnapshotUnavailable
 from components.market_data.core.recording import Frame, list_files
-from components.market_data.service.rehearsal import replay_service
-from components.market_data.venues.dialect import Tap
-from components.market_data.venues.listening import NO_EPOCH, CaptureSession
-from components.market_data.venues.playback import ReplayFeed
-from components.market_data.venues.recorded import Recording, RecordingReader, open_recording
-from components.market_data.venues.recorder import Recorder, RecorderLimits
-from components.market_data.venues.verify import verify
+from components.market_data.service.replay import replay_service
+from components.market_data.venues.adapter import Tap
+from components.market_data.venues.recording.capture import NO_EPOCH, CaptureSession, Recorder, RecorderLimits
+from components.market_data.venues.recording.reader import Recording, RecordingReader, open_recording
+from components.market_data.venues.recording.replay_feed import ReplayFeed
+from components.market_data.venues.recording.verify import verify
 from components.runtime.clock import SystemClock
 from components.runtime.service import LogEvent
-from tests.support.recorded_books import ShippedRecording, shipped_recordings
+from tests.support.shipped_recordings import ShippedRecording, shipped_recordings
 
 pytestmark = pytest.mark.integration
 

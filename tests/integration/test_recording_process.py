@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from components.market_data.core.recording import list_files, parse_file_name
-from components.runtime.config import child_environment
+from components.runtime.config.settings import child_environment
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
 from tests.support.eventually import eventually
 from tests.support.project import ROOT

@@ -15,29 +15,29 @@ from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Request, Response
 
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import (
+from components.market_data.core.events import (
     BookStreamDown,
     BookStreamUp,
     DecodedFrame,
+    DepthSnapshot,
+    DepthUpdate,
     FeedDown,
     FeedMessage,
     FetchSnapshot,
 )
 from components.market_data.core.queues import OverflowPolicy, QueueBounds
 from components.market_data.core.recording import list_files
-from components.market_data.venues.counts import VenueMetrics
-from components.market_data.venues.delivery import Delivery
-from components.market_data.venues.dialect import Channel, Decoded
-from components.market_data.venues.feed import VenueFeed
-from components.market_data.venues.many import FeedGroup
-from components.market_data.venues.recorder import Recorder, RecorderLimits
+from components.market_data.venues.adapter import Channel, Decoded
+from components.market_data.venues.connection.delivery import Delivery
+from components.market_data.venues.feeds import FeedGroup, VenueFeed
+from components.market_data.venues.metrics import VenueMetrics
+from components.market_data.venues.recording.capture import Recorder, RecorderLimits
 from components.runtime.clock import SystemClock
-from components.runtime.disk import OpenFile, RealDisk
+from components.runtime.filesystem import OpenFile, RealDisk
 from components.runtime.metrics import Metrics
 from components.runtime.retry import Backoff
 from tests.support.eventually import eventually_async
-from tests.support.toy_venue import (
+from tests.support.fake_venue import (
     FAKE_VENUE,
     ONE,
     FakeVenue,

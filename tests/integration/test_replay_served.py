@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.runtime.config import child_environment
+from components.runtime.config.settings import child_environment
 from tests.support.eventually import eventually
 from tests.support.project import ROOT
 

@@ -16,17 +16,23 @@ from websockets.asyncio.client import connect
 
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncLimits, SyncResult
+from components.market_data.core.events import DepthSnapshot, DepthUpdate
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits, SyncResult
-from components.market_data.venues.alpaca.dialect import AlpacaCryptoAdapter
+from components.market_data.venues.adapter import (
+    ApiCredentials,
+    Authenticated,
+    Channel,
+    Decoded,
+    SubscribeAck,
+    UnsubscribeAck,
+)
+from components.market_data.venues.alpaca.adapter import AlpacaCryptoAdapter
 from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.dialect import Authenticated, Channel, Decoded, SubscribeAck, UnsubscribeAck
-from components.market_data.venues.keys import ApiCredentials
-from components.runtime.secrets import Secret
+from components.runtime.config.secrets import Secret
 from tests.support.alpaca_py import MarketDataCollector, connect_once, running_stream
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 

@@ -5,11 +5,13 @@ import asyncio
 import pytest
 from aiohttp import ClientSession, WSMsgType, web
 
-from components.sandbox.server.doors import HOST, HttpServers
-from components.sandbox.server.feed import DataStream
-from components.sandbox.server.store import Credentials
+from components.sandbox.alpaca.server.data_stream import DataStream
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.http_server import HOST, HttpServers
 
 pytestmark = pytest.mark.integration
+
+
 CREDENTIALS = Credentials(account_id="account", key="key", secret="secret", opened_at_ns=0)
 
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from components.sandbox.deribit.listings import INSTRUMENTS
+from components.sandbox.alpaca.core.errors import ApiErrorRaised
+from components.sandbox.deribit.instruments import INSTRUMENTS
 from components.sandbox.deribit.venue import DeribitVenue
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind
-from components.sandbox.flow.orders import IdSpace
-from components.sandbox.server.replies import ApiErrorRaised
+from components.sandbox.simulation.order_flow import IdSpace
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
-from tests.support.served_venue import CREDENTIALS, Frame, VenueClient, VenueServer, venue_client, venue_server
+from tests.support.crypto_venue_server import CREDENTIALS, Frame, VenueClient, VenueServer, venue_client, venue_server
 
 pytestmark = pytest.mark.integration
 SYMBOL = "BTC-PERPETUAL"

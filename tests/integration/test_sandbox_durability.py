@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 

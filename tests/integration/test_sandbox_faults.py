@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess, running_sandbox
+from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.sandbox import SandboxProcess
+from tests.support.sandbox_process import SandboxProcess
 
 pytestmark = pytest.mark.integration
 

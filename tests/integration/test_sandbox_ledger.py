@@ -7,10 +7,17 @@ import pytest
 from msgspec.structs import replace
 
 from components.contracts.errors import CorruptData, StorageError
-from components.sandbox.server.ledger import Ledger
-from components.sandbox.server.queries import OrderFilter, count_events, find_order, select_orders
-from components.sandbox.server.store import SCHEMA_VERSION, AccountTotals, StateChange
-from tests.support.sandbox import make_venue, place_order
+from components.sandbox.alpaca.server.ledger import Ledger
+from components.sandbox.alpaca.server.storage import (
+    SCHEMA_VERSION,
+    AccountTotals,
+    OrderFilter,
+    StateChange,
+    count_events,
+    find_order,
+    select_orders,
+)
+from tests.support.sandbox_venue import make_venue, place_order
 
 pytestmark = pytest.mark.integration
 

@@ -13,15 +13,15 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from components.runtime.clock import SystemClock
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind
-from components.sandbox.flow.orders import IdSpace
-from components.sandbox.okx.checksum import checksum
-from components.sandbox.okx.listings import INSTRUMENTS
+from components.sandbox.alpaca.core.errors import ApiErrorRaised
+from components.sandbox.okx.instruments import INSTRUMENTS
+from components.sandbox.okx.messages import checksum
 from components.sandbox.okx.venue import OkxVenue
-from components.sandbox.server.replies import ApiErrorRaised
+from components.sandbox.simulation.order_flow import IdSpace
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
+from tests.support.crypto_venue_server import CREDENTIALS, Frame, VenueClient, VenueServer, venue_client, venue_server
 from tests.support.eventually import eventually_async
-from tests.support.served_venue import CREDENTIALS, Frame, VenueClient, VenueServer, venue_client, venue_server
 
 pytestmark = pytest.mark.integration
 SYMBOL = "BTC-USDT"

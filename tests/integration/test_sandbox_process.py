@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.sandbox import PROJECT, running_sandbox
+from tests.support.sandbox_process import PROJECT, running_sandbox
 
 pytestmark = pytest.mark.integration
 RSS_BYTES_MAX = 80 << 20

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from components.contracts.errors import ConfigError
+from components.signals.core.features import SCHEMA, FeatureSchema
 from components.signals.core.model import edge_of
-from components.signals.core.schema import SCHEMA, FeatureSchema
 from components.signals.venues.onnx import load, read_card
 from models.train_demo import main
 

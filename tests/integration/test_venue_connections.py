@@ -12,12 +12,13 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from components.contracts.market import Trade
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import (
+from components.market_data.core.events import (
     BookStreamDown,
     BookStreamUp,
     DecodedFrame,
     DecodeIssue,
+    DepthSnapshot,
+    DepthUpdate,
     FeedDown,
     FeedReply,
     FeedUp,
@@ -29,7 +30,7 @@ from components.market_data.core.feed import (
     SnapshotUnavailable,
 )
 from tests.support.eventually import eventually_async
-from tests.support.toy_venue import (
+from tests.support.fake_venue import (
     FAKE_VENUE,
     ONE,
     THREE,
@@ -45,6 +46,7 @@ from tests.support.toy_venue import (
 )
 
 pytestmark = pytest.mark.integration
+
 
 NS_PER_MS = 1_000_000
 

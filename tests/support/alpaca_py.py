@@ -16,7 +16,7 @@ from alpaca.trading.requests import OrderRequest
 from alpaca.trading.stream import TradingStream
 
 from tests.support.eventually import eventually
-from tests.support.sandbox import SandboxProcess
+from tests.support.sandbox_process import SandboxProcess
 
 Found = TypeVar("Found")
 

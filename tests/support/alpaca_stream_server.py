@@ -13,20 +13,29 @@ from websockets.http11 import Request, Response
 
 from components.contracts.values import Symbol
 from components.market_data.config import AlpacaConfig
-from components.market_data.venues.alpaca.feed import AlpacaStockFeed
-from components.market_data.venues.alpaca.session import StockCredentials
+from components.market_data.venues.alpaca.stock_feed import AlpacaStockFeed, StockCredentials
 from components.runtime.clock import SystemClock
-from components.runtime.secrets import Secret
+from components.runtime.config.secrets import Secret
 from tests.support.eventually import eventually_async
 
 Script = Callable[[ServerConnection], Awaitable[None]]
+
+
 Told = TypeVar("Told")
+
+
 SYMBOLS = (Symbol("AAPL"), Symbol("MSFT"))
+
+
 QUOTE = (
     '{"T":"q","S":"AAPL","bx":"V","bp":189.99,"bs":200,"ax":"V","ap":190.01,"as":300,"c":["R"],"z":"C",'
     '"t":"2026-11-20T14:31:24.700123456Z"}'
 )
+
+
 CONNECTED = '[{"T":"success","msg":"connected"}]'
+
+
 AUTHENTICATED = '[{"T":"success","msg":"authenticated"}]'
 
 

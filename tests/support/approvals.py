@@ -9,7 +9,7 @@ from components.contracts.approval import SealKey, approve, encode_approval
 from components.contracts.signals import ApprovalTerms, Intent, propose
 from components.contracts.values import AccountId, OrderType, SignalId
 from components.runtime.clock import SystemClock
-from tests.support.messages import INTENT
+from tests.support.sample_messages import INTENT
 
 ACCOUNT = AccountId("sandbox")
 APPROVAL_TTL_NS = 30_000_000_000

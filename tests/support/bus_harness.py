@@ -9,16 +9,15 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from components.contracts.health import ComponentHealth
-from components.contracts.topics import HEALTH, Stream
+from components.contracts.protocol import ComponentHealth
+from components.contracts.streams import HEALTH, Stream
 from components.contracts.values import StreamOffset
-from components.runtime.bus import Bus, open_bus
+from components.runtime.bus.bus import Bus, open_bus
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
+from components.runtime.service import Inbound, MessageReceived, StreamBindings, StreamLost, StreamSynced
+from tests.support.captured_log import CapturedLog
 from tests.support.eventually import eventually
-from tests.support.ledgers import CapturedLog
 
 
 @dataclass

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 from typing_extensions import override
 
+from components.runtime.cli import run_command
 from components.runtime.clock import SystemClock
-from components.runtime.process import run_command, run_process
-from tests.support.components import ComponentProcess
+from components.runtime.process.process import run_process
+from tests.support.component_process import ComponentProcess
 
 NS_PER_MS = 1_000_000
 
@@ -30,7 +31,7 @@ class RiskWithAdjustedClock(ComponentProcess):
 
     def __init__(self, state: Path, overrides: Mapping[str, str]) -> None:
         self._state, self._clock = state, state / "clock"
-        super().__init__("risk", state, overrides, ("-m", "tests.support.jumping", str(self._clock)))
+        super().__init__("risk", state, overrides, ("-m", "tests.support.clock_jumps", str(self._clock)))
         self.set_clock(0)
 
     def set_clock(self, ahead_ms: int) -> None:

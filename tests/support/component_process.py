@@ -11,11 +11,13 @@ from typing import Self
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.runtime.config import child_environment, load_settings
-from components.runtime.manifest import Manifest, read_manifest
-from components.runtime.places import Paths
+from components.runtime.config.settings import child_environment, load_settings
+from components.runtime.paths import Paths
+from components.runtime.process.manifest import Manifest, read_manifest
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
 EXIT_S_MAX = 15
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.sandbox import SandboxProcess
+from tests.support.sandbox_process import SandboxProcess
 
 TIMEOUT_S = 10.0
 

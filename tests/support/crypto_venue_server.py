@@ -13,15 +13,19 @@ from aiohttp import web
 from websockets.asyncio.client import ClientConnection, connect
 
 from components.runtime.clock import SystemClock
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.orders import IdSpace, OrderFlow
-from components.sandbox.flow.venue import CryptoVenue
-from components.sandbox.server.doors import HOST, HttpServers
-from components.sandbox.server.store import Credentials
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import IdSpace, OrderFlow
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.crypto_venue import CryptoVenue
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.transport.http_server import HOST, HttpServers
 
 CREDENTIALS = Credentials(account_id="account", key="key", secret="secret", opened_at_ns=0)
+
+
 Frame = dict[str, Any]
+
+
 Book = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 
 

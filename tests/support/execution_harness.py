@@ -20,7 +20,7 @@ from components.contracts.orders import (
     VenueSession,
 )
 from components.contracts.signals import ApprovalTerms, Intent, ModelProvenance, Purpose, propose
-from components.contracts.topics import COMMANDS
+from components.contracts.streams import COMMANDS
 from components.contracts.values import (
     AccountId,
     ClientOrderId,
@@ -35,9 +35,9 @@ from components.contracts.values import (
     VenueOrderId,
 )
 from components.execution.config import ExecutionConfig
+from components.execution.core.execution_reports import inferred_execution_id
 from components.execution.core.state import ExecutionState
-from components.execution.core.truths import inferred_execution_id
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     EventKind,
     Execution,
     FetchVenueSnapshot,
@@ -50,8 +50,8 @@ from components.execution.core.venue import (
     VenueResponse,
     VenueSnapshot,
 )
-from components.execution.service.execution import ExecutionService
-from components.execution.service.meters import ExecutionMetrics
+from components.execution.service.execution_service import ExecutionService
+from components.execution.service.metrics import ExecutionMetrics
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     Append,
@@ -66,12 +66,25 @@ from components.runtime.service import (
 )
 
 START_NS = 1_795_194_000_000_000_000
+
+
 NS_PER_MS = 1_000_000
+
+
 ACCOUNT = AccountId("sandbox")
+
+
 KEY = SealKey(b"k" * 32)
+
+
 OTHER_KEY = SealKey(b"o" * 32)
+
+
 AAPL = Symbol("AAPL")
+
+
 APPROVAL_TTL_MS = 5_000
+
 
 CONFIG = ExecutionConfig.model_validate(
     {
@@ -102,6 +115,7 @@ CONFIG = ExecutionConfig.model_validate(
         },
     }
 )
+
 
 Found = TypeVar("Found")
 

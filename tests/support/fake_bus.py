@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from components.contracts.errors import StorageError
-from components.contracts.topics import Stream
+from components.contracts.streams import Stream
 from components.contracts.values import StreamOffset
+from components.runtime.bus.counters import StreamStatistics
+from components.runtime.bus.publisher import SnapshotRequested
 from components.runtime.service import Inbound
-from components.runtime.side import SnapshotRequested
-from components.runtime.tally import StreamStatistics
 
 
 class FakeBus:

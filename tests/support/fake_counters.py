@@ -1,9 +1,8 @@
 """A ledger and a log that a test can read."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from components.runtime.codec import InvalidFrame
+from components.runtime.bus.codec import InvalidFrame
 
 
 @dataclass
@@ -24,23 +23,3 @@ class FakeSubscriptionCounters:
 
     def count_invalid_frame(self, error: InvalidFrame) -> None:
         self.flaws.append(error.defect.value)
-
-
-@dataclass
-class CapturedLog:
-    lines: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
-
-    def debug(self, event: str, **facts: Any) -> None:
-        self.lines.append(("debug", event, facts))
-
-    def info(self, event: str, **facts: Any) -> None:
-        self.lines.append(("info", event, facts))
-
-    def warning(self, event: str, **facts: Any) -> None:
-        self.lines.append(("warning", event, facts))
-
-    def error(self, event: str, **facts: Any) -> None:
-        self.lines.append(("error", event, facts))
-
-    def critical(self, event: str, **facts: Any) -> None:
-        self.lines.append(("critical", event, facts))

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from components.signals.core.features import SCHEMA
 from components.signals.core.model import OUTPUTS, ModelCard
-from components.signals.core.schema import SCHEMA
 
 CARD = ModelCard(
     name="fake",
@@ -21,8 +21,14 @@ CARD = ModelCard(
     samples=0,
     accuracy=0.0,
 )
+
+
 UP = (0.1, 0.2, 0.7)
+
+
 DOWN = (0.7, 0.2, 0.1)
+
+
 FLAT = (0.3, 0.4, 0.3)
 
 

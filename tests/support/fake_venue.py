@@ -18,11 +18,10 @@ from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
 from components.market_data.config import VenueConfig
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodedFrame, DecodeIssue, IssueKind
+from components.market_data.core.book.sequencing import RangeRule, ResyncMethod
+from components.market_data.core.events import DecodedFrame, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind
 from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType
-from components.market_data.core.rules import RangeRule, ResyncMethod
-from components.market_data.venues.dialect import (
+from components.market_data.venues.adapter import (
     Authenticated,
     Channel,
     ConnectionPlan,
@@ -38,15 +37,22 @@ from components.market_data.venues.dialect import (
     Topic,
     UnsubscribeAck,
 )
-from components.market_data.venues.feed import VenueFeed
+from components.market_data.venues.feeds import VenueFeed
 from components.runtime.clock import SystemClock
 from components.runtime.metrics import Metrics
 from tests.support.eventually import eventually_async
 
 FAKE_VENUE = Venue("TOY")
+
+
 ONE, TWO, THREE = (Symbol(f"TOY:{base}-USD") for base in ("ONE", "TWO", "THREE"))
+
+
 Told = TypeVar("Told")
+
+
 Script = Callable[["FakeVenue", ServerConnection], Awaitable[None]]
+
 
 LIMITS = {
     "topics_per_request": 2,

@@ -5,11 +5,11 @@ from typing import Any
 
 from components.contracts.decisions import CauseCleared, CauseRaised
 from components.contracts.orders import Filled
-from components.contracts.topics import DECISIONS, ORDERS, Stream
+from components.contracts.streams import DECISIONS, ORDERS, Stream
 from components.contracts.trading import Cause
-from components.runtime import journal
-from components.runtime.codec import message_decoder
-from components.runtime.places import Paths
+from components.runtime.bus.codec import message_decoder
+from components.runtime.journal import reader
+from components.runtime.paths import Paths
 
 
 def order_records(paths: Paths) -> list[Any]:
@@ -42,4 +42,4 @@ def _messages(paths: Paths, owner: str, stream: Stream) -> list[Any]:
     folder, decode = paths.journal(owner), message_decoder(stream)
     if not list(folder.glob("*.log")):
         return []
-    return [decode(record.payload) for record in journal.read_records(folder)]
+    return [decode(record.payload) for record in reader.read_records(folder)]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.runtime.disk import REAL_DISK, Disk
-from components.runtime.journal import SEGMENT_BYTES_MAX, Journal, Record
-from components.runtime.journal_format import Entry
+from components.runtime.filesystem import REAL_DISK, Disk
+from components.runtime.journal.format import Entry, Record
+from components.runtime.journal.journal import SEGMENT_BYTES_MAX, Journal
 
 FOLDER = Path("/simulated/risk")
 NOW_NS = 1_700_000_000_000_000_000

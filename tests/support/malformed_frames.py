@@ -9,17 +9,25 @@ from typing import TypeAlias
 
 import zmq
 
-from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header
-from components.runtime.codec import HEADER_BYTES_MAX, REQUEST_BYTES_MAX, encode
-from components.runtime.endpoints import ipc_address
-from components.runtime.zmq_bus import FRAME_BYTES_MAX
+from components.contracts.protocol import SCHEMA_VERSION, FrameKind, Header
+from components.runtime.bus.codec import HEADER_BYTES_MAX, REQUEST_BYTES_MAX, encode
+from components.runtime.bus.transport import ipc_address
+from components.runtime.bus.zeromq import FRAME_BYTES_MAX
 
 Frames: TypeAlias = list[bytes]
 
+
 REPLY_MS_MAX = 5_000
+
+
 HEADER = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "stranger", "e", 1, 0, 0, 0))
+
+
 NEXT_VERSION = encode(Header(SCHEMA_VERSION + 1, FrameKind.MESSAGE, "stranger", "e", 1, 0, 0, 0))
+
+
 EVERY_BYTE = bytes(range(256))
+
 
 MALFORMED: dict[str, tuple[Callable[[bytes, bytes], Frames], str]] = {
     "nothing": (lambda topic, body: [b""], "shape"),
@@ -40,9 +48,15 @@ MALFORMED: dict[str, tuple[Callable[[bytes, bytes], Frames], str]] = {
 }
 """From a topic and a good message of it: the frames, and the flaw that the bus must count."""
 
+
 GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+
+
 READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity\x00\x00\x00\x00"
+
+
 HANDSHAKE = GREETING + b"\x04" + bytes((len(READY),)) + READY
+
 
 INVALID_BYTE_STREAMS: dict[str, bytes] = {
     "a web request": b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n",

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.okx.dialect import OkxAdapter
-from components.market_data.venues.okx.settings import OkxSettings
+from components.market_data.venues.okx.adapter import OkxAdapter
+from components.market_data.venues.okx.requests import OkxSettings
 
 AT_MS = 1_767_225_600_000
 AT_NS = AT_MS * 1_000_000

@@ -6,12 +6,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 from components.contracts.market import BookDelta, BookGap, BookLevels, BookSnapshot, BookState, SymbolHealth
-from components.contracts.topics import BOOKS, Stream
+from components.contracts.streams import BOOKS, Stream
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import (
+from components.market_data.core.book.sequencing import RangeRule, ResyncMethod, SequenceRule
+from components.market_data.core.book.synchronizer import SyncLimits
+from components.market_data.core.events import (
     BookStreamUp,
     DecodedFrame,
+    DepthSnapshot,
+    DepthUpdate,
     FeedMessage,
     FeedReply,
     FeedRequest,
@@ -20,25 +23,37 @@ from components.market_data.core.feed import (
     MarketEvent,
 )
 from components.market_data.core.instruments import Instrument, InstrumentType
-from components.market_data.core.levels import Level
-from components.market_data.core.rules import RangeRule, ResyncMethod, SequenceRule
-from components.market_data.core.synchroniser import SyncLimits
-from components.market_data.service.books import OrderBookService, VenueBookSettings
-from components.market_data.service.market import MarketDataService
+from components.market_data.core.numerics import Level
+from components.market_data.service.market_data import MarketDataService
+from components.market_data.service.order_books import OrderBookService, VenueBookSettings
 from components.runtime.metrics import Metrics
 from components.runtime.service import CallVenue, Effect, LogEvent, Publish, VenueCallCompleted, VenueEvent
 
 T0: Final = 1_700_000_000_000_000_000
+
+
 MS: Final = 1_000_000
+
+
 VENUE: Final = Venue("TEST")
+
+
 ONE, TWO = Symbol("TEST:ONE-USD"), Symbol("TEST:TWO-USD")
+
+
 FETCH_RULE: Final = RangeRule(
     resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=False
 )
+
+
 RESUBSCRIBE_RULE: Final = RangeRule(
     resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.FETCH, ranges_overlap=False
 )
+
+
 BIDS: Final[tuple[Level, ...]] = (("99", "1"), ("98", "1"), ("97", "1"), ("96", "1"))
+
+
 ASKS: Final[tuple[Level, ...]] = (("101", "1"), ("102", "1"), ("103", "1"), ("104", "1"))
 
 

@@ -10,15 +10,21 @@ from components.contracts.decisions import CheckName, CheckResult, Decision
 from components.contracts.orders import Filled, IntentReceived, OrderMessage, OrderSending, OrderState, OrderUpdated
 from components.contracts.signals import Intent
 from components.contracts.values import ClientOrderId, OrderType, Side, SignalId, Symbol, TimeInForce
-from components.runtime.codec import encode
-from components.runtime.journal import Journal
-from components.runtime.places import Paths
-from components.signals.core.schema import SCHEMA
-from tests.support.messages import AT_NS, DECISION_INPUTS, FILLED, INTENT, MESSAGES, PROVENANCE, TERMS
+from components.runtime.bus.codec import encode
+from components.runtime.journal.journal import Journal
+from components.runtime.paths import Paths
+from components.signals.core.features import SCHEMA
+from tests.support.sample_messages import AT_NS, DECISION_INPUTS, FILLED, INTENT, MESSAGES, PROVENANCE, TERMS
 
 MS = 1_000_000
+
+
 CHECK_HOLDS = CheckResult(CheckName.SPREAD, "1.60 bps", "30 bps", passed=True)
+
+
 CHECK_REFUSES = CheckResult(CheckName.DUPLICATE, "400 ms ago", "no repeat within 1000 ms", passed=False)
+
+
 MODEL_HASH = "a" * 32
 
 

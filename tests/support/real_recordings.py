@@ -1,19 +1,9 @@
 """Real venues' recordings, where there are any, and what a correct implementation makes of each."""
 
-import os
 from pathlib import Path
 from typing import Any
 
-from tests.support.project import ROOT
-
-RECORDINGS_VARIABLE = "XTRADER_RECORDINGS"
-
-
-def real_recordings_folder() -> Path | None:
-    """Find the folder: the one that is named, else the one that lies beside the project."""
-    named = os.environ.get(RECORDINGS_VARIABLE)  # noqa: TID251 -- it says where the tests' data are, not how the system behaves
-    folder = Path(named) if named else ROOT.parent / "shared" / "recordings"
-    return folder if folder.is_dir() else None
+from benchmarks.recordings import real_recordings_folder
 
 
 def real_recordings() -> dict[str, Path]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from components.market_data.core.canon import StateFingerprint, top_fingerprint
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import MarketEvent
+from components.market_data.core.book.sequencing import ResyncMethod
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncLimits
+from components.market_data.core.events import DepthSnapshot, DepthUpdate, MarketEvent
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.core.rules import ResyncMethod
-from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits
-from components.market_data.venues.dialect import VenueAdapter
+from components.market_data.venues.adapter import VenueAdapter
+from components.market_data.venues.recording.verify import StateFingerprint, top_fingerprint
 from tests.support.real_recordings import real_recordings
-from tests.support.recordings import RecordedLine, parse_lines
+from tests.support.synthetic_recordings import RecordedLine, parse_lines
 
 OFFLINE_LIMITS = SyncLimits(ignore_timeouts=True)
 

@@ -20,7 +20,6 @@ from components.contracts.decisions import (
     OrderEventApplied,
     RiskStarted,
 )
-from components.contracts.frames import FrameKind, Header
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth
 from components.contracts.orders import (
     Filled,
@@ -35,8 +34,9 @@ from components.contracts.orders import (
     VenueSession,
     client_order_id,
 )
+from components.contracts.protocol import FrameKind, Header
 from components.contracts.signals import ApprovalTerms, Intent, ModelProvenance, Purpose
-from components.contracts.topics import MARKET, ORDERS, POSITIONS, RISK_REQUESTS, STREAMS
+from components.contracts.streams import MARKET, ORDERS, POSITIONS, RISK_REQUESTS, STREAMS
 from components.contracts.values import (
     AccountId,
     ExecutionId,
@@ -50,10 +50,10 @@ from components.contracts.values import (
     Venue,
     VenueOrderId,
 )
-from components.risk.core.fold import apply
+from components.risk.core.account_state import RiskState
 from components.risk.core.limits import Limits, Timing
-from components.risk.core.state import RiskState
-from components.risk.service.gate import RiskService
+from components.risk.core.projection import apply
+from components.risk.service.risk_service import RiskService
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     Append,
@@ -68,14 +68,31 @@ from components.runtime.service import (
 )
 
 NOW = 1_800_000_000_000_000_000
+
+
 MS = 1_000_000
+
+
 ACCOUNT = AccountId("sandbox")
+
+
 JOURNAL = "0123456789abcdef0123456789abcdef"
+
+
 ORDER_JOURNAL = "fedcba9876543210fedcba9876543210"
+
+
 KEY = SealKey(bytes(range(32)))
+
+
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
+
+
 ALPACA = Venue("alpaca")
+
+
 EVIDENCE = ModelProvenance("model", "schema", (0.5,), (0.7,), (StreamOffset("market", "e", 4),), BookState.SYNCED)
+
 
 LIMITS = Limits(
     symbols=("AAPL", "MSFT"),
@@ -95,6 +112,8 @@ LIMITS = Limits(
     open_orders_max=5,
     order_rate_per_minute_max=10,
 )
+
+
 TIMING = Timing(
     approval_ttl_ms=10_000,
     handover_retry_ms=500,

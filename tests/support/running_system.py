@@ -15,6 +15,8 @@ import httpx
 from tests.support.eventually import eventually
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
 STOP_S_MAX = 60.0
 
 

@@ -7,8 +7,9 @@ from threading import Event, Thread
 import click
 from typing_extensions import override
 
-from components.contracts.topics import Stream
-from components.runtime.process import Loop, Process, run_command, run_process
+from components.contracts.streams import Stream
+from components.runtime.cli import run_command
+from components.runtime.process.process import Loop, Process, run_process
 from components.runtime.service import Effects, Inbound, LogEvent, Terminate
 
 NAME = "risk"

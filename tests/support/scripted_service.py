@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from components.contracts.topics import Stream
+from components.contracts.streams import Stream
 from components.runtime.service import Effects, Inbound
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random
 
 from components.contracts.errors import ResourceBusy, StorageError
-from components.runtime.disk import OpenFile
+from components.runtime.filesystem import OpenFile
 
 SECTOR_BYTES = 512
 

@@ -2,7 +2,7 @@
 
 from msgspec.structs import force_setattr
 
-from components.contracts.topics import BOOKS, MARKET
+from components.contracts.streams import BOOKS, MARKET
 from components.market_data.__main__ import main
 
 MARK = 500

@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.contracts.decisions import OperatorReply
-from components.contracts.topics import HEALTH, RISK_REQUESTS
-from components.runtime.bus import open_bus
+from components.contracts.streams import HEALTH, RISK_REQUESTS
+from components.runtime.bus.bus import open_bus
 from components.runtime.clock import SystemClock
-from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.service import RequestReceived
-from tests.support.ledgers import CapturedLog
+from components.runtime.service import RequestReceived, StreamBindings
+from tests.support.captured_log import CapturedLog
 
 PROJECT = Path(__file__).resolve().parents[2]
 READ_S_MAX = 60.0

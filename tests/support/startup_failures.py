@@ -7,12 +7,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.runtime.config import child_environment, load_settings
-from components.runtime.places import Paths
-from tests.support.configurations import ConfigurationFolder, shipped_configuration
+from components.runtime.config.settings import child_environment, load_settings
+from components.runtime.paths import Paths
+from tests.support.configuration_folder import ConfigurationFolder, shipped_configuration
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
 EXIT_S_MAX = 30
+
+
 KEYS = {"APCA_API_KEY_ID": "PK0", "APCA_API_SECRET_KEY": "secret"}
 
 

@@ -1,1 +1,1 @@
-"""Pure decisions: what an order is, what the venue's word changes, and what is to be done next."""
+"""Pure decisions: order state, execution reports, the next action of an order, reconciliation."""

@@ -1,15 +1,19 @@
-"""What the venue's word about one order adds to the journal; late, repeated and reordered words add nothing twice."""
+"""What the venue's word about one order adds to the journal; late, repeated and reordered words add nothing twice.
+
+Whose order it is that the venue knows under our client order id: ours, its fence, or another.
+"""
 
 from decimal import ROUND_HALF_EVEN, Decimal
+from enum import Enum, auto
 from typing import final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from components.contracts.orders import Filled, OrderState, OrderUpdated, UpdateSource
-from components.contracts.values import ZERO, ExecutionId, VenueOrderId, format_decimal
-from components.execution.core.orders import PRICE_STEP, Order, next_state
-from components.execution.core.venue import Execution, VenueOrder
+from components.contracts.values import ZERO, ExecutionId, OrderType, VenueOrderId, format_decimal
+from components.execution.core.order import PRICE_STEP, Order, next_state
+from components.execution.core.venue_messages import Execution, VenueOrder
 
 
 @final
@@ -149,3 +153,34 @@ def _update(order: Order, report: OrderReport, state: OrderState, level: Decimal
         reason=seen.venue_status,
         at_ns=report.at_ns,
     )
+
+
+class OrderMatch(Enum):
+    """What an order found under our name is."""
+
+    OURS = auto()
+    FENCE = auto()
+    CONFLICT = auto()
+
+
+def match_order(order: Order, seen: VenueOrder) -> OrderMatch:
+    """Compare what the venue has with what we asked for: symbol, side, quantity, type and limit."""
+    if (seen.symbol, seen.side) != (order.symbol, order.side):
+        return OrderMatch.CONFLICT
+    body = (seen.quantity, seen.order_type, seen.limit_price)
+    if body == (order.quantity, order.order_type, order.limit_price):
+        return OrderMatch.OURS
+    fence = order.fence
+    if fence is not None and body == (fence.quantity, OrderType.LIMIT, fence.limit_price):
+        return OrderMatch.FENCE
+    return OrderMatch.CONFLICT
+
+
+def describe_mismatch(order: Order, seen: VenueOrder) -> str:
+    """Say how the order found differs from ours."""
+    return f"{_describe(order)} is ours, {_describe(seen)} is at the venue"
+
+
+def _describe(order: Order | VenueOrder) -> str:
+    limit = "" if order.limit_price is None else f" at {format_decimal(order.limit_price)}"
+    return f"{order.side} {format_decimal(order.quantity)} {order.symbol} {order.order_type}{limit}"

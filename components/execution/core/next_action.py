@@ -1,18 +1,24 @@
 """What is to be done next about one order: decided anew each time from where it stands, never remembered as a plan."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeAlias, final
 
 from msgspec import Struct
+from pydantic import BaseModel, ConfigDict, Field
 
-from components.contracts.orders import OrderState
+from components.contracts.errors import InvariantError
+from components.contracts.orders import FenceTerms, OrderState
 from components.contracts.signals import Purpose
 from components.contracts.trading import TradingState
-from components.execution.core.orders import Order
+from components.contracts.values import Side
+from components.execution.core.order import Order
+from components.execution.core.venue_messages import Fence
 
 QUERY_DELAYS_NS: Final = (200_000_000, 500_000_000, 1_000_000_000, 2_000_000_000, 4_000_000_000)
 """How long to wait before asking for an unknown outcome again; the last one repeats."""
+
 
 DELAY_NS_MAX: Final = 60_000_000_000
 """No step is put off for longer, whatever the venue says."""
@@ -100,6 +106,7 @@ class SetState(Struct, frozen=True, gc=False):
 
 NextAction: TypeAlias = Wait | Submit | Query | BackOff | PlaceFence | RequestCancel | SetState
 
+
 WAIT: Final = Wait()
 
 
@@ -185,3 +192,46 @@ def _is_due(in_flight: InFlight, now_ns: int) -> bool:
     # Nothing is ever put off for longer: a due time further away means that the clock was set back.
     is_time = not now_ns < in_flight.due_at_ns <= now_ns + DELAY_NS_MAX
     return not in_flight.query_sent_at_ns and is_time
+
+
+@final
+class FenceLimits(BaseModel):
+    """Where a fence stands: so far from any market that it is not filled in the moment before it is cancelled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantity: Decimal = Field(gt=0, max_digits=12)
+    buy_price: Decimal = Field(gt=0, max_digits=12)
+    sell_price: Decimal = Field(gt=0, max_digits=12)
+
+
+def choose_fence_terms(order: Order, limits: FenceLimits) -> FenceTerms:
+    """Choose the fence of an order; one that was chosen before is kept, so that it is recognised."""
+    if order.fence is not None:
+        return order.fence
+    return FenceTerms(limits.quantity, limits.buy_price if order.side is Side.BUY else limits.sell_price)
+
+
+def fence_request(order: Order, terms: FenceTerms) -> Fence:
+    """Write the request for a fence."""
+    if order.time_in_force is None:
+        raise InvariantError(f"order {order.client_order_id} is not ours to fence")
+    return Fence(
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=terms.quantity,
+        limit_price=terms.limit_price,
+        time_in_force=order.time_in_force,
+    )
+
+
+class VenueHealthLimits(BaseModel):
+    """After how much trouble the venue counts as degraded, and as lost."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    degraded_after_failures: int = Field(ge=1, le=100)
+    lost_after_failures: int = Field(ge=1, le=100)
+    slow_answer_ms: int = Field(ge=1, le=60_000)
+    degraded_after_slow: int = Field(ge=1, le=1_000)

@@ -25,8 +25,10 @@ from components.contracts.values import (
 PRICE_STEP: Final = Decimal("1e-9")
 """A price worked out of averages is rounded here; venues round theirs much earlier."""
 
+
 IN_DOUBT_STATES: Final = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
 """Where an order may or may not be at the venue."""
+
 
 VENUE_STATES: Final = frozenset(
     {
@@ -40,6 +42,7 @@ VENUE_STATES: Final = frozenset(
     }
 )
 """Where the venue's own word can put an order."""
+
 
 TRANSITIONS: Final[Mapping[OrderState, frozenset[OrderState]]] = {
     # What is found at the venue has been sent, whatever a damaged disk lost of it.

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from components.contracts.errors import ConfigError
-from components.contracts.orders import OpeningBalance, VenueAccount
-from components.contracts.values import ClientOrderId, VenueOrderId
-from components.execution.core.ledger import position_differences
-from components.execution.core.state import ExecutionState
-from components.execution.core.venue import Execution, QueryOrder, VenueSnapshot
+from components.contracts.orders import OpeningBalance, VenueAccount, VenuePosition
+from components.contracts.values import ZERO, ClientOrderId, VenueOrderId, format_decimal
+from components.execution.core.state import ExecutionState, Positions, quantities_by_symbol
+from components.execution.core.venue_messages import Execution, QueryOrder, VenueSnapshot
 
 CONFIRMING_READS_MIN: Final = 3
 """A difference counts when so many readings in a row saw the same one and no fill came in between."""
@@ -88,3 +87,13 @@ class MismatchDebounce:
         self.confirmations = self.confirmations + 1 if is_same else 1
         self.differences, self.fill_count = found, fill_count
         return self.confirmations >= CONFIRMING_READS_MIN
+
+
+def position_differences(ours: Positions, venue: Iterable[VenuePosition]) -> tuple[str, ...]:
+    """Name every symbol where the venue holds something else than we counted."""
+    theirs = quantities_by_symbol(venue)
+    return tuple(
+        f"{symbol}: {format_decimal(ours.get(symbol, ZERO))} counted, {format_decimal(theirs.get(symbol, ZERO))} at the venue"
+        for symbol in sorted({*ours, *theirs})
+        if ours.get(symbol, ZERO) != theirs.get(symbol, ZERO)
+    )

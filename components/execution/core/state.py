@@ -1,6 +1,9 @@
-"""What the order journal says: a deterministic fold over its records."""
+"""What the order journal says: a deterministic fold over its records.
 
-from collections.abc import Iterator
+Positions counted from the opening and our own record of fills.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final, final
 
@@ -22,11 +25,11 @@ from components.contracts.orders import (
     Reconciled,
     VenueConnectivity,
     VenueConnectivityChanged,
+    VenuePosition,
 )
 from components.contracts.trading import TradingState
-from components.contracts.values import ClientOrderId, CommandId, IntentId, Symbol, VenueOrderId
-from components.execution.core.ledger import positions_after, quantities_by_symbol
-from components.execution.core.orders import Order, adopted_order, apply_fill, apply_update, order_from_intent
+from components.contracts.values import ZERO, ClientOrderId, CommandId, IntentId, Symbol, VenueOrderId
+from components.execution.core.order import Order, adopted_order, apply_fill, apply_update, order_from_intent
 
 SEAL_BYTES: Final = 32
 
@@ -203,3 +206,21 @@ class ExecutionState:
 def sealed_the_same(receipt: Receipt, frame: bytes) -> bool:
     """Say whether a frame is the one that was received: the seal covers every byte of it."""
     return receipt.seal == frame[-SEAL_BYTES:]
+
+
+Positions = Mapping[Symbol, Decimal]
+"""Quantity by symbol, negative when short; a flat symbol is not there."""
+
+
+def quantities_by_symbol(positions: Iterable[VenuePosition]) -> dict[Symbol, Decimal]:
+    """Begin with what the venue holds."""
+    return {position.symbol: position.quantity for position in positions if position.quantity != ZERO}
+
+
+def positions_after(positions: Positions, fill: Filled) -> dict[Symbol, Decimal]:
+    """Give the positions after a fill."""
+    after = dict(positions)
+    after[fill.symbol] = after.get(fill.symbol, ZERO) + fill.side.sign * fill.quantity
+    if after[fill.symbol] == ZERO:
+        del after[fill.symbol]
+    return after

@@ -9,14 +9,7 @@ from msgspec import Struct
 
 from components.contracts.orders import OrderState, VenueAccount, VenuePosition, VenueSession
 from components.contracts.signals import Approved, Signal
-from components.contracts.values import (
-    ClientOrderId,
-    ExecutionId,
-    Side,
-    Symbol,
-    TimeInForce,
-    VenueOrderId,
-)
+from components.contracts.values import ClientOrderId, ExecutionId, Side, Symbol, TimeInForce, VenueOrderId
 
 
 @final
@@ -201,6 +194,8 @@ class VenueSnapshot(Struct, frozen=True, gc=False, kw_only=True):
 
 
 RequestFailure: TypeAlias = RequestRejected | Unauthorized | Throttled | OutcomeUnknown | Unreachable
+
+
 VenueResponse: TypeAlias = (
     OrderAccepted
     | OrderFound

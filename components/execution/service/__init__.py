@@ -1,1 +1,1 @@
-"""Hears sealed commands and the venue, says what is to be written, sent and answered; no socket, file or clock."""
+"""The execution service: commands and venue events in, records and venue requests out; no socket, file or clock."""

@@ -1,4 +1,7 @@
-"""Holds our record against the venue's, again and again: at start, at each connect of the stream, and in between."""
+"""Holds our record against the venue's, again and again: at start, at each connect of the stream, and in between.
+
+Listens to the order stream: what comes before the account was read is kept back, then heard in order.
+"""
 
 from typing import Final
 
@@ -6,8 +9,9 @@ from components.contracts.errors import ConfigError
 from components.contracts.orders import OpeningBalance, Reconciled, UpdateSource
 from components.contracts.values import AccountId, Venue, VenueOrderId
 from components.execution.config import ReconciliationConfig
-from components.execution.core.orders import IN_DOUBT_STATES
-from components.execution.core.reconcile import (
+from components.execution.core.execution_reports import OrderReport
+from components.execution.core.order import IN_DOUBT_STATES
+from components.execution.core.reconciliation import (
     MismatchDebounce,
     check_account,
     find_differences,
@@ -15,22 +19,38 @@ from components.execution.core.reconcile import (
     orders_to_query,
     unmatched_fills,
 )
-from components.execution.core.truths import OrderReport
-from components.execution.core.venue import FetchVenueSnapshot, VenueResponse, VenueSnapshot
-from components.execution.service.book import OrderJournal
-from components.execution.service.pace import RequestBudget
+from components.execution.core.venue_messages import (
+    EventKind,
+    FetchVenueSnapshot,
+    OrderStreamDown,
+    OrderStreamMessage,
+    OrderStreamUp,
+    UnreadableEvent,
+    VenueOrderEvent,
+    VenueResponse,
+    VenueSnapshot,
+)
+from components.execution.service.order_journal import OrderJournal
+from components.execution.service.venue_health import RequestBudget, VenueHealth
 from components.runtime.service import CallVenue, Effect, LogEvent, Terminate
 
 NS_PER_S: Final = 1_000_000_000
+
+
 REQUESTS_PER_SNAPSHOT: Final = 5
+
+
 ORDER_QUERIES_COUNTED_MAX: Final = 5
 """Most orders are in the list of open ones; only the others cost a question each."""
+
 
 RETRY_NS: Final = 150_000_000
 """How soon to look again while readings and fills cross each other."""
 
+
 FAST_RETRIES_MAX: Final = 8
 """After so many quick readings in a row the pace is the slower one."""
+
 
 SLOW_RETRY_NS: Final = 2_000_000_000
 
@@ -184,3 +204,72 @@ class AccountSync:
 
 def _differences_event(found: tuple[str, ...]) -> list[Effect]:
     return [LogEvent("positions_differ", {"differences": list(found)}, "error")] if found else []
+
+
+class TradeUpdateBuffer:
+    """Buffers from each connect until the next reading of the venue, which knows what the stream missed."""
+
+    def __init__(
+        self, journal: OrderJournal, account_sync: AccountSync, health: VenueHealth, *, events_max: int
+    ) -> None:
+        """Begin deaf."""
+        self.is_live = False
+        self._journal, self._account_sync, self._health = journal, account_sync, health
+        self._buffered: list[VenueOrderEvent] = []
+        self._events_max = events_max
+        self._reason = ""
+
+    def on_message(self, body: OrderStreamMessage, now_ns: int) -> list[Effect]:
+        """Take in what the stream says."""
+        match body:
+            case OrderStreamUp():
+                return self._on_up(now_ns)
+            case OrderStreamDown(reason):
+                return self._on_down(reason)
+            case UnreadableEvent(reason):
+                self._account_sync.restart(now_ns)
+                return [LogEvent("order_event_unreadable", {"reason": reason}, "error")]
+            case VenueOrderEvent():
+                return self._on_event(body, now_ns)
+
+    def go_live(self, now_ns: int) -> list[Effect]:
+        """Hear what was kept back: the account has been read since the stream is up."""
+        if self.is_live or not self._health.is_stream_up or self._journal.state.opening is None:
+            return []
+        self.is_live = True
+        kept, self._buffered = self._buffered, []
+        return [effect for event in kept for effect in self._apply(event, now_ns)]
+
+    def _on_down(self, reason: str) -> list[Effect]:
+        self._health.is_stream_up, self.is_live = False, False
+        # A venue that stays away says the same with every try.
+        if reason == self._reason:
+            return []
+        self._reason = reason
+        return [LogEvent("order_stream_down", {"reason": reason}, "warning")]
+
+    def _on_up(self, now_ns: int) -> list[Effect]:
+        self._health.is_stream_up, self.is_live = True, False
+        self._reason = ""
+        self._buffered.clear()
+        self._account_sync.restart(now_ns)
+        return [LogEvent("order_stream_up", {})]
+
+    def _on_event(self, event: VenueOrderEvent, now_ns: int) -> list[Effect]:
+        if self.is_live:
+            return self._apply(event, now_ns)
+        if len(self._buffered) >= self._events_max:
+            # The reading that is to come knows all of these; it must only be a later one.
+            self._buffered.clear()
+            self._account_sync.restart(now_ns)
+        self._buffered.append(event)
+        return []
+
+    def _apply(self, event: VenueOrderEvent, now_ns: int) -> list[Effect]:
+        is_cancel_refused = event.kind is EventKind.CANCEL_REJECTED
+        effects = self._journal.apply_report(
+            OrderReport(event.order, UpdateSource.STREAM, now_ns, event.execution, is_cancel_refused)
+        )
+        if event.kind is None:
+            self._journal.request_query(event.order, f"an event new to us while {event.order.venue_status}", now_ns)
+        return effects

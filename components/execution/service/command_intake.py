@@ -21,14 +21,15 @@ from components.contracts.orders import (
 )
 from components.contracts.signals import Approved, Intent, Signal
 from components.contracts.values import ZERO, AccountId, CommandId
-from components.execution.core.venue import QueryOrder
-from components.execution.service.book import OrderJournal
-from components.execution.service.desk import FIRST_ATTEMPT, OrderDriver
-from components.execution.service.meters import ExecutionMetrics
-from components.execution.service.sweep import CancelAllRequest
+from components.execution.core.venue_messages import QueryOrder
+from components.execution.service.metrics import ExecutionMetrics
+from components.execution.service.order_driver import FIRST_ATTEMPT, CancelAllRequest, OrderDriver
+from components.execution.service.order_journal import OrderJournal
 from components.runtime.service import Append, CallVenue, Effect, LogEvent, ObserveLatency, Reply
 
 NO_COMMAND: Final = CommandId("")
+
+
 LOG_INTERVAL_NS: Final = 60_000_000_000
 """A line in the log for each kind of fault, at most so often; all of them are counted."""
 

@@ -7,12 +7,11 @@ from typing_extensions import override
 from components.contracts.approval import SealKey
 from components.contracts.errors import InvariantError
 from components.contracts.orders import VenueConnectivity, VenueConnectivityChanged
-from components.contracts.topics import COMMANDS, Stream
+from components.contracts.streams import COMMANDS, Stream
 from components.contracts.values import AccountId, Venue
 from components.execution.config import ExecutionConfig
-from components.execution.core.condition import VenueHealth, connectivity_of
 from components.execution.core.state import ExecutionState
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     CancelAllOrders,
     CancelOrder,
     Fence,
@@ -23,15 +22,13 @@ from components.execution.core.venue import (
     VenueResponse,
     VenueSnapshot,
 )
-from components.execution.service.answers import VenueResponses
-from components.execution.service.book import OrderJournal
-from components.execution.service.desk import OrderDriver
-from components.execution.service.door import CommandIntake
-from components.execution.service.ear import TradeUpdateBuffer
-from components.execution.service.meters import ExecutionMetrics
-from components.execution.service.pace import RequestBudget
-from components.execution.service.rounds import AccountSync
-from components.execution.service.sweep import CancelAllRequest
+from components.execution.service.account_sync import AccountSync, TradeUpdateBuffer
+from components.execution.service.command_intake import CommandIntake
+from components.execution.service.metrics import ExecutionMetrics
+from components.execution.service.order_driver import CancelAllRequest, OrderDriver
+from components.execution.service.order_journal import OrderJournal
+from components.execution.service.venue_health import RequestBudget, VenueHealth, connectivity_of
+from components.execution.service.venue_responses import VenueResponses
 from components.runtime.service import (
     Effect,
     Effects,

@@ -1,4 +1,7 @@
-"""Moves each order on: decides what is due and sends, asks, fences, cancels or settles it."""
+"""Moves each order on: decides what is due and sends, asks, fences, cancels or settles it.
+
+Cancels whatever is open at the account, also what we do not know.
+"""
 
 from typing import Final
 
@@ -7,8 +10,9 @@ from components.contracts.orders import OrderSending, OrderState, UpdateSource, 
 from components.contracts.signals import Approved, Signal
 from components.contracts.values import AccountId, ClientOrderId, IntentId
 from components.execution.config import OrderConfig
-from components.execution.core.chase import (
+from components.execution.core.next_action import (
     BackOff,
+    FenceLimits,
     InFlight,
     NextAction,
     PlaceFence,
@@ -18,21 +22,33 @@ from components.execution.core.chase import (
     Submit,
     SubmitConditions,
     Wait,
+    choose_fence_terms,
+    fence_request,
     next_action,
 )
-from components.execution.core.identity import FenceLimits, choose_fence_terms, fence_request
-from components.execution.core.orders import IN_DOUBT_STATES, Order
-from components.execution.core.venue import CancelOrder, QueryOrder, SubmitOrder
-from components.execution.service.book import OrderJournal
-from components.execution.service.pace import RequestBudget
+from components.execution.core.order import IN_DOUBT_STATES, Order
+from components.execution.core.venue_messages import (
+    CancelAllAccepted,
+    CancelAllOrders,
+    CancelOrder,
+    QueryOrder,
+    SubmitOrder,
+    VenueResponse,
+)
+from components.execution.service.order_journal import OrderJournal
+from components.execution.service.venue_health import RequestBudget
 from components.runtime.service import CallVenue, Effect, LogEvent
 
 FIRST_ATTEMPT: Final = 1
+
+
 AWAITING_SUBMIT: Final = IN_DOUBT_STATES | {OrderState.RECEIVED}
 """Where an order waits to be sent, unless its request is out."""
 
+
 ACTIONS_MAX: Final = 4
 """No order needs more steps in one turn; a bound, not a plan."""
+
 
 CANCEL_REQUESTS_WARN: Final = 3
 """A cancel asked for so often is worth a line in the log."""
@@ -192,3 +208,43 @@ def _back_off(in_flight: InFlight, now_ns: int) -> list[Effect]:
     in_flight.is_absent = False
     in_flight.back_off(now_ns)
     return []
+
+
+CANCEL_ALL_INTERVAL_NS: Final = 1_000_000_000
+"""Asked for more often, one request a second does it."""
+
+
+class CancelAllRequest:
+    """One request to cancel all at a time; repeated until the venue has taken one."""
+
+    def __init__(self, budget: RequestBudget) -> None:
+        """Begin with nothing to do."""
+        self._budget = budget
+        self._is_requested = False
+        self._is_in_flight = False
+        self._sent_at_ns = 0
+
+    def request(self) -> None:
+        """Have everything cancelled, soon."""
+        self._is_requested = True
+
+    def is_idle(self) -> bool:
+        """Say whether nothing is wanted or awaited."""
+        return not self._is_requested and not self._is_in_flight
+
+    def tick(self, now_ns: int) -> list[Effect]:
+        """Send the request if it is due."""
+        too_soon = self._sent_at_ns <= now_ns < self._sent_at_ns + CANCEL_ALL_INTERVAL_NS
+        if not self._is_requested or self._is_in_flight or too_soon:
+            return []
+        self._is_requested, self._is_in_flight, self._sent_at_ns = False, True, now_ns
+        self._budget.record_cancel(now_ns)
+        return [CallVenue(CancelAllOrders())]
+
+    def on_response(self, response: VenueResponse) -> list[Effect]:
+        """Hear how it ended; what was not taken is asked for again."""
+        self._is_in_flight = False
+        if isinstance(response, CancelAllAccepted):
+            return []
+        self._is_requested = True
+        return [LogEvent("cancel_all_not_accepted", {"answer": str(response)}, "warning")]

@@ -12,13 +12,21 @@ from components.contracts.orders import (
     UpdateSource,
 )
 from components.contracts.values import ZERO
-from components.execution.core.chase import InFlight
-from components.execution.core.identity import OrderMatch, describe_mismatch, match_order
-from components.execution.core.orders import Order
+from components.execution.core.execution_reports import (
+    OrderMatch,
+    OrderReport,
+    ReportResult,
+    adopt_report,
+    apply_report,
+    describe_mismatch,
+    fill_from,
+    match_order,
+)
+from components.execution.core.next_action import InFlight
+from components.execution.core.order import Order
 from components.execution.core.state import ExecutionState
-from components.execution.core.truths import OrderReport, ReportResult, adopt_report, apply_report, fill_from
-from components.execution.core.venue import Execution, VenueOrder
-from components.execution.service.meters import ExecutionMetrics
+from components.execution.core.venue_messages import Execution, VenueOrder
+from components.execution.service.metrics import ExecutionMetrics
 from components.runtime.service import Append, Effect, LogEvent
 
 CANCEL_UNCONFIRMED: Final = "the cancel is not confirmed"

@@ -4,11 +4,10 @@ from typing import Final
 
 from components.contracts.orders import OrderState, UpdateSource
 from components.execution.config import ExecutionConfig
-from components.execution.core.chase import DELAY_NS_MAX, InFlight, NotSentReason
-from components.execution.core.condition import VenueHealth
-from components.execution.core.orders import IN_DOUBT_STATES, Order
-from components.execution.core.truths import OrderReport
-from components.execution.core.venue import (
+from components.execution.core.execution_reports import OrderReport
+from components.execution.core.next_action import DELAY_NS_MAX, InFlight, NotSentReason
+from components.execution.core.order import IN_DOUBT_STATES, Order
+from components.execution.core.venue_messages import (
     CancelAccepted,
     CancelAllOrders,
     CancelOrder,
@@ -29,14 +28,17 @@ from components.execution.core.venue import (
     VenueRequest,
     VenueResponse,
 )
-from components.execution.service.book import CANCEL_UNCONFIRMED, OrderJournal
-from components.execution.service.meters import ExecutionMetrics
-from components.execution.service.pace import RequestBudget
+from components.execution.service.metrics import ExecutionMetrics
+from components.execution.service.order_journal import CANCEL_UNCONFIRMED, OrderJournal
+from components.execution.service.venue_health import RequestBudget, VenueHealth
 from components.runtime.service import Effect, LogEvent, ObserveLatency
 
 NS_PER_MS: Final = 1_000_000
+
+
 CANCEL_CHECK_BACKOFF_MAX: Final = 8
 """A cancel that does not end is looked after at most so many times less often than at first."""
+
 
 OrderRequest = SubmitOrder | Fence | QueryOrder | CancelOrder
 

@@ -1,1 +1,1 @@
-"""The edge to the venues: one folder each, the same names in all of them."""
+"""Adapters to trading venues; each translates between a venue's API and core.venue_messages."""

@@ -8,19 +8,22 @@ from typing import Any, Final
 
 from components.contracts.errors import PeerUnreachable
 from components.contracts.market import BookDelta, BookLevels, BookSnapshot, BookState, SymbolHealth
-from components.contracts.topics import Stream
+from components.contracts.streams import Stream
 from components.contracts.values import Symbol
-from components.runtime.bus import follow, open_bus
+from components.runtime.bus.bus import follow, open_bus
 from components.runtime.clock import SystemClock
-from components.runtime.config import load_settings
-from components.runtime.lines import StreamBindings
+from components.runtime.config.settings import load_settings
 from components.runtime.logs import logger
-from components.runtime.manifest import read_manifest
 from components.runtime.metrics import Metrics
-from components.runtime.service import MessageReceived, StreamLost, StreamSynced
+from components.runtime.process.manifest import read_manifest
+from components.runtime.service import MessageReceived, StreamBindings, StreamLost, StreamSynced
 
 SYNC_TIMEOUT_MS: Final = 5_000
+
+
 POLL_MS: Final = 20
+
+
 NS_PER_MS: Final = 1_000_000
 
 

@@ -6,7 +6,7 @@ from msgspec.structs import asdict
 
 from components.contracts.market import BookLevels
 from components.contracts.values import format_decimal
-from components.market_data.verbs.following import BookReplica
+from components.market_data.commands.live import BookReplica
 
 
 def message_fields(body: Any) -> dict[str, Any]:  # noqa: ANN401  # any message of the stream

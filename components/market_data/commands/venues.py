@@ -1,11 +1,30 @@
-"""Chooses which venues, and which symbols of them, are recorded."""
+"""Chooses which venues, and which symbols of them, are recorded.
 
-from collections.abc import Collection
+Which venues a verb speaks to itself, and the keys it may need; beside `xtrader up`, the venues are those of `up`.
 
+Asks venues what they list, as a verb and not as a process that goes on.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec.structs import asdict
 from pydantic import ValidationError
 
-from components.contracts.errors import UsageError
+from components.contracts.errors import PeerUnreachable, UsageError
+from components.contracts.values import format_decimal
 from components.market_data.config import MarketDataConfig, VenueConfig
+from components.market_data.core.instruments import Instrument
+from components.market_data.venues.metrics import VenueMetrics
+from components.market_data.venues.registry import SecretResolver, create_adapter
+from components.market_data.venues.rest_client import RestClient, RestFailure
+from components.runtime.clock import SystemClock
+from components.runtime.config.secrets import resolve
+from components.runtime.config.settings import ConfigLayers, read_layers_with_overlay
+from components.runtime.logs import redact
+from components.runtime.metrics import Metrics
 
 
 def select_venues(config: MarketDataConfig, venues: Collection[str], symbols: Collection[str]) -> list[VenueConfig]:
@@ -43,3 +62,78 @@ def _with_symbols(table: VenueConfig, symbols: Collection[str]) -> VenueConfig:
         return type(table).model_validate(table.model_dump() | {"symbols": own})
     except ValidationError as error:
         raise UsageError(error.errors()[0]["msg"]) from None
+
+
+def venues_to_query(venues: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver]:
+    """Give the tables of these venues, or of those that are listened to, and what reveals their keys."""
+    layers = read_layers_with_overlay()
+    settings = layers.validate({"market_data": MarketDataConfig})
+    config = settings.table("market_data", MarketDataConfig)
+    tables = venue_tables(config, venues) if venues else list(config.venues)
+    if not tables:
+        raise UsageError("no crypto venue is listened to: name one with --venue")
+    return tables, secret_resolver(layers)
+
+
+def secret_resolver(layers: ConfigLayers) -> SecretResolver:
+    """Make what resolves references, and keeps what they hide out of the log."""
+    root = layers.validate({}).paths.root
+
+    def reveal(reference: str) -> bytes:
+        secret = resolve(reference, root=root, environ=layers.environ).reveal()
+        redact(secret.decode("utf-8", "replace"))
+        return secret
+
+    return reveal
+
+
+def venues_to_record(venues: Sequence[str], symbols: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver, Path]:
+    """Give the tables of what is recorded, what reveals their keys, and the folder of the system's state."""
+    layers = read_layers_with_overlay()
+    settings = layers.validate({"market_data": MarketDataConfig})
+    tables = select_venues(settings.table("market_data", MarketDataConfig), venues, symbols)
+    return tables, secret_resolver(layers), settings.paths.state
+
+
+SHOWN_FIELDS: Final = (
+    "symbol",
+    "native",
+    "kind",
+    "base",
+    "quote",
+    "settle",
+    "is_inverse",
+    "unit",
+    "tick",
+    "lot",
+    "is_trading",
+)
+
+
+def list_instruments(
+    tables: Sequence[VenueConfig], resolve_secret: SecretResolver, matching: str
+) -> Iterator[Instrument]:
+    """Give the instruments of these venues whose name, unified or native, holds the text."""
+    for table in tables:
+        for one in sorted(asyncio.run(_fetch_instruments(table, resolve_secret)), key=lambda one: one.symbol):
+            if matching.upper() in one.symbol or matching.upper() in one.venue_symbol.upper():
+                yield one
+
+
+def instrument_row(instrument: Instrument) -> dict[str, Any]:
+    """Give what an operator wants to know of one."""
+    facts = asdict(instrument)
+    shown = {key: facts[key] for key in SHOWN_FIELDS}
+    return {key: format_decimal(shown[key]) if key in {"unit", "tick", "lot"} else shown[key] for key in shown}
+
+
+async def _fetch_instruments(table: VenueConfig, resolve_secret: SecretResolver) -> list[Instrument]:
+    dialect = create_adapter(table, resolve_secret)
+    rest = RestClient(dialect, table, SystemClock(), VenueMetrics(Metrics("verb", ""), dialect.venue))
+    try:
+        found = await rest.fetch_instruments()
+    finally:
+        await rest.close()
+    if isinstance(found, RestFailure):
+        raise PeerUnreachable(f"{dialect.venue} at {table.rest_url}: {found.reason}")
+    return found

@@ -1,9 +1,12 @@
-"""A level of a book as the venue wrote it, and exact numbers out of its texts."""
+"""A level of a book as the venue wrote it, and exact numbers out of its texts.
+
+Numbers as JSON spells them, kept as exact plain texts: no venue's number ever passes through a float.
+"""
 
 import re
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from typing_extensions import override
 
@@ -11,13 +14,24 @@ from components.contracts.values import ZERO, format_decimal
 
 Level: TypeAlias = tuple[str, ...]
 """Price, quantity, then whatever else the venue says of it; a quantity of zero, however spelled, removes the level."""
+
+
 Levels: TypeAlias = Sequence[Level]
+
 
 CACHE_SIZE_MAX: Final = 16_384
 """Prices of a book repeat, so each text is read once; past this the memory of them begins anew."""
+
+
 DIGITS_MAX: Final = 20
+
+
 _SCALES: Final = tuple(10 ** (DIGITS_MAX - places) for places in range(DIGITS_MAX + 1))
+
+
 _PLAIN: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+").fullmatch
+
+
 _NUMBER: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 
 
@@ -96,3 +110,34 @@ def parse_quantity(text: str) -> Decimal:
 def canonical_levels(levels: Levels) -> list[list[str]]:
     """Write levels as canonical prices and quantities."""
     return [[format_decimal(parse_number(level[0])), format_decimal(parse_quantity(level[1]))] for level in levels]
+
+
+JsonNumber: TypeAlias = Any
+"""A number; one that may be a fraction comes as its own text (a decoder's float_hook=str), a whole one as an int."""
+
+
+_CANONICAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,19}+)(?:\.[0-9]{0,19}[1-9])?").fullmatch
+"""What reads the same when it is written canonically: nothing has to be computed for it."""
+
+
+_WHOLE_SUFFIX: Final = ".0"
+
+
+class NumberTexts(dict[JsonNumber, str]):
+    """Literals and the plain texts they mean, remembered up to a bound: 5e-05 is 0.00005, 4714.0 is 4714."""
+
+    def __missing__(self, literal: JsonNumber) -> str:
+        """Read a literal that is new here; ValueError or TypeError where it is no number that a book can hold."""
+        text = literal.removesuffix(_WHOLE_SUFFIX) if type(literal) is str else ""
+        if _CANONICAL(text) is None:
+            text = _parse_literal(literal)
+        if len(self) >= CACHE_SIZE_MAX:
+            self.clear()
+        self[literal] = text
+        return text
+
+
+def _parse_literal(literal: JsonNumber) -> str:
+    if not isinstance(literal, str | int) or isinstance(literal, bool):
+        raise TypeError(f"{literal!r} is no number")
+    return format_decimal(parse_number(str(literal)))

@@ -1,4 +1,7 @@
-"""How far one symbol's prices can be trusted, and what each quote, silence and broken feed does to that."""
+"""How far one symbol's prices can be trusted, and what each quote, silence and broken feed does to that.
+
+What is wrong with a venue's quote or trade, if anything, so that it is counted and goes no further.
+"""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -9,8 +12,11 @@ from msgspec.structs import replace
 
 from components.contracts.market import BookState, Quote, Trade
 from components.contracts.values import ZERO
+from components.market_data.core.events import IssueKind
 
 NUMBER_MIN: Final = Decimal("1e-9")
+
+
 NUMBER_MAX: Final = Decimal("1e12")
 """No share is worth or counted less or more; beyond them arithmetic downstream would round or overflow."""
 
@@ -83,3 +89,15 @@ def _state_of(quote: Quote) -> tuple[BookState, str]:
 def is_in_range(*numbers: Decimal) -> bool:
     """Say whether every number is finite, and zero or of a size that arithmetic downstream can bear."""
     return all(number.is_finite() and (number == ZERO or NUMBER_MIN <= number <= NUMBER_MAX) for number in numbers)
+
+
+def quote_issue(quote: Quote) -> IssueKind | None:
+    """Say what is wrong with a quote; a price of zero means that side is absent."""
+    good = is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size)
+    return None if good else IssueKind.OUT_OF_RANGE
+
+
+def trade_issue(trade: Trade) -> IssueKind | None:
+    """Say what is wrong with a print."""
+    good = is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
+    return None if good else IssueKind.OUT_OF_RANGE

@@ -1,4 +1,7 @@
-"""The format of recordings: one received frame a line, in files whose names say which and when."""
+"""The format of recordings: one received frame a line, in files whose names say which and when.
+
+Brings the images that a recording holds together with the requests for them, whichever comes first.
+"""
 
 import json
 import re
@@ -6,19 +9,30 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 from components.contracts.errors import CorruptData
-from components.contracts.values import Venue
+from components.contracts.values import Symbol, Venue
+from components.market_data.core.events import DepthSnapshot, FeedMessage, FetchSnapshot
 
 SUFFIX: Final = ".jsonl"
+
+
 PARTIAL_SUFFIX: Final = ".part"
+
+
 TIMESTAMP_FORMAT: Final = "%Y%m%dT%H%M%S"
+
+
 NS_PER_S: Final = 1_000_000_000
+
+
 _FILE_NAME: Final = re.compile(r"([A-Z]{2,16})_(\d{8}T\d{6})_([1-9]\d{0,8})\.jsonl(\.part)?", re.ASCII)
+
+
 _SURROGATE: Final = b"\\ud"
 
 
@@ -46,6 +60,8 @@ class _Line(Struct):
 
 
 _encode: Final = msgspec.json.Encoder().encode
+
+
 _decode: Final = msgspec.json.Decoder(_Line).decode
 
 
@@ -129,3 +145,29 @@ def group_consecutive(paths: Iterable[Path]) -> list[list[Path]]:
             recordings.append([path])
         before = path, part
     return recordings
+
+
+ReplayEvent: TypeAlias = tuple[int, FeedMessage | DepthSnapshot]
+"""What a recording held at a time: an image in it is the answer to whoever asked for one."""
+
+
+class SnapshotMatcher:
+    """At most one request and one image wait for each other, symbol by symbol; a newer one takes the older's place."""
+
+    def __init__(self) -> None:
+        self._requests: dict[Symbol, FetchSnapshot] = {}
+        self._snapshots: dict[Symbol, DepthSnapshot] = {}
+
+    def match_request(self, request: FetchSnapshot) -> DepthSnapshot | None:
+        """Give the image that waits; else the request waits for the next."""
+        image = self._snapshots.pop(request.symbol, None)
+        if image is None:
+            self._requests[request.symbol] = request
+        return image
+
+    def match_snapshot(self, snapshot: DepthSnapshot) -> FetchSnapshot | None:
+        """Give the request that waits; else the image waits for the next."""
+        request = self._requests.pop(snapshot.symbol, None)
+        if request is None:
+            self._snapshots[snapshot.symbol] = snapshot
+        return request

@@ -3,9 +3,9 @@
 from typing import Any
 
 from components.contracts.errors import InvariantError
-from components.contracts.topics import BOOKS, MARKET, Stream
-from components.market_data.core.feed import DecodedFrame, FeedMessage, StockFeedDown, StockFeedUp, StockFrame
-from components.market_data.service.books import OrderBookService
+from components.contracts.streams import BOOKS, MARKET, Stream
+from components.market_data.core.events import DecodedFrame, FeedMessage, StockFeedDown, StockFeedUp, StockFrame
+from components.market_data.service.order_books import OrderBookService
 from components.market_data.service.quotes import QuoteService
 from components.runtime.service import Effects, Inbound, VenueCallCompleted, VenueEvent
 

@@ -9,15 +9,18 @@ from msgspec.structs import replace
 
 from components.contracts.errors import InvariantError
 from components.contracts.market import BookGap, BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
-from components.contracts.topics import BOOKS, MARKET
+from components.contracts.streams import BOOKS, MARKET
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.audit import Audit, Verdict
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import (
+from components.market_data.core.book.audit import Audit, Verdict
+from components.market_data.core.book.sequencing import ResyncMethod, SequenceRule
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncLimits
+from components.market_data.core.events import (
     BookStreamDown,
     BookStreamUp,
     DecodedFrame,
     DecodeIssue,
+    DepthSnapshot,
+    DepthUpdate,
     FeedDown,
     FeedReply,
     FeedRequest,
@@ -31,19 +34,24 @@ from components.market_data.core.feed import (
     SnapshotUnavailable,
 )
 from components.market_data.core.instruments import Instrument
-from components.market_data.core.rules import ResyncMethod, SequenceRule
-from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits
-from components.market_data.service.meters import StreamStats
-from components.market_data.service.prints import quote_issue, trade_issue
-from components.market_data.service.published import PublishedBook
+from components.market_data.core.quotes import quote_issue, trade_issue
+from components.market_data.service.published_book import PublishedBook
+from components.market_data.service.stream_stats import StreamStats
 from components.runtime.metrics import Metrics
 from components.runtime.service import CallVenue, Effect, Effects, LogEvent, ObserveLatency, Publish
 
 NS_PER_MS: Final = 1_000_000
+
+
 NS_PER_S: Final = 1_000_000_000
+
+
 GAPS_KEPT_MAX: Final = 200
 """So many gaps are told to whoever joins late."""
+
+
 AUDIT_EPOCH: Final = -1
+
 
 BookFeedMessage: TypeAlias = InstrumentsLoaded | BookStreamUp | BookStreamDown | FeedUp | FeedDown | DecodedFrame
 

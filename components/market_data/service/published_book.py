@@ -5,18 +5,20 @@ from collections.abc import Callable
 from typing import Final
 
 from components.contracts.market import BookDelta, BookGap, BookLevels, BookSnapshot, BookState, SymbolHealth
-from components.contracts.topics import BOOKS, MARKET
+from components.contracts.streams import BOOKS, MARKET
 from components.contracts.values import Venue
-from components.market_data.core.audit import Audit, Verdict
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.book.audit import Audit, Verdict
+from components.market_data.core.book.order_book import TopOfBook
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncResult
+from components.market_data.core.events import DepthSnapshot, DepthUpdate
 from components.market_data.core.instruments import Instrument
-from components.market_data.core.levels import InvalidNumber
-from components.market_data.core.synchroniser import BookSynchronizer, SyncResult
-from components.market_data.core.window import TopOfBook
+from components.market_data.core.numerics import InvalidNumber
 from components.runtime.service import Effect, LogEvent, Publish
 
 NEVER_PUBLISHED: Final = -2
 """No id of a venue: even a book without ids stands at -1."""
+
+
 ROUTINE_STATES: Final = frozenset({BookState.SYNCED, BookState.SYNCING, BookState.CROSSED})
 """A book that crosses for a moment must not fill the log; the counters see it all."""
 

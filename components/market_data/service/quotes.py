@@ -6,9 +6,10 @@ from typing import Any, TypeAlias, assert_never
 from msgspec import Struct
 
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
-from components.contracts.topics import MARKET
+from components.contracts.streams import MARKET
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.book import (
+from components.market_data.core.events import StockFeedDown, StockFeedUp, StockFrame
+from components.market_data.core.quotes import (
     QuoteState,
     RejectReason,
     apply_quote,
@@ -17,7 +18,6 @@ from components.market_data.core.book import (
     mark_stale_if_old,
     mark_untrusted,
 )
-from components.market_data.core.feed import StockFeedDown, StockFeedUp, StockFrame
 from components.runtime.metrics import Metrics
 from components.runtime.service import Effect, Effects, LogEvent, Publish
 

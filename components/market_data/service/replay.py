@@ -6,13 +6,12 @@ from typing import Final
 
 from components.contracts.errors import InvariantError
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.answers import ReplayEvent, SnapshotMatcher
-from components.market_data.core.changes import DepthSnapshot
-from components.market_data.core.feed import FetchSnapshot, Resubscribed
-from components.market_data.core.rules import SequenceRule
-from components.market_data.core.synchroniser import SyncLimits
-from components.market_data.service.books import NS_PER_S, OrderBookService, VenueBookSettings
-from components.market_data.service.market import MarketDataService
+from components.market_data.core.book.sequencing import SequenceRule
+from components.market_data.core.book.synchronizer import SyncLimits
+from components.market_data.core.events import DepthSnapshot, FetchSnapshot, Resubscribed
+from components.market_data.core.recording import ReplayEvent, SnapshotMatcher
+from components.market_data.service.market_data import MarketDataService
+from components.market_data.service.order_books import NS_PER_S, OrderBookService, VenueBookSettings
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     CallVenue,
@@ -28,9 +27,15 @@ from components.runtime.service import (
 
 TICK_NS: Final = 50_000_000
 """As often as a process lets time pass."""
+
+
 TICKS_MAX: Final = 2_400
 """Two minutes: a longer pause in a recording tells a book nothing that it does not know by then."""
+
+
 LEVELS_PUBLISHED: Final = 20
+
+
 BOOK_AGE_MS_MAX: Final = 30_000
 """Both as config/base.toml has them for live books; a recording plays the same whatever the configuration is."""
 

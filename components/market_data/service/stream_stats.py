@@ -3,10 +3,12 @@
 from typing import Any
 
 from components.contracts.values import Venue
-from components.market_data.core.synchroniser import SyncStats
+from components.market_data.core.book.synchronizer import SyncStats
 from components.runtime.metrics import Metrics
 
 NS_PER_US = 1_000
+
+
 SAMPLE_EVERY = 16
 """Every so many frames one is timed on its way; timing each would cost more than some of the stages."""
 

@@ -1,16 +1,23 @@
-"""What each venue must be able to say and understand; the lines that carry it are the same for all."""
+"""What each venue must be able to say and understand; the lines that carry it are the same for all.
+
+The two secrets by which a venue knows us.
+
+What reading a venue's bytes may raise where a decoder forgot something; it costs those bytes and nothing else.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, final
 
+import msgspec
 from msgspec import Struct
 
+from components.contracts.errors import ProtocolError
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthSnapshot
-from components.market_data.core.feed import MarketEvent
+from components.market_data.core.book.sequencing import SequenceRule
+from components.market_data.core.events import DepthSnapshot, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.core.rules import SequenceRule
+from components.runtime.config.secrets import Secret
 
 
 class Channel(StrEnum):
@@ -186,3 +193,30 @@ def chunks(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     """Cut a list of topics into requests of at most `size`."""
     for start in range(0, len(names), size):
         yield names[start : start + size]
+
+
+@final
+class ApiCredentials:
+    """A key and its secret, shown only in the words that need them."""
+
+    __slots__ = ("_key", "_secret")
+
+    def __init__(self, key: Secret, secret: Secret) -> None:
+        """Take them as references gave them."""
+        self._key = key
+        self._secret = secret
+
+    def reveal(self) -> tuple[str, str]:
+        """Give both as texts."""
+        return self._key.reveal().decode(), self._secret.reveal().decode()
+
+
+DECODE_ERRORS: Final = (
+    ProtocolError,
+    msgspec.MsgspecError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RecursionError,
+)

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from components.contracts.values import Symbol
+
 NO_TRADE_ID: Final = -1
 
 
@@ -40,3 +42,27 @@ class TradeDeduplicator:
             return TradeNovelty.OUT_OF_ORDER
         self._last_id = trade_id
         return TradeNovelty.NEW
+
+
+REPEATS_MAX: Final = 50
+"""So many old ids in a row mean that the venue's ids went back, not that we hear old news."""
+
+
+class DuplicateFilter:
+    """Lets each id of a symbol pass once, and only upwards."""
+
+    __slots__ = ("_last", "_repeats")
+
+    def __init__(self) -> None:
+        self._last: dict[Symbol, int] = {}
+        self._repeats: dict[Symbol, int] = {}
+
+    def accept(self, symbol: Symbol, last_id: int) -> bool:
+        """Say whether this is news."""
+        if last_id <= self._last.get(symbol, -1):
+            repeats = self._repeats[symbol] = self._repeats.get(symbol, 0) + 1
+            if repeats < REPEATS_MAX:
+                return False
+        self._repeats[symbol] = 0
+        self._last[symbol] = last_id
+        return True

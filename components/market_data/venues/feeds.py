@@ -1,35 +1,47 @@
-"""One crypto venue as a feed that never gives up: keeps its lines, and answers what the service asks."""
+"""One crypto venue as a feed that never gives up: keeps its lines, and answers what the service asks.
+
+What a venue lists of what we want: asked for until it is known, then every now and then.
+
+Whether a venue is heard: all its lines seen as one.
+
+Several venues as one feed: each is listened to by itself, and one that fails never ends the others.
+"""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import Final
+from typing import Final, NoReturn
 
+from components.contracts.errors import InvariantError, UsageError
 from components.contracts.values import Symbol, Venue
 from components.market_data.config import VenueConfig
-from components.market_data.core.feed import (
+from components.market_data.core.events import (
     BookStreamDown,
     FeedDown,
     FeedMessage,
     FeedReply,
     FeedRequest,
+    FeedUp,
     FetchSnapshot,
+    InstrumentsLoaded,
     Resubscribed,
     SnapshotUnavailable,
+    StockFeedDown,
 )
+from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.market_data.core.queues import QueueBounds
-from components.market_data.venues.board import FeedStatus
-from components.market_data.venues.counts import Transport, VenueMetrics
-from components.market_data.venues.delivery import Delivery
-from components.market_data.venues.dialect import Channel, Tap, VenueAdapter
-from components.market_data.venues.equipment import FIRST_REQUEST_ID, ConnectionContext
-from components.market_data.venues.keeper import ConnectionSupervisor
-from components.market_data.venues.listing import InstrumentLoader
-from components.market_data.venues.pacing import NS_PER_MS, CircuitGuard, ConnectGate, RateLimiter
-from components.market_data.venues.rest import RestClient
+from components.market_data.venues.adapter import Channel, ConnectionPlan, Tap, VenueAdapter
+from components.market_data.venues.connection.context import FIRST_REQUEST_ID, ConnectionContext, Disconnect
+from components.market_data.venues.connection.delivery import Delivery
+from components.market_data.venues.connection.supervisor import ConnectionSupervisor
+from components.market_data.venues.metrics import DisconnectReason, Transport, VenueMetrics
+from components.market_data.venues.rate_limit import NS_PER_MS, CircuitGuard, ConnectGate, RateLimiter
+from components.market_data.venues.rest_client import RestClient, RestFailure
 from components.runtime.clock import Clock
+from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
-from components.runtime.retry import CircuitBreaker
+from components.runtime.retry import Backoff, CircuitBreaker
+from components.runtime.service import VenueEventSource
 
 RESUBSCRIBE_WAIT_MS: Final = 250
 """Where many books are asked for anew at once, the next may try after this."""
@@ -138,3 +150,181 @@ def _queue_bounds(config: VenueConfig) -> dict[Channel, QueueBounds]:
         Channel.QUOTES: QueueBounds(queues.quotes_max, queues.quotes),
         Channel.TRADES: QueueBounds(queues.trades_max, queues.trades),
     }
+
+
+class InstrumentLoader:
+    """The instruments of one venue that are listened to."""
+
+    def __init__(
+        self, adapter: VenueAdapter, config: VenueConfig, rest: RestClient, jitter: Callable[[], float]
+    ) -> None:
+        """Ask over HTTP; `chance` gives numbers in [0, 1) for the jitter."""
+        self._adapter, self._config, self._rest, self._jitter = adapter, config, rest, jitter
+        self._backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
+        self.instruments: dict[Symbol, Instrument] = {}
+
+    async def load(self, delivery: Delivery) -> None:
+        """Ask until it is known what is listed; where asking cannot help, only wait to be stopped."""
+        failures, told = 0, ""
+        while isinstance(found := await self._rest.fetch_instruments(), RestFailure):
+            failures += 1
+            reason = f"instruments: {found.reason}"
+            if found.is_permanent or told != found.outcome:
+                told = found.outcome
+                delivery.deliver_control(FeedDown(self._adapter.venue, reason, found.is_permanent))
+            if found.is_permanent:
+                await asyncio.get_running_loop().create_future()
+            await asyncio.sleep(max(self._backoff.delay_ms(failures, self._jitter()), found.retry_after_ms) / 1_000)
+        self._update(found, delivery)
+        self._report_missing(found, delivery)
+
+    async def refresh(self, delivery: Delivery) -> None:
+        """Look again every now and then: steps and states change."""
+        while True:
+            await asyncio.sleep(self._config.instruments_every_s)
+            found = await self._rest.fetch_instruments()
+            if not isinstance(found, RestFailure):
+                self._update(found, delivery)
+
+    def _update(self, found: Sequence[Instrument], delivery: Delivery) -> None:
+        wanted = set(self._config.symbols)
+        # What is listed no longer keeps its last row: its stream tells what becomes of it. What is listed only now was
+        # told to be refused, and stays so until the next start.
+        known = self.instruments or wanted
+        news = {one.symbol: one for one in found if one.symbol in wanted and one.symbol in known}
+        before, self.instruments = self.instruments, self.instruments | news
+        if self.instruments != before or not before:
+            self._adapter.set_instruments(InstrumentRegistry(self.instruments.values()))
+            delivery.deliver_control(InstrumentsLoaded(self._adapter.venue, tuple(self.instruments.values())))
+
+    def _report_missing(self, found: Sequence[Instrument], delivery: Delivery) -> None:
+        registry = InstrumentRegistry(found)
+        for symbol in (Symbol(one) for one in self._config.symbols if one not in self.instruments):
+            try:
+                registry.require(symbol)
+            except UsageError as error:
+                delivery.deliver_control(BookStreamDown(self._adapter.venue, symbol, str(error), is_permanent=True))
+        if not self.instruments:
+            reason = f"none of its symbols is listed: {', '.join(self._config.symbols)}"
+            delivery.deliver_control(FeedDown(self._adapter.venue, reason, is_permanent=True))
+
+
+class FeedStatus:
+    """The state of each line, told when it changes what is true of all."""
+
+    def __init__(
+        self, venue: Venue, plans: Sequence[ConnectionPlan], delivery: Delivery, metrics: VenueMetrics
+    ) -> None:
+        """Begin with no line heard of."""
+        self._venue, self._delivery, self._metrics = venue, delivery, metrics
+        self._expected = {plan.name for plan in plans}
+        self._live: set[str] = set()
+        self._last_reported: FeedUp | FeedDown | None = None
+
+    def on_connection(self, plan: ConnectionPlan, disconnect: Disconnect | None) -> None:
+        """Hear that a line is subscribed, or how it ended."""
+        if disconnect is None:
+            self._live.add(plan.name)
+        else:
+            self._live.discard(plan.name)
+            if disconnect.reason is DisconnectReason.ALL_REJECTED:
+                # Its books were refused one by one; the other lines are whole without it.
+                self._expected.discard(plan.name)
+        self._metrics.live_connections.set(len(self._live))
+        self._update(plan, disconnect)
+
+    def _update(self, plan: ConnectionPlan, disconnect: Disconnect | None) -> None:
+        if self._expected and self._live >= self._expected:
+            self._report(FeedUp(self._venue))
+        elif disconnect is not None:
+            self._report(FeedDown(self._venue, f"{plan.name}: {disconnect.detail}", disconnect.is_permanent))
+
+    def _report(self, message: FeedUp | FeedDown) -> None:
+        if message != self._last_reported:
+            self._last_reported = message
+            self._delivery.deliver_control(message)
+
+
+REASON_MAX: Final = 300
+
+
+class FeedGroup:
+    """The crypto venues, and the stock feed where there is one."""
+
+    def __init__(
+        self, venues: Sequence[VenueFeed], stock: VenueEventSource | None, backoff: Backoff, jitter: Callable[[], float]
+    ) -> None:
+        """Take them; one that fails is begun again after the backoff's delay."""
+        self._venues: Mapping[Venue, VenueFeed] = {feed.venue: feed for feed in venues}
+        self._stock, self._backoff, self._jitter = stock, backoff, jitter
+
+    async def open(self) -> None:
+        """Make ready for calls."""
+        for feed in self._venues.values():
+            await feed.open()
+
+    async def call(self, request: FeedRequest) -> FeedReply:
+        """Carry a request to its venue."""
+        feed = self._venues.get(request.venue)
+        if feed is None:
+            raise InvariantError(f"{request.venue} is not listened to")
+        return await feed.call(request)
+
+    async def close(self) -> None:
+        """Let all connections go."""
+        for feed in self._venues.values():
+            await feed.close()
+
+    async def run(self, deliver: Callable[[FeedMessage], None]) -> None:
+        """Listen to all of them for ever."""
+        ear = _ErrorCapture(deliver)
+        async with asyncio.TaskGroup() as group:
+            for feed in self._venues.values():
+                group.create_task(self._supervise(feed, feed.failure_events, ear))
+            if self._stock is not None:
+                group.create_task(self._supervise(self._stock, _stock_failure_events, ear))
+
+    async def _supervise(
+        self, feed: VenueEventSource, failure_events: Callable[[str], Sequence[FeedMessage]], capture: "_ErrorCapture"
+    ) -> NoReturn:
+        failures = 0
+        while True:
+            reason = await self._run_feed(feed, capture)
+            failures += 1
+            for message in failure_events(reason):
+                capture(message)
+            await asyncio.sleep(self._backoff.delay_ms(failures, self._jitter()) / 1_000)
+
+    async def _run_feed(self, feed: VenueEventSource, capture: "_ErrorCapture") -> str:
+        """Listen until the feed fails, which is its own trouble; what the service raises is everybody's."""
+        running = asyncio.ensure_future(feed.run(capture))
+        try:
+            await asyncio.wait([running])
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+        error = running.exception()
+        if capture.error is not None:
+            raise capture.error
+        logger().error("feed_failed", exc_info=error)
+        return f"a bug: {type(error).__name__}: {error}"[:REASON_MAX]
+
+
+class _ErrorCapture:
+    """Hears for the service, and remembers what the service raised."""
+
+    def __init__(self, deliver: Callable[[FeedMessage], None]) -> None:
+        self._deliver = deliver
+        self.error: BaseException | None = None
+
+    def __call__(self, message: FeedMessage) -> None:
+        """Hand a message on."""
+        try:
+            self._deliver(message)
+        except BaseException as error:
+            self.error = error
+            raise
+
+
+def _stock_failure_events(reason: str) -> list[FeedMessage]:
+    return [StockFeedDown(reason, is_permanent=False)]

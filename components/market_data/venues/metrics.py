@@ -4,9 +4,9 @@ from enum import StrEnum
 from typing import Final
 
 from components.contracts.values import Venue
-from components.market_data.core.feed import IssueKind
+from components.market_data.core.events import IssueKind
 from components.market_data.core.queues import OverflowPolicy
-from components.market_data.venues.dialect import Channel
+from components.market_data.venues.adapter import Channel
 from components.runtime.metrics import Metrics
 from components.runtime.retry import CircuitState
 

@@ -4,19 +4,33 @@ import asyncio
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from components.market_data.venues.counts import Transport, VenueMetrics
+from components.market_data.venues.metrics import Transport, VenueMetrics
 from components.runtime.clock import Clock
 from components.runtime.retry import NS_PER_S, CircuitBreaker, CircuitState, TokenBucket
 
 NS_PER_MS: Final = 1_000_000
+
+
 BURST_SHARE: Final = 0.6
 """So much of what a second allows may go at once, the rest is spread: any second then holds less than is allowed."""
+
+
 TOO_MANY_REQUESTS: Final = 429
+
+
 BANNED: Final = 418
+
+
 RATE_LIMITED_WAIT_MS: Final = 1_000
 """Where a venue that throttles does not say until when."""
+
+
 BANNED_WAIT_MS: Final = 60_000
+
+
 RETRY_AFTER_S_MAX: Final = 86_400
+
+
 PROBE_WAIT_MS: Final = 50
 
 

@@ -1,18 +1,49 @@
-"""What a recorded address says: which venue was spoken to, and what was asked of it."""
+"""What a recorded address says: which venue was spoken to, and what was asked of it.
+
+Makes each venue's dialect of what its table says.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from components.contracts.errors import InvariantError
 from components.contracts.values import Venue
+from components.market_data.config import (
+    AlpacaCryptoConfig,
+    BinanceConfig,
+    BinanceUmConfig,
+    DeribitConfig,
+    OkxConfig,
+    VenueConfig,
+)
 from components.market_data.core.recording import Via
+from components.market_data.venues.adapter import ApiCredentials, VenueAdapter
+from components.market_data.venues.alpaca.adapter import AlpacaCryptoAdapter
+from components.market_data.venues.alpaca.instruments import CryptoSettings
+from components.market_data.venues.binance.adapter import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.requests import BinanceSettings
+from components.market_data.venues.deribit.adapter import DeribitAdapter
+from components.market_data.venues.deribit.requests import DeribitSettings
+from components.market_data.venues.okx.adapter import OkxAdapter
+from components.market_data.venues.okx.requests import ChecksumMode, DepthChannel, OkxInstrumentType, OkxSettings
+from components.runtime.config.secrets import Secret
 
 BINANCE: Final = Venue("BINANCE")
+
+
 BINANCEUM: Final = Venue("BINANCEUM")
+
+
 OKX: Final = Venue("OKX")
+
+
 DERIBIT: Final = Venue("DERIBIT")
+
+
 ALPACA: Final = Venue("ALPACA")
+
 
 # A path tells more than a host, for the sandbox has the venues' paths at an address of its own. Only the futures'
 # streams were once at the same paths as the spot market's: then the host has to tell, or an answer beside them.
@@ -24,11 +55,20 @@ _VENUE_PATHS: Final = (
     (re.compile(r"/api/v3/"), BINANCE),
     (re.compile(r"/v\d+beta\d+/crypto/"), ALPACA),
 )
+
+
 _FUTURES_HOST: Final = re.compile(r"fstream")
+
+
 _OTHER_MARKET_HOST: Final = re.compile(r"dstream")
+
+
 _UNROUTED: Final = re.compile(r"/(ws|stream)(/|$)")
 
+
 _METADATA_PATH: Final = re.compile(r"/(exchangeInfo|public/instruments|public/get_instruments|latest/orderbooks)$")
+
+
 _SNAPSHOT_PATHS: Final = (
     (re.compile(r"/(fapi|api)/v\d+/depth$"), "symbol"),
     (re.compile(r"/api/v5/market/books$"), "instId"),
@@ -86,3 +126,65 @@ def snapshot_symbol(via: str, url: str) -> str | None:
         if pattern.match(parts.path):
             return next(iter(parse_qs(parts.query).get(key, ())), None)
     return None
+
+
+SecretResolver = Callable[[str], bytes]
+"""Fetches a secret by its reference."""
+
+
+_DEFAULT_INSTRUMENT_TYPES: Final = (OkxInstrumentType.SPOT, OkxInstrumentType.SWAP, OkxInstrumentType.FUTURES)
+
+
+def create_adapter(table: VenueConfig, resolve_secret: SecretResolver) -> VenueAdapter:
+    """Make the dialect that a venue's table asks for."""
+    match table:
+        case BinanceConfig():
+            return BinanceSpotAdapter(table.stream_url, table.rest_url, _binance_settings(table))
+        case BinanceUmConfig():
+            return BinanceFuturesAdapter(table.stream_url, table.rest_url, _binance_settings(table))
+        case OkxConfig():
+            return OkxAdapter(table.stream_url, table.rest_url, _okx_settings(table))
+        case DeribitConfig():
+            return DeribitAdapter(
+                table.stream_url, table.rest_url, _deribit_settings(table), _credentials(table, resolve_secret)
+            )
+        case AlpacaCryptoConfig():
+            keys = ApiCredentials(Secret(resolve_secret(table.key)), Secret(resolve_secret(table.secret)))
+            return AlpacaCryptoAdapter(table.stream_url, table.rest_url, _alpaca_settings(table), keys)
+        case _:
+            raise InvariantError(f"no dialect for {type(table).__name__}")
+
+
+def _binance_settings(table: BinanceConfig | BinanceUmConfig) -> BinanceSettings:
+    return BinanceSettings(
+        depth_speed_ms=table.depth_speed_ms, snapshot_depth=table.image_depth, quotes=table.quotes, trades=table.trades
+    )
+
+
+def _okx_settings(table: OkxConfig) -> OkxSettings:
+    return OkxSettings(
+        depth_channel=DepthChannel(table.depth_channel),
+        checksum=ChecksumMode(table.checksum),
+        quotes=table.quotes,
+        trades=table.trades,
+        # Options are listed family by family only.
+        inst_types=(*_DEFAULT_INSTRUMENT_TYPES, OkxInstrumentType.OPTION)
+        if table.option_families
+        else _DEFAULT_INSTRUMENT_TYPES,
+        option_families=table.option_families,
+    )
+
+
+def _deribit_settings(table: DeribitConfig) -> DeribitSettings:
+    return DeribitSettings(interval=table.interval, quotes=table.quotes, trades=table.trades)
+
+
+def _credentials(table: DeribitConfig, resolve_secret: SecretResolver) -> ApiCredentials | None:
+    if table.key is None or table.secret is None:
+        return None
+    return ApiCredentials(Secret(resolve_secret(table.key)), Secret(resolve_secret(table.secret)))
+
+
+def _alpaca_settings(table: AlpacaCryptoConfig) -> CryptoSettings:
+    pairs = tuple(symbol.partition(":")[2].replace("-", "/") for symbol in table.symbols)
+    return CryptoSettings(pairs=pairs, quotes=table.quotes, trades=table.trades)

@@ -8,20 +8,24 @@ from msgspec import Struct
 
 from components.contracts.values import Symbol
 from components.market_data.config import VenueConfig
-from components.market_data.core.changes import DepthSnapshot
-from components.market_data.core.feed import SnapshotUnavailable
+from components.market_data.core.events import DepthSnapshot, SnapshotUnavailable
 from components.market_data.core.instruments import Instrument
-from components.market_data.venues.counts import RequestOutcome, Transport, VenueMetrics
-from components.market_data.venues.dialect import RestRequest, Tap, VenueAdapter
-from components.market_data.venues.pacing import NS_PER_MS, CircuitGuard, RateLimiter, parse_retry_after_ms
-from components.market_data.venues.strange import DECODE_ERRORS
+from components.market_data.venues.adapter import DECODE_ERRORS, RestRequest, Tap, VenueAdapter
+from components.market_data.venues.metrics import RequestOutcome, Transport, VenueMetrics
+from components.market_data.venues.rate_limit import NS_PER_MS, CircuitGuard, RateLimiter, parse_retry_after_ms
 from components.runtime.clock import Clock
 from components.runtime.retry import CircuitBreaker
 
 CONNECTIONS_MAX: Final = 4
+
+
 IDLE_S_MAX: Final = 60
+
+
 PERMANENT_FAILURE_WAIT_MS: Final = 60_000
 """What cannot help is tried again so seldom that it does no harm."""
+
+
 DETAIL_MAX: Final = 200
 
 

@@ -12,12 +12,16 @@ from components.contracts.market import BookState
 from components.contracts.signals import Intent, ModelProvenance, Purpose
 from components.contracts.trading import Cause
 from components.contracts.values import AccountId, OrderType, Quantity, Symbol, TimeInForce
-from components.risk.core.ledger import Exposure
+from components.risk.core.account_state import RiskState
 from components.risk.core.limits import Limits
-from components.risk.core.state import RiskState
+from components.risk.core.positions import Exposure
 
 INTENT_TTL_NS: Final = 1_000_000_000
+
+
 NO_PROVENANCE: Final = ModelProvenance("", "", (), (), (), BookState.SYNCED)
+
+
 INTENT_FIELDS: Final = frozenset(Intent.__struct_fields__)
 
 

@@ -1,1 +1,1 @@
-"""The thinking of risk: limits, checks, causes and the account as the log tells it; no clock, no I/O."""
+"""Pure decisions: account state, checks, causes, positions; no I/O and no clock."""

@@ -1,6 +1,12 @@
-"""Which reasons not to trade freely are present, and which events raise one that stays."""
+"""Which reasons not to trade freely are present, and which events raise one that stays.
 
-from typing import TypeAlias
+What an operator may ask, and what stands against it.
+
+What may pass in each trading state.
+"""
+
+from collections.abc import Collection
+from typing import Final, TypeAlias
 
 from components.contracts.decisions import CauseCleared, CauseRaised
 from components.contracts.orders import (
@@ -11,13 +17,13 @@ from components.contracts.orders import (
     Reconciled,
     VenueConnectivity,
 )
-from components.contracts.trading import CAUSE_EFFECTS, Cause
+from components.contracts.signals import Purpose
+from components.contracts.trading import CAUSE_EFFECTS, Cause, TradingState
 from components.contracts.values import ZERO
-from components.risk.core.checks import NS_PER_MS
-from components.risk.core.fold import is_reconciled, positions_match
-from components.risk.core.limits import Timing
-from components.risk.core.state import RiskState
-from components.risk.core.surroundings import Observations
+from components.risk.core.account_state import RiskState
+from components.risk.core.limits import NS_PER_MS, Timing
+from components.risk.core.observations import Observations
+from components.risk.core.projection import is_reconciled, positions_match
 
 CauseReasons: TypeAlias = dict[Cause, str]
 
@@ -129,3 +135,55 @@ def _divergence(state: RiskState, event: Reconciled) -> CauseReasons:
         f"{symbol}: ours {ours.get(symbol, ZERO):f}, venue {theirs.get(symbol, ZERO):f}" for symbol in unequal
     )
     return {Cause.DIVERGENCE: told}
+
+
+def operator_halt(state: RiskState, reason: str, now_ns: int) -> tuple[CauseRaised, ...]:
+    """Latch the operator's halt; one that stands already is not written twice."""
+    if Cause.OPERATOR_HALT in state.causes:
+        return ()
+    return (CauseRaised(Cause.OPERATOR_HALT, reason, now_ns),)
+
+
+def blocking_causes(found: CauseReasons) -> CauseReasons:
+    """Pick what must be over before latched causes may be cleared: whatever halts by itself."""
+    return {cause: reason for cause, reason in found.items() if CAUSE_EFFECTS[cause].state is TradingState.HALTED}
+
+
+def resume_refusal(state: RiskState, blocking: CauseReasons, reason: str) -> str:
+    """Say why latched causes are not cleared now; empty when they may be.
+
+    Asked without a reason this is the first of two steps: it tells what would be cleared.
+    """
+    if not state.latched_causes:
+        return "nothing is latched"
+    if blocking:
+        return "not while " + "; ".join(f"{cause}: {why}" for cause, why in blocking.items())
+    if not reason:
+        found = "; ".join(f"{cause} ({state.causes[cause]})" for cause in state.latched_causes)
+        return f"would clear {found}; say why it is safe"
+    return ""
+
+
+def clear_latched(state: RiskState, reason: str, now_ns: int) -> tuple[CauseCleared, ...]:
+    """Clear every latched cause, for a reason that the log keeps."""
+    return tuple(CauseCleared(cause, reason, now_ns) for cause in state.latched_causes)
+
+
+POSITIONS_UNKNOWN: Final = frozenset(
+    {Cause.STARTING, Cause.UNRECONCILED, Cause.EXECUTION_DOWN, Cause.DIVERGENCE, Cause.ID_COLLISION}
+)
+"""While one of these is present nobody can say what a stop would shrink."""
+
+
+PERMITTED_WHILE_HALTED: Final = frozenset({Purpose.STOP, Purpose.FLATTEN})
+
+
+def permits(state: TradingState, purpose: Purpose, causes: Collection[Cause]) -> bool:
+    """Say whether an order of this purpose may pass now; cancels always may and are not asked about."""
+    match state:
+        case TradingState.ACTIVE:
+            return True
+        case TradingState.REDUCING:
+            return purpose.is_reduce_only
+        case TradingState.HALTED:
+            return purpose in PERMITTED_WHILE_HALTED and POSITIONS_UNKNOWN.isdisjoint(causes)

@@ -14,7 +14,10 @@ from components.contracts.values import Symbol, format_decimal
 
 VERSION_BYTES: Final = 8
 
+
 SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
+
+
 Positive = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"))]
 
 
@@ -108,3 +111,6 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 -- any field of the model
     if isinstance(value, Decimal):
         return format_decimal(value)
     return sorted(value) if isinstance(value, tuple) else value
+
+
+NS_PER_MS: Final = 1_000_000

@@ -10,8 +10,7 @@ from components.contracts.decisions import DecisionInputs
 from components.contracts.market import BookState, FeedHealth, FeedState, MarketMessage, Quote, SymbolHealth, Trade
 from components.contracts.trading import Cause
 from components.contracts.values import Price, StreamOffset, Symbol, Venue
-from components.risk.core.checks import NS_PER_MS
-from components.risk.core.limits import Limits, Timing
+from components.risk.core.limits import NS_PER_MS, Limits, Timing
 
 PRICE_MAX: Final = Decimal("1e12")
 """Beyond this a price is nonsense, and arithmetic with it could fail."""

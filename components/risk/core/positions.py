@@ -13,6 +13,7 @@ from components.contracts.values import ZERO, Money, Price, Quantity, Side, Symb
 EXACT: Final = Context(prec=80)
 """Wide enough that sums and products of prices and quantities never round."""
 
+
 COST_STEP: Final = Decimal("1e-12")
 """Where the one division rounds: what a part of a position had cost."""
 

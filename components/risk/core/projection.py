@@ -30,28 +30,28 @@ from components.contracts.orders import (
 )
 from components.contracts.trading import CAUSE_EFFECTS, Cause
 from components.contracts.values import ZERO, Quantity, Symbol
-from components.risk.core.ledger import Exposure, apply_fill, with_opening_position
-from components.risk.core.limits import Limits
-from components.risk.core.memory import with_reply
-from components.risk.core.orders import (
+from components.risk.core.account_state import (
+    RATE_STEP_NS,
+    RATE_STEPS,
+    RECENT_APPROVALS_MAX,
     LiveOrder,
+    RecentApproval,
+    RiskState,
     apply_execution,
     apply_received,
     apply_sending,
     apply_update,
     live_order_from,
-    order_key,
-)
-from components.risk.core.state import (
-    RATE_STEP_NS,
-    RATE_STEPS,
-    RECENT_APPROVALS_MAX,
-    RecentApproval,
-    RiskState,
     order_fingerprint,
+    order_key,
+    with_reply,
 )
+from components.risk.core.limits import Limits
+from components.risk.core.positions import Exposure, apply_fill, with_opening_position
 
 Key = TypeVar("Key")
+
+
 Value = TypeVar("Value")
 
 

@@ -1,1 +1,1 @@
-"""Hears markets, orders and requests; judges, writes down, hands over; no socket, file or clock."""
+"""The risk service: requests and events in, records, commands and replies out; no socket, file or clock."""

@@ -5,15 +5,15 @@ from functools import partial
 
 from components.contracts.commands import SetTradingState
 from components.contracts.decisions import CauseCleared, CauseRaised, DecisionMessage
-from components.contracts.topics import COMMANDS, POSITIONS
+from components.contracts.streams import COMMANDS, POSITIONS
 from components.contracts.trading import Cause
-from components.risk.core.account import trading_status_of
-from components.risk.core.causes import CauseReasons, active_causes, cause_changes, newly_raised
-from components.risk.core.fold import apply
+from components.risk.core.account_state import RiskState
+from components.risk.core.halts import CauseReasons, active_causes, cause_changes, newly_raised
 from components.risk.core.limits import Timing
-from components.risk.core.outbox import ControlFactory, Outbox
-from components.risk.core.state import RiskState
-from components.risk.core.surroundings import Observations
+from components.risk.core.observations import Observations
+from components.risk.core.projection import apply
+from components.risk.service.outbox import ControlFactory, Outbox
+from components.risk.service.reporting import trading_status_of
 from components.runtime.service import Append, Effect, LogEvent, Publish, SendCommand
 
 

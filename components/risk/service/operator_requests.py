@@ -6,9 +6,9 @@ from typing import Final, assert_never
 from components.contracts.commands import CancelAll, Withdraw
 from components.contracts.decisions import OperatorAction, OperatorCommand, OperatorReply
 from components.contracts.values import CommandId
-from components.risk.core.operating import blocking_causes, clear_latched, operator_halt, resume_refusal
-from components.risk.core.orders import is_unsent
-from components.risk.service.books import AccountLog
+from components.risk.core.account_state import is_unsent
+from components.risk.core.halts import blocking_causes, clear_latched, operator_halt, resume_refusal
+from components.risk.service.account_log import AccountLog
 from components.runtime.service import Effect, Effects, LogEvent, Reply, SendCommand
 
 REPLIES_MAX: Final = 256

@@ -5,15 +5,14 @@ from typing import Any, Final
 from components.contracts.commands import Accepted, Rejected, RejectReason
 from components.contracts.decisions import CommandRejected, OrderEventApplied
 from components.contracts.errors import CorruptData, InvariantError
-from components.contracts.topics import POSITIONS
+from components.contracts.streams import POSITIONS
 from components.contracts.trading import Cause
 from components.contracts.values import IntentId, StreamOffset
-from components.risk.core.account import changed_positions
-from components.risk.core.causes import latched_by, missing_from_log
-from components.risk.core.state import RiskState
-from components.risk.service.books import AccountLog
-from components.risk.service.counts import RiskMetrics
-from components.risk.service.desk import OperatorRequests
+from components.risk.core.account_state import RiskState
+from components.risk.core.halts import latched_by, missing_from_log
+from components.risk.service.account_log import AccountLog
+from components.risk.service.operator_requests import OperatorRequests
+from components.risk.service.reporting import RiskMetrics, changed_positions
 from components.runtime.service import Effect, Effects, LogEvent, Publish, StreamLost, StreamSynced, Terminate
 
 RETRYABLE_REASONS: Final = frozenset({RejectReason.EXPIRED, RejectReason.NOT_ACCEPTING})

@@ -11,11 +11,9 @@ from components.contracts.commands import Cancel, Control
 from components.contracts.errors import InvariantError
 from components.contracts.signals import ApprovalTerms, propose
 from components.contracts.values import CommandId, IntentId
-from components.risk.core.checks import NS_PER_MS
-from components.risk.core.limits import Timing
-from components.risk.core.orders import LiveOrder
-from components.risk.core.rules import permits
-from components.risk.core.state import RiskState
+from components.risk.core.account_state import LiveOrder, RiskState
+from components.risk.core.halts import permits
+from components.risk.core.limits import NS_PER_MS, Timing
 
 ControlFactory: TypeAlias = Callable[[CommandId], Control]
 

@@ -13,22 +13,19 @@ from components.contracts.decisions import (
 )
 from components.contracts.errors import InvariantError
 from components.contracts.signals import Intent
-from components.contracts.topics import COMMANDS, MARKET, ORDERS, POSITIONS, Stream
+from components.contracts.streams import COMMANDS, MARKET, ORDERS, POSITIONS, Stream
 from components.contracts.values import ZERO, Money
-from components.risk.core.account import account_snapshot, pnl_of, position_message, trading_status_of
-from components.risk.core.causes import readiness_blockers
-from components.risk.core.checks import NS_PER_MS
-from components.risk.core.fold import approval_reply
-from components.risk.core.judge import decide
-from components.risk.core.limits import Limits, Timing
-from components.risk.core.memory import intent_digest
-from components.risk.core.outbox import Outbox, approvals_to_send
-from components.risk.core.state import RiskState
-from components.risk.core.surroundings import Observations
-from components.risk.service.books import AccountLog
-from components.risk.service.counts import RiskMetrics
-from components.risk.service.desk import OperatorRequests
-from components.risk.service.ear import OrderEventConsumer
+from components.risk.core.account_state import RiskState, intent_digest
+from components.risk.core.checks.evaluation import decide
+from components.risk.core.halts import readiness_blockers
+from components.risk.core.limits import NS_PER_MS, Limits, Timing
+from components.risk.core.observations import Observations
+from components.risk.core.projection import approval_reply
+from components.risk.service.account_log import AccountLog
+from components.risk.service.operator_requests import OperatorRequests
+from components.risk.service.order_events import OrderEventConsumer
+from components.risk.service.outbox import Outbox, approvals_to_send
+from components.risk.service.reporting import RiskMetrics, account_snapshot, pnl_of, position_message, trading_status_of
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     CommandAcknowledged,

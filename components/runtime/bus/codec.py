@@ -1,6 +1,8 @@
 """Bytes to messages and back: the only file that decodes, beside contracts/approval.py."""
 
+import secrets
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeVar, final
 
@@ -10,19 +12,36 @@ from msgspec import Struct
 from components.contracts.commands import Rejected, RejectReason
 from components.contracts.decisions import MalformedRequest
 from components.contracts.errors import InvariantError, ProtocolError
-from components.contracts.frames import SCHEMA_VERSIONS_READ, Header, RecoveryReply, RecoveryRequest
-from components.contracts.topics import STREAMS, Stream, StreamClass
+from components.contracts.protocol import (
+    SCHEMA_VERSION,
+    SCHEMA_VERSIONS_READ,
+    FrameKind,
+    Header,
+    RecoveryReply,
+    RecoveryRequest,
+)
+from components.contracts.streams import STREAMS, Stream, StreamClass
 from components.contracts.values import CommandId
+from components.runtime.clock import Clock
 
 HEADER_BYTES_MAX: Final = 1024
+
+
 REQUEST_BYTES_MAX: Final = 64 * 1024
 """Far above any request or sealed frame; a peer cannot make a server hold more."""
+
+
 PAYLOAD_BYTES_MAX: Final = 1 << 20
 """The same as one journal entry, which is the largest thing ever published."""
+
+
 RECOVERY_BATCH_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
 """One largest entry always fits a part, with its wrapping."""
 
+
 Message = TypeVar("Message")
+
+
 Decode = Callable[[bytes], Any]
 
 
@@ -53,7 +72,10 @@ class _UnusedMember(Struct, frozen=True, array_like=True, tag=True, forbid_unkno
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
+
+
 _header_decoder: Final = msgspec.msgpack.Decoder(Header)
+
 
 encode: Final[Callable[[Any], bytes]] = _encoder.encode
 """Write a message of a stream, a header, or a request; the same message always gives the same bytes."""
@@ -142,11 +164,42 @@ def _decoder(stream: Stream) -> Decode:
 
 
 _DECODERS: Final = {stream.name: _decoder(stream) for stream in STREAMS.values()}
+
+
 _REPLY_DECODERS: Final = {
     stream.name: typed_decoder(stream.replies, PAYLOAD_BYTES_MAX)
     for stream in STREAMS.values()
     if stream.replies is not None
 }
 
+
 decode_recovery_request: Final[Callable[[bytes], RecoveryRequest]] = typed_decoder(RecoveryRequest, REQUEST_BYTES_MAX)
+
+
 decode_recovery_reply: Final[Callable[[bytes], RecoveryReply]] = typed_decoder(RecoveryReply, RECOVERY_BATCH_BYTES_MAX)
+
+
+_MESSAGE: Final = FrameKind.MESSAGE
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """Who speaks: the component, this run of it, and its clock."""
+
+    component: str
+    run: str
+    clock: Clock
+
+    def header(self, sequence: int = 0) -> bytes:
+        """Write the header of a frame that stands in no stream: a request or an answer."""
+        now_ns = self.clock.now_ns()
+        return encode(Header(SCHEMA_VERSION, _MESSAGE, self.component, self.run, sequence, 0, 0, now_ns, b"", self.run))
+
+
+def new_run_id() -> str:
+    """Name this start of the process like no other start."""
+    return secrets.token_hex(6)
+
+
+RECOVERY_TOPIC: Final = b"side"
+"""The topic of whatever is said at the side."""

@@ -6,13 +6,14 @@ from typing import Any, Final, Protocol
 from msgspec import Struct
 from prometheus_client import Counter
 
-from components.contracts.topics import Stream
+from components.contracts.streams import Stream
+from components.runtime.bus.codec import InvalidFrame
 from components.runtime.clock import Clock
-from components.runtime.codec import InvalidFrame
 from components.runtime.metrics import Metrics
 
 LOG_INTERVAL_NS: Final = 60_000_000_000
 """A frame that is refused is logged once a minute for each stream and flaw; every one is counted."""
+
 
 HELP: Final = {
     "published": "Messages said on a stream.",

@@ -4,20 +4,29 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from components.contracts.frames import RecoveryBatch, RecoveryReply, SubscriberProgress
-from components.contracts.topics import Stream, StreamClass
+from components.contracts.protocol import RecoveryBatch, RecoveryReply, SubscriberProgress
+from components.contracts.streams import Stream
 from components.contracts.values import StreamOffset
-from components.runtime.codec import FrameDefect, InvalidFrame, decode_header, decode_recovery_reply, encode
-from components.runtime.endpoints import producers, publisher_path
-from components.runtime.endpoints import recovery_path as side_of
-from components.runtime.event_following import EventSubscription
-from components.runtime.following import Inbounds, StreamSubscription, SubscriptionCounters, SubscriptionState
+from components.runtime.bus.codec import (
+    RECOVERY_TOPIC,
+    FrameDefect,
+    InvalidFrame,
+    Producer,
+    decode_header,
+    decode_recovery_reply,
+    encode,
+)
+from components.runtime.bus.counters import BusCounters, StreamCounters
+from components.runtime.bus.subscription import (
+    Inbounds,
+    StreamSubscription,
+    SubscriptionState,
+    make_subscription,
+)
+from components.runtime.bus.transport import producers, publisher_path
+from components.runtime.bus.transport import recovery_path as side_of
+from components.runtime.bus.zeromq import ClientSocket, Socket, Transport
 from components.runtime.service import Inbound
-from components.runtime.side import RECOVERY_TOPIC
-from components.runtime.speaking import Producer
-from components.runtime.state_following import StateSubscription
-from components.runtime.tally import BusCounters, StreamCounters
-from components.runtime.zmq_bus import ClientSocket, Socket, Transport
 
 RECOVERY_HIGH_WATER_MARK: Final = 1_000
 
@@ -140,12 +149,3 @@ def _decode_recovery_frames(frames: list[bytes]) -> RecoveryReply:
         raise InvalidFrame(FrameDefect.SHAPE, f"{len(frames)} frames at the side, must be 5")
     decode_header(frames[3])
     return decode_recovery_reply(frames[4])
-
-
-def make_subscription(
-    stream: Stream, producer: str, counters: SubscriptionCounters, since: StreamOffset | None
-) -> StreamSubscription:
-    """Make the follower that a stream's class asks for."""
-    if stream.stream_class is StreamClass.EVENTS:
-        return EventSubscription(stream, producer, counters, since)
-    return StateSubscription(stream, producer, counters)

@@ -1,22 +1,43 @@
-"""Following one producer's stream without I/O: what is delivered, what must be asked for, and when it is whole."""
+"""Following one producer's stream without I/O: what is delivered, what must be asked for, and when it is whole.
+
+Whether a frame follows the one before it, told from the places in their headers alone.
+
+Following an event stream: it goes on from a given record, across restarts, and what is missing is replayed.
+
+Following a state stream: whole again with a snapshot that reaches up to the first frame kept back.
+"""
 
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, final
 
-from components.contracts.frames import FrameKind, Header, RecoveryBatch, ReplayRequest, SnapshotRequest
-from components.contracts.topics import Stream
+from msgspec import Struct
+from typing_extensions import override
+
+from components.contracts.protocol import (
+    SCHEMA_VERSION,
+    FrameKind,
+    Header,
+    RecoveryBatch,
+    ReplayRequest,
+    SnapshotRequest,
+)
+from components.contracts.streams import Stream, StreamClass
 from components.contracts.values import StreamOffset
-from components.runtime.codec import InvalidFrame, message_decoder
-from components.runtime.continuity import Duplicate, InOrder, NewEpoch, SequenceGap, check_continuity
+from components.runtime.bus.codec import InvalidFrame, message_decoder
 from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
 
 Inbounds: TypeAlias = Sequence[Inbound]
 
+
 RETRY_MS_FIRST: Final = 100
+
+
 RETRY_MS_MAX: Final = 1_600
+
+
 MESSAGE: Final = int(FrameKind.MESSAGE)
 
 
@@ -229,3 +250,177 @@ class StreamSubscription(ABC):
     @abstractmethod
     def _take(self, part: RecoveryBatch) -> Inbounds:
         """Take a part of what was missing."""
+
+
+@final
+class InOrder(Struct, frozen=True, gc=False):
+    """Nothing is missing: the next message, or a heartbeat that knows no later one."""
+
+
+@final
+class Duplicate(Struct, frozen=True, gc=False):
+    """Heard before, or a heartbeat from before what was heard."""
+
+
+@final
+class SequenceGap(Struct, frozen=True, gc=False):
+    """So many messages before this frame were not heard."""
+
+    missing: int
+
+
+@final
+class NewEpoch(Struct, frozen=True, gc=False):
+    """Counting began anew: another start of the producer, or another journal."""
+
+
+Continuity: TypeAlias = InOrder | Duplicate | SequenceGap | NewEpoch
+
+
+IN_ORDER: Final = InOrder()
+
+
+DUPLICATE: Final = Duplicate()
+
+
+NEW_EPOCH: Final = NewEpoch()
+
+
+def check_continuity(header: Header, epoch: str, last_sequence: int) -> Continuity:
+    """Hold a frame against the last message heard; a heartbeat with a later place reveals a lost tail."""
+    if header.epoch != epoch:
+        return NEW_EPOCH
+    # A heartbeat carries the place of the message before it, so it follows its own place.
+    arrived = header.sequence if header.kind is FrameKind.MESSAGE else header.sequence + 1
+    expected = last_sequence + 1
+    if arrived == expected:
+        return IN_ORDER
+    return SequenceGap(arrived - expected) if arrived > expected else DUPLICATE
+
+
+def sequence_before(header: Header) -> int:
+    """Give the sequence of the last message before this frame."""
+    return header.sequence - 1 if header.kind is FrameKind.MESSAGE else header.sequence
+
+
+class EventSubscription(StreamSubscription):
+    """Has heard every record so far, or asks for those that it missed."""
+
+    def __init__(
+        self, stream: Stream, producer: str, counters: SubscriptionCounters, since: StreamOffset | None
+    ) -> None:
+        """Begin after `since`; without it, at whatever is said next. An epoch in it binds us to that journal."""
+        super().__init__(stream, producer, counters)
+        self._is_anywhere = since is None
+        self._journal = since.epoch if since is not None else ""
+        self._is_cut = False
+        if since is not None:
+            self.epoch, self.last_sequence = since.epoch, since.sequence
+
+    @override
+    def _begin(self, header: Header, payload: bytes) -> Inbounds:
+        if self.epoch not in ("", header.epoch):
+            return self._begin_anew(header, payload)
+        self.epoch, before = header.epoch, sequence_before(header)
+        if self._is_anywhere:
+            self._is_anywhere, self.last_sequence = False, before
+        if before < self.last_sequence:
+            # Whatever it says next has places that we know under other records.
+            self._is_cut = True
+            return self._turn_away("the journal ends before what was heard")
+        if before > self.last_sequence:
+            return self._hold_back(header, payload)
+        return [*self._join(()), *self._hear_kept(header, payload)]
+
+    @override
+    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
+        if self._journal:
+            return self._turn_away("another journal")
+        self.epoch, self.last_sequence, self._joined_at = header.epoch, 0, 0
+        return [self._lost(0, "another journal"), *self._begin(header, payload)]
+
+    def _turn_away(self, reason: str) -> Inbounds:
+        self.state = SubscriptionState.DIVERGED
+        self._kept.clear()
+        return (self._lost(0, reason, is_diverged=True),)
+
+    @override
+    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
+        if header.epoch == self.epoch and not self._is_cut:
+            return self._begin(header, payload)
+        if header.kind is FrameKind.HEARTBEAT:
+            return (self._lost(0, "the journal does not continue what was heard", is_diverged=True),)
+        return ()
+
+    @override
+    def _request(self) -> ReplayRequest:
+        return ReplayRequest(self.stream.name, self.last_sequence + 1)
+
+    @override
+    def _take(self, part: RecoveryBatch) -> Inbounds:
+        inbounds: list[Inbound] = []
+        for sequence, payload in part.messages:
+            if sequence > self.last_sequence + 1 or (body := self._decoded(payload)) is None:
+                return inbounds
+            if sequence == self.last_sequence + 1:
+                inbounds.append(MessageReceived(self.stream, self._header(sequence), body))
+                self.last_sequence = sequence
+        return inbounds + self._go_on(is_new=bool(inbounds))
+
+    def _go_on(self, *, is_new: bool) -> list[Inbound]:
+        while self._kept and self._kept[0][0].sequence <= self.last_sequence:
+            self._kept.popleft()
+        if self.last_sequence >= self._tail or (self._kept and self._kept[0][0].sequence == self.last_sequence + 1):
+            return self._join(())
+        if is_new:
+            self._ask_soon()
+        return []
+
+    def _header(self, sequence: int) -> Header:
+        return Header(SCHEMA_VERSION, FrameKind.MESSAGE, self.producer, self.epoch, sequence, 0, 0, 0, b"", self._run)
+
+
+class StateSubscription(StreamSubscription):
+    """Has the present state, or asks for it."""
+
+    _snapshot: list[Any] | None = None
+    _reach = 0
+
+    @override
+    def _begin(self, header: Header, payload: bytes) -> Inbounds:
+        self.epoch, self._reach = header.epoch, sequence_before(header)
+        self._snapshot = None  # the rest of a snapshot asked for earlier would be taken for a whole one
+        return self._hold_back(header, payload)
+
+    @override
+    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
+        return [self._lost(0, "new epoch"), *self._begin(header, payload)]
+
+    @override
+    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
+        return self._begin(header, payload)
+
+    @override
+    def _request(self) -> SnapshotRequest:
+        self._snapshot = []
+        return SnapshotRequest(self.stream.name)
+
+    @override
+    def _take(self, part: RecoveryBatch) -> Inbounds:
+        bodies = [self._decoded(payload) for _, payload in part.messages]
+        if self._snapshot is None or None in bodies or part.offset.sequence < self._reach:
+            return ()
+        self._snapshot += bodies
+        if not part.complete:
+            return ()
+        self.last_sequence = part.offset.sequence
+        return self._join(tuple(self._snapshot))
+
+
+def make_subscription(
+    stream: Stream, producer: str, counters: SubscriptionCounters, since: StreamOffset | None
+) -> StreamSubscription:
+    """Make the follower that a stream's class asks for."""
+    if stream.stream_class is StreamClass.EVENTS:
+        return EventSubscription(stream, producer, counters, since)
+    return StateSubscription(stream, producer, counters)

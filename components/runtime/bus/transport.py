@@ -3,13 +3,12 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from components.contracts.errors import ConfigError
-from components.contracts.topics import ANY, STREAMS, Stream
-from components.runtime.disk import REAL_DISK, OpenFile
-from components.runtime.files import make_private_folder
-from components.runtime.places import SOCKET_PATH_BYTES_MAX
+from components.contracts.streams import ANY, STREAMS, Stream
+from components.runtime.filesystem import REAL_DISK, OpenFile, make_private_folder
+from components.runtime.paths import SOCKET_PATH_BYTES_MAX
 
 COMPONENTS: Final = tuple(
     sorted({name for stream in STREAMS.values() for name in (stream.producer, *stream.consumers)} - {ANY})
@@ -66,3 +65,20 @@ def claim_socket(path: Path) -> SocketLock:
     lock = REAL_DISK.lock(path.with_name(f"{path.name}.lock"))
     path.unlink(missing_ok=True)
     return SocketLock(path, lock)
+
+
+HOP_BYTES_MAX: Final = 255
+"""The longest name that ZeroMQ gives a hop; a ticket says in one byte how long each is."""
+
+
+Envelope: TypeAlias = tuple[bytes, ...]
+
+
+def split_envelope(frames: list[bytes]) -> tuple[Envelope, list[bytes]]:
+    """Part the hops from the message at the first empty frame, so that a plain REQ is understood."""
+    for index, frame in enumerate(frames):
+        if len(frame) > HOP_BYTES_MAX:
+            break
+        if not frame and index:
+            return tuple(frames[:index]), frames[index + 1 :]
+    return tuple(frames[:1]), []

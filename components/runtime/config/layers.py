@@ -1,5 +1,9 @@
-"""What was written down about the configuration, layer over layer, with the origin of each key."""
+"""What was written down about the configuration, layer over layer, with the origin of each key.
 
+What a running `up` told its children beside the configuration: the sandbox's address and keys.
+"""
+
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,11 +11,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import msgspec
+from msgspec import Struct
+
 from components.contracts.errors import ConfigError
+from components.runtime.filesystem import write_atomic
+from components.runtime.paths import Paths
 
 KeyPath: TypeAlias = tuple[str, ...]
 
+
 VARIABLE_PREFIX: Final = "XTRADER__"
+
+
 SEPARATOR: Final = "__"
 
 
@@ -101,3 +113,37 @@ def _put(values: dict[str, Any], path: KeyPath, value: object, name: str) -> Non
         if not isinstance(node, dict):
             raise ConfigError(f"{name}: another variable already says what {part} is")
     node[path[-1]] = value
+
+
+OVERLAY_FILE: Final = "told.json"
+
+
+class EnvironmentOverlay(Struct, frozen=True):
+    """Variables that hold as long as the process that told them lives."""
+
+    pid: int
+    variables: dict[str, str]
+
+
+def write_overlay(paths: Paths, variables: Mapping[str, str]) -> None:
+    """Leave them (0600) for the verbs of the same run folder; only a sandbox's keys may be left so."""
+    write_atomic(_overlay_path(paths), msgspec.json.encode(EnvironmentOverlay(os.getpid(), dict(variables))))
+
+
+def read_overlay(paths: Paths) -> Mapping[str, str]:
+    """Give what a living `up` told; nothing where none does."""
+    try:
+        told = msgspec.json.decode(_overlay_path(paths).read_bytes(), type=EnvironmentOverlay)
+        os.kill(told.pid, 0)
+    except (OSError, msgspec.MsgspecError, ValueError):
+        return {}
+    return told.variables
+
+
+def remove_overlay(paths: Paths) -> None:
+    """Take it away at the end."""
+    _overlay_path(paths).unlink(missing_ok=True)
+
+
+def _overlay_path(paths: Paths) -> Path:
+    return paths.run / OVERLAY_FILE

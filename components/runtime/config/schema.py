@@ -52,3 +52,11 @@ class VenuesConfig(Table):
 
     allowed_hosts: tuple[str, ...]
     live_trading: bool
+
+
+class Redacted:
+    """Marks a configured value that no message may repeat."""
+
+
+class VenueUrlMarker:
+    """Marks a field of a table as a venue's address, so that its host is checked when it is loaded."""

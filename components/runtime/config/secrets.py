@@ -12,13 +12,18 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from components.contracts.errors import ConfigError
-from components.runtime.config_problems import Redacted
-from components.runtime.files import create_durable, make_private_folder
-from components.runtime.places import Paths
+from components.runtime.config.schema import Redacted
+from components.runtime.filesystem import create_durable, make_private_folder
+from components.runtime.paths import Paths
 
 SEAL_KEY_BYTES: Final = 32
+
+
 SECRET_BYTES_MAX: Final = 64 * 1024
+
+
 REDACTED: Final = "***"
+
 
 SECRET_REFERENCE_PATTERN: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\0]+)")
 

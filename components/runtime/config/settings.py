@@ -1,12 +1,18 @@
-"""Configuration: base.toml, overlaid by <env>.toml, overlaid by the environment, checked into frozen models."""
+"""Configuration: base.toml, overlaid by <env>.toml, overlaid by the environment, checked into frozen models.
+
+What is wrong with a configuration, told to a person: where, which key, which value, what would be allowed.
+"""
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import Enum
 from functools import reduce
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -14,19 +20,27 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import override
 
 from components.contracts.errors import ConfigError
-from components.runtime.config_problems import disallowed_venue_urls, format_errors
-from components.runtime.layers import KeyPath, Layer, merge, read_file, read_variables
-from components.runtime.places import Paths, choose_run_dir, fits_socket_paths
-from components.runtime.tables import AccountConfig, RuntimeConfig, VenuesConfig
-from components.runtime.told import read_overlay
-from components.runtime.venue_hosts import LiveTradingSwitches, VenueHostPolicy
+from components.contracts.values import format_decimal
+from components.runtime.config.layers import KeyPath, Layer, merge, read_file, read_overlay, read_variables
+from components.runtime.config.schema import AccountConfig, Redacted, RuntimeConfig, VenuesConfig, VenueUrlMarker
+from components.runtime.config.venue_hosts import LiveTradingSwitches, VenueHostPolicy
+from components.runtime.paths import Paths, choose_run_dir, fits_socket_paths
 
 M = TypeVar("M", bound=BaseModel)
 
+
 BASE: Final = "base"
+
+
 DEFAULT_ENV: Final = "dev"
+
+
 SHARED_PACKAGES: Final = frozenset({"contracts", "runtime"})
+
+
 COMPONENTS_DIR: Final = Path(__file__).resolve().parents[1]
+
+
 SYSTEM_TEMPORARY: Final = "/tmp"  # noqa: S108  # our own folder in it is private and its owner is checked
 
 
@@ -240,3 +254,125 @@ def disable_telemetry() -> None:
 def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:
     """Give this process's environment with some variables replaced, for a child."""
     return {**os.environ, **overrides}
+
+
+Origin: TypeAlias = Callable[[KeyPath], str]
+
+
+KINDS: Final[dict[object, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    Decimal: "a number",
+    str: "a text",
+}
+
+
+BOUNDS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+
+
+VALUE_LENGTH_MAX: Final = 60
+
+
+def format_errors(error: ValidationError, model: type[BaseModel], origin: Origin) -> list[str]:
+    """Tell each mistake in one line, each once."""
+    lines = []
+    for mistake in error.errors(include_url=False, include_context=False):
+        path = tuple(str(part) for part in mistake["loc"])
+        lines.append(f"{origin(path)}: {'.'.join(path)}: {_problem(dict(mistake), path, model)}")
+    return list(dict.fromkeys(lines))
+
+
+def disallowed_venue_urls(checked: BaseModel, policy: VenueHostPolicy, origin: Origin) -> list[str]:
+    """Tell each configured venue address that may not be used, in one line."""
+    return [
+        f"{origin(path)}: {'.'.join(path)}: {url}: {problem}"
+        for path, url in _addresses(checked, ())
+        if (problem := policy.violation(url))
+    ]
+
+
+def _addresses(model: BaseModel, above: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from _addresses(value, (*above, name))
+        elif any(isinstance(mark, VenueUrlMarker) for mark in field.metadata):
+            yield (*above, name), value
+
+
+def _problem(mistake: dict[str, Any], path: KeyPath, model: type[BaseModel]) -> str:
+    field = _field(model, path)
+    if mistake["type"] == "extra_forbidden":
+        return _no_such(path, model)
+    if mistake["type"] == "missing":
+        return f"is missing{_allowed(field, ' (', ')')}"
+    rule = _allowed(field, "must be ", "") if _is_of_kind(mistake["type"]) else ""
+    rule = rule or _reworded(mistake["msg"])
+    if field is not None and any(isinstance(mark, Redacted) for mark in field.metadata):
+        return rule
+    return f"{_shown(mistake['input'])}: {rule}"
+
+
+def _no_such(path: KeyPath, model: type[BaseModel]) -> str:
+    holder = _model(model, path[:-1])
+    known = list(holder.model_fields) if holder else []
+    near = get_close_matches(path[-1], known, n=1)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return f"no such {'table' if len(path) == 1 else 'key'}{hint}"
+
+
+def _model(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
+    for name in path:
+        field = model.model_fields.get(name)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return None
+        model = field.annotation
+    return model
+
+
+def _field(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
+    holder = _model(model, path[:-1])
+    return holder.model_fields.get(path[-1]) if holder and path else None
+
+
+def _is_of_kind(mistake: str) -> bool:
+    ranges = ("greater_than", "less_than", "finite_number", "int_from_float", "enum", "decimal_")
+    return mistake.startswith(ranges) or mistake.endswith(("_type", "_parsing"))
+
+
+def _allowed(field: FieldInfo | None, before: str, after: str) -> str:
+    if field is None:
+        return ""
+    kind = _kind(field.annotation)
+    bounds = " and ".join(
+        f"{words} {_number(getattr(mark, key))}"
+        for mark in field.metadata
+        for key, words in BOUNDS.items()
+        if hasattr(mark, key)
+    )
+    words = ", ".join(part for part in (kind, bounds) if part)
+    return f"{before}{words}{after}" if words else ""
+
+
+def _number(bound: object) -> str:
+    return format_decimal(bound) if isinstance(bound, Decimal) else str(bound)
+
+
+def _kind(annotation: object) -> str:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return f"one of {', '.join(str(member.value) for member in annotation)}"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "a table"
+    return KINDS.get(annotation, "")
+
+
+def _reworded(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    subject, should, rest = message.partition(" should ")
+    return f"must {rest}" if should and " " not in subject else message
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= VALUE_LENGTH_MAX else f"{text[:VALUE_LENGTH_MAX]}…"

@@ -6,19 +6,25 @@ from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
 
 from components.contracts.errors import ConfigError
+from components.runtime.config.schema import VenueUrlMarker
 
 LIVE_HOSTS: Final = frozenset({"api.alpaca.markets", "broker-api.alpaca.markets"})
 """Orders sent here move real money."""
 
+
 ENCRYPTED_SCHEMES: Final = frozenset({"https", "wss"})
+
+
 PLAINTEXT_SCHEMES: Final = frozenset({"http", "ws"})
+
+
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
 NEVER_LIVE_ENVIRONMENT: Final = "dev"
+
+
 URL_LENGTH_MAX: Final = 1024
-
-
-class VenueUrlMarker:
-    """Marks a field of a table as a venue's address, so that its host is checked when it is loaded."""
 
 
 VenueUrl = Annotated[str, VenueUrlMarker()]

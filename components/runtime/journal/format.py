@@ -12,24 +12,51 @@ from google_crc32c import value as crc32c
 from components.contracts.errors import ConfigError, CorruptData, InvariantError
 
 Entry: TypeAlias = tuple[int, bytes]  # at_ns, payload: what a writer hands in
+
+
 UnpackedRecord: TypeAlias = tuple[int, int, bytes, bytes]  # sequence, at_ns, payload, digest: what a reader gets
 
+
 FORMAT_VERSION: Final = 1
+
+
 SEGMENT_MAGIC: Final = b"XTRLOG\r\n"  # the line end shows a file that was copied as text
+
+
 FRAME_MAGIC: Final = b"\xf7XF\x96"
+
+
 DIGEST_BYTES: Final = 32
+
+
 HEADER_BYTES_MAX: Final = 1024
+
+
 PAYLOAD_BYTES_MAX: Final = 1 << 20  # far above any message; a larger one is a bug, not an entry
+
+
 FRAME_BYTES_MAX: Final = 1 << 26
+
 
 # Little-endian throughout. A checksum covers everything behind it.
 _SEAL: Final = Struct("<8sI")  # magic, CRC-32C
+
+
 _HEADER: Final = Struct("<HH16sqQ32sBB")  # length, version, journal id, created, first sequence, previous digest, names
+
+
 _FRAME: Final = Struct("<4sIHIIQQ")  # magic, CRC-32C, version, count, body length, offset, first sequence
+
+
 _RECORD: Final = Struct("<IQq32s")  # payload length, sequence, at, previous digest
+
+
 _FRAME_SEAL_BYTES: Final = 8
 
+
 FRAME_HEADER_BYTES: Final = _FRAME.size
+
+
 RECORD_HEADER_BYTES: Final = _RECORD.size
 
 
@@ -166,3 +193,13 @@ def unpack_records(frame: Frame, previous: bytes | None, path: Path) -> Iterator
         start = end
     if start != len(body):
         raise CorruptData(f"{path}: record {expected} at offset {frame.offset} is not the last of its frame")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One entry as it is kept; `digest` is the head of the chain after it."""
+
+    sequence: int
+    at_ns: int
+    payload: bytes
+    digest: bytes

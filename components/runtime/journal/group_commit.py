@@ -7,8 +7,8 @@ from threading import Thread
 from typing import Final
 
 from components.contracts.errors import InvariantError, StorageError
-from components.runtime.journal import Journal
-from components.runtime.journal_format import PAYLOAD_BYTES_MAX, Entry
+from components.runtime.journal.format import PAYLOAD_BYTES_MAX, Entry
+from components.runtime.journal.journal import Journal
 
 FRAME_BYTES_TARGET: Final = 1 << 20  # a backlog is written in pieces, so that the first of it is answered early
 

@@ -1,5 +1,9 @@
-"""The append-only log: what a process must not forget is here, synced, before anyone is told."""
+"""The append-only log: what a process must not forget is here, synced, before anyone is told.
 
+How a log is made fit for writing: begun if it is new, its torn end set aside, its last write made sure.
+"""
+
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -7,24 +11,20 @@ from itertools import islice, starmap
 from pathlib import Path
 from typing import Final
 
-from components.contracts.errors import CorruptData, StorageError
-from components.runtime.disk import REAL_DISK, Disk, OpenFile
-from components.runtime.journal_format import Entry, SegmentHeader, frame_bytes, genesis_digest, pack_frame
-from components.runtime.journal_recovery import recover
-from components.runtime.journal_scan import JournalReader, segment_location
-from components.runtime.journal_segment import create_segment, segment_name
+from components.contracts.errors import ConfigError, CorruptData, InvariantError, StorageError
+from components.runtime.filesystem import REAL_DISK, Disk, OpenFile
+from components.runtime.journal.format import (
+    Entry,
+    Record,
+    SegmentHeader,
+    frame_bytes,
+    genesis_digest,
+    pack_frame,
+    pack_header,
+)
+from components.runtime.journal.reader import JournalReader, TornTail, segment_name, segments_in
 
 SEGMENT_BYTES_MAX: Final = 64 << 20  # small enough to copy and verify one at a time, large enough to have few
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One entry as it is kept; `digest` is the head of the chain after it."""
-
-    sequence: int
-    at_ns: int
-    payload: bytes
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,6 @@ class TruncatedTail:
 
     bytes_cut: int
     kept_as: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What a walk from genesis found; `problem` names the record and the offset."""
-
-    ok: bool
-    records: int
-    last_sequence: int
-    head_hash: str
-    problem: str | None
 
 
 class Journal:
@@ -138,22 +127,80 @@ class Journal:
         self._disk.close(full)
 
 
-def read_records(folder: Path, from_sequence: int = 1, *, disk: Disk = REAL_DISK) -> Iterator[Record]:
-    """Read a journal without its lock, beside a live writer too; a torn or growing end is simply the end."""
-    first = max(from_sequence, 1)
-    return starmap(Record, JournalReader(disk, folder, segment_location(disk, folder, first)).records(first))
+def read_to_end(disk: Disk, folder: Path) -> JournalReader:
+    """Follow the chain from genesis to the end."""
+    scan = JournalReader(disk, folder)
+    deque(scan.records(), maxlen=0)
+    return scan
 
 
-def verify_journal(folder: Path, *, disk: Disk = REAL_DISK) -> Verification:
-    """Follow the chain from genesis; a torn tail is a problem too until a start has set it aside."""
-    scan, problem = JournalReader(disk, folder), None
-    try:
-        for _ in scan.records():
-            pass
-    except CorruptData as damage:
-        problem = str(damage)
-    # A last segment without a byte is one that a writer has just begun: nothing is torn from it.
-    if scan.torn_tail is not None and (scan.torn_tail.bytes_count or scan.header is None):
-        problem = scan.torn_tail.described()
-    head_hash = (scan.head or b"").hex()
-    return Verification(problem is None, scan.last_sequence, scan.last_sequence, head_hash, problem)
+def recover(
+    disk: Disk, folder: Path, new_header: SegmentHeader
+) -> tuple[JournalReader, SegmentHeader, tuple[int, Path] | None]:
+    """Give the log as it now stands, its last segment's header, and what was torn off, kept where."""
+    torn = None
+    scan = _open_scan(disk, folder, new_header)
+    if scan.torn_tail is not None:
+        torn = scan.torn_tail.bytes_count, _truncate_tail(disk, folder, scan.torn_tail)
+        scan = _open_scan(disk, folder, new_header)
+    if scan.header is None or scan.torn_tail is not None:
+        raise InvariantError(f"{folder} is still torn after its tail was set aside")
+    _rewrite_last_frame(disk, folder / segment_name(scan.header.first_sequence), scan)
+    return scan, scan.header, torn
+
+
+def _open_scan(disk: Disk, folder: Path, new_header: SegmentHeader) -> JournalReader:
+    if not segments_in(disk, folder):
+        disk.close(create_segment(disk, folder, new_header)[0])
+    scan = read_to_end(disk, folder)
+    found = scan.header or new_header
+    if (found.owner, found.account) != (new_header.owner, new_header.account):
+        ours, theirs = (f"{one.owner} for account {one.account}" for one in (new_header, found))
+        raise ConfigError(f"{folder} is the journal of {theirs}, not of {ours}")
+    return scan
+
+
+def _truncate_tail(disk: Disk, folder: Path, tail: TornTail) -> Path:
+    """Keep the torn bytes beside the log, durably, before they are cut from it."""
+    kept_as = _free_name(disk, folder, f"{tail.path.name}.torn-{tail.offset}")
+    if tail.offset == 0:
+        disk.rename(tail.path, kept_as)
+        disk.sync_folder(folder)
+        return kept_as
+    segment, beside = disk.open(tail.path, writable=True), disk.create(kept_as)
+    disk.write(beside, 0, disk.read(segment, tail.offset, tail.bytes_count))
+    disk.fdatasync(beside)
+    disk.sync_folder(folder)
+    disk.truncate(segment, tail.offset)
+    disk.fdatasync(segment)
+    disk.close(beside)
+    disk.close(segment)
+    return kept_as
+
+
+def _free_name(disk: Disk, folder: Path, name: str) -> Path:
+    taken = sum(one.startswith(f"{name}-") for one in disk.names(folder))
+    return folder / f"{name}-{taken + 1}"
+
+
+def _rewrite_last_frame(disk: Disk, path: Path, scan: JournalReader) -> None:
+    """Write the last write again and sync it, before anyone acts on it.
+
+    A process that was killed may have left it un-synced; a sync that failed may have left pages that look clean and are
+    nowhere but in memory. Only writing makes them dirty, and so sure to be synced.
+    """
+    file = disk.open(path, writable=True)
+    disk.write(file, scan.last_write_at, disk.read(file, scan.last_write_at, scan.end - scan.last_write_at))
+    disk.fdatasync(file)
+    disk.sync_folder(path.parent)
+    disk.close(file)
+
+
+def create_segment(disk: Disk, folder: Path, header: SegmentHeader) -> tuple[OpenFile, int]:
+    """Make a segment durable, first its header, then its name; give it with the offset of its first frame."""
+    content = pack_header(header)
+    file = disk.create(folder / segment_name(header.first_sequence))
+    disk.write(file, 0, content)
+    disk.fdatasync(file)
+    disk.sync_folder(folder)
+    return file, len(content)

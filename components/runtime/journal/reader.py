@@ -1,27 +1,125 @@
-"""One pass over the log in order: what holds, where it ends, and whether its end is torn or its middle damaged."""
+"""One file of the log: made durably, read frame by frame through a small window, searched for what survived damage.
 
+One pass over the log in order: what holds, where it ends, and whether its end is torn or its middle damaged.
+"""
+
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import starmap
 from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from components.contracts.errors import CorruptData, UsageError
-from components.runtime.disk import Disk
-from components.runtime.journal_format import (
+from components.runtime.filesystem import REAL_DISK, Disk
+from components.runtime.journal.format import (
     FRAME_HEADER_BYTES,
+    FRAME_MAGIC,
+    HEADER_BYTES_MAX,
     Frame,
+    FrameHead,
+    Record,
     SegmentHeader,
     UnpackedRecord,
     genesis_digest,
+    unpack_frame,
+    unpack_frame_head,
+    unpack_header,
     unpack_records,
 )
-from components.runtime.journal_segment import Segment, segments_in
+
+WINDOW_BYTES: Final = 1 << 20  # a segment of 64 MiB never sits whole in memory
+
+
+_NAME: Final = re.compile(r"\d{20}\.log")
+
+
+def segment_name(first_sequence: int) -> str:
+    """Name a segment by its first record, so that names sort as records do."""
+    return f"{first_sequence:020}.log"
+
+
+def segments_in(disk: Disk, folder: Path) -> list[int]:
+    """Give the first sequence of each segment by the names of the files, in order."""
+    return [int(name[:20]) for name in disk.names(folder) if _NAME.fullmatch(name)]
+
+
+class Segment:
+    """A segment being read, perhaps while its writer is at work."""
+
+    def __init__(self, disk: Disk, folder: Path, first_sequence: int) -> None:
+        self.first_sequence, self.path = first_sequence, folder / segment_name(first_sequence)
+        self._disk = disk
+        self._file = disk.open(self.path, writable=False)
+        self.size = disk.size(self._file)
+        self._window, self._window_at = b"", 0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._disk.close(self._file)
+
+    def header(self) -> tuple[SegmentHeader, int] | None:
+        """Read the header and its length; None where it is torn or damaged, and not just being written."""
+        while (found := unpack_header(self.bytes_at(0, HEADER_BYTES_MAX))) is None and self._has_changed():
+            pass
+        return found
+
+    def head_at(self, offset: int) -> FrameHead | None:
+        """Read the head of the frame that starts here; None where none does, or where it is longer than the file."""
+        head = unpack_frame_head(self.bytes_at(offset, FRAME_HEADER_BYTES), offset)
+        return head if head and offset + FRAME_HEADER_BYTES + head.body_bytes <= self.size else None
+
+    def frame_at(self, offset: int) -> Frame | None:
+        """Read the whole frame that starts here; None where none does, and none is just being written."""
+        while (frame := self._valid_frame(offset)) is None and self._has_changed():
+            pass
+        return frame
+
+    def valid_frame_after(self, offset: int) -> Frame | None:
+        """Search byte by byte for a whole frame, the proof that what lies before it had been durable."""
+        while (offset := self._find(FRAME_MAGIC, offset + 1)) >= 0:
+            if frame := self._valid_frame(offset):
+                return frame
+        return None
+
+    def bytes_at(self, offset: int, count: int) -> bytes:
+        """Read bytes of the file as it was when last measured; fewer only where it ended."""
+        start = offset - self._window_at
+        if start < 0 or start + count > len(self._window):
+            in_file = max(self.size - offset, 0)
+            self._window = self._disk.read(self._file, offset, min(max(count, WINDOW_BYTES), in_file))
+            self._window_at, start = offset, 0
+        return self._window[start : start + count]
+
+    def _valid_frame(self, offset: int) -> Frame | None:
+        head = self.head_at(offset)
+        return head and unpack_frame(self.bytes_at(offset, FRAME_HEADER_BYTES + head.body_bytes), offset, head)
+
+    def _has_changed(self) -> bool:
+        """Measure again: a frame that is not whole may be on its way while the file still grows."""
+        size_before, self.size = self.size, self._disk.size(self._file)
+        self._window, self._window_at = b"", 0
+        return self.size != size_before
+
+    def _find(self, needle: bytes, start: int) -> int:
+        while start < self.size:
+            chunk = self.bytes_at(start, WINDOW_BYTES)
+            if (found := chunk.find(needle)) >= 0:
+                return start + found
+            # The needle may lie across two windows.
+            start += max(len(chunk) - len(needle) + 1, 1)
+        return -1
+
 
 INDEX_INTERVAL_BYTES: Final = 1 << 18  # stepping over a quarter of a MiB takes about a millisecond
+
+
 _identity: Final = attrgetter("journal_id", "owner", "account")
+
+
 _sequence: Final = attrgetter("sequence")
 
 
@@ -176,3 +274,35 @@ class JournalReader:
         if not self._segments:
             return UsageError(f"{self._folder} holds no journal")
         return CorruptData(f"{self._folder}: record {first_sequence} is missing, the first segment begins later")
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a walk from genesis found; `problem` names the record and the offset."""
+
+    ok: bool
+    records: int
+    last_sequence: int
+    head_hash: str
+    problem: str | None
+
+
+def read_records(folder: Path, from_sequence: int = 1, *, disk: Disk = REAL_DISK) -> Iterator[Record]:
+    """Read a journal without its lock, beside a live writer too; a torn or growing end is simply the end."""
+    first = max(from_sequence, 1)
+    return starmap(Record, JournalReader(disk, folder, segment_location(disk, folder, first)).records(first))
+
+
+def verify_journal(folder: Path, *, disk: Disk = REAL_DISK) -> Verification:
+    """Follow the chain from genesis; a torn tail is a problem too until a start has set it aside."""
+    scan, problem = JournalReader(disk, folder), None
+    try:
+        for _ in scan.records():
+            pass
+    except CorruptData as damage:
+        problem = str(damage)
+    # A last segment without a byte is one that a writer has just begun: nothing is torn from it.
+    if scan.torn_tail is not None and (scan.torn_tail.bytes_count or scan.header is None):
+        problem = scan.torn_tail.described()
+    head_hash = (scan.head or b"").hex()
+    return Verification(problem is None, scan.last_sequence, scan.last_sequence, head_hash, problem)

@@ -2,14 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
 from components.contracts.errors import InvariantError, StorageError
-from components.runtime.bus import Bus
-from components.runtime.clock import Clock
-from components.runtime.codec import encode
+from components.runtime.bus.bus import Bus
+from components.runtime.bus.codec import encode
+from components.runtime.bus.publisher import SnapshotRequested
+from components.runtime.clock import NS_PER_S, Clock
 from components.runtime.service import (
     Append,
     CallVenue,
@@ -22,13 +23,10 @@ from components.runtime.service import (
     SendCommand,
     Terminate,
 )
-from components.runtime.side import SnapshotRequested
-
-NS_PER_S: Final = 1_000_000_000
 
 
 class RecordCommitter(Protocol):
-    """What makes entries durable (components.runtime.commit.Committer)."""
+    """What makes entries durable (components.runtime.journal.group_commit.GroupCommitter)."""
 
     failure: StorageError | None
 

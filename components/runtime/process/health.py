@@ -1,30 +1,105 @@
-"""/healthz, /readyz and /metrics on a thread of their own, where no client can hold up another one or the loop."""
+"""What a loop says of itself each time it turns: that it lives, and what it still waits for.
+
+/healthz, /readyz and /metrics on a thread of their own, where no client can hold up another one or the loop.
+
+Ends a process whose loop no longer turns, after writing down where each thread stands.
+"""
 
 import errno
+import faulthandler
 import os
 import selectors
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Thread
+from pathlib import Path
+from threading import Event, Thread
 from typing import Final, NamedTuple
 
 import msgspec
+from prometheus_client import Gauge
 
 from components.contracts.errors import ConfigError, ResourceBusy
 from components.runtime.clock import Clock
+from components.runtime.filesystem import write_atomic
+from components.runtime.logs import logger
 from components.runtime.metrics import CONTENT_TYPE, Metrics
-from components.runtime.pulse import HealthState
+
+STARTING: Final = ("starting",)
+
+
+READY_FILE_INTERVAL_NS: Final = 1_000_000_000
+"""How often the ready file is renewed; whoever looks at its age should allow several of these."""
+
+
+class HealthState:
+    """Written by the loop; read by the health server and the watchdog on their own threads."""
+
+    def __init__(self, clock: Clock, ready_file: Path, ready_gauge: Gauge) -> None:
+        """Begin not ready, and not yet expected to beat."""
+        self._clock = clock
+        self._file = ready_file
+        self._gauge = ready_gauge
+        self._renewed_at_ns = 0
+        self.iterations = 0
+        self.reported_at_ns = clock.monotonic_ns()
+        self.unmet: tuple[str, ...] = STARTING
+
+    def report(self, unmet: tuple[str, ...]) -> None:
+        """Say that the loop turned, and what readiness still waits for; call it about every tick."""
+        self.reported_at_ns = self._clock.monotonic_ns()
+        self.iterations += 1
+        if unmet != self.unmet:
+            self._change(unmet)
+        elif not unmet and self.reported_at_ns - self._renewed_at_ns >= READY_FILE_INTERVAL_NS:
+            self._renew()
+
+    def age_ms(self) -> int:
+        """Say how long ago the loop last turned."""
+        return (self._clock.monotonic_ns() - self.reported_at_ns) // 1_000_000
+
+    def stop(self) -> None:
+        """Take readiness back for good."""
+        self._change(("stopping",))
+
+    def _change(self, unmet: tuple[str, ...]) -> None:
+        self.unmet = unmet
+        self._gauge.set(0 if unmet else 1)
+        if unmet:
+            self._file.unlink(missing_ok=True)
+        else:
+            self._renew()
+
+    def _renew(self) -> None:
+        self._renewed_at_ns = self.reported_at_ns
+        try:
+            os.utime(self._file)
+        except FileNotFoundError:
+            write_atomic(self._file, b"")
+
 
 CONNECTIONS_MAX: Final = 16
+
+
 BACKLOG: Final = 128
 """Above this the kernel lets a client wait a second before it tries again."""
 
+
 REQUEST_BYTES_MAX: Final = 4096
+
+
 CONNECTION_NS_MAX: Final = 2_000_000_000
+
+
 POLL_S: Final = 0.25
+
+
 READ_BYTES: Final = 4096
+
+
 JSON: Final = "application/json"
+
+
 REASONS: Final = {
     200: "OK",
     400: "Bad Request",
@@ -197,3 +272,47 @@ def _response(page: Page) -> bytes:
         f"Content-Length: {len(page.body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + page.body
+
+
+CHECKS_PER_TIMEOUT: Final = 4
+
+
+EXIT_STUCK: Final = 70
+
+
+STDERR_FD: Final = 2
+
+
+class Watchdog:
+    """Looks at a pulse on a thread of its own, from the pulse's first beat on."""
+
+    def __init__(self, health: HealthState, timeout_ms: int) -> None:
+        """Take the pulse and the longest time that it may stand still."""
+        self._health = health
+        self._timeout_ms = timeout_ms
+        self._ended = Event()
+        self._thread = Thread(target=self._watch, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        suspect = 0
+        while not self._ended.wait(self._timeout_ms / CHECKS_PER_TIMEOUT / 1000):
+            beats = self._health.iterations
+            is_stale = beats > 0 and self._health.age_ms() > self._timeout_ms
+            # A process that was paused looks stale to the first look after it goes on: only a second one tells.
+            if is_stale and beats == suspect:
+                self._end()
+            suspect = beats if is_stale else 0
+
+    def _end(self) -> None:
+        logger().critical("loop_is_stuck", age_ms=self._health.age_ms(), bound_ms=self._timeout_ms)
+        faulthandler.dump_traceback(STDERR_FD, all_threads=True)
+        os._exit(EXIT_STUCK)

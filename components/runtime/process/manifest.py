@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from components.runtime.files import write_atomic
-from components.runtime.places import Paths
+from components.runtime.filesystem import write_atomic
+from components.runtime.paths import Paths
 
 
 class Manifest(Struct, frozen=True, kw_only=True):

@@ -1,122 +1,27 @@
 """An executable's life: start, serve, stop, exit code."""
 
 import os
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import click
-
-from components.contracts.errors import (
-    ConfigError,
-    CorruptData,
-    InvariantError,
-    PeerUnreachable,
-    ProtocolError,
-    ResourceBusy,
-    StorageError,
-    TradingError,
-    UsageError,
-    VenueError,
-    VenueRejected,
-)
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.stopping import ShutdownRequested, ShutdownSignals
+from components.runtime.process.shutdown import ShutdownRequested, ShutdownSignals
 
-# What a process is made of takes a quarter of a second to import, which a verb's --help should not.
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from structlog.typing import FilteringBoundLogger
 
-    from components.contracts.topics import Stream
+    from components.contracts.streams import Stream
     from components.contracts.values import StreamOffset
-    from components.runtime.config import ConfigLayers, Settings
-    from components.runtime.journal import Journal
-    from components.runtime.service import Service
-    from components.runtime.venue import VenueClient, VenueEventSource
+    from components.runtime.config.settings import ConfigLayers, Settings
+    from components.runtime.journal.journal import Journal
+    from components.runtime.service import Service, VenueClient, VenueEventSource
+from components.runtime.cli import EXIT_BUG
 
 M = TypeVar("M", bound="BaseModel")
-
-EXIT_USAGE: Final = 64
-EXIT_BUG: Final = 70
-EXIT_INTERRUPTED: Final = 130
-EXIT_SIGPIPE: Final = 141
-EXIT_CODES: Final[Mapping[type[Exception], int]] = {
-    UsageError: EXIT_USAGE,
-    ConfigError: 78,
-    CorruptData: 65,
-    PeerUnreachable: 69,
-    StorageError: 74,
-    ResourceBusy: 75,
-    ProtocolError: 65,
-    VenueError: 69,
-    VenueRejected: 1,
-    InvariantError: EXIT_BUG,
-    TradingError: EXIT_BUG,
-    click.FileError: 74,
-    click.ClickException: EXIT_USAGE,
-}
-"""The one place where a failure becomes an exit code; a kind that is not here has that of its nearest parent."""
-
-
-def run_command(command: click.Command, args: Sequence[str] | None = None) -> int:
-    """Run a command line; a mistake is told in one clear line, and only a bug leaves a traceback in the log."""
-    stdout = sys.stdout
-    try:
-        result = command.main(args, standalone_mode=False)
-        sys.stdout.flush()
-    except SystemExit as left:
-        # click leaves so when nobody reads any longer, with a standard output that no longer complains.
-        return _system_exit_code(left) if sys.stdout is stdout else EXIT_SIGPIPE
-    except click.Abort:
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_SIGPIPE
-    except Exception as error:
-        return _report_failure(_primary_error(error))
-    return result if type(result) is int else 0
-
-
-def exit_code_of(error: Exception) -> int:
-    """Give the exit code of this kind of failure; whatever is not raised on purpose is a bug."""
-    return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), EXIT_BUG)
-
-
-def _report_failure(error: Exception) -> int:
-    code = exit_code_of(error)
-    if code == EXIT_BUG:
-        from components.runtime.logs import logger
-
-        logger().critical("bug", exc_info=error)
-        _print_error(f"this is a bug; the log has where: {type(error).__name__}: {error}")
-        return code
-    _print_error(error.format_message() if isinstance(error, click.ClickException) else str(error))
-    return code
-
-
-def _print_error(message: str) -> None:
-    """Tell a person, unless there is no room to: the exit code is the same then."""
-    try:
-        for line in message.splitlines():
-            click.echo(f"error: {line}", err=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-
-def _primary_error(error: Exception) -> Exception:
-    # Tasks that run together fail together; what was raised on purpose says most.
-    while isinstance(error, ExceptionGroup):
-        purposeful = error.subgroup(TradingError) or error
-        error = purposeful.exceptions[0]
-    return error
-
-
-def _system_exit_code(left: SystemExit) -> int:
-    return left.code if isinstance(left.code, int) else int(left.code is not None)
 
 
 @contextmanager
@@ -148,8 +53,8 @@ class Process:
         from importlib.metadata import version
 
         from components.runtime import logs
-        from components.runtime.config import read_layers
-        from components.runtime.presence import ProcessRegistration
+        from components.runtime.config.settings import read_layers
+        from components.runtime.process.application import ProcessRegistration
 
         self.name = name
         self.version = version("xtrader")
@@ -178,7 +83,7 @@ class Process:
     def secret(self, reference: str) -> bytes:
         """Fetch a secret by its reference; no log line will ever hold it."""
         from components.runtime import logs
-        from components.runtime.secrets import resolve
+        from components.runtime.config.secrets import resolve
 
         secret = resolve(reference, root=self.paths.root, environ=self.layers.environ).reveal()
         logs.redact(secret.decode("utf-8", "replace"))
@@ -186,13 +91,13 @@ class Process:
 
     def seal_key(self) -> bytes:
         """Give the bytes of the key that risk and execution share; only they may make a SealKey of it."""
-        from components.runtime.secrets import read_seal_key
+        from components.runtime.config.secrets import read_seal_key
 
         return read_seal_key(self.paths)
 
     def open_journal(self) -> "Journal":
         """Open the process's own journal; what a crash left at its end is told."""
-        from components.runtime.journal import Journal
+        from components.runtime.journal.journal import Journal
 
         folder, now_ns = self.paths.journal(self.name), self.clock.now_ns()
         journal = Journal.open(folder, owner=self.name, account=self.paths.account, now_ns=now_ns)
@@ -230,9 +135,9 @@ class Process:
         `hears` says from where: after this place of an event stream, or None from now on. `journal_stream` is the event
         stream that reads the journal aloud. Every process says `health` too.
         """
-        from components.contracts.topics import HEALTH
-        from components.runtime.lines import StreamBindings
-        from components.runtime.serving import Application, run_application
+        from components.contracts.streams import HEALTH
+        from components.runtime.process.application import Application, run_application
+        from components.runtime.service import StreamBindings
 
         lines = StreamBindings(
             component=self.name,

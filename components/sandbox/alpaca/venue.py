@@ -5,11 +5,11 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from components.sandbox.core.admission import AdmissionContext, check_admission, infer_position_intent
-from components.sandbox.core.books import AccountState
-from components.sandbox.core.chance import draws
-from components.sandbox.core.matching import Execution, Quote, match_order, update_stop
-from components.sandbox.core.orders import (
+from components.sandbox.alpaca.core.account import AccountState
+from components.sandbox.alpaca.core.admission import AdmissionContext, check_admission, infer_position_intent
+from components.sandbox.alpaca.core.errors import CLIENT_ORDER_ID_NOT_UNIQUE, ApiError, unprocessable
+from components.sandbox.alpaca.core.matching import Execution, Quote, match_order, update_stop
+from components.sandbox.alpaca.core.orders import (
     WORKING_STATUSES,
     EventKind,
     Order,
@@ -18,10 +18,15 @@ from components.sandbox.core.orders import (
     OrderTerms,
     TimeInForce,
 )
-from components.sandbox.core.refusals import CLIENT_ORDER_ID_NOT_UNIQUE, ApiError, unprocessable
-from components.sandbox.core.replacement import ReplaceBody, replacement_terms
-from components.sandbox.core.session import SessionPhase, TradingSession
-from components.sandbox.core.validation import OrderBody, check_client_order_id, parse_order_terms
+from components.sandbox.alpaca.core.session import SessionPhase, TradingSession
+from components.sandbox.alpaca.core.validation import (
+    OrderBody,
+    ReplaceBody,
+    check_client_order_id,
+    parse_order_terms,
+    replacement_terms,
+)
+from components.sandbox.numerics import draws
 
 STATUS_BY_END_EVENT = {
     EventKind.CANCELED: OrderStatus.CANCELED,

@@ -1,1 +1,1 @@
-"""Binance spot and USD-M futures as a client sees them: market streams, their routes and limits, and REST."""
+"""Simulated Binance spot and USD-M futures: market streams with their routes and limits, and REST."""

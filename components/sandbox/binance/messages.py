@@ -5,11 +5,12 @@ from decimal import Decimal
 import msgspec
 
 from components.sandbox.binance.rules import VenueRules
-from components.sandbox.flow.book import Level, Levels
-from components.sandbox.flow.cursor import UpdateBatch
-from components.sandbox.flow.orders import SimTrade
+from components.sandbox.simulation.order_book import Level, Levels
+from components.sandbox.simulation.order_flow import SimTrade, UpdateBatch
 
 MS_NS = 1_000_000
+
+
 _encoder = msgspec.json.Encoder()
 
 

@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
-from components.sandbox.binance.frames import MessageEncoder
-from components.sandbox.binance.metadata import exchange_info
+from components.sandbox.binance.instruments import exchange_info
+from components.sandbox.binance.messages import MessageEncoder
 from components.sandbox.binance.rules import VenueRules
-from components.sandbox.binance.weights import RequestWeights
-from components.sandbox.core.chance import draws
-from components.sandbox.flow.faults import CryptoFaultSwitches
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.rest import inject_rest_fault, snapshot_id
-from components.sandbox.server.replies import json_response
+from components.sandbox.numerics import draws
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import OrderFlow
+from components.sandbox.transport.fault_injection import inject_rest_fault, snapshot_id
+from components.sandbox.transport.faults import CryptoFaultSwitches
+from components.sandbox.transport.http_server import json_response
+from components.sandbox.transport.rate_limits import RequestWeights
 
 LAG_UPDATES_MAX = 4  # the nodes behind the load balancer are not all up to date
 DEPTH_DEFAULT = {False: 100, True: 500}

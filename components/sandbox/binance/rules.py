@@ -4,8 +4,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from components.sandbox.flow.connection import ConnectionLimits
-from components.sandbox.flow.orders import IdSpace
+from components.sandbox.simulation.order_flow import IdSpace
+from components.sandbox.transport.websocket import ConnectionLimits
 
 DAY_S = 86_400.0
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from components.sandbox.binance.frames import MessageEncoder
+from components.sandbox.binance.messages import MessageEncoder
 from components.sandbox.binance.rules import Channel, VenueRules
 from components.sandbox.binance.streams import (
     BookTickerStream,
@@ -14,13 +14,18 @@ from components.sandbox.binance.streams import (
     TradeStream,
     parse_stream_name,
 )
-from components.sandbox.flow.connection import ClientConnection
-from components.sandbox.flow.cursor import BatchCursor
-from components.sandbox.flow.orders import OrderFlow
+from components.sandbox.simulation.order_flow import BatchCursor, OrderFlow
+from components.sandbox.transport.websocket import ClientConnection
 
 STREAMS_MAX = 1024
+
+
 UNKNOWN_PROPERTY, WRONG_TYPE, INVALID_REQUEST, INVALID_JSON = range(4)
+
+
 METHODS = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
+
+
 Identifier = int | str | None
 
 

@@ -4,13 +4,12 @@ import re
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from components.sandbox.binance.frames import MessageEncoder
+from components.sandbox.binance.messages import MessageEncoder
 from components.sandbox.binance.rules import Channel, VenueRules
-from components.sandbox.flow.book import Level
-from components.sandbox.flow.cursor import BatchCursor, UpdateBatch
-from components.sandbox.flow.faults import CryptoFaultKind
-from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.script import FaultInjector
+from components.sandbox.simulation.order_book import Level
+from components.sandbox.simulation.order_flow import BatchCursor, OrderFlow, UpdateBatch
+from components.sandbox.transport.fault_injection import FaultInjector
+from components.sandbox.transport.faults import CryptoFaultKind
 
 MS_NS = 1_000_000
 _NAME = re.compile(

@@ -7,15 +7,15 @@ from functools import partial
 from aiohttp import WSCloseCode, web
 from msgspec import structs
 
-from components.sandbox.binance.client import ClientSession
 from components.sandbox.binance.rest import RestRoutes
 from components.sandbox.binance.rules import SPOT_RULES, USD_M_RULES, VenueRules
-from components.sandbox.flow.connection import ClientConnection, maybe_reject_handshake
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.venue import TICK_INTERVAL_S
-from components.sandbox.server.store import Credentials
+from components.sandbox.binance.session import ClientSession
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import OrderFlow
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.crypto_venue import TICK_INTERVAL_S
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.transport.websocket import ClientConnection, maybe_reject_handshake
 
 
 class BinanceSpotVenue:

@@ -1,1 +1,1 @@
-"""Deribit as a sandbox venue: JSON-RPC over websocket and HTTP, books with change ids, heartbeats that ask back."""
+"""Simulated Deribit: JSON-RPC over websocket and HTTP, order books with change ids, heartbeats with test requests."""

@@ -1,9 +1,12 @@
-"""Instruments as Deribit describes them, and which of them a question is about."""
+"""Instruments as Deribit describes them, and which of them a question is about.
+
+What the sandbox's Deribit lists unless told otherwise: inverse and linear perpetuals, a future, an option, spot.
+"""
 
 from decimal import Decimal
 
-from components.sandbox.deribit.numbers import json_number
-from components.sandbox.flow.listings import Instrument, InstrumentKind
+from components.sandbox.deribit.messages import json_number
+from components.sandbox.simulation.instruments import Instrument, InstrumentKind
 
 KIND_NAMES = {
     InstrumentKind.SPOT: "spot",
@@ -11,10 +14,18 @@ KIND_NAMES = {
     InstrumentKind.FUTURE: "future",
     InstrumentKind.OPTION: "option",
 }
+
+
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
+
+
 NO_EXPIRY_MS = 32_503_708_800_000  # what the venue gives for contracts without end
+
+
 # Options are finer below this price.
 TICK_BAND_PRICE, TICK_DIVISOR = Decimal("0.005"), Decimal(5)
+
+
 Document = dict[str, object]
 
 
@@ -65,3 +76,84 @@ def _expiry_fields(listing: Instrument) -> Document:
 
 def _future_type_field(listing: Instrument) -> Document:
     return {"future_type": "reversed" if listing.is_inverse else "linear"}
+
+
+CHRISTMAS_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC, when dated contracts settle
+
+
+BITCOIN, ETHER, DOGE = Decimal(92_000), Decimal(3_100), Decimal("0.14")
+
+
+INSTRUMENTS = (
+    Instrument(
+        symbol="BTC-PERPETUAL",
+        base="BTC",
+        quote="USD",
+        settle="BTC",
+        kind=InstrumentKind.PERPETUAL,
+        is_inverse=True,
+        tick=Decimal("0.5"),
+        lot=Decimal(10),
+        contract=Decimal(10),
+        price=BITCOIN,
+    ),
+    Instrument(
+        symbol="ETH-PERPETUAL",
+        base="ETH",
+        quote="USD",
+        settle="ETH",
+        kind=InstrumentKind.PERPETUAL,
+        is_inverse=True,
+        tick=Decimal("0.05"),
+        lot=Decimal(1),
+        price=ETHER,
+    ),
+    Instrument(
+        symbol="DOGE_USDC-PERPETUAL",
+        base="DOGE",
+        quote="USDC",
+        settle="USDC",
+        kind=InstrumentKind.PERPETUAL,
+        tick=Decimal("0.00001"),
+        lot=Decimal(100),
+        contract=Decimal(100),
+        price=DOGE,
+    ),
+    Instrument(
+        symbol="BTC-25DEC26",
+        base="BTC",
+        quote="USD",
+        settle="BTC",
+        kind=InstrumentKind.FUTURE,
+        is_inverse=True,
+        tick=Decimal("2.5"),
+        lot=Decimal(10),
+        contract=Decimal(10),
+        price=BITCOIN,
+        expiry_ms=CHRISTMAS_2026_MS,
+    ),
+    Instrument(
+        symbol="BTC-25DEC26-80000-P",
+        base="BTC",
+        quote="BTC",
+        settle="BTC",
+        kind=InstrumentKind.OPTION,
+        is_inverse=True,
+        tick=Decimal("0.0005"),
+        lot=Decimal("0.1"),
+        price=Decimal("0.25"),
+        expiry_ms=CHRISTMAS_2026_MS,
+        strike=Decimal(80_000),
+        option_type="put",
+    ),
+    # A lot this small is what puts exponents into the frames.
+    Instrument(
+        symbol="BTC_USDC",
+        base="BTC",
+        quote="USDC",
+        settle="USDC",
+        tick=Decimal(1),
+        lot=Decimal("0.00001"),
+        price=BITCOIN,
+    ),
+)

@@ -1,15 +1,138 @@
-"""Deribit's documents: books, order books, tickers, quotes, trades, with their numbers as the venue prints them."""
+"""The errors of Deribit that this venue gives, by their numbers.
+
+JSON-RPC as Deribit speaks it: requests read, results and errors stamped, notifications.
+
+Decimals as Deribit writes them: JSON numbers, whole ones with `.0`, tiny ones with an exponent.
+
+Deribit's documents: books, order books, tickers, quotes, trades, with their numbers as the venue prints them.
+"""
 
 from decimal import Decimal
+from typing import Any
 
-from components.sandbox.deribit.lanes import MILLISECOND_NS, ZERO, BookChannelState, BookPush, LevelRow
-from components.sandbox.deribit.numbers import json_number
-from components.sandbox.flow.book import Levels, SimulatedBook
-from components.sandbox.flow.listings import Instrument, InstrumentKind
-from components.sandbox.flow.orders import SimTrade
+import msgspec
+from msgspec import Raw, Struct
+
+from components.sandbox.deribit.book_channels import MILLISECOND_NS, ZERO, BookChannelState, BookPush, LevelRow
+from components.sandbox.simulation.instruments import Instrument, InstrumentKind
+from components.sandbox.simulation.order_book import Levels, SimulatedBook
+from components.sandbox.simulation.order_flow import SimTrade
+
+
+class RpcError(Struct, frozen=True):
+    """An error as JSON-RPC carries it."""
+
+    code: int
+    message: str
+    data: dict[str, str] | None = None
+
+
+TOO_MANY_REQUESTS = RpcError(10028, "too_many_requests")
+
+
+BAD_INSTRUMENT = RpcError(10020, "bad_instrument")
+
+
+BAD_REQUEST = RpcError(11050, "bad_request")
+
+
+INVALID_CREDENTIALS = RpcError(13004, "invalid_credentials")
+
+
+UNAUTHORIZED = RpcError(13009, "unauthorized")
+
+
+RAW_NEEDS_LOGIN = RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
+
+
+METHOD_NOT_FOUND = RpcError(-32601, "Method not found")
+
+
+PARSE_ERROR = RpcError(-32700, "Parse error")
+
+
+UNAVAILABLE = RpcError(11051, "system_maintenance")
+
+
+def invalid_params(parameter: str, reason: str) -> RpcError:
+    """Refuse a parameter, by its name."""
+    return RpcError(-32602, "Invalid params", {"param": parameter, "reason": reason})
+
+
+MICROSECOND_NS = 1_000
+
+
+Document = dict[str, object]
+
+
+RequestId = int | str | None
+
+
+class RpcRequest(Struct, frozen=True):
+    """One call."""
+
+    method: str
+    id: RequestId = None
+    params: dict[str, Any] = {}
+
+
+def parse_request(text: str) -> RpcRequest | None:
+    """Read a call; nothing where the text is none."""
+    try:
+        return msgspec.json.decode(text, type=RpcRequest)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def encode_reply(request_id: RequestId, outcome: object, in_ns: int, out_ns: int) -> bytes:
+    """Write the answer to a call, be it a result or a refusal."""
+    kind = "error" if isinstance(outcome, RpcError) else "result"
+    in_us, out_us = in_ns // MICROSECOND_NS, out_ns // MICROSECOND_NS
+    stamps = {"usIn": in_us, "usOut": out_us, "usDiff": out_us - in_us, "testnet": False}
+    named: Document = {} if request_id is None else {"id": request_id}
+    return msgspec.json.encode({"jsonrpc": "2.0", **named, kind: outcome, **stamps})
+
+
+def encode_notification(channel: str, data: object) -> str:
+    """Write what the subscribers of a channel are told."""
+    params = {"channel": channel, "data": data}
+    return msgspec.json.encode({"jsonrpc": "2.0", "method": "subscription", "params": params}).decode()
+
+
+def encode_heartbeat(kind: str) -> str:
+    """Write a sign of life, or a request for one: `heartbeat` or `test_request`."""
+    return msgspec.json.encode({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": kind}}).decode()
+
+
+# Below 10^-4 the venue changes to scientific notation, as most languages print their floats.
+_TINY = -4
+
+
+def json_number(value: Decimal) -> Raw:
+    """Write a decimal as a JSON number."""
+    return Raw(_number_text(value).encode())
+
+
+def _number_text(value: Decimal) -> str:
+    if value == 0:
+        return "0.0"
+    if value.adjusted() < _TINY:
+        return _scientific(value)
+    text = format(value, "f")
+    if "." not in text:
+        return text + ".0"
+    whole, part = text.split(".")
+    return f"{whole}.{part.rstrip('0') or '0'}"
+
+
+def _scientific(value: Decimal) -> str:
+    sign, digits, _ = value.normalize().as_tuple()
+    first, rest = str(digits[0]), "".join(map(str, digits[1:]))
+    mantissa = f"{first}.{rest}" if rest else first
+    return f"{'-' if sign else ''}{mantissa}e-{-value.adjusted():02d}"
+
 
 TRADES_PER_INSTRUMENT_MAX = 10**9
-Document = dict[str, object]
 
 
 def book_document(symbol: str, moment: BookPush) -> Document:

@@ -1,19 +1,37 @@
-"""What Deribit answers alike over websocket and HTTP: the time, instruments, books."""
+"""What Deribit answers alike over websocket and HTTP: the time, instruments, books.
 
+Logins at Deribit: by key and secret, by a token that refreshes, by a token that was given before.
+"""
+
+import hmac
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 
-from components.sandbox.deribit.documents import order_book_document
+from components.sandbox.deribit.book_channels import MILLISECOND_NS
 from components.sandbox.deribit.instruments import CURRENCIES, KIND_NAMES, encode_instrument, matches
-from components.sandbox.deribit.lanes import MILLISECOND_NS
-from components.sandbox.deribit.refusals import BAD_INSTRUMENT, METHOD_NOT_FOUND, RpcError, invalid_params
-from components.sandbox.flow.faults import CryptoFaultSwitches
-from components.sandbox.flow.listings import Instrument, by_symbol
-from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.rest import snapshot_id
+from components.sandbox.deribit.messages import (
+    BAD_INSTRUMENT,
+    INVALID_CREDENTIALS,
+    METHOD_NOT_FOUND,
+    RpcError,
+    invalid_params,
+    order_book_document,
+)
+from components.sandbox.simulation.instruments import Instrument, by_symbol
+from components.sandbox.simulation.order_flow import OrderFlow
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.fault_injection import snapshot_id
+from components.sandbox.transport.faults import CryptoFaultSwitches
 
 VENUE = "deribit"
+
+
 VERSION = {"version": "1.2.26"}
+
+
 DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
+
+
 Params = Mapping[str, object]
 
 
@@ -68,3 +86,49 @@ class PublicMethods:
 
     def _now_ms(self) -> int:
         return self._now_ns() // MILLISECOND_NS
+
+
+EXPIRES_S = 900
+
+
+Document = dict[str, object]
+
+
+class TokenIssuer:
+    """The tokens that were given out; those of one run are few."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._access: set[str] = set()
+        self._refresh: set[str] = set()
+
+    def authenticate(self, params: Mapping[str, object]) -> Document | RpcError:
+        """Give tokens to whoever proves who they are."""
+        match params.get("grant_type"):
+            case "client_credentials":
+                is_known = self._matches(str(params.get("client_id", "")), str(params.get("client_secret", "")))
+            case "refresh_token":
+                is_known = params.get("refresh_token") in self._refresh
+            case _:
+                return invalid_params("grant_type", "must be client_credentials or refresh_token")
+        return self._tokens() if is_known else INVALID_CREDENTIALS
+
+    def is_valid_token(self, token: object) -> bool:
+        """Tell whether a token was given out."""
+        return token in self._access
+
+    def _matches(self, key: str, secret: str) -> bool:
+        same_key = hmac.compare_digest(key.encode(), self._credentials.key.encode())
+        return hmac.compare_digest(secret.encode(), self._credentials.secret.encode()) and same_key
+
+    def _tokens(self) -> Document:
+        access, refresh = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self._access.add(access)
+        self._refresh.add(refresh)
+        return {
+            "access_token": access,
+            "refresh_token": refresh,
+            "expires_in": EXPIRES_S,
+            "scope": "connection mainaccount trade:read",
+            "token_type": "bearer",
+        }

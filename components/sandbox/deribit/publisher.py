@@ -1,20 +1,81 @@
-"""Who listens to which Deribit channel, and what each of them is told as the order flow moves."""
+"""One websocket client of Deribit: its connection, its login, its credits, and whether it still lives.
+
+Who listens to which Deribit channel, and what each of them is told as the order flow moves.
+"""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
-from components.sandbox.deribit.channels import PERIOD_MS, Channel, Topic
-from components.sandbox.deribit.clients import Client
-from components.sandbox.deribit.documents import book_document, quote_document, ticker_document, trade_document
+from components.sandbox.deribit.book_channels import (
+    MILLISECOND_NS,
+    PERIOD_MS,
+    BookChannelState,
+    BookPush,
+    Channel,
+    LevelRow,
+    Topic,
+)
 from components.sandbox.deribit.instruments import CURRENCIES, KIND_NAMES, matches
-from components.sandbox.deribit.lanes import MILLISECOND_NS, BookChannelState, BookPush, LevelRow
-from components.sandbox.deribit.rpc import encode_notification
-from components.sandbox.flow.faults import CryptoFaultKind
-from components.sandbox.flow.orders import OrderFlow, SimTrade
+from components.sandbox.deribit.messages import (
+    book_document,
+    encode_notification,
+    quote_document,
+    ticker_document,
+    trade_document,
+)
+from components.sandbox.simulation.order_flow import OrderFlow, SimTrade
+from components.sandbox.transport.faults import CryptoFaultKind
+from components.sandbox.transport.rate_limits import DERIBIT_SECOND_NS, TokenBucket
+from components.sandbox.transport.websocket import ClientConnection
+
+
+@dataclass(slots=True)
+class Heartbeat:
+    """The heartbeat a client asked for: every interval a sign of life, and a question that wants an answer."""
+
+    interval_ns: int
+    due_ns: int
+    is_awaiting_reply: bool = False
+
+    def tick(self, now_ns: int) -> bool | None:
+        """Tell what is due: true is a beat, false the end of who did not answer, nothing nothing."""
+        if now_ns < self.due_ns:
+            return None
+        self.due_ns = now_ns + self.interval_ns
+        was_owed, self.is_awaiting_reply = self.is_awaiting_reply, True
+        return not was_owed
+
+
+class Client:
+    """A connection with its standing."""
+
+    def __init__(self, connection: ClientConnection, now_ns: int, scale: float) -> None:
+        self.connection = connection
+        self._scale = scale
+        self.is_logged_in = False
+        self.heartbeat: Heartbeat | None = None
+        self.subscription_credits = subscription_bucket(now_ns)
+        self.call_credits = call_bucket(now_ns)
+
+    def start_heartbeat(self, interval_s: float, now_ns: int) -> None:
+        """Begin a heartbeat; the interval passes here as fast as the venue's scale says."""
+        interval_ns = int(interval_s * self._scale * DERIBIT_SECOND_NS)
+        self.heartbeat = Heartbeat(interval_ns, now_ns + interval_ns)
+
+    def on_heartbeat_reply(self) -> None:
+        """Note that the client has shown that it lives."""
+        if self.heartbeat is not None:
+            self.heartbeat.is_awaiting_reply = False
+
 
 BOOK_TOPICS = frozenset({Topic.BOOK, Topic.TICKER, Topic.QUOTE})
+
+
 # What a channel is called in the fault switches.
 FAULT_TOPICS = {Topic.BOOK: "book", Topic.TICKER: "quote", Topic.QUOTE: "quote", Topic.TRADES: "trade"}
+
+
 StateKey = tuple[str, str]
 
 
@@ -170,3 +231,13 @@ def _corrupt(client: Client, lane: BookChannelState, moment: BookPush, tick: Dec
         bid = LevelRow("new", best + tick, lane.book.asks.quantities[best])
         moment = moment._replace(bids=[bid, *moment.bids])
     return moment
+
+
+def subscription_bucket(now_ns: int) -> TokenBucket:
+    """Make the bucket of subscribe calls: a burst of ten, then a little over three a second."""
+    return TokenBucket(capacity=30_000, refill_per_s=10_000, cost=3_000, at_ns=now_ns)
+
+
+def call_bucket(now_ns: int) -> TokenBucket:
+    """Make the bucket of all other calls: a burst of a hundred, then twenty a second."""
+    return TokenBucket(capacity=50_000, refill_per_s=10_000, cost=500, at_ns=now_ns)

@@ -1,27 +1,61 @@
-"""What a Deribit client calls over its websocket, and what it is answered."""
+"""The manners of this venue that nobody can rely on, settable while it runs.
+
+What a Deribit client calls over its websocket, and what it is answered.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from components.sandbox.deribit.board import Publisher
-from components.sandbox.deribit.channels import Channel, parse_channel
-from components.sandbox.deribit.clients import Client
-from components.sandbox.deribit.logins import TokenIssuer
-from components.sandbox.deribit.modes import UNKNOWN_CHANNEL_ERRORS, BehaviorSettings
-from components.sandbox.deribit.queries import Params, PublicMethods
-from components.sandbox.deribit.refusals import (
+from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request
+from components.sandbox.deribit.book_channels import Channel, parse_channel
+from components.sandbox.deribit.messages import (
     BAD_REQUEST,
     PARSE_ERROR,
     RAW_NEEDS_LOGIN,
     TOO_MANY_REQUESTS,
     UNAUTHORIZED,
     RpcError,
+    RpcRequest,
+    encode_reply,
     invalid_params,
+    parse_request,
 )
-from components.sandbox.deribit.rpc import RpcRequest, encode_reply, parse_request
+from components.sandbox.deribit.messages import invalid_params as invalid_parameter
+from components.sandbox.deribit.public_methods import Params, PublicMethods, TokenIssuer
+from components.sandbox.deribit.publisher import Client, Publisher
+
+# What a subscription to a channel that does not exist is answered with; nothing where it is only left out.
+UNKNOWN_CHANNEL_ERRORS: dict[str, RpcError | None] = {
+    "omit": None,
+    "11050": BAD_REQUEST,
+    "-32602": invalid_parameter("channels", "unknown channel"),
+}
+
+
+@dataclass(slots=True)
+class BehaviorSettings:
+    """How the venue behaves now; at first as the real one does today."""
+
+    unknown_channel: str = "omit"
+
+    def set(self, name: str, value: str) -> None:
+        """Change one manner by name."""
+        if name != "unknown_channel":
+            raise ApiErrorRaised(invalid_request(f"no mode {name!r}, there is unknown_channel"))
+        if value not in UNKNOWN_CHANNEL_ERRORS:
+            raise ApiErrorRaised(invalid_request(f"mode {name!r} is one of {', '.join(UNKNOWN_CHANNEL_ERRORS)}"))
+        self.unknown_channel = value
+
 
 HEARTBEAT_S_MIN = 10
+
+
 DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
+
+
 CHANNELS_MAX = 500
+
+
 Method = Callable[[Params, int], object]
 
 

@@ -5,27 +5,22 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import WSCloseCode, web
 
-from components.sandbox.deribit.board import Publisher
-from components.sandbox.deribit.clients import Client
-from components.sandbox.deribit.credits import call_bucket
-from components.sandbox.deribit.logins import TokenIssuer
-from components.sandbox.deribit.modes import BehaviorSettings
-from components.sandbox.deribit.queries import VENUE, PublicMethods
-from components.sandbox.deribit.refusals import TOO_MANY_REQUESTS, RpcError
-from components.sandbox.deribit.rpc import encode_heartbeat, encode_reply
-from components.sandbox.deribit.sockets import ClientSession
-from components.sandbox.flow.connection import (
+from components.sandbox.deribit.messages import TOO_MANY_REQUESTS, RpcError, encode_heartbeat, encode_reply
+from components.sandbox.deribit.public_methods import VENUE, PublicMethods, TokenIssuer
+from components.sandbox.deribit.publisher import Client, Publisher, call_bucket
+from components.sandbox.deribit.session import BehaviorSettings, ClientSession
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import OrderFlow
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.crypto_venue import TICK_INTERVAL_S
+from components.sandbox.transport.fault_injection import inject_rest_fault
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.transport.websocket import (
     ClientConnection,
     ConnectionLimits,
     HandshakeRejected,
     maybe_reject_handshake,
 )
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.rest import inject_rest_fault
-from components.sandbox.flow.venue import TICK_INTERVAL_S
-from components.sandbox.server.store import Credentials
 
 CONNECTIONS_MAX = 32
 STATUS_TOO_MANY_REQUESTS, STATUS_BAD_REQUEST = 429, 400

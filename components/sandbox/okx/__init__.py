@@ -1,1 +1,1 @@
-"""OKX as a sandbox venue: its websocket channels, its REST answers, and the ways in which its books surprise."""
+"""Simulated OKX: websocket channels, REST replies, sequence resets and checksums."""

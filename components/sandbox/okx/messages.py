@@ -1,19 +1,127 @@
-"""The frames of OKX as texts: answers to requests, books, trades, tickers, notices."""
+"""What a client says to an OKX socket, read into values; what cannot be read is no request.
 
-from collections.abc import Iterable
+The checksum of an OKX book: twenty-five levels a side, interleaved, exactly as their texts stand.
+
+The frames of OKX as texts: answers to requests, books, trades, tickers, notices.
+
+Trades and tickers as OKX tells them: fills of one price merged, the day in one line.
+
+The manners of this venue that differ between years and hosts, settable while it runs.
+"""
+
+import base64
+import hmac
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from itertools import islice
+from itertools import islice, zip_longest
+from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
-from components.sandbox.core.decimals import format_decimal
-from components.sandbox.okx.checksum import CHECKSUM_LEVELS, checksum
-from components.sandbox.okx.cuts import ZERO, BookPush
-from components.sandbox.okx.requests import ChannelArgument
+from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request
+from components.sandbox.numerics import format_decimal
+from components.sandbox.okx.book_channels import ZERO, BookPush
+from components.sandbox.okx.instruments import TYPE_NAMES
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import OrderFlow, SimTrade
+
+REQUEST_BYTES_MAX = 64 * 1024
+
+
+_LOGIN_PATH = "GET/users/self/verify"
+
+
+class Operation(StrEnum):
+    """What may be asked."""
+
+    SUBSCRIBE = "subscribe"
+    UNSUBSCRIBE = "unsubscribe"
+    LOGIN = "login"
+
+
+class ChannelArgument(Struct, frozen=True, omit_defaults=True):
+    """One channel of one instrument."""
+
+    channel: str
+    instId: str = ""  # noqa: N815 - the venue's word
+
+
+class LoginArgument(Struct, frozen=True):
+    """The proof that a client holds a key: a signature of the time."""
+
+    apiKey: str  # noqa: N815 - the venue's word
+    timestamp: str
+    sign: str
+    passphrase: str = ""
+
+
+class Request(Struct, frozen=True):
+    """A request with its arguments still to be read."""
+
+    op: Operation
+    args: list[msgspec.Raw]
+    id: str | None = None
+
+
+def parse_request(text: str) -> Request | None:
+    """Read a request; nothing where the text is none."""
+    if len(text) > REQUEST_BYTES_MAX:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Request)
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def parse_arguments(request: Request) -> list[ChannelArgument] | None:
+    """Read the channels a request names; nothing where one of them is malformed or there are none."""
+    try:
+        return [msgspec.json.decode(one, type=ChannelArgument) for one in request.args] or None
+    except (msgspec.MsgspecError, ValueError):
+        return None
+
+
+def parse_login(request: Request) -> LoginArgument | None:
+    """Read the first login of a request; nothing where there is none."""
+    try:
+        return msgspec.json.decode(request.args[0], type=LoginArgument)
+    except (msgspec.MsgspecError, ValueError, IndexError):
+        return None
+
+
+def is_valid_login(login: LoginArgument, key: str, secret: str) -> bool:
+    """Tell whether a login carries this key and was signed with its secret."""
+    digest = hmac.digest(secret.encode(), (login.timestamp + _LOGIN_PATH).encode(), "sha256")
+    return hmac.compare_digest(login.sign.encode(), base64.b64encode(digest)) and login.apiKey == key
+
+
+CHECKSUM_LEVELS = 25
+
+
+LevelText = tuple[str, str]
+
+
+def checksum(bids: Sequence[LevelText], asks: Sequence[LevelText]) -> int:
+    """Compute the signed CRC-32 of a book whose sides stand best first."""
+    pairs = zip_longest(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS])
+    text = ":".join(f"{price}:{size}" for pair in pairs for price, size in filter(None, pair))
+    return _signed(zlib.crc32(text.encode()))
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 32) if value >> 31 else value
+
 
 Document = dict[str, object]
+
+
 Level = tuple[Decimal, Decimal]
+
+
 NOTICE_UPGRADE = "64008"
 
 
@@ -99,3 +207,105 @@ def _level_texts(side: Iterable[Level]) -> list[tuple[str, str]]:
 
 def _id_field(request_id: str | None) -> Document:
     return {} if request_id is None else {"id": request_id}
+
+
+MILLISECOND_NS = 1_000_000
+
+
+class MergedTrade(NamedTuple):
+    """Fills of one taker at one price: the last of them, their number, their whole size."""
+
+    last: SimTrade
+    fills: int
+    size: Decimal
+
+
+def merge_fills(prints: Iterable[SimTrade]) -> list[MergedTrade]:
+    """Merge neighbours of one moment, price and side."""
+    merged: list[MergedTrade] = []
+    for one in prints:
+        if merged and _is_same_trade(merged[-1].last, one):
+            before = merged.pop()
+            merged.append(MergedTrade(one, before.fills + 1, before.size + one.quantity))
+        else:
+            merged.append(MergedTrade(one, 1, one.quantity))
+    return merged
+
+
+def trade_document(symbol: str, merged: MergedTrade, sequence: int) -> Document:
+    """Write a push of `trades`; its `count` says how many ids up to this one it covers."""
+    single = fill_document(symbol, merged.last, sequence)
+    return {**single, "sz": format_decimal(merged.size), "count": str(merged.fills)}
+
+
+def fill_document(symbol: str, fill: SimTrade, sequence: int) -> Document:
+    """Write a push of `trades-all`."""
+    return {
+        "instId": symbol,
+        "tradeId": str(fill.id),
+        "px": format_decimal(fill.price),
+        "sz": format_decimal(fill.quantity),
+        "side": "buy" if fill.is_buy else "sell",
+        "ts": str(fill.at_ns // MILLISECOND_NS),
+        "source": "0",
+        "seqId": sequence,
+    }
+
+
+def ticker_document(listing: Instrument, flow: OrderFlow) -> Document:
+    """Write an instrument's day: best prices, last trade; empty texts for what is not there."""
+    bids, asks = flow.book(listing.symbol).top(1)
+    prints = flow.trades_after(listing.symbol, flow.last_trade_id(listing.symbol) - 1)
+    (bid, bid_size), (ask, ask_size) = _best_texts(bids), _best_texts(asks)
+    last, last_size = _best_texts([(one.price, one.quantity) for one in prints])
+    day = dict.fromkeys(("open24h", "high24h", "low24h", "sodUtc0", "sodUtc8"), format_decimal(listing.price))
+    return {
+        "instType": TYPE_NAMES[listing.kind],
+        "instId": listing.symbol,
+        "last": last,
+        "lastSz": last_size,
+        "askPx": ask,
+        "askSz": ask_size,
+        "bidPx": bid,
+        "bidSz": bid_size,
+        **day,
+        "volCcy24h": "0",
+        "vol24h": "0",
+    }
+
+
+def _best_texts(levels: list[tuple[Decimal, Decimal]]) -> tuple[str, str]:
+    return (format_decimal(levels[0][0]), format_decimal(levels[0][1])) if levels else ("", "")
+
+
+def _is_same_trade(one: SimTrade, other: SimTrade) -> bool:
+    return (one.at_ns, one.price, one.is_buy) == (other.at_ns, other.price, other.is_buy)
+
+
+SWITCH_VALUES = {"on": True, "off": False}
+
+
+BEHAVIOR_CHOICES: dict[str, dict[str, object]] = {
+    "checksum": {str(one): one for one in ChecksumMode},
+    "ws_snapshot": dict(SWITCH_VALUES),
+    "rest_seq_id": dict(SWITCH_VALUES),
+    "vip": dict(SWITCH_VALUES),
+}
+
+
+@dataclass(slots=True)
+class BehaviorSettings:
+    """How the venue behaves now; at first as the real one does today."""
+
+    checksum: ChecksumMode = ChecksumMode.ZERO
+    ws_snapshot: bool = True  # a new subscriber of a chained channel is told the whole book
+    rest_seq_id: bool = True  # REST books say at which id they stand
+    vip: bool = False  # the fee tier of whoever logs in suffices for tick-by-tick books
+
+    def set(self, name: str, value: str) -> None:
+        """Change one manner by name."""
+        if name not in BEHAVIOR_CHOICES:
+            raise ApiErrorRaised(invalid_request(f"no mode {name!r}, there are {', '.join(BEHAVIOR_CHOICES)}"))
+        if value not in BEHAVIOR_CHOICES[name]:
+            raise ApiErrorRaised(invalid_request(f"mode {name!r} is one of {', '.join(BEHAVIOR_CHOICES[name])}"))
+        setattr(self, name, BEHAVIOR_CHOICES[name][value])

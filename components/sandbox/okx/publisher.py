@@ -1,24 +1,57 @@
-"""Who listens to which OKX channel, and what each of them is told as the order flow moves."""
+"""One websocket client of OKX: its connection, its name there, and what it is entitled to.
+
+Who listens to which OKX channel, and what each of them is told as the order flow moves.
+"""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from msgspec import structs
 
-from components.sandbox.flow.faults import CryptoFaultKind
-from components.sandbox.flow.orders import OrderFlow, SimTrade
-from components.sandbox.flow.script import FaultInjector
-from components.sandbox.okx.channels import BOOKS, TICKER_PERIOD_MS, TICKERS, TRADES, TRADES_ALL
-from components.sandbox.okx.clients import Client
-from components.sandbox.okx.cuts import BookPush
-from components.sandbox.okx.frames import chained_book_message, checksum_field, encode, full_book_message
-from components.sandbox.okx.lines import MILLISECOND_NS, BookChannelState
-from components.sandbox.okx.modes import BehaviorSettings
-from components.sandbox.okx.numbering import SequenceIds
-from components.sandbox.okx.requests import ChannelArgument
-from components.sandbox.okx.tape import fill_document, merge_fills, ticker_document, trade_document
+from components.sandbox.numerics import draws
+from components.sandbox.okx.book_channels import (
+    BOOKS,
+    MILLISECOND_NS,
+    TICKER_PERIOD_MS,
+    TICKERS,
+    TRADES,
+    TRADES_ALL,
+    BookChannelState,
+    BookPush,
+    SequenceIds,
+)
+from components.sandbox.okx.messages import (
+    BehaviorSettings,
+    ChannelArgument,
+    chained_book_message,
+    checksum_field,
+    encode,
+    fill_document,
+    full_book_message,
+    merge_fills,
+    ticker_document,
+    trade_document,
+)
+from components.sandbox.simulation.order_flow import OrderFlow, SimTrade
+from components.sandbox.transport.fault_injection import FaultInjector
+from components.sandbox.transport.faults import CryptoFaultKind
+from components.sandbox.transport.rate_limits import SlidingWindowLimit
+from components.sandbox.transport.websocket import ClientConnection
+
+
+class Client:
+    """A connection with its standing."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+        self.connection_id = f"{draws(connection.number, connection.venue, 0)[0] % (1 << 32):08x}"
+        self.is_logged_in = False
+        self.subscription_limit = subscription_limit()
+
 
 KEEP_ALIVE_S = 60
+
+
 QUOTE_CHANNELS = frozenset({"bbo-tbt", TICKERS})
 
 
@@ -169,3 +202,8 @@ def _corrupt(script: FaultInjector, line: BookChannelState, push: BookPush, tick
         bids = push.bids if line.channel.is_chained else push.bids[:-1]
         push = structs.replace(push, bids=[(best + tick, quantity), *bids])
     return push
+
+
+def subscription_limit() -> SlidingWindowLimit:
+    """Allow 480 subscriptions, unsubscriptions and logins an hour on one socket."""
+    return SlidingWindowLimit(480, 3600)

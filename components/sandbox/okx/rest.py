@@ -1,24 +1,61 @@
-"""OKX over HTTP: instruments by type, and books from caches of different age."""
+"""Where REST books come from: two servers with caches of their own, one always behind the other.
 
+OKX over HTTP: instruments by type, and books from caches of different age.
+"""
+
+import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import cycle
 
 from aiohttp import web
 
-from components.sandbox.flow.faults import CryptoFaultSwitches
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.rest import inject_rest_fault, snapshot_id
-from components.sandbox.okx.caches import RestCaches
-from components.sandbox.okx.channels import BOOK_DEPTH_MAX
-from components.sandbox.okx.frames import level_rows
+from components.sandbox.okx.book_channels import BOOK_DEPTH_MAX, MILLISECOND_NS, SequenceIds
 from components.sandbox.okx.instruments import TYPE_NAMES, encode_instrument, family
-from components.sandbox.okx.limits import book_request_limit, instrument_request_limit
-from components.sandbox.okx.lines import MILLISECOND_NS
-from components.sandbox.okx.modes import BehaviorSettings
-from components.sandbox.okx.numbering import SequenceIds
-from components.sandbox.server.replies import json_response
+from components.sandbox.okx.messages import BehaviorSettings, level_rows
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import OrderFlow
+from components.sandbox.transport.fault_injection import inject_rest_fault, snapshot_id
+from components.sandbox.transport.faults import CryptoFaultSwitches
+from components.sandbox.transport.http_server import json_response
+from components.sandbox.transport.rate_limits import SlidingWindowLimit
+
+REFRESH_NS = 50_000_000
+
+
+# The second server is so many refreshes behind the first.
+REFRESHES_BEHIND = 3
+
+
+class RestCaches:
+    """What each server holds: the id of the flow its book of a symbol stands at."""
+
+    def __init__(self, flow: OrderFlow) -> None:
+        self._flow = flow
+        self._ids = {symbol: deque([flow.last_id(symbol)], REFRESHES_BEHIND + 1) for symbol in flow.instruments}
+        self._server = cycle((-1, 0))
+        self._period = 0
+        self._refreshed = asyncio.Event()
+
+    def tick(self, now_ns: int) -> None:
+        """Refresh what is due, and let those go who wait for it."""
+        if now_ns // REFRESH_NS == self._period:
+            return
+        self._period = now_ns // REFRESH_NS
+        for symbol, ids in self._ids.items():
+            ids.append(self._flow.last_id(symbol))
+        self._refreshed.set()
+        self._refreshed = asyncio.Event()
+
+    async def next_server_id(self, symbol: str) -> int:
+        """Wait for the next refresh, then give the id of whichever server's turn it is."""
+        await self._refreshed.wait()
+        return self._ids[symbol][next(self._server)]
+
 
 VENUE = "okx"
+
+
 SequenceIdsBySymbol = Mapping[str, SequenceIds]
 
 
@@ -116,3 +153,13 @@ def _missing_parameter(parameter: str) -> web.Response:
 
 def _too_many() -> web.Response:
     return _error("50011", "Too Many Requests", 429)
+
+
+def book_request_limit() -> SlidingWindowLimit:
+    """Allow forty REST books in two seconds."""
+    return SlidingWindowLimit(40, 2)
+
+
+def instrument_request_limit() -> SlidingWindowLimit:
+    """Allow twenty lists of instruments in two seconds."""
+    return SlidingWindowLimit(20, 2)

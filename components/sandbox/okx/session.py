@@ -1,24 +1,31 @@
 """The websocket endpoints of OKX: text pings, logins, subscriptions argument by argument."""
 
-from components.sandbox.okx.board import Publisher
-from components.sandbox.okx.channels import BOOKS, ENDPOINT_CHANNELS
-from components.sandbox.okx.clients import Client
-from components.sandbox.okx.frames import error_message, login_ack, subscription_ack
-from components.sandbox.okx.modes import BehaviorSettings
-from components.sandbox.okx.requests import (
+from components.sandbox.okx.book_channels import BOOKS, ENDPOINT_CHANNELS
+from components.sandbox.okx.messages import (
+    BehaviorSettings,
     ChannelArgument,
     Operation,
     Request,
+    error_message,
     is_valid_login,
+    login_ack,
     parse_arguments,
     parse_login,
     parse_request,
+    subscription_ack,
 )
-from components.sandbox.server.store import Credentials
+from components.sandbox.okx.publisher import Client, Publisher
+from components.sandbox.transport.auth import Credentials
 
 MALFORMED, UNKNOWN, LOGIN_FIRST, TIER_TOO_LOW = "60012", "60018", "60011", "64003"
+
+
 TOO_OFTEN, LOGIN_FAILED = "60014", "60009"
+
+
 DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
+
+
 MESSAGES = {
     LOGIN_FIRST: "Please log in.",
     TIER_TOO_LOW: "Your trading fee tier doesn't meet the requirement to access this channel.",

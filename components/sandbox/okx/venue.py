@@ -5,29 +5,28 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import WSCloseCode, web
 
-from components.sandbox.core.refusals import invalid_request
-from components.sandbox.flow.connection import (
+from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request
+from components.sandbox.okx.book_channels import BUSINESS, PUBLIC
+from components.sandbox.okx.messages import BehaviorSettings, upgrade_notice
+from components.sandbox.okx.publisher import Client, Publisher
+from components.sandbox.okx.rest import VENUE, RestRoutes
+from components.sandbox.okx.session import ClientSession
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import OrderFlow
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.crypto_venue import TICK_INTERVAL_S
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.transport.rate_limits import SlidingWindowLimit
+from components.sandbox.transport.websocket import (
     ClientConnection,
     ConnectionLimits,
     HandshakeRejected,
     maybe_reject_handshake,
 )
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.orders import OrderFlow
-from components.sandbox.flow.venue import TICK_INTERVAL_S
-from components.sandbox.okx.board import Publisher
-from components.sandbox.okx.channels import BUSINESS, PUBLIC
-from components.sandbox.okx.clients import Client
-from components.sandbox.okx.frames import upgrade_notice
-from components.sandbox.okx.limits import connect_limit
-from components.sandbox.okx.modes import BehaviorSettings
-from components.sandbox.okx.rest import VENUE, RestRoutes
-from components.sandbox.okx.sockets import ClientSession
-from components.sandbox.server.replies import ApiErrorRaised
-from components.sandbox.server.store import Credentials
 
 IDLE_S, IDLE_CODE = 30.0, 4004
+
+
 EVERY_SYMBOL = "*"
 
 
@@ -141,3 +140,8 @@ class OkxVenue:
         if value != EVERY_SYMBOL and value not in self._symbols:
             raise ApiErrorRaised(invalid_request(f"no symbol {value!r}, there are {', '.join(self._symbols)}"))
         return self._symbols if value == EVERY_SYMBOL else (value,)
+
+
+def connect_limit() -> SlidingWindowLimit:
+    """Allow three handshakes a second."""
+    return SlidingWindowLimit(3, 1)

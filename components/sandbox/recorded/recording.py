@@ -19,6 +19,8 @@ VENUE_URL_MARKS = (
     ("/api/v3/", "binance"),
     ("stream.binance", "binance"),
 )
+
+
 SELECTING_PARAMETERS = frozenset({"symbol", "instId", "instType", "instrument_name", "currency", "kind"})
 
 

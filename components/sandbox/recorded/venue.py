@@ -1,17 +1,99 @@
-"""A venue that serves a recording: its frames to whoever subscribed, in scaled time, exactly as they were received."""
+"""How clients of a recording are answered: each venue's words for subscribing, and no more than that.
+
+A venue that serves a recording: its frames to whoever subscribed, in scaled time, exactly as they were received.
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import msgspec
 from aiohttp import WSCloseCode, web
 
-from components.sandbox.flow.connection import ClientConnection, ConnectionLimits, maybe_reject_handshake
-from components.sandbox.flow.dialogues import Channels, handle_message
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultSwitches
-from components.sandbox.flow.orders import IdSpace, OrderFlow
-from components.sandbox.flow.recording import RecordedFrame, RecordedResponses, channel_of, without_interval
-from components.sandbox.flow.rest import inject_rest_fault
-from components.sandbox.flow.venue import TICK_INTERVAL_S
+from components.sandbox.recorded.recording import RecordedFrame, RecordedResponses, channel_of, without_interval
+from components.sandbox.simulation.order_flow import IdSpace, OrderFlow
+from components.sandbox.transport.crypto_venue import TICK_INTERVAL_S
+from components.sandbox.transport.fault_injection import inject_rest_fault
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.transport.websocket import ClientConnection, ConnectionLimits, maybe_reject_handshake
+
+Replies = list[str]
+
+
+Channels = dict[str, None]
+
+
+def handle_message(venue: str, text: str, channels: Channels, now_ns: int) -> Replies:
+    """Carry out what a client says and answer it; what is no request gets no answer."""
+    if text == "ping":
+        return ["pong"]
+    try:
+        request = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, ValueError):
+        return []
+    return _MESSAGE_HANDLERS[venue](request, channels, now_ns)
+
+
+def _binance(request: dict[str, Any], channels: Channels, _: int) -> Replies:
+    names, method = request.get("params", []), request.get("method")
+    if method == "LIST_SUBSCRIPTIONS":
+        return [_text({"result": list(channels), "id": request.get("id")})]
+    if method in {"SUBSCRIBE", "UNSUBSCRIBE"}:
+        _update_channels(channels, map(without_interval, map(str, names)), is_subscribe=method == "SUBSCRIBE")
+    return [_text({"result": None, "id": request.get("id")})]
+
+
+def _okx(request: dict[str, Any], channels: Channels, _: int) -> Replies:
+    operation = request.get("op")
+    if operation not in {"subscribe", "unsubscribe"}:
+        return [_text({"event": "error", "code": "60012", "msg": "Invalid request", "connId": "recorded"})]
+    named = {"id": request["id"]} if "id" in request else {}
+    replies = []
+    for argument in request.get("args", []):
+        _update_channels(
+            channels, [f"{argument.get('channel')}:{argument.get('instId')}"], is_subscribe=operation == "subscribe"
+        )
+        replies.append(_text({**named, "event": operation, "arg": argument, "connId": "recorded"}))
+    return replies
+
+
+def _deribit(request: dict[str, Any], channels: Channels, now_ns: int) -> Replies:
+    verb = str(request.get("method", "")).partition("/")[2]
+    result: object = "ok"
+    if verb in {"subscribe", "unsubscribe"}:
+        names = [str(name) for name in request.get("params", {}).get("channels", [])]
+        _update_channels(channels, map(without_interval, names), is_subscribe=verb == "subscribe")
+        result = names
+    elif verb == "auth":
+        result = {"access_token": "recorded", "refresh_token": "recorded", "expires_in": 900, "token_type": "bearer"}
+    elif verb == "test":
+        result = {"version": "1.2.26"}
+    elif verb == "get_time":
+        result = now_ns // 1_000_000
+    now_us = now_ns // 1_000
+    times = {"usIn": now_us, "usOut": now_us, "usDiff": 0, "testnet": False}
+    return [_text({"jsonrpc": "2.0", "id": request.get("id"), "result": result, **times})]
+
+
+def _update_channels(channels: Channels, names: Iterable[str], *, is_subscribe: bool) -> None:
+    for name in names:
+        if is_subscribe:
+            channels[name] = None
+        else:
+            channels.pop(name, None)
+
+
+def _text(document: dict[str, Any]) -> str:
+    return msgspec.json.encode(document).decode()
+
+
+_MESSAGE_HANDLERS: dict[str, Callable[[dict[str, Any], Channels, int], Replies]] = {
+    "binance": _binance,
+    "binanceum": _binance,
+    "okx": _okx,
+    "deribit": _deribit,
+}
+
 
 TOPIC_BY_CHANNEL_MARK = (("depth", "book"), ("book", "book"), ("trade", "trade"))
 

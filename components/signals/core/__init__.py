@@ -1,1 +1,1 @@
-"""Pure decisions: features from prices, wishes from predictions."""
+"""Pure decisions: features, model cards, the strategy, the state of a symbol."""

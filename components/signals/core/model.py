@@ -7,7 +7,7 @@ from typing import Annotated, Final, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.contracts.errors import ConfigError
-from components.signals.core.schema import FeatureSchema
+from components.signals.core.features import FeatureSchema
 
 OUTPUTS: Final = ("down", "flat", "up")
 SUM_TOLERANCE: Final = 1e-3

@@ -1,21 +1,45 @@
-"""What to wish for: in when the model leans up, out (or short, where allowed) when it leans down."""
+"""What to wish for: in when the model leans up, out (or short, where allowed) when it leans down.
 
+Writes a wish down as the intent that risk will judge, with everything it rests on.
+
+Names signals so that no two lives of a strategy ever use one id twice, and the same tape gives the same ids.
+"""
+
+from base64 import b32encode
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Final
 
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.contracts.market import Quote
-from components.contracts.signals import Purpose
-from components.contracts.values import ZERO, Side, TimeInForce
+from components.contracts.market import BookState, Quote
+from components.contracts.signals import Intent, ModelProvenance, Purpose
+from components.contracts.values import (
+    ZERO,
+    OrderType,
+    Side,
+    SignalId,
+    StrategyId,
+    StreamOffset,
+    Symbol,
+    TimeInForce,
+    Venue,
+)
+from components.signals.core.model import ModelCard
 
 TICK: Final = Decimal("0.01")
+
+
 TICK_BELOW_ONE: Final = Decimal("0.0001")
 """US stocks quote in hundredths of a cent below one dollar (Regulation NMS, rule 612)."""
+
+
 ONE_BASIS_POINT: Final = Decimal("0.0001")
 
+
 Positive = Annotated[Decimal, Field(gt=0)]
+
+
 Edge = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -98,3 +122,87 @@ def _entry(
 def _to_tick(price: Decimal, rounding: str) -> Decimal:
     tick = TICK if price >= 1 else TICK_BELOW_ONE
     return (price / tick).to_integral_value(rounding=rounding) * tick
+
+
+NS_PER_MS = 1_000_000
+
+
+class SignalSettings(Struct, frozen=True, gc=False):
+    """Under which name signals go out, and how long each step of one may take."""
+
+    strategy: StrategyId
+    run_id: str
+    quote_age_ms_max: int
+    signal_ttl_ms: int
+    judge_ms_max: int
+    symbols_max: int
+    venue: Venue
+    """Whose prices are traded on."""
+
+
+class FeatureSnapshot(Struct, frozen=True, gc=False):
+    """What was seen and thought before a wish; the places are the first and the last frame behind the features."""
+
+    symbol: Symbol
+    features: tuple[float, ...]
+    prediction: tuple[float, ...]
+    first_offset: StreamOffset
+    last_offset: StreamOffset
+    book_state: BookState
+    tick_at_ns: int
+
+
+def build_intent(
+    proposal: OrderProposal,
+    snapshot: FeatureSnapshot,
+    settings: SignalSettings,
+    *,
+    card: ModelCard,
+    sequence: int,
+    now_ns: int,
+) -> Intent:
+    """Write one signal's only leg; its id follows from the terms and the sequence alone."""
+    return Intent(
+        signal_id=make_signal_id(settings.strategy, settings.run_id, sequence),
+        leg=0,
+        strategy=settings.strategy,
+        purpose=proposal.purpose,
+        symbol=snapshot.symbol,
+        side=proposal.side,
+        quantity=proposal.quantity,
+        order_type=OrderType.LIMIT,
+        limit_price=proposal.limit_price,
+        time_in_force=proposal.time_in_force,
+        provenance=_provenance(snapshot, card),
+        tick_at_ns=snapshot.tick_at_ns,
+        created_at_ns=now_ns,
+        expires_at_ns=now_ns + settings.signal_ttl_ms * NS_PER_MS,
+    )
+
+
+def _provenance(snapshot: FeatureSnapshot, card: ModelCard) -> ModelProvenance:
+    return ModelProvenance(
+        model_hash=card.file_hash,
+        schema_hash=card.schema_hash,
+        features=snapshot.features,
+        prediction=snapshot.prediction,
+        input_offsets=(snapshot.first_offset, snapshot.last_offset),
+        book_state=snapshot.book_state,
+    )
+
+
+RANDOM_BYTES: Final = 4
+
+
+NS_PER_S: Final = 1_000_000_000
+
+
+def new_run_id(now_ns: int, random_bytes: bytes) -> str:
+    """Name one start of the strategy: the second it began, and enough chance to tell two in one second apart."""
+    second = (now_ns // NS_PER_S).to_bytes(4, "big")
+    return b32encode(second + random_bytes[:RANDOM_BYTES]).decode().rstrip("=").lower()
+
+
+def make_signal_id(strategy: StrategyId, run_id: str, sequence: int) -> SignalId:
+    """Name the next signal of this start."""
+    return SignalId(f"{strategy}-{run_id}-{sequence}")

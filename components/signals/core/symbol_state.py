@@ -7,7 +7,7 @@ from msgspec import Struct
 from components.contracts.market import BookState, Quote, Trade
 from components.contracts.values import IntentId, StreamOffset
 from components.signals.core.features import Features
-from components.signals.core.intents import FeatureSnapshot
+from components.signals.core.strategy import FeatureSnapshot
 
 PRICE_OR_SIZE_MAX: Final = 1e12
 """What features can be computed of; no share was ever priced or sized like that."""

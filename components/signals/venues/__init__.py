@@ -1,1 +1,1 @@
-"""The edges to the world: the runtime that carries a trained model."""
+"""Model runtimes: how a trained model is loaded and run."""

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import ValidationError
 
 from components.contracts.errors import ConfigError
-from components.runtime.config import disable_telemetry
+from components.runtime.config.settings import disable_telemetry
+from components.signals.core.features import FeatureSchema
 from components.signals.core.model import ModelCard, check_card
-from components.signals.core.schema import FeatureSchema
 
 # From its first import on the library would keep an id on disk and tell its maker the names and hashes of models.
 disable_telemetry()

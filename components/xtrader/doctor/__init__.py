@@ -1,1 +1,1 @@
-"""Looks for whatever would keep `up` from running, and says how to mend it."""
+"""Checks for problems that would prevent `xtrader up` from starting."""

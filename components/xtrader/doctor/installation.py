@@ -1,4 +1,7 @@
-"""Our own things: configuration, run folder, locks, keys and seal, the model, the journals."""
+"""Our own things: configuration, run folder, locks, keys and seal, the model, the journals.
+
+One visit: everything that is looked at, in the order in which `up` would trip over it.
+"""
 
 import os
 import tomllib
@@ -12,19 +15,26 @@ from pydantic import ValidationError
 from components.contracts.errors import ConfigError, TradingError
 from components.execution.config import ExecutionConfig
 from components.market_data.config import MarketDataConfig
-from components.runtime import journal
-from components.runtime.config import Settings
-from components.runtime.places import Paths, fits_socket_paths
-from components.runtime.secrets import read_seal_key, resolve
+from components.runtime.clock import SystemClock
+from components.runtime.config.secrets import read_seal_key, resolve
+from components.runtime.config.settings import ConfigLayers, Settings, read_layers
+from components.runtime.filesystem import lock_holder
+from components.runtime.journal import reader
+from components.runtime.paths import Paths, fits_socket_paths
 from components.signals.config import SignalsConfig
+from components.signals.core.features import SCHEMA
 from components.signals.core.model import ModelCard, check_card
-from components.signals.core.schema import SCHEMA
-from components.xtrader.children import PROCESSES
+from components.xtrader.configuration import table_models
+from components.xtrader.doctor import machine
 from components.xtrader.doctor.finding import Finding, blocker, ok, warning
-from components.xtrader.holders import lock_holder
+from components.xtrader.supervisor.processes import PROCESSES
 
 HASH_BYTES: Final = 16
+
+
 JOURNALS: Final = ("risk", "execution")
+
+
 GROUP_AND_OTHER_BITS: Final = 0o077
 
 
@@ -71,7 +81,7 @@ def check_journals(paths: Paths) -> Iterator[tuple[Finding, int]]:
             continue
         count = newest_ns = 0
         try:
-            for record in journal.read_records(paths.journal(owner)):
+            for record in reader.read_records(paths.journal(owner)):
                 count, newest_ns = count + 1, max(newest_ns, record.at_ns)
         except TradingError as error:
             mend = "xtrader journal verify names the record; xtrader up --fresh sets all state aside and begins anew"
@@ -141,3 +151,33 @@ def _split_advice(message: str) -> tuple[str, str]:
     """Separate what is wrong from the advice behind it."""
     found, _, mend = message.partition("; ")
     return found, mend or "see the configuration: xtrader config show --origins"
+
+
+def run_checks() -> list[Finding]:
+    """Look at everything; without a configuration that is right, only at what needs none."""
+    now_ns = SystemClock().now_ns()
+    findings = [machine.check_python()]
+    try:
+        layers = read_layers()
+        settings = layers.validate(table_models())
+    except ConfigError as error:
+        mend = "xtrader config schema tells what each key may be"
+        findings += [blocker("config", line, mend) for line in str(error).splitlines()]
+        return [*findings, machine.check_clock(now_ns, None)]
+    return [*findings, *_configured_checks(layers, settings, now_ns)]
+
+
+def _configured_checks(layers: ConfigLayers, settings: Settings, now_ns: int) -> Iterator[Finding]:
+    places, runtime = settings.paths, settings.runtime
+    yield ok("config", f"{places.env}/{places.account} from {layers.folder}: every table is right")
+    yield from machine.check_disk(places.state)
+    yield from check_state_dir(places)
+    yield from check_run_dir(places)
+    yield from check_running_processes(places)
+    yield machine.check_port(runtime.health_host, runtime.health_port)
+    scans = list(check_journals(places))
+    yield machine.check_clock(now_ns, max((newest for _, newest in scans), default=None))
+    yield from check_venue_keys(settings, layers.environ)
+    yield check_seal_key(places)
+    yield check_model(settings)
+    yield from (finding for finding, _ in scans)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from components.contracts.errors import StorageError
-from components.runtime.disk import REAL_DISK
+from components.runtime.filesystem import REAL_DISK
 from components.xtrader.doctor.finding import Finding, blocker, ok, warning
-from components.xtrader.explain.telling import format_timestamp
+from components.xtrader.formatting import format_timestamp
 
 PYTHON_MIN: Final = (3, 11)
 FREE_BYTES_MIN: Final = 64 * 1024 * 1024

@@ -1,1 +1,1 @@
-"""Drills: the real system is hurt on purpose, and what it kept is proven from what it wrote."""
+"""Fault injection against a running system of its own, and proof that nothing was lost."""

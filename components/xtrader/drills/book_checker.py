@@ -1,10 +1,16 @@
-"""Follows the published books as any hearer would, and remembers what it was shown at which of the venue's ids."""
+"""Follows the published books as any hearer would, and remembers what it was shown at which of the venue's ids.
+
+The unified names of the sandbox's instruments, and what their quantities are worth, from its listings alone.
+
+It is worked out here once more, beside market_data, so that a mistake there is not repeated by its judge.
+"""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from components.contracts.market import (
     BookDelta,
@@ -111,3 +117,54 @@ def _apply_levels(side: dict[Decimal, Decimal], levels: BookLevels) -> None:
 
 def _levels_as_strings(levels: tuple[tuple[Decimal, Decimal], ...]) -> list[list[str]]:
     return [[format_decimal(price), format_decimal(quantity)] for price, quantity in levels]
+
+
+QUANTITIES_IN_COINS: Final = frozenset({"binance", "binanceum", "deribit"})
+"""These venues quote quantities in coins or dollars; only the others count contracts."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedInstrument:
+    """One instrument at its venue."""
+
+    venue: str
+    native: str
+    unit: Decimal
+
+
+def instruments_by_symbol(venues: Mapping[str, Any]) -> dict[Symbol, ListedInstrument]:
+    """Name everything that the venues list."""
+    return {
+        _symbol(venue, listing): ListedInstrument(venue, listing["symbol"], _unit(venue, listing))
+        for venue, told in venues.items()
+        for listing in told["listings"]
+    }
+
+
+def _symbol(venue: str, listing: Mapping[str, Any]) -> Symbol:
+    # An option that is paid in its own coin is still one on the coin's price in dollars.
+    quote = "USD" if listing["quote"] == listing["base"] else listing["quote"]
+    parts = [listing["base"], quote, *_contract_suffix(listing)]
+    return Symbol(f"{venue}:{'-'.join(parts)}".upper())
+
+
+def _contract_suffix(listing: Mapping[str, Any]) -> list[str]:
+    day = datetime.fromtimestamp(listing["expiry_ms"] / 1e3, UTC).strftime("%y%m%d")
+    match listing["kind"]:
+        case "perpetual":
+            return ["PERP"]
+        case "future":
+            return [day]
+        case "option":
+            return [day, str(listing["strike"]), "C" if listing["option_type"] == "call" else "P"]
+        case _:
+            return []
+
+
+def _unit(venue: str, listing: Mapping[str, Any]) -> Decimal:
+    return Decimal(1) if venue in QUANTITIES_IN_COINS or listing["kind"] == "spot" else Decimal(listing["contract"])
+
+
+def levels_in_units(levels: Sequence[Sequence[str]], unit: Decimal) -> list[list[str]]:
+    """Write the venue's levels as they should be published: one of the venue's quantity is worth `unit`."""
+    return [[format_decimal(Decimal(price)), format_decimal(Decimal(quantity) * unit)] for price, quantity in levels]

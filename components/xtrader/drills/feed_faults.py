@@ -1,10 +1,18 @@
-"""The drill that lies: faults at random in every crypto venue, and each published book held against the venue's own."""
+"""How a drill lies about the market: which fault, at which venue, when; the same seed gives the same plan.
+
+How long the books of a venue took to be in sync again, fault by fault.
+
+The drill that lies: faults at random in every crypto venue, and each published book held against the venue's own.
+"""
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from random import Random
+from statistics import median
 from tempfile import mkdtemp
 from threading import Event
 from typing import Any, Final
@@ -12,27 +20,172 @@ from typing import Any, Final
 import click
 
 from components.contracts.errors import InvariantError, PeerUnreachable, UsageError
-from components.contracts.market import BookGap, SymbolHealth
-from components.contracts.topics import BOOKS
+from components.contracts.market import BookGap, BookState, SymbolHealth
+from components.contracts.streams import BOOKS
 from components.contracts.values import Symbol
-from components.runtime.bus import Bus, open_bus
+from components.runtime.bus.bus import Bus, open_bus
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.config import load_settings
-from components.runtime.lines import StreamBindings
+from components.runtime.config.settings import load_settings
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
-from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
-from components.xtrader.children import MARKET_DATA, SANDBOX
-from components.xtrader.drills.lies import FaultInjection, fault_schedule
-from components.xtrader.drills.names import ListedInstrument, instruments_by_symbol
-from components.xtrader.drills.recovery import RecoveryTracker
-from components.xtrader.drills.subject import SystemUnderTest
-from components.xtrader.drills.truth import SandboxAdmin, levels_in_units
-from components.xtrader.drills.witness import TOP_LEVELS, BookReplica, PublishedTop
+from components.runtime.service import Inbound, MessageReceived, StreamBindings, StreamLost, StreamSynced
+from components.xtrader.drills.book_checker import (
+    TOP_LEVELS,
+    BookReplica,
+    ListedInstrument,
+    PublishedTop,
+    instruments_by_symbol,
+    levels_in_units,
+)
+from components.xtrader.drills.target import SandboxAdmin, SystemUnderTest
+from components.xtrader.supervisor.processes import MARKET_DATA, SANDBOX
+
+INJECTION_PAUSE_MS: Final = (250, 900)
+"""Short enough that faults meet the recovery from those before, long enough that books are in sync in between."""
+
+
+FRAMES_SKIPPED_MAX: Final = 5
+
+
+FAULT_PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "drop": {"topic": "book"},
+    "duplicate": {"topic": "book"},
+    "delay": {"ms": 400},
+    "swap": {"topic": "book"},
+    "close": {"code": 1006},
+    "mute": {},
+    "half_open": {},
+    "ack_then_silence": {},
+    "reject_subscribe": {},
+    "refuse_connect": {"status": 503, "times": 2},
+    "rest_stale": {"count": 200, "times": 3},
+    "rest_fail": {"status": 429, "retry_after_s": 1, "times": 2},
+    "rest_delay": {"ms": 300, "times": 2},
+    "corrupt_json": {},
+    "unknown_fields": {"times": 5},
+    "ids_back": {"topic": "book", "count": 1_000},
+    "crossed": {"topic": "book"},
+    "cut": {},
+    "serve_shutdown": {"ms": 300},
+}
+"""Every switch of the sandbox's crypto venues, with what makes it bite."""
+
+
+RETRYABLE_REJECT_CODES: Final[Mapping[str, int]] = {"okx": 60014, "deribit": 10028}
+
+
+RETRYABLE_REJECT_CODE_DEFAULT: Final = -1001
+"""Refusals after which a client may ask again: a book refused for good would stay away to the end of the drill."""
+
+
+NEEDS_RECONNECT: Final = frozenset(
+    {"ack_then_silence", "reject_subscribe", "refuse_connect", "rest_stale", "rest_fail", "rest_delay"}
+)
+"""These wait for a connection, a subscription or a request: a cut brings one about."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaultInjection:
+    """Arm these faults, so long after the last."""
+
+    name: str
+    venue: str
+    wait_ms: int
+    faults: tuple[Mapping[str, Any], ...]
+
+
+def fault_schedule(venues: Sequence[str], seed: int) -> Iterator[FaultInjection]:
+    """Draw lies without end; every kind at every venue comes once before any comes again."""
+    chance = Random(seed)
+    while True:
+        pairs = [(kind, venue) for kind in FAULT_PARAMETERS for venue in venues]
+        for kind, venue in chance.sample(pairs, len(pairs)):
+            yield _injection(kind, venue, chance)
+
+
+def _injection(kind: str, venue: str, chance: Random) -> FaultInjection:
+    fault = {"kind": kind, "venue": venue, "skip": 0, **FAULT_PARAMETERS[kind]}
+    if kind == "reject_subscribe":
+        fault["code"] = RETRYABLE_REJECT_CODES.get(venue, RETRYABLE_REJECT_CODE_DEFAULT)
+    if kind in NEEDS_RECONNECT:
+        return FaultInjection(
+            kind, venue, chance.randint(*INJECTION_PAUSE_MS), (fault, {"kind": "cut", "venue": venue})
+        )
+    if kind not in {"cut", "serve_shutdown"}:
+        fault["skip"] = chance.randint(0, FRAMES_SKIPPED_MAX)
+    return FaultInjection(kind, venue, chance.randint(*INJECTION_PAUSE_MS), (fault,))
+
+
+NS_PER_MS: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Outage:
+    """One lie and what it did."""
+
+    name: str
+    venue: str
+    injected_ns: int
+    unsynced: set[str] = field(default_factory=set)
+    state: BookState = BookState.SYNCED
+    recovered_ns: int | None = None
+
+
+@dataclass(slots=True)
+class RecoveryTracker:
+    """Every lie told so far; the newest at a venue owns what breaks there."""
+
+    outages: list[Outage] = field(default_factory=list)
+
+    def on_fault(self, name: str, venue: str, now_ns: int) -> Outage:
+        """Begin with a lie."""
+        self.outages.append(Outage(name, venue, now_ns))
+        return self.outages[-1]
+
+    def on_health(self, health: SymbolHealth, now_ns: int) -> None:
+        """Give a loss of trust to the newest lie at its venue, and a return of it to every lie that waits for it."""
+        here = [one for one in self.outages if one.venue == health.venue.lower()]
+        if health.state is not BookState.SYNCED:
+            if here:
+                here[-1].unsynced.add(health.symbol)
+                here[-1].state, here[-1].recovered_ns = health.state, None
+            return
+        for outage in here:
+            if health.symbol in outage.unsynced:
+                outage.unsynced.discard(health.symbol)
+                if not outage.unsynced:
+                    outage.recovered_ns = now_ns
+
+    def rows_by_fault(self) -> dict[str, Any]:
+        """List by fault: how often it was told, how often a book went out of sync, how long until all were back."""
+        by_name: dict[str, list[Outage]] = defaultdict(list)
+        for one in self.outages:
+            by_name[one.name].append(one)
+        return {name: _row(outages) for name, outages in sorted(by_name.items())}
+
+
+def _row(outages: Iterable[Outage]) -> Mapping[str, Any]:
+    outages = tuple(outages)
+    hurt = [one for one in outages if one.state is not BookState.SYNCED]
+    took_ms = [(one.recovered_ns - one.injected_ns) // NS_PER_MS for one in hurt if one.recovered_ns is not None]
+    return {
+        "told": len(outages),
+        "hurt": len(hurt),
+        "back": len(took_ms),
+        "back_ms_p50": round(median(took_ms)) if took_ms else None,
+        "back_ms_max": max(took_ms, default=None),
+    }
+
 
 READY_S_MAX: Final = 60.0
+
+
 RESYNC_S_MAX: Final = 40.0
+
+
 POLL_MS: Final = 20
+
+
 SHORT_TIMEOUTS: Final = {
     "SILENCE_MS_MAX": "2000",
     "ANSWER_MS_MAX": "1000",
@@ -44,6 +197,8 @@ SHORT_TIMEOUTS: Final = {
     "BREAKER_PAUSE_MS": "2000",
 }
 """The bounds of patience scaled down: the sandbox's books change many times a second."""
+
+
 SYMBOLS_BY_VENUE: Final[Mapping[str, tuple[str, ...]]] = {
     "binance": ("BTC-USDT", "ETH-USDT", "BNB-BTC"),
     "binanceum": ("BTC-USDT-PERP", "1000SHIB-USDT-PERP", "BTC-USDT-261225"),
@@ -51,9 +206,13 @@ SYMBOLS_BY_VENUE: Final[Mapping[str, tuple[str, ...]]] = {
     "deribit": ("BTC-USD-PERP", "BTC-USD-261225", "BTC-USD-261225-80000-P"),
 }
 """Of every kind of contract and of every unit at least one."""
+
+
 SUBSCRIBED_SYMBOLS: Final = [
     Symbol(f"{venue.upper()}:{one}") for venue, symbols in SYMBOLS_BY_VENUE.items() for one in symbols
 ]
+
+
 CONFIG_OVERRIDES: Final = {
     **{
         f"XTRADER__MARKET_DATA__{venue.upper()}__SYMBOLS": json.dumps([f"{venue.upper()}:{one}" for one in symbols])
@@ -65,7 +224,11 @@ CONFIG_OVERRIDES: Final = {
         for key, value in SHORT_TIMEOUTS.items()
     },
 }
+
+
 COMPARE_EVERY_NS: Final = 1_000_000_000
+
+
 VIOLATIONS_SHOWN_MAX: Final = 20
 
 

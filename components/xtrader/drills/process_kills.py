@@ -1,7 +1,16 @@
-"""The drill that kills: random processes at random moments under load, with everything proven at the end."""
+"""Whom a drill kills, and when: the same seed gives the same plan.
 
-from collections.abc import Callable, Iterator
+What a drill has to say: kills and recovery by process, orders, and each proof that held or did not.
+
+The drill that kills: random processes at random moments under load, with everything proven at the end.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
+from statistics import median
 from tempfile import mkdtemp
 from threading import Event
 from typing import Any, Final
@@ -9,27 +18,163 @@ from typing import Any, Final
 import click
 
 from components.contracts.errors import UsageError
-from components.contracts.topics import ORDERS
+from components.contracts.orders import Filled
+from components.contracts.streams import ORDERS
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.config import load_settings
-from components.xtrader.children import EXECUTION, PROCESSES
-from components.xtrader.drills.evidence import check_orders
-from components.xtrader.drills.plan import Kill
-from components.xtrader.drills.report import KillStatistics, kill_report
-from components.xtrader.drills.subject import SystemUnderTest
-from components.xtrader.drills.verdict import Violation, ViolationFound
-from components.xtrader.tally import RunStatistics
-from components.xtrader.watch import JournalTail
+from components.runtime.config.settings import load_settings
+from components.xtrader.drills.order_checker import Evidence, Violation, ViolationFound, check_orders
+from components.xtrader.drills.target import SystemUnderTest
+from components.xtrader.supervisor.processes import EXECUTION, PROCESSES
+from components.xtrader.up.monitor import JournalTail, RunStatistics
+
+KILL_DELAY_MS_MAX: Final = 1_500
+"""Longer than an order lives, so that kills fall into every moment of its life and between orders too."""
+
+
+PAIR_PROBABILITY: Final = 0.2
+
+
+AIMED_PROBABILITY: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Kill these at once, so long after trading goes on; an aimed blow falls when the next record is written."""
+
+    names: tuple[str, ...]
+    wait_ms: int
+    is_aimed: bool
+
+
+def kill_schedule(names: tuple[str, ...], seed: int) -> Iterator[Kill]:
+    """Draw blows without end: everybody's turn comes equally often, in an order of chance, sometimes two at once."""
+    chance = Random(seed)
+    waiting: list[str] = []
+    while True:
+        if len(waiting) < 2:
+            waiting = [*waiting, *(name for name in chance.sample(names, len(names)) if name not in waiting)]
+        count = 2 if chance.random() < PAIR_PROBABILITY else 1
+        struck, waiting = tuple(waiting[:count]), waiting[count:]
+        yield Kill(struck, chance.randrange(KILL_DELAY_MS_MAX), chance.random() < AIMED_PROBABILITY)
+
+
+def limit_kills(plan: Iterator[Kill], kills: int | None) -> Iterator[Kill]:
+    """Cut a plan after so many kills; None leaves it without end."""
+    left = kills
+    for blow in plan:
+        names = blow.names if left is None else blow.names[:left]
+        if not names:
+            return
+        yield Kill(names, blow.wait_ms, blow.is_aimed)
+        left = None if left is None else left - len(names)
+
+
+VIOLATIONS_SHOWN_MAX = 20
+
+
+@dataclass(slots=True)
+class KillStatistics:
+    """Who was killed, and how long each took to be ready again."""
+
+    recovery_ms: dict[str, list[int]] = field(default_factory=dict)
+    kills: Counter[str] = field(default_factory=Counter)
+
+    def count_kills(self, *names: str) -> None:
+        """Note who was just killed."""
+        self.kills.update(names)
+
+    def record_recovery(self, name: str, took_ms: int) -> None:
+        """Note that one is ready again."""
+        self.recovery_ms.setdefault(name, []).append(took_ms)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give names and values."""
+        return {name: self._row(name) for name in sorted(self.kills)}
+
+    def _row(self, name: str) -> dict[str, Any]:
+        took = self.recovery_ms.get(name, [])
+        return {
+            "kills": self.kills[name],
+            "back_ms_p50": round(median(took)) if took else None,
+            "back_ms_max": max(took, default=None),
+        }
+
+
+def kill_report(
+    statistics: KillStatistics,
+    violations: Sequence[ViolationFound],
+    evidence: Evidence | None,
+    restarts: Mapping[str, int],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Put everything together; ok only where no proof failed."""
+    flaws = Counter(one.violation for one in violations)
+    return {
+        "ok": not violations,
+        **facts,
+        "kills": statistics.kills.total(),
+        "by_process": statistics.as_dict(),
+        "orders": len(evidence.listed) if evidence else None,
+        "fills": sum(isinstance(one, Filled) for one in evidence.orders) if evidence else None,
+        **{
+            flaw.value: flaws[flaw]
+            for flaw in (Violation.DOUBLED, Violation.LOST, Violation.UNKNOWN, Violation.UNAPPROVED)
+        },
+        "positions_equal": evidence is not None and not flaws[Violation.POSITIONS],
+        "journals_ok": not flaws[Violation.JOURNAL],
+        "positions": dict(evidence.venue_positions) if evidence else None,
+        "restarts": dict(restarts),
+        "findings": [f"{one.violation}: {one.detail}" for one in violations[:VIOLATIONS_SHOWN_MAX]],
+    }
+
+
+def kill_report_text(report: Mapping[str, Any]) -> str:
+    """Write what a person reads."""
+    rows = [f"{'killed':<12} {'times':>5} {'back p50':>10} {'max':>10}"]
+    for name, one in report["by_process"].items():
+        p50, longest = _format_seconds(one["back_ms_p50"]), _format_seconds(one["back_ms_max"])
+        rows.append(f"{name:<12} {one['kills']:>5} {p50:>10} {longest:>10}")
+    flaws = ", ".join(f"{name} {report[name]}" for name in ("doubled", "lost", "unknown", "unapproved"))
+    rows += [
+        f"{report['kills']} kills in {report['seconds']:.0f} s (seed {report['seed']})",
+        f"{report['orders']} orders, {report['fills']} fills: {flaws}",
+        f"positions are the venue's: {_yes_or_no(holds=report['positions_equal'])}",
+        f"journals are whole: {_yes_or_no(holds=report['journals_ok'])}",
+        *report["findings"],
+        "ok" if report["ok"] else f"not ok; everything is in {report['state']}",
+    ]
+    return "\n".join(rows)
+
+
+def _format_seconds(milliseconds: int | None) -> str:
+    return "-" if milliseconds is None else f"{milliseconds / 1e3:.1f} s"
+
+
+def _yes_or_no(*, holds: bool) -> str:
+    return "yes" if holds else "NO"
+
 
 PROCESS_NAMES: Final = tuple(child.name for child in PROCESSES)
+
+
 READY_S_MAX: Final = 60.0
+
+
 RECOVERY_S_MAX: Final = 40.0
 """The longest pause before a restart, and a start on a busy machine."""
 
+
 NEXT_FILL_S_MAX: Final = 40.0
+
+
 AIMED_WAIT_S_MAX: Final = 3.0
+
+
 POLL_MS: Final = 25
+
+
 AIMED_POLL_MS: Final = 1
+
 
 LOAD_OVERRIDES: Final = {
     "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "1500",

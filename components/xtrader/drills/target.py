@@ -1,19 +1,24 @@
-"""The system under a drill: an `up` of its own in the sandbox, seen and struck from outside."""
+"""The system under a drill: an `up` of its own in the sandbox, seen and struck from outside.
+
+The sandbox's side door to its crypto venues: faults switched on, and each book as the venue itself had it.
+"""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from components.contracts.errors import StorageError
-from components.runtime.config import child_environment, load_settings
-from components.runtime.manifest import Manifest, read_manifest
-from components.xtrader.vitals import probe_readiness
-from components.xtrader.yard import stop_with_parent
+import httpx
+
+from components.contracts.errors import StorageError, VenueUnavailable
+from components.runtime.config.settings import child_environment, load_settings
+from components.runtime.process.manifest import Manifest, read_manifest
+from components.xtrader.supervisor.health import probe_readiness
+from components.xtrader.supervisor.launcher import stop_with_parent
 
 STOP_S_MAX: Final = 90.0
 """Settling and stopping five processes, each within its own bound."""
@@ -94,3 +99,47 @@ class SystemUnderTest:
             start_new_session=True,
             preexec_fn=stop_with_parent,  # noqa: PLW1509  # one thread here, and a drill leaves no system behind
         )
+
+
+RESPONSE_S_MAX: Final = 10.0
+
+
+class SandboxAdmin:
+    """Asks the venues what they know."""
+
+    def __init__(self, admin_url: str) -> None:
+        self._client = httpx.Client(base_url=admin_url, timeout=RESPONSE_S_MAX)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._client.close()
+
+    def arm_fault(self, fault: Mapping[str, Any]) -> None:
+        """Switch a fault on."""
+        self._request("POST", "/crypto-faults", dict(fault))
+
+    def clear_faults(self) -> None:
+        """Switch all off."""
+        self._request("DELETE", "/crypto-faults")
+
+    def faults_injected(self) -> int:
+        """Count how often the faults that are on have struck."""
+        return sum(int(one["done"]) for one in self._request("GET", "/crypto-faults"))
+
+    def books(self, venue: str, native: str, ids: Sequence[int], depth: int) -> list[dict[str, Any] | None]:
+        """Give a book as it was at each of these ids; None where the venue remembers it no longer."""
+        asked = {"ids": list(ids), "depth": depth}
+        found: list[dict[str, Any] | None] = self._request("POST", f"/books/{venue}/{native}", asked)["books"]
+        return found
+
+    def venues(self) -> dict[str, Any]:
+        """Give what each venue says of itself."""
+        found: dict[str, Any] = self._request("GET", "/venues")
+        return found
+
+    def _request(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  # the side door's own documents
+        try:
+            reply = self._client.request(method, path, json=body).raise_for_status()
+            return reply.json() if reply.content else None
+        except (httpx.HTTPError, json.JSONDecodeError) as error:
+            raise VenueUnavailable(f"the sandbox's side door: {error}") from error

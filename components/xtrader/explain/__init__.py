@@ -1,1 +1,1 @@
-"""From an order back to the tick: what was seen, judged, sent and filled, in plain words."""
+"""An order's history from both journals, for people and for machines."""

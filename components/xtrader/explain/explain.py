@@ -1,10 +1,22 @@
-"""A story as names and values, for a machine."""
+"""A story as names and values, for a machine.
 
+What the verb asks: the story of an order with the model's name beside it.
+
+The configured model's name, if it is the one that a decision was made with.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from components.signals.core.model import OUTPUTS, edge_of
-from components.xtrader.explain.story import HistoryEvent, OrderHistory
-from components.xtrader.explain.words import named_features
+from pydantic import ValidationError
+
+from components.runtime.config.settings import load_settings
+from components.signals.config import SignalsConfig
+from components.signals.core.model import OUTPUTS, ModelCard, edge_of
+from components.xtrader.explain.history import HistoryEvent, OrderHistory, find_history
+from components.xtrader.explain.text import full_text, named_features
 from components.xtrader.journals import to_plain_values
 
 
@@ -61,3 +73,40 @@ def _event_as_dict(history: OrderHistory, event: HistoryEvent) -> dict[str, Any]
         "since_tick_ms": history.since_tick_ms(event.at_ns),
         "entry": entry,
     }
+
+
+def model_name(card: Path, history: OrderHistory) -> str | None:
+    """Name the model whose file has the hash in the story; None where the configured one is another."""
+    if history.intent is None:
+        return None
+    try:
+        found = ModelCard.model_validate(tomllib.loads(card.read_text(encoding="utf-8")))
+    except (OSError, ValueError, ValidationError):
+        return None
+    return f"{found.name} version {found.version}" if found.file_hash == history.intent.provenance.model_hash else None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A story and the name of the model in it."""
+
+    history: OrderHistory
+    model_name: str | None
+
+    def text_lines(self) -> list[str]:
+        """Tell it to a person."""
+        return full_text(self.history, self.model_name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Tell it to a machine."""
+        return history_as_dict(self.history, self.model_name)
+
+
+def explain_order(order: str) -> Explanation | None:
+    """Find an order of the configured account; None where no journal knows it."""
+    settings = load_settings({"signals": SignalsConfig})
+    story = find_history(settings.paths, order)
+    if story is None:
+        return None
+    card = settings.paths.root / settings.table("signals", SignalsConfig).model
+    return Explanation(story, model_name(card, story))

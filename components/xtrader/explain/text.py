@@ -8,12 +8,14 @@ from components.contracts.decisions import CommandRejected, Decision
 from components.contracts.orders import ControlReceived, Filled, IntentReceived, OrderSending, OrderUpdated
 from components.contracts.signals import Intent
 from components.contracts.values import Side, format_decimal
+from components.signals.core.features import SCHEMA
 from components.signals.core.model import OUTPUTS, edge_of
-from components.signals.core.schema import SCHEMA
-from components.xtrader.explain.story import NS_PER_MS, HistoryEvent, OrderHistory
-from components.xtrader.explain.telling import format_duration, format_timestamp
+from components.xtrader.explain.history import NS_PER_MS, HistoryEvent, OrderHistory
+from components.xtrader.formatting import format_duration, format_timestamp
 
 LABEL_WIDTH: Final = 14
+
+
 SIDE_PAST_TENSE: Final = {Side.BUY: "bought", Side.SELL: "sold"}
 
 

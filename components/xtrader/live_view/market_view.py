@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from components.contracts.market import BookState, Quote, SymbolHealth
-from components.contracts.positions import Position, ProfitAndLoss, TradingStatus
-from components.contracts.topics import MARKET, POSITIONS
+from components.contracts.streams import MARKET, POSITIONS
+from components.contracts.trading import Position, ProfitAndLoss, TradingStatus
 from components.contracts.values import Symbol
-from components.runtime.bus import Bus, open_bus
+from components.runtime.bus.bus import Bus, open_bus
 from components.runtime.clock import Clock
-from components.runtime.lines import StreamBindings
 from components.runtime.metrics import Metrics
-from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
+from components.runtime.service import Inbound, MessageReceived, StreamBindings, StreamLost, StreamSynced
 
 MESSAGES_PER_POLL_MAX: Final = 2_000
 """What waited longer is taken the next time: the view may be late, the processes must not be."""

@@ -1,25 +1,56 @@
-"""A terminal taken over for a while: one write for each frame, and always given back as it was."""
+"""A terminal taken over for a while: one write for each frame, and always given back as it was.
+
+The live view as the voice of `up`: a frame four times a second, plain lines once it is over.
+"""
 
 import os
 import select
 import termios
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
+
+import click
+
+from components.runtime.clock import Clock
+from components.xtrader.formatting import format_time
+from components.xtrader.live_view.layout import render, to_ansi
+from components.xtrader.live_view.market_view import MarketView
+from components.xtrader.live_view.view_model import build_view_model
+from components.xtrader.up.console import FirstFillExplanation, ModelNameLookup
+from components.xtrader.up.monitor import RunMonitor
 
 ENTER_SCREEN: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 """Another screen, no cursor, no wrapping of long lines."""
+
+
 LEAVE_SCREEN: Final = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+
+
 BEGIN_FRAME: Final = "\x1b[?2026h\x1b[H"
 """A terminal that knows it shows the frame at once; another ignores it."""
+
+
 CLEAR_TO_LINE_END: Final = "\x1b[K"
+
+
 CLEAR_TO_SCREEN_END: Final = "\x1b[J"
+
+
 END_FRAME: Final = "\x1b[?2026l"
 
+
 CLOSE_WRITES_MAX: Final = 10
+
+
 CLOSE_WAIT_S: Final = 0.1
 
+
 SIZE_MIN: Final = os.terminal_size((20, 2))
+
+
 SIZE_DEFAULT: Final = os.terminal_size((80, 24))
 
 
@@ -98,3 +129,62 @@ def _reopen_terminal(output: int) -> int:
         return os.open(os.ttyname(output), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return os.dup(output)
+
+
+FRAME_INTERVAL_NS: Final = 250_000_000
+
+
+EXPLANATION_SHOWN_NS: Final = 90_000_000_000
+"""Long enough to be read twice; then the lists may have its room."""
+
+
+EVENTS_MAX: Final = 100
+
+
+class LiveView:
+    """Draws what is seen; whatever goes wrong, the terminal is given back."""
+
+    def __init__(
+        self, screen: Screen, market: MarketView, clock: Clock, model_name_of: ModelNameLookup, *, colour: bool
+    ) -> None:
+        self._screen, self._market, self._clock, self._colour = screen, market, clock, colour
+        self._first_fill = FirstFillExplanation(model_name_of)
+        self._events: deque[str] = deque(maxlen=EVENTS_MAX)
+        self._monitor: RunMonitor | None = None
+        self._frame_due_ns = self._explanation_until_ns = 0
+
+    def event(self, line: str) -> None:
+        """Put it among the events and show it now: what is said may take its time."""
+        self._events.append(f"{format_time(self._clock.now_ns())}  {line}")
+        if self._monitor is not None:
+            self._draw(self._monitor)
+
+    def update(self, monitor: RunMonitor, now_ns: int) -> None:
+        """Draw a frame when it is due."""
+        self._monitor = monitor
+        if self._first_fill.update(monitor):
+            self._explanation_until_ns = now_ns + EXPLANATION_SHOWN_NS
+            self.event(f"{self._first_fill.headline} xtrader explain last tells more of the newest one")
+        if now_ns >= self._frame_due_ns:
+            self._frame_due_ns = now_ns + FRAME_INTERVAL_NS
+            self._draw(monitor)
+
+    def close(self) -> None:
+        """Give the terminal back, and leave behind in it how the first order came about."""
+        self._screen.close()
+        self._market.close()
+        with suppress(OSError):  # a terminal that was closed reads no more
+            click.echo(
+                "".join(f"{one}\n" for one in (self._first_fill.headline, *self._first_fill.sentences) if one), nl=False
+            )
+
+    def _draw(self, monitor: RunMonitor) -> None:
+        self._market.poll()
+        is_explained = self._clock.monotonic_ns() < self._explanation_until_ns
+        board = replace(
+            build_view_model(monitor, self._market, self._clock.now_ns()),
+            explanation=self._first_fill.sentences if is_explained else (),
+            events=tuple(self._events),
+        )
+        size = self._screen.size
+        self._screen.draw(to_ansi(render(board, size.columns, size.lines), colour=self._colour))

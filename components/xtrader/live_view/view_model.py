@@ -1,9 +1,24 @@
-"""Everything the live view shows, at one moment."""
+"""Everything the live view shows, at one moment.
 
+Puts the board together from what `up` has seen and what the bus says.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import islice
+from typing import Final
 
+from components.contracts.decisions import Decision
+from components.contracts.orders import OrderSending, OrderState
 from components.contracts.trading import TradingState
+from components.contracts.values import ZERO, Symbol, format_decimal
+from components.signals.core.model import edge_of
+from components.xtrader.explain.history import NS_PER_MS, OrderHistory
+from components.xtrader.explain.text import describe_intent
+from components.xtrader.live_view.market_view import MarketView
+from components.xtrader.supervisor.supervisor import Supervisor
+from components.xtrader.up.monitor import RunMonitor
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +90,110 @@ class ViewModel:
     explanation: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     """Newest last; the lists above begin with the newest."""
+
+
+ROWS_MAX: Final = 40
+"""More than any terminal has lines for one list."""
+
+
+def build_view_model(monitor: RunMonitor, market: MarketView, now_ns: int) -> ViewModel:
+    """Take a picture of this moment."""
+    status, result = market.trading_status, market.profit_and_loss
+    latency_us = monitor.metrics.latency_us()["tick_to_order"]
+    return ViewModel(
+        title=monitor.title,
+        now_ns=now_ns,
+        running_s=(now_ns - monitor.started_at_ns) / 1e9,
+        trading_state=None if status is None else status.state,
+        causes=() if status is None else tuple(status.causes),
+        components=component_rows(monitor.supervisor),
+        counts=run_counts(monitor),
+        realised=None if result is None else result.realised,
+        unrealised=None if result is None else result.unrealised,
+        latency_ms={name: latency_us[name] / 1e3 for name in ("p50", "p99") if name in latency_us},
+        symbols=symbol_rows(market, now_ns),
+        decisions=tuple(islice(_decision_rows(monitor.histories), ROWS_MAX)),
+        orders=tuple(islice(_order_rows(monitor.histories), ROWS_MAX)),
+    )
+
+
+def component_rows(supervisor: Supervisor) -> tuple[ComponentRow, ...]:
+    """Say of each component whether it is ready."""
+    return tuple(
+        ComponentRow(name, berth.is_ready, berth.readiness.detail, berth.restarts)
+        for name, berth in supervisor.children.items()
+    )
+
+
+def run_counts(monitor: RunMonitor) -> dict[str, int]:
+    """Name what is counted, in the order in which it is shown."""
+    orders = {name: count for name, count in monitor.statistics.order_counts().items() if name != "submitted"}
+    return {
+        "approved": monitor.statistics.approved_signals,
+        "refused": monitor.statistics.refused_signals,
+        **orders,
+        "gaps": monitor.metrics.gaps,
+        "restarts": sum(berth.restarts for berth in monitor.supervisor.children.values()),
+    }
+
+
+def symbol_rows(market: MarketView, now_ns: int) -> tuple[SymbolRow, ...]:
+    """Show each symbol that is quoted or held."""
+    return tuple(_symbol_row(market, symbol, now_ns) for symbol in sorted({*market.quotes, *market.positions}))
+
+
+def _symbol_row(market: MarketView, symbol: Symbol, now_ns: int) -> SymbolRow:
+    quote, position, trust = market.quotes.get(symbol), market.positions.get(symbol), market.book_states.get(symbol)
+    held = ZERO if position is None else position.quantity
+    is_open = position is not None and held != ZERO
+    unrealised: Decimal | None = None
+    if is_open and position is not None and quote is not None and quote.is_two_sided:
+        unrealised = (quote.mid - position.average_price) * held
+    return SymbolRow(
+        symbol=symbol,
+        bid=None if quote is None else quote.bid_price,
+        ask=None if quote is None else quote.ask_price,
+        age_ms=None if quote is None else max(0.0, (now_ns - quote.received_at_ns) / NS_PER_MS),
+        book_state="unheard" if trust is None else trust,
+        position=held,
+        average_price=position.average_price if is_open and position is not None else None,
+        unrealised=unrealised,
+        working=ZERO if position is None else position.working_buy + position.working_sell,
+    )
+
+
+def _decision_rows(histories: Iterable[OrderHistory]) -> Iterable[DecisionRow]:
+    for story in histories:
+        if story.decision is not None:
+            yield _decision_row(story.decision)
+
+
+def _decision_row(decision: Decision) -> DecisionRow:
+    why = "; ".join(f"{one.name} {one.observed}, allowed {one.limit}" for one in decision.failed_checks)
+    edge = edge_of(decision.intent.provenance.prediction)
+    return DecisionRow(decision.inputs.now_ns, describe_intent(decision.intent), edge, decision.allowed, why)
+
+
+def _order_rows(histories: Iterable[OrderHistory]) -> Iterable[OrderRow]:
+    return (_order_row(story) for story in histories if story.events)
+
+
+def _order_row(history: OrderHistory) -> OrderRow:
+    sent = next((one.at_ns for one in history.events if isinstance(one.record, OrderSending)), None)
+    ended = history.events[-1].at_ns if history.state is not None and history.state.is_final else None
+    return OrderRow(
+        at_ns=history.events[0].at_ns,
+        intent=f"{history.side} {history.symbol} (not ours)"
+        if history.intent is None
+        else describe_intent(history.intent),
+        state=(history.state or OrderState.RECEIVED).replace("_", " "),
+        outcome=_filled_text(history),
+        sent_ms=None if sent is None else history.since_tick_ms(sent),
+        done_ms=None if ended is None else history.since_tick_ms(ended),
+        client_order_id=history.client_order_id or history.order_id,
+    )
+
+
+def _filled_text(history: OrderHistory) -> str:
+    price = history.average_price
+    return "" if price is None else f"{format_decimal(history.filled_quantity)} at {format_decimal(round(price, 4))}"

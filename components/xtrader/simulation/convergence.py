@@ -10,18 +10,19 @@ from components.contracts.trading import TradingState
 from components.contracts.values import ZERO, AccountId, Symbol
 from components.execution.core.state import ExecutionState
 from components.execution.wiring import replay
-from components.risk.core.audit import audit_log
-from components.risk.core.fold import replay as replay_risk
-from components.risk.core.state import RiskState, encode_state
-from components.risk.service.gate import RiskService
+from components.risk.core.account_state import RiskState, encode_state
+from components.risk.core.checks.evaluation import audit_log
+from components.risk.core.projection import replay as replay_risk
+from components.risk.service.risk_service import RiskService
 from components.risk.wiring import read_log
-from components.runtime.journal import Journal, verify_journal
-from components.xtrader.simulation.books import SimulatedExchange
-from components.xtrader.simulation.host import Node, NodeRun
+from components.runtime.journal.journal import Journal
+from components.runtime.journal.reader import verify_journal
+from components.xtrader.simulation.exchange import SimulatedExchange
+from components.xtrader.simulation.invariants import InvariantChecker, InvariantViolated
+from components.xtrader.simulation.node import Node, NodeRun
 from components.xtrader.simulation.process import PATHS, SimulatedProcess
 from components.xtrader.simulation.settings import ACCOUNT
 from components.xtrader.simulation.venue import SimulatedVenueApi
-from components.xtrader.simulation.witness import InvariantChecker, InvariantViolated
 
 _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 

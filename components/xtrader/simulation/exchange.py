@@ -18,7 +18,7 @@ from components.contracts.values import (
     Venue,
     VenueOrderId,
 )
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     CancelAccepted,
     DuplicateId,
     EventKind,
@@ -29,16 +29,25 @@ from components.execution.core.venue import (
     VenueOrder,
     VenueOrderEvent,
 )
-from components.xtrader.simulation.chance import Randomness
-from components.xtrader.simulation.schedule import Scheduler, SimulatedClock
+from components.xtrader.simulation.invariants import InvariantViolated
+from components.xtrader.simulation.scheduler import Randomness, Scheduler, SimulatedClock
 from components.xtrader.simulation.settings import POSITION_MAX, SYMBOLS
-from components.xtrader.simulation.witness import InvariantViolated
 
 ALPACA: Final = Venue("alpaca")
+
+
 UNPROCESSABLE: Final = 422
+
+
 MATCH_MS_MAX: Final = 12
+
+
 CANCEL_MS_MAX: Final = 60
+
+
 CENT: Final = Decimal("0.01")
+
+
 AMPLE: Final = Decimal(100)
 
 

@@ -6,13 +6,17 @@ from typing import Any, Final
 from components.contracts.commands import Accepted
 from components.contracts.decisions import ApprovalReply, CauseRaised, Decision
 from components.contracts.orders import ControlReceived, IntentReceived, OrderSending
-from components.contracts.topics import COMMANDS, DECISIONS, ORDERS, RISK_REQUESTS
+from components.contracts.streams import COMMANDS, DECISIONS, ORDERS, RISK_REQUESTS
 from components.contracts.trading import Cause
 from components.contracts.values import ClientOrderId, IntentId
-from components.runtime.codec import message_decoder, reply_decoder
+from components.runtime.bus.codec import message_decoder, reply_decoder
 
 RECORD_DECODERS: Final = {"execution": message_decoder(ORDERS), "risk": message_decoder(DECISIONS)}
+
+
 REPLY_DECODERS: Final = {stream.name.encode(): reply_decoder(stream) for stream in (COMMANDS, RISK_REQUESTS)}
+
+
 IMPOSSIBLE_CAUSES: Final = frozenset({Cause.DIVERGENCE, Cause.ID_COLLISION})
 """Nobody else trades on this account, and no file is damaged: these can only be mistakes."""
 

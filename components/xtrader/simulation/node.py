@@ -6,23 +6,35 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from components.contracts.errors import StorageError, TradingError
-from components.execution.core.venue import Fence, SubmitOrder
-from components.runtime.exchange import MessageBus
-from components.runtime.life import LoopContext, ServiceLoop
+from components.execution.core.venue_messages import Fence, SubmitOrder
+from components.runtime.bus.bus import MessageBus
+from components.runtime.bus.codec import Producer
+from components.runtime.process.loop import LoopContext, ServiceLoop
 from components.runtime.service import Service, VenueCallCompleted, VenueEvent
-from components.runtime.speaking import Producer
-from components.xtrader.simulation.chance import Randomness
-from components.xtrader.simulation.committer import SimulatedGroupCommitter
+from components.xtrader.simulation.components import Wiring
+from components.xtrader.simulation.invariants import InvariantChecker, InvariantViolated
 from components.xtrader.simulation.network import Network, SimulatedTransport
 from components.xtrader.simulation.process import PATHS, VERSION, NodeResources, SimulatedProcess, WiredService
-from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Callback, Scheduler, SimulatedClock
+from components.xtrader.simulation.scheduler import (
+    NS_PER_MS,
+    NS_PER_US,
+    Callback,
+    Randomness,
+    Scheduler,
+    SimulatedClock,
+)
+from components.xtrader.simulation.storage import SimulatedGroupCommitter
 from components.xtrader.simulation.venue import SimulatedVenueApi
-from components.xtrader.simulation.wirings import Wiring
-from components.xtrader.simulation.witness import InvariantChecker, InvariantViolated
 
 ITERATION_DELAY_NS: Final = 5 * NS_PER_US
+
+
 MESSAGES_PER_ITERATION: Final = 64
+
+
 DRAIN_MS_MAX: Final = 1_000
+
+
 UNEXPECTED_ERRORS: Final = (
     TradingError,
     ArithmeticError,

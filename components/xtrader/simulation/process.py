@@ -10,19 +10,17 @@ from pydantic import BaseModel
 from structlog.typing import FilteringBoundLogger
 from typing_extensions import override
 
-from components.contracts.topics import HEALTH, Stream
+from components.contracts.streams import HEALTH, Stream
 from components.contracts.values import StreamOffset
 from components.execution.core.state import ExecutionState
-from components.runtime.journal import Journal
-from components.runtime.lines import StreamBindings
+from components.runtime.journal.journal import Journal
 from components.runtime.metrics import Metrics
-from components.runtime.places import Paths
-from components.runtime.process import Loop, Process
-from components.runtime.service import Service
-from components.runtime.venue import VenueClient, VenueEventSource
-from components.xtrader.simulation.disk import SimulatedDisk
-from components.xtrader.simulation.schedule import NS_PER_MS, SimulatedClock
+from components.runtime.paths import Paths
+from components.runtime.process.process import Loop, Process
+from components.runtime.service import Service, StreamBindings, VenueClient, VenueEventSource
+from components.xtrader.simulation.scheduler import NS_PER_MS, SimulatedClock
 from components.xtrader.simulation.settings import ACCOUNT, TABLES
+from components.xtrader.simulation.storage import SimulatedDisk
 
 VERSION: Final = "simulated"
 SEAL_KEY: Final = b"a seal for simulated orders only"

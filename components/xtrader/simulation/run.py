@@ -1,39 +1,63 @@
-"""One run: a storm with a crash after the other, then a calm in which everything must come right by itself."""
+"""One run: a storm with a crash after the other, then a calm in which everything must come right by itself.
+
+What happens around the processes: prices move, connections drop, clocks are set, operators ask for things.
+"""
 
 from collections import deque
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from msgspec import Struct
 
-from components.contracts.decisions import OperatorAction
-from components.contracts.values import Symbol
+from components.contracts.decisions import OperatorAction, OperatorCommand
+from components.contracts.streams import RISK_REQUESTS
+from components.contracts.values import CommandId, Symbol
+from components.market_data.core.events import StockFeedDown, StockFeedUp, StockFrame
+from components.runtime.bus.codec import Producer, encode
+from components.runtime.bus.transport import request_path as service_at
 from components.runtime.metrics import Metrics
-from components.xtrader.simulation.books import SimulatedExchange
-from components.xtrader.simulation.chance import FAULT_RATES, NO_FAULTS, FaultRates, Randomness
-from components.xtrader.simulation.disk import SimulatedDisk
-from components.xtrader.simulation.host import ExitCause, Node, World
-from components.xtrader.simulation.model import RandomModel
-from components.xtrader.simulation.network import Network
-from components.xtrader.simulation.order_stream import SimulatedOrderStream
-from components.xtrader.simulation.process import VERSION, MemoryLog, NodeResources
-from components.xtrader.simulation.reckoning import ConvergenceChecker
-from components.xtrader.simulation.schedule import NS_PER_MS, Scheduler, SimulatedClock
+from components.xtrader.simulation.components import RandomModel, node_wirings
+from components.xtrader.simulation.convergence import ConvergenceChecker
+from components.xtrader.simulation.exchange import SimulatedExchange
+from components.xtrader.simulation.invariants import InvariantChecker, InvariantViolated
+from components.xtrader.simulation.network import Network, SimulatedTransport
+from components.xtrader.simulation.node import ExitCause, Node, World
+from components.xtrader.simulation.process import PATHS, VERSION, MemoryLog, NodeResources
+from components.xtrader.simulation.scheduler import (
+    FAULT_RATES,
+    NO_FAULTS,
+    NS_PER_MS,
+    FaultRates,
+    Randomness,
+    Scheduler,
+    SimulatedClock,
+)
 from components.xtrader.simulation.settings import SYMBOLS
-from components.xtrader.simulation.venue import SimulatedVenueApi
-from components.xtrader.simulation.weather import Environment, Operator
-from components.xtrader.simulation.wirings import node_wirings
-from components.xtrader.simulation.witness import InvariantChecker, InvariantViolated
+from components.xtrader.simulation.storage import SimulatedDisk
+from components.xtrader.simulation.venue import SimulatedOrderStream, SimulatedVenueApi
 
 CHECK_EVERY_MS: Final = 50
+
+
 LOG_LINES_MAX: Final = 40
+
+
 LIVENESS_PHASE_S_MAX: Final = 30
 """Longer than any deadline, pause or expiry in the settings; what is not right by then never will be."""
+
+
 FAULT_PHASE_S_MAX: Final = 600
+
+
 CRASH_WAIT_MS: Final = 500
 """A process with less to do than the fuse is long is let live."""
+
+
 SEGMENT_BYTES_CHOICES: Final = (4_096, 65_536)
+
+
 NS_PER_S: Final = 1_000 * NS_PER_MS
 
 
@@ -216,3 +240,83 @@ class SimulationRun:
                 self._arm_crash()
 
         self._scheduler.after(CRASH_WAIT_MS * NS_PER_MS, look_again)
+
+
+PRICE_MOVE_MS: Final = (2, 16)
+
+
+FAULT_FREE_PRICE_MOVE_MS: Final = (100, 200)
+
+
+OUTAGE_MS_MAX: Final = 1_500
+
+
+class Operator:
+    """Somebody with a command line; nobody waits for the answers."""
+
+    def __init__(self, network: Network, clock: SimulatedClock) -> None:
+        transport = SimulatedTransport(network, lambda: None, lambda _: None, lambda _: None)
+        self._socket = transport.connect_client(service_at(PATHS.run, RISK_REQUESTS), RISK_REQUESTS.high_water_mark)
+        self._producer = Producer("verb", "operator", clock)
+        self._sent = 0
+
+    def send(self, action: OperatorAction) -> None:
+        """Ask risk for something; it may not be there."""
+        self._sent += 1
+        request = OperatorCommand(CommandId(f"operator-{self._sent}"), action, "simulated")
+        self._socket.send((), (RISK_REQUESTS.name.encode(), self._producer.header(self._sent), encode(request)))
+
+
+class Environment:
+    """Everything outside the four processes that nobody asked for."""
+
+    def __init__(
+        self,
+        world: World,
+        exchange: SimulatedExchange,
+        order_stream: SimulatedOrderStream,
+        nodes: Mapping[str, Node],
+        operator: Operator,
+    ) -> None:
+        self._world, self._exchange, self._order_stream = world, exchange, order_stream
+        self._nodes, self._operator = nodes, operator
+        self._deliver: Callable[[Any], None] | None = None
+        self.is_fault_free = False
+
+    def start(self) -> None:
+        """Let the market move, and whatever may go wrong meanwhile."""
+        self._move_price()
+
+    def _move_price(self) -> None:
+        quote = self._exchange.move_price()
+        if self._deliver is not None:
+            self._deliver(StockFrame((quote,)))
+        self._inject_faults()
+        span = FAULT_FREE_PRICE_MOVE_MS if self.is_fault_free else PRICE_MOVE_MS
+        self._world.scheduler.after(self._world.randomness.duration_ns(*span), self._move_price)
+
+    def _inject_faults(self) -> None:
+        chance, odds = self._world.randomness, self._world.randomness.rates
+        if chance.happens(odds.stream_disconnect):
+            self._order_stream.disconnect()
+        if chance.happens(odds.venue_outage):
+            self._world.venue_api.start_outage(chance.duration_ns(50, OUTAGE_MS_MAX))
+            self._order_stream.disconnect()
+        if chance.happens(odds.feed_disconnect) and self._deliver is not None:
+            self._deliver(StockFeedDown("connection reset", is_permanent=False))
+            self._deliver(StockFeedUp())
+        if chance.happens(odds.clock_jump):
+            self._world.clock.wall_offset_ns += chance.duration_ns(-1_500, 1_500)
+        if chance.happens(odds.operator_command):
+            self._operator.send(
+                chance.random.choices(
+                    (OperatorAction.RESUME, OperatorAction.HALT, OperatorAction.CANCEL_ALL), (6, 1, 1)
+                )[0]
+            )
+        if chance.happens(odds.process_stop):
+            self._nodes[chance.random.choice(tuple(self._nodes))].is_stopping = True
+
+    def attach_feed(self, deliver: Callable[[Any], None]) -> None:
+        """Connect a new life of market_data to its feed."""
+        self._deliver = deliver
+        self._world.scheduler.after(self._world.randomness.duration_ns(1, 20), lambda: deliver(StockFeedUp()))

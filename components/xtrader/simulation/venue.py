@@ -1,35 +1,52 @@
-"""The way to the venue and back: requests that are lost, late, or acted on and not answered."""
+"""The way to the venue and back: requests that are lost, late, or acted on and not answered.
+
+One reading of the venue's account while the books go on moving.
+
+The venue's order stream, which loses its tail, repeats itself, and forgets without a word.
+"""
 
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Final
 
-from components.execution.core.venue import (
+from components.contracts.orders import VenueAccount, VenueSession
+from components.contracts.values import VenueOrderId
+from components.execution.core.venue_messages import (
     CancelAllAccepted,
     CancelAllOrders,
     CancelOrder,
+    Execution,
     Fence,
     FetchVenueSnapshot,
     OrderFound,
     OrderNotFound,
+    OrderStreamDown,
+    OrderStreamMessage,
+    OrderStreamUp,
     OutcomeUnknown,
     QueryOrder,
     RequestRejected,
     SubmitOrder,
     Throttled,
     Unreachable,
+    VenueOrder,
+    VenueOrderEvent,
     VenueRequest,
     VenueResponse,
+    VenueSnapshot,
 )
-from components.xtrader.simulation.books import UNPROCESSABLE, ExchangeOrder, OrderTerms, SimulatedExchange
-from components.xtrader.simulation.chance import Randomness
-from components.xtrader.simulation.reading import AccountRead
-from components.xtrader.simulation.schedule import NS_PER_MS, NS_PER_US, Scheduler, SimulatedClock
+from components.xtrader.simulation.exchange import AMPLE, UNPROCESSABLE, ExchangeOrder, OrderTerms, SimulatedExchange
+from components.xtrader.simulation.scheduler import NS_PER_MS, NS_PER_US, Randomness, Scheduler, SimulatedClock
 
 RESPONSE_MS_MAX: Final = 400
 """So long our end waits for an answer; a request may arrive after that, even after its approval has expired."""
+
+
 LATE_MS_MAX: Final = 2_500
+
+
 FORBIDDEN: Final = 403
+
 
 OnResult = Callable[[VenueResponse], None]
 
@@ -178,3 +195,98 @@ def _terms_of(request: SubmitOrder | Fence) -> OrderTerms:
         time_in_force=intent.time_in_force,
         is_fence=False,
     )
+
+
+class AccountRead:
+    """One reading of the account while it goes on."""
+
+    def __init__(self, request: FetchVenueSnapshot, exchange: SimulatedExchange) -> None:
+        self._request, self._exchange = request, exchange
+        self._orders: dict[VenueOrderId, VenueOrder] = {}
+        self._missing: tuple[QueryOrder, ...] = ()
+        self._fills: tuple[Execution, ...] = ()
+
+    def read_open_orders(self) -> None:
+        """List what is open."""
+        self._orders = {order.venue_order_id: order.as_venue_order() for order in self._exchange.working_orders()}
+
+    def read_queried_orders(self) -> None:
+        """Ask for each order that was named and is not open."""
+        books, names = self._exchange, {order.client_order_id for order in self._orders.values()}
+        for query in self._request.orders:
+            if query.venue_order_id in self._orders or query.client_order_id in names:
+                continue
+            found = books.orders.get(query.venue_order_id) if query.venue_order_id is not None else None
+            found = found or books.by_client_id.get(query.client_order_id)
+            if found is None:
+                self._missing = (*self._missing, query)
+            else:
+                self._orders[found.venue_order_id] = found.as_venue_order()
+
+    def read_fills(self) -> None:
+        """List the fills since then."""
+        self._fills = tuple(fill for fill in self._exchange.fills if fill.venue_at_ns > self._request.fills_after_ns)
+
+    def result(self) -> VenueSnapshot:
+        """End with the positions."""
+        return VenueSnapshot(
+            orders=tuple(self._orders.values()),
+            missing=self._missing,
+            fills=self._fills,
+            positions=self._exchange.venue_positions(),
+            account=VenueAccount("SIM1", AMPLE, AMPLE, AMPLE, trading_blocked=False),
+            session=VenueSession(is_open=True, next_open_at_ns=0, next_close_at_ns=0, clock_offset_ns=0),
+        )
+
+
+class SimulatedOrderStream:
+    """The venue's one connection that says by itself what happened to orders, while it stands."""
+
+    def __init__(self, scheduler: Scheduler, randomness: Randomness) -> None:
+        self._scheduler, self._randomness = scheduler, randomness
+        self._deliver: Callable[[OrderStreamMessage], None] | None = None
+        self._connection = 0
+        self._is_up = False
+        self._last_at_ns = 0
+
+    def attach(self, deliver: Callable[[OrderStreamMessage], None]) -> None:
+        """Connect for a new process; the one before is gone."""
+        self._connection += 1
+        self._is_up, self._deliver = False, deliver
+        self._connect()
+
+    def disconnect(self) -> None:
+        """Break the connection: what is on its way is lost, and it is made anew."""
+        if not self._is_up or self._deliver is None:
+            return
+        self._connection += 1
+        self._is_up = False
+        self._deliver(OrderStreamDown("connection reset"))
+        self._connect()
+
+    def publish(self, event: VenueOrderEvent) -> None:
+        """Say what happened, to whoever listens now; some of it gets lost without a word."""
+        if not self._is_up or self._randomness.happens(self._randomness.rates.event_loss):
+            return
+        self._send(event)
+        if self._randomness.happens(self._randomness.rates.event_duplicate):
+            self._send(event)
+
+    def _connect(self) -> None:
+        connection = self._connection
+        self._scheduler.after(self._randomness.duration_ns(2, 80), lambda: self._on_connected(connection))
+
+    def _on_connected(self, connection: int) -> None:
+        if connection == self._connection:
+            self._is_up = True
+            self._send(OrderStreamUp())
+
+    def _send(self, body: OrderStreamMessage) -> None:
+        connection = self._connection
+        at_ns = self._scheduler.now_ns + self._randomness.random.randint(100 * NS_PER_US, 6 * NS_PER_MS)
+        self._last_at_ns = max(self._last_at_ns, at_ns)
+        self._scheduler.after(self._last_at_ns - self._scheduler.now_ns, lambda: self._arrive(connection, body))
+
+    def _arrive(self, connection: int, body: OrderStreamMessage) -> None:
+        if connection == self._connection and self._deliver is not None:
+            self._deliver(body)

@@ -11,20 +11,24 @@ from typing import Final
 import msgspec
 
 from components.contracts.errors import StorageError
-from components.runtime.config import child_environment
-from components.runtime.manifest import Manifest, read_manifest, write_manifest
-from components.runtime.places import Paths
-from components.runtime.told import write_overlay
-from components.xtrader.children import SANDBOX, ProcessSpec, VenueEndpoints
-from components.xtrader.vitals import Readiness, probe_readiness
+from components.runtime.config.layers import write_overlay
+from components.runtime.config.settings import child_environment
+from components.runtime.paths import Paths
+from components.runtime.process.manifest import Manifest, read_manifest, write_manifest
+from components.xtrader.supervisor.health import Readiness, probe_readiness
+from components.xtrader.supervisor.processes import SANDBOX, ProcessSpec, VenueEndpoints
 
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
 """A log longer than this is set aside as .1 when its process starts; the one before is replaced."""
 
+
 EPHEMERAL_HEALTH_PORT: Final = {"XTRADER__RUNTIME__HEALTH_PORT": "0"}
 """A fixed one is for processes that run by themselves; here five would want it."""
 
+
 PR_SET_PDEATHSIG: Final = 1
+
+
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 

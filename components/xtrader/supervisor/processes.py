@@ -19,10 +19,19 @@ class ProcessSpec:
 
 
 SANDBOX: Final = ProcessSpec("sandbox", depends_on=())
+
+
 EXECUTION: Final = ProcessSpec("execution", depends_on=("sandbox",))
+
+
 MARKET_DATA: Final = ProcessSpec("market_data", depends_on=("sandbox",))
+
+
 RISK: Final = ProcessSpec("risk", depends_on=("execution", "market_data"))
+
+
 SIGNALS: Final = ProcessSpec("signals", depends_on=("risk",))
+
 
 PROCESSES: Final = (SANDBOX, EXECUTION, MARKET_DATA, RISK, SIGNALS)
 """In the order of readiness; stopping goes the other way."""

@@ -1,18 +1,51 @@
-"""Starts the children in order of readiness, starts a dead one again, stops them in reverse."""
+"""When a child that died is started again.
+
+Starts the children in order of readiness, starts a dead one again, stops them in reverse.
+"""
 
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from components.runtime.clock import Clock
-from components.xtrader.backoff import PERMANENT_EXIT_CODES, RestartBackoff
-from components.xtrader.children import ProcessSpec, dependencies_of
-from components.xtrader.vitals import Readiness
+from components.xtrader.supervisor.health import Readiness
+from components.xtrader.supervisor.processes import ProcessSpec, dependencies_of
+
+RESTART_DELAY_MS_FIRST: Final = 250
+
+
+RESTART_DELAY_MS_MAX: Final = 5_000
+
+
+STABLE_MS_MIN: Final = 30_000
+"""A child that lived this long starts again as if it had never died."""
+
+
+PERMANENT_EXIT_CODES: Final = frozenset({64, 65, 78})
+"""Usage, damaged data, configuration: another start would end the same way."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartBackoff:
+    """How often a child died in a row."""
+
+    failures: int = 0
+
+    @property
+    def delay_ms(self) -> int:
+        """How long to wait before the next start."""
+        return 0 if self.failures == 0 else min(RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_FIRST * 2 ** (self.failures - 1))
+
+    def after_exit(self, *, uptime_ms: int) -> "RestartBackoff":
+        """Count one death, forgetting earlier ones if it lived long."""
+        return replace(self, failures=1 if uptime_ms >= STABLE_MS_MIN else self.failures + 1)
+
 
 STOP_S_MAX: Final = 15.0
 """Longer than any component's own drain bound; after it the child is killed."""
+
 
 KILL_S_MAX: Final = 5.0
 

@@ -1,15 +1,21 @@
-"""How `up` speaks to whoever started it: plain lines here, a live view on a terminal."""
+"""How `up` speaks to whoever started it: plain lines here, a live view on a terminal.
 
-from collections.abc import Callable
-from typing import Final, Protocol
+The account of a run, in the lines that a person reads when it is over.
+"""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final, Protocol
 
 import click
 
-from components.xtrader.explain.story import OrderHistory
-from components.xtrader.explain.words import summary_text
-from components.xtrader.watch import RunMonitor
+from components.xtrader.explain.history import OrderHistory
+from components.xtrader.explain.text import summary_text
+from components.xtrader.up.monitor import RunMonitor
 
 STATUS_EVERY_NS: Final = 5_000_000_000
+
+
 ModelNameLookup = Callable[[OrderHistory], str | None]
 
 
@@ -83,3 +89,31 @@ def status_line(monitor: RunMonitor) -> str:
     refused = ", ".join(f"{code} {count}" for code, count in tally.refusals_by_check.most_common(3))
     verdicts = f"{tally.approved_signals} approved" + (f", refused: {refused}" if refused else "")
     return f"orders: {orders}; fills: {tally.fills}; {verdicts}; gaps: {monitor.metrics.gaps}"
+
+
+def format_summary(result: Mapping[str, Any]) -> str:
+    """Say how it went; the first line is the verdict."""
+    rows = {
+        "orders": f"{_format_counts(result['orders'])}; fills: {result['fills']}",
+        "verdicts": f"{result['verdicts']['approved']} approved; refused: {_format_counts(result['verdicts']['refused'])}",
+        "positions": _format_counts(result["positions"], nothing="flat"),
+        "result": _format_profit_and_loss(result["profit_and_loss"]),
+        "latency": _format_latency(result["latency_us"]["tick_to_order"]),
+        "bus": f"gaps: {result['bus']['gaps']}; restarts: {_format_counts(result['restarts'])}",
+    }
+    verdict = "ok" if result["ok"] else f"not ok: {result['problem']}"
+    return "\n".join([verdict, *(f"{name + ':':<10} {text}" for name, text in rows.items())])
+
+
+def _format_counts(counts: Mapping[str, Any], nothing: str = "none") -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or nothing
+
+
+def _format_profit_and_loss(result: Mapping[str, Decimal | None]) -> str:
+    known = {name: amount for name, amount in result.items() if amount is not None}
+    return ", ".join(f"{name} {amount:+.2f} dollars" for name, amount in known.items()) or "not known"
+
+
+def _format_latency(quantiles_us: Mapping[str, float]) -> str:
+    spans = ", ".join(f"{name} {value / 1e3:.1f} ms" for name, value in quantiles_us.items())
+    return f"tick to order {spans}" if spans else "no order was measured"

@@ -27,7 +27,7 @@ from components.contracts.commands import RejectReason
 from components.contracts.errors import ConfigError
 from components.contracts.signals import Approved, Signal, propose
 from components.contracts.values import AccountId
-from tests.support.messages import ACCOUNT, CANCEL, INTENT, TERMS
+from tests.support.sample_messages import ACCOUNT, CANCEL, INTENT, TERMS
 
 KEY, OTHER = SealKey(bytes(range(32))), SealKey(bytes(32))
 NOW = TERMS.approved_at_ns

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from components.contracts.errors import InvariantError
 from components.contracts.signals import Approved, Intent, Purpose, Signal, Unchecked, propose
 from components.contracts.values import OrderType
-from tests.support.messages import INTENT, TERMS
+from tests.support.sample_messages import INTENT, TERMS
 
 
 def an_intent(**changes: Any) -> Intent:

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from components.contracts.errors import ConfigError
 from components.market_data.config import MarketDataConfig
-from components.runtime.config import load_settings
-from tests.support.configurations import SHIPPED
+from components.runtime.config.settings import load_settings
+from tests.support.configuration_folder import SHIPPED
 
 
 def shipped(env: str = "dev") -> dict[str, Any]:

@@ -14,12 +14,12 @@ from typing import Final
 import pytest
 
 from components.contracts.market import BookDelta, BookGap, BookSnapshot, BookState, Quote, SymbolHealth, Trade
-from components.contracts.topics import BOOKS
+from components.contracts.streams import BOOKS
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthUpdate
-from components.market_data.core.feed import (
+from components.market_data.core.events import (
     BookStreamUp,
     DecodeIssue,
+    DepthUpdate,
     FeedUp,
     InstrumentsLoaded,
     IssueKind,
@@ -27,16 +27,15 @@ from components.market_data.core.feed import (
     Resubscribe,
 )
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
-from components.market_data.venues.binance.rule import SPOT_SEQUENCE_RULE
-from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.deribit.dialect import DeribitAdapter
-from components.market_data.venues.deribit.settings import DeribitSettings
-from components.market_data.venues.dialect import VenueAdapter
-from components.market_data.venues.okx.dialect import OkxAdapter
-from components.market_data.venues.okx.rule import OkxSequenceRule
-from components.market_data.venues.okx.settings import OkxSettings
-from tests.support.book_desks import (
+from components.market_data.venues.adapter import VenueAdapter
+from components.market_data.venues.binance.adapter import SPOT_SEQUENCE_RULE, BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.requests import BinanceSettings
+from components.market_data.venues.deribit.adapter import DeribitAdapter
+from components.market_data.venues.deribit.requests import DeribitSettings
+from components.market_data.venues.okx.adapter import OkxAdapter, OkxSequenceRule
+from components.market_data.venues.okx.requests import OkxSettings
+from tests.support.metric_samples import metric_value
+from tests.support.order_book_harness import (
     ONE,
     TWO,
     VENUE,
@@ -46,10 +45,9 @@ from tests.support.book_desks import (
     published_states,
     venue_book_settings,
 )
-from tests.support.hand_made_books import plain_decimal
 from tests.support.project import ROOT
-from tests.support.readings import metric_value
-from tests.support.recordings import RecordedLine, Recording, binance_spot, binance_um, deribit, okx
+from tests.support.synthetic_books import plain_decimal
+from tests.support.synthetic_recordings import RecordedLine, Recording, binance_spot, binance_um, deribit, okx
 
 IO: Final = "tests/integration/test_regressions_io.py"
 HERE: Final = "tests/unit/market_data/test_regressions.py"

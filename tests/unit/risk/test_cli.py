@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from components.contracts.decisions import Decision, DecisionMessage
 from components.risk.cli import cli
-from components.runtime.codec import encode
-from components.runtime.journal import Journal
-from components.runtime.process import run_command
-from tests.unit.risk.world import NOW, RiskHarness, fresh_intent
+from components.runtime.bus.codec import encode
+from components.runtime.cli import run_command
+from components.runtime.journal.journal import Journal
+from tests.support.risk_harness import NOW, RiskHarness, fresh_intent
 
 INTENT = {"symbol": "AAPL", "side": "buy", "quantity": 1, "limit_price": "190.02"}
 QUOTE = ("--bid", "190.00", "--ask", "190.04")

@@ -1,11 +1,21 @@
-"""Verbs are found by name without being imported, and answers are one line."""
+"""Verbs are found by name without being imported, and answers are one line.
 
+Each kind of failure has its exit code, and a person gets one clear line.
+"""
+
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
+import click
 import pytest
+import structlog
 from click.testing import CliRunner
 
-from components.runtime.cli import LazyGroup, print_result, to_json
+from components.contracts import errors
+from components.contracts.errors import ConfigError, InvariantError, TradingError, VenueUnavailable
+from components.runtime.cli import EXIT_CODES, LazyGroup, exit_code_of, print_result, run_command, to_json
 
 GROUP = LazyGroup(
     "xtrader",
@@ -47,3 +57,93 @@ def test_a_verb_may_word_its_own_answer(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_same_facts_are_the_same_line() -> None:
     assert to_json({"a": 1, "b": 2}) == to_json({"b": 2, "a": 1})
+
+
+@pytest.fixture(autouse=True)
+def unconfigured_logs() -> None:
+    structlog.reset_defaults()
+
+
+CODES = {
+    errors.UsageError: 64,
+    errors.ProtocolError: 65,
+    errors.CorruptData: 65,
+    errors.PeerUnreachable: 69,
+    errors.VenueError: 69,
+    errors.VenueUnavailable: 69,
+    errors.VenueRejected: 1,
+    errors.InvariantError: 70,
+    errors.TradingError: 70,
+    errors.StorageError: 74,
+    errors.ResourceBusy: 75,
+    errors.ConfigError: 78,
+}
+
+
+def command(does: Callable[[], Any]) -> click.Command:
+    return click.Command("verb", callback=does)
+
+
+def raising(error: BaseException) -> click.Command:
+    def verb() -> None:
+        raise error
+
+    return command(verb)
+
+
+def test_every_kind_of_failure_has_its_code() -> None:
+    kinds = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, TradingError)}
+    assert {kind: exit_code_of(kind("why")) for kind in kinds} == CODES
+    assert set(EXIT_CODES) <= kinds | {click.ClickException, click.FileError}
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CODES if CODES[kind] != 70])
+def test_a_mistake_is_one_line_and_no_traceback(kind: type[TradingError], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(raising(kind("why")), []) == CODES[kind]
+    assert capsys.readouterr() == ("", "error: why\n")
+
+
+def test_every_line_of_a_wrong_configuration_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(raising(ConfigError("a: wrong\nb: wrong")), []) == 78
+    assert capsys.readouterr().err == "error: a: wrong\nerror: b: wrong\n"
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), OSError(5, "x"), InvariantError("x")])
+def test_a_bug_leaves_a_traceback_in_the_log_and_one_line(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(raising(error), []) == 70
+    *log, line = capsys.readouterr().err.splitlines()
+    assert "Traceback" in "".join(log)
+    assert line.startswith(f"error: this is a bug; the log has where: {type(error).__name__}: ")
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["--jsn"], "error: No such option '--jsn'. Did you mean '--json'?\n"),
+        (["more"], "error: Got unexpected extra argument (more)\n"),
+    ],
+)
+def test_a_wrong_command_line_is_a_usage_error(args: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    verb = click.Command("verb", params=[click.Option(["--json"])], callback=lambda json: None)
+    assert run_command(verb, args) == 64
+    assert capsys.readouterr().err == line
+
+
+def test_tasks_that_fail_together_are_told_by_the_one_that_failed_on_purpose() -> None:
+    together = ExceptionGroup("tasks", [ExceptionGroup("inner", [KeyError("x"), VenueUnavailable("no answer")])])
+    assert run_command(raising(together), []) == 69
+
+
+def test_the_number_a_verb_gives_is_the_exit_code() -> None:
+    assert [run_command(command(partial(int, code)), []) for code in (0, 1)] == [0, 1]
+    assert run_command(command(list), []) == 0
+
+
+def test_help_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(raising(KeyError("not reached")), ["--help"]) == 0
+    assert "Usage" in capsys.readouterr().out
+
+
+def test_an_interrupted_verb_is_not_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(raising(KeyboardInterrupt()), []) == 130
+    assert "Traceback" not in capsys.readouterr().err

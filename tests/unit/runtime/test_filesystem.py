@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.disk import file_system_of
+from components.runtime.filesystem import file_system_of
 
 MOUNTS = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw

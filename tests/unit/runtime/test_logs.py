@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from components.runtime import logs
+from components.runtime.config.schema import LogFormat, LogLevel
 from components.runtime.logs import RateLimitedLog
-from components.runtime.tables import LogFormat, LogLevel
-from tests.support.clocks import ManualClock
+from tests.support.manual_clock import ManualClock
 
 
 def lines_of(written: io.StringIO) -> list[dict[str, object]]:

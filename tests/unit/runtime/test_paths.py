@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from components.contracts.errors import ConfigError
-from components.runtime.files import create_durable, make_private_folder, write_atomic
-from components.runtime.places import (
+from components.runtime.filesystem import create_durable, make_private_folder, write_atomic
+from components.runtime.paths import (
     SOCKET_NAME_BYTES_MAX,
     SOCKET_PATH_BYTES_MAX,
     Paths,

@@ -4,9 +4,8 @@ import pytest
 
 from components.contracts.errors import UsageError
 from components.sandbox.config import ALPACA, VENUES, parse_venues
-from components.sandbox.core.faults import AlpacaFaultKind
-from components.sandbox.crypto import SIMULATED_MARKETS
-from components.sandbox.flow.faults import CryptoFaultKind
+from components.sandbox.crypto_venues import SIMULATED_MARKETS
+from components.sandbox.transport.faults import AlpacaFaultKind, CryptoFaultKind
 
 
 def test_each_venue_is_taken_once_in_the_order_given() -> None:

@@ -7,16 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.errors import UsageError
+from components.sandbox.alpaca.core.market_history import extend_bar, is_complete, start_bar
+from components.sandbox.alpaca.core.responses import asset_id
+from components.sandbox.alpaca.core.session import (
+    SECOND_NS,
+    SessionName,
+    SessionPhase,
+    TradingSession,
+    format_timestamp,
+    parse_timestamp,
+)
+from components.sandbox.alpaca.core.subscriptions import Subscriptions
 from components.sandbox.config import parse_symbols
-from components.sandbox.core.bars import extend_bar, is_complete, start_bar
-from components.sandbox.core.decimals import format_decimal
-from components.sandbox.core.documents import asset_id
-from components.sandbox.core.faults import AlpacaFault, AlpacaFaultKind, AlpacaFaultSwitches
-from components.sandbox.core.limits import FixedWindowLimit
-from components.sandbox.core.session import SECOND_NS, SessionName, SessionPhase, TradingSession
-from components.sandbox.core.stamps import format_timestamp, parse_timestamp
-from components.sandbox.core.subscriptions import Subscriptions
-from tests.support.sandbox import NOON_NS
+from components.sandbox.numerics import format_decimal
+from components.sandbox.transport.faults import AlpacaFault, AlpacaFaultKind, AlpacaFaultSwitches
+from components.sandbox.transport.rate_limits import FixedWindowLimit
+from tests.support.sandbox_venue import NOON_NS
 
 HOUR_NS = 3_600 * SECOND_NS
 

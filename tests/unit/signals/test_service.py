@@ -17,11 +17,11 @@ from components.contracts.decisions import (
     OperatorReply,
 )
 from components.contracts.errors import InvariantError
-from components.contracts.frames import FrameKind, Header
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
-from components.contracts.positions import Position, ProfitAndLoss
+from components.contracts.protocol import FrameKind, Header
 from components.contracts.signals import Intent, Purpose
-from components.contracts.topics import MARKET, POSITIONS, RISK_REQUESTS, Stream
+from components.contracts.streams import MARKET, POSITIONS, RISK_REQUESTS, Stream
+from components.contracts.trading import Position, ProfitAndLoss
 from components.contracts.values import (
     ZERO,
     CommandId,
@@ -45,12 +45,11 @@ from components.runtime.service import (
     StreamSynced,
     VenueEvent,
 )
-from components.signals.core.intents import SignalSettings
-from components.signals.core.schema import WARM_UP_QUOTES
-from components.signals.core.strategy import StrategySettings
+from components.signals.core.features import WARM_UP_QUOTES
+from components.signals.core.strategy import SignalSettings, StrategySettings
 from components.signals.service import SignalsService
-from tests.support.models import CARD, DOWN, FLAT, UP, FakeModel
-from tests.support.readings import metric_value
+from tests.support.fake_model import CARD, DOWN, FLAT, UP, FakeModel
+from tests.support.metric_samples import metric_value
 
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
 MS = 1_000_000

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from components.contracts.errors import ConfigError
-from components.xtrader.configuration.showing import json_schema, list_keys, nested_values
-from tests.support.configurations import ConfigurationFolder, shipped_configuration
+from components.xtrader.configuration import json_schema, list_keys, nested_values
+from tests.support.configuration_folder import ConfigurationFolder, shipped_configuration
 
 
 @pytest.fixture

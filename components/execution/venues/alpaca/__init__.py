@@ -1,1 +1,1 @@
-"""Alpaca: trading REST over httpx, the trade_updates stream over websockets."""
+"""Alpaca's trading API: REST requests and the trade_updates stream."""

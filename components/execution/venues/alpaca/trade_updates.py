@@ -11,26 +11,32 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 
 from components.contracts.errors import VenueUnavailable
 from components.execution.config import AlpacaConfig
-from components.execution.core.venue import OrderStreamDown, OrderStreamUp, UnreadableEvent, VenueOrderEvent
-from components.execution.venues.alpaca.documents import (
+from components.execution.core.venue_messages import OrderStreamDown, OrderStreamUp, UnreadableEvent, VenueOrderEvent
+from components.execution.venues.alpaca.http_client import MS_PER_S, ApiKeys
+from components.execution.venues.alpaca.schema import (
     AuthorizationDocument,
     ListeningDocument,
     StreamDocument,
     TradeUpdateDocument,
     decode_document,
 )
-from components.execution.venues.alpaca.wire import MS_PER_S, ApiKeys
-from components.execution.venues.alpaca.words import parse_event
+from components.execution.venues.alpaca.translation import parse_event
 from components.runtime.retry import Backoff
 
 TRADE_UPDATES: Final = "trade_updates"
+
+
 CLOSE_S_MAX: Final = 0.25
 """A clean close frees the account's only connection at once; a dead venue must not hold us up for it."""
+
 
 CONNECTION_LIMIT_PAUSE_MS_MIN: Final = 1_000
 """Where the venue answers the upgrade with 429 its one connection is still held, or we come too often."""
 
+
 TOO_MANY_REQUESTS: Final = 429
+
+
 LISTEN: Final = msgspec.json.encode({"action": "listen", "data": {"streams": [TRADE_UPDATES]}}).decode()
 
 

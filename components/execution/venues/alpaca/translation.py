@@ -20,9 +20,9 @@ from components.contracts.values import (
     VenueOrderId,
     format_decimal,
 )
-from components.execution.core.truths import inferred_execution_id
-from components.execution.core.venue import EventKind, Execution, Fence, VenueOrder, VenueOrderEvent
-from components.execution.venues.alpaca.documents import (
+from components.execution.core.execution_reports import inferred_execution_id
+from components.execution.core.venue_messages import EventKind, Execution, Fence, VenueOrder, VenueOrderEvent
+from components.execution.venues.alpaca.schema import (
     AccountDocument,
     ClockDocument,
     FillDocument,
@@ -33,6 +33,8 @@ from components.execution.venues.alpaca.documents import (
 )
 
 NS_PER_S: Final = 1_000_000_000
+
+
 STATE_BY_STATUS: Final[Mapping[str, OrderState]] = {
     "pending_new": OrderState.OPEN,
     "accepted": OrderState.OPEN,
@@ -54,6 +56,7 @@ STATE_BY_STATUS: Final[Mapping[str, OrderState]] = {
     "rejected": OrderState.REJECTED,
 }
 """Every status that Alpaca documents; an order that was replaced lives on under another id."""
+
 
 KIND_BY_EVENT: Final[Mapping[str, EventKind]] = {
     "fill": EventKind.EXECUTION,
@@ -79,8 +82,13 @@ KIND_BY_EVENT: Final[Mapping[str, EventKind]] = {
 }
 """Every event that Alpaca documents."""
 
+
 SIDE_BY_NAME: Final[Mapping[str, Side]] = {"buy": Side.BUY, "sell": Side.SELL}
+
+
 TIMESTAMP: Final = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

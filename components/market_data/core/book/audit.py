@@ -6,11 +6,13 @@ from typing import Final
 
 from msgspec import Struct
 
-from components.market_data.core.changes import NO_ID, DepthSnapshot
-from components.market_data.core.depth import OrderBook
-from components.market_data.core.levels import InvalidNumber, Level, Levels, canonical_levels
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.events import NO_ID, DepthSnapshot
+from components.market_data.core.numerics import InvalidNumber, Level, Levels, canonical_levels
 
 LEVELS_COMPARED: Final = 20
+
+
 STATES_MAX: Final = 256
 """So many states are kept while the answer is on its way; a book that moved further is not judged."""
 

@@ -1,12 +1,15 @@
-"""When a change follows a book: the one rule of ranges, and what each venue makes of it."""
+"""When a change follows a book: the one rule of ranges, and what each venue makes of it.
+
+How Alpaca's crypto books are kept in sync: the venue numbers nothing, so each change follows the one before.
+"""
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
-from components.market_data.core.changes import NO_ID, DepthUpdate
-from components.market_data.core.depth import OrderBook
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.events import NO_ID, DepthUpdate
 
 
 class SequenceOutcome(StrEnum):
@@ -70,3 +73,22 @@ class RangeRule(Struct, frozen=True, gc=False, kw_only=True):
 def is_unnumbered(update: DepthUpdate) -> bool:
     """Say whether the venue numbered nothing."""
     return update.last_id == NO_ID
+
+
+class ArrivalRule(Struct, frozen=True, gc=False):
+    """The order of arrival is all there is; what the connection cannot lose, the book cannot miss."""
+
+    resync_method: ResyncMethod = ResyncMethod.RESUBSCRIBE
+    fallback_method: ResyncMethod = ResyncMethod.RESUBSCRIBE
+    """A book that was fetched could not be joined: nothing says which changes are in it already."""
+
+    def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:  # noqa: ARG002 -- no ids
+        """Take every change as the next."""
+        return SequenceOutcome.NEXT
+
+    def checksum_matches(self, book: OrderBook, checksum: int) -> bool:  # noqa: ARG002 -- this venue gives no checksum
+        """Agree: there is nothing to disagree with."""
+        return True
+
+
+ARRIVAL_RULE: Final = ArrivalRule()

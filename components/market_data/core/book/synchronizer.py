@@ -10,12 +10,16 @@ from msgspec.structs import replace
 
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.depth import OrderBook
-from components.market_data.core.rules import ResyncMethod, SequenceOutcome, SequenceRule, is_unnumbered
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.book.sequencing import ResyncMethod, SequenceOutcome, SequenceRule, is_unnumbered
+from components.market_data.core.events import DepthSnapshot, DepthUpdate
 
 NS_PER_MS: Final = 1_000_000
+
+
 DOUBLINGS_MAX: Final = 16
+
+
 FETCHES_BEFORE_FALLBACK: Final = 5
 
 
@@ -74,7 +78,11 @@ class SyncResult(StrEnum):
 
 # Every change asks for these, and a member of an enum is looked up slowly.
 _NEXT: Final = SequenceOutcome.NEXT
+
+
 _SYNCED: Final = BookState.SYNCED
+
+
 _APPLIED: Final = SyncResult.APPLIED
 
 

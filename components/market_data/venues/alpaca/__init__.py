@@ -1,1 +1,1 @@
-"""Alpaca: quotes and trades of stocks, and books, quotes and trades of crypto, each over one websocket."""
+"""Alpaca: quotes and trades of stocks; order books, quotes and trades of crypto; one websocket connection each."""

@@ -4,17 +4,11 @@ from collections.abc import Iterable, Sequence
 
 from components.contracts.errors import VenueRejected
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthSnapshot
+from components.market_data.core.book.sequencing import ARRIVAL_RULE, SequenceRule
+from components.market_data.core.events import DepthSnapshot
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.core.rules import SequenceRule
-from components.market_data.venues.alpaca import instruments, limits, subscribe
-from components.market_data.venues.alpaca.decode import CryptoControlMessage, CryptoDecoder
-from components.market_data.venues.alpaca.failures import error_from_code
-from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.alpaca.messages import ErrorMessage, Success
-from components.market_data.venues.alpaca.rule import ARRIVAL_RULE
-from components.market_data.venues.alpaca.subscribe import PendingRequest, PendingRequests, topic_name
-from components.market_data.venues.dialect import (
+from components.market_data.venues.adapter import (
+    ApiCredentials,
     Authenticated,
     ConnectionPlan,
     ControlMessage,
@@ -24,7 +18,11 @@ from components.market_data.venues.dialect import (
     RestRequest,
     SubscribeRejected,
 )
-from components.market_data.venues.keys import ApiCredentials
+from components.market_data.venues.alpaca import instruments, requests
+from components.market_data.venues.alpaca.decode import CryptoControlMessage, CryptoDecoder
+from components.market_data.venues.alpaca.instruments import CryptoSettings
+from components.market_data.venues.alpaca.messages import ErrorMessage, Success, error_from_code
+from components.market_data.venues.alpaca.requests import PendingRequest, PendingRequests, topic_name
 
 AUTHENTICATED_MESSAGE = "authenticated"
 
@@ -38,7 +36,7 @@ class AlpacaCryptoAdapter:
         rest_url: str,
         settings: CryptoSettings,
         credentials: ApiCredentials,
-        allowed: Limits = limits.LIMITS,
+        allowed: Limits = requests.LIMITS,
     ) -> None:
         """Take where it is, what is wanted of it, and who asks."""
         self.stream_url, self.rest_url = stream_url, rest_url
@@ -87,13 +85,13 @@ class AlpacaCryptoAdapter:
 
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Put everything on the one connection there may be."""
-        topics = subscribe.topics(self._settings, symbols, self._registry)
+        topics = requests.topics(self._settings, symbols, self._registry)
         return (ConnectionPlan("crypto", self.stream_url, topics),) if topics else ()
 
     def login_messages(self) -> Iterable[str]:
         """Say who we are."""
         self._pending.clear()
-        return (subscribe.login_message(self._credentials),)
+        return (requests.login_message(self._credentials),)
 
     def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write one subscription."""
@@ -121,7 +119,7 @@ class AlpacaCryptoAdapter:
 
     def is_permanent_status(self, status: int) -> bool:
         """Say whether an HTTP status means that trying again cannot help."""
-        return limits.is_permanent_status(status)
+        return requests.is_permanent_status(status)
 
     def _to_control(self, word: CryptoControlMessage) -> Sequence[ControlMessage]:
         if isinstance(word, Success):
@@ -132,10 +130,10 @@ class AlpacaCryptoAdapter:
         return self._pending.on_subscription(topic_name(channel, pair) for channel, pairs in channels for pair in pairs)
 
     def _on_error(self, failure: ErrorMessage) -> ControlMessage:
-        if failure.code == limits.ALREADY_AUTHENTICATED_CODE:
+        if failure.code == requests.ALREADY_AUTHENTICATED_CODE:
             return Heartbeat()
         error = error_from_code(failure.code, failure.msg)
         is_permanent = isinstance(error, VenueRejected)
-        if failure.code in limits.REQUEST_ERROR_CODES:
+        if failure.code in requests.REQUEST_ERROR_CODES:
             return self._pending.on_error(str(error), is_permanent=is_permanent)
         return SubscribeRejected((), str(error), is_permanent)

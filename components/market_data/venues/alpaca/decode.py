@@ -10,14 +10,11 @@ from msgspec import Struct, field
 from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.core.changes import NO_ID, DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodeIssue, IssueKind, MarketEvent
+from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.core.levels import DecimalCache, Levels
-from components.market_data.core.timestamps import parse_timestamp
+from components.market_data.core.numerics import DecimalCache, JsonNumber, Levels, NumberTexts
 from components.market_data.venues.alpaca.instruments import ALPACA
-from components.market_data.venues.alpaca.messages import ErrorMessage, Success
-from components.market_data.venues.literals import JsonNumber, NumberTexts
+from components.market_data.venues.alpaca.messages import ErrorMessage, Success, parse_timestamp
 
 DETAIL_CHARACTERS_MAX: Final = 160
 DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)

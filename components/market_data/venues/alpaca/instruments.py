@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from components.contracts.errors import ProtocolError
 from components.contracts.values import Venue
 from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
-from components.market_data.venues.dialect import RestRequest
+from components.market_data.venues.adapter import RestRequest
 
 ALPACA: Final = Venue("ALPACA")
 ORDER_BOOKS_PATH: Final = "/v1beta3/crypto/us/latest/orderbooks"

@@ -1,11 +1,68 @@
-"""Alpaca's frames as they stand on the wire, decoded once into types; their names are Alpaca's own."""
+"""Reads a venue's RFC 3339 time stamp into whole nanoseconds without passing through a float or a microsecond.
 
+Alpaca's frames as they stand on the wire, decoded once into types; their names are Alpaca's own.
+
+What Alpaca's complaints mean for the connection: try again later, or stop, for trying again cannot help.
+"""
+
+import re
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Struct, field
+
+from components.contracts.errors import VenueRejected, VenueUnavailable
+
+NS_PER_S: Final = 1_000_000_000
+
+
+_EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
+
+
+_SECOND_PATTERN: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)", re.ASCII)
+
+
+_FRACTION_PATTERN: Final = re.compile(r"(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
+
+
+_SECOND_LENGTH: Final = len("2026-11-20T14:31:24")
+
+
+_FULL_LENGTH: Final = len("2026-11-20T14:31:24.700123456Z")
+
+
+def parse_timestamp(text: str) -> int:
+    """Give the nanoseconds since the epoch; a ValueError where the text is no RFC 3339 instant."""
+    second = _parse_second(text[:_SECOND_LENGTH])
+    if len(text) == _FULL_LENGTH and text[19] == "." and text[29] == "Z" and text.isascii():
+        fraction = text[20:29]
+        if fraction.isdecimal():
+            return second * NS_PER_S + int(fraction)
+    return _parse_general(second, text)
+
+
+def _parse_general(second: int, text: str) -> int:
+    rest = _FRACTION_PATTERN.fullmatch(text, _SECOND_LENGTH)
+    if rest is None:
+        raise ValueError(f"{text!r} is no RFC 3339 instant of at most 9 decimals")
+    fraction, sign, hours, minutes = rest.groups()
+    offset = (int(hours) * 3600 + int(minutes) * 60) * (1 if sign == "+" else -1) if sign else 0
+    return (second - offset) * NS_PER_S + int((fraction or "").ljust(9, "0"))
+
+
+# Quotes come many to a second: the second is parsed once, then only the nine digits behind it.
+@lru_cache(maxsize=64)
+def _parse_second(text: str) -> int:
+    parts = _SECOND_PATTERN.fullmatch(text)
+    if parts is None:
+        raise ValueError(f"{text!r} is no date and time of day")
+    year, month, day, hour, minute, second = map(int, parts.groups())
+    days = date(year, month, day).toordinal() - _EPOCH_DAY
+    return days * 86_400 + hour * 3600 + minute * 60 + second
 
 
 class StockTrade(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
@@ -75,6 +132,8 @@ class DecodedStockFrame(Struct, frozen=True, gc=False):
 
 DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """All that bytes can do to the decoder; broken UTF-8 is a ValueError, deep nesting a RecursionError."""
+
+
 KNOWN_TYPES: Final = frozenset({"t", "q", "success", "error", "subscription"})
 
 
@@ -83,9 +142,17 @@ class _MessageType(Struct, frozen=True, gc=False):
 
 
 _frame_decoder: Final = msgspec.json.Decoder(list[StockMessage])
+
+
 _parts_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
 _message_decoder: Final = msgspec.json.Decoder(StockMessage)
+
+
 _type_decoder: Final = msgspec.json.Decoder(_MessageType)
+
+
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -122,3 +189,40 @@ def _is_unknown(part: msgspec.Raw) -> bool:
         return _type_decoder.decode(part).T not in KNOWN_TYPES
     except DECODE_ERRORS:
         return False
+
+
+RETRYABLE_CODES: Final = {
+    401: "not authenticated",
+    403: "already authenticated",
+    404: "authentication came too late",
+    406: "the account's one connection is still held, perhaps by our last one",
+    407: "we read too slowly",
+    500: "internal error of the venue",
+}
+
+
+PERMANENT_CODES: Final = {
+    400: "the venue does not understand the subscription (is every symbol one of its own?)",
+    402: "key and secret are refused",
+    405: "more symbols than the plan allows",
+    408: "this stream is not enabled for the account",
+    409: "the plan does not include this feed",
+    410: "this feed does not know the subscription",
+    411: "the key may not read market data",
+    412: "this feed speaks only msgpack",
+    413: "this feed allows no star",
+}
+
+
+def error_from_code(code: int, message: str) -> VenueRejected | VenueUnavailable:
+    """Sort an error frame; a code nobody documented may pass, so it is tried again."""
+    if code in PERMANENT_CODES:
+        return VenueRejected(f"{code} {message}: {PERMANENT_CODES[code]}")
+    return VenueUnavailable(f"{code} {message}: {RETRYABLE_CODES.get(code, 'unknown code')}")
+
+
+def error_from_status(status: int) -> VenueRejected | VenueUnavailable:
+    """Sort an HTTP answer to the upgrade: only a refusal that is about us is final."""
+    if 300 <= status < 500 and status != 429:
+        return VenueRejected(f"the venue refuses the connection with HTTP {status}: are stream_url and the keys right?")
+    return VenueUnavailable(f"the venue answers the connection with HTTP {status}")

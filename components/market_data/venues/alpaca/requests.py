@@ -1,4 +1,7 @@
-"""What is said to Alpaca's crypto stream, and which of its answers belongs to what."""
+"""What is said to Alpaca's crypto stream, and which of its answers belongs to what.
+
+What Alpaca allows on its crypto stream.
+"""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -7,21 +10,24 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from components.contracts.errors import VenueRejected
 from components.contracts.values import Symbol
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.alpaca.messages import Authenticate
-from components.market_data.venues.dialect import (
+from components.market_data.venues.adapter import (
+    ApiCredentials,
     Channel,
     ControlMessage,
+    Limits,
     SubscribeAck,
     SubscribeRejected,
     Topic,
     UnsubscribeAck,
 )
-from components.market_data.venues.keys import ApiCredentials
+from components.market_data.venues.alpaca.instruments import CryptoSettings
+from components.market_data.venues.alpaca.messages import Authenticate, error_from_status
 
 CHANNEL_NAMES: Final = {Channel.DEPTH: "orderbooks", Channel.QUOTES: "quotes", Channel.TRADES: "trades"}
+
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -104,3 +110,28 @@ def _compare_with_subscription(asked: PendingRequest, present: set[str]) -> Sequ
         reason = f"the venue left out of the subscription: {', '.join(missing)}"
         said.append(SubscribeRejected(missing, reason, is_permanent=True, request_id=asked.request_id))
     return said
+
+
+LIMITS: Final = Limits(
+    topics_per_request=300,
+    topics_per_connection=100_000,  # an account has one connection, whatever is heard on it
+    sends_per_second=10,
+    connects_per_second=1,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
+    requests_per_second=200 / 60,
+    requests_burst=10,
+)
+
+
+REQUEST_ERROR_CODES: Final = frozenset({400, 401, 405, 410})
+"""Errors that answer a subscription; all others are about the connection."""
+
+
+ALREADY_AUTHENTICATED_CODE: Final = 403
+"""Being told twice that we are in is no trouble."""
+
+
+def is_permanent_status(status: int) -> bool:
+    """Say whether an HTTP status means that trying again cannot help."""
+    return isinstance(error_from_status(status), VenueRejected)

@@ -1,1 +1,1 @@
-"""Binance, spot and USD-M futures: two markets of one family, with their own rules, routes and limits."""
+"""Binance spot and USD-M futures: two adapters with their own sequence rules, routes and rate limits."""

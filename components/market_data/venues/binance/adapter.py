@@ -1,4 +1,7 @@
-"""Binance's two markets, each as one dialect: what to ask, where, and how to read the answers."""
+"""How the books of Binance follow: spot by ranges that may overlap, USD-M by the id each change stands on.
+
+Binance's two markets, each as one dialect: what to ask, where, and how to read the answers.
+"""
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
@@ -9,21 +12,33 @@ from msgspec import Struct
 
 from components.contracts.errors import ProtocolError
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthSnapshot
+from components.market_data.core.book.sequencing import RangeRule, ResyncMethod, SequenceRule
+from components.market_data.core.events import DepthSnapshot
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.core.rules import SequenceRule
-from components.market_data.venues.binance import instruments, limits, subscribe
+from components.market_data.venues.adapter import ConnectionPlan, Decoded, Limits, RestRequest
+from components.market_data.venues.binance import instruments, requests
 from components.market_data.venues.binance.decode import Decoder, FuturesDecoder, SpotDecoder
-from components.market_data.venues.binance.limits import SnapshotWeights
 from components.market_data.venues.binance.messages import (
     DECODE_ERRORS,
     DETAIL_CHARACTERS_MAX,
     SnapshotResponse,
     timestamp_ns,
 )
-from components.market_data.venues.binance.rule import FUTURES_SEQUENCE_RULE, SPOT_SEQUENCE_RULE
-from components.market_data.venues.binance.settings import BinanceSettings, check_settings
-from components.market_data.venues.dialect import ConnectionPlan, Decoded, Limits, RestRequest
+from components.market_data.venues.binance.requests import BinanceSettings, SnapshotWeights, check_settings
+
+SPOT_SEQUENCE_RULE: Final = RangeRule(
+    resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=True
+)
+
+
+FUTURES_SEQUENCE_RULE: Final = RangeRule(
+    resync_method=ResyncMethod.FETCH,
+    fallback_method=ResyncMethod.FETCH,
+    ranges_overlap=False,
+    reapplies_snapshot_id=True,
+)
+"""Its ids are global to the venue and so have holes: only `pu` tells whether a change follows."""
+
 
 _snapshot_decoder: Final = msgspec.json.Decoder(SnapshotResponse)
 
@@ -34,7 +49,7 @@ class MarketSpec(Struct, frozen=True, kw_only=True):
     venue: Venue
     sequence_rule: SequenceRule
     venue_limits: Limits
-    routes: subscribe.Routes
+    routes: requests.Routes
     rest_prefix: str
     metadata_weight: int
     snapshot_weights: SnapshotWeights
@@ -47,24 +62,26 @@ class MarketSpec(Struct, frozen=True, kw_only=True):
 SPOT_MARKET: Final = MarketSpec(
     venue=instruments.BINANCE,
     sequence_rule=SPOT_SEQUENCE_RULE,
-    venue_limits=limits.SPOT_LIMITS,
-    routes=subscribe.SPOT_ROUTES,
+    venue_limits=requests.SPOT_LIMITS,
+    routes=requests.SPOT_ROUTES,
     rest_prefix="/api/v3",
-    metadata_weight=limits.SPOT_METADATA_WEIGHT,
-    snapshot_weights=limits.SPOT_SNAPSHOT_WEIGHTS,
+    metadata_weight=requests.SPOT_METADATA_WEIGHT,
+    snapshot_weights=requests.SPOT_SNAPSHOT_WEIGHTS,
     depth_speeds_ms=(100, 1000),
     depth_speed_ms_default=1000,
     snapshot_depths=range(100, 5001),
     decode_instruments=instruments.decode_spot_instruments,
 )
+
+
 FUTURES_MARKET: Final = MarketSpec(
     venue=instruments.BINANCE_FUTURES,
     sequence_rule=FUTURES_SEQUENCE_RULE,
-    venue_limits=limits.FUTURES_LIMITS,
-    routes=subscribe.FUTURES_ROUTES,
+    venue_limits=requests.FUTURES_LIMITS,
+    routes=requests.FUTURES_ROUTES,
     rest_prefix="/fapi/v1",
-    metadata_weight=limits.FUTURES_METADATA_WEIGHT,
-    snapshot_weights=limits.FUTURES_SNAPSHOT_WEIGHTS,
+    metadata_weight=requests.FUTURES_METADATA_WEIGHT,
+    snapshot_weights=requests.FUTURES_SNAPSHOT_WEIGHTS,
     depth_speeds_ms=(100, 250, 500),
     depth_speed_ms_default=250,
     snapshot_depths=(5, 10, 20, 50, 100, 500, 1000),
@@ -102,8 +119,8 @@ class _BinanceAdapter:
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Spread the subscriptions of these symbols over connections, no route with another's streams."""
         wanted = [self._registry.require(symbol) for symbol in dict.fromkeys(symbols)]
-        listed = subscribe.topics(wanted, self._settings, self._market.depth_speed_ms_default)
-        return subscribe.plan_connections(
+        listed = requests.topics(wanted, self._settings, self._market.depth_speed_ms_default)
+        return requests.plan_connections(
             self._stream_url, listed, self._market.routes, self.limits.topics_per_connection
         )
 
@@ -113,13 +130,13 @@ class _BinanceAdapter:
 
     def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write one request for these streams."""
-        number = subscribe.to_wire_id(request_id, is_unsubscribe=False)
-        return subscribe.encode_request("SUBSCRIBE", names, self._market.routes, number)
+        number = requests.to_wire_id(request_id, is_unsubscribe=False)
+        return requests.encode_request("SUBSCRIBE", names, self._market.routes, number)
 
     def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write the request that ends these streams."""
-        number = subscribe.to_wire_id(request_id, is_unsubscribe=True)
-        return subscribe.encode_request("UNSUBSCRIBE", names, self._market.routes, number)
+        number = requests.to_wire_id(request_id, is_unsubscribe=True)
+        return requests.encode_request("UNSUBSCRIBE", names, self._market.routes, number)
 
     def ping_message(self) -> str | None:
         """Leave it to the websocket's own ping."""
@@ -133,7 +150,7 @@ class _BinanceAdapter:
         """Ask for a whole book, as deep as the settings want it."""
         native, depth = self._registry.require(symbol).venue_symbol, self._settings.snapshot_depth
         path = f"{self._market.rest_prefix}/depth?symbol={quote(native)}&limit={depth}"
-        return RestRequest(path=path, weight=limits.snapshot_weight(self._market.snapshot_weights, depth))
+        return RestRequest(path=path, weight=requests.snapshot_weight(self._market.snapshot_weights, depth))
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read the answer; it names no symbol, and on spot no time, so that of receipt stands in."""
@@ -154,7 +171,7 @@ class _BinanceAdapter:
 
     def is_permanent_status(self, status: int) -> bool:
         """Say whether an HTTP status means that trying again cannot help."""
-        return limits.is_permanent_status(status)
+        return requests.is_permanent_status(status)
 
 
 class BinanceSpotAdapter(_BinanceAdapter):

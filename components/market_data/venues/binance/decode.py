@@ -10,10 +10,17 @@ from typing_extensions import override
 
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthUpdate
-from components.market_data.core.feed import DecodeIssue, IssueKind
-from components.market_data.core.levels import DecimalCache, PriceCache
-from components.market_data.venues.binance.limits import is_permanent_code
+from components.market_data.core.events import DecodeIssue, DepthUpdate, IssueKind
+from components.market_data.core.numerics import DecimalCache, PriceCache
+from components.market_data.venues.adapter import (
+    ControlMessage,
+    Decoded,
+    Heartbeat,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
+    UnsubscribeAck,
+)
 from components.market_data.venues.binance.messages import (
     DECODE_ERRORS,
     DETAIL_CHARACTERS_MAX,
@@ -26,43 +33,16 @@ from components.market_data.venues.binance.messages import (
     SpotDepth,
     timestamp_ns,
 )
-from components.market_data.venues.binance.subscribe import from_wire_id
-from components.market_data.venues.dialect import (
-    ControlMessage,
-    Decoded,
-    Heartbeat,
-    ShutdownNotice,
-    SubscribeAck,
-    SubscribeRejected,
-    UnsubscribeAck,
-)
+from components.market_data.venues.binance.requests import from_wire_id, is_permanent_code
+from components.market_data.venues.deduplication import DuplicateFilter
 
 SHUTDOWN_EVENT: Final = "serverShutdown"
-REPEATS_MAX: Final = 50
-"""So many old ids in a row mean that the venue's ids went back, not that we hear old news."""
+
 
 _SYMBOL: Final = re.compile(rb'"s"\s*:\s*"([^"\\]{1,40})"')
+
+
 _control_decoder: Final = msgspec.json.Decoder(OtherMessage)
-
-
-class DuplicateFilter:
-    """Lets each id of a symbol pass once, and only upwards."""
-
-    __slots__ = ("_last", "_repeats")
-
-    def __init__(self) -> None:
-        self._last: dict[Symbol, int] = {}
-        self._repeats: dict[Symbol, int] = {}
-
-    def accept(self, symbol: Symbol, last_id: int) -> bool:
-        """Say whether this is news."""
-        if last_id <= self._last.get(symbol, -1):
-            repeats = self._repeats[symbol] = self._repeats.get(symbol, 0) + 1
-            if repeats < REPEATS_MAX:
-                return False
-        self._repeats[symbol] = 0
-        self._last[symbol] = last_id
-        return True
 
 
 class Decoder(ABC):

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from components.contracts.errors import ProtocolError
 from components.contracts.values import Venue
 from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
-from components.market_data.core.levels import parse_number
+from components.market_data.core.numerics import parse_number
 from components.market_data.venues.binance.messages import DECODE_ERRORS, DETAIL_CHARACTERS_MAX, NS_PER_MS
 
 BINANCE: Final = Venue("BINANCE")

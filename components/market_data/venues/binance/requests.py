@@ -1,21 +1,121 @@
-"""What is asked of Binance's streams, and on which of its routes: a stream on the wrong one is confirmed and silent."""
+"""What can be tuned for a market of Binance, checked against what that market offers.
 
-from collections.abc import Iterable, Mapping, Sequence
+What Binance allows on its sockets and over HTTP, and which of its complaints are final.
+
+What is asked of Binance's streams, and on which of its routes: a stream on the wrong one is confirmed and silent.
+"""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from components.contracts.errors import InvariantError
+from components.contracts.errors import ConfigError, InvariantError
 from components.market_data.core.instruments import Instrument
-from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.dialect import Channel, ConnectionPlan, Topic
+from components.market_data.venues.adapter import Channel, ConnectionPlan, Limits, Topic
+
+
+class BinanceSettings(Struct, frozen=True, kw_only=True):
+    """The depth of the images, the pace of the changes, and what is heard beside the book."""
+
+    depth_speed_ms: int = 100
+    snapshot_depth: int = 1000
+    """Levels a side of an image; what lies deeper is not known until it changes."""
+    quotes: bool = True
+    trades: bool = True
+
+
+def check_settings(settings: BinanceSettings, speeds_ms: Container[int], snapshot_depths: Container[int]) -> None:
+    """Refuse what the market does not offer."""
+    if settings.depth_speed_ms not in speeds_ms:
+        raise ConfigError(f"depth_speed_ms: {settings.depth_speed_ms} is none of {speeds_ms}")
+    if settings.snapshot_depth not in snapshot_depths:
+        raise ConfigError(f"image_depth: {settings.snapshot_depth} is none of {snapshot_depths}")
+
+
+SnapshotWeights: TypeAlias = Sequence[tuple[int, int]]
+"""An image of up to so many levels weighs so much."""
+
+
+SPOT_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((100, 5), (500, 25), (1000, 50), (5000, 250))
+
+
+FUTURES_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((50, 2), (100, 5), (500, 10), (1000, 20))
+
+
+SPOT_METADATA_WEIGHT: Final = 20
+
+
+FUTURES_METADATA_WEIGHT: Final = 1
+
+
+# Pongs count as messages too, hence one less than the 5 and 10 a second that are allowed. A minute's weight is the
+# burst and 60 seconds of the pace: 5,800 of 6,000 on spot; 2,200 of the 2,400 that USD-M shares with COIN-M.
+SPOT_LIMITS: Final = Limits(
+    topics_per_request=100,
+    topics_per_connection=1024,
+    sends_per_second=4,
+    connects_per_second=1,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
+    requests_per_second=80,
+    requests_burst=1000,
+)
+
+
+FUTURES_LIMITS: Final = Limits(
+    topics_per_request=100,
+    topics_per_connection=1024,
+    sends_per_second=8,
+    connects_per_second=1,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
+    requests_per_second=30,
+    requests_burst=400,
+)
+
+
+REQUEST_CODES: Final = frozenset({0, 1, 2, 3})
+"""The socket's own: unknown property, wrong type, invalid request, invalid JSON."""
+
+
+PERMANENT_CODES: Final = frozenset({-1002, -1014, -1020, -1022, -2014, -2015}) | REQUEST_CODES
+"""Not authorised, not supported, a bad key: the same question gets the same answer."""
+
+
+PERMANENT_STATUSES: Final = frozenset({400, 401, 404, 405, 451})
+"""A bad request, and a country that is not served; 403, 418 and 429 pass, and so does what is 5xx."""
+
+
+def snapshot_weight(weights: SnapshotWeights, depth: int) -> int:
+    """Give the weight of asking for an image of so many levels."""
+    for levels, weight in weights:
+        if depth <= levels:
+            return weight
+    raise InvariantError(f"an image of {depth} levels has no weight")
+
+
+def is_permanent_code(code: int) -> bool:
+    """Say whether asking again cannot help; -1100 to -1199 are faults of the request, such as an unknown symbol."""
+    return code in PERMANENT_CODES or -1199 <= code <= -1100
+
+
+def is_permanent_status(status: int) -> bool:
+    """Say whether an HTTP status means the same."""
+    return status in PERMANENT_STATUSES
+
 
 Routes: TypeAlias = Mapping[Channel, str]
 """The path under which each channel flows."""
 
+
 SPOT_ROUTES: Final[Routes] = {Channel.DEPTH: "", Channel.QUOTES: "", Channel.TRADES: ""}
+
+
 FUTURES_ROUTES: Final[Routes] = {Channel.DEPTH: "/public", Channel.QUOTES: "/public", Channel.TRADES: "/market"}
+
+
 STREAM_CHANNELS: Final = {"depth": Channel.DEPTH, "bookTicker": Channel.QUOTES, "aggTrade": Channel.TRADES}
 
 

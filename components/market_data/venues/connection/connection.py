@@ -1,17 +1,29 @@
-"""One connection to a venue, from the upgrade to its end: asks, reads, and notices when nothing comes."""
+"""One connection to a venue, from the upgrade to its end: asks, reads, and notices when nothing comes.
+
+Opens and closes a connection to a venue; what goes wrong is a value that says how it ended.
+"""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from functools import partial
+from functools import cache, partial
+from ssl import SSLContext, create_default_context
 from typing import Final, TypeAlias
 
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from typing_extensions import override
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, InvalidURI, WebSocketException
 
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodedFrame, DecodeIssue, IssueKind, MarketEvent
-from components.market_data.venues.counts import DisconnectReason
-from components.market_data.venues.dialect import (
+from components.market_data.config import VenueConfig
+from components.market_data.core.events import (
+    DecodedFrame,
+    DecodeIssue,
+    DepthSnapshot,
+    DepthUpdate,
+    IssueKind,
+    MarketEvent,
+)
+from components.market_data.venues.adapter import (
+    DECODE_ERRORS,
     Authenticated,
     ConnectionPlan,
     ControlMessage,
@@ -22,22 +34,23 @@ from components.market_data.venues.dialect import (
     SubscribeRejected,
     Topic,
     UnsubscribeAck,
+    VenueAdapter,
 )
-from components.market_data.venues.equipment import ConnectionContext, ConnectionListener
-from components.market_data.venues.opening import (
+from components.market_data.venues.connection.context import (
     REASON_MAX,
+    ConnectionContext,
+    ConnectionListener,
     Disconnect,
-    close_connection,
     disconnect_from_close,
-    open_connection,
 )
-from components.market_data.venues.pacing import NS_PER_MS
-from components.market_data.venues.speaking import Sender
-from components.market_data.venues.strange import DECODE_ERRORS
-from components.market_data.venues.subscriptions import Subscriptions, SubscriptionTimeouts, TopicRejection
+from components.market_data.venues.connection.sender import Sender
+from components.market_data.venues.connection.subscriptions import Subscriptions, SubscriptionTimeouts, TopicRejection
+from components.market_data.venues.metrics import DisconnectReason
+from components.market_data.venues.rate_limit import NS_PER_MS, parse_retry_after_ms
 from components.runtime.retry import Backoff
 
 StartTask: TypeAlias = Callable[[Coroutine[None, None, None]], None]
+
 
 POLL_S: Final = 0.05
 """Deadlines are looked at this often."""
@@ -293,3 +306,70 @@ class Connection:
         self._metrics.frames.inc(self._frames)
         self._metrics.bytes.inc(self._bytes)
         self._frames = self._bytes = 0
+
+
+CLOSE_TIMEOUT_S: Final = 0.25
+"""A dead venue must not hold us up for a goodbye."""
+
+
+QUEUED_FRAMES_MAX: Final = 256
+"""Frames the library keeps before it stops reading: about what a turn of the loop takes in."""
+
+
+async def open_connection(
+    url: str, config: VenueConfig, adapter: VenueAdapter, now_ns: int
+) -> ClientConnection | Disconnect:
+    """Connect within the deadline; `now_ns` is the wall clock, for a venue that says until when to wait."""
+    try:
+        return await _connect(url, config)
+    except InvalidStatus as error:
+        status, headers = error.response.status_code, error.response.headers
+        wait_ms = parse_retry_after_ms(status, headers.get("Retry-After", ""), now_ns)
+        is_final = wait_ms is None and adapter.is_permanent_status(status)
+        reason = f"the venue answers the connection with HTTP {status}"
+        return Disconnect(DisconnectReason.UPGRADE_REJECTED, reason, is_final, wait_ms or 0)
+    except InvalidURI as error:
+        return Disconnect(DisconnectReason.CANNOT_CONNECT, f"stream_url: {error}", is_permanent=True)
+    except TimeoutError:
+        return Disconnect(DisconnectReason.CANNOT_CONNECT, f"cannot connect to {url} within {config.connect_ms_max} ms")
+    except (WebSocketException, OSError) as error:
+        return Disconnect(
+            DisconnectReason.CANNOT_CONNECT, f"cannot connect to {url}: {type(error).__name__}: {error}"[:REASON_MAX]
+        )
+
+
+async def close_connection(connection: ClientConnection, disconnect: Disconnect | None) -> None:
+    """Say goodbye, unless nobody is there to hear it."""
+    if disconnect is not None and disconnect.reason in {DisconnectReason.NO_PONG, DisconnectReason.NO_DATA}:
+        connection.transport.abort()
+    else:
+        await connection.close()
+
+
+class _NoRedirectConnect(connect):
+    """Connects to the configured host or not at all: keys must not follow a redirect."""
+
+    @override
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _connect(url: str, config: VenueConfig) -> ClientConnection:
+    return await _NoRedirectConnect(
+        url,
+        compression=None,  # inflating costs more than the bytes it saves
+        proxy=None,
+        user_agent_header="xtrader",
+        open_timeout=config.connect_ms_max / 1_000,
+        close_timeout=CLOSE_TIMEOUT_S,
+        ping_interval=None,  # silence is watched by the venue's own rules
+        max_size=config.frame_bytes_max,
+        max_queue=QUEUED_FRAMES_MAX,
+        ssl=_ssl_context() if url.startswith("wss:") else None,
+    )
+
+
+@cache
+def _ssl_context() -> SSLContext:
+    """Read the machine's certificates once: it takes tens of milliseconds, in which nothing else is read."""
+    return create_default_context()

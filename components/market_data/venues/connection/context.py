@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from msgspec import Struct
+from websockets.exceptions import ConnectionClosed
 
 from components.market_data.config import VenueConfig
-from components.market_data.core.feed import DecodedFrame
-from components.market_data.venues.counts import VenueMetrics
-from components.market_data.venues.delivery import Delivery
-from components.market_data.venues.dialect import ConnectionPlan, Tap, Topic, VenueAdapter
-from components.market_data.venues.subscriptions import TopicRejection
+from components.market_data.core.events import DecodedFrame
+from components.market_data.venues.adapter import ConnectionPlan, Tap, Topic, VenueAdapter
+from components.market_data.venues.connection.delivery import Delivery
+from components.market_data.venues.connection.subscriptions import TopicRejection
+from components.market_data.venues.metrics import DisconnectReason, VenueMetrics
 from components.runtime.clock import Clock
 
 FIRST_REQUEST_ID: Final = 1_000
@@ -65,3 +66,26 @@ class ConnectionListener(Protocol):
 
     def first_data_timeout_ms(self, name: str) -> int:
         """Say how long the first data of a topic may take."""
+
+
+CLOSE_CODE_TOO_BIG: Final = 1009
+
+
+REASON_MAX: Final = 300
+
+
+class Disconnect(Struct, frozen=True, gc=False):
+    """How a connection ended, or why there was none."""
+
+    reason: DisconnectReason
+    detail: str
+    is_permanent: bool = False
+    retry_after_ms: float = 0
+    """So long the venue wants to be left alone."""
+
+
+def disconnect_from_close(error: ConnectionClosed) -> Disconnect:
+    """Tell how the other side, or the library for us, ended a connection."""
+    if error.sent is not None and error.sent.code == CLOSE_CODE_TOO_BIG and not error.rcvd_then_sent:
+        return Disconnect(DisconnectReason.TOO_LARGE, f"a frame was too large: {error}"[:REASON_MAX])
+    return Disconnect(DisconnectReason.CLOSED, f"the connection ended: {error}"[:REASON_MAX])

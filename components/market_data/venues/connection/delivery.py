@@ -6,15 +6,19 @@ from enum import StrEnum
 from typing import Final
 
 from components.contracts.market import Quote, Trade
-from components.market_data.core.feed import DecodedFrame, FeedMessage, MarketEvent
+from components.market_data.core.events import DecodedFrame, FeedMessage, MarketEvent
 from components.market_data.core.queues import ChannelQueues, OverflowPolicy, QueueBounds
-from components.market_data.venues.counts import VenueMetrics
-from components.market_data.venues.dialect import Channel
+from components.market_data.venues.adapter import Channel
+from components.market_data.venues.metrics import VenueMetrics
 
 TURN_FRAMES_MAX: Final = 64
 """So many messages of a venue, then the others have their turn."""
+
+
 TURN_READS_MAX: Final = 256
 """So many frames are read in one turn: reading costs less than what is done with a frame, and what waits conflates."""
+
+
 CONTROL_QUEUE_MAX: Final = 1_000_000
 
 

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from components.market_data.venues.counts import DisconnectReason
-from components.market_data.venues.dialect import UnsubscribeAck
-from components.market_data.venues.equipment import ConnectionContext
-from components.market_data.venues.opening import Disconnect, disconnect_from_close
-from components.market_data.venues.pacing import send_rate_limiter
-from components.market_data.venues.subscriptions import Subscriptions
+from components.market_data.venues.adapter import UnsubscribeAck
+from components.market_data.venues.connection.context import ConnectionContext, Disconnect, disconnect_from_close
+from components.market_data.venues.connection.subscriptions import Subscriptions
+from components.market_data.venues.metrics import DisconnectReason
+from components.market_data.venues.rate_limit import send_rate_limiter
 
 
 class Sender:

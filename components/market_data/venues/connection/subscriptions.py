@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct
 
 from components.contracts.values import Symbol
-from components.market_data.venues.dialect import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck
+from components.market_data.venues.adapter import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck
 from components.runtime.retry import Backoff
 
 NS_PER_MS: Final = 1_000_000

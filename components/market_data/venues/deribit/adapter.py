@@ -1,24 +1,36 @@
-"""Deribit's words: what is asked of it, and what its frames say."""
+"""How Deribit's books are kept in sync: each change stands exactly on the one before, and only the stream mends.
+
+Deribit's words: what is asked of it, and what its frames say.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthSnapshot
-from components.market_data.core.feed import DecodeIssue, IssueKind, MarketEvent
+from components.market_data.core.book.sequencing import RangeRule, ResyncMethod, SequenceRule
+from components.market_data.core.events import DecodeIssue, DepthSnapshot, IssueKind, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.core.rules import SequenceRule
-from components.market_data.venues.deribit import instruments, limits, settings, subscribe
-from components.market_data.venues.deribit.answers import DETAIL_CHARACTERS_MAX, ReplyDecoder
+from components.market_data.venues.adapter import ApiCredentials, ConnectionPlan, Decoded, Limits, RestRequest
+from components.market_data.venues.deribit import instruments, requests
 from components.market_data.venues.deribit.decode import CHANNEL_FIELD, CHANNEL_SEARCH_BYTES, Decoder
-from components.market_data.venues.deribit.login import Authenticator
 from components.market_data.venues.deribit.messages import DECODE_ERRORS, message_decoder
-from components.market_data.venues.deribit.rule import SEQUENCE_RULE
-from components.market_data.venues.deribit.settings import RAW, DeribitSettings
-from components.market_data.venues.dialect import ConnectionPlan, Decoded, Limits, RestRequest
-from components.market_data.venues.keys import ApiCredentials
+from components.market_data.venues.deribit.requests import (
+    DETAIL_CHARACTERS_MAX,
+    RAW,
+    Authenticator,
+    DeribitSettings,
+    ReplyDecoder,
+)
+
+# A book that was fetched could not be joined: its id need not be one at which a batch was cut.
+SEQUENCE_RULE: Final = RangeRule(
+    resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.RESUBSCRIBE, ranges_overlap=False
+)
+
 
 NO_EVENTS: Final[Sequence[MarketEvent]] = ()
+
+
 BOOK_FRAME_PREFIX: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.'
 """As this venue writes it today; however else it may be written, the second look finds the channel."""
 
@@ -32,18 +44,18 @@ class DeribitAdapter:
         rest_url: str,
         chosen: DeribitSettings,
         credentials: ApiCredentials | None = None,
-        allowed: Limits = limits.LIMITS,
+        allowed: Limits = requests.LIMITS,
     ) -> None:
         """Take where it is and what is wanted of it; ValueError where that cannot be had."""
         self.stream_url, self.rest_url = stream_url, rest_url
-        self._settings = settings.checked_settings(chosen, has_keys=credentials is not None)
+        self._settings = requests.checked_settings(chosen, has_keys=credentials is not None)
         self._limits = allowed
         self._login = (
             Authenticator(credentials, chosen.heartbeat_s)
             if credentials is not None and chosen.interval == RAW
             else None
         )
-        self._pending = subscribe.PendingRequests(chosen)
+        self._pending = requests.PendingRequests(chosen)
         self._replies = ReplyDecoder(self._pending, self._login)
         self._registry = InstrumentRegistry(())
         self._decoder = Decoder()
@@ -97,13 +109,13 @@ class DeribitAdapter:
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Spread the channels of these symbols over connections."""
         most = self._limits.topics_per_connection
-        return tuple(subscribe.plan_connections(self._settings, self.stream_url, symbols, self._registry, most))
+        return tuple(requests.plan_connections(self._settings, self.stream_url, symbols, self._registry, most))
 
     def login_messages(self) -> Iterable[str]:
         """Log in where that is needed, and ask to be tested for being alive."""
         login = () if self._login is None else (self._login.login_message(),)
-        heartbeat = subscribe.encode_call(
-            "public/set_heartbeat", subscribe.HEARTBEAT_ID, interval=self._settings.heartbeat_s
+        heartbeat = requests.encode_call(
+            "public/set_heartbeat", requests.HEARTBEAT_ID, interval=self._settings.heartbeat_s
         )
         return (*login, heartbeat)
 
@@ -117,7 +129,7 @@ class DeribitAdapter:
 
     def ping_message(self) -> str:
         """Ask whether the venue is there."""
-        return subscribe.test_message()
+        return requests.test_message()
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         """Read one frame."""
@@ -145,7 +157,7 @@ class DeribitAdapter:
 
     def is_permanent_status(self, status: int) -> bool:
         """Say whether an HTTP status means that trying again cannot help."""
-        return limits.is_permanent_status(status)
+        return requests.is_permanent_status(status)
 
     def _malformed(self, frame: bytes, error: Exception) -> DecodeIssue:
         # Only a book that missed something has to know.

@@ -7,11 +7,10 @@ from typing import Final
 from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import ZERO, Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.depth import NO_LEVELS
-from components.market_data.core.feed import DecodeIssue, IssueKind, MarketEvent
+from components.market_data.core.book.order_book import NO_LEVELS
+from components.market_data.core.events import DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.core.levels import DecimalCache, Levels
+from components.market_data.core.numerics import DecimalCache, JsonNumber, Levels, NumberTexts
 from components.market_data.venues.deribit.instruments import DERIBIT, NS_PER_MS
 from components.market_data.venues.deribit.messages import (
     DECODE_ERRORS,
@@ -22,7 +21,6 @@ from components.market_data.venues.deribit.messages import (
     snapshot_decoder,
     trades_decoder,
 )
-from components.market_data.venues.literals import JsonNumber, NumberTexts
 
 CHANNEL_FIELD: Final = b'"channel":"'
 CHANNEL_SEARCH_BYTES: Final = 128

@@ -11,9 +11,9 @@ from msgspec import Raw, Struct
 from components.contracts.errors import ProtocolError
 from components.contracts.values import ZERO, Symbol, Venue, format_decimal
 from components.market_data.core.instruments import Instrument, InstrumentType, TickBand, unified_symbol
-from components.market_data.core.levels import parse_number
-from components.market_data.venues.deribit.settings import DeribitSettings
-from components.market_data.venues.dialect import RestRequest
+from components.market_data.core.numerics import parse_number
+from components.market_data.venues.adapter import RestRequest
+from components.market_data.venues.deribit.requests import DeribitSettings
 
 DERIBIT: Final = Venue("DERIBIT")
 API_PREFIX: Final = "/api/v2/public"

@@ -5,7 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from components.market_data.venues.literals import JsonNumber
+from components.market_data.core.numerics import JsonNumber
 
 ChangeId: TypeAlias = Annotated[int, Meta(ge=0)]
 LevelChange: TypeAlias = tuple[Literal["new", "change", "delete"], JsonNumber, JsonNumber]

@@ -1,23 +1,145 @@
-"""What is said to Deribit: channels, requests, logins; and which request an answer belongs to."""
+"""What can be chosen of Deribit.
+
+What Deribit allows, and which of its errors may pass.
+
+What is said to Deribit: channels, requests, logins; and which request an answer belongs to.
+
+Staying logged in to Deribit: by key and secret at first, by what the venue gave then before that runs out.
+
+What Deribit says beside its data: answers to requests, errors, and tests of whether we are alive.
+"""
 
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from components.contracts.values import Symbol
+from components.market_data.core.events import DecodeIssue, IssueKind
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.deribit.settings import RAW, DeribitSettings
-from components.market_data.venues.dialect import Channel, ConnectionPlan, Topic
+from components.market_data.venues.adapter import (
+    ApiCredentials,
+    Authenticated,
+    Channel,
+    ConnectionPlan,
+    ControlMessage,
+    Decoded,
+    Heartbeat,
+    Limits,
+    Reply,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
+    Topic,
+    UnsubscribeAck,
+)
+from components.market_data.venues.deribit.messages import ErrorMessage, Message
+
+RAW: Final = "raw"
+
+
+INTERVALS: Final = (RAW, "100ms", "agg2")
+
+
+HEARTBEAT_S_MIN: Final = 10
+
+
+class DeribitSettings(Struct, frozen=True, kw_only=True):
+    """Which of its instruments and channels are wanted, and how often they speak."""
+
+    interval: str = "100ms"
+    """How often books and trades are pushed: raw (each change; needs keys), 100ms, or agg2 (each second)."""
+    currencies: tuple[str, ...] = ("any",)
+    kinds: tuple[str, ...] = ("future", "option", "spot")
+    quotes: bool = True
+    trades: bool = True
+    heartbeat_s: int = 30
+    snapshot_depth: int = 10_000
+    """Levels of a side in an image that is fetched."""
+
+
+def checked_settings(settings: DeribitSettings, *, has_keys: bool) -> DeribitSettings:
+    """Give settings that Deribit can serve; a ValueError in one line where it cannot."""
+    if settings.interval not in INTERVALS:
+        raise ValueError(f"deribit: interval {settings.interval!r} is none of {', '.join(INTERVALS)}")
+    if settings.interval == RAW and not has_keys:
+        raise ValueError("deribit: interval 'raw' needs a key and a secret; without them the best is '100ms'")
+    if settings.heartbeat_s < HEARTBEAT_S_MIN:
+        raise ValueError(f"deribit: heartbeat_s {settings.heartbeat_s} is below {HEARTBEAT_S_MIN}, the venue's least")
+    return settings
+
+
+LIMITS: Final = Limits(
+    topics_per_request=100,
+    topics_per_connection=500,
+    sends_per_second=3,  # a subscription costs 3,000 of 30,000 credits, refilled with 10,000 a second
+    connects_per_second=1,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
+    requests_per_second=20,  # 500 of 50,000 credits, refilled with 10,000 a second
+    requests_burst=100,
+)
+
+
+RETRYABLE_CODES: Final = {
+    10028: "too many requests",
+    10040: "the venue has it tried again",
+    10041: "settlement in progress",
+    10047: "the matching engine's queue is full",
+    10066: "too many concurrent requests",
+    11051: "maintenance",
+    11094: "internal error of the venue",
+    13028: "temporarily unavailable",
+    13888: "the request timed out",
+}
+
+
+PERMANENT_CODES: Final = {
+    10020: "no such instrument",
+    11029: "invalid arguments",
+    11050: "bad request",
+    13004: "key and secret are refused",
+    13009: "not logged in, or not allowed",
+    13021: "forbidden to this key",
+    13778: "raw channels need a login",
+    -32601: "no such method",
+    -32602: "invalid parameters",
+}
+
+
+def explain(code: int, message: str) -> str:
+    """Say an error in the venue's words and ours."""
+    meaning = PERMANENT_CODES.get(code) or RETRYABLE_CODES.get(code) or "unknown code"
+    return f"{code} {message}: {meaning}"
+
+
+def is_permanent_code(code: int) -> bool:
+    """Say whether trying again cannot help; a code nobody documented may pass."""
+    return code in PERMANENT_CODES
+
+
+def is_permanent_status(status: int) -> bool:
+    """Say the same of an HTTP status; 429 is the 33rd connection of one address."""
+    return 300 <= status < 500 and status not in {408, 418, 429}
+
 
 LOGIN_ID: Final = 9_000_000_001
+
+
 REFRESH_ID: Final = 9_000_000_002
+
+
 HEARTBEAT_ID: Final = 9_000_000_003
+
+
 TEST_ID: Final = 9_000_000_004
 """Our own requests; whoever subscribes counts from small numbers."""
+
+
 PENDING_REQUESTS_MAX: Final = 10_000
 """A request whose connection died is never answered; the oldest of so many is forgotten."""
+
 
 _encoder: Final = msgspec.json.Encoder()
 
@@ -99,3 +221,154 @@ class PendingRequests:
         # Asked again under the same number: the first was asked on a connection that is gone.
         self._waiting[request_id] = [*(one for one in waiting if one.names != request.names), request]
         return encode_call(f"{self._scope}/{action}", request_id, channels=list(request.names))
+
+
+NS_PER_S: Final = 1_000_000_000
+
+
+REFRESH_DIVISOR: Final = 3
+"""After the third part of a grant's life it is renewed."""
+
+
+REFRESH_WINDOW_HEARTBEATS: Final = 2
+"""Renewals are said in answer to heartbeats, of which each connection hears its own within so many intervals."""
+
+
+class TokenGrant(Struct, frozen=True, gc=False):
+    """What a login gives."""
+
+    refresh_token: str
+    expires_in: int
+    """Seconds."""
+
+
+class Authenticator:
+    """The words of logging in, and when they are due again."""
+
+    def __init__(self, credentials: ApiCredentials, heartbeat_s: int) -> None:
+        self._credentials = credentials
+        self._window_ns = heartbeat_s * REFRESH_WINDOW_HEARTBEATS * NS_PER_S
+        self._token = ""
+        self._refresh_interval_ns = 0
+        self._due_ns = 0
+
+    def login_message(self, request_id: int = LOGIN_ID) -> str:
+        """Log in by key and secret."""
+        key, secret = self._credentials.reveal()
+        return encode_call(
+            "public/auth", request_id, grant_type="client_credentials", client_id=key, client_secret=secret
+        )
+
+    def on_grant(self, grant: TokenGrant, at_ns: int) -> None:
+        """Keep what the next renewal needs."""
+        self._token, self._refresh_interval_ns = grant.refresh_token, grant.expires_in * NS_PER_S // REFRESH_DIVISOR
+        if not self._due_ns:
+            self._due_ns = at_ns + self._refresh_interval_ns
+
+    def refresh_message(self, at_ns: int) -> str | None:
+        """Renew, where a connection is heard of while that is due; each has its own login, and none its own clock."""
+        if not self._token or at_ns < self._due_ns:
+            return None
+        if at_ns >= self._due_ns + self._window_ns:
+            self._due_ns = at_ns + self._refresh_interval_ns
+            return None
+        return encode_call("public/auth", REFRESH_ID, grant_type="refresh_token", refresh_token=self._token)
+
+
+DETAIL_CHARACTERS_MAX: Final = 160
+
+
+_names_decoder: Final = msgspec.json.Decoder(list[str])
+
+
+_token_decoder: Final = msgspec.json.Decoder(TokenGrant)
+
+
+class ReplyDecoder:
+    """Reads what is no data, and knows what it answers."""
+
+    def __init__(self, requests: PendingRequests, login: Authenticator | None) -> None:
+        self._pending = requests
+        self._login = login
+
+    def decode(self, message: Message, at_ns: int) -> Decoded:
+        """Read one."""
+        if message.method == "heartbeat":
+            return Decoded(control=self._heartbeat(message.params.type, at_ns))
+        if message.error is not None:
+            return self._on_error(message.id, message.error)
+        if message.id is None or not message.result:
+            return Decoded(
+                (
+                    DecodeIssue(
+                        IssueKind.UNKNOWN, f"neither notice nor answer: {message.method[:DETAIL_CHARACTERS_MAX]}"
+                    ),
+                )
+            )
+        return Decoded(control=self._on_result(message.id, message.result, at_ns))
+
+    def _heartbeat(self, kind: str, at_ns: int) -> Sequence[ControlMessage]:
+        said: list[ControlMessage] = [Reply(test_message()) if kind == "test_request" else Heartbeat()]
+        renewal = None if self._login is None else self._login.refresh_message(at_ns)
+        return said if renewal is None else [*said, Reply(renewal)]
+
+    def _on_result(self, request_id: int, result: Raw, at_ns: int) -> Sequence[ControlMessage]:
+        if request_id in {LOGIN_ID, REFRESH_ID}:
+            if self._login is not None:
+                self._login.on_grant(_token_decoder.decode(result), at_ns)
+            return (Authenticated(),) if request_id == LOGIN_ID else (Heartbeat(),)
+        if request_id in {HEARTBEAT_ID, TEST_ID}:
+            return (Heartbeat(),)
+        names = tuple(_names_decoder.decode(result))
+        request = self._pending.pop(request_id, names)
+        if request is None:
+            return (SubscribeAck(names, request_id),)
+        if request.is_unsubscribe:
+            return (UnsubscribeAck(request.names, request_id),)
+        return _subscribed(request, names, request_id)
+
+    def _on_error(self, request_id: int | None, failure: ErrorMessage) -> Decoded:
+        reason, is_permanent = explain(failure.code, failure.message), is_permanent_code(failure.code)
+        if request_id == LOGIN_ID:
+            return Decoded(control=(SubscribeRejected((), f"login refused: {reason}", is_permanent),))
+        if request_id == REFRESH_ID:
+            # A new connection logs in by key and secret.
+            return Decoded(control=(ShutdownNotice(f"login not renewed: {reason}"),))
+        request = None if request_id is None else self._pending.pop(request_id)
+        if request is None:
+            return Decoded(
+                (DecodeIssue(IssueKind.UNKNOWN, f"an error that answers nothing: {reason}"[:DETAIL_CHARACTERS_MAX]),)
+            )
+        return Decoded(control=_rejected(request, failure, reason, request_id))
+
+
+def _subscribed(request: PendingRequest, names: Sequence[str], request_id: int) -> Sequence[ControlMessage]:
+    begun, missing = _split(request.names, set(names))
+    said: list[ControlMessage] = []
+    if begun:
+        said.append(SubscribeAck(begun, request_id))
+    if missing:
+        reason = f"the venue left out of the subscription: {', '.join(missing)}"
+        said.append(SubscribeRejected(missing, reason, is_permanent=True, request_id=request_id))
+    return said
+
+
+def _rejected(
+    request: PendingRequest, failure: ErrorMessage, reason: str, request_id: int | None
+) -> Sequence[ControlMessage]:
+    # One bad channel turns the whole request down: where the venue says which, the others may be asked for again.
+    told = bytes(failure.data).decode("utf-8", "replace") + failure.message
+    bad, others = _split(request.names, {name for name in request.names if name in told})
+    is_permanent = is_permanent_code(failure.code)
+    if not bad or not others:
+        return (SubscribeRejected(request.names, reason, is_permanent, request_id),)
+    return (
+        SubscribeRejected(bad, reason, is_permanent, request_id),
+        SubscribeRejected(
+            others, f"asked for together with {', '.join(bad)}", is_permanent=False, request_id=request_id
+        ),
+    )
+
+
+def _split(names: Sequence[str], chosen: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(name for name in names if name in chosen), tuple(name for name in names if name not in chosen)

@@ -1,1 +1,1 @@
-"""OKX: books chained by sequence ids and, where the venue still computes one, checked by a checksum."""
+"""OKX: order books chained by sequence ids and verified by a checksum where the venue sends one."""

@@ -1,31 +1,79 @@
-"""OKX as the lines see it: its words for asking, and what its answers and frames mean."""
+"""When a change follows a book of OKX: an exact chain that may stand still or start over, and a checksum.
+
+OKX as the lines see it: its words for asking, and what its answers and frames mean.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import Final
+from zlib import crc32
+
+from msgspec import Struct
 
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthSnapshot
-from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.book.sequencing import ResyncMethod, SequenceOutcome
+from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.core.rules import ResyncMethod
-from components.market_data.venues.dialect import ConnectionPlan, Decoded, Heartbeat, Limits, RestRequest, SubscribeAck
-from components.market_data.venues.okx import instruments, limits, subscribe
-from components.market_data.venues.okx.decode import DECODE_ERRORS, Decoder
-from components.market_data.venues.okx.events import decode_event
-from components.market_data.venues.okx.images import decode_snapshot
-from components.market_data.venues.okx.rule import OkxSequenceRule
-from components.market_data.venues.okx.settings import DepthChannel, OkxSettings
+from components.market_data.core.numerics import Levels
+from components.market_data.venues.adapter import ConnectionPlan, Decoded, Heartbeat, Limits, RestRequest, SubscribeAck
+from components.market_data.venues.okx import instruments, requests
+from components.market_data.venues.okx.decode import DECODE_ERRORS, Decoder, decode_snapshot
+from components.market_data.venues.okx.requests import DepthChannel, OkxSettings, decode_event
+
+CHECKSUM_LEVELS: Final = 25
+
+
+class OkxSequenceRule(Struct, frozen=True, gc=False, kw_only=True):
+    """The chain of sequence ids."""
+
+    resync_method: ResyncMethod = ResyncMethod.RESUBSCRIBE
+    fallback_method: ResyncMethod = ResyncMethod.FETCH
+
+    def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:
+        """Place a change by the id it stands on."""
+        previous, final = update.prev_id, update.last_id
+        # First of all: a change that stands on the book's own id may end at it (nothing happened for a minute)
+        # or far below it (the venue numbers anew after maintenance). Books without ids always match here.
+        if previous == last_id:
+            return SequenceOutcome.NEXT
+        # What is numbered can follow only what is numbered, whichever of the two lost its number.
+        if previous > last_id or final == NO_ID:
+            return SequenceOutcome.GAP
+        if final <= last_id:
+            return SequenceOutcome.STALE
+        # Else it begins below the book's id and ends above it: only an image that was fetched lies within a change.
+        return SequenceOutcome.NEXT if is_joining and last_id != NO_ID else SequenceOutcome.GAP
+
+    def checksum_matches(self, book: OrderBook, checksum: int) -> bool:
+        """Say whether the best levels are those of the venue, text for text."""
+        return book_checksum(*book.top(CHECKSUM_LEVELS)) == checksum
+
+
+def book_checksum(bids: Levels, asks: Levels) -> int:
+    """Compute the venue's checksum over the best levels, best first."""
+    texts = [f"{bid[0]}:{bid[1]}:{ask[0]}:{ask[1]}" for bid, ask in zip(bids, asks, strict=False)]
+    rest = bids[len(texts) :] or asks[len(texts) :]
+    texts += [f"{level[0]}:{level[1]}" for level in rest]
+    value = crc32(":".join(texts).encode())
+    return value - (1 << 32) if value >> 31 else value
+
 
 PONG: Final = b"pong"
+
+
 EVENT: Final = b'"event"'
+
+
 _CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"([\w-]{1,40})"', re.ASCII)
 
 
 class OkxAdapter:
     """One venue's words; see the protocol Dialect."""
 
-    def __init__(self, stream_url: str, rest_url: str, settings: OkxSettings, allowed: Limits = limits.LIMITS) -> None:
+    def __init__(
+        self, stream_url: str, rest_url: str, settings: OkxSettings, allowed: Limits = requests.LIMITS
+    ) -> None:
         """Take where the venue is, what is chosen of it, and what it allows."""
         self.stream_url, self.rest_url, self.settings = stream_url, rest_url, settings
         self.limits = allowed
@@ -67,7 +115,7 @@ class OkxAdapter:
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Spread the subscriptions over connections."""
         wanted = [self._registry.require(symbol) for symbol in dict.fromkeys(symbols)]
-        return subscribe.plan_connections(self.stream_url, wanted, self.settings)
+        return requests.plan_connections(self.stream_url, wanted, self.settings)
 
     def login_messages(self) -> Iterable[str]:
         """Say nothing."""
@@ -75,11 +123,11 @@ class OkxAdapter:
 
     def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write a subscription."""
-        return subscribe.encode_request("subscribe", names, request_id)
+        return requests.encode_request("subscribe", names, request_id)
 
     def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
         """Write the end of one."""
-        return subscribe.encode_request("unsubscribe", names, request_id)
+        return requests.encode_request("unsubscribe", names, request_id)
 
     def ping_message(self) -> str:
         """Write the venue's ping, which is a text of its own."""
@@ -110,7 +158,7 @@ class OkxAdapter:
 
     def is_permanent_status(self, status: int) -> bool:
         """Say whether an HTTP status is for good."""
-        return limits.is_permanent_status(status)
+        return requests.is_permanent_status(status)
 
     def _decode_event(self, frame: bytes) -> Decoded:
         try:
@@ -125,7 +173,7 @@ class OkxAdapter:
     def _on_subscribed(self, confirmed: SubscribeAck) -> None:
         for name in confirmed.names:
             channel, _, native = name.partition(":")
-            if channel == subscribe.TRADES:
+            if channel == requests.TRADES:
                 self._decoder.on_trades_subscribed(native)
 
 

@@ -1,4 +1,7 @@
-"""Turns OKX's data frames into books, changes, quotes and trades: each parsed once, levels left as their texts."""
+"""Turns OKX's data frames into books, changes, quotes and trades: each parsed once, levels left as their texts.
+
+Reads a whole book out of OKX's answer to a GET, where the answer can be joined to the stream.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,34 +10,44 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import ZERO, Symbol
-from components.market_data.core.changes import NO_ID, DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodeIssue, IssueKind, MarketEvent
+from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.core.levels import DecimalCache, Level, PriceCache
-from components.market_data.venues.okx.frames import (
+from components.market_data.core.numerics import DecimalCache, Level, PriceCache
+from components.market_data.venues.deduplication import TradeDeduplicator, TradeNovelty
+from components.market_data.venues.okx.instruments import NS_PER_MS, OKX
+from components.market_data.venues.okx.messages import (
     AnyLevel,
     ChannelArgument,
     DepthRow,
     FullLevel,
     PushMessage,
+    Response,
     TradeRow,
 )
-from components.market_data.venues.okx.instruments import NS_PER_MS, OKX
-from components.market_data.venues.okx.settings import ChecksumMode, DepthChannel, OkxSettings
-from components.market_data.venues.okx.subscribe import TRADES
-from components.market_data.venues.okx.tape import TradeDeduplicator, TradeNovelty
+from components.market_data.venues.okx.requests import TRADES, ChecksumMode, DepthChannel, OkxSettings
 
 INSTRUMENT_ID: Final = re.compile(rb'"instId"\s*:\s*"([\w.-]{1,64})"', re.ASCII)
+
+
 DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """All that bytes of a stranger make the decoders raise: bad UTF-8 is a ValueError, deep nesting a RecursionError."""
+
+
 ONE: Final = Decimal(1)
+
 
 AnyDepthRow: TypeAlias = DepthRow[FullLevel] | DepthRow[AnyLevel]
 
+
 _full_depth_decoder: Final = msgspec.json.Decoder(PushMessage[DepthRow[FullLevel]], strict=False)
+
+
 _any_depth_decoder: Final = msgspec.json.Decoder(PushMessage[DepthRow[AnyLevel]], strict=False)
+
+
 _trades_decoder: Final = msgspec.json.Decoder(PushMessage[TradeRow], strict=False)
 
 
@@ -198,3 +211,28 @@ def _decode_depth_push(frame: bytes) -> PushMessage[DepthRow[FullLevel]] | PushM
 
 def _unlisted(argument: ChannelArgument) -> DecodeIssue:
     return DecodeIssue(IssueKind.UNLISTED, f"{argument.channel[:40]} of {argument.inst_id[:64]}")
+
+
+NO_ERROR: Final = "0"
+
+
+_snapshot_decoder: Final = msgspec.json.Decoder(Response[DepthRow[AnyLevel]], strict=False)
+
+
+def decode_snapshot(symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
+    """Read the answer; ContractError where it is no book, or does not say as of which id."""
+    row = _single_row(symbol, body)
+    if row.seq_id is None:
+        raise ProtocolError(f"{symbol}: an image without seqId cannot be joined to the stream")
+    at_ns = row.ts * NS_PER_MS
+    return DepthSnapshot(symbol, row.seq_id, row.bids, row.asks, at_ns, received_at_ns, is_pushed=False)
+
+
+def _single_row(symbol: Symbol, body: bytes) -> DepthRow[AnyLevel]:
+    try:
+        answer = _snapshot_decoder.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ProtocolError(f"{symbol}: unreadable image: {error}") from error
+    if answer.code != NO_ERROR or len(answer.data) != 1:
+        raise ProtocolError(f"{symbol}: no image: {answer.code[:20]} {answer.msg[:200]} ({len(answer.data)} books)")
+    return answer.data[0]

@@ -9,10 +9,10 @@ import msgspec
 
 from components.contracts.values import ZERO, Symbol, Venue, format_decimal
 from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
-from components.market_data.core.levels import parse_number
-from components.market_data.venues.dialect import RestRequest
-from components.market_data.venues.okx.frames import InstrumentRow, Response
-from components.market_data.venues.okx.settings import OkxInstrumentType, OkxSettings
+from components.market_data.core.numerics import parse_number
+from components.market_data.venues.adapter import RestRequest
+from components.market_data.venues.okx.messages import InstrumentRow, Response
+from components.market_data.venues.okx.requests import OkxInstrumentType, OkxSettings
 
 OKX: Final = Venue("OKX")
 INSTRUMENT_TYPES: Final = {

@@ -1,9 +1,37 @@
-"""What may be chosen of OKX: which books, how they are checked, what else is heard."""
+"""What may be chosen of OKX: which books, how they are checked, what else is heard.
 
+What OKX allows, and which of its refusals are for good.
+
+What is asked of OKX's stream: the topics of each symbol, spread over connections, and the requests for them.
+
+What OKX says beside data: confirmations, refusals, and that it is about to leave.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Final
 
+import msgspec
 from msgspec import Struct
+
+from components.market_data.core.events import DecodeIssue, IssueKind
+from components.market_data.core.instruments import Instrument
+from components.market_data.venues.adapter import (
+    Authenticated,
+    Channel,
+    ConnectionPlan,
+    ControlMessage,
+    Decoded,
+    Heartbeat,
+    Limits,
+    ShutdownNotice,
+    SubscribeAck,
+    SubscribeRejected,
+    Topic,
+    UnsubscribeAck,
+)
+from components.market_data.venues.okx.messages import EventMessage
 
 
 class DepthChannel(StrEnum):
@@ -71,3 +99,154 @@ class OkxSettings(Struct, frozen=True, kw_only=True):
     """The venue recommends fewer than 30 deep books on one connection."""
     cached_trade_age_ms_max: int = 3_000
     """The first trade after a subscription is the last there was; older than this it is nobody's news."""
+
+
+LIMITS: Final = Limits(
+    topics_per_request=100,  # a request's list of channels may take 64 KB: some 600 of them
+    topics_per_connection=90,
+    sends_per_second=3.0,
+    connects_per_second=3.0,
+    ping_after_idle_ms=20_000,  # the venue closes a connection on which nothing was said for 30 s
+    reply_timeout_ms=8_000,
+    requests_per_second=20.0,  # books: 40 in 2 s
+    requests_burst=20,
+)
+
+
+PERMANENT_CODES: Final = frozenset(
+    {
+        "60011",  # please log in
+        "60012",  # no such request
+        "60013",  # no such arguments
+        "60017",  # wrong address
+        "60018",  # no such channel or instrument
+        "60019",  # no such operation
+        "60029",  # only for higher fee tiers
+        "64003",  # only for higher fee tiers
+    }
+)
+
+
+RETRYABLE_CODES: Final = frozenset(
+    {
+        "50001",  # service unavailable
+        "50004",  # timed out
+        "50011",  # too many requests
+        "50013",  # too busy
+        "50026",  # the venue's own error
+        "50113",  # too many requests
+        "60014",  # too many requests on this connection
+        "63999",  # the venue's own error
+    }
+)
+"""An unknown code is tried again too: trying is paced, and giving up a symbol is not undone by itself."""
+
+
+SHUTDOWN_NOTICE_CODE: Final = "64008"
+
+
+RETRYABLE_STATUSES: Final = frozenset({403, 408, 425, 429})
+"""A guard before the venue answers 403 to who asks too fast."""
+
+
+def is_permanent_code(code: str) -> bool:
+    """Say whether asking again can never help."""
+    return code in PERMANENT_CODES
+
+
+def is_permanent_status(status: int) -> bool:
+    """Say whether an HTTP status means that asking again can never help."""
+    return 400 <= status < 500 and status not in RETRYABLE_STATUSES
+
+
+TRADES = "trades"
+
+
+def topic_name(channel: str, venue_symbol: str) -> str:
+    """Name a topic."""
+    return f"{channel}:{venue_symbol}"
+
+
+def plan_connections(url: str, instruments: Sequence[Instrument], settings: OkxSettings) -> tuple[ConnectionPlan, ...]:
+    """Spread the topics over connections, those of one instrument on the same."""
+    size = settings.books_per_connection
+    groups = [instruments[start : start + size] for start in range(0, len(instruments), size)]
+    return tuple(
+        ConnectionPlan(f"public-{number}", url, tuple(topic for one in group for topic in _topics(one, settings)))
+        for number, group in enumerate(groups, start=1)
+    )
+
+
+def encode_request(operation: str, names: Iterable[str], request_id: int) -> str:
+    """Write a request; a topic that is named twice is asked for once."""
+    arguments = [_argument(name) for name in dict.fromkeys(names)]
+    return msgspec.json.encode({"id": str(request_id), "op": operation, "args": arguments}).decode()
+
+
+def _topics(instrument: Instrument, settings: OkxSettings) -> list[Topic]:
+    symbol, native = instrument.symbol, instrument.venue_symbol
+    topics = [Topic(Channel.DEPTH, symbol, topic_name(settings.depth_channel, native))]
+    # Where the book is the best prices, one topic serves as both.
+    if settings.quotes and settings.depth_channel is not DepthChannel.BBO_TBT:
+        topics.append(Topic(Channel.QUOTES, symbol, topic_name(DepthChannel.BBO_TBT, native)))
+    if settings.trades:
+        topics.append(Topic(Channel.TRADES, symbol, topic_name(TRADES, native)))
+    return topics
+
+
+def _argument(name: str) -> dict[str, str]:
+    channel, _, native = name.partition(":")
+    return {"channel": channel, "instId": native}
+
+
+DETAIL_CHARACTERS_MAX: Final = 200
+
+
+_TOPIC_IN_TEXT: Final = re.compile(r'channel"?\s*:\s*"?([\w-]{1,40})"?\s*,\s*"?instId"?\s*:\s*"?([\w.-]{1,60})')
+
+
+_event_decoder: Final = msgspec.json.Decoder(EventMessage)
+
+
+def decode_event(frame: bytes) -> Decoded:
+    """Read one event; ValueError or msgspec's own errors where it is none."""
+    event = _event_decoder.decode(frame)
+    control = _control(event)
+    if control is None:
+        return Decoded(data=(DecodeIssue(IssueKind.UNKNOWN, f"event {event.event[:40]} {event.code[:20]}"),))
+    return Decoded(control=(control,))
+
+
+def _control(event: EventMessage) -> ControlMessage | None:
+    reader = _READERS.get(event.event)
+    return None if reader is None else reader(event)
+
+
+def _notice(event: EventMessage) -> ShutdownNotice | Heartbeat:
+    return ShutdownNotice(event.msg[:DETAIL_CHARACTERS_MAX]) if event.code == SHUTDOWN_NOTICE_CODE else Heartbeat()
+
+
+def _rejection(event: EventMessage) -> SubscribeRejected:
+    reason = f"{event.code}: {event.msg}"[:DETAIL_CHARACTERS_MAX]
+    names = _names(event) or tuple(dict.fromkeys(_names_within(event.msg)))
+    return SubscribeRejected(
+        names, reason, is_permanent_code(event.code), int(event.id) if event.id.isdecimal() else None
+    )
+
+
+def _names(event: EventMessage) -> tuple[str, ...]:
+    return () if event.arg is None else (topic_name(event.arg.channel, event.arg.inst_id),)
+
+
+def _names_within(message: str) -> Iterator[str]:
+    return (topic_name(*found.groups()) for found in _TOPIC_IN_TEXT.finditer(message))
+
+
+_READERS: Final[dict[str, Callable[[EventMessage], ControlMessage]]] = {
+    "subscribe": lambda event: SubscribeAck(_names(event)),
+    "unsubscribe": lambda event: UnsubscribeAck(_names(event)),
+    "error": _rejection,
+    "notice": _notice,
+    "login": lambda _: Authenticated(),
+    "channel-conn-count": lambda _: Heartbeat(),
+}

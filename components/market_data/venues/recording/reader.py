@@ -8,12 +8,21 @@ from typing import Final
 
 from components.contracts.errors import CorruptData, ProtocolError, StorageError, UsageError
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.feed import MarketEvent
+from components.market_data.core.book.sequencing import ResyncMethod
+from components.market_data.core.events import MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType
 from components.market_data.core.recording import Frame, Via, decode_line
-from components.market_data.core.rules import ResyncMethod
-from components.market_data.venues import addresses
-from components.market_data.venues.addresses import (
+from components.market_data.venues import registry
+from components.market_data.venues.adapter import ApiCredentials, VenueAdapter
+from components.market_data.venues.alpaca.adapter import AlpacaCryptoAdapter
+from components.market_data.venues.alpaca.instruments import CryptoSettings
+from components.market_data.venues.binance.adapter import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.requests import BinanceSettings
+from components.market_data.venues.deribit.adapter import DeribitAdapter
+from components.market_data.venues.deribit.requests import DeribitSettings
+from components.market_data.venues.okx.adapter import OkxAdapter
+from components.market_data.venues.okx.requests import DepthChannel, OkxSettings
+from components.market_data.venues.registry import (
     ALPACA,
     BINANCE,
     BINANCEUM,
@@ -23,24 +32,17 @@ from components.market_data.venues.addresses import (
     is_metadata,
     snapshot_symbol,
 )
-from components.market_data.venues.alpaca.dialect import AlpacaCryptoAdapter
-from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
-from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.deribit.dialect import DeribitAdapter
-from components.market_data.venues.deribit.settings import DeribitSettings
-from components.market_data.venues.dialect import VenueAdapter
-from components.market_data.venues.keys import ApiCredentials
-from components.market_data.venues.okx.dialect import OkxAdapter
-from components.market_data.venues.okx.settings import DepthChannel, OkxSettings
+from components.runtime.config.secrets import Secret
 from components.runtime.logs import logger
-from components.runtime.secrets import Secret
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A frame of 16 MiB, the most a connection takes, still fits when every byte of it had to be escaped."""
 
+
 NO_URL: Final = "recorded://"
 """Nothing is asked while a recording is read."""
+
+
 _SYMBOL_PATTERNS: Final[Mapping[Venue, re.Pattern[bytes]]] = {
     BINANCE: re.compile(rb'"s"\s*:\s*"([^"\\]{1,64})"'),
     BINANCEUM: re.compile(rb'"s"\s*:\s*"([^"\\]{1,64})"'),
@@ -48,6 +50,8 @@ _SYMBOL_PATTERNS: Final[Mapping[Venue, re.Pattern[bytes]]] = {
     ALPACA: re.compile(rb'"S"\s*:\s*"([^"\\]{1,64})"'),
     DERIBIT: re.compile(rb'"instrument_name"\s*:\s*"([^"\\]{1,64})"'),
 }
+
+
 _OKX_BOOK_CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"(books[\w-]{0,20}|bbo-tbt)"')
 
 
@@ -166,13 +170,13 @@ def open_recording(recording: Recording) -> RecordingReader:
 def offline_adapter(summary: RecordingSummary) -> VenueAdapter:
     """Make the dialect that a recording is read by."""
     match summary.venue:
-        case addresses.BINANCE:
+        case registry.BINANCE:
             return BinanceSpotAdapter(NO_URL, NO_URL, BinanceSettings())
-        case addresses.BINANCEUM:
+        case registry.BINANCEUM:
             return BinanceFuturesAdapter(NO_URL, NO_URL, BinanceSettings())
-        case addresses.OKX:
+        case registry.OKX:
             return OkxAdapter(NO_URL, NO_URL, OkxSettings(depth_channel=summary.okx_channel()))
-        case addresses.ALPACA:
+        case registry.ALPACA:
             nobody = ApiCredentials(Secret(b""), Secret(b""))
             return AlpacaCryptoAdapter(NO_URL, NO_URL, CryptoSettings(), nobody)
         case _:

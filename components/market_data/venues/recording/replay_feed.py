@@ -6,11 +6,10 @@ from threading import Event
 from typing import Any, Final
 
 from components.contracts.errors import InvariantError
-from components.market_data.core.answers import ReplayEvent, SnapshotMatcher
-from components.market_data.core.changes import DepthSnapshot
-from components.market_data.core.feed import (
+from components.market_data.core.events import (
     BookStreamUp,
     DecodedFrame,
+    DepthSnapshot,
     FeedDown,
     FeedMessage,
     FeedUp,
@@ -20,8 +19,8 @@ from components.market_data.core.feed import (
     Resubscribed,
     SnapshotUnavailable,
 )
-from components.market_data.core.recording import Frame, Via
-from components.market_data.venues.recorded import RecordingReader
+from components.market_data.core.recording import Frame, ReplayEvent, SnapshotMatcher, Via
+from components.market_data.venues.recording.reader import RecordingReader
 from components.runtime.clock import Clock
 
 NS_PER_S: Final = 1_000_000_000

@@ -1,19 +1,24 @@
-"""Holds a recording against its venue's own rules: every book it gives, state by state."""
+"""Holds a recording against its venue's own rules: every book it gives, state by state.
 
+The canonical text of a book and its hashes, by which two implementations can be held against each other.
+"""
+
+import json
 from collections.abc import Iterable
+from hashlib import sha256
+from typing import Final
 
 from msgspec import Struct
 
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.canon import StateFingerprint, top_fingerprint
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodeIssue
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.book.sequencing import SequenceRule
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncLimits
+from components.market_data.core.events import DecodeIssue, DepthSnapshot, DepthUpdate
 from components.market_data.core.instruments import Instrument
-from components.market_data.core.levels import Level, canonical_levels
+from components.market_data.core.numerics import Level, canonical_levels
 from components.market_data.core.recording import Frame, Via
-from components.market_data.core.rules import SequenceRule
-from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits
-from components.market_data.venues.recorded import RecordingReader
+from components.market_data.venues.recording.reader import RecordingReader
 
 BUFFERED_UPDATES_MAX = 1_000_000
 """A recording may hold its image far behind its first change."""
@@ -105,3 +110,30 @@ def verify(frames: Iterable[Frame], reader: RecordingReader) -> list[BookVerific
 
 def _best_level(levels: list[Level]) -> list[str] | None:
     return canonical_levels(levels)[0] if levels else None
+
+
+TOP_LEVELS: Final = 10
+
+
+def top_fingerprint(book: OrderBook) -> str:
+    """Hash the canonical top of a book."""
+    bids, asks = book.top(TOP_LEVELS)
+    text = json.dumps({"asks": canonical_levels(asks), "bids": canonical_levels(bids)}, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()
+
+
+class StateFingerprint:
+    """Hashes of one state after the other; an end state alone would hide what was wrong on the way."""
+
+    def __init__(self) -> None:
+        self._states = sha256()
+        self._count = 0
+
+    def add(self, digest: str) -> None:
+        """Take the next state's hash."""
+        self._states.update(digest.encode() if self._count == 0 else b"\n" + digest.encode())
+        self._count += 1
+
+    def hexdigest(self) -> str:
+        """Give the hash over all of them."""
+        return self._states.hexdigest()

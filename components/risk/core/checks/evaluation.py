@@ -1,12 +1,46 @@
-"""Judges one intent by every check, and judges it again from the log alone."""
+"""Judges one intent by every check, and judges it again from the log alone.
 
-from components.contracts.decisions import CheckResult, Decision, DecisionInputs
+Walks a whole log and judges every decision in it again.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from itertools import chain
+from typing import Final
+
+from msgspec import Struct
+
+from components.contracts.decisions import (
+    CheckResult,
+    Decision,
+    DecisionInputs,
+    DecisionMessage,
+    RiskStarted,
+)
 from components.contracts.errors import CorruptData
 from components.contracts.signals import ApprovalTerms, Intent
 from components.contracts.values import ZERO, Price, Side
-from components.risk.core.checks import PRE_TRADE_CHECKS, CheckContext
+from components.risk.core.account_state import RiskState, encode_state
+from components.risk.core.checks.context import Check, CheckContext
+from components.risk.core.checks.exposure import check_position, check_reduce_only, check_short_sale
+from components.risk.core.checks.flow import (
+    check_duplicate,
+    check_open_orders,
+    check_order_rate,
+    check_self_cross,
+    check_signal_age,
+    check_trading_state,
+)
+from components.risk.core.checks.market_data import check_book_state, check_quote_age, check_spread
+from components.risk.core.checks.order_terms import (
+    check_notional,
+    check_price_collar,
+    check_price_tick,
+    check_quantity,
+    check_symbol,
+)
 from components.risk.core.limits import Limits
-from components.risk.core.state import RiskState
+from components.risk.core.projection import replay
 
 
 def evaluate(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState) -> tuple[CheckResult, ...]:
@@ -52,3 +86,68 @@ def _unit_price(intent: Intent, bid: Price | None, ask: Price | None) -> Price |
     if intent.limit_price is not None:
         return intent.limit_price
     return ask if intent.side is Side.BUY else bid
+
+
+SequencedRecord = tuple[int, DecisionMessage]
+
+
+class LogAudit(Struct, frozen=True, gc=False):
+    """What the walk found; two walks over the same log give the same state hash."""
+
+    records: int
+    decisions: int
+    allowed: int
+    not_reproduced: tuple[int, ...]
+    """The decisions that do not follow from the log before them."""
+    state_hash: str
+
+    @property
+    def ok(self) -> bool:
+        """Say whether every decision was confirmed."""
+        return not self.not_reproduced
+
+
+def audit_log(records: Iterable[SequencedRecord], *, re_evaluate_decisions: bool) -> LogAudit:
+    """Fold the log from its first record on; judging again costs as much as judging did."""
+    stream = iter(records)
+    state = _initial_state(first := next(stream, None))
+    decisions = allowed = 0
+    unconfirmed: list[int] = []
+    for sequence, record in chain([first] if first else [], stream):
+        if isinstance(record, Decision):
+            decisions += 1
+            allowed += record.allowed
+            if re_evaluate_decisions and not is_reproducible(state, record):
+                unconfirmed.append(sequence)
+        state = replay(state, [(sequence, record)])
+    state_hash = blake2b(encode_state(state), digest_size=32).hexdigest()
+    return LogAudit(state.last_sequence, decisions, allowed, tuple(unconfirmed), state_hash)
+
+
+def _initial_state(first: SequencedRecord | None) -> RiskState:
+    match first:
+        case (_, RiskStarted(account=account)):
+            return RiskState(account=account, journal_id="")
+        case _:
+            raise CorruptData("record 1: a log of risk begins with how it was opened")
+
+
+PRE_TRADE_CHECKS: Final[tuple[Check, ...]] = (
+    check_trading_state,
+    check_symbol,
+    check_signal_age,
+    check_duplicate,
+    check_book_state,
+    check_quote_age,
+    check_spread,
+    check_price_collar,
+    check_price_tick,
+    check_quantity,
+    check_notional,
+    check_position,
+    check_short_sale,
+    check_reduce_only,
+    check_self_cross,
+    check_open_orders,
+    check_order_rate,
+)

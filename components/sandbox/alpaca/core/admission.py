@@ -5,10 +5,8 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from components.sandbox.core.account import AccountConfiguration, held_for_orders, order_cost, reduces_position
-from components.sandbox.core.matching import Quote
-from components.sandbox.core.orders import Order, OrderTerms, OrderType, Side
-from components.sandbox.core.refusals import (
+from components.sandbox.alpaca.core.account import AccountConfiguration, held_for_orders, order_cost, reduces_position
+from components.sandbox.alpaca.core.errors import (
     COST_BASIS_TOO_SMALL,
     FORBIDDEN,
     NO_LONG_WHILE_SHORT,
@@ -21,9 +19,13 @@ from components.sandbox.core.refusals import (
     unprocessable,
     wash_trade,
 )
-from components.sandbox.core.validation import is_fractional
+from components.sandbox.alpaca.core.matching import Quote
+from components.sandbox.alpaca.core.orders import Order, OrderTerms, OrderType, Side
+from components.sandbox.alpaca.core.validation import is_fractional
 
 NOTIONAL_MIN = Decimal(1)
+
+
 UNPRICED_TYPES = frozenset({OrderType.MARKET, OrderType.STOP, OrderType.TRAILING_STOP})
 
 

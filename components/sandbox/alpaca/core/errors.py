@@ -5,11 +5,17 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from components.sandbox.core.decimals import format_decimal
+from components.sandbox.numerics import format_decimal
 
 INVALID = 40010001
+
+
 UNPROCESSABLE = 42210000
+
+
 FORBIDDEN = 40310000
+
+
 NOT_FOUND = 40410000
 
 
@@ -28,20 +34,50 @@ class ApiError(Struct, frozen=True):
 
 
 UNAUTHORIZED = ApiError(401, None, "unauthorized.")
+
+
 ENDPOINT_NOT_FOUND = ApiError(404, NOT_FOUND, "endpoint not found")
+
+
 BODY_MALFORMED = ApiError(400, 40010000, "request body format is invalid")
+
+
 RATE_LIMITED = ApiError(429, 42910000, "rate limit exceeded")
+
+
 ORDER_ID_MALFORMED = ApiError(422, INVALID, "order_id is missing")
+
+
 NO_POSITION = ApiError(404, NOT_FOUND, "position does not exist")
+
+
 CLIENT_ORDER_ID_NOT_UNIQUE = ApiError(422, INVALID, "client_order_id must be unique")
+
+
 CLIENT_ORDER_ID_TOO_LONG = ApiError(422, INVALID, "client_order_id must be no more than 128 characters")
+
+
 TRADING_SUSPENDED = ApiError(403, FORBIDDEN, "new orders are rejected by user request")
+
+
 NO_SHORTING = ApiError(403, FORBIDDEN, "account is not allowed to short")
+
+
 NO_LONG_WHILE_SHORT = ApiError(403, FORBIDDEN, "cannot open a long buy while a short sell order is open")
+
+
 NO_SHORT_WHILE_LONG = ApiError(403, FORBIDDEN, "cannot open a short sell while a long buy order is open")
+
+
 ORDER_NOT_OPEN = ApiError(422, UNPROCESSABLE, "unable to replace order, order is not open")
+
+
 ORDER_NOT_SENT = ApiError(422, UNPROCESSABLE, "unable to replace order, order isn't sent to exchange yet")
+
+
 NOTHING_CHANGED = ApiError(403, FORBIDDEN, "order parameters are not changed")
+
+
 COST_BASIS_TOO_SMALL = ApiError(403, FORBIDDEN, "cost basis must be >= minimal amount of order 1")
 
 
@@ -96,3 +132,11 @@ def wash_trade(existing_order_id: str, reason: str) -> ApiError:
     """Refuse an order that could trade with another of the same account."""
     extra = {"existing_order_id": existing_order_id, "reject_reason": reason}
     return ApiError(403, FORBIDDEN, "potential wash trade detected. use complex orders", extra)
+
+
+class ApiErrorRaised(Exception):
+    """A request ends here with the venue's refusal."""
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(error.message)
+        self.error = error

@@ -1,23 +1,93 @@
-"""What the market has said since the venue opened, kept to a bound for each symbol."""
+"""Minute bars, built from the trades of the minute.
 
+What the market has said since the venue opened, kept to a bound for each symbol.
+
+Pages of the past: rows of many symbols in one order, cut where the page is full, with a token to go on from.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
+from decimal import Decimal
 from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from components.sandbox.core.bars import Bar
-from components.sandbox.core.market import MarketTrade
-from components.sandbox.core.matching import Quote
-from components.sandbox.core.session import NEW_YORK, SECOND_NS, new_york_time
+from components.sandbox.alpaca.core.matching import Quote
+from components.sandbox.alpaca.core.price_walk import MarketTrade
+from components.sandbox.alpaca.core.session import NEW_YORK, SECOND_NS, new_york_time
+
+MINUTE_NS = 60 * SECOND_NS
+
+
+class Bar(Struct, frozen=True, kw_only=True):
+    """One minute of trades in one symbol."""
+
+    symbol: str
+    at_ns: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int
+    count: int
+    value: Decimal
+
+    @property
+    def average(self) -> Decimal:
+        """Return the volume-weighted average price."""
+        return (self.value / self.volume).quantize(Decimal("0.0001"))
+
+
+def start_bar(symbol: str, price: Decimal, size: int, at_ns: int) -> Bar:
+    """Open the bar of the minute in which a trade happened."""
+    start = at_ns // MINUTE_NS * MINUTE_NS
+    return Bar(
+        symbol=symbol,
+        at_ns=start,
+        open=price,
+        high=price,
+        low=price,
+        close=price,
+        volume=size,
+        count=1,
+        value=price * size,
+    )
+
+
+def extend_bar(bar: Bar, price: Decimal, size: int) -> Bar:
+    """Add a trade to a bar."""
+    return Bar(
+        symbol=bar.symbol,
+        at_ns=bar.at_ns,
+        open=bar.open,
+        high=max(bar.high, price),
+        low=min(bar.low, price),
+        close=price,
+        volume=bar.volume + size,
+        count=bar.count + 1,
+        value=bar.value + price * size,
+    )
+
+
+def is_complete(bar: Bar, now_ns: int) -> bool:
+    """Tell whether the bar's minute has passed."""
+    return now_ns >= bar.at_ns + MINUTE_NS
+
 
 # About two megabytes a symbol when full: this venue has to stay light for weeks.
 QUOTES_MAX = 2_000  # over six minutes at speed 1
+
+
 TRADES_MAX = 2_000  # half an hour at speed 1
+
+
 MINUTE_BARS_MAX = 3_000  # two days, so that yesterday is whole
+
+
 DAY_NS = 86_400 * SECOND_NS
 
 
@@ -78,3 +148,63 @@ def _merge_bars(first: Bar, then: Bar) -> Bar:
         count=first.count + then.count,
         value=first.value + then.value,
     )
+
+
+class PageRequest(Struct, frozen=True, kw_only=True):
+    """Which rows a page is asked for; both bounds are included."""
+
+    start_ns: int
+    end_ns: int
+    limit: int
+    ascending: bool = True
+    after_row: tuple[str, int] | None = None
+    """Symbol and time of the last row of the page before."""
+
+
+class HistoryPage(Struct, frozen=True):
+    """The rows of one page by symbol; the token of the next, where there is one."""
+
+    rows: dict[str, list[HistoryRow]]
+    token: str | None
+
+
+def select_page(histories: Mapping[str, Sequence[HistoryRow]], request: PageRequest) -> HistoryPage:
+    """Fill a page, symbol by symbol, each in the order of time."""
+    rows: dict[str, list[HistoryRow]] = {}
+    room, last = request.limit, request.after_row
+    for symbol in sorted(histories):
+        found = _matching_rows(symbol, histories[symbol], request)
+        if found and not room:
+            return HistoryPage(rows, _page_token(last))
+        if found:
+            rows[symbol] = found[:room]
+            room -= len(rows[symbol])
+            last = (symbol, rows[symbol][-1].at_ns)
+        if len(found) > len(rows.get(symbol, ())):
+            return HistoryPage(rows, _page_token(last))
+    return HistoryPage(rows, None)
+
+
+def parse_page_token(text: str) -> tuple[str, int] | None:
+    """Read where a page ended; nothing where the text is no token of ours."""
+    try:
+        symbol, _, at_ns = urlsafe_b64decode(text.encode()).decode().partition("|")
+        return symbol, int(at_ns)
+    except ValueError:
+        return None
+
+
+def _matching_rows(symbol: str, rows: Sequence[HistoryRow], wanted: PageRequest) -> list[HistoryRow]:
+    if wanted.after_row is not None and symbol < wanted.after_row[0]:
+        return []
+    found = [row for row in rows if wanted.start_ns <= row.at_ns <= wanted.end_ns]
+    if not wanted.ascending:
+        found.reverse()
+    if wanted.after_row is None or symbol != wanted.after_row[0]:
+        return found
+    past_ns = wanted.after_row[1]
+    return [row for row in found if (row.at_ns > past_ns if wanted.ascending else row.at_ns < past_ns)]
+
+
+def _page_token(last: tuple[str, int] | None) -> str | None:
+    return None if last is None else urlsafe_b64encode(f"{last[0]}|{last[1]}".encode()).decode()

@@ -5,12 +5,13 @@ from decimal import ROUND_DOWN, Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from components.sandbox.core.chance import is_drawn
-from components.sandbox.core.decimals import CENT
-from components.sandbox.core.orders import Order, OrderType, Side, TimeInForce
+from components.sandbox.alpaca.core.orders import Order, OrderType, Side, TimeInForce
+from components.sandbox.numerics import CENT, is_drawn
 
 # The venue's own simulator fills only a random part in one of ten cases; the rest waits for the next quote.
 PARTIAL_ONE_IN = 10
+
+
 NOTIONAL_STEP = Decimal("0.000000001")
 
 

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from components.sandbox.core.decimals import ZERO
+from components.sandbox.numerics import ZERO
 
 AVERAGE_STEP = Decimal("0.000000001")
 
@@ -67,8 +67,12 @@ class OrderStatus(StrEnum):
 TERMINAL_STATUSES = frozenset(
     {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.REPLACED}
 )
+
+
 # States that the venue itself leads on from, a moment later.
 TRANSIENT_STATUSES = frozenset({OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
+
+
 # States in which the market can still fill an order; a fill may win over a cancel or a replace that is under way.
 WORKING_STATUSES = frozenset(
     {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}

@@ -12,16 +12,29 @@ from hashlib import blake2b
 from msgspec import Struct
 from msgspec.structs import replace
 
-from components.sandbox.core.chance import draws, is_drawn, normal_draw
+from components.sandbox.numerics import draws, is_drawn, normal_draw
 
 MICROS_PER_CENT = 10_000
+
+
 SWITCH_ONE_IN = 240  # a regime lasts 240 quotes on average: 48 seconds at speed 1
+
+
 TRADE_ONE_IN = 5  # five quotes a second make about one trade a second
+
+
 PRESSURE_KEPT_PERCENT = 88  # half of the pressure is gone after 5 to 6 quotes, about one second
+
+
 PRESSURE_MAX = 900  # of 1000, so that neither size ever reaches zero
+
+
 # The pull towards the first price: weak enough to leave trends alone, strong enough to keep a price positive for ever.
 PULL_DIVISOR = 20_000
+
+
 CENTS_MIN = 100
+
 
 INITIAL_PRICES_CENTS = {
     "AAPL": 19_000,
@@ -48,13 +61,19 @@ class Regime(IntEnum):
 
 # Per regime: the drift of one quote and its deviation, both in thousandths of a basis point of the first price.
 DRIFT = {Regime.NEUTRAL: 0, Regime.UP: 80, Regime.DOWN: -80, Regime.VOLATILE: 0}
+
+
 DEVIATION = {Regime.NEUTRAL: 400, Regime.UP: 500, Regime.DOWN: 500, Regime.VOLATILE: 1_100}
+
+
 PRESSURE_DRIFT = {
     Regime.NEUTRAL: 0,
     Regime.UP: 18,
     Regime.DOWN: -18,
     Regime.VOLATILE: 0,
 }  # what a regime adds to the pressure at each quote
+
+
 PRESSURE_LEADS = 350  # full pressure moves the next quote by this many thousandths of a basis point
 
 

@@ -1,16 +1,25 @@
-"""Orders, positions, accounts and assets as the JSON documents that clients read."""
+"""Orders, positions, accounts and assets as the JSON documents that clients read.
+
+Quotes, trades and bars as the data websocket says them.
+"""
 
 from decimal import Decimal
 from hashlib import blake2b
 
-from components.sandbox.core.account import MARGIN_MULTIPLIER, AccountConfiguration, Balances, Position
-from components.sandbox.core.decimals import ZERO, format_decimal, format_decimal_or_none
-from components.sandbox.core.matching import Quote, effective_stop_price
-from components.sandbox.core.orders import FILL_EVENTS, Order, OrderEvent, OrderStatus, OrderType, Side
-from components.sandbox.core.stamps import format_timestamp, format_timestamp_or_none
+from components.sandbox.alpaca.core.account import MARGIN_MULTIPLIER, AccountConfiguration, Balances, Position
+from components.sandbox.alpaca.core.market_history import Bar
+from components.sandbox.alpaca.core.matching import Quote, effective_stop_price
+from components.sandbox.alpaca.core.orders import FILL_EVENTS, Order, OrderEvent, OrderStatus, OrderType, Side
+from components.sandbox.alpaca.core.price_walk import MarketTrade
+from components.sandbox.alpaca.core.session import format_timestamp, format_timestamp_or_none
+from components.sandbox.numerics import ZERO, cents_to_dollars, format_decimal, format_decimal_or_none
 
 Document = dict[str, object]
+
+
 EXCHANGE = "NASDAQ"  # of every share here
+
+
 MAINTENANCE_MARGIN = Decimal("0.3")
 
 
@@ -183,3 +192,51 @@ def closing_side(position: Position) -> Side:
 
 def _ended_at(order: Order, status: OrderStatus) -> str | None:
     return format_timestamp_or_none(order.ended_at_ns) if order.status is status else None
+
+
+MarketDataDocument = dict[str, object]
+
+
+def quote_document(quote: Quote) -> MarketDataDocument:
+    """Describe a quote; sizes are shares."""
+    return {
+        "T": "q",
+        "S": quote.symbol,
+        "bx": "V",
+        "bp": quote.bid,
+        "bs": quote.bid_size,
+        "ax": "V",
+        "ap": quote.ask,
+        "as": quote.ask_size,
+        "c": ["R"],
+        "z": "C",
+    }
+
+
+def trade_document(trade: MarketTrade, number: int) -> MarketDataDocument:
+    """Describe a trade of the others."""
+    return {
+        "T": "t",
+        "S": trade.symbol,
+        "i": number,
+        "x": "V",
+        "p": cents_to_dollars(trade.price_cents),
+        "s": trade.size,
+        "c": ["@"],
+        "z": "C",
+    }
+
+
+def bar_document(bar: Bar) -> MarketDataDocument:
+    """Describe a finished minute."""
+    return {
+        "T": "b",
+        "S": bar.symbol,
+        "o": bar.open,
+        "h": bar.high,
+        "l": bar.low,
+        "c": bar.close,
+        "v": bar.volume,
+        "n": bar.count,
+        "vw": bar.average,
+    }

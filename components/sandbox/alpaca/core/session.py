@@ -1,5 +1,12 @@
-"""When the venue trades: always, or on weekdays from 9:30 to 16:00 in New York."""
+"""When the venue trades: always, or on weekdays from 9:30 to 16:00 in New York.
 
+Times as the venue writes and reads them: RFC3339 with nanoseconds, whole numbers inside.
+
+The venue's wall clock, which an operator can set forward: minutes, sessions and expiry come when they are wanted.
+"""
+
+import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -7,7 +14,11 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 NEW_YORK = ZoneInfo("America/New_York")
+
+
 PRE_MARKET_OPEN, MARKET_OPEN, MARKET_CLOSE, AFTER_HOURS_CLOSE = time(4), time(9, 30), time(16), time(20)
+
+
 SECOND_NS = 1_000_000_000
 
 
@@ -83,3 +94,50 @@ def trading_days(first: date, last: date) -> list[date]:
 
 def _is_trading_day(day: date) -> bool:
     return day.isoweekday() <= 5
+
+
+_TIMESTAMP = re.compile(r"(?P<until>[^.]*?\d)(?:\.(?P<part>\d{1,9})\d*)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
+
+
+def format_timestamp(at_ns: int) -> str:
+    """Write a time with nine digits of a second."""
+    seconds, rest_ns = divmod(at_ns, SECOND_NS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"
+
+
+def format_timestamp_or_none(at_ns: int | None) -> str | None:
+    """Write a time, or nothing where there is none."""
+    return None if at_ns is None else format_timestamp(at_ns)
+
+
+def parse_timestamp(text: str) -> int | None:
+    """Read a time or a date to the nanosecond; nothing where the text is neither."""
+    # A plus sign that was not encoded arrives as a space.
+    found = _TIMESTAMP.fullmatch(text.strip().replace(" ", "+"))
+    if found is None:
+        return None
+    try:
+        whole = datetime.fromisoformat(found["until"] + (found["zone"] or ""))
+    except ValueError:
+        return None
+    aware = whole if whole.tzinfo else whole.replace(tzinfo=UTC)
+    return int(aware.timestamp()) * SECOND_NS + int((found["part"] or "0").ljust(9, "0"))
+
+
+MILLISECOND_NS = SECOND_NS // 1000
+
+
+class AdjustableClock:
+    """The real time, plus what it was set forward; it never goes back."""
+
+    def __init__(self, real_ns: Callable[[], int]) -> None:
+        self._real_ns = real_ns
+        self._ahead_ns = 0
+
+    def now_ns(self) -> int:
+        """Return the venue's time."""
+        return self._real_ns() + self._ahead_ns
+
+    def advance(self, ahead_ms: int) -> None:
+        """Set the venue's time forward."""
+        self._ahead_ns += ahead_ms * MILLISECOND_NS

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 ALL_SYMBOLS = "*"
+
+
 LIMITED_CHANNELS = ("trades", "quotes")
 
 
@@ -18,6 +20,8 @@ class StreamChannels:
 STOCK_CHANNELS = StreamChannels(
     ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds"), ("corrections", "cancelErrors")
 )
+
+
 CRYPTO_CHANNELS = StreamChannels(("trades", "quotes", "orderbooks", "bars", "updatedBars", "dailyBars"))
 
 

@@ -6,25 +6,24 @@ from typing import Annotated
 
 import msgspec
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from components.sandbox.core.decimals import format_decimal
-from components.sandbox.core.documents import Document, order_document
-from components.sandbox.core.faults import AlpacaFault, AlpacaFaultKind
-from components.sandbox.core.market import MarketTrade
-from components.sandbox.core.matching import Quote
-from components.sandbox.core.orders import Order
-from components.sandbox.core.refusals import invalid_request, symbol_not_found
-from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.feed import DataStream
-from components.sandbox.server.floor import MarketSimulator
-from components.sandbox.server.queries import OrderFilter, count_events, order_histories, select_orders
-from components.sandbox.server.replies import ApiErrorRaised, error_response, json_response
-from components.sandbox.server.rest_orders import read_body
-from components.sandbox.server.stepping import AdjustableClock
-from components.sandbox.server.updates import TradeUpdatesStream
+from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request, symbol_not_found
+from components.sandbox.alpaca.core.matching import Quote
+from components.sandbox.alpaca.core.orders import Order
+from components.sandbox.alpaca.core.price_walk import MarketTrade
+from components.sandbox.alpaca.core.responses import Document, order_document
+from components.sandbox.alpaca.core.session import AdjustableClock
+from components.sandbox.alpaca.server.data_stream import DataStream
+from components.sandbox.alpaca.server.exchange import Exchange, MarketSimulator
+from components.sandbox.alpaca.server.storage import OrderFilter, count_events, order_histories, select_orders
+from components.sandbox.alpaca.server.trade_updates import TradeUpdatesStream
+from components.sandbox.numerics import format_decimal
+from components.sandbox.transport.faults import AlpacaFault, AlpacaFaultKind
+from components.sandbox.transport.http_server import json_response, read_body
 
 ORDERS_MAX = 1_000_000
+
+
 STEP_MS_MAX = 366 * 86_400_000
 
 
@@ -181,12 +180,3 @@ class AdminRoutes:
             {**msgspec.to_builtins(one.fault), "seen": one.seen, "done": one.done}
             for one in self._exchange.faults.armed
         ]
-
-
-@web.middleware
-async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn refusals into replies."""
-    try:
-        return await handler(request)
-    except ApiErrorRaised as refused:
-        return error_response(refused.error)

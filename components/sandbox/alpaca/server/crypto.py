@@ -1,4 +1,7 @@
-"""Alpaca's crypto: a stream that begins each book with all of it and goes on with changes; whole books over REST."""
+"""What the sandbox's Alpaca lists of crypto, and how its stream says it: whole books, changes, quotes and trades.
+
+Alpaca's crypto: a stream that begins each book with all of it and goes on with changes; whole books over REST.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -8,29 +11,71 @@ import msgspec
 from aiohttp import web
 from typing_extensions import override
 
-from components.sandbox.coins.documents import (
-    INSTRUMENTS,
-    Document,
-    best_levels,
-    quote_document,
-    snapshot_document,
-    trade_document,
-    update_document,
-)
-from components.sandbox.core.refusals import ApiError
-from components.sandbox.core.stamps import format_timestamp
-from components.sandbox.core.subscriptions import CRYPTO_CHANNELS
-from components.sandbox.flow.cursor import BatchCursor
-from components.sandbox.flow.orders import IdSpace, OrderFlow
-from components.sandbox.flow.pace import FlowDriver
-from components.sandbox.server.feed import DataStream
-from components.sandbox.server.gate import CRYPTO_PATH
-from components.sandbox.server.replies import ApiErrorRaised
-from components.sandbox.server.store import Credentials
+from components.sandbox.alpaca.core.errors import ApiError, ApiErrorRaised
+from components.sandbox.alpaca.core.session import format_timestamp
+from components.sandbox.alpaca.core.subscriptions import CRYPTO_CHANNELS
+from components.sandbox.alpaca.server.data_stream import DataStream
+from components.sandbox.alpaca.server.middleware import CRYPTO_PATH
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_book import Levels, SimulatedBook
+from components.sandbox.simulation.order_flow import BatchCursor, IdSpace, OrderFlow, SimTrade
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.crypto_venue import FlowDriver
+
+Document = dict[str, object]
+
+
+def _instrument(base: str, tick: str, lot: str, price: str) -> Instrument:
+    name = f"{base}/USD"
+    return Instrument(symbol=name, base=base, quote="USD", tick=Decimal(tick), lot=Decimal(lot), price=Decimal(price))
+
+
+INSTRUMENTS = (_instrument("BTC", "0.001", "0.000000001", "91000"), _instrument("ETH", "0.001", "0.000000001", "3000"))
+
+
+def snapshot_document(symbol: str, book: SimulatedBook) -> Document:
+    """Describe a whole book."""
+    bids, asks = book.top(len(book.bids.prices) + len(book.asks.prices))
+    return {**update_document(symbol, bids, asks), "r": True}
+
+
+def update_document(symbol: str, bids: Levels, asks: Levels) -> Document:
+    """Describe the levels that were touched; a size of 0 says that one is gone."""
+    return {"T": "o", "S": symbol, "b": _levels(bids), "a": _levels(asks)}
+
+
+def quote_document(symbol: str, book: SimulatedBook) -> Document:
+    """Describe the best prices; where a side is empty they are 0."""
+    (bid, bid_size), (ask, ask_size) = best_levels(book)
+    return {"T": "q", "S": symbol, "bp": bid, "bs": bid_size, "ap": ask, "as": ask_size}
+
+
+def trade_document(symbol: str, one: SimTrade) -> Document:
+    """Describe a trade, and what its taker did."""
+    taker = "B" if one.is_buy else "S"
+    return {"T": "t", "S": symbol, "p": one.price, "s": one.quantity, "i": one.id, "tks": taker}
+
+
+def best_levels(book: SimulatedBook) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
+    """Give the best bid and the best ask."""
+    bids, asks = book.top(1)
+    none = (Decimal(0), Decimal(0))
+    return bids[0] if bids else none, asks[0] if asks else none
+
+
+def _levels(levels: Levels) -> list[Document]:
+    return [{"p": price, "s": quantity} for price, quantity in levels]
+
 
 BATCH_INTERVAL_NS = 50_000_000
+
+
 TICK_INTERVAL_S = 0.02
+
+
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
 BestLevels = tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]
 
 

@@ -7,15 +7,17 @@ from struct import pack
 import msgspec
 from aiohttp import web
 
-from components.sandbox.core.session import SECOND_NS
-from components.sandbox.core.stamps import format_timestamp
-from components.sandbox.core.subscriptions import ALL_SYMBOLS, STOCK_CHANNELS, StreamChannels, Subscriptions
-from components.sandbox.server.sockets import Frame, QueuedWebSocket, QueueOverflow
-from components.sandbox.server.store import Credentials
-from components.sandbox.server.updates import credentials_match
+from components.sandbox.alpaca.core.session import SECOND_NS, format_timestamp
+from components.sandbox.alpaca.core.subscriptions import ALL_SYMBOLS, STOCK_CHANNELS, StreamChannels, Subscriptions
+from components.sandbox.transport.auth import Credentials, credentials_match
+from components.sandbox.transport.websocket import Frame, QueuedWebSocket, QueueOverflow
 
 AUTH_TIMEOUT_S = 10.0
+
+
 SYMBOLS_MAX = 30
+
+
 ERRORS = {
     400: "invalid syntax",
     401: "not authenticated",
@@ -25,10 +27,20 @@ ERRORS = {
     405: "symbol limit exceeded",
     406: "connection limit exceeded",
 }
+
+
 FATAL_CODES = frozenset({402, 404, 406})
+
+
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*([./][A-Z]+)?")
+
+
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
+
+
 _TO_MSGPACK = msgspec.msgpack.Encoder(decimal_format="number")
+
+
 Document = dict[str, object]
 
 

@@ -9,11 +9,15 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from components.contracts.errors import StorageError
-from components.runtime.disk import REAL_DISK, OpenFile
-from components.sandbox.server.store import StateChange, StoredState, load_state, open_database, write_change
+from components.runtime.filesystem import REAL_DISK, OpenFile
+from components.sandbox.alpaca.server.storage import StateChange, StoredState, load_state, open_database, write_change
 
 FILE_NAME = "venue.sqlite"
+
+
 LOCK_NAME = "lock"
+
+
 T = TypeVar("T")
 
 

@@ -6,16 +6,27 @@ from collections.abc import Callable
 from aiohttp import BasicAuth, web
 from aiohttp.typedefs import Handler, Middleware
 
-from components.sandbox.core.faults import AlpacaFaultKind, AlpacaFaultSwitches
-from components.sandbox.core.limits import FixedWindowLimit
-from components.sandbox.core.refusals import ENDPOINT_NOT_FOUND, RATE_LIMITED, UNAUTHORIZED, ApiError
-from components.sandbox.server.replies import ApiErrorRaised, error_response
-from components.sandbox.server.store import Credentials
-from components.sandbox.server.updates import credentials_match
+from components.sandbox.alpaca.core.errors import (
+    ENDPOINT_NOT_FOUND,
+    RATE_LIMITED,
+    UNAUTHORIZED,
+    ApiError,
+    ApiErrorRaised,
+)
+from components.sandbox.transport.auth import Credentials, credentials_match
+from components.sandbox.transport.faults import AlpacaFaultKind, AlpacaFaultSwitches
+from components.sandbox.transport.http_server import json_response
+from components.sandbox.transport.rate_limits import FixedWindowLimit
 
 DATA_PREFIX = "/v2/stocks"
+
+
 CRYPTO_PATH = "/v1beta3/crypto/us"  # its stream; what is below it needs no keys
+
+
 WEBSOCKET_PATHS = frozenset({"/stream", "/v2/iex", "/v2/sip", "/v2/test", CRYPTO_PATH})
+
+
 GATEWAY_ERROR_PAGE = "<html><body><h1>{status}</h1></body></html>\n"
 
 
@@ -92,3 +103,17 @@ def _fault_response(status: int) -> web.Response:
         case _:
             # Gateways speak HTML, and so does a failing venue: no client may count on JSON.
             return web.Response(text=GATEWAY_ERROR_PAGE.format(status=status), status=status, content_type="text/html")
+
+
+def error_response(error: ApiError) -> web.Response:
+    """Answer with a refusal in the venue's words."""
+    return json_response(error.body(), error.status)
+
+
+@web.middleware
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn refusals into replies."""
+    try:
+        return await handler(request)
+    except ApiErrorRaised as refused:
+        return error_response(refused.error)

@@ -5,8 +5,9 @@ from decimal import ROUND_DOWN, Decimal, InvalidOperation
 import msgspec
 from aiohttp import web
 
-from components.sandbox.core.account import AccountConfiguration, Position, held_for_orders
-from components.sandbox.core.documents import (
+from components.sandbox.alpaca.core.account import AccountConfiguration, Position, held_for_orders
+from components.sandbox.alpaca.core.errors import NO_POSITION, ApiErrorRaised, invalid_request
+from components.sandbox.alpaca.core.responses import (
     Document,
     account_document,
     asset_id,
@@ -14,17 +15,15 @@ from components.sandbox.core.documents import (
     order_document,
     position_document,
 )
-from components.sandbox.core.refusals import NO_POSITION, invalid_request
-from components.sandbox.core.session import new_york_time
-from components.sandbox.core.stamps import format_timestamp
-from components.sandbox.core.validation import OrderBody
-from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.parameters import parse_fill_filter, parse_flag
-from components.sandbox.server.queries import Row, select_fills
-from components.sandbox.server.replies import ApiErrorRaised, json_response
-from components.sandbox.server.rest_orders import accepted_order
-from components.sandbox.server.store import Credentials, StateChange
-from components.sandbox.service import Transition
+from components.sandbox.alpaca.core.session import format_timestamp, new_york_time
+from components.sandbox.alpaca.core.validation import OrderBody
+from components.sandbox.alpaca.server.exchange import Exchange
+from components.sandbox.alpaca.server.rest_orders import accepted_order
+from components.sandbox.alpaca.server.rest_parameters import parse_fill_filter, parse_flag
+from components.sandbox.alpaca.server.storage import Row, StateChange, select_fills
+from components.sandbox.alpaca.venue import Transition
+from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.http_server import json_response
 
 SHARE_STEP = Decimal("0.000000001")
 

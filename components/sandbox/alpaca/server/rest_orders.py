@@ -1,31 +1,26 @@
 """The order endpoints: create, read, list, cancel, replace."""
 
 import asyncio
-from typing import TypeVar
 
-import msgspec
 from aiohttp import web
 
-from components.sandbox.core.documents import order_document
-from components.sandbox.core.faults import AlpacaFaultKind
-from components.sandbox.core.orders import Order, OrderStatus
-from components.sandbox.core.refusals import (
+from components.sandbox.alpaca.core.errors import (
     BODY_MALFORMED,
     ORDER_NOT_OPEN,
     ApiError,
+    ApiErrorRaised,
     already_in_status,
-    invalid_request,
     order_not_found,
 )
-from components.sandbox.core.replacement import ReplaceBody
-from components.sandbox.core.validation import OrderBody
-from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.parameters import includes_equities, parse_order_filter, parse_order_id
-from components.sandbox.server.queries import find_order, select_orders
-from components.sandbox.server.replies import ApiErrorRaised, json_response
-from components.sandbox.service import Transition
-
-T = TypeVar("T")
+from components.sandbox.alpaca.core.orders import Order, OrderStatus
+from components.sandbox.alpaca.core.responses import order_document
+from components.sandbox.alpaca.core.validation import OrderBody, ReplaceBody
+from components.sandbox.alpaca.server.exchange import Exchange
+from components.sandbox.alpaca.server.rest_parameters import includes_equities, parse_order_filter, parse_order_id
+from components.sandbox.alpaca.server.storage import find_order, select_orders
+from components.sandbox.alpaca.venue import Transition
+from components.sandbox.transport.faults import AlpacaFaultKind
+from components.sandbox.transport.http_server import json_response, read_body
 
 
 class OrderRoutes:
@@ -115,16 +110,6 @@ class OrderRoutes:
     def _is_hidden_by_read_lag(self, order: Order) -> bool:
         lag = self._exchange.faults.active_condition(AlpacaFaultKind.READ_LAG)
         return lag is not None and self._exchange.now_ns() - order.submitted_at_ns < lag.ms * 1_000_000
-
-
-async def read_body(request: web.Request, kind: type[T]) -> T:
-    """Read a JSON body; numbers become decimals exactly as they were written."""
-    try:
-        return msgspec.json.decode(await request.read(), type=kind)
-    except msgspec.ValidationError as error:
-        raise ApiErrorRaised(invalid_request(f"invalid request body: {error}")) from error
-    except (msgspec.DecodeError, ValueError) as error:
-        raise ApiErrorRaised(BODY_MALFORMED) from error
 
 
 def accepted_order(transition: Transition) -> Order:

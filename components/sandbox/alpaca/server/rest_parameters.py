@@ -3,14 +3,16 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from components.sandbox.core.refusals import ORDER_ID_MALFORMED, invalid_request
-from components.sandbox.core.session import SECOND_NS
-from components.sandbox.core.stamps import parse_timestamp
-from components.sandbox.server.queries import FillFilter, OrderFilter
-from components.sandbox.server.replies import ApiErrorRaised
+from components.sandbox.alpaca.core.errors import ORDER_ID_MALFORMED, ApiErrorRaised, invalid_request
+from components.sandbox.alpaca.core.session import SECOND_NS, parse_timestamp
+from components.sandbox.alpaca.server.storage import FillFilter, OrderFilter
 
 Query = Mapping[str, str]
+
+
 ORDERS_MAX, FILLS_MAX = 500, 100
+
+
 DAY_NS = 86_400 * SECOND_NS
 
 

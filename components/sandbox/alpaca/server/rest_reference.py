@@ -4,12 +4,12 @@ from datetime import date, timedelta
 
 from aiohttp import web
 
-from components.sandbox.core.documents import EXCHANGE, Document, asset_document, asset_id
-from components.sandbox.core.refusals import invalid_request, symbol_not_found
-from components.sandbox.core.session import SECOND_NS, SessionPhase, new_york_time, trading_days
-from components.sandbox.server.exchange import Exchange
-from components.sandbox.server.parameters import includes_equities
-from components.sandbox.server.replies import ApiErrorRaised, json_response
+from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request, symbol_not_found
+from components.sandbox.alpaca.core.responses import EXCHANGE, Document, asset_document, asset_id
+from components.sandbox.alpaca.core.session import SECOND_NS, SessionPhase, new_york_time, trading_days
+from components.sandbox.alpaca.server.exchange import Exchange
+from components.sandbox.alpaca.server.rest_parameters import includes_equities
+from components.sandbox.transport.http_server import json_response
 
 CALENDAR_DAYS = 30
 

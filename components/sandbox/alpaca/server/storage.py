@@ -1,7 +1,10 @@
-"""The tables the venue remembers by, with the statements that write them and the reading at a start."""
+"""The tables the venue remembers by, with the statements that write them and the reading at a start.
+
+The questions that only the ledger can answer: orders that ended, pages of them, fills and histories.
+"""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -10,14 +13,16 @@ import msgspec
 from msgspec import Struct, msgpack
 
 from components.contracts.errors import CorruptData, StorageError
-from components.sandbox.core.account import INITIAL_CASH, AccountConfiguration, Position
-from components.sandbox.core.books import AccountState
-from components.sandbox.core.decimals import format_decimal_or_none
-from components.sandbox.core.market import PriceWalk
-from components.sandbox.core.matching import Quote
-from components.sandbox.core.orders import Order, OrderEvent
+from components.sandbox.alpaca.core.account import INITIAL_CASH, AccountConfiguration, AccountState, Position
+from components.sandbox.alpaca.core.matching import Quote
+from components.sandbox.alpaca.core.orders import Order, OrderEvent
+from components.sandbox.alpaca.core.price_walk import PriceWalk
+from components.sandbox.numerics import format_decimal_or_none
+from components.sandbox.transport.auth import Credentials
 
 SCHEMA_VERSION = 1
+
+
 _SCHEMA = """
 CREATE TABLE orders (
     order_id TEXT PRIMARY KEY, client_order_id TEXT NOT NULL UNIQUE, number INTEGER NOT NULL UNIQUE,
@@ -36,16 +41,9 @@ CREATE INDEX events_by_execution ON events (execution_id) WHERE execution_id IS 
 CREATE TABLE positions (symbol TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
+
+
 T = TypeVar("T")
-
-
-class Credentials(Struct, frozen=True, kw_only=True):
-    """The one account of this venue with its keys."""
-
-    account_id: str
-    key: str
-    secret: str
-    opened_at_ns: int
 
 
 class AccountTotals(Struct, frozen=True):
@@ -192,3 +190,119 @@ def _load_fact(connection: sqlite3.Connection, name: str, kind: type[T]) -> T | 
 
 def _load_all(connection: sqlite3.Connection, statement: str, kind: type[T]) -> list[T]:
     return [msgpack.decode(row[0], type=kind) for row in connection.execute(statement)]
+
+
+Row = dict[str, object]
+
+
+_EVENT_FIELDS = ("kind", "status", "at_ns", "execution_id", "price", "qty", "position_qty", "cum_qty", "leaves_qty")
+
+
+_FILL = (
+    "SELECT events.kind, events.status, events.at_ns, events.execution_id, events.price, events.qty, events.cum_qty,"
+    " events.leaves_qty, orders.side, orders.symbol, orders.order_id FROM events JOIN orders USING (order_id)"
+    " WHERE events.price IS NOT NULL"
+)
+
+
+_FILL_FIELDS = (
+    "kind", "status", "at_ns", "execution_id", "price", "qty", "cum_qty", "leaves_qty", "side", "symbol", "order_id",
+)  # fmt: skip
+
+
+class OrderFilter(Struct, frozen=True, kw_only=True):
+    """Which orders a list is asked for."""
+
+    open: bool | None = None
+    after_ns: int | None = None
+    until_ns: int | None = None
+    side: str | None = None
+    symbols: tuple[str, ...] = ()
+    before_order_id: str | None = None
+    after_order_id: str | None = None
+    ascending: bool = False
+    limit: int = 50
+
+
+class FillFilter(Struct, frozen=True, kw_only=True):
+    """Which fills a page is asked for; both bounds are strict."""
+
+    after_ns: int | None = None
+    until_ns: int | None = None
+    after_execution_id: str | None = None
+    ascending: bool = False
+    limit: int = 100
+
+
+def find_order(column: str, value: str) -> Callable[[sqlite3.Connection], Order | None]:
+    """Ask for one order by its id or its client's id."""
+    statement = {
+        "order_id": "SELECT body FROM orders WHERE order_id = ?",
+        "client_order_id": "SELECT body FROM orders WHERE client_order_id = ?",
+    }[column]
+
+    def query(connection: sqlite3.Connection) -> Order | None:
+        row = connection.execute(statement, (value,)).fetchone()
+        return None if row is None else msgpack.decode(row[0], type=Order)
+
+    return query
+
+
+def select_orders(criteria: OrderFilter) -> Callable[[sqlite3.Connection], list[Order]]:
+    """Ask for a page of orders."""
+    clauses: list[tuple[str, tuple[object, ...]]] = [
+        ("open = ?", (criteria.open,)),
+        ("submitted_at_ns > ?", (criteria.after_ns,)),
+        ("submitted_at_ns < ?", (criteria.until_ns,)),
+        ("side = ?", (criteria.side,)),
+        ("number < (SELECT number FROM orders WHERE order_id = ?)", (criteria.before_order_id,)),
+        ("number > (SELECT number FROM orders WHERE order_id = ?)", (criteria.after_order_id,)),
+    ]
+    if criteria.symbols:
+        marks = ", ".join("?" for _ in criteria.symbols)
+        clauses.append((f"symbol IN ({marks})", criteria.symbols))
+    kept = [(text, values) for text, values in clauses if values != (None,)]
+    where = " AND ".join(("1", *(text for text, _ in kept)))
+    direction = "ASC" if criteria.ascending else "DESC"
+    statement = f"SELECT body FROM orders WHERE {where} ORDER BY number {direction} LIMIT ?"  # noqa: S608 - constants only
+    values = (*(value for _, group in kept for value in group), criteria.limit)
+
+    def query(connection: sqlite3.Connection) -> list[Order]:
+        return [msgpack.decode(row[0], type=Order) for row in connection.execute(statement, values)]
+
+    return query
+
+
+def select_fills(criteria: FillFilter) -> Callable[[sqlite3.Connection], list[Row]]:
+    """Ask for a page of fills."""
+    sign = ">" if criteria.ascending else "<"
+    past = f"events.sequence {sign} (SELECT sequence FROM events WHERE execution_id = ?)"  # noqa: S608 - a constant
+    clauses = [
+        ("events.at_ns > ?", criteria.after_ns),
+        ("events.at_ns < ?", criteria.until_ns),
+        (past, criteria.after_execution_id),
+    ]
+    kept = [(text, value) for text, value in clauses if value is not None]
+    direction = "ASC" if criteria.ascending else "DESC"
+    statement = " AND ".join((_FILL, *(text for text, _ in kept))) + f" ORDER BY events.sequence {direction} LIMIT ?"
+    values = (*(value for _, value in kept), criteria.limit)
+
+    def query(connection: sqlite3.Connection) -> list[Row]:
+        return [dict(zip(_FILL_FIELDS, row, strict=True)) for row in connection.execute(statement, values)]
+
+    return query
+
+
+def order_histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
+    """Tell of every order everything that happened to it."""
+    statement = f"SELECT order_id, {', '.join(_EVENT_FIELDS)} FROM events ORDER BY sequence"  # noqa: S608 - constants only
+    told: dict[str, list[Row]] = {}
+    for order_id, *facts in connection.execute(statement):
+        told.setdefault(order_id, []).append(dict(zip(_EVENT_FIELDS, facts, strict=True)))
+    return told
+
+
+def count_events(connection: sqlite3.Connection) -> int:
+    """Ask how many order events there ever were."""
+    count: int = connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0]
+    return count

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping
-from hmac import compare_digest
 
 import msgspec
 from aiohttp import web
 
-from components.sandbox.core.faults import AlpacaFaultKind, AlpacaFaultSwitches
-from components.sandbox.server.sockets import Frame, QueuedWebSocket, QueueOverflow
-from components.sandbox.server.store import Credentials
+from components.sandbox.transport.auth import Credentials, credentials_match
+from components.sandbox.transport.faults import AlpacaFaultKind, AlpacaFaultSwitches
+from components.sandbox.transport.websocket import Frame, QueuedWebSocket, QueueOverflow
 
 AUTH_TIMEOUT_S = 10
+
+
 STREAM = "trade_updates"
 
 
@@ -119,9 +120,3 @@ class TradeUpdatesStream:
             self._socket.send(msgspec.json.encode(document))
         except QueueOverflow:
             self._socket.abort()
-
-
-def credentials_match(credentials: Credentials, key: str, secret: str) -> bool:
-    """Compare keys without telling by the time it takes how much of them was right."""
-    right_key = compare_digest(credentials.key.encode(), key.encode())
-    return compare_digest(credentials.secret.encode(), secret.encode()) and right_key

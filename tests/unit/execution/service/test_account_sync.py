@@ -16,7 +16,7 @@ from components.contracts.orders import (
     VenueConnectivityChanged,
 )
 from components.contracts.values import ClientOrderId, Side, Symbol, VenueOrderId
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     FetchVenueSnapshot,
     OrderStreamDown,
     OrderStreamUp,
@@ -27,7 +27,7 @@ from components.execution.core.venue import (
     Unreachable,
     VenueOrder,
 )
-from tests.unit.execution.scene import (
+from tests.support.execution_harness import (
     ExecutionHarness,
     activity_fill,
     client_id,

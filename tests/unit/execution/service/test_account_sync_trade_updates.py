@@ -8,7 +8,7 @@ import pytest
 
 from components.contracts.orders import Filled, OrderState, OrderUpdated, UpdateSource
 from components.contracts.values import ClientOrderId, Side, VenueOrderId
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     EventKind,
     FetchVenueSnapshot,
     OrderAccepted,
@@ -19,7 +19,7 @@ from components.execution.core.venue import (
     UnreadableEvent,
     VenueOrderEvent,
 )
-from tests.unit.execution.scene import (
+from tests.support.execution_harness import (
     ExecutionHarness,
     activity_fill,
     fill_event,

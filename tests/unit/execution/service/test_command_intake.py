@@ -15,9 +15,9 @@ from components.contracts.orders import (
 )
 from components.contracts.trading import TradingState
 from components.contracts.values import AccountId, CommandId
-from components.execution.core.venue import OrderAccepted, SubmitOrder
+from components.execution.core.venue_messages import OrderAccepted, SubmitOrder
 from components.runtime.service import Append, CallVenue, ObserveLatency, Reply
-from tests.unit.execution.scene import (
+from tests.support.execution_harness import (
     NS_PER_MS,
     OTHER_KEY,
     ExecutionHarness,

@@ -14,7 +14,7 @@ from components.contracts.orders import (
     VenueConnectivity,
 )
 from components.execution.core.state import ExecutionState
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     Fence,
     FetchVenueSnapshot,
     OrderAccepted,
@@ -25,7 +25,7 @@ from components.execution.core.venue import (
     SubmitOrder,
     VenueOrder,
 )
-from tests.unit.execution.scene import (
+from tests.support.execution_harness import (
     APPROVAL_TTL_MS,
     ExecutionHarness,
     activity_fill,

@@ -9,7 +9,7 @@ from components.contracts.orders import OrderState
 from components.contracts.signals import Purpose
 from components.contracts.trading import TradingState
 from components.contracts.values import CommandId, IntentId
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     CancelAccepted,
     CancelAllAccepted,
     CancelAllOrders,
@@ -26,7 +26,7 @@ from components.execution.core.venue import (
     SubmitOrder,
     Throttled,
 )
-from tests.unit.execution.scene import (
+from tests.support.execution_harness import (
     ExecutionHarness,
     approval_frame,
     client_id,

@@ -10,7 +10,7 @@ from components.contracts.commands import SetTradingState
 from components.contracts.orders import ClientOrderIdConflict, OrderSending, OrderState
 from components.contracts.trading import TradingState
 from components.contracts.values import CommandId, OrderType, Symbol
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     CancelOrder,
     DuplicateId,
     Fence,
@@ -28,7 +28,7 @@ from components.execution.core.venue import (
     VenueOrder,
     VenueResponse,
 )
-from tests.unit.execution.scene import (
+from tests.support.execution_harness import (
     APPROVAL_TTL_MS,
     NS_PER_MS,
     ExecutionHarness,
@@ -45,6 +45,8 @@ from tests.unit.execution.scene import (
 )
 
 TIMEOUT = OutcomeUnknown("no answer within 5,000 ms")
+
+
 TAKEN = DuplicateId("client_order_id must be unique")
 
 

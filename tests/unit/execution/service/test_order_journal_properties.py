@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.orders import Filled, OrderMessage, OrderState, OrderUpdated
-from components.execution.core.orders import is_allowed_transition
+from components.execution.core.order import is_allowed_transition
 from components.execution.core.state import ExecutionState
-from components.execution.core.venue import (
+from components.execution.core.venue_messages import (
     FetchVenueSnapshot,
     OrderAccepted,
     OrderFound,
@@ -19,7 +19,7 @@ from components.execution.core.venue import (
     VenueOrder,
     VenueOrderEvent,
 )
-from tests.unit.execution.scene import (
+from tests.support.execution_harness import (
     ExecutionHarness,
     activity_fill,
     fill_event,
@@ -67,6 +67,8 @@ def price(number: int) -> int:
 
 
 quantities = st.lists(st.integers(1, 4), min_size=1, max_size=4).filter(lambda found: sum(found) <= 10)
+
+
 words = st.lists(
     st.tuples(st.sampled_from(["event", "status", "reading", "reply", "query"]), st.integers(0, 4)), max_size=14
 )

@@ -1,8 +1,8 @@
 """Claims about the share of the venue's requests that each kind of traffic gets."""
 
 from components.execution.config import RequestBudgetConfig
-from components.execution.service.pace import RequestBudget
-from tests.unit.execution.scene import START_NS
+from components.execution.service.venue_health import RequestBudget
+from tests.support.execution_harness import START_NS
 
 SECOND_NS = 1_000_000_000
 

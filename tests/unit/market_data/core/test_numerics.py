@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.market_data.core.depth import OrderBook
-from components.market_data.core.levels import InvalidNumber, PriceKeys
-from components.market_data.core.window import TopOfBook
+from components.market_data.core.book.order_book import OrderBook, TopOfBook
+from components.market_data.core.numerics import InvalidNumber, PriceKeys
 
 PRICES = st.decimals(min_value=Decimal("1e-12"), max_value=Decimal(10**12), places=12).map("{:f}".format)
 

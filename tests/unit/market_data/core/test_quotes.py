@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from components.contracts.market import BookState, Quote, Trade
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.book import (
+from components.market_data.core.quotes import (
     QuoteState,
     RejectReason,
     apply_quote,
@@ -22,7 +22,11 @@ from components.market_data.core.book import (
 GOOD = Quote(
     Venue("alpaca"), Symbol("AAPL"), Decimal("189.99"), Decimal(200), Decimal("190.01"), Decimal(300), 1_000, 2_000
 )
+
+
 PRINT = Trade(Venue("alpaca"), Symbol("AAPL"), Decimal(190), Decimal(100), 1_000, 2_000)
+
+
 MS = 1_000_000
 
 

@@ -18,14 +18,16 @@ from components.contracts.market import (
     SymbolHealth,
     Trade,
 )
-from components.contracts.topics import BOOKS, MARKET
+from components.contracts.streams import BOOKS, MARKET
 from components.contracts.values import Symbol
-from components.market_data.core.changes import NO_ID, DepthSnapshot
-from components.market_data.core.feed import (
+from components.market_data.core.book.sequencing import ArrivalRule
+from components.market_data.core.events import (
+    NO_ID,
     BookStreamDown,
     BookStreamUp,
     DecodedFrame,
     DecodeIssue,
+    DepthSnapshot,
     FeedDown,
     FeedUp,
     FetchSnapshot,
@@ -36,10 +38,10 @@ from components.market_data.core.feed import (
     Resubscribed,
     SnapshotUnavailable,
 )
-from components.market_data.service.books import AUDIT_EPOCH
-from components.market_data.venues.alpaca.rule import ArrivalRule
+from components.market_data.service.order_books import AUDIT_EPOCH
 from components.runtime.service import Effect, ObserveLatency, Publish
-from tests.support.book_desks import (
+from tests.support.metric_samples import metric_value
+from tests.support.order_book_harness import (
     ASKS,
     BIDS,
     MS,
@@ -57,10 +59,13 @@ from tests.support.book_desks import (
     published_states,
     venue_book_settings,
 )
-from tests.support.readings import metric_value
 
 AUDITED = venue_book_settings(audit_every_s=60)
+
+
 PUSHING = venue_book_settings(RESUBSCRIBE_RULE, pushes_image=True)
+
+
 PUSHING_UNNUMBERED = venue_book_settings(ArrivalRule(), pushes_image=True)
 
 

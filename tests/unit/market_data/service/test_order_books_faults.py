@@ -13,11 +13,13 @@ from typing_extensions import override
 
 from components.contracts.market import BookLevels
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import (
+from components.market_data.core.book.sequencing import SequenceRule
+from components.market_data.core.events import (
     BookStreamDown,
     BookStreamUp,
     DecodeIssue,
+    DepthSnapshot,
+    DepthUpdate,
     FeedRequest,
     FeedUp,
     FetchSnapshot,
@@ -26,13 +28,12 @@ from components.market_data.core.feed import (
     Resubscribed,
     SnapshotUnavailable,
 )
-from components.market_data.core.levels import Level
-from components.market_data.core.rules import SequenceRule
-from components.market_data.venues.binance.rule import FUTURES_SEQUENCE_RULE, SPOT_SEQUENCE_RULE
-from components.market_data.venues.deribit.rule import SEQUENCE_RULE as DERIBIT_RULE
-from components.market_data.venues.okx.rule import OkxSequenceRule
+from components.market_data.core.numerics import Level
+from components.market_data.venues.binance.adapter import FUTURES_SEQUENCE_RULE, SPOT_SEQUENCE_RULE
+from components.market_data.venues.deribit.adapter import SEQUENCE_RULE as DERIBIT_RULE
+from components.market_data.venues.okx.adapter import OkxSequenceRule
 from components.runtime.service import CallVenue
-from tests.support.book_desks import (
+from tests.support.order_book_harness import (
     MS,
     ONE,
     TWO,
@@ -42,13 +43,21 @@ from tests.support.book_desks import (
     instrument,
     venue_book_settings,
 )
-from tests.support.hand_made_books import Batch, SyntheticMarket, generate_market
-from tests.support.hand_made_books import Level as Lots
+from tests.support.synthetic_books import Batch, SyntheticMarket, generate_market
+from tests.support.synthetic_books import Level as Lots
 
 SHOWN: Final = 5
+
+
 UNIT: Final = Decimal("0.01")
+
+
 CHANGES: Final = 160
+
+
 HEALING_STEPS: Final = 50
+
+
 RULES: Final[dict[str, tuple[SequenceRule, bool, int]]] = {
     "spot": (SPOT_SEQUENCE_RULE, False, 1),
     "usdm": (FUTURES_SEQUENCE_RULE, False, 50),

@@ -9,20 +9,28 @@ from msgspec.structs import replace
 
 from components.contracts.errors import InvariantError
 from components.contracts.market import BookState, FeedHealth, FeedState, Quote, SymbolHealth, Trade
-from components.contracts.topics import MARKET, ORDERS
+from components.contracts.streams import MARKET, ORDERS
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.feed import FeedMessage, StockFeedDown, StockFeedUp, StockFrame
-from components.market_data.service.books import OrderBookService
-from components.market_data.service.market import MarketDataService
+from components.market_data.core.events import FeedMessage, StockFeedDown, StockFeedUp, StockFrame
+from components.market_data.service.market_data import MarketDataService
+from components.market_data.service.order_books import OrderBookService
 from components.market_data.service.quotes import QuoteService, QuoteTimeouts
 from components.runtime.metrics import Metrics
 from components.runtime.service import Effect, LogEvent, Publish, RequestTimedOut, VenueEvent
-from tests.support.readings import metric_value
+from tests.support.metric_samples import metric_value
 
 VENUE = Venue("alpaca")
+
+
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
+
+
 MS = 1_000_000
+
+
 T0 = 1_700_000_000_000_000_000
+
+
 PATIENCE = QuoteTimeouts(quote_age_ms_max=2_000, first_quote_ms_max=10_000)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from components.contracts.errors import InvariantError
-from components.market_data.core.feed import FeedMessage, StockFeedDown, StockFeedUp
-from components.market_data.venues.many import FeedGroup
+from components.market_data.core.events import FeedMessage, StockFeedDown, StockFeedUp
+from components.market_data.venues.feeds import FeedGroup
 from components.runtime.retry import Backoff
 from tests.support.eventually import eventually_async
 

@@ -5,20 +5,22 @@ import asyncio
 import pytest
 
 from components.contracts.values import Venue
-from components.market_data.venues.counts import Transport, VenueMetrics
-from components.market_data.venues.pacing import (
+from components.market_data.venues.connection.supervisor import AdaptiveTimeouts
+from components.market_data.venues.metrics import Transport, VenueMetrics
+from components.market_data.venues.rate_limit import (
     NS_PER_MS,
     CircuitGuard,
     RateLimiter,
     parse_retry_after_ms,
     send_rate_limiter,
 )
-from components.market_data.venues.patience import AdaptiveTimeouts
 from components.runtime.metrics import Metrics
 from components.runtime.retry import CircuitBreaker
-from tests.support.clocks import ManualClock
+from tests.support.manual_clock import ManualClock
 
 NOW_NS = 1_795_000_000_000_000_000
+
+
 DATE = "Wed, 18 Nov 2026 11:06:50 GMT"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.market_data.venues.addresses import detect_venues, is_metadata, snapshot_symbol
+from components.market_data.venues.registry import detect_venues, is_metadata, snapshot_symbol
 
 HTTP, WS = "http", "ws"
 

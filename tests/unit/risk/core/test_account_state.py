@@ -4,9 +4,9 @@ import pytest
 
 from components.contracts.decisions import ApprovalReply
 from components.contracts.signals import Intent
-from components.risk.core import memory as module
-from components.risk.core.memory import CHUNK_COUNT, CHUNK_SIZE, ReplyCache, intent_digest, with_reply
-from tests.unit.risk.world import NOW, an_intent
+from components.risk.core import account_state as module
+from components.risk.core.account_state import CHUNK_COUNT, CHUNK_SIZE, ReplyCache, intent_digest, with_reply
+from tests.support.risk_harness import NOW, an_intent
 
 
 @pytest.fixture(autouse=True)

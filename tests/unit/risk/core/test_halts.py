@@ -1,4 +1,7 @@
-"""Every cause: what raises it, what it does, what clears it, and what survives a restart."""
+"""Every cause: what raises it, what it does, what clears it, and what survives a restart.
+
+What may pass in each trading state: the table of the architecture, cell by cell.
+"""
 
 from collections.abc import Callable
 
@@ -8,12 +11,13 @@ from components.contracts.commands import Rejected, RejectReason, SetTradingStat
 from components.contracts.decisions import CauseCleared, CauseRaised, Decision
 from components.contracts.market import FeedHealth, FeedState
 from components.contracts.orders import ClientOrderIdConflict, VenueConnectivity, VenueConnectivityChanged
-from components.contracts.positions import TradingStatus
-from components.contracts.topics import COMMANDS, MARKET, ORDERS
-from components.contracts.trading import CAUSE_EFFECTS, Cause, TradingState
+from components.contracts.signals import Purpose
+from components.contracts.streams import COMMANDS, MARKET, ORDERS
+from components.contracts.trading import CAUSE_EFFECTS, Cause, TradingState, TradingStatus
 from components.contracts.values import ClientOrderId, CommandId, StreamOffset
+from components.risk.core.halts import POSITIONS_UNKNOWN, permits
 from components.runtime.service import CommandAcknowledged, StreamSynced
-from tests.unit.risk.world import (
+from tests.support.risk_harness import (
     AAPL,
     ALPACA,
     MS,
@@ -54,6 +58,7 @@ def forged(world: RiskHarness) -> None:
 
 Do = Callable[[RiskHarness], object]
 
+
 RAISES: dict[Cause, Do] = {
     Cause.UNRECONCILED: lambda world: world.wait(30_050),
     Cause.EXECUTION_DOWN: lambda world: world.lose_stream("orders"),
@@ -66,6 +71,8 @@ RAISES: dict[Cause, Do] = {
         ClientOrderIdConflict(ClientOrderId("c"), "another order", world.now_ns)
     ),
 }
+
+
 CLEARS: dict[Cause, Do] = {
     Cause.UNRECONCILED: lambda world: world.reconcile(),
     Cause.EXECUTION_DOWN: rejoin_and_reconcile,
@@ -74,6 +81,8 @@ CLEARS: dict[Cause, Do] = {
     Cause.VENUE_DEGRADED: lambda world: venue(world, VenueConnectivity.HEALTHY),
     Cause.CLOCK_SUSPECT: lambda world: world.wait(3_050),
 }
+
+
 ELSEWHERE = {
     Cause.STARTING: "raised by each start, below",
     Cause.OPERATOR_HALT: "raised by an operator: test_operating",
@@ -285,3 +294,38 @@ def test_unmet_names_everything_that_readiness_waits_for() -> None:
     assert world.service.unmet(world.now_ns) == ("prices: no live feed (none heard)",)
     world.sync_market()
     assert world.service.unmet(world.now_ns) == ()
+
+
+TABLE = {
+    (TradingState.ACTIVE, Purpose.ENTRY): True,
+    (TradingState.ACTIVE, Purpose.EXIT): True,
+    (TradingState.ACTIVE, Purpose.STOP): True,
+    (TradingState.ACTIVE, Purpose.FLATTEN): True,
+    (TradingState.REDUCING, Purpose.ENTRY): False,
+    (TradingState.REDUCING, Purpose.EXIT): True,
+    (TradingState.REDUCING, Purpose.STOP): True,
+    (TradingState.REDUCING, Purpose.FLATTEN): True,
+    (TradingState.HALTED, Purpose.ENTRY): False,
+    (TradingState.HALTED, Purpose.EXIT): False,
+    (TradingState.HALTED, Purpose.STOP): True,
+    (TradingState.HALTED, Purpose.FLATTEN): True,
+}
+
+
+def test_the_table_is_complete() -> None:
+    assert set(TABLE) == {(state, purpose) for state in TradingState for purpose in Purpose}
+
+
+@pytest.mark.parametrize(("state", "purpose"), TABLE)
+def test_what_may_pass_while_positions_are_known(state: TradingState, purpose: Purpose) -> None:
+    assert permits(state, purpose, (Cause.OPERATOR_HALT,)) is TABLE[state, purpose]
+
+
+@pytest.mark.parametrize("cause", POSITIONS_UNKNOWN)
+@pytest.mark.parametrize("purpose", Purpose)
+def test_nothing_passes_a_halt_while_positions_are_not_known(cause: Cause, purpose: Purpose) -> None:
+    assert not permits(TradingState.HALTED, purpose, (Cause.OPERATOR_HALT, cause))
+
+
+def test_whatever_makes_positions_unknown_halts() -> None:
+    assert {CAUSE_EFFECTS[cause].state for cause in POSITIONS_UNKNOWN} == {TradingState.HALTED}

@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from components.contracts.decisions import CheckName
-from components.risk.core.checks import PRE_TRADE_CHECKS
+from components.risk.core.checks.evaluation import PRE_TRADE_CHECKS
 from components.risk.core.limits import Limits
-from tests.unit.risk.world import LIMITS
+from tests.support.risk_harness import LIMITS
 
 
 def test_limits_go_through_their_text_unchanged() -> None:

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.values import ZERO, Side
-from components.risk.core.ledger import Exposure, apply_fill, exact_sum, unrealised_pnl, with_opening_position
-from tests.unit.risk.world import AAPL
+from components.risk.core.positions import Exposure, apply_fill, exact_sum, unrealised_pnl, with_opening_position
+from tests.support.risk_harness import AAPL
 
 Fills = list[tuple[str, str]]
+
 
 GOLDEN: dict[str, tuple[Fills, tuple[str, str, str]]] = {
     "a first buy": ([("10", "100")], ("10", "100", "0")),
@@ -43,7 +44,11 @@ def test_the_golden_cases(name: str) -> None:
 
 
 numbers = st.decimals(min_value="0.000000001", max_value="1000000", places=9)
+
+
 prices = st.decimals(min_value="0.0001", max_value="100000", places=4)
+
+
 steps = st.lists(st.tuples(st.sampled_from(Side), numbers, prices), max_size=30)
 
 

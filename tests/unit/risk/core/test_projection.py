@@ -21,10 +21,10 @@ from components.contracts.orders import (
 from components.contracts.signals import Intent, Purpose
 from components.contracts.trading import Cause
 from components.contracts.values import ZERO, AccountId, Quantity, Side, Symbol
-from components.risk.core.fold import apply, replay
-from components.risk.core.judge import decide
-from components.risk.core.state import RiskState, encode_state
-from tests.unit.risk.world import (
+from components.risk.core.account_state import RiskState, encode_state
+from components.risk.core.checks.evaluation import decide
+from components.risk.core.projection import apply, replay
+from tests.support.risk_harness import (
     AAPL,
     ACCOUNT,
     JOURNAL,
@@ -182,6 +182,8 @@ def test_a_whole_life_replays_to_the_same_bytes() -> None:
 
 
 INTENTS = [an_intent(f"n{number}", purpose=Purpose.ENTRY, side=side) for number, side in enumerate([*Side] * 2)]
+
+
 order_events = st.one_of(
     st.builds(an_update, st.sampled_from([*INTENTS, None]), st.sampled_from(OrderState), st.sampled_from(["0", "4"])),
     st.builds(a_fill, st.sampled_from([*INTENTS, None]), st.sampled_from(["1", "3", "12"]), st.just("100.5")),

@@ -6,11 +6,11 @@ from components.contracts.commands import Accepted, Cancel, Rejected, RejectReas
 from components.contracts.decisions import CommandRejected
 from components.contracts.orders import OrderState
 from components.contracts.signals import Intent
-from components.contracts.topics import COMMANDS
+from components.contracts.streams import COMMANDS
 from components.contracts.trading import Cause
 from components.contracts.values import ZERO, CommandId
 from components.runtime.service import CommandAcknowledged
-from tests.unit.risk.world import (
+from tests.support.risk_harness import (
     AAPL,
     RiskHarness,
     an_update,

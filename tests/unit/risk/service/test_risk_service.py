@@ -18,10 +18,9 @@ from components.contracts.decisions import (
 )
 from components.contracts.errors import CorruptData, InvariantError
 from components.contracts.orders import ControlReceived, OrderState
-from components.contracts.positions import Position, ProfitAndLoss, TradingStatus
 from components.contracts.signals import Approved, Signal
-from components.contracts.topics import MARKET, POSITIONS
-from components.contracts.trading import Cause, TradingState
+from components.contracts.streams import MARKET, POSITIONS
+from components.contracts.trading import Cause, Position, ProfitAndLoss, TradingState, TradingStatus
 from components.contracts.values import CommandId
 from components.runtime.service import (
     Append,
@@ -33,7 +32,7 @@ from components.runtime.service import (
     Terminate,
     VenueEvent,
 )
-from tests.unit.risk.world import (
+from tests.support.risk_harness import (
     AAPL,
     ACCOUNT,
     KEY,

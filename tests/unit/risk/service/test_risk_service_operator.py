@@ -5,7 +5,7 @@ from components.contracts.decisions import CauseCleared, OperatorAction, Operato
 from components.contracts.orders import OrderState
 from components.contracts.trading import Cause, TradingState
 from components.contracts.values import CommandId
-from tests.unit.risk.world import (
+from tests.support.risk_harness import (
     AAPL,
     RiskHarness,
     a_fill,

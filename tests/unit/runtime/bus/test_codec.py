@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from components.contracts.commands import Rejected, RejectReason
 from components.contracts.decisions import MalformedRequest
 from components.contracts.errors import InvariantError, ProtocolError
-from components.contracts.frames import SCHEMA_VERSION, RecoveryBatch, RecoveryReply
-from components.contracts.health import ComponentHealth
-from components.contracts.topics import COMMANDS, HEALTH, MARKET, RISK_REQUESTS, STREAMS, StreamClass
+from components.contracts.protocol import SCHEMA_VERSION, ComponentHealth, RecoveryBatch, RecoveryReply
+from components.contracts.streams import COMMANDS, HEALTH, MARKET, RISK_REQUESTS, STREAMS, StreamClass
 from components.contracts.values import CommandId, StreamOffset
-from components.runtime.codec import (
+from components.runtime.bus.codec import (
     HEADER_BYTES_MAX,
     PAYLOAD_BYTES_MAX,
     REQUEST_BYTES_MAX,
@@ -30,13 +29,19 @@ from components.runtime.codec import (
     reply_decoder,
     typed_decoder,
 )
-from tests.support.messages import HEADERS, MESSAGES, union_members
+from tests.support.sample_messages import HEADERS, MESSAGES, union_members
 
 PUBLISHED = [stream for stream in STREAMS.values() if stream.stream_class is not StreamClass.SEALED]
+
+
 SAID = [
     (stream, message) for stream in PUBLISHED for message in MESSAGES if type(message) in union_members(stream.messages)
 ]
+
+
 NAMES = [f"{stream.name}-{type(message).__name__}" for stream, message in SAID]
+
+
 HEADER = HEADERS["Header of a message"]
 
 

@@ -1,11 +1,11 @@
 """What the bus counts."""
 
-from components.contracts.topics import MARKET
-from components.runtime.codec import FrameDefect, InvalidFrame
+from components.contracts.streams import MARKET
+from components.runtime.bus.codec import FrameDefect, InvalidFrame
+from components.runtime.bus.counters import LOG_INTERVAL_NS, BusCounters, StreamCounters
 from components.runtime.metrics import Metrics
-from components.runtime.tally import LOG_INTERVAL_NS, BusCounters, StreamCounters
-from tests.support.clocks import ManualClock
-from tests.support.ledgers import CapturedLog
+from tests.support.captured_log import CapturedLog
+from tests.support.manual_clock import ManualClock
 
 
 def a_tally() -> tuple[StreamCounters, Metrics, ManualClock, CapturedLog]:

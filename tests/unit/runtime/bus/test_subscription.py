@@ -1,4 +1,7 @@
-"""Following a producer: what is delivered, what is asked for, and when the stream is whole."""
+"""Following a producer: what is delivered, what is asked for, and when the stream is whole.
+
+Whether a frame follows the one before it.
+"""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -9,18 +12,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from components.contracts.frames import SCHEMA_VERSION, FrameKind, Header, RecoveryBatch, ReplayRequest, SnapshotRequest
 from components.contracts.orders import VenueConnectivity, VenueConnectivityChanged
-from components.contracts.positions import ProfitAndLoss
-from components.contracts.topics import ORDERS, POSITIONS
+from components.contracts.protocol import (
+    SCHEMA_VERSION,
+    FrameKind,
+    Header,
+    RecoveryBatch,
+    ReplayRequest,
+    SnapshotRequest,
+)
+from components.contracts.streams import ORDERS, POSITIONS
+from components.contracts.trading import ProfitAndLoss
 from components.contracts.values import ZERO, StreamOffset, Venue
-from components.runtime.codec import InvalidFrame, encode
-from components.runtime.following import RETRY_MS_FIRST, RETRY_MS_MAX, StreamSubscription, SubscriptionState
-from components.runtime.hearing import make_subscription
+from components.runtime.bus.codec import InvalidFrame, encode
+from components.runtime.bus.subscription import (
+    RETRY_MS_FIRST,
+    RETRY_MS_MAX,
+    Duplicate,
+    InOrder,
+    NewEpoch,
+    SequenceGap,
+    StreamSubscription,
+    SubscriptionState,
+    check_continuity,
+    make_subscription,
+    sequence_before,
+)
 from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
-from tests.support.ledgers import FakeSubscriptionCounters
+from tests.support.fake_counters import FakeSubscriptionCounters
 
 JOURNAL = "j" * 32
+
+
 RUN = "run-1"
 
 
@@ -480,3 +503,41 @@ def test_whatever_is_lost_a_state_is_told_lost_before_anything_is_missing_and_jo
         assert whole_at is not None or isinstance(inbound, StreamSynced)
         whole_at = None if isinstance(inbound, StreamLost) else inbound.offset.sequence  # type: ignore[union-attr]
     assert whole_at == positions.last
+
+
+SEQUENCES = st.integers(min_value=1, max_value=1 << 40)
+
+
+def frame(sequence: int, kind: FrameKind = FrameKind.MESSAGE, epoch: str = "e") -> Header:
+    return Header(SCHEMA_VERSION, kind, "market_data", epoch, sequence, 0, 0, 0)
+
+
+def test_the_next_message_is_in_order() -> None:
+    assert check_continuity(frame(8), "e", 7) == InOrder()
+
+
+def test_a_message_heard_before_is_a_repeat() -> None:
+    assert check_continuity(frame(7), "e", 7) == Duplicate()
+
+
+def test_a_message_too_far_ahead_says_how_many_are_missing() -> None:
+    assert check_continuity(frame(11), "e", 7) == SequenceGap(3)
+
+
+def test_a_heartbeat_at_our_place_is_in_order() -> None:
+    assert check_continuity(frame(7, FrameKind.HEARTBEAT), "e", 7) == InOrder()
+
+
+def test_a_heartbeat_with_a_later_place_reveals_a_lost_tail() -> None:
+    assert check_continuity(frame(9, FrameKind.HEARTBEAT), "e", 7) == SequenceGap(2)
+
+
+def test_another_epoch_is_told_apart_whatever_its_sequence() -> None:
+    assert check_continuity(frame(8, epoch="f"), "e", 7) == NewEpoch()
+
+
+@given(first=SEQUENCES, lost=st.integers(min_value=0, max_value=1000), kind=st.sampled_from(FrameKind))
+def test_a_gap_counts_exactly_what_was_lost(first: int, lost: int, kind: FrameKind) -> None:
+    arrived = frame(first + lost + (kind is FrameKind.MESSAGE), kind)
+    assert check_continuity(arrived, "e", first) == (SequenceGap(lost) if lost else InOrder())
+    assert sequence_before(arrived) == first + lost

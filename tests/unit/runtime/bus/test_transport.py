@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from components.contracts.errors import ConfigError, ResourceBusy
-from components.contracts.topics import COMMANDS, HEALTH, MARKET, RISK_REQUESTS, STREAMS, StreamClass
-from components.runtime.endpoints import (
+from components.contracts.streams import COMMANDS, HEALTH, MARKET, RISK_REQUESTS, STREAMS, StreamClass
+from components.runtime.bus.transport import (
     COMPONENTS,
     claim_socket,
     ipc_address,
@@ -16,7 +16,7 @@ from components.runtime.endpoints import (
     recovery_path,
     request_path,
 )
-from components.runtime.places import SOCKET_NAME_BYTES_MAX
+from components.runtime.paths import SOCKET_NAME_BYTES_MAX
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from components.runtime.zmq_bus import FRAME_BYTES_MAX, Transport
+from components.runtime.bus.zeromq import FRAME_BYTES_MAX, Transport
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import read_layers, read_layers_with_overlay
-from components.runtime.places import Paths
-from components.runtime.told import OVERLAY_FILE, read_overlay, remove_overlay, write_overlay
-from tests.support.configurations import ConfigurationFolder, shipped_configuration
+from components.runtime.config.layers import OVERLAY_FILE, read_overlay, remove_overlay, write_overlay
+from components.runtime.config.settings import read_layers, read_layers_with_overlay
+from components.runtime.paths import Paths
+from tests.support.configuration_folder import ConfigurationFolder, shipped_configuration
 
 VARIABLES = {"XTRADER__EXECUTION__ALPACA__TRADING_URL": "http://127.0.0.1:1", "APCA_API_KEY_ID": "sandbox's"}
+
+
 PID_MAX = 4_194_304
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from components.contracts.errors import ConfigError
 from components.runtime import logs
-from components.runtime.places import Paths
-from components.runtime.secrets import Secret, create_seal_key, read_seal_key, resolve
-from components.runtime.tables import LogFormat
+from components.runtime.config.schema import LogFormat
+from components.runtime.config.secrets import Secret, create_seal_key, read_seal_key, resolve
+from components.runtime.paths import Paths
 
 VALUE = "sesame-open-0815"
 

@@ -8,11 +8,11 @@ import pytest
 from pydantic import Field
 
 from components.contracts.errors import ConfigError
-from components.runtime.config import check_all, child_environment, load_settings, read_layers
-from components.runtime.secrets import SecretReference
-from components.runtime.tables import Table
-from components.runtime.venue_hosts import VenueUrl
-from tests.support.configurations import ConfigurationFolder, shared_configuration, shipped_configuration
+from components.runtime.config.schema import Table
+from components.runtime.config.secrets import SecretReference
+from components.runtime.config.settings import check_all, child_environment, load_settings, read_layers
+from components.runtime.config.venue_hosts import VenueUrl
+from tests.support.configuration_folder import ConfigurationFolder, shared_configuration, shipped_configuration
 
 
 class Feed(StrEnum):

@@ -5,10 +5,14 @@ from dataclasses import replace
 import pytest
 
 from components.contracts.errors import ConfigError
-from components.runtime.venue_hosts import LiveTradingSwitches, VenueHostPolicy
+from components.runtime.config.venue_hosts import LiveTradingSwitches, VenueHostPolicy
 
 AGREED = LiveTradingSwitches(env="prod", account="paper", config=True, environment="paper", file="paper")
+
+
 LIVE = "https://api.alpaca.markets"
+
+
 HOSTS = ("paper-api.alpaca.markets", "127.0.0.1", "api.alpaca.markets", "broker-api.alpaca.markets")
 
 

@@ -8,9 +8,9 @@ from threading import Event
 import pytest
 
 from components.contracts.errors import InvariantError, StorageError
-from components.runtime.commit import FRAME_BYTES_TARGET, GroupCommitter
-from components.runtime.journal import read_records
-from components.runtime.journal_format import PAYLOAD_BYTES_MAX
+from components.runtime.journal.format import PAYLOAD_BYTES_MAX
+from components.runtime.journal.group_commit import FRAME_BYTES_TARGET, GroupCommitter
+from components.runtime.journal.reader import read_records
 from tests.support.journals import FOLDER, NOW_NS, open_journal, payloads
 from tests.support.simulated_disk import SimulatedDisk
 

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.errors import ConfigError, CorruptData, InvariantError, ResourceBusy, StorageError, UsageError
-from components.runtime.journal import Journal, read_records, verify_journal
-from components.runtime.journal_format import PAYLOAD_BYTES_MAX
+from components.runtime.journal.format import PAYLOAD_BYTES_MAX
+from components.runtime.journal.journal import Journal
+from components.runtime.journal.reader import read_records, verify_journal
 from tests.support.journals import FOLDER, NOW_NS, entries, open_journal, payloads
 from tests.support.simulated_disk import SimulatedDisk
 
@@ -18,6 +19,8 @@ GOLDEN = (
     "e2c83cb5e7f4fc8c2f2231f7ce39ad31c399bf750be4b30b74676f6c64656e00000000020000000000000001002a36fe9c97"
     "17ea140e7dd08a798aafc443e71b9d5383cd5daafc5b2badf4f49ef72705df0528"
 )
+
+
 FRAMES = st.lists(
     st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.binary(max_size=60)), min_size=1, max_size=4), max_size=6
 )

@@ -7,13 +7,16 @@ from random import Random
 import pytest
 
 from components.contracts.errors import CorruptData, StorageError
-from components.runtime.journal import read_records, verify_journal
-from components.runtime.journal_segment import segment_name
+from components.runtime.journal.reader import read_records, segment_name, verify_journal
 from tests.support.journals import FOLDER, entries, open_journal, payloads
 from tests.support.simulated_disk import Crashed, SimulatedDisk
 
 FRAMES = [[b"%d" % number * size for number in range(3)] for size in (1, 400, 7, 900, 30, 1)]
+
+
 ALL = [payload for frame in FRAMES for payload in frame]
+
+
 SEGMENT_BYTES_MAX = 2500
 
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.errors import InvariantError, StorageError
-from components.contracts.topics import COMMANDS, POSITIONS, RISK_REQUESTS
-from components.runtime.carrier import EffectExecutor, PendingSnapshot
+from components.contracts.streams import COMMANDS, POSITIONS, RISK_REQUESTS
+from components.runtime.bus.publisher import SnapshotRequested
+from components.runtime.process.effects import EffectExecutor, PendingSnapshot
 from components.runtime.service import (
     Append,
     CallVenue,
@@ -21,10 +22,9 @@ from components.runtime.service import (
     SendCommand,
     Terminate,
 )
-from components.runtime.side import SnapshotRequested
-from tests.support.clocks import ManualClock
+from tests.support.captured_log import CapturedLog
 from tests.support.fake_bus import FakeBus, FakeCommitter
-from tests.support.ledgers import CapturedLog
+from tests.support.manual_clock import ManualClock
 
 ENTRY = Append("entry")
 

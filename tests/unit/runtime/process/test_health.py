@@ -6,10 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from components.runtime.health import Page, health_pages
 from components.runtime.metrics import Metrics
-from components.runtime.pulse import HealthState
-from tests.support.clocks import ManualClock
+from components.runtime.process.health import HealthState, Page, health_pages
+from tests.support.manual_clock import ManualClock
 
 
 class Living:

@@ -1,19 +1,22 @@
-"""What both loops do with a service, with time and the bus in the test's hand."""
+"""What both loops do with a service, with time and the bus in the test's hand.
+
+Saying that we are alive.
+"""
 
 from typing import Any
 
 import pytest
 
 from components.contracts.errors import InvariantError
-from components.contracts.topics import HEALTH, POSITIONS
-from components.runtime.drivers import run_blocking
-from components.runtime.life import RECOVERY_POLL_MS, LoopContext, ServiceLoop
+from components.contracts.protocol import ComponentHealth
+from components.contracts.streams import HEALTH, HEARTBEAT_MS, POSITIONS
+from components.runtime.bus.publisher import SnapshotRequested
+from components.runtime.process.loop import RECOVERY_POLL_MS, HealthPublisher, LoopContext, ServiceLoop, run_blocking
 from components.runtime.service import Append, Effects, Inbound, Publish, Reply, Terminate, VenueEvent
-from components.runtime.side import SnapshotRequested
-from tests.support.clocks import ManualClock
+from tests.support.captured_log import CapturedLog
 from tests.support.fake_bus import FakeBus, FakeCommitter
-from tests.support.ledgers import CapturedLog
-from tests.support.services import ScriptedService
+from tests.support.manual_clock import ManualClock
+from tests.support.scripted_service import ScriptedService
 
 TICK_MS = 50
 
@@ -150,3 +153,30 @@ def test_the_blocking_loop_cannot_have_a_venue() -> None:
         run_blocking(
             LoopContext(**{name: getattr(scene.seat, name) for name in LoopContext.__slots__} | {"feed": object()})
         )
+
+
+def a_heartbeat() -> tuple[HealthPublisher, FakeBus, ManualClock]:
+    bus, clock = FakeBus(), ManualClock()
+    return HealthPublisher(bus, clock, "risk", "1"), bus, clock
+
+
+def test_every_second_places_are_said_and_what_is_unmet() -> None:
+    heartbeat, bus, clock = a_heartbeat()
+    for _ in range(4):
+        heartbeat.publish_if_due(("positions",), clock.monotonic_ns())
+        clock.advance_ms(HEARTBEAT_MS / 2)
+    beats = [one for one in bus.calls if one[0] == "publish"]
+    assert [one[0] for one in bus.calls] == ["heartbeat", "publish"] * 2
+    assert beats[0][2].unmet == ("positions",)
+
+
+def test_a_change_of_readiness_is_said_at_once() -> None:
+    heartbeat, bus, clock = a_heartbeat()
+    heartbeat.publish_if_due(("positions",), clock.monotonic_ns())
+    heartbeat.publish_if_due((), clock.monotonic_ns())
+    assert bus.calls[-1] == ("publish", "health", ComponentHealth("risk", "1", (), (), clock.now_ns()))
+    assert heartbeat.last_health.is_ready
+
+
+def test_before_the_first_beat_a_newcomer_is_told_that_we_are_starting() -> None:
+    assert a_heartbeat()[0].last_health.unmet == ("starting",)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.manifest import Manifest, read_manifest, remove_manifest, write_manifest
-from components.runtime.places import Paths
+from components.runtime.paths import Paths
+from components.runtime.process.manifest import Manifest, read_manifest, remove_manifest, write_manifest
 
 GONE = 2**22 + 1  # above the highest process id that Linux gives
 

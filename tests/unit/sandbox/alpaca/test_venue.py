@@ -4,14 +4,18 @@ from typing import Any
 
 import pytest
 
-from components.sandbox.core.orders import EventKind, OrderStatus
-from components.sandbox.core.refusals import ApiError
-from components.sandbox.core.replacement import ReplaceBody
-from components.sandbox.core.session import SECOND_NS, SessionName
-from tests.support.sandbox import NOON_NS, event_kinds, make_quote, make_venue, order_body, place_order
+from components.sandbox.alpaca.core.errors import ApiError
+from components.sandbox.alpaca.core.orders import EventKind, OrderStatus
+from components.sandbox.alpaca.core.session import SECOND_NS, SessionName
+from components.sandbox.alpaca.core.validation import ReplaceBody
+from tests.support.sandbox_venue import NOON_NS, event_kinds, make_quote, make_venue, order_body, place_order
 
 HOUR_NS = 3_600 * SECOND_NS
+
+
 EVENING_NS = NOON_NS + 9 * HOUR_NS
+
+
 RESTING: dict[str, Any] = {"type": "limit", "limit_price": 90, "qty": 1}
 
 

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from components.sandbox.binance.listings import SPOT_INSTRUMENTS, USD_M_INSTRUMENTS
-from components.sandbox.binance.metadata import exchange_info
+from components.sandbox.binance.instruments import SPOT_INSTRUMENTS, USD_M_INSTRUMENTS, exchange_info
 from components.sandbox.binance.rules import SPOT_RULES, USD_M_RULES, VenueRules
-from components.sandbox.binance.weights import BAN_S, VIOLATIONS_MAX, RequestWeights
+from components.sandbox.transport.rate_limits import BAN_S, VIOLATIONS_MAX, RequestWeights
 
 SECOND_NS = 1_000_000_000
 

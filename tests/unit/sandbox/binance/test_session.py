@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from components.sandbox.binance.client import ClientSession
-from components.sandbox.binance.listings import SPOT_INSTRUMENTS, USD_M_INSTRUMENTS
+from components.sandbox.binance.instruments import SPOT_INSTRUMENTS, USD_M_INSTRUMENTS
 from components.sandbox.binance.rules import SPOT_RULES, USD_M_RULES, Channel, VenueRules
+from components.sandbox.binance.session import ClientSession
 from components.sandbox.binance.streams import parse_stream_name
-from components.sandbox.flow.connection import ClientConnection
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches
-from components.sandbox.flow.orders import OrderFlow
+from components.sandbox.simulation.order_flow import OrderFlow
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches
+from components.sandbox.transport.websocket import ClientConnection
 
 LISTED = frozenset({"BTCUSDT"})
+
+
 SECOND_NS = 1_000_000_000
 
 

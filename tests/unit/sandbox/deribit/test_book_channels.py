@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
-from components.sandbox.deribit.clients import Heartbeat
-from components.sandbox.deribit.documents import ticker_document, trade_document
-from components.sandbox.deribit.lanes import MILLISECOND_NS, BookChannelState, LevelRow, apply_updates
-from components.sandbox.deribit.listings import INSTRUMENTS
-from components.sandbox.flow.book import BookSide, LevelUpdate, SimulatedBook
-from components.sandbox.flow.orders import IdSpace, OrderFlow, SimTrade
+from components.sandbox.deribit.book_channels import MILLISECOND_NS, BookChannelState, LevelRow, apply_updates
+from components.sandbox.deribit.instruments import INSTRUMENTS
+from components.sandbox.deribit.messages import ticker_document, trade_document
+from components.sandbox.deribit.publisher import Heartbeat
+from components.sandbox.simulation.order_book import BookSide, LevelUpdate, SimulatedBook
+from components.sandbox.simulation.order_flow import IdSpace, OrderFlow, SimTrade
 
 SYMBOL = "BTC-PERPETUAL"
 

@@ -6,11 +6,10 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from components.sandbox.deribit.channels import Channel, Topic, parse_channel
-from components.sandbox.deribit.credits import call_bucket, subscription_bucket
-from components.sandbox.deribit.instruments import encode_instrument, matches
-from components.sandbox.deribit.listings import INSTRUMENTS
-from components.sandbox.deribit.numbers import json_number
+from components.sandbox.deribit.book_channels import Channel, Topic, parse_channel
+from components.sandbox.deribit.instruments import INSTRUMENTS, encode_instrument, matches
+from components.sandbox.deribit.messages import json_number
+from components.sandbox.deribit.publisher import call_bucket, subscription_bucket
 
 SECOND_NS = 1_000_000_000
 

@@ -2,16 +2,18 @@
 
 from decimal import Decimal
 
-from components.sandbox.flow.orders import IdSpace, OrderFlow, SimTrade
-from components.sandbox.okx.channels import BOOKS
-from components.sandbox.okx.limits import SlidingWindowLimit
-from components.sandbox.okx.lines import MILLISECOND_NS, BookChannelState
-from components.sandbox.okx.listings import INSTRUMENTS
-from components.sandbox.okx.numbering import SequenceIds
-from components.sandbox.okx.tape import merge_fills, ticker_document, trade_document
+from components.sandbox.okx.book_channels import BOOKS, MILLISECOND_NS, BookChannelState, SequenceIds
+from components.sandbox.okx.instruments import INSTRUMENTS
+from components.sandbox.okx.messages import merge_fills, ticker_document, trade_document
+from components.sandbox.simulation.order_flow import IdSpace, OrderFlow, SimTrade
+from components.sandbox.transport.rate_limits import SlidingWindowLimit
 
 SYMBOL = "BTC-USDT"
+
+
 NEVER_NS = 10**18
+
+
 SECOND_NS = 1_000_000_000
 
 

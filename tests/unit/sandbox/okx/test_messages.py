@@ -6,15 +6,14 @@ from decimal import Decimal
 
 import pytest
 
-from components.sandbox.okx.checksum import checksum
-from components.sandbox.okx.cuts import BookView
-from components.sandbox.okx.frames import ChecksumMode, checksum_field
-from components.sandbox.okx.instruments import encode_instrument
-from components.sandbox.okx.listings import INSTRUMENTS
-from components.sandbox.okx.numbering import RESET_STEP, SequenceIds
-from components.sandbox.okx.requests import (
+from components.sandbox.okx.book_channels import RESET_STEP, BookView, SequenceIds
+from components.sandbox.okx.instruments import INSTRUMENTS, encode_instrument
+from components.sandbox.okx.messages import (
+    ChecksumMode,
     LoginArgument,
     Operation,
+    checksum,
+    checksum_field,
     is_valid_login,
     parse_arguments,
     parse_login,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from components.contracts.errors import UsageError
-from components.sandbox.flow.dialogues import handle_message
-from components.sandbox.flow.recording import RecordedFrame, RecordedResponses, channel_of, read_recording, venue_of
+from components.sandbox.recorded.recording import RecordedFrame, RecordedResponses, channel_of, read_recording, venue_of
+from components.sandbox.recorded.venue import handle_message
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from components.sandbox.flow.history import BLOCKS_MAX, UPDATES_PER_BLOCK
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.moves import LEVELS_MAX, LEVELS_MIN
-from components.sandbox.flow.orders import IdSpace, OrderFlow
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_book import BLOCKS_MAX, UPDATES_PER_BLOCK
+from components.sandbox.simulation.order_flow import LEVELS_MAX, LEVELS_MIN, IdSpace, OrderFlow
 
 SYMBOLS = ("ABC", "XYZ")
 

@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 
-from components.sandbox.flow.cursor import BatchCursor
-from components.sandbox.flow.listings import Instrument
-from components.sandbox.flow.orders import IdSpace, OrderFlow
+from components.sandbox.simulation.instruments import Instrument
+from components.sandbox.simulation.order_flow import BatchCursor, IdSpace, OrderFlow
 
 ABC = Instrument(symbol="ABC", base="A", quote="B", tick=Decimal("0.1"), lot=Decimal(1), price=Decimal(100))
+
+
 PERIOD_NS = 100
 
 

@@ -2,11 +2,15 @@
 
 import pytest
 
-from components.sandbox.flow.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches, FaultTarget
-from components.sandbox.flow.script import Close, FaultInjector, Item, Pause
+from components.sandbox.transport.fault_injection import Close, FaultInjector, Item, Pause
+from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches, FaultTarget
 
 FRAMES = ['{"n":1}', '{"n":2}', '{"n":3}', '{"n":4}']
+
+
 ONE, TWO, THREE, FOUR = FRAMES
+
+
 AT_ONCE_AND_ELSEWHERE = {
     CryptoFaultKind.IDS_BACK,  # these two are made by the venue that writes the frame
     CryptoFaultKind.CROSSED,
@@ -19,6 +23,8 @@ AT_ONCE_AND_ELSEWHERE = {
     CryptoFaultKind.CUT,
     CryptoFaultKind.SERVE_SHUTDOWN,
 }
+
+
 SENT: dict[CryptoFaultKind, list[Item]] = {
     CryptoFaultKind.DROP: [ONE, THREE, FOUR],
     CryptoFaultKind.DUPLICATE: [ONE, TWO, TWO, THREE, FOUR],

@@ -2,9 +2,9 @@
 
 import pytest
 
-from components.sandbox.flow.connection import ClientConnection, ConnectionLimits
-from components.sandbox.flow.faults import CryptoFaultSwitches
-from components.sandbox.flow.script import Close, Item, Ping
+from components.sandbox.transport.fault_injection import Close, Item, Ping
+from components.sandbox.transport.faults import CryptoFaultSwitches
+from components.sandbox.transport.websocket import ClientConnection, ConnectionLimits
 
 SECOND_NS = 1_000_000_000
 

@@ -5,9 +5,9 @@ import math
 import pytest
 
 from components.contracts.errors import ConfigError
+from components.signals.core.features import SCHEMA, FeatureSchema
 from components.signals.core.model import ModelCard, check_card, edge_of
-from components.signals.core.schema import SCHEMA, FeatureSchema
-from tests.support.models import CARD
+from tests.support.fake_model import CARD
 
 WHERE = "models/fake.toml"
 

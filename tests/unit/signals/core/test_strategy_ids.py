@@ -4,12 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.values import SIGNAL_ID_LENGTH_MAX, StrategyId, is_identifier
-from components.runtime.config import load_settings
+from components.runtime.config.settings import load_settings
 from components.signals.config import SignalsConfig
-from components.signals.core.identity import RANDOM_BYTES, make_signal_id, new_run_id
-from tests.support.configurations import SHIPPED
+from components.signals.core.strategy import RANDOM_BYTES, make_signal_id, new_run_id
+from tests.support.configuration_folder import SHIPPED
 
 SECOND = 1_000_000_000
+
+
 CHANCES = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
 
 

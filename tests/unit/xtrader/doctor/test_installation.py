@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from components.runtime.config import read_layers
-from components.runtime.disk import REAL_DISK
-from components.runtime.places import Paths
-from components.runtime.secrets import create_seal_key
-from components.xtrader.doctor import house, machine
+from components.runtime.config.secrets import create_seal_key
+from components.runtime.config.settings import read_layers
+from components.runtime.filesystem import REAL_DISK
+from components.runtime.paths import Paths
+from components.xtrader.configuration import table_models
+from components.xtrader.doctor import installation, machine
 from components.xtrader.doctor.finding import Finding, Severity
-from components.xtrader.schemas import table_models
-from tests.support.configurations import shipped_configuration
-from tests.support.messages import AT_NS
-from tests.unit.xtrader.tale import decision, paths_at, write_journal
+from tests.support.configuration_folder import shipped_configuration
+from tests.support.order_records import decision, paths_at, write_journal
+from tests.support.sample_messages import AT_NS
 
 NOW_NS = 1_800_000_000_000_000_000
+
+
 GIGABYTE = 1_000_000_000
 
 
@@ -33,7 +35,7 @@ def only(findings: list[Finding]) -> Finding:
 
 def test_what_stops_up_says_how_to_mend_it(places: Paths) -> None:
     places.run.mkdir(mode=0o755)
-    found = only(list(house.check_run_dir(places)))
+    found = only(list(installation.check_run_dir(places)))
     assert found.is_blocker
     assert found.text_lines()[1].endswith(f"mend: chmod 700 {places.run}")
 
@@ -83,28 +85,28 @@ def test_a_held_port_names_its_holder() -> None:
 
 
 def test_a_run_path_that_is_too_long_for_sockets_stops_up(places: Paths) -> None:
-    found = only(list(house.check_run_dir(replace(places, run=places.root / ("x" * 100)))))
+    found = only(list(installation.check_run_dir(replace(places, run=places.root / ("x" * 100)))))
     assert found.is_blocker
     assert "runtime.run_dir" in found.fix
 
 
 def test_a_seal_that_others_may_read_stops_up(places: Paths) -> None:
-    assert not house.check_seal_key(places).is_blocker
+    assert not installation.check_seal_key(places).is_blocker
     create_seal_key(places)
-    assert not house.check_seal_key(places).is_blocker
+    assert not installation.check_seal_key(places).is_blocker
     places.seal_key().chmod(0o644)
-    assert house.check_seal_key(places).fix == f"run: chmod 600 {places.seal_key()}"
+    assert installation.check_seal_key(places).fix == f"run: chmod 600 {places.seal_key()}"
 
 
 def test_a_damaged_journal_stops_up(places: Paths) -> None:
     write_journal(places, "risk", decision())
     write_journal(places, "risk", decision())
-    assert [one.severity for one, _ in house.check_journals(places)] == [Severity.OK]
+    assert [one.severity for one, _ in installation.check_journals(places)] == [Severity.OK]
     (segment,) = places.journal("risk").glob("*.log*")
     content = bytearray(segment.read_bytes())
     content[len(content) // 4] ^= 1
     segment.write_bytes(content)
-    found, _ = only_pair(list(house.check_journals(places)))
+    found, _ = only_pair(list(installation.check_journals(places)))
     assert found.is_blocker
     assert "--fresh" in found.fix
 
@@ -116,28 +118,28 @@ def only_pair(found: list[tuple[Finding, int]]) -> tuple[Finding, int]:
 
 def test_a_component_that_runs_by_itself_is_in_the_way(places: Paths) -> None:
     places.create_run_dir()
-    assert not only(list(house.check_running_processes(places))).is_blocker
+    assert not only(list(installation.check_running_processes(places))).is_blocker
     lock = REAL_DISK.lock(places.lock("risk"))
-    assert only(list(house.check_running_processes(places))).is_blocker
+    assert only(list(installation.check_running_processes(places))).is_blocker
     REAL_DISK.close(lock)
 
 
 def test_a_stop_file_is_worth_knowing(places: Paths) -> None:
     places.state.mkdir(parents=True)
     (places.state / "HALT").touch()
-    assert [one.severity for one in house.check_state_dir(places)] == [Severity.OK, Severity.WARNING]
+    assert [one.severity for one in installation.check_state_dir(places)] == [Severity.OK, Severity.WARNING]
 
 
 def test_missing_keys_stop_up_in_prod_only(tmp_path: Path) -> None:
     folder = shipped_configuration(tmp_path)
     dev = read_layers(folder.environ()).validate(table_models())
     prod = read_layers(folder.environ(XTRADER_ENV="prod")).validate(table_models())
-    assert not any(one.is_blocker for one in house.check_venue_keys(dev, {}))
-    findings = list(house.check_venue_keys(prod, {}))
+    assert not any(one.is_blocker for one in installation.check_venue_keys(dev, {}))
+    findings = list(installation.check_venue_keys(prod, {}))
     assert all(one.is_blocker for one in findings)
     assert findings[0].fix == "run: export APCA_API_KEY_ID=…"
 
 
 def test_a_model_that_is_not_its_card_stops_up(tmp_path: Path) -> None:
     folder = shipped_configuration(tmp_path)
-    assert house.check_model(read_layers(folder.environ()).validate(table_models())).is_blocker
+    assert installation.check_model(read_layers(folder.environ()).validate(table_models())).is_blocker

@@ -13,25 +13,39 @@ import pytest
 from components.contracts.errors import VenueUnavailable
 from components.contracts.market import BookDelta, BookGap, BookLevels, BookSnapshot, BookState, SymbolHealth
 from components.contracts.values import Symbol, Venue
-from components.sandbox.crypto import SIMULATED_MARKETS
-from components.sandbox.flow.faults import IMMEDIATE_KINDS, CryptoFault, CryptoFaultKind
-from components.xtrader.drills.feeds import SUBSCRIBED_SYMBOLS, SYMBOLS_BY_VENUE
-from components.xtrader.drills.lies import (
+from components.sandbox.crypto_venues import SIMULATED_MARKETS
+from components.sandbox.transport.faults import IMMEDIATE_KINDS, CryptoFault, CryptoFaultKind
+from components.xtrader.drills.book_checker import (
+    TOP_LEVELS,
+    BookReplica,
+    ListedInstrument,
+    instruments_by_symbol,
+    levels_in_units,
+)
+from components.xtrader.drills.feed_faults import (
     FAULT_PARAMETERS,
     FRAMES_SKIPPED_MAX,
     INJECTION_PAUSE_MS,
     NEEDS_RECONNECT,
+    SUBSCRIBED_SYMBOLS,
+    SYMBOLS_BY_VENUE,
+    RecoveryTracker,
     fault_schedule,
 )
-from components.xtrader.drills.names import ListedInstrument, instruments_by_symbol
-from components.xtrader.drills.recovery import RecoveryTracker
-from components.xtrader.drills.truth import SandboxAdmin, levels_in_units
-from components.xtrader.drills.witness import TOP_LEVELS, BookReplica
+from components.xtrader.drills.target import SandboxAdmin
 
 OKX, DERIBIT = Venue("OKX"), Venue("DERIBIT")
+
+
 ONE, TWO = Symbol("OKX:ONE-USDT"), Symbol("OKX:TWO-USDT")
+
+
 ALL = tuple(SYMBOLS_BY_VENUE)
+
+
 ROUND = len(FAULT_PARAMETERS) * len(ALL)
+
+
 MS = 1_000_000
 
 

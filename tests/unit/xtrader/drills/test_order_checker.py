@@ -19,8 +19,15 @@ from components.contracts.orders import (
     UpdateSource,
 )
 from components.contracts.values import ClientOrderId, ExecutionId, Side, StreamOffset
-from components.xtrader.drills.verdict import CHECKS, Evidence, ListedOrder, Violation, find_violations, positions_from
-from tests.support.messages import (
+from components.xtrader.drills.order_checker import (
+    CHECKS,
+    Evidence,
+    ListedOrder,
+    Violation,
+    find_violations,
+    positions_from,
+)
+from tests.support.sample_messages import (
     ACCOUNT,
     AT_NS,
     CHECK_RESULT,
@@ -34,6 +41,8 @@ from tests.support.messages import (
 )
 
 OTHER = ClientOrderId("demo-0a1b-7-1-1")
+
+
 FILL = changed(FILLED, side=Side.BUY, quantity=Decimal("2.5"))
 
 
@@ -61,6 +70,8 @@ ORDERS = (
     FILL,
     updated(OrderState.FILLED),
 )
+
+
 DECISION = Decision(INTENT, (CHECK_RESULT,), DECISION_INPUTS, "limits-3", TERMS)
 
 
@@ -77,6 +88,8 @@ WHOLE = Evidence(
     orders=ORDERS,
     decisions=(DECISION, *applied(*ORDERS)),
 )
+
+
 NOTHING_LISTED = replace(WHOLE, listed=(), venue_positions={})
 
 

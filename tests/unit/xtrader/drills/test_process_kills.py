@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import islice
 
-from components.xtrader.drills.plan import KILL_DELAY_MS_MAX, kill_schedule, limit_kills
+from components.xtrader.drills.process_kills import KILL_DELAY_MS_MAX, kill_schedule, limit_kills
 
 NAMES = ("market_data", "signals", "risk", "execution", "sandbox")
 

@@ -6,18 +6,19 @@ import pytest
 
 from components.contracts.decisions import ApprovalRequest, CommandRejected
 from components.contracts.errors import UsageError
-from components.xtrader.explain.facts import history_as_dict
-from components.xtrader.explain.finding import find_history
-from components.xtrader.explain.models import model_name
-from components.xtrader.explain.newest import HISTORIES_MAX, RecentHistories
-from components.xtrader.explain.story import OrderHistory
-from components.xtrader.explain.telling import format_duration, format_elapsed, format_time, format_timestamp
-from components.xtrader.explain.words import full_text, summary_text
-from tests.support.messages import AT_NS, MESSAGES
-from tests.unit.xtrader.tale import MODEL_HASH, decision, filled, intent, order_events, paths_at, write_journal
+from components.xtrader.explain.explain import history_as_dict, model_name
+from components.xtrader.explain.history import HISTORIES_MAX, OrderHistory, RecentHistories, find_history
+from components.xtrader.explain.text import full_text, summary_text
+from components.xtrader.formatting import format_duration, format_elapsed, format_time, format_timestamp
+from tests.support.order_records import MODEL_HASH, decision, filled, intent, order_events, paths_at, write_journal
+from tests.support.sample_messages import AT_NS, MESSAGES
 
 SAMPLE = next(message for message in MESSAGES if isinstance(message, ApprovalRequest))
+
+
 REFUSED = intent("demo-abc-2")
+
+
 OTHER = intent("demo-abc-3")
 
 

@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 
 from components.contracts.trading import TradingState
-from components.xtrader.live.board import ComponentRow, DecisionRow, OrderRow, SymbolRow, ViewModel
-from components.xtrader.live.paint import Span, Style, plain_text, styled_line, to_ansi, truncate
-from components.xtrader.live.view import render
-from tests.support.messages import AT_NS
+from components.xtrader.live_view.layout import Span, Style, plain_text, render, styled_line, to_ansi, truncate
+from components.xtrader.live_view.view_model import ComponentRow, DecisionRow, OrderRow, SymbolRow, ViewModel
+from tests.support.sample_messages import AT_NS
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "SPY", "TSLA")
+
+
 FULL = ViewModel(
     title="dev/sandbox",
     now_ns=AT_NS,

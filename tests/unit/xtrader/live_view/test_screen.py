@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from components.xtrader.live.screen import BEGIN_FRAME, ENTER_SCREEN, LEAVE_SCREEN, SIZE_DEFAULT, Screen
+from components.xtrader.live_view.screen import BEGIN_FRAME, ENTER_SCREEN, LEAVE_SCREEN, SIZE_DEFAULT, Screen
 from tests.support.eventually import eventually
 
 READ_BYTES_MAX = 1 << 20

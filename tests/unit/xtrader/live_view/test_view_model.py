@@ -6,27 +6,27 @@ from typing import Any
 import pytest
 from msgspec.structs import replace as changed
 
-from components.contracts.frames import Header
 from components.contracts.market import BookState, Quote, SymbolHealth
-from components.contracts.positions import Position, ProfitAndLoss, TradingStatus
-from components.contracts.topics import MARKET, POSITIONS
+from components.contracts.protocol import Header
+from components.contracts.streams import MARKET, POSITIONS
+from components.contracts.trading import Position, ProfitAndLoss, TradingStatus
 from components.contracts.values import Symbol
 from components.runtime.service import MessageReceived, StreamLost, StreamSynced
-from components.xtrader.children import PROCESSES
-from components.xtrader.crew import Supervisor
-from components.xtrader.explain.newest import RecentHistories
-from components.xtrader.live.ear import MarketView
-from components.xtrader.live.gather import build_view_model
-from components.xtrader.show import PlainOutput
-from components.xtrader.summary import format_summary
-from components.xtrader.tally import RunStatistics
-from components.xtrader.watch import RunMonitor
+from components.xtrader.explain.history import RecentHistories
+from components.xtrader.live_view.market_view import MarketView
+from components.xtrader.live_view.view_model import build_view_model
+from components.xtrader.supervisor.processes import PROCESSES
+from components.xtrader.supervisor.supervisor import Supervisor
+from components.xtrader.up.console import PlainOutput, format_summary
+from components.xtrader.up.monitor import RunMonitor, RunStatistics
 from tests.support.fake_bus import FakeBus
-from tests.support.messages import AT_NS, HEADERS, MESSAGES, OFFSET
-from tests.unit.xtrader.tale import MS, decision, intent, order_events
-from tests.unit.xtrader.test_crew import FakeClock, FakeLauncher
+from tests.support.order_records import MS, decision, intent, order_events
+from tests.support.sample_messages import AT_NS, HEADERS, MESSAGES, OFFSET
+from tests.support.supervisor_fakes import FakeClock, FakeLauncher
 
 HEADER: Header = HEADERS["Header of a message"]
+
+
 SPY = Symbol("SPY")
 
 
@@ -35,7 +35,11 @@ def sample(kind: type) -> Any:
 
 
 QUOTE = changed(sample(Quote), symbol=SPY, received_at_ns=AT_NS)
+
+
 HELD = changed(sample(Position), symbol=SPY, quantity=Decimal(2), average_price=Decimal(187))
+
+
 SYNCED = changed(sample(SymbolHealth), symbol=SPY, state=BookState.SYNCED)
 
 

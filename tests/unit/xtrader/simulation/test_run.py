@@ -7,11 +7,13 @@ import pytest
 
 from components.contracts.errors import StorageError
 from components.runtime.metrics import Metrics
-from components.xtrader.simulation.chance import NO_FAULTS, FaultRates, Randomness
-from components.xtrader.simulation.disk import SECTOR_BYTES, SimulatedDisk
 from components.xtrader.simulation.run import CrashPlan, SimulationRun
+from components.xtrader.simulation.scheduler import NO_FAULTS, FaultRates, Randomness
+from components.xtrader.simulation.storage import SECTOR_BYTES, SimulatedDisk
 
 FOLDER = Path("/folder")
+
+
 FILE = FOLDER / "file"
 
 

@@ -1,57 +1,13 @@
-"""Children start when those they need are ready, come back when they die, and stop in reverse."""
+"""Children start when those they need are ready, come back when they die, and stop in reverse.
+
+A dead child comes back soon, then less eagerly, then soon again once it has lived.
+"""
 
 import signal
 
-from components.xtrader.children import PROCESSES, ProcessSpec
-from components.xtrader.crew import Supervisor
-from components.xtrader.vitals import Readiness
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.at_ns = 1
-
-    def now_ns(self) -> int:
-        return self.at_ns
-
-    def monotonic_ns(self) -> int:
-        return self.at_ns
-
-
-class FakeProcess:
-    def __init__(self, pid: int, stopped: list[int]) -> None:
-        self.pid = pid
-        self.code: int | None = None
-        self._stopped = stopped
-
-    def poll(self) -> int | None:
-        return self.code
-
-    def send_signal(self, sig: int) -> None:
-        self._stopped.append(self.pid)
-        self.code = 0
-
-    def wait(self, timeout: float | None = None) -> int:
-        return self.code or 0
-
-    def kill(self) -> None:
-        self.code = -signal.SIGKILL
-
-
-class FakeLauncher:
-    def __init__(self) -> None:
-        self.launched: list[str] = []
-        self.ready: set[str] = set()
-        self.processes: dict[str, FakeProcess] = {}
-        self.stopped: list[int] = []
-
-    def launch(self, spec: ProcessSpec) -> FakeProcess:
-        self.launched.append(spec.name)
-        self.processes[spec.name] = FakeProcess(len(self.launched), self.stopped)
-        return self.processes[spec.name]
-
-    def probe(self, spec: ProcessSpec, pid: int) -> Readiness:
-        return Readiness(is_ready=spec.name in self.ready, detail="starting")
+from components.xtrader.supervisor.processes import PROCESSES
+from components.xtrader.supervisor.supervisor import RESTART_DELAY_MS_MAX, STABLE_MS_MIN, RestartBackoff, Supervisor
+from tests.support.supervisor_fakes import FakeClock, FakeLauncher
 
 
 class SupervisorHarness:
@@ -146,3 +102,23 @@ def test_how_long_a_child_was_away_is_remembered() -> None:
     here.step(ms=2_000)
     here.step(ms=1, ready=("market_data",))
     assert here.supervisor.children["market_data"].unready_ns_max >= 2_000_000_000
+
+
+def delays(deaths: int, lived_ms: int = 0) -> list[int]:
+    lives, found = RestartBackoff(), []
+    for _ in range(deaths):
+        lives = lives.after_exit(uptime_ms=lived_ms)
+        found.append(lives.delay_ms)
+    return found
+
+
+def test_the_first_start_does_not_wait() -> None:
+    assert RestartBackoff().delay_ms == 0
+
+
+def test_each_death_in_a_row_doubles_the_wait_up_to_a_cap() -> None:
+    assert delays(8) == [250, 500, 1000, 2000, 4000, RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_MAX]
+
+
+def test_a_long_life_is_forgiven() -> None:
+    assert delays(3, lived_ms=STABLE_MS_MIN) == [250, 250, 250]

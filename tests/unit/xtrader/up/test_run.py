@@ -9,11 +9,10 @@ import pytest
 
 from components.contracts.errors import PeerUnreachable
 from components.runtime.clock import SystemClock
-from components.runtime.disk import REAL_DISK, OpenFile
-from components.runtime.places import Paths
-from components.xtrader.down import stop_running_up
-from components.xtrader.holders import lock_holder
-from tests.unit.xtrader.tale import paths_at
+from components.runtime.filesystem import REAL_DISK, OpenFile, lock_holder
+from components.runtime.paths import Paths
+from components.xtrader.up.run import stop_running_up
+from tests.support.order_records import paths_at
 
 
 @pytest.fixture

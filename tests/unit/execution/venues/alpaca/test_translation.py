@@ -10,8 +10,8 @@ import pytest
 
 from components.contracts.orders import OrderState
 from components.contracts.values import OrderType, Side
-from components.execution.core.orders import TRANSITIONS, VENUE_STATES, is_allowed_transition, next_state
-from components.execution.core.venue import (
+from components.execution.core.order import TRANSITIONS, VENUE_STATES, is_allowed_transition, next_state
+from components.execution.core.venue_messages import (
     DuplicateId,
     EventKind,
     OrderNotFound,
@@ -22,15 +22,15 @@ from components.execution.core.venue import (
     Unreachable,
     UnreadableEvent,
 )
-from components.execution.venues.alpaca.documents import OrderDocument, PositionDocument, TradeUpdateDocument
-from components.execution.venues.alpaca.failures import (
+from components.execution.venues.alpaca.http_client import (
     NOT_SENT_ERRORS,
     THROTTLED_NS_MAX,
     classify_response,
     classify_transport_error,
 )
-from components.execution.venues.alpaca.stream import deliver_frame
-from components.execution.venues.alpaca.words import (
+from components.execution.venues.alpaca.schema import OrderDocument, PositionDocument, TradeUpdateDocument
+from components.execution.venues.alpaca.trade_updates import deliver_frame
+from components.execution.venues.alpaca.translation import (
     KIND_BY_EVENT,
     STATE_BY_STATUS,
     encode_order,
@@ -41,7 +41,7 @@ from components.execution.venues.alpaca.words import (
     parse_position,
     parse_timestamp,
 )
-from tests.unit.execution.scene import START_NS, client_id, intent
+from tests.support.execution_harness import START_NS, client_id, intent
 
 STATUSES = {
     "new",
@@ -63,6 +63,8 @@ STATUSES = {
     "calculated",
     "held",
 }
+
+
 EVENT_WORDS = {
     "pending_new",
     "accepted",
@@ -85,6 +87,8 @@ EVENT_WORDS = {
     "order_cancel_rejected",
     "order_replace_rejected",
 }
+
+
 ORDER = json.dumps(
     {
         "id": "61e69015-8549-4bfd-b9c3-01e75843f47d",
@@ -105,6 +109,8 @@ ORDER = json.dumps(
         "something_new": {"deep": [1, 2, None]},
     }
 )
+
+
 REFUSALS = [
     (401, "unauthorized.", Unauthorized),
     (403, "forbidden.", Unauthorized),

@@ -3,10 +3,10 @@
 import pytest
 
 from components.contracts.values import Symbol
-from components.market_data.core.audit import LEVELS_COMPARED, STATES_MAX, Audit, Verdict
-from components.market_data.core.changes import NO_ID, DepthSnapshot
-from components.market_data.core.depth import OrderBook
-from components.market_data.core.levels import Levels
+from components.market_data.core.book.audit import LEVELS_COMPARED, STATES_MAX, Audit, Verdict
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.events import NO_ID, DepthSnapshot
+from components.market_data.core.numerics import Levels
 
 NAME = Symbol("TEST:A-B")
 

@@ -5,10 +5,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.market_data.core.depth import OrderBook
-from components.market_data.core.levels import Level
-from components.market_data.core.window import REMOVED, PublishedLevels, TopOfBook
-from tests.support.book_desks import ASKS, BIDS, levels
+from components.market_data.core.book.order_book import REMOVED, OrderBook, PublishedLevels, TopOfBook
+from components.market_data.core.numerics import Level
+from tests.support.order_book_harness import ASKS, BIDS, levels
 
 ONE = Decimal(1)
 
@@ -74,6 +73,8 @@ def follow(side: dict[Decimal, Decimal], changed: PublishedLevels) -> None:
 
 
 SPELLINGS = st.tuples(st.integers(1, 12), st.sampled_from(["", ".0", ".00"])).map(lambda one: f"{one[0]}{one[1]}")
+
+
 CHANGES = st.lists(st.tuples(SPELLINGS, st.sampled_from(["0", "0.0", "1", "1.0", "2"])), max_size=6)
 
 

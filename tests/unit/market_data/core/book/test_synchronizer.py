@@ -7,20 +7,32 @@ from typing_extensions import override
 
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.depth import OrderBook
-from components.market_data.core.levels import Level
-from components.market_data.core.rules import RangeRule, ResyncMethod
-from components.market_data.core.synchroniser import BookSynchronizer, DetectedGap, SyncLimits, SyncResult
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.book.sequencing import RangeRule, ResyncMethod
+from components.market_data.core.book.synchronizer import BookSynchronizer, DetectedGap, SyncLimits, SyncResult
+from components.market_data.core.events import DepthSnapshot, DepthUpdate
+from components.market_data.core.numerics import Level
 
 FETCHING = RangeRule(resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=False)
+
+
 RESUBSCRIBING = RangeRule(
     resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.FETCH, ranges_overlap=False
 )
+
+
 NAME = Symbol("TEST:A-B")
+
+
 START_NS = 1_000_000_000_000
+
+
 MS = 1_000_000
+
+
 BIDS: list[Level] = [("99", "1")]
+
+
 ASKS: list[Level] = [("101", "1")]
 
 

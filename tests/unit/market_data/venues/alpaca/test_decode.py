@@ -10,27 +10,40 @@ from hypothesis import strategies as st
 from components.contracts.errors import ProtocolError
 from components.contracts.market import BookState, Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.core.changes import NO_ID, DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodeIssue, IssueKind, MarketEvent
+from components.market_data.core.book.sequencing import ResyncMethod
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncLimits, SyncResult
+from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind, MarketEvent
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.core.rules import ResyncMethod
-from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits, SyncResult
-from components.market_data.venues.alpaca.dialect import AlpacaCryptoAdapter
+from components.market_data.venues.adapter import ApiCredentials
+from components.market_data.venues.alpaca.adapter import AlpacaCryptoAdapter
 from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.keys import ApiCredentials
-from components.runtime.secrets import Secret
+from components.runtime.config.secrets import Secret
 
 BTC, ETH = Symbol("ALPACA:BTC-USD"), Symbol("ALPACA:ETH-USD")
+
+
 AT_NS = 1_767_225_600_456_000_000
+
+
 VENUE_AT_NS = 1_767_225_600_123_456_789
+
+
 TIME = '"t":"2026-01-01T00:00:00.123456789Z"'
+
+
 BOOK = (
     '{"T":"o","S":"BTC/USD",'
     + TIME
     + ',"b":[{"p":90000.5,"s":1.50},{"p":89999,"s":5e-05}],"a":[{"p":90001,"s":2}],"r":true}'
 )
+
+
 CHANGE = '{"T":"o","S":"BTC/USD",' + TIME + ',"b":[{"p":90000.5,"s":0}],"a":[]}'
+
+
 QUOTE = '{"T":"q","S":"BTC/USD","bp":90000.5,"bs":1.5,"ap":90001,"as":2,' + TIME + "}"
+
+
 TRADE = '{"T":"t","S":"ETH/USD","p":3100.25,"s":0.000000001,"i":7,"tks":"B",' + TIME + "}"
 
 

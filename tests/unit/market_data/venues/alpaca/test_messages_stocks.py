@@ -10,14 +10,9 @@ from hypothesis import strategies as st
 from components.contracts.errors import VenueRejected, VenueUnavailable
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.venues.alpaca.failures import (
+from components.market_data.venues.alpaca.messages import (
     PERMANENT_CODES,
     RETRYABLE_CODES,
-    error_from_code,
-    error_from_status,
-)
-from components.market_data.venues.alpaca.feed import ALPACA_STOCKS, decode_frame
-from components.market_data.venues.alpaca.messages import (
     Authenticate,
     ErrorMessage,
     StockQuote,
@@ -27,20 +22,35 @@ from components.market_data.venues.alpaca.messages import (
     Success,
     decode_stock_frame,
     encode_request,
+    error_from_code,
+    error_from_status,
 )
+from components.market_data.venues.alpaca.stock_feed import ALPACA_STOCKS, decode_frame
 
 TRADE = (
     b'{"T":"t","S":"FAKEPACA","i":96921,"x":"V","p":126.55,"s":100,"c":["@"],"z":"C",'
     b'"t":"2026-11-20T14:31:24.700123456Z"}'
 )
+
+
 QUOTE = (
     b'{"T":"q","S":"FAKEPACA","bx":"V","bp":126.54,"bs":200,"ax":"V","ap":126.56,"as":300,"c":["R"],"z":"C",'
     b'"t":"2026-11-20T14:31:24.700123456Z"}'
 )
+
+
 BAR = b'{"T":"b","S":"FAKEPACA","o":126.5,"h":126.6,"l":126.4,"c":126.55,"v":49378,"t":"2026-11-20T14:30:00Z"}'
+
+
 FAKEPACA = Symbol("FAKEPACA")
+
+
 AT_NS = 1_795_185_084_700_123_456
+
+
 NOW_NS = AT_NS + 5_000_000
+
+
 DOCUMENTED = {400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 500}
 
 

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.market_data.core.timestamps import parse_timestamp
+from components.market_data.venues.alpaca.messages import parse_timestamp
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 

@@ -9,11 +9,8 @@ import pytest
 from components.contracts.errors import ProtocolError, UsageError
 from components.contracts.values import Symbol
 from components.market_data.core.instruments import InstrumentRegistry, InstrumentType
-from components.market_data.venues.alpaca.dialect import AlpacaCryptoAdapter
-from components.market_data.venues.alpaca.failures import PERMANENT_CODES, RETRYABLE_CODES
-from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.alpaca.limits import REQUEST_ERROR_CODES
-from components.market_data.venues.dialect import (
+from components.market_data.venues.adapter import (
+    ApiCredentials,
     Authenticated,
     Channel,
     ControlMessage,
@@ -22,10 +19,15 @@ from components.market_data.venues.dialect import (
     SubscribeRejected,
     UnsubscribeAck,
 )
-from components.market_data.venues.keys import ApiCredentials
-from components.runtime.secrets import Secret
+from components.market_data.venues.alpaca.adapter import AlpacaCryptoAdapter
+from components.market_data.venues.alpaca.instruments import CryptoSettings
+from components.market_data.venues.alpaca.messages import PERMANENT_CODES, RETRYABLE_CODES
+from components.market_data.venues.alpaca.requests import REQUEST_ERROR_CODES
+from components.runtime.config.secrets import Secret
 
 BTC = Symbol("ALPACA:BTC-USD")
+
+
 NAMES = ("orderbooks:BTC/USD", "trades:BTC/USD", "orderbooks:ETH/USD")
 
 

@@ -5,12 +5,12 @@ from hashlib import sha256
 import pytest
 
 from components.contracts.market import Quote, Trade
-from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
-from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.dialect import VenueAdapter
-from tests.support.playing import RecordingPlayer, recorded_lines
+from components.market_data.venues.adapter import VenueAdapter
+from components.market_data.venues.binance.adapter import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.requests import BinanceSettings
 from tests.support.real_recordings import EXPECTED_REPORTS
-from tests.support.recordings import RecordedLine, Recording, binance_spot, binance_um
+from tests.support.recording_player import RecordingPlayer, recorded_lines
+from tests.support.synthetic_recordings import RecordedLine, Recording, binance_spot, binance_um
 
 NAMES = ("BINANCE_NKNUSDT", "BINANCEUM_SUSHIUSDT", "BINANCEUM_AKROUSDT")
 

@@ -3,9 +3,9 @@
 import pytest
 
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthUpdate
-from components.market_data.core.rules import ResyncMethod, SequenceOutcome
-from components.market_data.venues.binance.rule import FUTURES_SEQUENCE_RULE, SPOT_SEQUENCE_RULE
+from components.market_data.core.book.sequencing import ResyncMethod, SequenceOutcome
+from components.market_data.core.events import DepthUpdate
+from components.market_data.venues.binance.adapter import FUTURES_SEQUENCE_RULE, SPOT_SEQUENCE_RULE
 
 NEXT, STALE, GAP = SequenceOutcome.NEXT, SequenceOutcome.STALE, SequenceOutcome.GAP
 

@@ -11,14 +11,9 @@ from hypothesis import strategies as st
 from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.events import DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.binance.decode import REPEATS_MAX
-from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
-from components.market_data.venues.binance.instruments import BINANCE, BINANCE_FUTURES
-from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.dialect import (
+from components.market_data.venues.adapter import (
     Decoded,
     Heartbeat,
     ShutdownNotice,
@@ -26,31 +21,55 @@ from components.market_data.venues.dialect import (
     SubscribeRejected,
     UnsubscribeAck,
 )
+from components.market_data.venues.binance.adapter import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.instruments import BINANCE, BINANCE_FUTURES
+from components.market_data.venues.binance.requests import BinanceSettings
+from components.market_data.venues.deduplication import REPEATS_MAX
 
 AT_NS = 1_767_225_600_130_000_000
+
+
 EVENT_NS = 1_767_225_600_123_000_000
+
+
 BNBBTC, BTCUSDT = Symbol("BINANCE:BNB-BTC"), Symbol("BINANCEUM:BTC-USDT-PERP")
+
+
 SPOT_DEPTH = (
     '{"e":"depthUpdate","E":1767225600123,"s":"BNBBTC","U":157,"u":160,"b":[["0.0024","10"]],"a":[["0.0026","0"]]}'
 )
+
+
 UM_DEPTH = (
     '{"e":"depthUpdate","E":1767225600123,"T":1767225600120,"s":"BTCUSDT","ps":"BTCUSDT","st":1,'
     '"U":157,"u":160,"pu":149,"b":[["0.0024","10"]],"a":[["0.0026","100"]]}'
 )
+
+
 SPOT_QUOTE = '{"u":400900217,"s":"BNBBTC","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000"}'
+
+
 UM_QUOTE = (
     '{"e":"bookTicker","u":400900217,"s":"BTCUSDT","b":"25.3519","B":"31.21","a":"25.3652","A":"40.66",'
     '"T":1767225600120,"E":1767225600123,"st":1,"ps":"BTCUSDT"}'
 )
+
+
 SPOT_TRADE = (
     '{"e":"aggTrade","E":1767225600123,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,'
     '"T":1767225600120,"m":true,"M":true}'
 )
+
+
 UM_TRADE = (
     '{"e":"aggTrade","E":1767225600123,"a":5933014,"s":"BTCUSDT","p":"0.001","q":"100","nq":"90","f":100,"l":105,'
     '"T":1767225600120,"m":true}'
 )
+
+
 ROW = {"status": "TRADING", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000, "filters": []}
+
+
 GOLDEN = {BINANCE: (SPOT_DEPTH, SPOT_QUOTE, SPOT_TRADE), BINANCE_FUTURES: (UM_DEPTH, UM_QUOTE, UM_TRADE)}
 
 

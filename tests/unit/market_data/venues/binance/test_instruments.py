@@ -15,10 +15,20 @@ from components.market_data.venues.binance.instruments import (
 )
 
 NEVER_MS = 4_133_404_800_000
+
+
 DELIVERY_MS = 1_798_185_600_000
+
+
 PRICE = {"filterType": "PRICE_FILTER", "minPrice": "0.1430", "maxPrice": "500", "tickSize": "0.0010"}
+
+
 MARKET_LOT = {"filterType": "MARKET_LOT_SIZE", "stepSize": "7", "minQty": "9", "maxQty": "100000"}
+
+
 LOT = {"filterType": "LOT_SIZE", "stepSize": "1", "minQty": "2", "maxQty": "10000000"}
+
+
 LIMIT = {"filterType": "MAX_NUM_ORDERS", "limit": 200}
 
 

@@ -8,11 +8,10 @@ import pytest
 from components.contracts.errors import ConfigError, InvariantError, UsageError
 from components.contracts.values import Symbol
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.adapter import Channel, ConnectionPlan, VenueAdapter
+from components.market_data.venues.binance.adapter import BinanceFuturesAdapter, BinanceSpotAdapter
 from components.market_data.venues.binance.instruments import decode_futures_instruments, decode_spot_instruments
-from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.binance.subscribe import FUTURES_ROUTES, STREAM_CHANNELS
-from components.market_data.venues.dialect import Channel, ConnectionPlan, VenueAdapter
+from components.market_data.venues.binance.requests import FUTURES_ROUTES, STREAM_CHANNELS, BinanceSettings
 
 ROW = {"status": "TRADING", "quoteAsset": "USDT", "contractType": "PERPETUAL", "filters": []}
 

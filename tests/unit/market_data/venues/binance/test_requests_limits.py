@@ -7,20 +7,22 @@ import pytest
 from components.contracts.errors import InvariantError
 from components.contracts.values import Symbol
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.binance.dialect import BinanceFuturesAdapter, BinanceSpotAdapter
-from components.market_data.venues.binance.limits import (
+from components.market_data.venues.adapter import Limits, RestRequest
+from components.market_data.venues.binance.adapter import BinanceFuturesAdapter, BinanceSpotAdapter
+from components.market_data.venues.binance.requests import (
     FUTURES_LIMITS,
     FUTURES_SNAPSHOT_WEIGHTS,
     SPOT_LIMITS,
     SPOT_SNAPSHOT_WEIGHTS,
+    BinanceSettings,
     is_permanent_code,
     is_permanent_status,
     snapshot_weight,
 )
-from components.market_data.venues.binance.settings import BinanceSettings
-from components.market_data.venues.dialect import Limits, RestRequest
 
 ROW = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "contractType": "PERPETUAL"}
+
+
 LISTING = json.dumps({"symbols": [ROW]}).encode()
 
 

@@ -7,16 +7,19 @@ from typing import Any
 
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthUpdate
-from components.market_data.core.feed import BookStreamDown, DecodedFrame, FeedMessage, MarketEvent
+from components.market_data.core.events import BookStreamDown, DecodedFrame, DepthUpdate, FeedMessage, MarketEvent
 from components.market_data.core.queues import OverflowPolicy, QueueBounds
-from components.market_data.venues.counts import VenueMetrics
-from components.market_data.venues.delivery import TURN_FRAMES_MAX, Delivery
-from components.market_data.venues.dialect import Channel
+from components.market_data.venues.adapter import Channel
+from components.market_data.venues.connection.delivery import TURN_FRAMES_MAX, Delivery
+from components.market_data.venues.metrics import VenueMetrics
 from components.runtime.metrics import Metrics
 
 TOY = Venue("TOY")
+
+
 ONE, TWO = Symbol("TOY:ONE-USD"), Symbol("TOY:TWO-USD")
+
+
 NUMBER = Decimal(1)
 
 

@@ -1,12 +1,21 @@
 """What was asked for on one connection, and what becomes of each topic by what the venue says or leaves unsaid."""
 
 from components.contracts.values import Symbol
-from components.market_data.venues.dialect import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck
-from components.market_data.venues.subscriptions import NS_PER_MS, Subscriptions, SubscriptionTimeouts, TopicRejection
+from components.market_data.venues.adapter import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck
+from components.market_data.venues.connection.subscriptions import (
+    NS_PER_MS,
+    Subscriptions,
+    SubscriptionTimeouts,
+    TopicRejection,
+)
 from components.runtime.retry import Backoff
 
 ANSWER_MS = 1_000
+
+
 FIRST_MS = 2_000
+
+
 WAITS = SubscriptionTimeouts(ANSWER_MS, Backoff(first_ms_max=100, delay_ms_max=400))
 
 
@@ -25,6 +34,8 @@ def ns(milliseconds: int) -> int:
 
 
 A, B, C = book("a"), book("b"), book("c")
+
+
 TRADES = Topic(Channel.TRADES, Symbol("TOY:A-USD"), "trades")
 
 

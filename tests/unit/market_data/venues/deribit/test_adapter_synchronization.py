@@ -7,15 +7,19 @@ import pytest
 from components.contracts.errors import ProtocolError
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
+from components.market_data.core.book.sequencing import ResyncMethod
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncLimits, SyncResult
+from components.market_data.core.events import DepthSnapshot, DepthUpdate
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.core.rules import ResyncMethod
-from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits, SyncResult
-from components.market_data.venues.deribit.dialect import DeribitAdapter
-from components.market_data.venues.deribit.settings import DeribitSettings
+from components.market_data.venues.deribit.adapter import DeribitAdapter
+from components.market_data.venues.deribit.requests import DeribitSettings
 
 BTC = Symbol("DERIBIT:BTC-USD-PERP")
+
+
 MS_NS = 1_000_000
+
+
 ROW = {
     "instrument_name": "BTC-PERPETUAL",
     "kind": "future",

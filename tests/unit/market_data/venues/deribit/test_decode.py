@@ -9,15 +9,20 @@ from hypothesis import strategies as st
 
 from components.contracts.market import Quote, Trade
 from components.contracts.values import ZERO, Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.events import DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.deribit.dialect import DeribitAdapter
-from components.market_data.venues.deribit.settings import DeribitSettings
+from components.market_data.venues.deribit.adapter import DeribitAdapter
+from components.market_data.venues.deribit.requests import DeribitSettings
 
 PERPETUAL = Symbol("DERIBIT:BTC-USD-PERP")
+
+
 AT_NS = 1_767_225_600_456_000_000
+
+
 VENUE_AT_NS = 1_767_225_600_123_000_000
+
+
 ROWS = b"""{"jsonrpc":"2.0","result":[
 {"instrument_name":"BTC-PERPETUAL","kind":"future","instrument_type":"reversed","settlement_period":"perpetual",
  "base_currency":"BTC","quote_currency":"USD","settlement_currency":"BTC","tick_size":0.5,"contract_size":10,
@@ -25,21 +30,29 @@ ROWS = b"""{"jsonrpc":"2.0","result":[
 {"instrument_name":"ETH-PERPETUAL","kind":"future","instrument_type":"reversed","settlement_period":"perpetual",
  "base_currency":"ETH","quote_currency":"USD","settlement_currency":"ETH","tick_size":0.05,"contract_size":1,
  "min_trade_amount":1,"expiration_timestamp":32503708800000}]}"""
+
+
 SNAPSHOT = (
     '{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.BTC-PERPETUAL.100ms","data":'
     '{"type":"snapshot","timestamp":1767225600123,"instrument_name":"BTC-PERPETUAL","change_id":100,'
     '"bids":[["new",90000.5,1000.0],["new",5e-05,30]],"asks":[["new",90001,20]]}}}'
 )
+
+
 CHANGE = (
     '{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.BTC-PERPETUAL.100ms","data":'
     '{"type":"change","timestamp":1767225600123,"prev_change_id":100,"instrument_name":"BTC-PERPETUAL",'
     '"change_id":107,"bids":[["delete",90000.5,0.0],["change",90000.0,4714.0]],"asks":[["new",90000.5,10.0]]}}}'
 )
+
+
 QUOTE = (
     '{"jsonrpc":"2.0","method":"subscription","params":{"channel":"quote.BTC-PERPETUAL","data":'
     '{"timestamp":1767225600123,"instrument_name":"BTC-PERPETUAL","best_bid_price":90000.5,'
     '"best_bid_amount":1000.0,"best_ask_price":90001,"best_ask_amount":20}}}'
 )
+
+
 TRADES = (
     '{"jsonrpc":"2.0","method":"subscription","params":{"channel":"trades.BTC-PERPETUAL.100ms","data":['
     '{"trade_seq":8,"trade_id":"43","timestamp":1767225600123,"price":90001.0,"amount":20.0,"direction":"buy",'
@@ -47,6 +60,8 @@ TRADES = (
     '{"trade_seq":7,"trade_id":"42","timestamp":1767225600123,"price":90000.5,"amount":10.0,"direction":"sell",'
     '"instrument_name":"BTC-PERPETUAL","liquidation":"T"}]}}'
 )
+
+
 TICKER = (
     '{"jsonrpc":"2.0","method":"subscription","params":{"channel":"ticker.BTC-PERPETUAL.100ms","data":'
     '{"timestamp":1767225600123,"instrument_name":"BTC-PERPETUAL","stats":{"volume":null},"greeks":{"vega":1.5}}}}'

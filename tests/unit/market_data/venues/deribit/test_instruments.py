@@ -8,11 +8,15 @@ import pytest
 from components.contracts.errors import ProtocolError
 from components.contracts.values import Symbol
 from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType, TickBand
-from components.market_data.venues.deribit.dialect import DeribitAdapter
-from components.market_data.venues.deribit.settings import DeribitSettings
+from components.market_data.venues.deribit.adapter import DeribitAdapter
+from components.market_data.venues.deribit.requests import DeribitSettings
 
 CHRISTMAS_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC
+
+
 FIFTH_OF_JUNE_MS = 1_780_646_400_000  # 5 June 2026, 08:00 UTC
+
+
 FOREVER_MS = 32_503_708_800_000
 
 
@@ -28,8 +32,14 @@ def linear(name: str, **facts: object) -> dict[str, object]:
 
 
 PERPETUAL = {"settlement_period": "perpetual", "expiration_timestamp": FOREVER_MS}
+
+
 CHRISTMAS = {"settlement_period": "month", "expiration_timestamp": CHRISTMAS_MS}
+
+
 PUT = {"kind": "option", "quote_currency": "BTC", "strike": 80000.0, "option_type": "put", **CHRISTMAS}
+
+
 ROWS = {
     "DERIBIT:BTC-USD-PERP": row("BTC-PERPETUAL", instrument_type="reversed", **PERPETUAL),
     "DERIBIT:BTC-USDC-PERP": linear("BTC_USDC-PERPETUAL", **PERPETUAL),

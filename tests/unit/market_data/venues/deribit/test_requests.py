@@ -7,19 +7,10 @@ import pytest
 
 from components.contracts.errors import UsageError
 from components.contracts.values import Symbol
-from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.events import DecodeIssue, IssueKind
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.deribit.dialect import DeribitAdapter
-from components.market_data.venues.deribit.limits import LIMITS, PERMANENT_CODES, RETRYABLE_CODES
-from components.market_data.venues.deribit.settings import DeribitSettings
-from components.market_data.venues.deribit.subscribe import (
-    HEARTBEAT_ID,
-    LOGIN_ID,
-    PENDING_REQUESTS_MAX,
-    REFRESH_ID,
-    TEST_ID,
-)
-from components.market_data.venues.dialect import (
+from components.market_data.venues.adapter import (
+    ApiCredentials,
     Authenticated,
     Channel,
     ControlMessage,
@@ -30,13 +21,32 @@ from components.market_data.venues.dialect import (
     SubscribeRejected,
     UnsubscribeAck,
 )
-from components.market_data.venues.keys import ApiCredentials
-from components.runtime.secrets import Secret
+from components.market_data.venues.deribit.adapter import DeribitAdapter
+from components.market_data.venues.deribit.requests import (
+    HEARTBEAT_ID,
+    LIMITS,
+    LOGIN_ID,
+    PENDING_REQUESTS_MAX,
+    PERMANENT_CODES,
+    REFRESH_ID,
+    RETRYABLE_CODES,
+    TEST_ID,
+    DeribitSettings,
+)
+from components.runtime.config.secrets import Secret
 
 BTC, ETH = Symbol("DERIBIT:BTC-USD-PERP"), Symbol("DERIBIT:ETH-USD-PERP")
+
+
 KEYS = ApiCredentials(Secret(b"KEY"), Secret(b"SECRET"))
+
+
 RAW = DeribitSettings(interval="raw")
+
+
 NAMES = ("book.BTC-PERPETUAL.100ms", "trades.BTC-PERPETUAL.100ms")
+
+
 SECOND_NS = 1_000_000_000
 
 

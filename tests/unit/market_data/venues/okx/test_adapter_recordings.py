@@ -3,12 +3,11 @@
 import pytest
 
 from components.contracts.market import Trade
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodeIssue, IssueKind
+from components.market_data.core.events import DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind
 from tests.support.okx_frames import dialect
-from tests.support.playing import RecordingPlayer, recorded_lines
 from tests.support.real_recordings import EXPECTED_REPORTS
-from tests.support.recordings import RecordedLine
+from tests.support.recording_player import RecordingPlayer, recorded_lines
+from tests.support.synthetic_recordings import RecordedLine
 
 NAME = "OKX_BTC-USDT"
 

@@ -3,13 +3,15 @@
 import pytest
 
 from components.contracts.values import Symbol
-from components.market_data.core.changes import NO_ID, DepthUpdate
-from components.market_data.core.depth import OrderBook
-from components.market_data.core.levels import Level
-from components.market_data.core.rules import SequenceOutcome
-from components.market_data.venues.okx.rule import OkxSequenceRule, book_checksum
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.book.sequencing import SequenceOutcome
+from components.market_data.core.events import NO_ID, DepthUpdate
+from components.market_data.core.numerics import Level
+from components.market_data.venues.okx.adapter import OkxSequenceRule, book_checksum
 
 NEXT, STALE, GAP = SequenceOutcome.NEXT, SequenceOutcome.STALE, SequenceOutcome.GAP
+
+
 RULE = OkxSequenceRule()
 
 

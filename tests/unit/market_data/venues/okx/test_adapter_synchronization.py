@@ -4,16 +4,22 @@ import pytest
 
 from components.contracts.market import BookState
 from components.contracts.values import Symbol
-from components.market_data.core.changes import DepthSnapshot, DepthUpdate
-from components.market_data.core.rules import ResyncMethod
-from components.market_data.core.synchroniser import BookSynchronizer, SyncLimits, SyncResult
-from components.market_data.venues.okx.settings import ChecksumMode
+from components.market_data.core.book.sequencing import ResyncMethod
+from components.market_data.core.book.synchronizer import BookSynchronizer, SyncLimits, SyncResult
+from components.market_data.core.events import DepthSnapshot, DepthUpdate
+from components.market_data.venues.okx.requests import ChecksumMode
 from tests.support.okx_frames import AT_NS, answer, dialect, row, snapshot, update
 from tests.support.okx_market import MarketStep, OkxMarket, Shown, begun, changed, checked, whole
 
 BITCOIN = Symbol("OKX:BTC-USDT")
+
+
 MS = 1_000_000
+
+
 MARKET = OkxMarket(60)
+
+
 TRUTH = MARKET.states()
 
 

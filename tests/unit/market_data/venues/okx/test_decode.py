@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 from components.contracts.errors import ProtocolError
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
-from components.market_data.core.changes import NO_ID, DepthSnapshot, DepthUpdate
-from components.market_data.core.feed import DecodeIssue, IssueKind, MarketEvent
+from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind, MarketEvent
 from components.market_data.core.instruments import InstrumentRegistry
-from components.market_data.venues.okx.dialect import OkxAdapter
-from components.market_data.venues.okx.settings import ChecksumMode, DepthChannel
+from components.market_data.venues.okx.adapter import OkxAdapter
+from components.market_data.venues.okx.requests import ChecksumMode, DepthChannel
 from tests.support.okx_frames import AT_MS, AT_NS, ROWS, answer, dialect, printed, pushed, row, snapshot, told, update
 
 BITCOIN = Symbol("OKX:BTC-USDT")
+
+
 BIDS, ASKS = [("90000", "1.5")], [("90000.1", "0.25"), ("90000.2", "0")]
+
+
 OKX = dialect()
 
 

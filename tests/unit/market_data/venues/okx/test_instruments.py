@@ -8,17 +8,7 @@ from components.contracts.errors import UsageError
 from components.contracts.values import Symbol
 from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType
 from components.market_data.venues.okx.instruments import decode_instruments
-from tests.support.okx_frames import (
-    DOLLAR_MARGINED,
-    FUTURE,
-    INVERSE,
-    LINEAR,
-    OPTION,
-    ROWS,
-    SPOT,
-    answer,
-    dialect,
-)
+from tests.support.okx_frames import DOLLAR_MARGINED, FUTURE, INVERSE, LINEAR, OPTION, ROWS, SPOT, answer, dialect
 
 NAMES = {
     "BTC-USDT": "OKX:BTC-USDT",

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from components.contracts.values import Symbol
-from components.market_data.core.rules import ResyncMethod
-from components.market_data.venues.dialect import Channel, VenueAdapter, chunks
-from components.market_data.venues.okx.settings import DepthChannel
+from components.market_data.core.book.sequencing import ResyncMethod
+from components.market_data.venues.adapter import Channel, VenueAdapter, chunks
+from components.market_data.venues.okx.requests import DepthChannel
 from tests.support.okx_frames import SPOT, dialect
 
 BITCOIN = Symbol("OKX:BTC-USDT")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from components.market_data.core.feed import DecodeIssue, IssueKind
-from components.market_data.venues.dialect import (
+from components.market_data.core.events import DecodeIssue, IssueKind
+from components.market_data.venues.adapter import (
     Authenticated,
     ControlMessage,
     Heartbeat,
@@ -12,7 +12,7 @@ from components.market_data.venues.dialect import (
     SubscribeRejected,
     UnsubscribeAck,
 )
-from components.market_data.venues.okx.limits import PERMANENT_CODES, RETRYABLE_CODES
+from components.market_data.venues.okx.requests import PERMANENT_CODES, RETRYABLE_CODES
 from tests.support.okx_frames import AT_NS, dialect, told
 
 BOOKS = {"channel": "books", "instId": "BTC-USDT"}

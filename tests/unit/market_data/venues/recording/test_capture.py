@@ -18,17 +18,25 @@ from components.market_data.core.recording import (
     list_files,
     parse_file_name,
 )
-from components.market_data.venues.recorded import Recording, open_recording
-from components.market_data.venues.recorder import Recorder, RecorderLimits
-from components.market_data.venues.verify import verify
-from components.runtime.disk import OpenFile, RealDisk
+from components.market_data.venues.recording.capture import Recorder, RecorderLimits
+from components.market_data.venues.recording.reader import Recording, open_recording
+from components.market_data.venues.recording.verify import verify
+from components.runtime.filesystem import OpenFile, RealDisk
 from tests.support.eventually import eventually
-from tests.support.recorded_books import ShippedRecording, shipped_recordings
+from tests.support.shipped_recordings import ShippedRecording, shipped_recordings
 
 OKX = Venue("OKX")
+
+
 S = 1_000_000_000
+
+
 LIMITS = RecorderLimits(write_every_s=0.001)
+
+
 AT_NS = 1_767_225_600 * S
+
+
 URL = "wss://ws.okx.com:8443/ws/v5/public"
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from components.contracts.errors import InvariantError
 from components.contracts.values import Symbol, Venue
-from components.market_data.core.changes import DepthSnapshot
-from components.market_data.core.feed import (
+from components.market_data.core.events import (
     BookStreamUp,
     DecodedFrame,
+    DepthSnapshot,
     FeedDown,
     FeedUp,
     FetchSnapshot,
@@ -21,16 +21,22 @@ from components.market_data.core.feed import (
     SnapshotUnavailable,
 )
 from components.market_data.core.recording import Via
-from components.market_data.venues.playback import ReplayFeed, ReplayPacer, replay_events, throttled
-from components.market_data.venues.recorded import Recording, open_recording
+from components.market_data.venues.recording.reader import Recording, open_recording
+from components.market_data.venues.recording.replay_feed import ReplayFeed, ReplayPacer, replay_events, throttled
 from components.runtime.clock import SystemClock
-from tests.support.clocks import ManualClock
 from tests.support.eventually import eventually_async
-from tests.support.recorded_books import ShippedRecording, shipped_recordings
+from tests.support.manual_clock import ManualClock
+from tests.support.shipped_recordings import ShippedRecording, shipped_recordings
 
 SPOT, _, OKX, _ = shipped_recordings()
+
+
 BTC, BINANCE = Symbol("BINANCE:BTC-USDT"), Venue("BINANCE")
+
+
 FETCH = FetchSnapshot(BINANCE, BTC, 1)
+
+
 S = 1_000_000_000
 
 

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from components.contracts.errors import CorruptData, UsageError
-from components.market_data.venues.recorded import Recording, open_recording
-from components.market_data.venues.verify import BookVerification, verify
-from tests.support.recorded_books import shipped_recordings
-from tests.support.recordings import RecordedLine
+from components.market_data.venues.recording.reader import Recording, open_recording
+from components.market_data.venues.recording.verify import BookVerification, verify
+from tests.support.shipped_recordings import shipped_recordings
+from tests.support.synthetic_recordings import RecordedLine
 
 SPOT, UM, OKX, DERIBIT = shipped_recordings()
+
+
 Lines = list[RecordedLine]
 
 

@@ -4,9 +4,9 @@ from hashlib import sha256
 
 import pytest
 
-from components.market_data.core.canon import TOP_LEVELS, StateFingerprint, top_fingerprint
-from components.market_data.core.depth import OrderBook
-from components.market_data.core.levels import InvalidNumber, Levels
+from components.market_data.core.book.order_book import OrderBook
+from components.market_data.core.numerics import InvalidNumber, Levels
+from components.market_data.venues.recording.verify import TOP_LEVELS, StateFingerprint, top_fingerprint
 
 
 def book(bids: Levels, asks: Levels) -> OrderBook:

@@ -14,12 +14,10 @@ from components.contracts.orders import OrderState
 from components.contracts.signals import Intent, Purpose
 from components.contracts.trading import Cause
 from components.contracts.values import OrderType, Side, Symbol
-from components.risk.core.checks import PRE_TRADE_CHECKS
-from components.risk.core.fold import apply
-from components.risk.core.judge import decide, evaluate
-from components.risk.core.memory import ReplyCache
-from components.risk.core.state import RATE_STEP_NS, RiskState
-from tests.unit.risk.world import (
+from components.risk.core.account_state import RATE_STEP_NS, ReplyCache, RiskState
+from components.risk.core.checks.evaluation import PRE_TRADE_CHECKS, decide, evaluate
+from components.risk.core.projection import apply
+from tests.support.risk_harness import (
     AAPL,
     LIMITS,
     MS,
@@ -45,12 +43,25 @@ class Example(NamedTuple):
 
 
 LONG = a_state(holding("20"))
+
+
 BUYING = with_orders(a_state(), an_intent("b", quantity="140"))
+
+
 SELLING = with_orders(LONG, an_exit("w", quantity="15"))
+
+
 FIVE = with_orders(a_state(), *(an_intent(f"o{n}", symbol=MSFT, limit_price=f"10{n}") for n in range(5)))
+
+
 JUDGED = apply(a_state(), decide(an_intent("same"), decision_inputs(), LIMITS, a_state(), 10_000 * MS))
+
+
 PACED = replace(a_state(), approvals_by_step=((NOW // RATE_STEP_NS, 10),))
+
+
 UNTRADABLE: dict[str, Any] = {"bid_price": None, "ask_price": None}
+
 
 REFUSES: dict[CheckName, Example] = {
     CheckName.TRADING_STATE: Example(an_intent(), decision_inputs(causes=(Cause.DATA_STALE,))),
@@ -71,6 +82,7 @@ REFUSES: dict[CheckName, Example] = {
     CheckName.OPEN_ORDERS: Example(an_intent(), state=FIVE),
     CheckName.ORDER_RATE: Example(an_intent(), state=PACED),
 }
+
 
 HOLDS: dict[CheckName, Example] = {
     CheckName.TRADING_STATE: Example(an_exit(), decision_inputs(causes=(Cause.DATA_STALE,)), LONG),

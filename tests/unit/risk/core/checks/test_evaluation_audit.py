@@ -6,9 +6,8 @@ from msgspec.structs import replace
 from components.contracts.decisions import Decision
 from components.contracts.errors import CorruptData
 from components.contracts.trading import Cause
-from components.risk.core.audit import audit_log
-from components.risk.core.judge import decide, is_reproducible, re_evaluate
-from tests.unit.risk.world import (
+from components.risk.core.checks.evaluation import audit_log, decide, is_reproducible, re_evaluate
+from tests.support.risk_harness import (
     ACCOUNT,
     LIMITS,
     MS,

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.sandbox.core.account import Position, apply_fill
-from components.sandbox.core.orders import Side
-from tests.support.sandbox import NOON_NS, make_quote, make_venue, open_position, place_order
+from components.sandbox.alpaca.core.account import Position, apply_fill
+from components.sandbox.alpaca.core.orders import Side
+from tests.support.sandbox_venue import NOON_NS, make_quote, make_venue, open_position, place_order
 
 FLAT = Position("AAPL", Decimal(0), Decimal(0))
 

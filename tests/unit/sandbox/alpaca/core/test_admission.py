@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from components.sandbox.core.refusals import ApiError
-from components.sandbox.service import AlpacaVenue
-from tests.support.sandbox import NOON_NS, make_venue, open_position, order_body, place_order
+from components.sandbox.alpaca.core.errors import ApiError
+from components.sandbox.alpaca.venue import AlpacaVenue
+from tests.support.sandbox_venue import NOON_NS, make_venue, open_position, order_body, place_order
 
 
 def _refusal(made: AlpacaVenue, **changes: Any) -> ApiError:

@@ -8,14 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.sandbox.core.bars import Bar, extend_bar, start_bar
-from components.sandbox.core.history import HistoryPage, PageRequest, parse_page_token, select_page
-from components.sandbox.core.market import MarketTrade
-from components.sandbox.core.session import NEW_YORK, SECOND_NS
-from components.sandbox.core.tape import DAY_NS, QUOTES_MAX, HistoryRow, SymbolHistory, TradeRecord, bar_start_ns
-from tests.support.sandbox import NOON_NS, make_quote
+from components.sandbox.alpaca.core.market_history import (
+    DAY_NS,
+    QUOTES_MAX,
+    Bar,
+    HistoryPage,
+    HistoryRow,
+    PageRequest,
+    SymbolHistory,
+    TradeRecord,
+    bar_start_ns,
+    extend_bar,
+    parse_page_token,
+    select_page,
+    start_bar,
+)
+from components.sandbox.alpaca.core.price_walk import MarketTrade
+from components.sandbox.alpaca.core.session import NEW_YORK, SECOND_NS
+from tests.support.sandbox_venue import NOON_NS, make_quote
 
 MINUTE_NS, HOUR_NS = 60 * SECOND_NS, 3_600 * SECOND_NS
+
+
 FOR_EVER = {"start_ns": 0, "end_ns": 1 << 62}
 
 

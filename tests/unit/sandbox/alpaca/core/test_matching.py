@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 
-from components.sandbox.core.matching import Execution, effective_stop_price, is_marketable, match_order, update_stop
-from components.sandbox.core.orders import Order, OrderStatus, OrderTerms
-from components.sandbox.core.validation import parse_order_terms
-from tests.support.sandbox import NOON_NS, make_quote, order_body
+from components.sandbox.alpaca.core.matching import (
+    Execution,
+    effective_stop_price,
+    is_marketable,
+    match_order,
+    update_stop,
+)
+from components.sandbox.alpaca.core.orders import Order, OrderStatus, OrderTerms
+from components.sandbox.alpaca.core.validation import parse_order_terms
+from tests.support.sandbox_venue import NOON_NS, make_quote, order_body
 
 WHOLE, PARTIAL = 1, 10
 

@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from components.sandbox.core.market import (
+from components.sandbox.alpaca.core.price_walk import (
     INITIAL_PRICES_CENTS,
     MarketQuote,
     advance_walk,

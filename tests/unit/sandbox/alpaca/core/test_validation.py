@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from components.sandbox.core.orders import OrderTerms, OrderType, Side, TimeInForce
-from components.sandbox.core.refusals import ApiError
-from components.sandbox.core.validation import check_client_order_id, parse_order_terms
-from tests.support.sandbox import order_body
+from components.sandbox.alpaca.core.errors import ApiError
+from components.sandbox.alpaca.core.orders import OrderTerms, OrderType, Side, TimeInForce
+from components.sandbox.alpaca.core.validation import check_client_order_id, parse_order_terms
+from tests.support.sandbox_venue import order_body
 
 MALFORMED: list[tuple[dict[str, Any], str]] = [
     ({"symbol": ""}, "symbol is required"),
@@ -36,6 +36,8 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
     ({"type": "limit", "limit_price": 0}, "limit price must be > 0"),
     ({"type": "stop", "stop_price": -1}, "stop price must be > 0"),
 ]
+
+
 FORBIDDEN: list[tuple[dict[str, Any], str]] = [
     (
         {"type": "limit", "limit_price": "290.123"},

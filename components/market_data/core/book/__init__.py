@@ -1,0 +1,1 @@
+"""One order book: its levels, sequence rules, synchronisation with the venue, and audits."""

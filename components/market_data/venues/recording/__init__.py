@@ -1,0 +1,1 @@
+"""Recordings of raw venue frames: capture, read, replay and verify."""

@@ -1,0 +1,1 @@
+"""Work behind the commands of risk that needs no running process."""

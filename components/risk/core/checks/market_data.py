@@ -1,0 +1,45 @@
+from typing import Final
+
+from components.contracts.decisions import CheckName, CheckResult
+from components.contracts.market import BookState
+from components.risk.core.checks.context import BPS, NOT_APPLICABLE_TO_EXITS, CheckContext, format_ms
+from components.risk.core.limits import NS_PER_MS
+
+_BOOK_SYNCED: Final = CheckResult(CheckName.BOOK_STATE, str(BookState.SYNCED), BookState.SYNCED, passed=True)
+
+
+def check_book_state(context: CheckContext) -> CheckResult:
+    """Trust prices only while their book is in sync and the bus unbroken."""
+    if context.reduce_only:
+        return NOT_APPLICABLE_TO_EXITS[CheckName.BOOK_STATE]
+    facts = context.inputs
+    if facts.bus_intact and facts.book_state is BookState.SYNCED:
+        return _BOOK_SYNCED
+    observed = str(facts.book_state) if facts.bus_intact else "bus gap"
+    return CheckResult(CheckName.BOOK_STATE, observed, BookState.SYNCED, passed=False)
+
+
+def check_quote_age(context: CheckContext) -> CheckResult:
+    """Judge only by a price that was received a moment ago."""
+    if context.reduce_only:
+        return NOT_APPLICABLE_TO_EXITS[CheckName.QUOTE_AGE]
+    facts, limits = context.inputs, context.limits
+    limit = limits.descriptions[CheckName.QUOTE_AGE]
+    if context.mid is None:
+        return CheckResult(CheckName.QUOTE_AGE, "no quote", limit, passed=False)
+    age_ns = facts.now_ns - facts.quote_received_at_ns
+    is_fresh = -limits.clock_skew_ms_max * NS_PER_MS <= age_ns <= limits.quote_age_ms_max * NS_PER_MS
+    return CheckResult(CheckName.QUOTE_AGE, format_ms(age_ns), limit, passed=is_fresh)
+
+
+def check_spread(context: CheckContext) -> CheckResult:
+    """Do not trade into a hole."""
+    if context.reduce_only:
+        return NOT_APPLICABLE_TO_EXITS[CheckName.SPREAD]
+    limit, facts = context.limits.descriptions[CheckName.SPREAD], context.inputs
+    if context.mid is None or facts.bid_price is None or facts.ask_price is None:
+        return CheckResult(CheckName.SPREAD, "no quote", limit, passed=False)
+    spread_bps = (facts.ask_price - facts.bid_price) / context.mid * BPS
+    return CheckResult(
+        CheckName.SPREAD, f"{spread_bps:.2f} bps", limit, passed=spread_bps <= context.limits.spread_bps_max
+    )

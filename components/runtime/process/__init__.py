@@ -1,0 +1,1 @@
+"""One running executable, from lock to drain."""

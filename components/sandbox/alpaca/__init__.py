@@ -1,0 +1,1 @@
+"""Alpaca: the venue without I/O, its pure core and its server."""

@@ -1,0 +1,1 @@
+"""Alpaca's orders, account, matching, price walk and response documents. Pure."""

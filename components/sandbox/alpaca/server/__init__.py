@@ -1,0 +1,1 @@
+"""Alpaca's REST endpoints, websockets, admin API and persistent ledger."""

@@ -1,1 +1,0 @@
-"""Alpaca's crypto beside its stocks: pairs, their books, and the stream that says them."""

@@ -1,0 +1,1 @@
+"""A venue that serves a recording of real frames."""

@@ -1,1 +1,0 @@
-"""The edges of the venue: HTTP, websockets and the ledger on disk."""

@@ -1,0 +1,1 @@
+"""One trading run, from the first process to the comparison of positions."""
