@@ -1,47 +1,39 @@
-# `make` lists the recipes. Whatever runs code first makes .venv what requirements.lock says.
+# `make` lists the recipes. Whatever runs code first fills .venv with what the locks say, see scripts/install.
 
-PYTHON ?= python3.11
+export PYTHON ?= python3.11
 BIN := .venv/bin
-LOCKED := .venv/.locked
-INSTALLED := .venv/.installed
 CODE = $(wildcard components tests benchmarks models docker/grafana)
+FAST := tests/unit tests/contract tests/typing
+PACKAGES = $(if $(wildcard .venv/uv/bin/uv),.venv/uv/bin/uv pip,$(BIN)/python -m pip --disable-pip-version-check)
 SLOW = $(wildcard tests/integration tests/replay tests/e2e tests/chaos)
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
-.PHONY: help setup up check test e2e chaos drill lies simulate containers dashboard bench audit secrets format lock
+.PHONY: help setup up gate check test prove e2e chaos drill lies simulate containers dashboard bench audit secrets format lock
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(INSTALLED) ## make .venv from the hashed lock; quick when nothing changed
-	@:
+setup: ## fill .venv from the hashed locks, print what each step took; quick when nothing changed
+	@scripts/install full
 
-# A changed lock starts from an empty environment, so that nothing outlives its line. Bytecode is compiled on every core.
-$(LOCKED): requirements.lock
-	@echo "making .venv from requirements.lock" >&2
-	@$(PYTHON) -m venv --clear .venv >&2
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: \
-	    --require-hashes --requirement requirements.lock >&2
-	@$(BIN)/python -m compileall -q -j 0 .venv/lib >&2
-	@touch $@
-
-$(INSTALLED): $(LOCKED) pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-index --no-build-isolation \
-	    --editable . >&2
-	@touch $@
-
-up: setup ## trade in the sandbox; options in ARGS="--headless --for 45 --json"
+up: ## trade in the sandbox; installs no tools for tests; options in ARGS="--headless --for 45 --json"
+	@scripts/install runtime
 	@exec $(BIN)/xtrader up $(ARGS)
 
-check: setup ## the fast gate: format, lint, types, imports, fast tests
+gate: setup
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy $(CODE)
+
+check: gate ## the fast gate: format, lint, types, imports, fast tests
 	@$(BIN)/pytest --quiet
 
-test: setup check ## everything that proves the project: the gate, then the slow tests
-	@$(BIN)/pytest --quiet --durations 5 $(SLOW)
+test: gate ## what proves the project to a newcomer: the gate, all fast tests, a sample of the slow ones
+	@$(BIN)/pytest --durations 5 $(FAST) $(SAMPLE)
+
+prove: setup ## the slow tests that `make test` leaves out
+	@$(BIN)/pytest --durations 10 $(SLOW) $(addprefix --ignore=,$(SAMPLE))
 
 e2e: setup ## the processes together
 	@$(BIN)/pytest --quiet tests/e2e
@@ -57,7 +49,7 @@ lies: setup ## break the crypto venues' feeds at random for two minutes, hold ev
 
 containers: ## build the image, bring everything up in containers, kill one, verify the journals
 	@docker/local/packages shellcheck
-	@shellcheck docker/prove docker/healthy docker/local/*
+	@shellcheck .ci/run scripts/* docker/prove docker/healthy docker/local/*
 	@docker/prove
 
 dashboard: setup ## check rules and dashboard against a real Prometheus that scrapes a running `up`
@@ -73,10 +65,9 @@ bench: setup ## measure every promise of speed; prints a table, writes var/bench
 
 audit: setup ## is what is installed what is locked, does it fit together, what is newer in the index
 	@$(BIN)/pytest --quiet tests/contract/test_lock.py
-	@$(BIN)/python -m pip check
+	@$(PACKAGES) check
 	@echo "newer in the package index (no word on weaknesses: see CONTRIBUTING.md):"
-	@$(BIN)/python -m pip list --outdated --disable-pip-version-check --exclude pip --exclude setuptools 2>/dev/null \
-	    || echo "the index did not answer"
+	@$(PACKAGES) list --outdated --exclude pip --exclude setuptools 2>/dev/null || echo "the index did not answer"
 
 secrets: setup ## does anything in the repository look like a secret
 	@$(BIN)/pytest --quiet tests/contract/test_secrets.py
@@ -85,12 +76,11 @@ format: setup ## let ruff put the code in order
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-UV_COMPILE = var/lock/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-emit-index-url \
+UV_COMPILE = .venv/uv/bin/uv pip compile --quiet --generate-hashes --python-version 3.11 --no-emit-index-url \
     --no-emit-find-links --no-annotate --no-header
 
-lock: ## compile the locks anew from pyproject.toml: everything, what the image runs, what builds it
-	@$(PYTHON) -m venv var/lock
-	@var/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+lock: setup ## compile the locks anew from pyproject.toml: everything, what the programs need, what builds them, uv itself
 	@$(UV_COMPILE) pyproject.toml --all-extras --upgrade --output-file requirements.lock
 	@$(UV_COMPILE) pyproject.toml --constraints requirements.lock --output-file requirements-runtime.lock
-	@echo hatchling | $(UV_COMPILE) - --constraints requirements.lock --output-file requirements-build.lock
+	@printf 'editables\nhatchling\n' | $(UV_COMPILE) - --constraints requirements.lock --output-file requirements-build.lock
+	@echo uv | $(UV_COMPILE) - --upgrade --output-file requirements-uv.lock
