@@ -17,7 +17,7 @@ def test_a_probe_that_never_comes_true_is_named_with_its_last_answer() -> None:
     def no_fill_yet() -> list[str]:
         return []
 
-    with pytest.raises(AssertionError, match=r"no_fill_yet did not come true within 0 s; it last gave \[\]"):
+    with pytest.raises(AssertionError, match=r"no_fill_yet did not come true within 0 s; its last result was \[\]"):
         eventually(no_fill_yet, within_s=0)
 
 
@@ -38,5 +38,5 @@ def test_on_a_loop_a_probe_that_hangs_is_cut_off() -> None:
     async def hang() -> bool:
         return await asyncio.Future()
 
-    with pytest.raises(AssertionError, match=r"hang did not come true within [0-9.]+ s; it last gave 'nothing yet'"):
+    with pytest.raises(AssertionError, match=r"hang did not come true within [0-9.]+ s; its last result was 'nothing yet'"):
         asyncio.run(eventually_async(hang, within_s=0.001))

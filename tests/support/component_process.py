@@ -1,4 +1,4 @@
-"""One real component in a process of its own, on state of its own, and what can be seen of it from outside."""
+"""One real component in a process of its own, with state of its own, and what can be observed of it from outside."""
 
 import signal
 import subprocess
@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.runtime.config.settings import child_environment, load_settings
 from components.runtime.paths import Paths
 from components.runtime.process.manifest import Manifest, read_manifest
+from tests.support.machine import scaled
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -42,7 +43,7 @@ class ComponentProcess:
 
     @property
     def log(self) -> str:
-        """Everything on standard error so far."""
+        """Everything on standard error until now."""
         return self._log.read_text()
 
     def start(self) -> None:
@@ -53,40 +54,40 @@ class ComponentProcess:
             )
 
     def is_ready(self) -> bool:
-        """Say whether this very process waits for nothing."""
+        """Return whether this very process is ready."""
         assert self.process.poll() is None, self.log
         manifest = read_manifest(self.paths, self.name)
         if manifest is None or manifest.pid != self.process.pid:
             return False
         try:
-            return httpx.get(page_url(manifest, "readyz"), timeout=2).status_code == 200
+            return httpx.get(page_url(manifest, "readyz"), timeout=scaled(2)).status_code == 200
         except httpx.HTTPError:
             return False
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill it with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
     def terminate(self) -> int:
-        """Ask it to leave; give the exit code."""
+        """Send SIGTERM and return the exit code."""
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(EXIT_S_MAX)
+            return self.process.wait(scaled(EXIT_S_MAX))
         finally:
             self.process.kill()
 
 
 def page_url(manifest: Manifest, page: str) -> str:
-    """Give the address of one of a process's health pages."""
+    """Return the URL of one of a process's health pages."""
     return f"http://{manifest.health_host}:{manifest.health_port}/{page}"
 
 
 def counter_by_label(paths: Paths, component: str, metric: str, label: str) -> Counter[str]:
-    """Read a counter off the metrics page of a running process, by one label; what is zero is left out."""
+    """Return a counter from the metrics page of a running process, by one label; zeros are left out."""
     manifest = read_manifest(paths, component)
     assert manifest is not None, f"{component} does not run"
-    page = httpx.get(page_url(manifest, "metrics"), timeout=5).text
+    page = httpx.get(page_url(manifest, "metrics"), timeout=scaled(5)).text
     found: Counter[str] = Counter()
     for family in text_string_to_metric_families(page):
         for sample in family.samples:

@@ -19,6 +19,7 @@ from components.sandbox.transport.auth import Credentials
 from components.sandbox.transport.crypto_venue import CryptoVenue
 from components.sandbox.transport.faults import CryptoFault, CryptoFaultSwitches
 from components.sandbox.transport.http_server import HOST, HttpServers
+from tests.support.machine import scaled
 
 CREDENTIALS = Credentials(account_id="account", key="key", secret="secret", opened_at_ns=0)
 
@@ -30,7 +31,7 @@ Book = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 
 
 class ConfigurableVenue(CryptoVenue, Protocol):
-    """A venue with manners to set."""
+    """A venue with behavior settings."""
 
     def set_mode(self, name: str, value: str) -> None: ...
 
@@ -50,35 +51,35 @@ class VenueFactory(Protocol):
 
 
 class VenueServer:
-    """A venue that is being served."""
+    """A venue behind a running server."""
 
     def __init__(self, venue: ConfigurableVenue, faults: CryptoFaultSwitches, port: int) -> None:
         self.venue, self.faults = venue, faults
         self.http_url, self.ws_url = f"http://{HOST}:{port}", f"ws://{HOST}:{port}"
 
     def step(self, symbol: str, count: int = 1) -> None:
-        """Let something happen to one symbol."""
+        """Apply the next events of one symbol."""
         for _ in range(count):
             self.venue.flow.step(symbol, SystemClock().now_ns())
 
     def step_until_trade(self, symbol: str) -> None:
-        """Let things happen until something is traded."""
+        """Apply events until one is a trade."""
         before = self.venue.flow.last_trade_id(symbol)
         while self.venue.flow.last_trade_id(symbol) == before:
             self.step(symbol)
 
     def arm(self, **fault: Any) -> None:
-        """Switch a fault on."""
+        """Arm a fault."""
         self.faults.arm(msgspec.convert(fault, CryptoFault))
 
     async def get(self, path: str, **query: str) -> httpx.Response:
-        """Ask over HTTP."""
-        async with httpx.AsyncClient(base_url=self.http_url, timeout=5) as client:
+        """Send a GET request."""
+        async with httpx.AsyncClient(base_url=self.http_url, timeout=scaled(5)) as client:
             return await client.get(path, params=query)
 
 
 class VenueClient:
-    """A client of a venue: says documents, reads documents."""
+    """A websocket client of a venue that sends and receives JSON documents."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -88,24 +89,24 @@ class VenueClient:
         await self.socket.send(json.dumps(document))
 
     async def receive_text(self) -> str:
-        """Read the next frame as it is."""
-        async with asyncio.timeout(5):
+        """Receive the next frame as text."""
+        async with asyncio.timeout(scaled(5)):
             return str(await self.socket.recv())
 
     async def receive(self) -> Frame:
-        """Read the next frame as a document, its fractions exact."""
+        """Receive the next frame as a document, its fractions exact."""
         frame: Frame = json.loads(await self.receive_text(), parse_float=Decimal)
         return frame
 
     async def receive_until(self, wanted: Callable[[Frame], bool]) -> Frame:
-        """Read until a frame is the wanted one."""
+        """Receive frames until one satisfies the predicate."""
         while not wanted(frame := await self.receive()):
             pass
         return frame
 
     async def wait_closed(self) -> int | None:
-        """Read until the venue closes; give its code."""
-        async with asyncio.timeout(5):
+        """Wait until the venue closes the connection and return its close code."""
+        async with asyncio.timeout(scaled(5)):
             await self.socket.wait_closed()
         return self.socket.close_code
 

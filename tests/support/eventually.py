@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with an end: the only place in the tests that sleeps."""
+"""Polling for a condition with a deadline that is scaled to the machine; the only module of the tests that sleeps."""
 
 import asyncio
 import time
@@ -15,17 +15,17 @@ STALLED_S = 20.0
 
 
 def eventually(probe: Callable[[], Seen], *, within_s: float = WITHIN_S, every_s: float = EVERY_S) -> Seen:
-    """Give the first truthy answer of the probe, or fail with the last one seen; a slow machine gets more time."""
+    """Return the first truthy result of the probe; fail with its last result after the deadline."""
     within_s = scaled(within_s)
     deadline_s = time.monotonic() + within_s
     while not (seen := probe()):
-        _stop_after(deadline_s, within_s, probe, seen)
+        _fail_after(deadline_s, within_s, probe, seen)
         time.sleep(every_s)
     return seen
 
 
 def reached(count: Callable[[], int], goal: int, *, stalled_s: float = STALLED_S, every_s: float = EVERY_S) -> int:
-    """Give the count once it has reached the goal, however long that takes; fail where it does not grow for a while."""
+    """Return the count once it is at least the goal, however long that takes; fail when it stops growing."""
     seen = count()
     while seen < goal:
         before = seen
@@ -36,25 +36,25 @@ def reached(count: Callable[[], int], goal: int, *, stalled_s: float = STALLED_S
 async def eventually_async(
     probe: Callable[[], Awaitable[Seen]], *, within_s: float = WITHIN_S, every_s: float = EVERY_S
 ) -> Seen:
-    """Do the same on a running loop; a probe that hangs is cut off at the deadline too."""
+    """Do the same on a running event loop; a probe that hangs is cancelled at the deadline."""
     within_s = scaled(within_s)
     deadline_s = time.monotonic() + within_s
     seen: Seen | str = "nothing yet"
     try:
         async with asyncio.timeout(within_s):
             while not (seen := await probe()):
-                _stop_after(deadline_s, within_s, probe, seen)
+                _fail_after(deadline_s, within_s, probe, seen)
                 await asyncio.sleep(every_s)
             return seen
     except TimeoutError:
-        raise _never(within_s, probe, seen) from None
+        raise _failure(within_s, probe, seen) from None
 
 
-def _stop_after(deadline_s: float, within_s: float, probe: object, seen: object) -> None:
+def _fail_after(deadline_s: float, within_s: float, probe: object, seen: object) -> None:
     if time.monotonic() >= deadline_s:
-        raise _never(within_s, probe, seen)
+        raise _failure(within_s, probe, seen)
 
 
-def _never(within_s: float, probe: object, seen: object) -> AssertionError:
+def _failure(within_s: float, probe: object, seen: object) -> AssertionError:
     name = getattr(probe, "__qualname__", repr(probe))
-    return AssertionError(f"{name} did not come true within {within_s:g} s; it last gave {seen!r}")
+    return AssertionError(f"{name} did not come true within {within_s:g} s; its last result was {seen!r}")

@@ -1,4 +1,4 @@
-"""What a broken or hostile peer may send to a socket of ours, from a wrong field to bytes that are no frames."""
+"""What a broken or hostile peer may send to one of our sockets, from a wrong field to bytes that are no frames."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from components.contracts.protocol import SCHEMA_VERSION, FrameKind, Header
 from components.runtime.bus.codec import HEADER_BYTES_MAX, REQUEST_BYTES_MAX, encode
 from components.runtime.bus.transport import ipc_address
 from components.runtime.bus.zeromq import FRAME_BYTES_MAX
+from tests.support.machine import scaled
 
 Frames: TypeAlias = list[bytes]
 
@@ -46,7 +47,7 @@ MALFORMED: dict[str, tuple[Callable[[bytes, bytes], Frames], str]] = {
     "a message too long": (lambda topic, body: [b"", topic, HEADER, bytes(REQUEST_BYTES_MAX + 1)], "oversize"),
     "the longest that arrives": (lambda topic, body: [b"", topic, HEADER, bytes(FRAME_BYTES_MAX)], "oversize"),
 }
-"""From a topic and a good message of it: the frames, and the flaw that the bus must count."""
+"""From a topic and a valid message of it: the frames, and the error that the bus must count."""
 
 
 GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
@@ -71,17 +72,17 @@ INVALID_BYTE_STREAMS: dict[str, bytes] = {
 
 
 class RawClient:
-    """A client that no bus is behind."""
+    """A client socket without a message bus."""
 
     def __init__(self, client: "zmq.Socket[bytes]") -> None:
         self._client = client
 
     def send(self, frames: Frames) -> None:
-        """Send frames as they are."""
+        """Send frames unchanged."""
         self._client.send_multipart(frames)
 
     def receive(self) -> tuple[Frames, bytes]:
-        """Wait for an answer; give the hops that it came back through, and its message."""
+        """Wait for a reply and return its hops and its message."""
         *hops, delimiter, _, _, message = self._client.recv_multipart()
         assert delimiter == b""
         return hops, message
@@ -92,22 +93,22 @@ def raw_client(path: Path, kind: int = zmq.DEALER) -> Iterator[RawClient]:
     """Connect to a socket of a running process."""
     with zmq.Context() as context, context.socket(kind) as client:
         client.linger = 0
-        client.rcvtimeo = client.sndtimeo = REPLY_MS_MAX
+        client.rcvtimeo = client.sndtimeo = int(scaled(REPLY_MS_MAX))
         client.connect(ipc_address(path))
         yield RawClient(client)
 
 
 def raw_connection(path: Path, said: bytes) -> socket:
-    """Connect without ZeroMQ, say this, and stay."""
+    """Connect without ZeroMQ, send these bytes, keep the connection open."""
     connection = socket(AF_UNIX, SOCK_STREAM)
-    connection.settimeout(REPLY_MS_MAX / 1_000)
+    connection.settimeout(scaled(REPLY_MS_MAX / 1_000))
     connection.connect(str(path))
     connection.sendall(said)
     return connection
 
 
 def mutations(frames: Frames, count: int, seed: int) -> Iterable[Frames]:
-    """Give copies with one bit flipped, or one frame cut, somewhere in topic, header or message."""
+    """Return copies with one bit flipped, or one frame truncated, somewhere in topic, header or message."""
     chance = Random(seed)
     for _ in range(count):
         changed = [bytearray(frame) for frame in frames]

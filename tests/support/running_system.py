@@ -1,4 +1,4 @@
-"""Runs `xtrader up` as a person would, on state of its own, and looks at it from outside."""
+"""Runs `xtrader up` as a user would, with state of its own, and observes it from outside."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -48,11 +49,11 @@ class RunningSystem:
         return self.state / "var" / "dev" / "sandbox"
 
     def stderr_text(self) -> str:
-        """Everything on standard error so far."""
+        """Everything on standard error until now."""
         return (self.state / "up.err").read_text()
 
     def manifest(self, name: str) -> dict[str, Any] | None:
-        """What a component says of itself, if it is there."""
+        """Return the manifest of a component, if there is one."""
         try:
             found: dict[str, Any] = json.loads((self.run_folder / f"{name}.json").read_text())
         except (OSError, ValueError):
@@ -60,46 +61,46 @@ class RunningSystem:
         return found
 
     def kill(self, name: str) -> int:
-        """SIGKILL a component; gives the pid that is no more."""
+        """Kill a component with SIGKILL and return its pid."""
         manifest = eventually(lambda: self.manifest(name), within_s=20)
         pid = int((manifest or {})["pid"])
         os.kill(pid, signal.SIGKILL)
         return pid
 
     def is_restarted(self, name: str, killed: int) -> bool:
-        """Say whether another process of this name is ready."""
+        """Return whether another process of this name is ready."""
         manifest = self.manifest(name)
         if manifest is None or manifest["pid"] == killed:
             return False
         try:
-            return httpx.get(f"http://127.0.0.1:{manifest['health_port']}/readyz", timeout=1).status_code == 200
+            return httpx.get(f"http://127.0.0.1:{manifest['health_port']}/readyz", timeout=scaled(1)).status_code == 200
         except httpx.HTTPError:
             return False
 
     def sandbox_endpoints(self) -> dict[str, Any]:
-        """Where the sandbox is, as it printed it."""
+        """Return the sandbox's endpoints, as it printed them."""
         found: dict[str, Any] = json.loads((self.run_folder / "sandbox.out").read_text().splitlines()[0])
         return found
 
     def stop(self) -> dict[str, Any]:
-        """Ask it to end, and give its account of the run."""
+        """Interrupt it and return its summary of the run."""
         self.process.send_signal(signal.SIGINT)
         return self.result(STOP_S_MAX)
 
     def result(self, within_s: float) -> dict[str, Any]:
-        """Wait for the end and give the last line of standard output."""
-        out, _ = self.process.communicate(timeout=within_s)
+        """Wait for the end and return the last line of standard output."""
+        out, _ = self.process.communicate(timeout=scaled(within_s))
         lines = out.splitlines()
         assert lines, f"nothing on standard output; standard error:\n{self.stderr_text()}"
         last: dict[str, Any] = json.loads(lines[-1])
         return last
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Terminate the process if it still runs and close its files."""
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(STOP_S_MAX)
+                self.process.wait(scaled(STOP_S_MAX))
             except subprocess.TimeoutExpired:
                 self.process.kill()
         if self.process.stdout:

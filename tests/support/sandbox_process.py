@@ -1,4 +1,4 @@
-"""Sandbox venues for tests: one without I/O to be fed by hand, and a real one in a process of its own."""
+"""A real sandbox in a process of its own."""
 
 import json
 import subprocess
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests.support.machine import scaled
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -23,51 +25,51 @@ class SandboxProcess:
 
     @property
     def auth_headers(self) -> dict[str, str]:
-        """The headers that open the trading door."""
+        """The headers that authenticate a trading request."""
         return {"APCA-API-KEY-ID": self.endpoints["key"], "APCA-API-SECRET-KEY": self.endpoints["secret"]}
 
     def client(self) -> httpx.Client:
-        """A client with the right keys."""
-        return httpx.Client(base_url=self.endpoints["trading_url"], headers=self.auth_headers, timeout=5)
+        """Return a client with the right keys."""
+        return httpx.Client(base_url=self.endpoints["trading_url"], headers=self.auth_headers, timeout=scaled(5))
 
     def admin(self) -> httpx.Client:
-        """A client of the side door."""
-        return httpx.Client(base_url=self.endpoints["admin_url"], timeout=5)
+        """Return a client of the admin API."""
+        return httpx.Client(base_url=self.endpoints["admin_url"], timeout=scaled(5))
 
     def set_quote(self, symbol: str, bid: str, ask: str) -> None:
-        """Move the market of one symbol."""
+        """Set the quote of one symbol."""
         with self.admin() as admin:
             reply = admin.post("/quotes", json={"symbol": symbol, "bid": bid, "ask": ask})
         assert reply.status_code == 204, reply.text
 
     def print_trade(self, symbol: str, price: str, size: int = 100) -> None:
-        """Let others trade."""
+        """Publish a trade between other participants."""
         with self.admin() as admin:
             reply = admin.post("/trades", json={"symbol": symbol, "price": price, "size": size})
         assert reply.status_code == 204, reply.text
 
     def step_clock(self, ahead_ms: int) -> None:
-        """Set the venue's time forward."""
+        """Set the venue's clock forward."""
         with self.admin() as admin:
             reply = admin.post("/clock", json={"ahead_ms": ahead_ms})
         assert reply.status_code == 204, reply.text
 
     def arm(self, kind: str, **facts: Any) -> None:
-        """Switch a fault on."""
+        """Arm a fault."""
         with self.admin() as admin:
             reply = admin.post("/faults", json={"kind": kind, **facts})
         assert reply.status_code == 200, reply.text
 
     def state(self) -> dict[str, Any]:
-        """Everything the venue knows."""
+        """Return the venue's whole state."""
         with self.admin() as admin:
             seen: dict[str, Any] = admin.get("/state").json()
         return seen
 
     def kill(self) -> None:
-        """End the process without a word."""
+        """Kill the process with SIGKILL."""
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(scaled(5))
         self._close_output()
 
     def restart(self) -> None:
@@ -77,9 +79,9 @@ class SandboxProcess:
         self.endpoints = self._read_endpoints()
 
     def stop(self) -> int:
-        """Ask it to end; give the exit code."""
+        """Send SIGTERM and return the exit code."""
         self.process.terminate()
-        code = self.process.wait(5)
+        code = self.process.wait(scaled(5))
         self._close_output()
         return code
 
@@ -90,7 +92,7 @@ class SandboxProcess:
     def _read_endpoints(self) -> dict[str, str]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        assert line, f"the sandbox ended with {self.process.wait(5)}"
+        assert line, f"the sandbox ended with {self.process.wait(scaled(5))}"
         where: dict[str, str] = json.loads(line)
         return where
 

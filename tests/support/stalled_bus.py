@@ -1,4 +1,4 @@
-"""A process at risk's end of the bus that reads nothing until it is told to, and then everything that waits."""
+"""A process at risk's end of the bus that reads nothing until the test asks, and then everything that waits."""
 
 import json
 import subprocess
@@ -14,6 +14,7 @@ from components.runtime.clock import SystemClock
 from components.runtime.metrics import Metrics
 from components.runtime.service import RequestReceived, StreamBindings
 from tests.support.captured_log import CapturedLog
+from tests.support.machine import scaled
 
 PROJECT = Path(__file__).resolve().parents[2]
 READ_S_MAX = 60.0
@@ -27,7 +28,7 @@ class StalledBus:
         self._process = process
 
     def survives(self, seconds: float) -> bool:
-        """Watch the process for so long; say whether it is still there."""
+        """Return whether the process still runs after this time."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -35,8 +36,8 @@ class StalledBus:
         return False
 
     def read(self) -> dict[str, dict[str, int]]:
-        """Have it read everything that waits; give what it counted, stream by stream."""
-        out, errors = self._process.communicate("\n", timeout=READ_S_MAX)
+        """Make it read everything that waits and return its counters, stream by stream."""
+        out, errors = self._process.communicate("\n", timeout=scaled(READ_S_MAX))
         assert self._process.returncode == 0, f"ended with {self._process.returncode}\n{errors}"
         found: dict[str, dict[str, int]] = json.loads(out.splitlines()[-1])
         return found
@@ -55,7 +56,7 @@ def stalled_bus(run: Path) -> Iterator[StalledBus]:
     )
     try:
         assert process.stdout is not None
-        assert process.stdout.readline() == READY, process.communicate(timeout=READ_S_MAX)
+        assert process.stdout.readline() == READY, process.communicate(timeout=scaled(READ_S_MAX))
         yield StalledBus(process)
     finally:
         process.kill()

@@ -1,4 +1,4 @@
-"""A component that is started once and is expected to refuse: how it ended and what it said."""
+"""A component that is started once and is expected to refuse: its exit code and its messages."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ from pathlib import Path
 from components.runtime.config.settings import child_environment, load_settings
 from components.runtime.paths import Paths
 from tests.support.configuration_folder import ConfigurationFolder, shipped_configuration
+from tests.support.machine import scaled
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +23,7 @@ KEYS = {"APCA_API_KEY_ID": "PK0", "APCA_API_SECRET_KEY": "secret"}
 
 @dataclass(frozen=True)
 class ExitResult:
-    """An exit code and the lines for a person; log lines are left out."""
+    """An exit code and the messages for a person; log lines are left out."""
 
     code: int
     messages: list[str]
@@ -30,18 +31,18 @@ class ExitResult:
 
 @dataclass(frozen=True)
 class IsolatedInstallation:
-    """A configuration, state and run folder of a test's own."""
+    """Configuration, state and run folder of a test's own."""
 
     folder: ConfigurationFolder
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def paths(self) -> Paths:
-        """Where everything is."""
+        """The paths of its state and run folder."""
         return load_settings(environ=self._environment({})).paths
 
     def run(self, component: str, *, without: str = "", errors_to: str | None = None, **overrides: str) -> ExitResult:
-        """Run a component, or `xtrader up`, to its end; what it says may go to a file instead."""
+        """Run a component, or `xtrader up`, to its end; its standard error may go to a file instead."""
         verb = ("up", "--headless", "--json") if component == "xtrader" else ("run",)
         environment = self._environment(overrides)
         environment.pop(without, None)
@@ -55,7 +56,7 @@ class IsolatedInstallation:
                 stderr=errors,
                 text=True,
                 check=False,
-                timeout=EXIT_S_MAX,
+                timeout=scaled(EXIT_S_MAX),
             )
         said = (done.stderr or "").splitlines()
         return ExitResult(done.returncode, [line for line in said if not line.startswith("{")])
@@ -65,7 +66,7 @@ class IsolatedInstallation:
 
 
 def isolated_installation(root: Path) -> IsolatedInstallation:
-    """Prepare what the project ships, with state of a test's own and log lines that can be told from words."""
+    """Create an installation of what the project ships, with state of its own and log lines in JSON."""
     folder = shipped_configuration(root)
     (root / "models").symlink_to(PROJECT / "models")
     own = {"STATE_DIR": str(root / "var"), "RUN_DIR": str(root / "r"), "LOG_FORMAT": "json"}
