@@ -81,7 +81,7 @@ def events(errors: str) -> list[str]:
     return [json.loads(line)["event"] for line in errors.splitlines() if line.startswith("{")]
 
 
-@pytest.mark.parametrize("life", ["serving", "serving_on_uvloop", "with_a_journal"])
+@pytest.mark.parametrize("life", ["run_quietly", "run_on_uvloop", "run_with_journal"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_ends_with_zero(house: House, life: str, number: signal.Signals) -> None:
     process = house.start(life)
@@ -95,7 +95,7 @@ def test_a_signal_drains_and_ends_with_zero(house: House, life: str, number: sig
 
 
 def test_what_is_never_drained_is_cut_at_its_bound(house: House) -> None:
-    process = house.start("never_drained", XTRADER__RUNTIME__DRAIN_MS_MAX="300")
+    process = house.start("never_drain", XTRADER__RUNTIME__DRAIN_MS_MAX="300")
     eventually(house.is_ready)
     asked_at_ns = now_ns()
     process.terminate()
@@ -106,7 +106,7 @@ def test_what_is_never_drained_is_cut_at_its_bound(house: House) -> None:
 
 
 def test_a_second_signal_ends_at_once(house: House) -> None:
-    process = house.start("never_drained", XTRADER__RUNTIME__DRAIN_MS_MAX="60000")
+    process = house.start("never_drain", XTRADER__RUNTIME__DRAIN_MS_MAX="60000")
     eventually(house.is_ready)
     process.terminate()
     eventually(lambda: not house.is_ready())
@@ -117,7 +117,7 @@ def test_a_second_signal_ends_at_once(house: House) -> None:
 
 
 def test_a_signal_during_the_start_ends_with_zero(house: House) -> None:
-    process = house.start("starting_for_ever")
+    process = house.start("never_finish_start")
     eventually(house.manifest)
     process.terminate()
     code, errors = ended(process, within_s=5)
@@ -127,7 +127,7 @@ def test_a_signal_during_the_start_ends_with_zero(house: House) -> None:
 
 
 def test_the_manifest_says_how_it_is_reached(house: House) -> None:
-    process = house.start("serving")
+    process = house.start("run_quietly")
     eventually(house.is_ready)
     manifest = house.manifest()
     assert manifest is not None
@@ -137,32 +137,32 @@ def test_the_manifest_says_how_it_is_reached(house: House) -> None:
 
 
 def test_a_second_one_of_the_same_name_is_told_who_is_there(house: House) -> None:
-    first = house.start("serving")
+    first = house.start("run_quietly")
     eventually(house.is_ready)
-    code, errors = ended(house.start("serving"))
+    code, errors = ended(house.start("run_quietly"))
     assert code == 75
     assert f"error: {house.places.lock(NAME)} is held by process {first.pid}" in errors
     assert house.manifest() is not None
 
 
 def test_a_process_that_was_killed_leaves_no_lock_behind(house: House) -> None:
-    first = house.start("serving")
+    first = house.start("run_quietly")
     eventually(house.is_ready)
     first.kill()
     first.wait()
-    second = house.start("serving")
+    second = house.start("run_quietly")
     eventually(lambda: (manifest := house.manifest()) is not None and manifest.pid == second.pid)
 
 
 def test_a_stuck_loop_is_ended_with_its_stacks(house: House) -> None:
-    code, errors = ended(house.start("stuck", XTRADER__RUNTIME__WATCHDOG_MS_MAX="200"))
+    code, errors = ended(house.start("block_in_tick", XTRADER__RUNTIME__WATCHDOG_MS_MAX="200"))
     assert code == 70
     assert "loop_is_stuck" in events(errors)
     assert "in on_tick" in errors
 
 
 def test_a_process_that_was_paused_is_not_taken_for_stuck(house: House) -> None:
-    process = house.start("serving", XTRADER__RUNTIME__WATCHDOG_MS_MAX="400")
+    process = house.start("run_quietly", XTRADER__RUNTIME__WATCHDOG_MS_MAX="400")
     eventually(house.is_ready)
     process.send_signal(signal.SIGSTOP)
     renewed_at = house.places.ready(NAME).stat().st_mtime_ns
@@ -175,7 +175,7 @@ def test_a_process_that_was_paused_is_not_taken_for_stuck(house: House) -> None:
 
 
 def test_a_bug_in_a_service_is_one_line_and_a_traceback_in_the_log(house: House) -> None:
-    code, errors = ended(house.start("broken"))
+    code, errors = ended(house.start("terminate_with_error"))
     assert code == 70
     assert errors.splitlines()[-1] == "error: this is a bug; the log has where: KeyError: 'a bug in the service'"
     assert events(errors)[-1] == "bug"
@@ -183,13 +183,13 @@ def test_a_bug_in_a_service_is_one_line_and_a_traceback_in_the_log(house: House)
 
 
 def test_a_thread_that_dies_takes_the_process_with_it(house: House) -> None:
-    code, errors = ended(house.start("losing_a_thread"))
+    code, errors = ended(house.start("fail_in_thread"))
     assert code == 70
     assert "thread_died" in events(errors)
 
 
 def test_a_wrong_configuration_starts_nothing(house: House) -> None:
-    code, errors = ended(house.start("serving", XTRADER__RUNTIME__DRAIN_MS_MAX="-1"))
+    code, errors = ended(house.start("run_quietly", XTRADER__RUNTIME__DRAIN_MS_MAX="-1"))
     assert code == 78
     assert errors == (
         "error: XTRADER__RUNTIME__DRAIN_MS_MAX: runtime.drain_ms_max: -1: "
@@ -199,14 +199,14 @@ def test_a_wrong_configuration_starts_nothing(house: House) -> None:
 
 
 def test_a_secret_never_reaches_the_log(house: House) -> None:
-    code, errors = ended(house.start("telling_a_secret", APCA_API_KEY_ID="PK0123456789"))
+    code, errors = ended(house.start("log_a_secret", APCA_API_KEY_ID="PK0123456789"))
     assert code == 0
     assert "PK0123456789" not in errors
     assert '"key":"***"' in errors
 
 
 def test_a_reader_that_leaves_is_no_traceback(house: House) -> None:
-    process = house.run("talk")
+    process = house.run("print-endlessly")
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()

@@ -1,4 +1,4 @@
-"""The vendor's own client, unmodified, pointed at a sandbox, its streams on threads of their own."""
+"""The vendor's own client, unmodified, connected to a sandbox; its streams run on threads of their own."""
 
 import asyncio
 import threading
@@ -23,46 +23,46 @@ Found = TypeVar("Found")
 
 @dataclass
 class TradeUpdateCollector:
-    """What the order stream has said so far."""
+    """Everything that the order stream has delivered."""
 
     all: list[TradeUpdate] = field(default_factory=list)
 
     async def on_update(self, said: TradeUpdate) -> None:
-        """Keep one; the stream calls this."""
+        """Store one update; the stream calls this."""
         self.all.append(said)
 
     def of_order(self, client_order_id: str) -> list[TradeUpdate]:
-        """Pick what was said of one order."""
+        """Return the updates of one order."""
         return [one for one in self.all if one.order.client_order_id == client_order_id]
 
     def event_names(self, client_order_id: str) -> list[str]:
-        """Name the events of one order in their order."""
+        """Return the names of one order's events in their order."""
         return [str(one.event) for one in self.of_order(client_order_id)]
 
 
 @dataclass
 class MarketDataCollector:
-    """What the data stream has said so far."""
+    """Everything that the data stream has delivered."""
 
     all: list[Any] = field(default_factory=list)
 
     async def on_data(self, said: Any) -> None:
-        """Keep one; the stream calls this."""
+        """Store one message; the stream calls this."""
         self.all.append(said)
 
     def of_symbol(self, symbol: str) -> list[Any]:
-        """Pick what was said of one symbol."""
+        """Return the messages of one symbol."""
         return [one for one in self.all if one.symbol == symbol]
 
 
 def trading_client(sandbox: SandboxProcess, **overrides: Any) -> TradingClient:
-    """Make the client that sends orders."""
+    """Return the client that submits orders."""
     keys = sandbox.endpoints | overrides
     return TradingClient(keys["key"], keys["secret"], url_override=keys["trading_url"])
 
 
 def trading_stream(sandbox: SandboxProcess, updates: TradeUpdateCollector) -> TradingStream:
-    """Make the stream that hears of orders."""
+    """Return the stream of trade updates."""
     where = sandbox.endpoints
     stream = TradingStream(where["key"], where["secret"], url_override=where["stream_url"])
     stream.subscribe_trade_updates(updates.on_update)
@@ -70,14 +70,14 @@ def trading_stream(sandbox: SandboxProcess, updates: TradeUpdateCollector) -> Tr
 
 
 def data_stream(sandbox: SandboxProcess) -> StockDataStream:
-    """Make the stream that hears of the market."""
+    """Return the stream of market data."""
     where = sandbox.endpoints
     return StockDataStream(where["key"], where["secret"], url_override=where["data_url"])
 
 
 @contextmanager
 def collected_trade_updates(sandbox: SandboxProcess) -> Iterator[TradeUpdateCollector]:
-    """Hear of orders for the length of a block."""
+    """Collect trade updates for the length of a block."""
     updates = TradeUpdateCollector()
     with running_stream(trading_stream(sandbox, updates)):
         eventually(lambda: sandbox.state()["heard"]["trade_updates"])
@@ -86,7 +86,7 @@ def collected_trade_updates(sandbox: SandboxProcess) -> Iterator[TradeUpdateColl
 
 @contextmanager
 def running_stream(stream: Any) -> Iterator[None]:
-    """Run one of the client's streams on a loop of its own for the length of a block."""
+    """Run one of the client's streams on an event loop of its own for the length of a block."""
     loop, stopped = asyncio.new_event_loop(), asyncio.Event()
     thread = threading.Thread(target=_serve, args=(stream, loop, stopped))
     thread.start()
@@ -98,7 +98,7 @@ def running_stream(stream: Any) -> Iterator[None]:
 
 
 def connect_once(stream: Any) -> None:
-    """Try to enter once, as a stream does before it listens; a refusal raises what the client makes of it."""
+    """Connect and log in once, as a stream does before it reads; a rejection raises the client's own exception."""
 
     async def attempt() -> None:
         try:
@@ -115,7 +115,7 @@ def _serve(stream: Any, loop: asyncio.AbstractEventLoop, stopped: asyncio.Event)
 
 
 async def _live(stream: Any, stopped: asyncio.Event) -> None:
-    # Its own `run` can only be stopped from within, and takes seconds to notice.
+    # Its own `run` can only be stopped from within, and needs seconds to notice.
     task = asyncio.ensure_future(stream._run_forever())  # noqa: SLF001
     await stopped.wait()
     task.cancel()
@@ -124,7 +124,7 @@ async def _live(stream: Any, stopped: asyncio.Event) -> None:
 
 
 def expect_type(found: Any, kind: type[Found]) -> Found:
-    """Narrow an answer that could also have been raw data."""
+    """Narrow the type of a response that could also have been raw data."""
     assert isinstance(found, kind)
     return found
 
@@ -135,12 +135,12 @@ def submit_order(client: TradingClient, asked: OrderRequest) -> Order:
 
 
 def order_by_client_id(client: TradingClient, client_order_id: str) -> Order:
-    """Find an order by its client's id."""
+    """Return the order with this client order id."""
     return expect_type(client.get_order_by_client_id(client_order_id), Order)
 
 
 def wait_for_status(client: TradingClient, client_order_id: str, status: str) -> Order:
-    """Wait until an order stands where it should, then give it."""
+    """Wait until an order has a status, then return it."""
 
     def probe() -> Order | None:
         order = order_by_client_id(client, client_order_id)
@@ -153,7 +153,7 @@ def wait_for_status(client: TradingClient, client_order_id: str, status: str) ->
 
 @contextmanager
 def expect_api_error(status: int, code: int, message: str) -> Iterator[None]:
-    """Expect the venue to say no within this block, in these words."""
+    """Expect the venue to reject a request within this block with exactly this error."""
     with pytest.raises(APIError) as refused:
         yield
     said = refused.value

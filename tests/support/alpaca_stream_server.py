@@ -1,4 +1,4 @@
-"""A data stream that follows a script for each connection, and an ear that listens to it through the real feed."""
+"""A server of Alpaca's data stream that follows a script for each connection, and a harness for the real feed."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ AUTHENTICATED = '[{"T":"success","msg":"authenticated"}]'
 
 
 def config(url: str, **changes: Any) -> AlpacaConfig:
-    """A patient feed on a quick machine."""
+    """Return a configuration with long timeouts and short retries."""
     usual = {
         "stream_url": url,
         "key": "env:KEY",
@@ -69,7 +69,7 @@ def subscription(symbols: Sequence[str] = SYMBOLS) -> str:
 
 
 async def complete_handshake(connection: ServerConnection) -> None:
-    """Go through the handshake as Alpaca does."""
+    """Complete the handshake as Alpaca does."""
     await connection.send(CONNECTED)
     await connection.recv()
     await connection.send(AUTHENTICATED)
@@ -78,14 +78,14 @@ async def complete_handshake(connection: ServerConnection) -> None:
 
 
 async def handshake_and_quote(connection: ServerConnection) -> None:
-    """Welcome, quote once, stay."""
+    """Complete the handshake, send one quote, keep the connection open."""
     await complete_handshake(connection)
     await connection.send(f"[{QUOTE}]")
     await connection.wait_closed()
 
 
 def send_frames(*frames: str) -> Script:
-    """Say these frames one after the other, then stay."""
+    """Return a script that sends these frames and keeps the connection open."""
 
     async def script(connection: ServerConnection) -> None:
         for frame in frames:
@@ -96,7 +96,7 @@ def send_frames(*frames: str) -> Script:
 
 
 class AlpacaStreamServer:
-    """The n-th connection gets the n-th script, later ones the last; `status` answers upgrades instead of scripts."""
+    """The n-th connection gets the n-th script, later ones the last; `statuses` answer upgrades instead of scripts."""
 
     def __init__(self, *scripts: Script, statuses: Sequence[tuple[int, dict[str, str]]] = ()) -> None:
         self._scripts = scripts
@@ -122,7 +122,7 @@ class AlpacaStreamServer:
         return f"ws://127.0.0.1:{port}/v2/iex"
 
     async def observed_close_codes(self) -> list[int | None]:
-        """How each connection ended, in the order of their ends."""
+        """Return the close code of each connection, in the order of their ends."""
         return self.close_codes
 
     def _answer(self, connection: ServerConnection, _: Request) -> Response | None:
@@ -145,13 +145,13 @@ class AlpacaStreamServer:
 
 
 class FeedHarness:
-    """Runs a feed and keeps what it delivers."""
+    """Runs a feed and stores what it delivers."""
 
     def __init__(
         self, setup: AlpacaConfig, *, keys: tuple[str, str] = ("KEY", "SECRET"), symbols: Sequence[str] = SYMBOLS
     ) -> None:
         key, secret = (Secret(one.encode()) for one in keys)
-        # The jitter's chance is 0: a retry comes at once, so a test need not wait to see that none comes.
+        # The jitter is 0: a retry comes at once, so a test need not wait to see that none comes.
         self._feed = AlpacaStockFeed(
             setup, StockCredentials(key, secret), [Symbol(one) for one in symbols], SystemClock(), lambda: 0.0
         )
@@ -172,7 +172,7 @@ class FeedHarness:
         return [one for one in self.delivered if isinstance(one, kind)]
 
     async def wait_for(self, kind: type[Told], count: int = 1, *, within_s: float = 10.0) -> list[Told]:
-        """Wait until so many of a kind were delivered."""
+        """Wait until this many messages of a type were delivered."""
 
         async def probe() -> list[Told]:
             found = self.all(kind)

@@ -1,4 +1,4 @@
-"""Wishes, terms and sealed frames as risk would make them now, with good defaults."""
+"""Intents, approval terms and sealed frames as risk would create them now, with good defaults."""
 
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ FOREIGN_KEY = SealKey(b"not what execution was given....")
 
 
 def market_order_intent(name: str, **changes: Any) -> Intent:
-    """Make an intent that fills at once: one share at the market's price."""
+    """Return an intent that fills at once: one share at the market's price."""
     now_ns = SystemClock().now_ns()
     facts: dict[str, Any] = {
         "signal_id": SignalId(name),
@@ -33,18 +33,18 @@ def market_order_intent(name: str, **changes: Any) -> Intent:
 
 
 def approval_terms(account: AccountId = ACCOUNT, *, ttl_ns: int = APPROVAL_TTL_NS) -> ApprovalTerms:
-    """Approve now; a negative life ended before it began."""
+    """Return terms that begin now; with a negative lifetime they have expired already."""
     now_ns = SystemClock().now_ns()
     return ApprovalTerms(account, "limits-1", 0, now_ns, now_ns + ttl_ns)
 
 
 def sealed_frame(intent: Intent, key: SealKey, given: ApprovalTerms | None = None) -> bytes:
-    """Write the frame of an approval."""
+    """Return the frame of an approval."""
     return encode_approval(approve(propose(intent), given or approval_terms(), key))
 
 
 def with_flipped_bit(frame: bytes, at: int) -> bytes:
-    """Change one bit of one byte."""
+    """Return the frame with one bit of one byte changed."""
     altered = bytearray(frame)
     altered[at] ^= 0b0000_0100
     return bytes(altered)

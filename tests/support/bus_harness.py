@@ -1,4 +1,4 @@
-"""Real buses on real sockets in one test: opened by name, turned by hand, closed at the end."""
+"""Real message buses on real sockets in one test: opened by component name, polled by hand, closed at the end."""
 
 import shutil
 import tempfile
@@ -22,7 +22,7 @@ from tests.support.eventually import eventually
 
 @dataclass
 class StoredRecord:
-    """A record as a journal gives it."""
+    """A record as a journal returns it."""
 
     sequence: int
     payload: bytes
@@ -30,7 +30,7 @@ class StoredRecord:
 
 @dataclass
 class BusEndpoint:
-    """One process's end of the bus, what it heard, and what it answers to late joiners."""
+    """One process's end of the bus, what it received, and the snapshots it serves."""
 
     bus: Bus
     bindings: StreamBindings
@@ -40,7 +40,7 @@ class BusEndpoint:
     inbounds: list[Inbound] = field(default_factory=list)
 
     def poll(self, limit: int = 64) -> None:
-        """Take what is there, without waiting."""
+        """Receive what is there, without waiting."""
         self.inbounds += self.bus.drain(limit)
         self.inbounds += self.bus.poll_background()
         for wanted in self.bus.poll_snapshot_requests():
@@ -65,7 +65,7 @@ class BusEndpoint:
 
 @dataclass
 class BusHarness:
-    """Every party of one test and the folder of their sockets."""
+    """Every bus endpoint of one test and the folder of their sockets."""
 
     run_folder: Path
     endpoints: list[BusEndpoint] = field(default_factory=list)
@@ -92,7 +92,7 @@ class BusHarness:
     def poll_until(
         self, probe: Callable[[], Any], *, within_s: float = 5.0, heartbeat_from: BusEndpoint | None = None
     ) -> Any:
-        """Turn everybody until the probe is true."""
+        """Poll every endpoint until the probe is true."""
 
         def turned() -> Any:
             if heartbeat_from is not None:
@@ -106,7 +106,7 @@ class BusHarness:
 
 @contextmanager
 def bus_harness() -> Iterator[BusHarness]:
-    """Make a short, private run folder, and leave nothing open or behind."""
+    """Create a short, private run folder; close every endpoint and remove the folder at the end."""
     run = Path(tempfile.mkdtemp(prefix="xr-"))
     opened = BusHarness(run)
     try:
@@ -118,7 +118,7 @@ def bus_harness() -> Iterator[BusHarness]:
 
 
 class PollingThread:
-    """Turns a party on a thread of its own, as its process would."""
+    """Polls an endpoint on a thread of its own, as its process would."""
 
     def __init__(self, party: BusEndpoint, then: Callable[[], object] = lambda: None) -> None:
         self._party, self._then, self._ended = party, then, Event()
@@ -138,11 +138,11 @@ class PollingThread:
 
 
 def health_message(number: int) -> ComponentHealth:
-    """Make a small message of a stream that anybody may say."""
+    """Return a small message of a stream that every component may publish."""
     return ComponentHealth("risk", "1", (), (), number)
 
 
 def publish_health(party: BusEndpoint, count: int, *, first: int = 1, stream: Stream = HEALTH) -> None:
-    """Say numbered beats."""
+    """Publish numbered health messages."""
     for number in range(first, first + count):
         party.bus.publish(stream, health_message(number))

@@ -1,3 +1,5 @@
+"""A log that stores its events for a test."""
+
 from dataclasses import dataclass, field
 from typing import Any
 

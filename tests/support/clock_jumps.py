@@ -1,4 +1,4 @@
-"""Runs risk under a wall clock that a test can set: a file says by how many milliseconds it is wrong."""
+"""Runs risk with a wall clock that a test can set: a file holds its error in milliseconds."""
 
 import sys
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ NS_PER_MS = 1_000_000
 
 
 class AdjustedClock(SystemClock):
-    """The machine's clock, set ahead or back by what the file says."""
+    """The machine's clock, set ahead or back by the content of a file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -27,7 +27,7 @@ class AdjustedClock(SystemClock):
 
 
 class RiskWithAdjustedClock(ComponentProcess):
-    """A real risk process whose wall clock jumps when the test says so."""
+    """A real risk process whose wall clock a test can set."""
 
     def __init__(self, state: Path, overrides: Mapping[str, str]) -> None:
         self._state, self._clock = state, state / "clock"
@@ -44,7 +44,7 @@ class RiskWithAdjustedClock(ComponentProcess):
 @click.command()
 @click.argument("clock", type=click.Path(path_type=Path))
 def live(clock: Path) -> None:
-    """Run risk as its own verb does."""
+    """Run risk as its own command does."""
     with run_process("risk") as process:
         from components.risk.wiring import risk  # noqa: PLC0415  # as the verb does: behind the lock
 

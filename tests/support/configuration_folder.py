@@ -19,7 +19,7 @@ class ConfigurationFolder:
         path.write_text(f"{path.read_text()}\n{text}\n")
 
     def environ(self, **variables: str) -> dict[str, str]:
-        """What a process in this folder would find, with runtime files below the folder too."""
+        """Return the environment of a process that uses this folder."""
         return {"XTRADER_CONFIG_DIR": str(self.root / "config"), **variables}
 
 

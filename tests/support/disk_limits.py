@@ -1,4 +1,4 @@
-"""Disks that are full or may not be written, made of what this machine allows."""
+"""Disks that are full or read-only, made with what this machine allows."""
 
 import os
 import resource
@@ -12,7 +12,7 @@ import pytest
 
 
 def _cannot(reason: str) -> NoReturn:
-    """Root proves it or fails; somebody else, who may not, is shown what went unproven."""
+    """Fail for root, who must be able to do this; skip for other users, with the reason."""
     if os.geteuid() == 0:
         pytest.fail(reason)
     pytest.skip(reason)
@@ -20,7 +20,7 @@ def _cannot(reason: str) -> NoReturn:
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """Let nobody write into a folder: permission bits, and where those do not bind, the file system's own."""
+    """Make a folder read-only: by permission bits, and for root by the file system's immutable flag."""
     folder.chmod(0o500)
     sealed = os.access(folder, os.W_OK) and _done("chattr", "+i", str(folder))
     try:
@@ -46,7 +46,7 @@ def small_disk(folder: Path, *, kilobytes: int) -> Iterator[None]:
 
 
 def fill(folder: Path) -> Path:
-    """Write until the disk takes no more; give the file that holds all of it."""
+    """Write until the disk is full and return the file that fills it."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -58,7 +58,7 @@ def fill(folder: Path) -> Path:
 
 
 def limit_file_size(pid: int, file_bytes_max: int) -> None:
-    """Let a running process write no file beyond this size; its successor is free again."""
+    """Limit the size of files that a running process may write; its successor is not limited."""
     _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (file_bytes_max, hard))
 

@@ -1,4 +1,4 @@
-"""A bus that only writes down what it is told, and a sync thread that a test moves by hand."""
+"""A message bus that only stores the calls it receives, and a group committer that a test advances by hand."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -74,7 +74,7 @@ class FakeBus:
 
 
 class FakeCommitter:
-    """Everything submitted is on disk when the test says so; with `inline`, at once."""
+    """Everything submitted becomes durable when the test says so; with `inline`, at once."""
 
     def __init__(self, *, inline: bool = False) -> None:
         self.submitted = self.durable_sequence = 0

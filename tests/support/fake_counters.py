@@ -1,4 +1,4 @@
-"""A ledger and a log that a test can read."""
+"""Subscription counters that a test can read."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""A model that answers what a test wants."""
+"""A model with a fixed prediction."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""A venue of a few words, over real sockets, and the dialect that speaks them: for trying what all venues share."""
+"""A minimal venue on real sockets and its adapter, to test what all venues share."""
 
 import asyncio
 import json
@@ -56,11 +56,11 @@ Script = Callable[["FakeVenue", ServerConnection], Awaitable[None]]
 
 LIMITS = {
     "topics_per_request": 2,
-    "topics_per_line": 100,
+    "topics_per_connection": 100,
     "sends_per_second": 50.0,
     "connects_per_second": 50.0,
-    "silence_ms_max": 60_000,
-    "answer_ms_max": 60_000,
+    "ping_after_idle_ms": 60_000,
+    "reply_timeout_ms": 60_000,
     "requests_per_second": 100.0,
     "requests_burst": 10,
 }
@@ -82,7 +82,7 @@ class FakeVenueConfig(VenueConfig):
 
 
 def fake_venue_config(venue: "FakeVenue", *symbols: str, **changes: Any) -> FakeVenueConfig:
-    """A patient setup on a quick machine."""
+    """Return a configuration with long timeouts."""
     usual = {
         "symbols": symbols or (ONE, TWO),
         "stream_url": venue.stream_url,
@@ -121,7 +121,7 @@ def fake_venue_config(venue: "FakeVenue", *symbols: str, **changes: Any) -> Fake
 
 
 class FakeVenueAdapter:
-    """A word for each thing a venue can say."""
+    """An adapter with one message type for each thing that a venue can send."""
 
     venue = FAKE_VENUE
     sequence_rule = RangeRule(resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=True)
@@ -217,7 +217,7 @@ def instrument(native: str) -> Instrument:
 
 
 class HttpReply:
-    """What the venue answers to one HTTP request."""
+    """The venue's response to one HTTP request."""
 
     def __init__(self, body: bytes = b"", status: int = 200, **headers: str) -> None:
         self.body, self.status = body, status
@@ -225,7 +225,7 @@ class HttpReply:
 
 
 class FakeVenue:
-    """The n-th connection gets the n-th script, later ones the last; HTTP answers are in `answers` by path."""
+    """The n-th connection gets the n-th script, later ones the last; HTTP responses are in `replies` by path."""
 
     def __init__(self, *scripts: Script, natives: Sequence[str] = ("one-usd", "two-usd", "three-usd")) -> None:
         self._scripts = scripts or (confirm_and_send,)
@@ -273,7 +273,7 @@ class FakeVenue:
         return f"http://127.0.0.1:{self.port}"
 
     def requests_of(self, key: str) -> list[list[str]]:
-        """What was asked with one word, request by request."""
+        """Return the topics of each websocket request of one kind."""
         return [one[key] for one in self.received if key in one]
 
     async def receive(self, connection: ServerConnection) -> dict[str, Any]:
@@ -283,7 +283,7 @@ class FakeVenue:
         return said
 
     def next_update(self, native: str) -> str:
-        """The next change of a book; ids are the venue's own."""
+        """Return the next update of a book; ids are the venue's own."""
         self.last_id += 1
         return json.dumps({"d": native, "p": self.last_id - 1, "f": self.last_id})
 
@@ -315,7 +315,7 @@ class FakeVenue:
 
 
 async def confirm(venue: FakeVenue, connection: ServerConnection) -> list[str]:
-    """Hear one request and confirm it; give its topics."""
+    """Receive one request and confirm it; return its topics."""
     said = await venue.receive(connection)
     word, reply = ("sub", "ok") if "sub" in said else ("unsub", "gone")
     await connection.send(json.dumps({reply: said[word], "id": said["id"]}))
@@ -323,7 +323,7 @@ async def confirm(venue: FakeVenue, connection: ServerConnection) -> list[str]:
 
 
 async def confirm_and_send(venue: FakeVenue, connection: ServerConnection) -> None:
-    """Confirm everything, and send a change of each book at once."""
+    """Confirm everything, and send an update of each book at once."""
     while True:
         for name in await confirm(venue, connection):
             channel, _, native = name.partition(":")
@@ -332,13 +332,13 @@ async def confirm_and_send(venue: FakeVenue, connection: ServerConnection) -> No
 
 
 async def confirm_only(venue: FakeVenue, connection: ServerConnection) -> None:
-    """Confirm everything and say nothing."""
+    """Confirm everything and send no data."""
     while True:
         await confirm(venue, connection)
 
 
 class FeedHarness:
-    """Runs a feed and keeps what it delivers."""
+    """Runs a feed and stores what it delivers."""
 
     def __init__(self, venue: FakeVenue, *symbols: str, dialect: Any = None, **changes: Any) -> None:
         self.metrics = Metrics("test", "0")
@@ -375,7 +375,7 @@ class FeedHarness:
         return found
 
     def metric_sum(self, name: str, **labels: str) -> float:
-        """Add up the samples of one metric that carry these labels."""
+        """Return the sum of the samples of one metric that have these labels."""
         wanted = [f'{key}="{value}"' for key, value in labels.items()]
         lines = self.metrics.exposition().decode().splitlines()
         rows = [line for line in lines if line.startswith(f"xtrader_{name}") and all(one in line for one in wanted)]

@@ -1,4 +1,4 @@
-"""What a running system has written down so far: the records of its two journals."""
+"""The records of a running system's two journals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,27 +13,27 @@ from components.runtime.paths import Paths
 
 
 def order_records(paths: Paths) -> list[Any]:
-    """Read execution's journal; empty before it is begun."""
+    """Return the records of execution's journal; empty before it exists."""
     return _messages(paths, "execution", ORDERS)
 
 
 def decision_records(paths: Paths) -> list[Any]:
-    """Read risk's log; empty before it is begun."""
+    """Return the records of risk's log; empty before it exists."""
     return _messages(paths, "risk", DECISIONS)
 
 
 def fill_count(paths: Paths) -> int:
-    """Count the executions that execution wrote down."""
+    """Return the number of fills in execution's journal."""
     return sum(isinstance(record, Filled) for record in order_records(paths))
 
 
 def raised_causes(records: Sequence[Any]) -> set[Cause]:
-    """Name the causes that were raised among these records."""
+    """Return the causes that were raised among these records."""
     return {record.cause for record in records if isinstance(record, CauseRaised)}
 
 
 def active_causes(records: Sequence[Any]) -> set[Cause]:
-    """Name the causes that were raised last, not cleared."""
+    """Return the causes that were raised and not cleared since."""
     last = {record.cause: record for record in records if isinstance(record, CauseRaised | CauseCleared)}
     return {cause for cause, record in last.items() if isinstance(record, CauseRaised)}
 

@@ -1,4 +1,4 @@
-"""Processes that a test module started and did not end: they are ended here, and the module fails for them."""
+"""Processes that a test module started and did not end: they are ended here, and the module fails."""
 
 import os
 import secrets
@@ -13,11 +13,11 @@ from tests.support.machine import scaled
 
 MARK: Final = "TESTS_STARTED_BY"
 LEAVE_S_MAX: Final = 3.0
-"""What was told to end may take so long after its test."""
+"""How long a process that was told to exit may take after its test."""
 
 
 class Leftovers:
-    """A plugin of pytest: whatever is started from here on carries a mark in its environment."""
+    """A pytest plugin: every process that is started from here on carries a mark in its environment."""
 
     def __init__(self) -> None:
         self._mark = secrets.token_hex(8)
@@ -25,7 +25,7 @@ class Leftovers:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_teardown(self, item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-        """Look for processes when the last fixture of a module was torn down."""
+        """Search for such processes when the last fixture of a module was torn down."""
         yield
         if nextitem is not None and nextitem.path == item.path:
             return
@@ -33,7 +33,7 @@ class Leftovers:
             pytest.fail(f"{item.path.name} left processes behind: " + "; ".join(left), pytrace=False)
 
     def end(self) -> list[str]:
-        """End what is left; give the commands of those that did not end by themselves."""
+        """End the processes that are left and return the commands of those that did not exit by themselves."""
         found = self._find()
         if not found:
             return []

@@ -15,7 +15,7 @@ class ManualClock:
         return self._monotonic_ns
 
     def advance_ms(self, milliseconds: float) -> None:
-        """Let time pass on both clocks."""
+        """Advance both clocks."""
         self._now_ns += int(milliseconds * NS_PER_MS)
         self._monotonic_ns += int(milliseconds * NS_PER_MS)
 

@@ -1,4 +1,4 @@
-"""Frames of OKX as the venue writes them, and a dialect that knows a few of its instruments."""
+"""Frames of OKX as the venue writes them, and an adapter that knows some of its instruments."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -66,50 +66,50 @@ ROWS = (SPOT, LINEAR, INVERSE, FUTURE, OPTION, DOLLAR_MARGINED)
 
 
 def dialect(rows: Iterable[object] = ROWS, **settings: Any) -> OkxAdapter:
-    """Make a dialect that has learned these instruments."""
+    """Return an adapter with these instruments."""
     made = OkxAdapter("wss://okx.test/ws/v5/public", "https://okx.test", OkxSettings(**settings))
     made.set_instruments(InstrumentRegistry(made.decode_instruments([answer(rows)])))
     return made
 
 
 def answer(rows: Iterable[object], code: str = "0", message: str = "") -> bytes:
-    """Write what a GET is answered."""
+    """Return the body of a REST response."""
     return msgspec.json.encode({"code": code, "msg": message, "data": list(rows)})
 
 
 def row(
     ids: tuple[int, int] | None = None, bids: Sequence[Pair] = (), asks: Sequence[Pair] = (), **more: Any
 ) -> dict[str, Any]:
-    """Write a book, or a change of one, with its pair of ids."""
+    """Return a book, or an update of one, with its pair of ids."""
     levels = {"asks": [_level(one) for one in asks], "bids": [_level(one) for one in bids], "ts": str(AT_MS)}
     chained = {} if ids is None else {"prevSeqId": ids[0], "seqId": ids[1]}
     return {**levels, "checksum": 0, **chained, **more}
 
 
 def pushed(channel: str, *rows: object, action: str = "", native: str = "BTC-USDT") -> bytes:
-    """Write a frame of data."""
+    """Return a data frame."""
     named = {"action": action} if action else {}
     return msgspec.json.encode({"arg": {"channel": channel, "instId": native}, **named, "data": list(rows)})
 
 
 def snapshot(*rows: object, channel: str = "books", native: str = "BTC-USDT") -> bytes:
-    """Write a whole book of a chained channel."""
+    """Return a snapshot frame of a sequenced channel."""
     return pushed(channel, *rows, action="snapshot", native=native)
 
 
 def update(*rows: object, channel: str = "books", native: str = "BTC-USDT") -> bytes:
-    """Write a change."""
+    """Return an update frame."""
     return pushed(channel, *rows, action="update", native=native)
 
 
 def printed(trade_id: int, *, at_ms: int = AT_MS, price: str = "90000", size: str = "0.5", count: int = 1) -> Any:
-    """Write a trade."""
+    """Return a trade."""
     fields = {"instId": "BTC-USDT", "tradeId": str(trade_id), "px": price, "sz": size, "side": "buy"}
     return {**fields, "ts": str(at_ms), "count": str(count), "source": "0", "seqId": 1234}
 
 
 def told(event: str, **more: Any) -> bytes:
-    """Write what the venue says beside data."""
+    """Return a frame that is an event, not data."""
     return msgspec.json.encode({"event": event, **more, "connId": "a4d3ae55"})
 
 

@@ -1,4 +1,4 @@
-"""A small market of OKX that is known at every id: its changes as the venue writes them, and the book each leaves."""
+"""A small OKX book that is known at every id: its updates as the venue writes them, and the book after each."""
 
 from random import Random
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ Shown = dict[str, list[list[str]]]
 
 
 class MarketStep(NamedTuple):
-    """One change of the venue, and its book after it."""
+    """One update of the venue, and its book after it."""
 
     ids: tuple[int, int]
     bids: list[Pair]
@@ -23,7 +23,7 @@ class MarketStep(NamedTuple):
 
 
 class OkxMarket:
-    """Some changes in a row, each touching a few levels; some touch what is not there."""
+    """Consecutive updates, each touching a few levels; some touch levels that do not exist."""
 
     def __init__(self, count: int, seed: int = 7) -> None:
         self._chance = Random(seed)
@@ -35,7 +35,7 @@ class OkxMarket:
             self.steps.append(self._step(number))
 
     def states(self) -> dict[int, Shown]:
-        """Give the book by the id it stands at."""
+        """Return the book at each id."""
         return {step.ids[1]: step.after for step in (self.first, *self.steps)}
 
     def _step(self, number: int) -> MarketStep:
@@ -63,23 +63,23 @@ class OkxMarket:
 
 
 def changed(step: MarketStep, **more: Any) -> bytes:
-    """Write a step as the change it is."""
+    """Return a step as an update frame."""
     return update(row(step.ids, step.bids, step.asks, **{"ts": str(step.at_ms), **more}))
 
 
 def whole(step: MarketStep, **more: Any) -> dict[str, Any]:
-    """Write the book after a step."""
+    """Return the book after a step."""
     bids, asks = (list(map(tuple, step.after[side])) for side in ("bids", "asks"))
     return row((-1, step.ids[1]), bids, asks, **{"ts": str(step.at_ms), **more})
 
 
 def begun(step: MarketStep, **more: Any) -> bytes:
-    """Write the book after a step as a snapshot on the stream."""
+    """Return the book after a step as a snapshot frame."""
     return snapshot(whole(step, **more))
 
 
 def checked(step: MarketStep) -> int:
-    """Compute the checksum the venue would send: level by level, bid before ask."""
+    """Return the checksum that the venue would send: level by level, bid before ask."""
     texts: list[str] = []
     for number in range(25):
         texts += [

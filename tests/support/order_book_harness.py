@@ -1,4 +1,4 @@
-"""A books' desk for tests: what venues tell it goes in, what it says is followed as any hearer would."""
+"""Runs the order book service in a test: venue messages go in, what it publishes is applied as a subscriber would."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -58,22 +58,22 @@ ASKS: Final[tuple[Level, ...]] = (("101", "1"), ("102", "1"), ("103", "1"), ("10
 
 
 def venue_book_settings(rule: SequenceRule = FETCH_RULE, **other: Any) -> VenueBookSettings:
-    """Say how a made-up venue's books are kept."""
+    """Return the book settings of an invented venue."""
     facts: dict[str, Any] = {
         "venue": VENUE,
         "symbols": (ONE, TWO),
-        "pushes_image": False,
+        "pushes_snapshot": False,
         "levels_published": 3,
         "book_age_ms_max": 30_000,
         "first_book_ms_max": 10_000,
         "audit_every_s": 0,
-        "patience": SyncLimits(),
+        "sync_limits": SyncLimits(),
     }
     return VenueBookSettings(sequence_rule=rule, **(facts | other))
 
 
 def instrument(symbol: Symbol, unit: str = "1", *, may_cross: bool = False) -> Instrument:
-    """Make an instrument of the made-up venue."""
+    """Return an instrument of the invented venue."""
     base, quote = symbol.partition(":")[2].split("-")
     cent = Decimal("0.01")
     return Instrument(
@@ -92,23 +92,23 @@ def instrument(symbol: Symbol, unit: str = "1", *, may_cross: bool = False) -> I
 
 
 def published_bodies(effects: Iterable[Effect], stream: Stream | None = None) -> list[Any]:
-    """Give what is published, in order."""
+    """Return what is published, in order."""
     return [one.body for one in effects if isinstance(one, Publish) and stream in (None, one.stream)]
 
 
 def published_states(effects: Iterable[Effect], stream: Stream = BOOKS) -> list[tuple[Symbol, BookState]]:
-    """Give the changes of trust that are published."""
+    """Return the changes of health that are published."""
     return [(one.symbol, one.state) for one in published_bodies(effects, stream) if isinstance(one, SymbolHealth)]
 
 
 def log_events(effects: Iterable[Effect], event: str) -> list[LogEvent]:
-    """Give the notes of one event."""
+    """Return the log events of one name."""
     return [one for one in effects if isinstance(one, LogEvent) and one.event == event]
 
 
 @dataclass(slots=True)
 class BookSubscriber:
-    """Follows books as they are published; what cannot be followed fails the test."""
+    """Applies published books; a message that cannot be applied fails the test."""
 
     book_ids: dict[Symbol, int] = field(default_factory=dict)
     books: dict[Symbol, tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]] = field(default_factory=dict)
@@ -116,7 +116,7 @@ class BookSubscriber:
     gaps: list[BookGap] = field(default_factory=list)
 
     def receive(self, body: object) -> None:
-        """Hear one message."""
+        """Apply one message."""
         match body:
             case BookSnapshot():
                 self.book_ids[body.symbol] = body.book_id
@@ -135,12 +135,12 @@ class BookSubscriber:
                 raise AssertionError(f"{body} is nothing about a book")
 
     def top(self, symbol: Symbol, count: int = 3) -> tuple[BookLevels, BookLevels]:
-        """Give the best levels as they were shown, best first."""
+        """Return the best published levels, best first."""
         bids, asks = self.books[symbol]
         return tuple(sorted(bids.items(), reverse=True)[:count]), tuple(sorted(asks.items())[:count])
 
     def is_synced(self, symbol: Symbol) -> bool:
-        """Say whether the book is to be believed."""
+        """Return whether the book is in sync."""
         return self.health.get(symbol) is BookState.SYNCED
 
 
@@ -149,18 +149,18 @@ def _change(side: dict[Decimal, Decimal], levels: BookLevels) -> None:
         if quantity:
             side[price] = quantity
         else:
-            # Only what was shown can leave.
+            # Only a published level can be removed.
             del side[price]
 
 
 def levels(*texts: str) -> BookLevels:
-    """Write levels as they are published, from "price x quantity"."""
+    """Return levels as they are published, from "price x quantity"."""
     pairs = (text.split("x") for text in texts)
     return tuple((Decimal(price), Decimal(quantity)) for price, quantity in pairs)
 
 
 class OrderBookHarness:
-    """The service behind its door, what it said and asked last, a hearer of all of it, and the time."""
+    """The market data service, its effects and requests, a subscriber of what it publishes, and the time."""
 
     def __init__(self, *venues: VenueBookSettings, chance: Callable[[], float] = lambda: 0.0) -> None:
         self.metrics = Metrics("market_data", "test")
@@ -173,28 +173,28 @@ class OrderBookHarness:
         self._collect(self.service.on_start(T0))
 
     def with_instruments(self, *symbols: Symbol) -> "OrderBookHarness":
-        """List some symbols, and open them."""
+        """Load the instruments of some symbols and open their books."""
         names = symbols or (ONE, TWO)
         self.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, tuple(instrument(one) for one in names)))
         self.deliver(*(BookStreamUp(VENUE, one) for one in names))
         return self
 
     def deliver(self, *bodies: FeedMessage) -> list[Effect]:
-        """Let the adapter say something."""
+        """Deliver messages of the feed."""
         return self._collect(
             effect for one in bodies for effect in self.service.on_message(VenueEvent(one), self.now_ns)
         )
 
     def deliver_frame(self, *data: MarketEvent) -> list[Effect]:
-        """Let a frame come."""
+        """Deliver a decoded frame."""
         return self.deliver(DecodedFrame(self.venue, data, self.now_ns, 1_000, 100))
 
     def deliver_update(self, previous: int, final: int, *bids: str, symbol: Symbol = ONE, **other: Any) -> list[Effect]:
-        """Let a change of bids come, each "price x quantity"."""
+        """Deliver an update of bids, each "price x quantity"."""
         return self.deliver_frame(self.depth_update(previous, final, *bids, symbol=symbol, **other))
 
     def depth_update(self, previous: int, final: int, *bids: str, symbol: Symbol = ONE, **other: Any) -> DepthUpdate:
-        """Make a change of bids."""
+        """Return an update of bids."""
         facts: dict[str, Any] = {"asks": (), "venue_at_ns": self.now_ns - MS, "received_at_ns": self.now_ns}
         pairs = tuple(tuple(text.split("x")) for text in bids)
         return DepthUpdate(symbol=symbol, prev_id=previous, last_id=final, bids=pairs, **(facts | other))
@@ -202,7 +202,7 @@ class OrderBookHarness:
     def depth_snapshot(
         self, final: int, *, symbol: Symbol = ONE, is_pushed: bool = False, **other: Any
     ) -> DepthSnapshot:
-        """Make an image of the usual book."""
+        """Return a snapshot of the default book."""
         facts: dict[str, Any] = {
             "bids": BIDS,
             "asks": ASKS,
@@ -212,20 +212,20 @@ class OrderBookHarness:
         return DepthSnapshot(symbol=symbol, last_id=final, is_pushed=is_pushed, **(facts | other))
 
     def complete_call(self, request: FeedRequest, answer: FeedReply) -> list[Effect]:
-        """Let a request be answered."""
+        """Complete a request with a result."""
         return self._collect(self.service.on_message(VenueCallCompleted(request, answer), self.now_ns))
 
     def advance_ms(self, milliseconds: float) -> list[Effect]:
-        """Let time pass, then a tick."""
+        """Advance the time, then run the timers."""
         self.now_ns += int(milliseconds * MS)
         return self._collect(self.service.on_tick(self.now_ns))
 
     def requests(self, effects: Sequence[Effect] | None = None) -> list[FeedRequest]:
-        """Give what was asked of the adapter."""
+        """Return what was requested of the feed."""
         return [one.request for one in (self.effects if effects is None else effects) if isinstance(one, CallVenue)]
 
     def with_synced_books(self, *symbols: Symbol, at: int = 10) -> "OrderBookHarness":
-        """Bring books into sync at an id."""
+        """Synchronise books at an id."""
         for symbol in symbols or (ONE, TWO):
             (request,) = self.requests(self.deliver_update(at - 1, at, symbol=symbol))
             self.complete_call(request, self.depth_snapshot(at, symbol=symbol))
@@ -233,7 +233,7 @@ class OrderBookHarness:
         return self
 
     def late_subscriber(self) -> BookSubscriber:
-        """Give somebody who joins now."""
+        """Return a subscriber that starts from the present snapshot."""
         hearer = BookSubscriber()
         for body in self.service.snapshot(BOOKS):
             hearer.receive(body)

@@ -1,4 +1,4 @@
-"""The project as its repository sees it: every text that is tracked or about to be."""
+"""The project's files: every text that is tracked or not yet added."""
 
 import subprocess
 from collections.abc import Iterator
@@ -8,12 +8,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def relative_name(path: Path) -> str:
-    """Name a file as one would on the command line."""
+    """Return the path of a file relative to the project."""
     return str(path.relative_to(ROOT))
 
 
 def project_texts() -> Iterator[tuple[Path, str]]:
-    """Read every file that is text and not ignored."""
+    """Return every text file that is not ignored, with its content."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Real venues' recordings, where there are any, and what a correct implementation makes of each."""
+"""Recordings of real venues, where there are any, and the report that a correct implementation produces for each."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ from benchmarks.recordings import real_recordings_folder
 
 
 def real_recordings() -> dict[str, Path]:
-    """Give the files by their names without the ending."""
+    """Return the files by their names without extension."""
     folder = real_recordings_folder()
     return {path.stem: path for path in sorted(folder.glob("*.jsonl"))} if folder else {}
 

@@ -1,4 +1,4 @@
-"""Plays a recording of one instrument through a dialect and the synchroniser, and keeps every state on the way."""
+"""Replays a recording of one instrument through an adapter and the synchronizer, and stores every state on the way."""
 
 from collections.abc import Iterable, Sequence
 
@@ -20,7 +20,7 @@ class RecordingPlayer:
     def __init__(
         self, dialect: VenueAdapter, listings: Sequence[RecordedLine], patience: SyncLimits = OFFLINE_LIMITS
     ) -> None:
-        """Learn the instruments from the recorded answers; the first is the one that is played."""
+        """Load the instruments from the recorded responses; the first is the one that is replayed."""
         instruments = dialect.decode_instruments([line.text.encode() for line in listings])
         dialect.set_instruments(InstrumentRegistry(instruments))
         self.dialect, self.symbol = dialect, instruments[0].symbol
@@ -34,11 +34,11 @@ class RecordingPlayer:
 
     @property
     def fingerprint(self) -> str:
-        """Give the hash over all states."""
+        """The hash over all states."""
         return self._fingerprint.hexdigest()
 
     def play(self, lines: Iterable[RecordedLine]) -> "RecordingPlayer":
-        """Play what follows the listing."""
+        """Replay what follows the instruments."""
         for line in lines:
             remedy = self.sync.next_resync(line.at_ns)
             self.resync_methods += [remedy] if remedy else []
@@ -67,5 +67,5 @@ class RecordingPlayer:
 
 
 def recorded_lines(name: str) -> tuple[RecordedLine, ...]:
-    """Read a real venue's recording, for a test that carries the marker `recordings`."""
+    """Return the lines of a real venue's recording, for a test that has the marker `recordings`."""
     return parse_lines(real_recordings()[name].read_text())

@@ -1,4 +1,4 @@
-"""One sample of every message there is, each field with a value that shows where it went."""
+"""One sample of every message, each field with a value that shows where it was encoded."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -305,7 +305,7 @@ def union_members(union: Any) -> tuple[type, ...]:
 
 
 def all_message_types() -> Iterator[type]:
-    """List every type that may stand in a frame, from the table of streams and the side socket."""
+    """Return every type that may be in a frame, from the table of streams and the recovery socket."""
     for stream in STREAMS.values():
         if stream.stream_class is not StreamClass.SEALED:
             yield from union_members(stream.messages)

@@ -1,3 +1,5 @@
+"""A sandbox venue without I/O, called directly by the tests."""
+
 from decimal import Decimal
 from itertools import count
 from typing import Any
@@ -14,12 +16,12 @@ NOON_NS = 1_795_194_000_000_000_000
 
 
 def make_quote(bid: str = "99.99", ask: str = "100.01", symbol: str = "AAPL") -> Quote:
-    """Make a quote of a hundred shares a side."""
+    """Return a quote of a hundred shares per side."""
     return Quote(symbol, Decimal(bid), Decimal(ask), 100, 100, NOON_NS)
 
 
 def order_body(**changes: Any) -> OrderBody:
-    """Make the body of a market order for ten shares, with changes; numbers may be texts."""
+    """Return the body of a market order for ten shares, with changes; numbers may be texts."""
     plain: dict[str, Any] = {
         "symbol": "AAPL",
         "qty": 10,
@@ -33,7 +35,7 @@ def order_body(**changes: Any) -> OrderBody:
 
 
 def make_venue(session: SessionName = SessionName.ALWAYS, seed: int = 1, **quotes: tuple[str, str]) -> AlpacaVenue:
-    """Make a venue that lists AAPL and MSFT, quoted around 100 unless said."""
+    """Return a venue that lists AAPL and MSFT, quoted around 100 unless given."""
     books = AccountState()
     numbers = count(1)
     made = AlpacaVenue(books, frozenset({"AAPL", "MSFT"}), TradingSession(session), seed, lambda: f"id-{next(numbers)}")
@@ -44,18 +46,18 @@ def make_venue(session: SessionName = SessionName.ALWAYS, seed: int = 1, **quote
 
 
 def place_order(made: AlpacaVenue, now_ns: int = NOON_NS, **changes: Any) -> tuple[OrderEvent, ...]:
-    """Submit an order and lead it on to where it rests; give all its events."""
+    """Submit an order, process it until it is open or final, and return all its events."""
     step = made.submit(order_body(**changes), now_ns)
     assert step.order is not None, step.error
     return (*step.events, *made.advance_order(step.order.order_id, now_ns).events)
 
 
 def open_position(made: AlpacaVenue, quantity: int, symbol: str = "AAPL") -> None:
-    """Give the account a position, long or short, by an order that fills at once."""
+    """Open a position, long or short, with an order that fills at once."""
     side = "buy" if quantity > 0 else "sell"
     place_order(made, symbol=symbol, side=side, qty=abs(quantity), time_in_force="fok")
 
 
 def event_kinds(*steps: Transition | tuple[OrderEvent, ...]) -> list[str]:
-    """Name the events of some steps in their order."""
+    """Return the kinds of the events of some steps in their order."""
     return [str(event.kind) for step in steps for event in (step.events if isinstance(step, Transition) else step)]

@@ -1,4 +1,4 @@
-"""A tiny executable that lives a process's life in the way its first argument says; run as a module."""
+"""A small executable that behaves as its first argument says, from start to exit; run as a module."""
 
 import sys
 from collections.abc import Callable
@@ -16,7 +16,7 @@ NAME = "risk"
 
 
 class QuietService:
-    """Does nothing until it is asked to stop, and then needs this many ticks to drain."""
+    """Does nothing until it is stopped, and then needs this many ticks to drain."""
 
     def __init__(self, drain_ticks: int = 2) -> None:
         self._left = drain_ticks
@@ -47,7 +47,7 @@ class QuietService:
 
 
 class StuckService(QuietService):
-    """Turns a few times and then never again."""
+    """Handles a few ticks and then blocks the loop."""
 
     @override
     def on_tick(self, now_ns: int) -> Effects:
@@ -58,7 +58,7 @@ class StuckService(QuietService):
 
 
 class FailingService(QuietService):
-    """Finds itself broken."""
+    """Terminates with an error."""
 
     @override
     def on_tick(self, now_ns: int) -> Effects:
@@ -106,12 +106,19 @@ def log_a_secret(process: Process) -> None:
 
 
 SCENARIOS: dict[str, Callable[[Process], None]] = {
-    life.__name__: life
-    for life in (
-        run_quietly, run_on_uvloop, run_with_journal, never_drain, block_in_tick, terminate_with_error, never_finish_start, fail_in_thread,
+    scenario.__name__: scenario
+    for scenario in (
+        run_quietly,
+        run_on_uvloop,
+        run_with_journal,
+        never_drain,
+        block_in_tick,
+        terminate_with_error,
+        never_finish_start,
+        fail_in_thread,
         log_a_secret,
     )
-}  # fmt: skip
+}
 
 
 @click.group()
@@ -120,15 +127,15 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("life", type=click.Choice(sorted(SCENARIOS)))
-def live(life: str) -> None:
+@click.argument("scenario", type=click.Choice(sorted(SCENARIOS)))
+def live(scenario: str) -> None:
     with run_process(NAME) as process:
-        SCENARIOS[life](process)
+        SCENARIOS[scenario](process)
 
 
 @cli.command()
 def print_endlessly() -> None:
-    """Say more than anybody reads."""
+    """Print more than any reader reads."""
     for number in range(1_000_000):
         click.echo(number)
 

@@ -1,4 +1,4 @@
-"""The least service: it writes down what it hears and does what the test wants done."""
+"""The smallest service: it stores what it receives and returns the effects that the test wants."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ from components.runtime.service import Effects, Inbound
 
 
 class ScriptedService:
-    """Answers each thing with what `react` gives for it."""
+    """Answers each input with what `react` returns for it."""
 
     def __init__(self, react: Callable[[Inbound], Effects] = lambda _: ()) -> None:
         self.react = react

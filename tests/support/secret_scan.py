@@ -1,4 +1,4 @@
-"""Finds what looks like a secret in a text: well-known shapes, values given to telling names, and sheer randomness."""
+"""Finds what looks like a secret in a text: known formats, values assigned to suspicious names, and random texts."""
 
 import re
 from collections import Counter
@@ -17,19 +17,19 @@ ASSIGNED_VALUE = re.compile(
     r"(?i)\b\w*(?:secret|password|passwd|token|api_?key)\w*[\"']?\s*[:=]\s*[\"']?(?P<value>[A-Za-z0-9+/_=-]{16,})"
 )
 RANDOM = re.compile(r"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{32,}={0,2}(?![A-Za-z0-9+/])")
-GIVEN_BITS_MIN = 3.5  # English words joined by underscores have 3 to 3.5 bits a character, drawn ones 4 to 6
+GIVEN_BITS_MIN = 3.5  # English words joined by underscores have 3 to 3.5 bits a character, random values 4 to 6
 RANDOM_BITS_MIN = 4.5  # hexadecimal digits, of which hashes are made, cannot have more than 4
 
 
 def findings(text: str) -> Iterator[tuple[int, str]]:
-    """Name each suspicion with its line; never the value."""
+    """Return each suspicion with its line; never the value."""
     for number, line in enumerate(text.splitlines(), start=1):
         if (found := _suspicion(line)) is not None:
             yield number, found
 
 
 def bits_per_character(value: str) -> float:
-    """Measure how hard a text's next character is to guess from how often each occurs."""
+    """Return the entropy of a text per character, from how often each occurs."""
     return -sum(count / len(value) * log2(count / len(value)) for count in Counter(value).values())
 
 

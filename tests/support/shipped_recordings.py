@@ -1,4 +1,4 @@
-"""The recordings that the project ships, made by hand, each with what its venue's rules make of it."""
+"""The recordings that the project ships, generated, each with the result that its venue's rules imply."""
 
 import json
 from collections.abc import Iterator
@@ -21,25 +21,25 @@ QUIET_AFTER, RESET_AT, RESET_TO = (20, 55), 40, 7
 
 
 class ShippedRecording(NamedTuple):
-    """One file, and the truth about the book in it."""
+    """One file, and the expected states of the book in it."""
 
     venue: str
     symbol: str
     native: str
     recording: Recording
     states: tuple[str, ...]
-    """The canonical top 10 at the image, and after each change whose id went on."""
+    """The canonical top 10 at the snapshot, and after each update that advanced the id."""
     books: tuple[str, ...]
-    """The same after every change that was applied, for who publishes them all."""
+    """The same after every update that was applied, for consumers that publish them all."""
 
     @property
     def path(self) -> Path:
-        """Name the file as the recorder would."""
+        """The file, named as the recorder would."""
         began = datetime.fromtimestamp(self.recording.lines[0].at_ns // 10**9, UTC)
         return FOLDER / f"{self.venue}_{began:%Y%m%dT%H%M%S}_1.jsonl"
 
     def expected_report(self) -> dict[str, Any]:
-        """Say what a correct implementation makes of it."""
+        """Return the report that a correct implementation produces."""
         last = json.loads(self.books[-1])
         hashes = [sha256(state.encode()).hexdigest() for state in self.states]
         return {
@@ -58,7 +58,7 @@ class ShippedRecording(NamedTuple):
 
 
 def shipped_recordings() -> tuple[ShippedRecording, ...]:
-    """Make every recording anew; the same each time."""
+    """Generate every recording; the same each time."""
     return (
         _plain("BINANCE", "BINANCE:BTC-USDT", "BTCUSDT", binance_spot(changes=UPDATES)),
         _plain("BINANCEUM", "BINANCEUM:BTC-USDT-PERP", "BTCUSDT", binance_um(changes=UPDATES)),
@@ -73,7 +73,7 @@ def _plain(venue: str, symbol: str, native: str, recording: Recording) -> Shippe
 
 
 def _renumbered(recording: Recording) -> ShippedRecording:
-    """Let OKX say twice that nothing happened, and begin its ids anew in between."""
+    """Insert two keep-alives of OKX without changes, and let its ids restart in between."""
     lines: list[RecordedLine] = []
     states, books = [], []
     shift, number, truth = 0, 0, iter(recording.expected_tops.items())

@@ -1,4 +1,4 @@
-"""A disk in memory that forgets what was not synced, fails when told, and can crash at every call."""
+"""A disk in memory that forgets what was not synced, fails on demand, and can crash at every call."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ SECTOR_BYTES = 512
 
 
 class Crashed(BaseException):
-    """The machine stopped; nobody may catch this by accident."""
+    """The machine stopped; a BaseException, so that no handler catches it by accident."""
 
 
 @dataclass(eq=False)
 class Content:
-    """A file: what a reader sees, what would be there after a crash, and which sectors differ and are known to."""
+    """A file: its content as seen, its content after a crash, and the sectors that may differ."""
 
     seen: bytes = b""
     synced: bytes = b""
@@ -33,7 +33,7 @@ class Content:
         self.dirty.clear()
 
     def after_crash(self, chance: Random) -> "Content":
-        """Keep any of the dirty sectors, in any combination, and any length between the two."""
+        """Return the file with any of the dirty sectors, in any combination, and any length between the two."""
         shorter, longer = sorted((len(self.synced), len(self.seen)))
         length = chance.choice((shorter, longer, chance.randint(shorter, longer)))
         kept = self._on_disk(length, {one for one in self.dirty if chance.random() < 0.5})
@@ -49,7 +49,7 @@ class Content:
 
 @dataclass
 class SimulatedDisk:
-    """A Disk of one process's life; `crash` gives the disk that the next life finds."""
+    """The disk of one run of a process; `crash` returns the disk that the next run finds."""
 
     crash_at: int | None = None
     sync_fails_at: int | None = None
@@ -67,7 +67,7 @@ class SimulatedDisk:
     before_sync: Callable[[], object] = lambda: None
 
     def crash(self, chance: Random) -> "SimulatedDisk":
-        """Lose what was not synced, or any part of it."""
+        """Return the disk after a crash: what was not synced is lost, or any part of it."""
         names = {path: one for path, one in self.named.items() if path in self.named_synced or chance.random() < 0.5}
         lost = {path: one for path, one in self.named_synced.items() if one not in names.values()}
         survived = {path: one.after_crash(chance) for path, one in (names | lost).items()}

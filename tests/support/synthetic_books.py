@@ -1,4 +1,4 @@
-"""A small market that a seed decides: batches of changes to one book, and the book itself at each of their ids."""
+"""A small seeded market: batches of updates to one book, and the book itself at each of their ids."""
 
 import random
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class BookSides(NamedTuple):
     asks: tuple[Level, ...]
 
     def canonical(self, tick: Decimal, lot: Decimal) -> str:
-        """Write the top as every implementation must write it."""
+        """Return the top as every implementation must write it."""
         bids, asks = (self._pairs(side[:TOP], tick, lot) for side in self)
         return f'{{"asks":[{asks}],"bids":[{bids}]}}'
 
@@ -38,7 +38,7 @@ class BookSides(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What was touched after the id `previous`, from `first` to `final`; never-seen levels may be removed in it."""
+    """The levels touched after `prev_id`, from `first_id` to `last_id`; it may remove levels that never existed."""
 
     prev_id: int
     first_id: int
@@ -48,7 +48,7 @@ class Batch(NamedTuple):
 
 
 class SyntheticMarket(NamedTuple):
-    """A book's beginning, everything that happened to it, and how it looked after each batch."""
+    """A book's first id, every batch of updates, and the book after each."""
 
     start_id: int
     batches: tuple[Batch, ...]
@@ -56,7 +56,7 @@ class SyntheticMarket(NamedTuple):
 
 
 def generate_market(seed: int, count: int, id_gap_max: int) -> SyntheticMarket:
-    """Make up a market; ids leave holes of up to `hole_max` (1: none)."""
+    """Return a market from a seed; ids have gaps of up to `id_gap_max` (1: none)."""
     chance = random.Random(seed)
     bids = {MID_TICKS - away: chance.randint(1, 900) for away in range(1, DEPTH_TICKS) if chance.random() < 0.8}
     asks = {MID_TICKS + away: chance.randint(1, 900) for away in range(1, DEPTH_TICKS) if chance.random() < 0.8}
@@ -72,7 +72,7 @@ def generate_market(seed: int, count: int, id_gap_max: int) -> SyntheticMarket:
 
 
 def plain_decimal(number: Decimal) -> str:
-    """Write a number without exponent and without zeros at its end."""
+    """Return a number without exponent and without trailing zeros."""
     text = f"{number:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -1,4 +1,4 @@
-"""Hand-made recordings of each crypto venue, in the format of all recordings, with the truth beside them."""
+"""Generated recordings of each crypto venue, in the format of all recordings, with the expected states beside them."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ LATENCY_NS = 7_000_000
 
 
 SNAPSHOT_AFTER = 3
-"""Binance's image comes after so many changes, and is as of the last of them."""
+"""Binance's snapshot comes after this many updates, and is as of the last of them."""
 
 
 NS_PER_MS = 1_000_000
@@ -37,7 +37,7 @@ class RecordedLine(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """Its lines, what the venue's rules make of them, and the canonical top 10 at each id from the image on."""
+    """Its lines, the counts that the venue's rules imply, and the canonical top 10 at each id from the snapshot on."""
 
     lines: tuple[RecordedLine, ...]
     applied: int
@@ -45,17 +45,17 @@ class Recording(NamedTuple):
     expected_tops: dict[int, str]
 
     def text(self) -> str:
-        """Write it as a file holds it."""
+        """Return the content of its file."""
         return "".join(json.dumps(line._asdict(), separators=(",", ":")) + "\n" for line in self.lines)
 
 
 def parse_lines(text: str) -> tuple[RecordedLine, ...]:
-    """Read a recording's file."""
+    """Parse the content of a recording's file."""
     return tuple(RecordedLine(**json.loads(line)) for line in text.splitlines())
 
 
 def binance_spot(seed: int = 1, changes: int = 120) -> Recording:
-    """Record BTCUSDT of the spot market, quotes and trades among the changes of depth."""
+    """Record BTCUSDT of the spot market, with quotes and trades between the depth updates."""
     story, tick, lot = generate_market(seed, changes, 1), Decimal("0.01"), Decimal("0.001")
     stream, rest = "wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms", "https://api.binance.com/api/v3"
     pair = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT"}
@@ -80,7 +80,7 @@ def binance_spot(seed: int = 1, changes: int = 120) -> Recording:
 
 
 def binance_um(seed: int = 2, changes: int = 120) -> Recording:
-    """Record BTCUSDT of the USD-M market: ids have holes, and the change that ends at the image's id counts again."""
+    """Record BTCUSDT of the USD-M market: ids have gaps; the update that ends at the snapshot's id is applied again."""
     story, tick, lot = generate_market(seed, changes, 60), Decimal("0.1"), Decimal("0.001")
     stream, rest = "wss://fstream.binance.com/stream?streams=btcusdt@depth@100ms", "https://fapi.binance.com/fapi/v1"
     pair = {"symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000}
@@ -114,7 +114,7 @@ def binance_um(seed: int = 2, changes: int = 120) -> Recording:
 
 
 def okx(seed: int = 3, changes: int = 120, *, has_checksums: bool = False) -> Recording:
-    """Record books of BTC-USDT-SWAP, whose quantities are contracts; checksums are 0 unless they are asked for."""
+    """Record books of BTC-USDT-SWAP, whose quantities are contracts; checksums are 0 unless requested."""
     story, tick, lot = generate_market(seed, changes, 9), Decimal("0.1"), Decimal("0.01")
     url, arg = "wss://ws.okx.com:8443/ws/v5/public", '"arg":{"channel":"books","instId":"BTC-USDT-SWAP"}'
     swap = {"instId": "BTC-USDT-SWAP", "instType": "SWAP", "instFamily": "BTC-USDT", "uly": "BTC-USDT", "expTime": ""}
