@@ -228,7 +228,7 @@ def test_each_frame_is_read_once_and_travels_on_as_typed_structs() -> None:
     async def scene() -> None:
         async with FakeVenue(confirm_and_send_updates) as venue:
             dialect = CountingAdapter(venue)
-            async with FeedHarness(venue, dialect=dialect) as ear:
+            async with FeedHarness(venue, adapter=dialect) as ear:
                 await ear.wait_for(DepthUpdate, 40)
             assert dialect.reads == ear.metric_sum("venue_frames_total") > 40
             assert all(isinstance(one, msgspec.Struct) for one in ear.delivered)

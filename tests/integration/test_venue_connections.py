@@ -92,7 +92,7 @@ def test_topics_are_asked_for_in_chunks_below_the_pace_of_sends() -> None:
         async with FakeVenue(natives=natives) as venue:
             dialect = FakeVenueAdapter(venue, topics_per_request=2, sends_per_second=10.0)
             symbols = [f"TOY:{native.upper()}" for native in natives]
-            async with FeedHarness(venue, *symbols, dialect=dialect) as ear:
+            async with FeedHarness(venue, *symbols, adapter=dialect) as ear:
                 await opened(ear)
             chunks = venue.requests_of("sub")
             assert [len(chunk) for chunk in chunks] == [2, 2, 2, 2, 1]
@@ -108,7 +108,7 @@ def test_a_pace_spreads_what_is_more_than_a_burst() -> None:
             dialect = FakeVenueAdapter(venue, topics_per_request=1, sends_per_second=5.0)
             natives = [f"c{number}-usd" for number in range(4)]
             venue.replies["/instruments"] = [HttpReply(json.dumps(natives).encode())]
-            async with FeedHarness(venue, *(f"TOY:{one.upper()}" for one in natives), dialect=dialect) as ear:
+            async with FeedHarness(venue, *(f"TOY:{one.upper()}" for one in natives), adapter=dialect) as ear:
                 await opened(ear)
             assert venue.received_at_ns[3] - venue.received_at_ns[0] >= 400 * NS_PER_MS
 
@@ -152,7 +152,7 @@ def test_two_lines_are_one_venue_and_the_loss_of_one_leaves_the_others_books_alo
     async def scene() -> None:
         async with (
             FakeVenue(cut_trades) as venue,
-            FeedHarness(venue, ONE, dialect=FakeVenueAdapter(venue, trades=True)) as ear,
+            FeedHarness(venue, ONE, adapter=FakeVenueAdapter(venue, trades=True)) as ear,
         ):
             await ear.wait_for(FeedDown)
             await eventually_async(lambda: _is_last(ear, FeedUp(FAKE_VENUE)))
@@ -219,7 +219,7 @@ def test_of_many_that_are_refused_together_the_bad_ones_are_found_by_halving() -
     async def scene() -> None:
         async with FakeVenue(refusing(*bad, names_them=False), natives=natives) as venue:
             dialect = FakeVenueAdapter(venue, topics_per_request=16, sends_per_second=200.0)
-            async with FeedHarness(venue, *(f"TOY:{one.upper()}" for one in natives), dialect=dialect) as ear:
+            async with FeedHarness(venue, *(f"TOY:{one.upper()}" for one in natives), adapter=dialect) as ear:
                 await opened(ear)
             assert {one.symbol for one in ear.all(BookStreamDown)} == {"TOY:C3-USD", "TOY:C11-USD"}
             assert len(ear.all(BookStreamUp)) == 14
@@ -417,7 +417,7 @@ def test_a_frame_beyond_16_mib_ends_its_line_and_no_other() -> None:
     async def scene() -> None:
         async with (
             FakeVenue(send_a_giant) as venue,
-            FeedHarness(venue, ONE, dialect=FakeVenueAdapter(venue, trades=True)) as ear,
+            FeedHarness(venue, ONE, adapter=FakeVenueAdapter(venue, trades=True)) as ear,
         ):
             await ear.wait_for(DepthUpdate)
             await ear.wait_for(FeedDown)
@@ -441,7 +441,7 @@ def test_a_test_of_being_alive_is_answered_at_once() -> None:
         async with FakeVenue(test_us) as venue:
             # One message in ten seconds: an answer does not wait for that.
             dialect = FakeVenueAdapter(venue, sends_per_second=0.1)
-            async with FeedHarness(venue, ONE, dialect=dialect):
+            async with FeedHarness(venue, ONE, adapter=dialect):
                 await eventually_async(lambda: _is_true(bool(venue.requests_of("alive"))))
 
     on_a_loop(scene())
@@ -456,7 +456,7 @@ def test_nothing_is_asked_before_the_venue_lets_us_in() -> None:
     async def scene() -> None:
         async with (
             FakeVenue(greet) as venue,
-            FeedHarness(venue, ONE, dialect=FakeVenueAdapter(venue, requires_login=True)) as ear,
+            FeedHarness(venue, ONE, adapter=FakeVenueAdapter(venue, requires_login=True)) as ear,
         ):
             await ear.wait_for(DepthUpdate)
 
@@ -472,7 +472,7 @@ def test_a_login_that_is_refused_for_good_is_told_and_not_repeated() -> None:
     async def scene() -> None:
         async with (
             FakeVenue(refuse) as venue,
-            FeedHarness(venue, ONE, dialect=FakeVenueAdapter(venue, requires_login=True)) as ear,
+            FeedHarness(venue, ONE, adapter=FakeVenueAdapter(venue, requires_login=True)) as ear,
         ):
             (closed,) = await ear.wait_for(FeedDown)
             assert closed.is_permanent
@@ -658,7 +658,7 @@ def test_weights_are_paced_and_too_many_are_sent_away() -> None:
         async with FakeVenue() as venue:
             # An image weighs two of a burst of four; then there is one every fifth of a second.
             dialect = FakeVenueAdapter(venue, requests_per_second=10.0, requests_burst=4)
-            async with FeedHarness(venue, ONE, dialect=dialect, requests_waiting_max=3) as ear:
+            async with FeedHarness(venue, ONE, adapter=dialect, requests_waiting_max=3) as ear:
                 await opened(ear)
                 begun_ns = venue.clock.monotonic_ns()
                 said = await images(ear, 8)

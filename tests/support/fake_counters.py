@@ -10,7 +10,7 @@ class FakeSubscriptionCounters:
     gaps: list[int] = field(default_factory=list)
     repeats: int = 0
     restarts: int = 0
-    flaws: list[str] = field(default_factory=list)
+    invalid_frames: list[str] = field(default_factory=list)
 
     def count_gap(self, missing: int) -> None:
         self.gaps.append(missing)
@@ -22,4 +22,4 @@ class FakeSubscriptionCounters:
         self.restarts += 1
 
     def count_invalid_frame(self, error: InvalidFrame) -> None:
-        self.flaws.append(error.defect.value)
+        self.invalid_frames.append(error.defect.value)

@@ -340,10 +340,10 @@ async def confirm_only(venue: FakeVenue, connection: ServerConnection) -> None:
 class FeedHarness:
     """Runs a feed and stores what it delivers."""
 
-    def __init__(self, venue: FakeVenue, *symbols: str, dialect: Any = None, **changes: Any) -> None:
+    def __init__(self, venue: FakeVenue, *symbols: str, adapter: Any = None, **changes: Any) -> None:
         self.metrics = Metrics("test", "0")
         setup = fake_venue_config(venue, *symbols, **changes)
-        self.feed = VenueFeed(dialect or FakeVenueAdapter(venue), setup, SystemClock(), lambda: 0.5, self.metrics)
+        self.feed = VenueFeed(adapter or FakeVenueAdapter(venue), setup, SystemClock(), lambda: 0.5, self.metrics)
         self.delivered: list[Any] = []
         self._task: asyncio.Task[None] | None = None
 

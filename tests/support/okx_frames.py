@@ -61,23 +61,23 @@ OPTION = {
     "stk": "80000",
     "optType": "P",
 }
-DOLLAR_MARGINED = {**LINEAR, "instId": "BTC-USD_UM-SWAP", "instFamily": "BTC-USD_UM", "uly": "BTC-USD"}
-ROWS = (SPOT, LINEAR, INVERSE, FUTURE, OPTION, DOLLAR_MARGINED)
+USD_MARGINED = {**LINEAR, "instId": "BTC-USD_UM-SWAP", "instFamily": "BTC-USD_UM", "uly": "BTC-USD"}
+ROWS = (SPOT, LINEAR, INVERSE, FUTURE, OPTION, USD_MARGINED)
 
 
-def dialect(rows: Iterable[object] = ROWS, **settings: Any) -> OkxAdapter:
+def okx_adapter(rows: Iterable[object] = ROWS, **settings: Any) -> OkxAdapter:
     """Return an adapter with these instruments."""
     made = OkxAdapter("wss://okx.test/ws/v5/public", "https://okx.test", OkxSettings(**settings))
-    made.set_instruments(InstrumentRegistry(made.decode_instruments([answer(rows)])))
+    made.set_instruments(InstrumentRegistry(made.decode_instruments([rest_response(rows)])))
     return made
 
 
-def answer(rows: Iterable[object], code: str = "0", message: str = "") -> bytes:
+def rest_response(rows: Iterable[object], code: str = "0", message: str = "") -> bytes:
     """Return the body of a REST response."""
     return msgspec.json.encode({"code": code, "msg": message, "data": list(rows)})
 
 
-def row(
+def depth_row(
     ids: tuple[int, int] | None = None, bids: Sequence[Pair] = (), asks: Sequence[Pair] = (), **more: Any
 ) -> dict[str, Any]:
     """Return a book, or an update of one, with its pair of ids."""
@@ -86,7 +86,7 @@ def row(
     return {**levels, "checksum": 0, **chained, **more}
 
 
-def pushed(channel: str, *rows: object, action: str = "", native: str = "BTC-USDT") -> bytes:
+def data_frame(channel: str, *rows: object, action: str = "", native: str = "BTC-USDT") -> bytes:
     """Return a data frame."""
     named = {"action": action} if action else {}
     return msgspec.json.encode({"arg": {"channel": channel, "instId": native}, **named, "data": list(rows)})
@@ -94,21 +94,21 @@ def pushed(channel: str, *rows: object, action: str = "", native: str = "BTC-USD
 
 def snapshot(*rows: object, channel: str = "books", native: str = "BTC-USDT") -> bytes:
     """Return a snapshot frame of a sequenced channel."""
-    return pushed(channel, *rows, action="snapshot", native=native)
+    return data_frame(channel, *rows, action="snapshot", native=native)
 
 
 def update(*rows: object, channel: str = "books", native: str = "BTC-USDT") -> bytes:
     """Return an update frame."""
-    return pushed(channel, *rows, action="update", native=native)
+    return data_frame(channel, *rows, action="update", native=native)
 
 
-def printed(trade_id: int, *, at_ms: int = AT_MS, price: str = "90000", size: str = "0.5", count: int = 1) -> Any:
+def trade_row(trade_id: int, *, at_ms: int = AT_MS, price: str = "90000", size: str = "0.5", count: int = 1) -> Any:
     """Return a trade."""
     fields = {"instId": "BTC-USDT", "tradeId": str(trade_id), "px": price, "sz": size, "side": "buy"}
     return {**fields, "ts": str(at_ms), "count": str(count), "source": "0", "seqId": 1234}
 
 
-def told(event: str, **more: Any) -> bytes:
+def event_frame(event: str, **more: Any) -> bytes:
     """Return a frame that is an event, not data."""
     return msgspec.json.encode({"event": event, **more, "connId": "a4d3ae55"})
 

@@ -162,11 +162,11 @@ def levels(*texts: str) -> BookLevels:
 class OrderBookHarness:
     """The market data service, its effects and requests, a subscriber of what it publishes, and the time."""
 
-    def __init__(self, *venues: VenueBookSettings, chance: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(self, *venues: VenueBookSettings, jitter: Callable[[], float] = lambda: 0.0) -> None:
         self.metrics = Metrics("market_data", "test")
         those = venues or (venue_book_settings(),)
         self.venue = those[0].venue
-        self.service = MarketDataService(None, OrderBookService(those, self.metrics, chance))
+        self.service = MarketDataService(None, OrderBookService(those, self.metrics, jitter))
         self.now_ns = T0
         self.subscriber = BookSubscriber()
         self.effects: list[Effect] = []

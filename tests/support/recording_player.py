@@ -18,15 +18,15 @@ class RecordingPlayer:
     """One book, as its recording makes it."""
 
     def __init__(
-        self, dialect: VenueAdapter, listings: Sequence[RecordedLine], patience: SyncLimits = OFFLINE_LIMITS
+        self, adapter: VenueAdapter, listings: Sequence[RecordedLine], limits: SyncLimits = OFFLINE_LIMITS
     ) -> None:
         """Load the instruments from the recorded responses; the first is the one that is replayed."""
-        instruments = dialect.decode_instruments([line.text.encode() for line in listings])
-        dialect.set_instruments(InstrumentRegistry(instruments))
-        self.dialect, self.symbol = dialect, instruments[0].symbol
-        self.sync = BookSynchronizer(self.symbol, dialect.sequence_rule, patience, listings[0].at_ns, lambda: 0.5)
+        instruments = adapter.decode_instruments([line.text.encode() for line in listings])
+        adapter.set_instruments(InstrumentRegistry(instruments))
+        self.adapter, self.symbol = adapter, instruments[0].symbol
+        self.sync = BookSynchronizer(self.symbol, adapter.sequence_rule, limits, listings[0].at_ns, lambda: 0.5)
         self.sync.observer = self._see
-        self.sync.on_subscribed(listings[0].at_ns, pushes_snapshot=dialect.pushes_snapshot)
+        self.sync.on_subscribed(listings[0].at_ns, pushes_snapshot=adapter.pushes_snapshot)
         self.states: dict[int, str] = {}
         self.resync_methods: list[ResyncMethod] = []
         self.other_data: list[MarketEvent] = []
@@ -44,9 +44,9 @@ class RecordingPlayer:
             self.resync_methods += [remedy] if remedy else []
             frame = line.text.encode()
             if line.via == "http":
-                self.sync.apply_snapshot(self.dialect.decode_snapshot(self.symbol, frame, line.at_ns), self.sync.epoch)
+                self.sync.apply_snapshot(self.adapter.decode_snapshot(self.symbol, frame, line.at_ns), self.sync.epoch)
                 continue
-            for datum in self.dialect.decode(frame, line.at_ns).data:
+            for datum in self.adapter.decode(frame, line.at_ns).data:
                 self._take(datum)
         return self
 

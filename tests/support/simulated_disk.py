@@ -32,11 +32,11 @@ class Content:
         self.synced = self._on_disk(len(self.seen), self.dirty)
         self.dirty.clear()
 
-    def after_crash(self, chance: Random) -> "Content":
+    def after_crash(self, randomness: Random) -> "Content":
         """Return the file with any of the dirty sectors, in any combination, and any length between the two."""
         shorter, longer = sorted((len(self.synced), len(self.seen)))
-        length = chance.choice((shorter, longer, chance.randint(shorter, longer)))
-        kept = self._on_disk(length, {one for one in self.dirty if chance.random() < 0.5})
+        length = randomness.choice((shorter, longer, randomness.randint(shorter, longer)))
+        kept = self._on_disk(length, {one for one in self.dirty if randomness.random() < 0.5})
         return Content(kept, kept)
 
     def _on_disk(self, length: int, written: set[int]) -> bytes:
@@ -66,11 +66,13 @@ class SimulatedDisk:
     random_count: int = 0
     before_sync: Callable[[], object] = lambda: None
 
-    def crash(self, chance: Random) -> "SimulatedDisk":
+    def crash(self, randomness: Random) -> "SimulatedDisk":
         """Return the disk after a crash: what was not synced is lost, or any part of it."""
-        names = {path: one for path, one in self.named.items() if path in self.named_synced or chance.random() < 0.5}
+        names = {
+            path: one for path, one in self.named.items() if path in self.named_synced or randomness.random() < 0.5
+        }
         lost = {path: one for path, one in self.named_synced.items() if one not in names.values()}
-        survived = {path: one.after_crash(chance) for path, one in (names | lost).items()}
+        survived = {path: one.after_crash(randomness) for path, one in (names | lost).items()}
         return SimulatedDisk(named=survived, named_synced=dict(survived), random_count=self.random_count)
 
     def _call(self) -> None:

@@ -173,7 +173,7 @@ def chained_book_message(argument: ChannelArgument, push: BookPush, at_ms: int, 
     data: Document = {"asks": level_rows(push.asks), "bids": level_rows(push.bids), "ts": str(at_ms)}
     if check is not None:
         data["checksum"] = check
-    data |= {"prevSeqId": push.previous, "seqId": push.sequence}
+    data |= {"prevSeqId": push.prev_sequence, "seqId": push.sequence}
     return encode({"arg": argument, "action": "snapshot" if push.is_snapshot else "update", "data": [data]})
 
 
@@ -220,10 +220,10 @@ class MergedTrade(NamedTuple):
     size: Decimal
 
 
-def merge_fills(prints: Iterable[SimTrade]) -> list[MergedTrade]:
+def merge_fills(trades: Iterable[SimTrade]) -> list[MergedTrade]:
     """Merge neighbours of one moment, price and side."""
     merged: list[MergedTrade] = []
-    for one in prints:
+    for one in trades:
         if merged and _is_same_trade(merged[-1].last, one):
             before = merged.pop()
             merged.append(MergedTrade(one, before.fills + 1, before.size + one.quantity))
@@ -252,16 +252,16 @@ def fill_document(symbol: str, fill: SimTrade, sequence: int) -> Document:
     }
 
 
-def ticker_document(listing: Instrument, flow: OrderFlow) -> Document:
+def ticker_document(instrument: Instrument, flow: OrderFlow) -> Document:
     """Write an instrument's day: best prices, last trade; empty texts for what is not there."""
-    bids, asks = flow.book(listing.symbol).top(1)
-    prints = flow.trades_after(listing.symbol, flow.last_trade_id(listing.symbol) - 1)
+    bids, asks = flow.book(instrument.symbol).top(1)
+    trades = flow.trades_after(instrument.symbol, flow.last_trade_id(instrument.symbol) - 1)
     (bid, bid_size), (ask, ask_size) = _best_texts(bids), _best_texts(asks)
-    last, last_size = _best_texts([(one.price, one.quantity) for one in prints])
-    day = dict.fromkeys(("open24h", "high24h", "low24h", "sodUtc0", "sodUtc8"), format_decimal(listing.price))
+    last, last_size = _best_texts([(one.price, one.quantity) for one in trades])
+    day = dict.fromkeys(("open24h", "high24h", "low24h", "sodUtc0", "sodUtc8"), format_decimal(instrument.price))
     return {
-        "instType": TYPE_NAMES[listing.kind],
-        "instId": listing.symbol,
+        "instType": TYPE_NAMES[instrument.kind],
+        "instId": instrument.symbol,
         "last": last,
         "lastSz": last_size,
         "askPx": ask,

@@ -1,6 +1,6 @@
-"""How each of the four is made in a simulation: by its own wiring page, as far as that page needs no real venue.
+"""How each of the four services is wired in a simulation: by its own wiring function where that needs no real venue.
 
-A stand-in for a trained model: leans at random, and not at all once the run is to come to rest.
+Signals uses a random model instead of a trained one.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,13 +23,30 @@ from components.xtrader.simulation.process import SimulatedProcess
 from components.xtrader.simulation.scheduler import Randomness
 
 TIMES_IN_FORCE: Final = (TimeInForce.IOC, TimeInForce.DAY)
-
-
 Wiring = Callable[[SimulatedProcess], None]
+PREDICT_UP: Final = (0.1, 0.2, 0.7)
+PREDICT_DOWN: Final = (0.7, 0.2, 0.1)
+PREDICT_FLAT: Final = (0.3, 0.4, 0.3)
+MODEL_CARD: Final = ModelCard(
+    name="random",
+    version=1,
+    file="none",
+    file_hash="0" * 32,
+    schema_version=SCHEMA.version,
+    schema_hash=SCHEMA.hash,
+    inputs=SCHEMA.names,
+    outputs=OUTPUTS,
+    horizon_quotes=1,
+    move_bps=1.0,
+    command="none",
+    seed=0,
+    samples=0,
+    accuracy=0.0,
+)
 
 
 def node_wirings(model: Model, randomness: Randomness) -> dict[str, Wiring]:
-    """Name the page of each."""
+    """Return the wiring function of each service."""
     return {
         "market_data": market_data,
         "signals": lambda process: _signals(process, model, randomness),
@@ -47,9 +64,9 @@ def _execution(process: SimulatedProcess) -> None:
 
 def _signals(process: Process, model: Model, randomness: Randomness) -> None:
     config = process.config(SignalsConfig)
-    # What does not fill at once: one life lets it go, the next lets it stand until risk has it cancelled.
+    # IOC orders end at once; DAY orders stay open until risk has them cancelled.
     strategy = config.strategy.model_copy(update={"time_in_force": randomness.random.choice(TIMES_IN_FORCE)})
-    terms = SignalSettings(
+    settings = SignalSettings(
         strategy=StrategyId(config.strategy_id),
         run_id=new_run_id(process.clock.now_ns(), randomness.random.randbytes(RANDOM_BYTES)),
         quote_age_ms_max=config.quote_age_ms_max,
@@ -58,39 +75,12 @@ def _signals(process: Process, model: Model, randomness: Randomness) -> None:
         symbols_max=config.symbols_max,
         venue=Venue(config.venue),
     )
-    service = SignalsService(model, strategy, terms, process.metrics)
+    service = SignalsService(model, strategy, settings, process.metrics)
     process.run(service, subscribes={MARKET: None, POSITIONS: None}, requests=[RISK_REQUESTS])
 
 
-PREDICT_UP: Final = (0.1, 0.2, 0.7)
-
-
-PREDICT_DOWN: Final = (0.7, 0.2, 0.1)
-
-
-PREDICT_FLAT: Final = (0.3, 0.4, 0.3)
-
-
-MODEL_CARD: Final = ModelCard(
-    name="dice",
-    version=1,
-    file="none",
-    file_hash="0" * 32,
-    schema_version=SCHEMA.version,
-    schema_hash=SCHEMA.hash,
-    inputs=SCHEMA.names,
-    outputs=OUTPUTS,
-    horizon_quotes=1,
-    move_bps=1.0,
-    command="none",
-    seed=0,
-    samples=0,
-    accuracy=0.0,
-)
-
-
 class RandomModel:
-    """Knows nothing of markets, which is what makes it reach every corner of the account."""
+    """A model with random predictions, so that positions reach every state."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -98,11 +88,11 @@ class RandomModel:
 
     @property
     def card(self) -> ModelCard:
-        """What it is."""
+        """A constant card."""
         return MODEL_CARD
 
-    def predict(self, features: Sequence[float]) -> tuple[float, ...]:  # noqa: ARG002  # chance needs no features
-        """Lean either way as often, so that positions are built up to their limit and taken down again."""
+    def predict(self, features: Sequence[float]) -> tuple[float, ...]:  # noqa: ARG002  # the prediction is random
+        """Predict up and down equally often, so that positions grow to their limit and shrink again."""
         if self.always_flat:
             return PREDICT_FLAT
         return self._random.choices((PREDICT_UP, PREDICT_DOWN, PREDICT_FLAT), (3, 3, 1))[0]

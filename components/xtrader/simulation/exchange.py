@@ -1,4 +1,4 @@
-"""The simulated venue's own books: every order, fill and position as it is, whoever knows of it."""
+"""The simulated venue's matching, fills and positions, independent of what any process knows of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,26 +34,16 @@ from components.xtrader.simulation.scheduler import Randomness, Scheduler, Simul
 from components.xtrader.simulation.settings import POSITION_MAX, SYMBOLS
 
 ALPACA: Final = Venue("alpaca")
-
-
 UNPROCESSABLE: Final = 422
-
-
 MATCH_MS_MAX: Final = 12
-
-
 CANCEL_MS_MAX: Final = 60
-
-
 CENT: Final = Decimal("0.01")
-
-
 AMPLE: Final = Decimal(100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderTerms:
-    """What was ordered."""
+    """The terms of an order."""
 
     client_order_id: ClientOrderId
     symbol: Symbol
@@ -66,7 +56,7 @@ class OrderTerms:
 
 @dataclass(slots=True)
 class ExchangeOrder:
-    """One order of the books."""
+    """An order at the venue."""
 
     terms: OrderTerms
     venue_order_id: VenueOrderId
@@ -76,11 +66,11 @@ class ExchangeOrder:
 
     @property
     def remaining(self) -> Decimal:
-        """Give what is not filled."""
+        """The unfilled quantity."""
         return self.terms.quantity - self.filled
 
     def as_venue_order(self) -> VenueOrder:
-        """State it as the venue does."""
+        """Return the order as the venue's API reports it."""
         terms = self.terms
         return VenueOrder(
             venue_order_id=self.venue_order_id,
@@ -98,7 +88,7 @@ class ExchangeOrder:
 
 
 class SimulatedExchange:
-    """Accepts, fills in parts, cancels late, refuses an id that was used before; never forgets."""
+    """Accepts orders, fills them in parts, cancels late, and rejects a client order id that was used before."""
 
     def __init__(self, scheduler: Scheduler, randomness: Randomness, clock: SimulatedClock) -> None:
         self._scheduler, self._randomness, self._clock = scheduler, randomness, clock
@@ -109,15 +99,15 @@ class SimulatedExchange:
         self.quotes: dict[Symbol, Quote] = {}
         self._price_cents = {Symbol(name): 10_000 for name in SYMBOLS}
         self.on_order_event: Callable[[VenueOrderEvent], None] = lambda _: None
-        """Where order events go."""
+        """Receives the order events."""
 
     def set_position(self, symbol: Symbol, quantity: int) -> None:
-        """Hold something before anybody looks."""
+        """Set a position before the run starts."""
         if quantity:
             self.positions[symbol] = Decimal(quantity)
 
     def submit(self, terms: OrderTerms) -> OrderAccepted | DuplicateId | RequestRejected:
-        """Take an order; a client id is used once, for ever."""
+        """Accept an order; a client order id is accepted only once."""
         if terms.client_order_id in self.by_client_id:
             return DuplicateId("client_order_id must be unique")
         self._check_one_order_per_intent(terms)
@@ -129,7 +119,7 @@ class SimulatedExchange:
         return accepted
 
     def cancel(self, venue_order_id: VenueOrderId) -> CancelAccepted | OrderNotFound | RequestRejected:
-        """Promise to cancel; until it is done the order may still fill."""
+        """Accept a cancel; until it takes effect the order may still fill."""
         order = self.orders.get(venue_order_id)
         if order is None:
             return OrderNotFound()
@@ -139,24 +129,24 @@ class SimulatedExchange:
         return CancelAccepted()
 
     def cancel_all(self) -> None:
-        """Promise to cancel everything."""
+        """Accept a cancel of every working order."""
         for order in self.working_orders():
             self.cancel(order.venue_order_id)
 
     def working_orders(self) -> list[ExchangeOrder]:
-        """Give the orders that can still fill."""
+        """Return the orders that can still fill."""
         return [order for order in self.orders.values() if not order.state.is_final]
 
     def venue_positions(self) -> tuple[VenuePosition, ...]:
-        """State the positions as the venue does."""
+        """Return the positions as the venue's API reports them."""
         return tuple(VenuePosition(symbol, quantity, AMPLE) for symbol, quantity in self.positions.items() if quantity)
 
     def move_price(self) -> Quote:
-        """Let one symbol's price walk, and fill what it reaches."""
-        drawn = self._randomness.random
-        symbol = drawn.choice(tuple(self._price_cents))
-        self._price_cents[symbol] = max(self._price_cents[symbol] + drawn.randint(-3, 3), 5_000)
-        bid, ask = (self._price_cents[symbol] - drawn.randint(0, 2)) * CENT, (self._price_cents[symbol] + 1) * CENT
+        """Move one symbol's price by a random step, fill the orders it reaches, and return the new quote."""
+        random = self._randomness.random
+        symbol = random.choice(tuple(self._price_cents))
+        self._price_cents[symbol] = max(self._price_cents[symbol] + random.randint(-3, 3), 5_000)
+        bid, ask = (self._price_cents[symbol] - random.randint(0, 2)) * CENT, (self._price_cents[symbol] + 1) * CENT
         now_ns = self._clock.now_ns()
         quote = Quote(ALPACA, symbol, bid, AMPLE, ask, AMPLE, now_ns, now_ns)
         self.quotes[symbol] = quote
@@ -168,9 +158,9 @@ class SimulatedExchange:
     def _check_one_order_per_intent(self, terms: OrderTerms) -> None:
         intent = terms.client_order_id.rpartition("-")[0]
         for order in self.orders.values():
-            same = order.terms.client_order_id.rpartition("-")[0] == intent
-            if same and not (order.terms.is_fence or terms.is_fence):
-                raise InvariantViolated(f"intent {intent} stands at the venue as two orders")
+            is_same = order.terms.client_order_id.rpartition("-")[0] == intent
+            if is_same and not (order.terms.is_fence or terms.is_fence):
+                raise InvariantViolated(f"intent {intent} has two orders at the venue")
 
     def _match(self, order: ExchangeOrder) -> None:
         self._fill_partially(order)
@@ -182,11 +172,8 @@ class SimulatedExchange:
         price = self._executable_price(order.terms)
         if price is None or order.state.is_final or self._randomness.happens(0.15):
             return
-        lot = (
-            order.remaining
-            if self._randomness.happens(0.6)
-            else Decimal(self._randomness.random.randint(1, int(order.remaining)))
-        )
+        is_complete = self._randomness.happens(0.6)
+        lot = order.remaining if is_complete else Decimal(self._randomness.random.randint(1, int(order.remaining)))
         self._fill(order, lot, price)
 
     def _executable_price(self, terms: OrderTerms) -> Decimal | None:
@@ -195,21 +182,21 @@ class SimulatedExchange:
             return None
         price = quote.ask_price if terms.side is Side.BUY else quote.bid_price
         limit = terms.limit_price
-        reaches = limit is None or (limit >= price if terms.side is Side.BUY else limit <= price)
-        return price if reaches else None
+        is_executable = limit is None or (limit >= price if terms.side is Side.BUY else limit <= price)
+        return price if is_executable else None
 
     def _fill(self, order: ExchangeOrder, quantity: Decimal, price: Decimal) -> None:
         terms = order.terms
         order.filled += quantity
         order.filled_notional += quantity * price
         order.state = OrderState.FILLED if order.remaining == ZERO else OrderState.PARTIALLY_FILLED
-        held = self.positions.get(terms.symbol, ZERO) + terms.side.sign * quantity
-        self.positions[terms.symbol] = held
-        if abs(held) > POSITION_MAX:
-            raise InvariantViolated(f"{held} {terms.symbol} at the venue, beyond the limit of {POSITION_MAX}")
-        number = ExecutionId(f"x{len(self.fills) + 1}")
+        position = self.positions.get(terms.symbol, ZERO) + terms.side.sign * quantity
+        self.positions[terms.symbol] = position
+        if abs(position) > POSITION_MAX:
+            raise InvariantViolated(f"{position} {terms.symbol} at the venue, beyond the limit of {POSITION_MAX}")
+        execution_id = ExecutionId(f"x{len(self.fills) + 1}")
         fill = Execution(
-            execution_id=number,
+            execution_id=execution_id,
             venue_order_id=order.venue_order_id,
             quantity=quantity,
             price=price,

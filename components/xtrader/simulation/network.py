@@ -1,6 +1,6 @@
-"""One direction of one connection: in order while it lasts, late, lossy, and cut off where a process ends.
+"""The simulated network: the bus's sockets without ZeroMQ, and links that delay, lose and duplicate frames.
 
-The bus's sockets without ZeroMQ: who is bound where, who is connected, and who has ended.
+A link keeps the order of its frames as long as it lasts, and is cut when the process at one end exits.
 """
 
 from collections import deque
@@ -14,43 +14,40 @@ from components.runtime.bus.zeromq import ClientSocket, PublisherSocket, ServerS
 from components.xtrader.simulation.scheduler import Callback, Randomness, Scheduler
 
 FRAME_DELAY_MS_MAX: Final = 300
-
-
 DELIVERED_AFTER_EXIT: Final = 0.5
-"""What a killed process had said may have left it, or not; nothing leaves after something that did not."""
-
-
+"""The probability that a frame in flight arrives although its sender was killed; no frame arrives after a lost one."""
 Frames = list[bytes]
+RECONNECT_MS: Final = 20
 
 
 class Endpoint(Protocol):
-    """The process at one end."""
+    """The process at one end of a link."""
 
     @property
     def is_alive(self) -> bool:
-        """Say whether it has not ended."""
+        """Whether it is still running."""
 
     @property
     def wake(self) -> Callback:
-        """Tell it that something has arrived."""
+        """Called when a frame has arrived."""
 
 
 class Inbox:
-    """What has arrived at one socket."""
+    """The frames that have arrived at one socket."""
 
     def __init__(self, owner: Endpoint) -> None:
         self.owner = owner
         self.frames: deque[Frames] = deque()
 
     def receive(self, frames: Frames) -> None:
-        """Let a message arrive, if there is still anybody."""
+        """Add an arriving message and wake the owner, if it is still running."""
         if self.owner.is_alive:
             self.frames.append(frames)
             self.owner.wake()
 
 
 class Link:
-    """One direction of one connection: in order, as long as it lasts."""
+    """One direction of one connection; the order of messages is kept."""
 
     def __init__(self, scheduler: Scheduler, randomness: Randomness, sender: Endpoint, inbox: Inbox) -> None:
         self._scheduler, self._randomness, self._sender, self.inbox = scheduler, randomness, sender, inbox
@@ -58,15 +55,15 @@ class Link:
         self._is_cut = False
 
     def send(self, frames: Frames) -> None:
-        """Send a message; it may be lost, come twice, or come late with all that follows."""
-        chance, schedule, odds = self._randomness, self._scheduler, self._randomness.rates
-        at_ns = schedule.now_ns + chance.network_delay_ns()
-        if chance.happens(odds.frame_delay):
-            at_ns += chance.duration_ns(1, FRAME_DELAY_MS_MAX)
+        """Send a message; it may be lost, duplicated, or delayed together with all that follow."""
+        randomness, schedule, rates = self._randomness, self._scheduler, self._randomness.rates
+        at_ns = schedule.now_ns + randomness.network_delay_ns()
+        if randomness.happens(rates.frame_delay):
+            at_ns += randomness.duration_ns(1, FRAME_DELAY_MS_MAX)
         self._last_at_ns = max(self._last_at_ns, at_ns)
-        if chance.happens(odds.frame_loss):
+        if randomness.happens(rates.frame_loss):
             return
-        for _ in range(1 + chance.happens(odds.frame_duplicate)):
+        for _ in range(1 + randomness.happens(rates.frame_duplicate)):
             schedule.after(self._last_at_ns - schedule.now_ns, lambda: self._arrive(frames))
 
     def _arrive(self, frames: Frames) -> None:
@@ -76,11 +73,8 @@ class Link:
             self.inbox.receive(frames)
 
 
-RECONNECT_MS: Final = 20
-
-
 class _SimulatedSocket(Socket):
-    """What every kind of socket does when it is read."""
+    """The reading side of every kind of socket."""
 
     def __init__(self, transport: "SimulatedTransport") -> None:
         self.transport, self.inbox = transport, Inbox(transport)
@@ -107,7 +101,7 @@ class _SimulatedSocket(Socket):
 
 
 class _SubscriberSocket(_SimulatedSocket):
-    """A socket that hears topics of several publishers."""
+    """A socket subscribed to topics of several publishers."""
 
     def __init__(self, transport: "SimulatedTransport", topics: Iterable[bytes]) -> None:
         super().__init__(transport)
@@ -115,7 +109,7 @@ class _SubscriberSocket(_SimulatedSocket):
 
 
 class _PublisherSocket(_SimulatedSocket, PublisherSocket):
-    """Where a process says everything; whoever is not connected yet misses it."""
+    """The publishing socket of a process; a subscriber that is not connected yet misses the message."""
 
     def __init__(self, transport: "SimulatedTransport") -> None:
         super().__init__(transport)
@@ -123,7 +117,7 @@ class _PublisherSocket(_SimulatedSocket, PublisherSocket):
         self._new: set[bytes] = set()
 
     def connect(self, network: "Network", subscriber: _SubscriberSocket) -> None:
-        """Let somebody hear us from now on."""
+        """Connect a subscriber: it receives what is published from now on."""
         self._links[subscriber] = network.new_link(self.transport, subscriber.inbox)
         self._new |= subscriber.topics
 
@@ -143,14 +137,14 @@ class _PublisherSocket(_SimulatedSocket, PublisherSocket):
 
 
 class _ServerSocket(_SimulatedSocket, ServerSocket):
-    """Where requests arrive; a hop's name leads back to its client."""
+    """A socket for requests; the first frame of the envelope identifies the client."""
 
     def __init__(self, transport: "SimulatedTransport") -> None:
         super().__init__(transport)
         self._clients: dict[bytes, Link] = {}
 
     def connect(self, network: "Network", client: "_ClientSocket") -> Link:
-        """Let a client come; give its way to us."""
+        """Connect a client and return its link to this server."""
         self._clients[client.name] = network.new_link(self.transport, client.inbox)
         return network.new_link(client.transport, self.inbox)
 
@@ -167,7 +161,7 @@ class _ServerSocket(_SimulatedSocket, ServerSocket):
 
 
 class _ClientSocket(_SimulatedSocket, ClientSocket):
-    """Where one peer is asked; without one nothing leaves."""
+    """A socket for requests to one server; without a connection nothing is sent."""
 
     def __init__(self, transport: "SimulatedTransport", name: bytes) -> None:
         super().__init__(transport)
@@ -185,7 +179,7 @@ class _ClientSocket(_SimulatedSocket, ClientSocket):
 
 
 class SimulatedTransport(Transport):
-    """The sockets of one life of one process."""
+    """The sockets of one run of one process."""
 
     def __init__(
         self,
@@ -194,7 +188,7 @@ class SimulatedTransport(Transport):
         on_effect: Callable[[str], None],
         on_reply: Callable[[tuple[bytes, bytes, bytes]], None],
     ) -> None:
-        """`wake` is called when something arrived, `touch` before something leaves, `tap` sees each answer."""
+        """`wake` is called when a frame has arrived, `on_effect` before a frame leaves, `on_reply` with each reply."""
         self._network = network
         self.wake, self.on_effect, self.on_reply = wake, on_effect, on_reply
         self.is_alive = True
@@ -222,11 +216,11 @@ class SimulatedTransport(Transport):
 
     @override
     def register(self, socket: Socket) -> None:
-        """Nothing waits here: whatever arrives wakes the process."""
+        """Do nothing: an arriving frame wakes the process."""
 
     @override
     def register_fd(self, descriptor: int, on_readable: Callable[[], None]) -> None:
-        """Nothing waits here."""
+        """Do nothing: there are no descriptors."""
 
     @override
     def poll(self, timeout_ms: int) -> list[Socket]:
@@ -238,16 +232,12 @@ class SimulatedTransport(Transport):
 
 
 Bound = _PublisherSocket | _ServerSocket
-
-
 Connectable = _SubscriberSocket | _ClientSocket
-
-
 AnyBound = TypeVar("AnyBound", _PublisherSocket, _ServerSocket)
 
 
 class Network:
-    """Who is bound where, and who wants to be connected there."""
+    """The bound sockets by path, and the sockets that want to connect to a path."""
 
     def __init__(self, scheduler: Scheduler, randomness: Randomness) -> None:
         self.scheduler, self.randomness = scheduler, randomness
@@ -256,25 +246,25 @@ class Network:
         self._names = 0
 
     def new_identity(self) -> bytes:
-        """Name one more hop."""
+        """Return the identity frame of a new client."""
         self._names += 1
         return self._names.to_bytes(5, "big")
 
     def new_link(self, sender: Endpoint, inbox: Inbox) -> Link:
-        """Make one direction of a connection."""
+        """Return a new link, one direction of a connection."""
         return Link(self.scheduler, self.randomness, sender, inbox)
 
     def bind(self, path: Path, socket: AnyBound) -> AnyBound:
-        """Take a place; whoever waits for it comes soon."""
+        """Bind a socket; sockets that wait for this path connect soon."""
         self._bound[path] = socket
-        waiting = [one for one in self._connecting.get(path, ()) if one.transport.is_alive]
-        self._connecting[path] = waiting
-        for one in waiting:
+        connecting = [one for one in self._connecting.get(path, ()) if one.transport.is_alive]
+        self._connecting[path] = connecting
+        for one in connecting:
             self._connect_later(path, one)
         return socket
 
     def connect(self, path: Path, socket: Connectable) -> None:
-        """Be connected whenever somebody is bound there."""
+        """Connect a socket as soon as another is bound to the path, and again after each restart."""
         self._connecting.setdefault(path, []).append(socket)
         self._connect_later(path, socket)
 

@@ -1,4 +1,4 @@
-"""One process of the simulation: it starts from its disk, lives, dies in the middle of anything, and starts again."""
+"""A simulated process: it starts from its disk, may crash before any effect, and is started again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from components.contracts.errors import StorageError, TradingError
-from components.execution.core.venue_messages import Fence, SubmitOrder
+from components.execution.core.venue_messages import Fence, SubmitOrder, VenueResponse
 from components.runtime.bus.bus import MessageBus
 from components.runtime.bus.codec import Producer
 from components.runtime.process.loop import LoopContext, ServiceLoop
@@ -27,14 +27,8 @@ from components.xtrader.simulation.storage import SimulatedGroupCommitter
 from components.xtrader.simulation.venue import SimulatedVenueApi
 
 ITERATION_DELAY_NS: Final = 5 * NS_PER_US
-
-
 MESSAGES_PER_ITERATION: Final = 64
-
-
 DRAIN_MS_MAX: Final = 1_000
-
-
 UNEXPECTED_ERRORS: Final = (
     TradingError,
     ArithmeticError,
@@ -44,11 +38,11 @@ UNEXPECTED_ERRORS: Final = (
     TypeError,
     ValueError,
 )
-"""With one of these a real process would end, and nobody caused it."""
+"""A real process would end with one of these; here it is a bug, because no fault causes it."""
 
 
 class ExitCause(Enum):
-    """Why a life ended."""
+    """Why a run of a process ended."""
 
     CRASH = auto()
     DISK = auto()
@@ -57,7 +51,7 @@ class ExitCause(Enum):
 
 
 class ProcessCrashed(BaseException):
-    """The process is gone, in the middle of what it did; nobody may catch this by accident."""
+    """The process was killed before an effect. A BaseException, so that no handler catches it by accident."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +67,7 @@ class World:
 
 
 class Node:
-    """What outlives a process: its name, its disk, and the fuse that ends it."""
+    """What outlives a process: its name, its disk, and the number of effects until its next crash."""
 
     def __init__(
         self,
@@ -82,26 +76,26 @@ class Node:
         wiring: Wiring,
         *,
         on_effect: Callable[[str, str], None],
-        on_exit: Callable[["Node", "ExitCause"], None],
+        on_exit: Callable[["Node", ExitCause], None],
     ) -> None:
         self.name, self.world, self.wiring = name, world, wiring
         self._record_effect, self._on_exit = on_effect, on_exit
         self.resources: NodeResources
         self.attach_feed: Callable[[Callable[[Any], None]], None] | None = None
-        """Connects a new life to what the venue says by itself."""
+        """Connects a new run of the process to the venue's events."""
         self.effects_left: int | None = None
-        """How many more effects the process has; None while nobody wants it to end."""
+        """The number of effects until the process crashes; None while no crash is planned."""
         self.current_run: NodeRun | None = None
         self.is_stopping = False
 
     def start(self) -> None:
-        """Begin a new life; it may end before it has begun."""
+        """Start a new run of the process; it may crash while it starts."""
         self.is_stopping = False
-        self.current_run = life = NodeRun(self)
-        life.run_in_process(life.start)
+        self.current_run = node_run = NodeRun(self)
+        node_run.run_in_process(node_run.start)
 
     def on_effect(self, effect: str) -> None:
-        """Count an effect, and end before it where the fuse is burnt down."""
+        """Count an effect, and crash before it if none is left."""
         self._record_effect(self.name, effect)
         if self.effects_left is not None:
             self.effects_left -= 1
@@ -110,20 +104,20 @@ class Node:
                 raise ProcessCrashed
 
     def kill(self) -> None:
-        """End the process as a kill does: its files keep what was written, synced or not."""
+        """End the process as SIGKILL does: its files keep what was written, synced or not."""
         if self.current_run is not None:
             self.current_run.is_alive = False
             self.current_run.transport.close()
             self.current_run = None
         self.resources.disk.on_process_exit()
 
-    def on_exit(self, cause: "ExitCause") -> None:
-        """Say that the life is over."""
+    def on_exit(self, cause: ExitCause) -> None:
+        """Report that the run of the process has ended."""
         self._on_exit(self, cause)
 
 
 class NodeRun:
-    """One life of one process."""
+    """One run of one process, from its start to its exit."""
 
     def __init__(self, node: Node) -> None:
         self.node, self._world = node, node.world
@@ -137,7 +131,7 @@ class NodeRun:
         self._next_iteration_at_ns = -1
 
     def run_in_process(self, callback: Callback) -> None:
-        """Let something happen inside the process, if it still lives."""
+        """Call `callback` as the process, if it is still running; a crash or an error ends the run."""
         if not self.is_alive:
             return
         try:
@@ -151,73 +145,73 @@ class NodeRun:
 
     def start(self) -> None:
         """Read the journal, open the bus, start the service."""
-        host, world = self.node, self._world
+        node, world = self.node, self._world
         process = self.process
-        host.wiring(process)
+        node.wiring(process)
         if (wired := process.wired) is None:
-            raise InvariantViolated(f"{host.name} is wired and serves nothing")
+            raise InvariantViolated(f"{node.name} was wired without a service")
         self.service = wired.service
-        voice = Producer(host.name, f"{world.randomness.random.getrandbits(48):012x}", process.clock)
+        producer = Producer(node.name, f"{world.randomness.random.getrandbits(48):012x}", process.clock)
         journal = wired.journal
         if journal is not None:
-            world.checker.on_journal_opened(host.name, (record.payload for record in journal.records()))
+            world.checker.on_journal_opened(node.name, (record.payload for record in journal.records()))
             self.committer = SimulatedGroupCommitter(
                 journal,
                 world.scheduler,
                 world.randomness,
                 self.run_in_process,
-                lambda sequence, payload: world.checker.on_durable(host.name, sequence, payload),
-                host.on_effect,
+                lambda sequence, payload: world.checker.on_durable(node.name, sequence, payload),
+                node.on_effect,
             )
         self._bus = MessageBus(
             PATHS.run,
             wired.bindings,
-            voice,
+            producer,
             self.transport,
-            metrics=host.resources.metrics,
-            log=host.resources.log,
+            metrics=node.resources.metrics,
+            log=node.resources.log,
             records=journal.records if journal is not None else None,
         )
         self._start_service(wired)
 
     def _start_service(self, wired: WiredService) -> None:
-        host = self.node
-        seat = LoopContext(
-            component=host.name,
+        node = self.node
+        context = LoopContext(
+            component=node.name,
             version=VERSION,
             service=wired.service,
             bus=self._bus,
-            clock=host.resources.clock,
-            log=host.resources.log,
+            clock=node.resources.clock,
+            log=node.resources.log,
             committer=self.committer,
             tick_ms=wired.tick_ms,
             report_health=lambda _: None,
-            should_stop=lambda: host.is_stopping,
+            should_stop=lambda: node.is_stopping,
             drain_ms_max=DRAIN_MS_MAX,
         )
-        self._loop = ServiceLoop(seat, self._call_venue)
+        self._loop = ServiceLoop(context, self._call_venue)
         if self.committer is not None:
             self.committer.on_synced = self._loop.executor.on_synced
-        self._loop.executor.execute(wired.service.on_start(host.resources.clock.now_ns()))
-        if host.attach_feed is not None:
-            host.attach_feed(lambda body: self.run_in_process(lambda: self._loop.dispatch((VenueEvent(body),))))
+        self._loop.executor.execute(wired.service.on_start(node.resources.clock.now_ns()))
+        if node.attach_feed is not None:
+            node.attach_feed(lambda body: self.run_in_process(lambda: self._loop.dispatch((VenueEvent(body),))))
         self.wake()
 
     def wake(self) -> None:
-        """Take a turn very soon: something has arrived."""
+        """Schedule an iteration of the loop, because a frame has arrived."""
         self._schedule_iteration(ITERATION_DELAY_NS)
 
     def is_idle(self) -> bool:
-        """Say whether nothing waits for the disk."""
+        """Return whether no effect waits for the disk."""
         return self._loop.executor.is_idle
 
     def _schedule_iteration(self, delay_ns: int) -> None:
-        schedule = self._world.scheduler
-        at_ns = schedule.now_ns + delay_ns
-        if schedule.now_ns <= self._next_iteration_at_ns <= at_ns:
+        scheduler = self._world.scheduler
+        at_ns = scheduler.now_ns + delay_ns
+        if scheduler.now_ns <= self._next_iteration_at_ns <= at_ns:
             return
         self._next_iteration_at_ns = at_ns
-        schedule.after(delay_ns, lambda: self._on_iteration_due(at_ns))
+        scheduler.after(delay_ns, lambda: self._on_iteration_due(at_ns))
 
     def _on_iteration_due(self, at_ns: int) -> None:
         if at_ns == self._next_iteration_at_ns:
@@ -235,7 +229,7 @@ class NodeRun:
             self.wake()
 
     def _exit(self) -> None:
-        """End in good order: sync first, and let the sockets go then."""
+        """Exit gracefully: sync, then close the sockets."""
         if self.committer is not None:
             self.committer.flush()
         self.node.on_exit(ExitCause.STOP)
@@ -244,7 +238,8 @@ class NodeRun:
         self.node.on_effect("call")
         if isinstance(request, SubmitOrder | Fence):
             self._world.checker.on_order_sent(request.client_order_id)
-        self._world.venue_api.call(
-            request,
-            lambda answer: self.run_in_process(lambda: self._loop.dispatch((VenueCallCompleted(request, answer),))),
-        )
+
+        def on_result(result: VenueResponse) -> None:
+            self.run_in_process(lambda: self._loop.dispatch((VenueCallCompleted(request, result),)))
+
+        self._world.venue_api.call(request, on_result)

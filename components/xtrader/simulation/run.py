@@ -1,6 +1,6 @@
-"""One run: a storm with a crash after the other, then a calm in which everything must come right by itself.
+"""One run: a fault phase with crashes, then a liveness phase in which the system must converge without faults.
 
-What happens around the processes: prices move, connections drop, clocks are set, operators ask for things.
+`Environment` moves prices and injects the faults from outside: disconnects, outages, clock jumps, operator commands.
 """
 
 from collections import deque
@@ -15,8 +15,9 @@ from components.contracts.decisions import OperatorAction, OperatorCommand
 from components.contracts.streams import RISK_REQUESTS
 from components.contracts.values import CommandId, Symbol
 from components.market_data.core.events import StockFeedDown, StockFeedUp, StockFrame
+from components.runtime.bus.bus import CLI_CLIENT
 from components.runtime.bus.codec import Producer, encode
-from components.runtime.bus.transport import request_path as service_at
+from components.runtime.bus.transport import request_path
 from components.runtime.metrics import Metrics
 from components.xtrader.simulation.components import RandomModel, node_wirings
 from components.xtrader.simulation.convergence import ConvergenceChecker
@@ -39,30 +40,22 @@ from components.xtrader.simulation.storage import SimulatedDisk
 from components.xtrader.simulation.venue import SimulatedOrderStream, SimulatedVenueApi
 
 CHECK_EVERY_MS: Final = 50
-
-
 LOG_LINES_MAX: Final = 40
-
-
 LIVENESS_PHASE_S_MAX: Final = 30
-"""Longer than any deadline, pause or expiry in the settings; what is not right by then never will be."""
-
-
+"""Longer than any timeout or expiry in the settings: what has not converged by then never will."""
 FAULT_PHASE_S_MAX: Final = 600
-
-
 CRASH_WAIT_MS: Final = 500
-"""A process with less to do than the fuse is long is let live."""
-
-
+"""A process that has not used up its effects by then is not crashed; another is chosen."""
 SEGMENT_BYTES_CHOICES: Final = (4_096, 65_536)
-
-
 NS_PER_S: Final = 1_000 * NS_PER_MS
+PRICE_MOVE_MS: Final = (2, 16)
+FAULT_FREE_PRICE_MOVE_MS: Final = (100, 200)
+OUTAGE_MS_MAX: Final = 1_500
+OPERATOR_ACTIONS: Final = (OperatorAction.RESUME, OperatorAction.HALT, OperatorAction.CANCEL_ALL)
 
 
 class RunReport(Struct, frozen=True, kw_only=True):
-    """What one run was made of; `problem` is empty where every promise was kept."""
+    """The totals of one run; `problem` is empty if every invariant held."""
 
     seed: int
     crash_at: int | None
@@ -79,32 +72,32 @@ class RunReport(Struct, frozen=True, kw_only=True):
 
 
 class CrashPlan(Struct, frozen=True, kw_only=True):
-    """Where a run is crashed: so many times at random, or once, before this effect of all of them."""
+    """When a run crashes: `crash_points` times at random, or once, before effect number `crash_at`."""
 
     crash_points: int = 1
     crash_at: int | None = None
 
 
 class SimulationRun:
-    """Everything of one seed."""
+    """The run of one seed."""
 
     def __init__(
         self, seed: int, plan: CrashPlan, metrics: dict[str, Metrics], rates: FaultRates = FAULT_RATES
     ) -> None:
-        """`gauges` are the processes' metrics, which any number of runs may share."""
+        """`metrics` are the processes' registries, which any number of runs may share."""
         self._seed, self._plan = seed, plan
-        drawn = Random(seed)
-        self._randomness = Randomness(drawn, rates)
+        random = Random(seed)
+        self._randomness = Randomness(random, rates)
         self._scheduler = Scheduler()
         self._clock = SimulatedClock(self._scheduler)
         self._checker = InvariantChecker()
         self._exchange = SimulatedExchange(self._scheduler, self._randomness, self._clock)
-        self._exchange.set_position(Symbol(SYMBOLS[0]), drawn.randint(0, 2))
+        self._exchange.set_position(Symbol(SYMBOLS[0]), random.randint(0, 2))
         self._order_stream = SimulatedOrderStream(self._scheduler, self._randomness)
         self._exchange.on_order_event = self._order_stream.publish
         self._venue_api = SimulatedVenueApi(self._scheduler, self._randomness, self._clock, self._exchange)
         self._network = Network(self._scheduler, self._randomness)
-        self._model = RandomModel(drawn)
+        self._model = RandomModel(random)
         self._log_lines: deque[str] = deque(maxlen=LOG_LINES_MAX)
         self._trace_hash = blake2b(digest_size=8)
         self._effects = self._starts = self._crash_points = 0
@@ -115,13 +108,13 @@ class SimulationRun:
         self._nodes["market_data"].attach_feed = self._environment.attach_feed
 
     def run(self) -> RunReport:
-        """Run until it is calm and right, or until a promise is broken."""
+        """Run until the system has converged, or until an invariant is violated."""
         problem = ""
         try:
             self._fault_phase()
             self._liveness_phase()
-        except InvariantViolated as broken:
-            problem = str(broken)
+        except InvariantViolated as violation:
+            problem = str(violation)
         return RunReport(
             seed=self._seed,
             crash_at=self._plan.crash_at,
@@ -146,25 +139,25 @@ class SimulationRun:
             checker=self._checker,
             venue_api=self._venue_api,
         )
-        pages = node_wirings(self._model, self._randomness)
-        hosts = {
-            name: Node(name, world, page, on_effect=self._on_effect, on_exit=self._on_exit)
-            for name, page in pages.items()
+        wirings = node_wirings(self._model, self._randomness)
+        nodes = {
+            name: Node(name, world, wiring, on_effect=self._on_effect, on_exit=self._on_exit)
+            for name, wiring in wirings.items()
         }
-        for host in hosts.values():
-            host.resources = NodeResources(
+        for node in nodes.values():
+            node.resources = NodeResources(
                 clock=self._clock,
-                disk=SimulatedDisk(self._randomness, host.on_effect),
-                log=MemoryLog(host.name, self._clock, self._log_lines),
-                metrics=metrics.get(host.name) or metrics.setdefault(host.name, Metrics(host.name, VERSION)),
+                disk=SimulatedDisk(self._randomness, node.on_effect),
+                log=MemoryLog(node.name, self._clock, self._log_lines),
+                metrics=metrics.get(node.name) or metrics.setdefault(node.name, Metrics(node.name, VERSION)),
                 segment_bytes_max=self._randomness.random.choice(SEGMENT_BYTES_CHOICES),
             )
-        hosts["execution"].attach_feed = self._order_stream.attach
-        return hosts
+        nodes["execution"].attach_feed = self._order_stream.attach
+        return nodes
 
     def _fault_phase(self) -> None:
-        for host in self._nodes.values():
-            self._start_later(host)
+        for node in self._nodes.values():
+            self._start_later(node)
         self._environment.start()
         self._schedule_crash()
         until_ns = FAULT_PHASE_S_MAX * NS_PER_S
@@ -174,18 +167,18 @@ class SimulationRun:
     def _liveness_phase(self) -> None:
         self._is_fault_free = self._model.always_flat = self._environment.is_fault_free = True
         self._randomness.rates = NO_FAULTS
-        for host in self._nodes.values():
-            host.effects_left = None
-        reckoning = ConvergenceChecker(self._nodes, self._exchange, self._venue_api, self._checker)
+        for node in self._nodes.values():
+            node.effects_left = None
+        convergence = ConvergenceChecker(self._nodes, self._exchange, self._venue_api, self._checker)
         until_ns = self._scheduler.now_ns + LIVENESS_PHASE_S_MAX * NS_PER_S
-        while open_question := reckoning.first_difference():
+        while difference := convergence.first_difference():
             if self._scheduler.now_ns > until_ns:
-                raise InvariantViolated(f"not right after {LIVENESS_PHASE_S_MAX} s of calm: {open_question}")
+                raise InvariantViolated(f"not converged after {LIVENESS_PHASE_S_MAX} s without faults: {difference}")
             self._operator.send(OperatorAction.RESUME)
-            look_at_ns = self._scheduler.now_ns + CHECK_EVERY_MS * NS_PER_MS
-            while self._scheduler.now_ns < look_at_ns:
+            check_at_ns = self._scheduler.now_ns + CHECK_EVERY_MS * NS_PER_MS
+            while self._scheduler.now_ns < check_at_ns:
                 self._scheduler.step()
-        reckoning.verify_journals()
+        convergence.verify_journals()
 
     def _on_effect(self, name: str, effect: str) -> None:
         self._effects += 1
@@ -205,70 +198,60 @@ class SimulationRun:
         node.kill()
         if cause is ExitCause.CRASH:
             self._crash_points += 1
-            kind = self._randomness.random.random()
-            if kind < 0.2:
+            drawn = self._randomness.random.random()
+            if drawn < 0.2:
                 self._cut_power()
-            elif kind < 0.6:
+            elif drawn < 0.6:
                 node.resources.disk.lose_power()
             self._schedule_crash()
         self._start_later(node)
 
     def _cut_power(self) -> None:
-        """Cut the machine's power: every process ends, every disk loses what was not synced."""
-        for host in self._nodes.values():
-            host.kill()
-            host.resources.disk.lose_power()
-            self._start_later(host)
+        """Cut the machine's power: every process ends, and every disk loses what was not synced."""
+        for node in self._nodes.values():
+            node.kill()
+            node.resources.disk.lose_power()
+            self._start_later(node)
 
     def _schedule_crash(self) -> None:
         if not self._is_fault_free and self._plan.crash_at is None:
-            self._scheduler.after(
-                self._randomness.duration_ns(0, self._randomness.random.choice((5, 60, 600))), self._arm_crash
-            )
+            ms_max = self._randomness.random.choice((5, 60, 600))
+            self._scheduler.after(self._randomness.duration_ns(0, ms_max), self._arm_crash)
 
     def _arm_crash(self) -> None:
         if self._is_fault_free:
             return
         names, weights = ("execution", "risk", "signals", "market_data"), (9, 9, 1, 1)
-        host = self._nodes[self._randomness.random.choices(names, weights)[0]]
-        host.effects_left = self._randomness.random.randint(1, self._randomness.random.choice((3, 20, 120)))
+        node = self._nodes[self._randomness.random.choices(names, weights)[0]]
+        node.effects_left = self._randomness.random.randint(1, self._randomness.random.choice((3, 20, 120)))
         points = self._crash_points
 
-        def look_again() -> None:
-            if self._crash_points == points and host.effects_left is not None:
-                host.effects_left = None
+        def choose_again() -> None:
+            if self._crash_points == points and node.effects_left is not None:
+                node.effects_left = None
                 self._arm_crash()
 
-        self._scheduler.after(CRASH_WAIT_MS * NS_PER_MS, look_again)
-
-
-PRICE_MOVE_MS: Final = (2, 16)
-
-
-FAULT_FREE_PRICE_MOVE_MS: Final = (100, 200)
-
-
-OUTAGE_MS_MAX: Final = 1_500
+        self._scheduler.after(CRASH_WAIT_MS * NS_PER_MS, choose_again)
 
 
 class Operator:
-    """Somebody with a command line; nobody waits for the answers."""
+    """Sends operator commands to risk and ignores the replies."""
 
     def __init__(self, network: Network, clock: SimulatedClock) -> None:
         transport = SimulatedTransport(network, lambda: None, lambda _: None, lambda _: None)
-        self._socket = transport.connect_client(service_at(PATHS.run, RISK_REQUESTS), RISK_REQUESTS.high_water_mark)
-        self._producer = Producer("verb", "operator", clock)
+        self._socket = transport.connect_client(request_path(PATHS.run, RISK_REQUESTS), RISK_REQUESTS.high_water_mark)
+        self._producer = Producer(CLI_CLIENT, "operator", clock)
         self._sent = 0
 
     def send(self, action: OperatorAction) -> None:
-        """Ask risk for something; it may not be there."""
+        """Send a command to risk; it is lost if risk is not running."""
         self._sent += 1
         request = OperatorCommand(CommandId(f"operator-{self._sent}"), action, "simulated")
         self._socket.send((), (RISK_REQUESTS.name.encode(), self._producer.header(self._sent), encode(request)))
 
 
 class Environment:
-    """Everything outside the four processes that nobody asked for."""
+    """The market, and the faults that come from outside the four processes."""
 
     def __init__(
         self,
@@ -284,7 +267,7 @@ class Environment:
         self.is_fault_free = False
 
     def start(self) -> None:
-        """Let the market move, and whatever may go wrong meanwhile."""
+        """Start to move prices and to inject faults."""
         self._move_price()
 
     def _move_price(self) -> None:
@@ -292,31 +275,27 @@ class Environment:
         if self._deliver is not None:
             self._deliver(StockFrame((quote,)))
         self._inject_faults()
-        span = FAULT_FREE_PRICE_MOVE_MS if self.is_fault_free else PRICE_MOVE_MS
-        self._world.scheduler.after(self._world.randomness.duration_ns(*span), self._move_price)
+        bounds = FAULT_FREE_PRICE_MOVE_MS if self.is_fault_free else PRICE_MOVE_MS
+        self._world.scheduler.after(self._world.randomness.duration_ns(*bounds), self._move_price)
 
     def _inject_faults(self) -> None:
-        chance, odds = self._world.randomness, self._world.randomness.rates
-        if chance.happens(odds.stream_disconnect):
+        randomness, rates = self._world.randomness, self._world.randomness.rates
+        if randomness.happens(rates.stream_disconnect):
             self._order_stream.disconnect()
-        if chance.happens(odds.venue_outage):
-            self._world.venue_api.start_outage(chance.duration_ns(50, OUTAGE_MS_MAX))
+        if randomness.happens(rates.venue_outage):
+            self._world.venue_api.start_outage(randomness.duration_ns(50, OUTAGE_MS_MAX))
             self._order_stream.disconnect()
-        if chance.happens(odds.feed_disconnect) and self._deliver is not None:
+        if randomness.happens(rates.feed_disconnect) and self._deliver is not None:
             self._deliver(StockFeedDown("connection reset", is_permanent=False))
             self._deliver(StockFeedUp())
-        if chance.happens(odds.clock_jump):
-            self._world.clock.wall_offset_ns += chance.duration_ns(-1_500, 1_500)
-        if chance.happens(odds.operator_command):
-            self._operator.send(
-                chance.random.choices(
-                    (OperatorAction.RESUME, OperatorAction.HALT, OperatorAction.CANCEL_ALL), (6, 1, 1)
-                )[0]
-            )
-        if chance.happens(odds.process_stop):
-            self._nodes[chance.random.choice(tuple(self._nodes))].is_stopping = True
+        if randomness.happens(rates.clock_jump):
+            self._world.clock.wall_offset_ns += randomness.duration_ns(-1_500, 1_500)
+        if randomness.happens(rates.operator_command):
+            self._operator.send(randomness.random.choices(OPERATOR_ACTIONS, (6, 1, 1))[0])
+        if randomness.happens(rates.process_stop):
+            self._nodes[randomness.random.choice(tuple(self._nodes))].is_stopping = True
 
     def attach_feed(self, deliver: Callable[[Any], None]) -> None:
-        """Connect a new life of market_data to its feed."""
+        """Connect a new run of market_data to its feed."""
         self._deliver = deliver
         self._world.scheduler.after(self._world.randomness.duration_ns(1, 20), lambda: deliver(StockFeedUp()))

@@ -1,7 +1,4 @@
-"""What happens when: one queue of simulated time, and the clocks that read it.
-
-How often each thing goes wrong in a simulation, and the dice that decide it.
-"""
+"""Simulated time, clocks, and seeded randomness with the rate of each fault."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,20 +7,14 @@ from random import Random
 from typing import Final
 
 NS_PER_US: Final = 1_000
-
-
 NS_PER_MS: Final = 1_000_000
-
-
 EPOCH_NS: Final = 1_700_000_000_000_000_000
-"""When every simulation begins, by its wall clock."""
-
-
+"""The wall-clock time at which every simulation starts."""
 Callback = Callable[[], None]
 
 
 class Scheduler:
-    """Does what is due, in order; what is due at one instant happens in the order it was asked for."""
+    """Runs callbacks in the order of their time; callbacks of the same time in the order of scheduling."""
 
     def __init__(self) -> None:
         self.now_ns = 0
@@ -31,68 +22,66 @@ class Scheduler:
         self._due: list[tuple[int, int, Callback]] = []
 
     def after(self, delay_ns: int, callback: Callback) -> None:
-        """Let something happen later."""
+        """Schedule a callback."""
         self._count += 1
         heappush(self._due, (self.now_ns + delay_ns, self._count, callback))
 
     def step(self) -> None:
-        """Go on to what is due next, and do it."""
-        self.now_ns, _, happening = heappop(self._due)
-        happening()
+        """Advance to the next callback and run it."""
+        self.now_ns, _, callback = heappop(self._due)
+        callback()
 
 
 class SimulatedClock:
-    """The one machine's clocks; somebody may set the wall clock, nobody the other."""
+    """The machine's clocks; the wall clock can be set, the monotonic clock cannot."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.wall_offset_ns = 0
 
     def now_ns(self) -> int:
-        """Read the wall clock."""
+        """Return the wall-clock time."""
         return EPOCH_NS + self._scheduler.now_ns + self.wall_offset_ns
 
     def monotonic_ns(self) -> int:
-        """Read the clock that never jumps."""
+        """Return the monotonic time."""
         return self._scheduler.now_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultRates:
-    """Probabilities, each for one occasion."""
+    """Probabilities, each per occasion."""
 
     frame_loss: float = 0.0
     """A frame on the bus is lost."""
     frame_duplicate: float = 0.0
     """A frame on the bus arrives twice."""
     frame_delay: float = 0.0
-    """A frame, and all behind it, is held up."""
+    """A frame and all that follow it on its link are delayed."""
     sync_failure: float = 0.0
-    """A sync of a file fails; what it should have kept is in memory only, and looks clean."""
+    """The sync of a file fails: the data stay in memory only, and the sectors look clean."""
     disk_full: float = 0.0
-    """A write goes in half."""
+    """Only half of a write reaches the file."""
     venue_call_fault: float = 0.0
-    """A call to the venue does not simply go through."""
+    """A call to the venue fails in one of the ways of `CallFault`."""
     event_loss: float = 0.0
-    """An event of the order stream never comes, and nobody says so."""
+    """An event of the order stream is lost silently."""
     event_duplicate: float = 0.0
     stream_disconnect: float = 0.0
-    """The order stream ends, asked each time the market moves."""
+    """The order stream disconnects; drawn at each price move."""
     venue_outage: float = 0.0
-    """The venue cannot be reached for a while, asked each time the market moves."""
+    """The venue is unreachable for a while; drawn at each price move."""
     feed_disconnect: float = 0.0
-    """The market's feed ends, asked each time the market moves."""
+    """The market data feed disconnects; drawn at each price move."""
     clock_jump: float = 0.0
-    """Somebody sets the wall clock, asked each time the market moves."""
+    """The wall clock is set; drawn at each price move."""
     operator_command: float = 0.0
-    """An operator asks for something, asked each time the market moves."""
+    """An operator sends a command; drawn at each price move."""
     process_stop: float = 0.0
-    """A process is asked to end in good order, asked each time the market moves."""
+    """A process is stopped gracefully; drawn at each price move."""
 
 
 NO_FAULTS: Final = FaultRates()
-
-
 FAULT_RATES: Final = FaultRates(
     frame_loss=0.01,
     frame_duplicate=0.01,
@@ -112,24 +101,27 @@ FAULT_RATES: Final = FaultRates(
 
 
 class Randomness:
-    """All the luck of one run, good and bad, out of one seed."""
+    """All random decisions of one run, from one seed."""
 
     def __init__(self, random: Random, rates: FaultRates) -> None:
         self.random, self.rates = random, rates
 
     def happens(self, probability: float) -> bool:
-        """Throw the dice, also where they cannot matter: the same number of throws in every weather."""
+        """Return True with this probability.
+
+        It always draws, so that the number of draws does not depend on the rates.
+        """
         return self.random.random() < probability
 
     def network_delay_ns(self) -> int:
-        """Give the time a frame takes from process to process."""
+        """Return the time a frame takes from process to process."""
         return self.random.randint(20 * NS_PER_US, 400 * NS_PER_US)
 
     def sync_duration_ns(self) -> int:
-        """Give the time a sync takes: mostly little, sometimes as long as a busy disk needs."""
-        slow = self.happens(0.02)
-        return self.random.randint(50 * NS_PER_US, 40 * NS_PER_MS if slow else NS_PER_MS)
+        """Return the duration of a sync: mostly short, sometimes as long as on a busy disk."""
+        is_slow = self.happens(0.02)
+        return self.random.randint(50 * NS_PER_US, 40 * NS_PER_MS if is_slow else NS_PER_MS)
 
     def duration_ns(self, ms_min: int, ms_max: int) -> int:
-        """Give a span between these, in nanoseconds."""
+        """Return a duration between these bounds, in nanoseconds."""
         return self.random.randint(ms_min * NS_PER_MS, ms_max * NS_PER_MS)

@@ -1,9 +1,4 @@
-"""The way to the venue and back: requests that are lost, late, or acted on and not answered.
-
-One reading of the venue's account while the books go on moving.
-
-The venue's order stream, which loses its tail, repeats itself, and forgets without a word.
-"""
+"""The simulated venue's API and order stream, with faults: calls are lost, late, or executed without a response."""
 
 from collections.abc import Callable
 from enum import Enum, auto
@@ -39,20 +34,14 @@ from components.xtrader.simulation.exchange import AMPLE, UNPROCESSABLE, Exchang
 from components.xtrader.simulation.scheduler import NS_PER_MS, NS_PER_US, Randomness, Scheduler, SimulatedClock
 
 RESPONSE_MS_MAX: Final = 400
-"""So long our end waits for an answer; a request may arrive after that, even after its approval has expired."""
-
-
+"""The client's timeout; a request may reach the venue later, even after its approval has expired."""
 LATE_MS_MAX: Final = 2_500
-
-
 FORBIDDEN: Final = 403
-
-
 OnResult = Callable[[VenueResponse], None]
 
 
 class CallFault(Enum):
-    """What can become of one request."""
+    """What can go wrong with one request."""
 
     UNREACHABLE = auto()
     THROTTLED = auto()
@@ -66,50 +55,50 @@ class CallFault(Enum):
 
 
 class SimulatedVenueApi:
-    """Carries requests to the books and answers back, each on its own."""
+    """Delivers requests to the exchange and results back, each independently."""
 
     def __init__(
         self, scheduler: Scheduler, randomness: Randomness, clock: SimulatedClock, exchange: SimulatedExchange
     ) -> None:
         self._scheduler, self._randomness, self._clock, self._exchange = scheduler, randomness, clock, exchange
         self.pending_requests = 0
-        """Requests that may still arrive."""
+        """The number of requests that may still reach the exchange."""
         self._outage_until_ns = 0
 
     def start_outage(self, duration_ns: int) -> None:
-        """Be out of reach for a while."""
+        """Be unreachable for this long."""
         self._outage_until_ns = self._scheduler.now_ns + duration_ns
 
     def call(self, request: VenueRequest, on_result: OnResult) -> None:
-        """Carry one request; whoever asked may be gone by the time it is answered."""
-        trouble = self._draw_fault()
+        """Deliver one request; the process that sent it may have ended before the result arrives."""
+        fault = self._draw_fault()
         if isinstance(request, FetchVenueSnapshot):
-            self._read_account(request, trouble, on_result)
+            self._read_account(request, fault, on_result)
             return
-        match trouble:
+        match fault:
             case None:
-                self._deliver(request, self._latency_ns(), lambda answer: self._return_result(on_result, answer))
+                self._deliver(request, self._latency_ns(), lambda result: self._return_result(on_result, result))
             case CallFault.SLOW:
                 self._deliver(request, self._randomness.duration_ns(1, RESPONSE_MS_MAX), on_result)
             case CallFault.RESPONSE_LOST | CallFault.LOST | CallFault.LATE:
-                self._leave_unanswered(request, trouble, on_result)
+                self._leave_unanswered(request, fault, on_result)
             case CallFault.ERROR_AFTER:
                 self._deliver(request, self._latency_ns(), lambda _: on_result(OutcomeUnknown("502 bad gateway")))
             case _:
-                self._return_result(on_result, self._error_result(request, trouble))
+                self._return_result(on_result, self._error_result(request, fault))
 
     def _draw_fault(self) -> CallFault | None:
         if self._scheduler.now_ns < self._outage_until_ns:
             return self._randomness.random.choice((CallFault.UNREACHABLE, CallFault.LOST, CallFault.ERROR_BEFORE))
-        is_troubled = self._randomness.happens(self._randomness.rates.venue_call_fault)
-        return self._randomness.random.choice(tuple(CallFault)) if is_troubled else None
+        is_faulty = self._randomness.happens(self._randomness.rates.venue_call_fault)
+        return self._randomness.random.choice(tuple(CallFault)) if is_faulty else None
 
     def _leave_unanswered(self, request: VenueRequest, fault: CallFault, on_result: OnResult) -> None:
         if fault is CallFault.RESPONSE_LOST:
             self._deliver(request, self._latency_ns(), lambda _: None)
         elif fault is CallFault.LATE:
             self._deliver(request, self._randomness.duration_ns(RESPONSE_MS_MAX, LATE_MS_MAX), lambda _: None)
-        unknown = OutcomeUnknown(f"no answer within {RESPONSE_MS_MAX} ms")
+        unknown = OutcomeUnknown(f"no response within {RESPONSE_MS_MAX} ms")
         self._scheduler.after(RESPONSE_MS_MAX * NS_PER_MS, lambda: on_result(unknown))
 
     def _error_result(self, request: VenueRequest, fault: CallFault) -> VenueResponse:
@@ -126,27 +115,27 @@ class SimulatedVenueApi:
     def _deliver(self, request: VenueRequest, delay_ns: int, on_result: OnResult) -> None:
         self.pending_requests += 1
 
-        def arrive() -> None:
+        def deliver() -> None:
             self.pending_requests -= 1
             on_result(self._execute(request))
 
-        self._scheduler.after(delay_ns, arrive)
+        self._scheduler.after(delay_ns, deliver)
 
     def _execute(self, request: VenueRequest) -> VenueResponse:
-        books = self._exchange
+        exchange = self._exchange
         match request:
             case SubmitOrder() | Fence():
-                return books.submit(_terms_of(request))
+                return exchange.submit(_terms_of(request))
             case QueryOrder():
                 order = self._find_order(request)
                 return OrderNotFound() if order is None else OrderFound(order.as_venue_order())
             case CancelOrder(_, venue_order_id):
-                return books.cancel(venue_order_id)
+                return exchange.cancel(venue_order_id)
             case CancelAllOrders():
-                books.cancel_all()
+                exchange.cancel_all()
                 return CancelAllAccepted(())
             case FetchVenueSnapshot():
-                return RequestRejected(UNPROCESSABLE, "a reading is many requests")
+                return RequestRejected(UNPROCESSABLE, "an account read is several requests")
 
     def _find_order(self, query: QueryOrder) -> ExchangeOrder | None:
         if query.venue_order_id is not None:
@@ -154,21 +143,21 @@ class SimulatedVenueApi:
         return self._exchange.by_client_id.get(query.client_order_id)
 
     def _read_account(self, request: FetchVenueSnapshot, fault: CallFault | None, on_result: OnResult) -> None:
-        """Ask for one thing after the other, as an adapter does: the books move in between."""
+        """Read one part after the other, as an adapter does: the account changes in between."""
         if fault is not None:
-            unknown = OutcomeUnknown("a part of the reading was not given")
+            unknown = OutcomeUnknown("a part of the account was not returned")
             self._scheduler.after(self._randomness.duration_ns(1, RESPONSE_MS_MAX), lambda: on_result(unknown))
             return
-        reading = AccountRead(request, self._exchange)
-        steps = (reading.read_open_orders, reading.read_queried_orders, reading.read_fills)
+        account_read = AccountRead(request, self._exchange)
+        steps = (account_read.read_open_orders, account_read.read_queried_orders, account_read.read_fills)
         delay_ns = 0
         for step in steps:
             delay_ns += self._latency_ns()
             self._scheduler.after(delay_ns, step)
-        self._scheduler.after(delay_ns + self._latency_ns(), lambda: on_result(reading.result()))
+        self._scheduler.after(delay_ns + self._latency_ns(), lambda: on_result(account_read.result()))
 
-    def _return_result(self, on_result: OnResult, answer: VenueResponse) -> None:
-        self._scheduler.after(self._latency_ns(), lambda: on_result(answer))
+    def _return_result(self, on_result: OnResult, result: VenueResponse) -> None:
+        self._scheduler.after(self._latency_ns(), lambda: on_result(result))
 
     def _latency_ns(self) -> int:
         return self._randomness.random.randint(200 * NS_PER_US, 8 * NS_PER_MS)
@@ -198,7 +187,7 @@ def _terms_of(request: SubmitOrder | Fence) -> OrderTerms:
 
 
 class AccountRead:
-    """One reading of the account while it goes on."""
+    """One read of the account in several requests, while the account changes."""
 
     def __init__(self, request: FetchVenueSnapshot, exchange: SimulatedExchange) -> None:
         self._request, self._exchange = request, exchange
@@ -207,28 +196,28 @@ class AccountRead:
         self._fills: tuple[Execution, ...] = ()
 
     def read_open_orders(self) -> None:
-        """List what is open."""
+        """Read the open orders."""
         self._orders = {order.venue_order_id: order.as_venue_order() for order in self._exchange.working_orders()}
 
     def read_queried_orders(self) -> None:
-        """Ask for each order that was named and is not open."""
-        books, names = self._exchange, {order.client_order_id for order in self._orders.values()}
+        """Read each queried order that is not open."""
+        exchange, known_ids = self._exchange, {order.client_order_id for order in self._orders.values()}
         for query in self._request.orders:
-            if query.venue_order_id in self._orders or query.client_order_id in names:
+            if query.venue_order_id in self._orders or query.client_order_id in known_ids:
                 continue
-            found = books.orders.get(query.venue_order_id) if query.venue_order_id is not None else None
-            found = found or books.by_client_id.get(query.client_order_id)
+            found = exchange.orders.get(query.venue_order_id) if query.venue_order_id is not None else None
+            found = found or exchange.by_client_id.get(query.client_order_id)
             if found is None:
                 self._missing = (*self._missing, query)
             else:
                 self._orders[found.venue_order_id] = found.as_venue_order()
 
     def read_fills(self) -> None:
-        """List the fills since then."""
+        """Read the fills since the requested time."""
         self._fills = tuple(fill for fill in self._exchange.fills if fill.venue_at_ns > self._request.fills_after_ns)
 
     def result(self) -> VenueSnapshot:
-        """End with the positions."""
+        """Return the read with the positions of this moment."""
         return VenueSnapshot(
             orders=tuple(self._orders.values()),
             missing=self._missing,
@@ -240,7 +229,7 @@ class AccountRead:
 
 
 class SimulatedOrderStream:
-    """The venue's one connection that says by itself what happened to orders, while it stands."""
+    """The venue's order event stream; events are lost silently, duplicated, or lost with the connection."""
 
     def __init__(self, scheduler: Scheduler, randomness: Randomness) -> None:
         self._scheduler, self._randomness = scheduler, randomness
@@ -250,13 +239,13 @@ class SimulatedOrderStream:
         self._last_at_ns = 0
 
     def attach(self, deliver: Callable[[OrderStreamMessage], None]) -> None:
-        """Connect for a new process; the one before is gone."""
+        """Connect for a new process; the connection of the one before is closed."""
         self._connection += 1
         self._is_up, self._deliver = False, deliver
         self._connect()
 
     def disconnect(self) -> None:
-        """Break the connection: what is on its way is lost, and it is made anew."""
+        """Break the connection and reconnect; events in flight are lost."""
         if not self._is_up or self._deliver is None:
             return
         self._connection += 1
@@ -265,7 +254,7 @@ class SimulatedOrderStream:
         self._connect()
 
     def publish(self, event: VenueOrderEvent) -> None:
-        """Say what happened, to whoever listens now; some of it gets lost without a word."""
+        """Send an event to the connected process; some are lost silently, some are duplicated."""
         if not self._is_up or self._randomness.happens(self._randomness.rates.event_loss):
             return
         self._send(event)

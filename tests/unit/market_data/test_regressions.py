@@ -102,7 +102,7 @@ class Played:
             dialect.sequence_rule,
             venue=venue,
             symbols=(self.symbol,),
-            pushes_image=dialect.pushes_snapshot,
+            pushes_snapshot=dialect.pushes_snapshot,
             levels_published=10,
         )
         self.desk = OrderBookHarness(of_venue)
@@ -303,7 +303,7 @@ def test_books_quotes_and_trades_share_one_name(dialect: type, recording: type, 
 
 
 def test_an_okx_gap_ends_one_book_and_keep_alive_reset_and_snapshot_are_none() -> None:
-    desk = OrderBookHarness(venue_book_settings(OkxSequenceRule(), pushes_image=True)).with_instruments()
+    desk = OrderBookHarness(venue_book_settings(OkxSequenceRule(), pushes_snapshot=True)).with_instruments()
     for symbol in (ONE, TWO):
         desk.deliver_frame(desk.depth_snapshot(100, symbol=symbol, is_pushed=True))
     desk.deliver_update(100, 100)

@@ -16,9 +16,17 @@ from components.market_data.core.book.sequencing import ResyncMethod, SequenceOu
 from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.market_data.core.numerics import Levels
-from components.market_data.venues.adapter import ConnectionPlan, Decoded, Heartbeat, Limits, RestRequest, SubscribeAck
+from components.market_data.venues.adapter import (
+    DECODE_ERRORS,
+    ConnectionPlan,
+    Decoded,
+    Heartbeat,
+    Limits,
+    RestRequest,
+    SubscribeAck,
+)
 from components.market_data.venues.okx import instruments, requests
-from components.market_data.venues.okx.decode import DECODE_ERRORS, Decoder, decode_snapshot
+from components.market_data.venues.okx.decode import Decoder, decode_snapshot
 from components.market_data.venues.okx.requests import DepthChannel, OkxSettings, decode_event
 
 CHECKSUM_LEVELS: Final = 25
@@ -32,15 +40,15 @@ class OkxSequenceRule(Struct, frozen=True, gc=False, kw_only=True):
 
     def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:
         """Place a change by the id it stands on."""
-        previous, final = update.prev_id, update.last_id
+        prev_id, update_id = update.prev_id, update.last_id
         # First of all: a change that stands on the book's own id may end at it (nothing happened for a minute)
         # or far below it (the venue numbers anew after maintenance). Books without ids always match here.
-        if previous == last_id:
+        if prev_id == last_id:
             return SequenceOutcome.NEXT
         # What is numbered can follow only what is numbered, whichever of the two lost its number.
-        if previous > last_id or final == NO_ID:
+        if prev_id > last_id or update_id == NO_ID:
             return SequenceOutcome.GAP
-        if final <= last_id:
+        if update_id <= last_id:
             return SequenceOutcome.STALE
         # Else it begins below the book's id and ends above it: only an image that was fetched lies within a change.
         return SequenceOutcome.NEXT if is_joining and last_id != NO_ID else SequenceOutcome.GAP
@@ -71,15 +79,15 @@ _CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"([\w-]{1,40})"', re.ASCII)
 class OkxAdapter:
     """One venue's words; see the protocol Dialect."""
 
-    def __init__(
-        self, stream_url: str, rest_url: str, settings: OkxSettings, allowed: Limits = requests.LIMITS
-    ) -> None:
+    def __init__(self, stream_url: str, rest_url: str, settings: OkxSettings, limits: Limits = requests.LIMITS) -> None:
         """Take where the venue is, what is chosen of it, and what it allows."""
         self.stream_url, self.rest_url, self.settings = stream_url, rest_url, settings
-        self.limits = allowed
+        self.limits = limits
         # Ids of other channels are not those of the REST answer: only this one can be joined to it.
-        joins = settings.depth_channel is DepthChannel.BOOKS
-        self.sequence_rule = OkxSequenceRule(fallback_method=ResyncMethod.FETCH if joins else ResyncMethod.RESUBSCRIBE)
+        can_join = settings.depth_channel is DepthChannel.BOOKS
+        self.sequence_rule = OkxSequenceRule(
+            fallback_method=ResyncMethod.FETCH if can_join else ResyncMethod.RESUBSCRIBE
+        )
         self._registry = InstrumentRegistry(())
         self._decoder = Decoder(settings)
         self._depth_prefix = f'{{"arg":{{"channel":"{settings.depth_channel}"'.encode()
@@ -148,9 +156,9 @@ class OkxAdapter:
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
         """Ask for as much of a book as the channel keeps."""
-        native = self._registry.require(symbol).venue_symbol
+        venue_symbol = self._registry.require(symbol).venue_symbol
         levels = self.settings.depth_channel.levels
-        return RestRequest(path=f"/api/v5/market/books?instId={native}&sz={levels}&source=0")
+        return RestRequest(path=f"/api/v5/market/books?instId={venue_symbol}&sz={levels}&source=0")
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read the answer."""
@@ -162,19 +170,19 @@ class OkxAdapter:
 
     def _decode_event(self, frame: bytes) -> Decoded:
         try:
-            read = decode_event(frame)
+            decoded = decode_event(frame)
         except DECODE_ERRORS as error:
             return _malformed(str(error))
-        for control in read.control:
+        for control in decoded.control:
             if isinstance(control, SubscribeAck):
                 self._on_subscribed(control)
-        return read
+        return decoded
 
     def _on_subscribed(self, confirmed: SubscribeAck) -> None:
         for name in confirmed.names:
-            channel, _, native = name.partition(":")
+            channel, _, venue_symbol = name.partition(":")
             if channel == requests.TRADES:
-                self._decoder.on_trades_subscribed(native)
+                self._decoder.on_trades_subscribed(venue_symbol)
 
 
 def _malformed(detail: str) -> Decoded:

@@ -63,10 +63,10 @@ from tests.support.order_book_harness import (
 AUDITED = venue_book_settings(audit_every_s=60)
 
 
-PUSHING = venue_book_settings(RESUBSCRIBE_RULE, pushes_image=True)
+PUSHING = venue_book_settings(RESUBSCRIBE_RULE, pushes_snapshot=True)
 
 
-PUSHING_UNNUMBERED = venue_book_settings(ArrivalRule(), pushes_image=True)
+PUSHING_UNNUMBERED = venue_book_settings(ArrivalRule(), pushes_snapshot=True)
 
 
 @pytest.fixture
@@ -517,7 +517,7 @@ def test_a_contract_whose_worth_changes_is_shown_anew() -> None:
 
 def test_the_audits_of_many_books_are_spread_over_their_time() -> None:
     chances = iter([0.0, 0.75, 0.0, 0.0])
-    desk = OrderBookHarness(AUDITED, chance=lambda: next(chances, 0.0)).with_instruments().with_synced_books()
+    desk = OrderBookHarness(AUDITED, jitter=lambda: next(chances, 0.0)).with_instruments().with_synced_books()
     seconds = {ONE: 0.0, TWO: 0.0}
     for second in range(1, 61):
         for request in desk.requests(desk.advance_ms(1_000)):

@@ -98,8 +98,8 @@ class TwoBookVenue:
     def __init__(self, name: str, seed: int) -> None:
         self.rule, self.pushes, hole_max = RULES[name]
         self.chance = random.Random(seed)
-        facts = {"pushes_image": self.pushes, "levels_published": SHOWN, "audit_every_s": 2}
-        self.desk = OrderBookHarness(venue_book_settings(self.rule, **facts), chance=self.chance.random)
+        facts = {"pushes_snapshot": self.pushes, "levels_published": SHOWN, "audit_every_s": 2}
+        self.desk = OrderBookHarness(venue_book_settings(self.rule, **facts), jitter=self.chance.random)
         self.stories = {
             ONE: generate_market(seed, CHANGES, hole_max),
             TWO: generate_market(seed + 1, CHANGES * 4, hole_max),

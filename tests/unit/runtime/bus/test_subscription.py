@@ -279,7 +279,7 @@ def test_a_snapshot_that_cannot_be_read_is_asked_for_again(
     assert not positions.follower.on_recovery_batch(
         RecoveryBatch(StreamOffset("positions", RUN, 0), ((0, b"\xc1"),), complete=True)
     )
-    assert ledger.flaws == ["payload"]
+    assert ledger.invalid_frames == ["payload"]
     assert positions.follower.due_request(RETRY_MS_FIRST) is not None
 
 
@@ -292,7 +292,7 @@ def test_a_frame_kept_back_that_cannot_be_read_is_a_gap_when_its_turn_comes(
     positions.say()
     positions.follower.due_request(0)
     positions.give([(0, 0)], place=0)
-    assert ledger.flaws == ["payload"]
+    assert ledger.invalid_frames == ["payload"]
     assert positions.kinds() == "JL"
 
 
@@ -448,7 +448,7 @@ def test_a_record_that_cannot_be_read_holds_its_stream_and_is_asked_for_again(
     orders.got += orders.follower.on_recovery_batch(part)
     assert orders.heard() == [1]
     assert orders.follower.state is SubscriptionState.SYNCING
-    assert ledger.flaws == ["payload"]
+    assert ledger.invalid_frames == ["payload"]
     assert orders.follower.due_request(RETRY_MS_FIRST) == ReplayRequest("orders", 2)
 
 

@@ -15,18 +15,18 @@ from tests.support.synthetic_recordings import RecordedLine, Recording, binance_
 NAMES = ("BINANCE_NKNUSDT", "BINANCEUM_SUSHIUSDT", "BINANCEUM_AKROUSDT")
 
 
-def dialect_of(lines: tuple[RecordedLine, ...]) -> VenueAdapter:
+def adapter_for(lines: tuple[RecordedLine, ...]) -> VenueAdapter:
     """Choose by where the listing came from: the streams' addresses are of no account."""
     kind = BinanceFuturesAdapter if "/fapi/" in lines[0].url else BinanceSpotAdapter
     return kind("wss://anywhere", "https://anywhere", BinanceSettings())
 
 
 def played(lines: tuple[RecordedLine, ...]) -> RecordingPlayer:
-    return RecordingPlayer(dialect_of(lines), lines[:1]).play(lines[1:])
+    return RecordingPlayer(adapter_for(lines), lines[:1]).play(lines[1:])
 
 
 @pytest.mark.parametrize("recording", [binance_spot(changes=40), binance_um(changes=40)], ids=["spot", "usdm"])
-def test_a_hand_made_recording_gives_the_truth_at_every_id(recording: Recording) -> None:
+def test_a_hand_made_recording_gives_the_expected_book_at_every_id(recording: Recording) -> None:
     player = played(recording.lines)
     tally = player.sync.stats
     assert (tally.applied, tally.stale, tally.gaps, tally.crossed) == (recording.applied, recording.stale, 0, 0)
@@ -59,7 +59,7 @@ def test_the_venues_own_quotes_agree_with_the_book_at_every_checkpoint(name: str
     for line in lines:
         if "@bookTicker" in line.text[:40]:
             quotes[int(line.text.partition('"u":')[2].partition(",")[0])] = line
-    player = RecordingPlayer(dialect_of(lines), lines[:1])
+    player = RecordingPlayer(adapter_for(lines), lines[:1])
     checked = 0
     for line in lines[1:]:
         before = player.sync.last_id

@@ -4,7 +4,7 @@ import pytest
 
 from components.contracts.market import Trade
 from components.market_data.core.events import DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind
-from tests.support.okx_frames import dialect
+from tests.support.okx_frames import okx_adapter
 from tests.support.real_recordings import EXPECTED_REPORTS
 from tests.support.recording_player import RecordingPlayer, recorded_lines
 from tests.support.synthetic_recordings import RecordedLine
@@ -15,7 +15,7 @@ NAME = "OKX_BTC-USDT"
 def player_and_frames() -> tuple[RecordingPlayer, list[RecordedLine]]:
     """Divide the recording into what was listed and what came on the stream."""
     lines = recorded_lines(NAME)
-    return RecordingPlayer(dialect(()), [line for line in lines if line.via == "http"]), [
+    return RecordingPlayer(okx_adapter(()), [line for line in lines if line.via == "http"]), [
         line for line in lines if line.via == "ws"
     ]
 
@@ -35,9 +35,9 @@ def test_every_checksum_of_a_real_recording_agrees() -> None:
     valid = 0
     for frame in frames:
         player.play([frame])
-        for datum in player.dialect.decode(frame.text.encode(), frame.at_ns).data:
+        for datum in player.adapter.decode(frame.text.encode(), frame.at_ns).data:
             if isinstance(datum, DepthUpdate | DepthSnapshot):
-                assert player.dialect.sequence_rule.checksum_matches(player.sync.book, datum.checksum)
+                assert player.adapter.sequence_rule.checksum_matches(player.sync.book, datum.checksum)
                 valid += datum.checksum != 0
     assert valid == 98
 

@@ -36,7 +36,9 @@ def place(previous: int, final: int, current: int, *, is_joining: bool = False) 
         (16, 3, 15, GAP),  # numbered anew, and the change before that was never heard
     ],
 )
-def test_a_change_stands_on_the_one_before(previous: int, final: int, current: int, placement: SequenceOutcome) -> None:
+def test_an_update_chains_to_the_one_before(
+    previous: int, final: int, current: int, placement: SequenceOutcome
+) -> None:
     assert place(previous, final, current) is placement
 
 
@@ -51,7 +53,7 @@ def test_a_change_stands_on_the_one_before(previous: int, final: int, current: i
         (13, 15, 12, GAP),
     ],
 )
-def test_at_the_join_a_change_may_reach_over_the_image(
+def test_at_the_join_an_update_may_span_the_snapshot_id(
     previous: int, final: int, current: int, placement: SequenceOutcome
 ) -> None:
     assert place(previous, final, current, is_joining=True) is placement

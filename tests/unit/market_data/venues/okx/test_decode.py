@@ -15,7 +15,19 @@ from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot
 from components.market_data.core.instruments import InstrumentRegistry
 from components.market_data.venues.okx.adapter import OkxAdapter
 from components.market_data.venues.okx.requests import ChecksumMode, DepthChannel
-from tests.support.okx_frames import AT_MS, AT_NS, ROWS, answer, dialect, printed, pushed, row, snapshot, told, update
+from tests.support.okx_frames import (
+    AT_MS,
+    AT_NS,
+    ROWS,
+    data_frame,
+    depth_row,
+    event_frame,
+    okx_adapter,
+    rest_response,
+    snapshot,
+    trade_row,
+    update,
+)
 
 BITCOIN = Symbol("OKX:BTC-USDT")
 
@@ -23,32 +35,32 @@ BITCOIN = Symbol("OKX:BTC-USDT")
 BIDS, ASKS = [("90000", "1.5")], [("90000.1", "0.25"), ("90000.2", "0")]
 
 
-OKX = dialect()
+OKX = okx_adapter()
 
 
 def one(frame: bytes, okx: OkxAdapter = OKX, at_ns: int = AT_NS) -> Any:
-    read = okx.decode(frame, at_ns)
-    assert not read.control
-    [datum] = read.data
+    decoded = okx.decode(frame, at_ns)
+    assert not decoded.control
+    [datum] = decoded.data
     return datum
 
 
-def odd(frame: bytes, okx: OkxAdapter = OKX) -> DecodeIssue:
+def issue_of(frame: bytes, okx: OkxAdapter = OKX) -> DecodeIssue:
     found = one(frame, okx)
     assert isinstance(found, DecodeIssue)
     return found
 
 
-def test_a_snapshot_is_an_image_on_the_stream() -> None:
-    image = one(snapshot(row((-1, 123456), BIDS, ASKS)))
-    assert isinstance(image, DepthSnapshot)
-    assert (image.symbol, image.last_id, image.is_pushed, image.depth_max) == (BITCOIN, 123456, True, 0)
-    assert (image.venue_at_ns, image.received_at_ns) == (AT_NS, AT_NS)
-    assert image.bids == [("90000", "1.5", "0", "1")]
+def test_a_snapshot_frame_is_a_pushed_snapshot() -> None:
+    depth = one(snapshot(depth_row((-1, 123456), BIDS, ASKS)))
+    assert isinstance(depth, DepthSnapshot)
+    assert (depth.symbol, depth.last_id, depth.is_pushed, depth.depth_max) == (BITCOIN, 123456, True, 0)
+    assert (depth.venue_at_ns, depth.received_at_ns) == (AT_NS, AT_NS)
+    assert depth.bids == [("90000", "1.5", "0", "1")]
 
 
 def test_an_update_is_a_change_between_two_ids() -> None:
-    change = one(update(row((10, 15), BIDS, ASKS, checksum=-7)))
+    change = one(update(depth_row((10, 15), BIDS, ASKS, checksum=-7)))
     assert isinstance(change, DepthUpdate)
     assert (change.symbol, change.prev_id, change.last_id, change.checksum) == (BITCOIN, 10, 15, -7)
     assert change.asks == [("90000.1", "0.25", "0", "1"), ("90000.2", "0", "0", "1")]
@@ -61,12 +73,15 @@ def test_a_level_has_its_price_and_size_and_any_more(level: tuple[str, ...]) -> 
 
 
 def test_frames_of_old_captures_have_no_ids() -> None:
-    image, change = one(snapshot(row())), one(update(row()))
-    assert (image.final, change.previous, change.final) == (NO_ID, NO_ID, NO_ID)
+    depth, change = one(snapshot(depth_row())), one(update(depth_row()))
+    assert (depth.last_id, change.prev_id, change.last_id) == (NO_ID, NO_ID, NO_ID)
 
 
 def test_a_keep_alive_and_a_reset_are_changes() -> None:
-    assert [(change.previous, change.final) for change in (one(update(row((15, 15)))), one(update(row((15, 3)))))] == [
+    assert [
+        (change.prev_id, change.last_id)
+        for change in (one(update(depth_row((15, 15)))), one(update(depth_row((15, 3)))))
+    ] == [
         (15, 15),
         (15, 3),
     ]
@@ -81,10 +96,10 @@ def test_a_keep_alive_and_a_reset_are_changes() -> None:
         (ChecksumMode.NEVER, {"checksum": 5}, 0),
     ],
 )
-def test_a_checksum_is_believed_as_chosen(mode: ChecksumMode, sent: Any, believed: int) -> None:
-    okx = dialect(checksum=mode)
-    assert one(update(row((1, 2), **sent)), okx).checksum == believed
-    assert one(snapshot(row((-1, 2), **sent)), okx).checksum == believed
+def test_checksums_are_used_as_configured(mode: ChecksumMode, sent: Any, believed: int) -> None:
+    okx = okx_adapter(checksum=mode)
+    assert one(update(depth_row((1, 2), **sent)), okx).checksum == believed
+    assert one(snapshot(depth_row((-1, 2), **sent)), okx).checksum == believed
 
 
 def test_a_frame_without_a_checksum_has_none() -> None:
@@ -93,79 +108,81 @@ def test_a_frame_without_a_checksum_has_none() -> None:
 
 @pytest.mark.parametrize("channel", [DepthChannel.BOOKS5, DepthChannel.BBO_TBT])
 def test_a_shallow_channel_pushes_the_whole_book_each_time(channel: DepthChannel) -> None:
-    okx = dialect(depth_channel=channel, quotes=False)
-    image = one(pushed(channel, row(None, BIDS, ASKS, seqId=9)), okx)
-    assert (type(image), image.final, image.is_pushed) == (DepthSnapshot, 9, True)
+    okx = okx_adapter(depth_channel=channel, quotes=False)
+    depth = one(data_frame(channel, depth_row(None, BIDS, ASKS, seqId=9)), okx)
+    assert (type(depth), depth.last_id, depth.is_pushed) == (DepthSnapshot, 9, True)
 
 
 def test_where_the_book_is_the_best_prices_a_frame_is_book_and_quote() -> None:
-    read = dialect(depth_channel=DepthChannel.BBO_TBT).decode(pushed("bbo-tbt", row(None, BIDS, ASKS, seqId=9)), AT_NS)
-    assert [type(datum) for datum in read.data] == [DepthSnapshot, Quote]
+    decoded = okx_adapter(depth_channel=DepthChannel.BBO_TBT).decode(
+        data_frame("bbo-tbt", depth_row(None, BIDS, ASKS, seqId=9)), AT_NS
+    )
+    assert [type(datum) for datum in decoded.data] == [DepthSnapshot, Quote]
 
 
 @pytest.mark.parametrize("channel", [DepthChannel.BOOKS_L2_TBT, DepthChannel.BOOKS50_L2_TBT])
 def test_the_fast_channels_are_read_like_the_common_one(channel: DepthChannel) -> None:
-    okx = dialect(depth_channel=channel)
-    assert one(update(row((1, 2)), channel=channel), okx).final == 2
-    assert odd(update(row((1, 2))), okx).kind is IssueKind.UNKNOWN
+    okx = okx_adapter(depth_channel=channel)
+    assert one(update(depth_row((1, 2)), channel=channel), okx).last_id == 2
+    assert issue_of(update(depth_row((1, 2))), okx).kind is IssueKind.UNKNOWN
 
 
 def test_all_rows_of_a_frame_are_read() -> None:
-    assert [change.last_id for change in OKX.decode(update(row((1, 2)), row((2, 3))), AT_NS).data] == [2, 3]  # type: ignore[union-attr]
+    assert [change.last_id for change in OKX.decode(update(depth_row((1, 2)), depth_row((2, 3))), AT_NS).data] == [2, 3]  # type: ignore[union-attr]
 
 
 def test_the_order_of_keys_and_spaces_does_not_matter() -> None:
-    parts = msgspec.json.decode(update(row((1, 2), BIDS)))
+    parts = msgspec.json.decode(update(depth_row((1, 2), BIDS)))
     text = str({name: parts[name] for name in ("data", "action", "arg")}).replace("'", '"').encode()
-    assert one(text) == one(update(row((1, 2), BIDS)))
+    assert one(text) == one(update(depth_row((1, 2), BIDS)))
 
 
 def test_quotes_are_in_coins_or_dollars_not_in_contracts() -> None:
-    frame = pushed("bbo-tbt", row(None, BIDS, ASKS[:1], seqId=9), native="BTC-USD-SWAP")
+    frame = data_frame("bbo-tbt", depth_row(None, BIDS, ASKS[:1], seqId=9), native="BTC-USD-SWAP")
     bid, ask = (Decimal(90_000), Decimal(150)), (Decimal("90000.1"), Decimal(25))
     assert one(frame) == Quote("OKX", "OKX:BTC-USD-PERP", *bid, *ask, AT_NS, AT_NS)  # type: ignore[arg-type]
 
 
 def test_a_side_that_is_empty_has_a_price_of_zero() -> None:
-    quote = one(pushed("bbo-tbt", row(None, (), ASKS, seqId=9)))
+    quote = one(data_frame("bbo-tbt", depth_row(None, (), ASKS, seqId=9)))
     assert (quote.bid_price, quote.bid_size, quote.ask_price) == (0, 0, Decimal("90000.1"))
 
 
 @pytest.mark.parametrize("bad", [("0", "1"), ("NaN", "1"), ("-5", "1"), ("5", "-1"), ("5", "Infinity"), ("5", "")])
 def test_a_quote_that_is_no_price_is_counted(bad: tuple[str, str]) -> None:
-    found = odd(pushed("bbo-tbt", row(None, [bad], ASKS)))
+    found = issue_of(data_frame("bbo-tbt", depth_row(None, [bad], ASKS)))
     assert (found.kind, found.symbol) == (IssueKind.OUT_OF_RANGE, None)
 
 
 def trade(okx: OkxAdapter, trade_id: int, received_at_ms: int = AT_MS, **more: Any) -> list[MarketEvent]:
-    return list(okx.decode(pushed("trades", printed(trade_id, **more)), received_at_ms * 1_000_000).data)
+    return list(okx.decode(data_frame("trades", trade_row(trade_id, **more)), received_at_ms * 1_000_000).data)
 
 
 def subscribed(okx: OkxAdapter) -> None:
-    okx.decode(told("subscribe", arg={"channel": "trades", "instId": "BTC-USDT"}), AT_NS)
+    okx.decode(event_frame("subscribe", arg={"channel": "trades", "instId": "BTC-USDT"}), AT_NS)
 
 
 def test_a_trade_is_read_in_the_instruments_own_unit() -> None:
-    frame = pushed("trades", printed(7, size="2.5"), native="BTC-USDT-SWAP")
+    frame = data_frame("trades", trade_row(7, size="2.5"), native="BTC-USDT-SWAP")
     expected = Trade("OKX", "OKX:BTC-USDT-PERP", Decimal(90_000), Decimal("0.025"), AT_NS, AT_NS)  # type: ignore[arg-type]
-    assert one(frame, dialect()) == expected
+    assert one(frame, okx_adapter()) == expected
 
 
 def test_the_cached_trade_that_a_subscription_begins_with_is_not_new() -> None:
-    okx = dialect()
+    okx = okx_adapter()
     subscribed(okx)
     assert trade(okx, 7, at_ms=AT_MS - 25_000) == []
     assert len(trade(okx, 8)) == 1
 
 
-def test_a_subscription_that_begins_with_a_fresh_trade_tells_it() -> None:
-    okx = dialect()
+def test_a_recent_cached_trade_is_emitted() -> None:
+    okx = okx_adapter()
     subscribed(okx)
     assert len(trade(okx, 7, at_ms=AT_MS - 200)) == 1
 
 
 def test_a_new_subscription_does_not_repeat_what_was_seen() -> None:
-    okx = dialect()
+    okx = okx_adapter()
     subscribed(okx)
     trade(okx, 7)
     subscribed(okx)
@@ -174,7 +191,7 @@ def test_a_new_subscription_does_not_repeat_what_was_seen() -> None:
 
 
 def test_a_merged_trade_covers_the_ids_below_it() -> None:
-    okx = dialect()
+    okx = okx_adapter()
     assert len(trade(okx, 7)) == 1
     assert len(trade(okx, 10, count=3)) == 1
     for covered in (8, 9, 10):
@@ -185,7 +202,7 @@ def test_a_merged_trade_covers_the_ids_below_it() -> None:
 
 
 def test_ids_that_went_back_are_followed_from_the_next_subscription_on() -> None:
-    okx = dialect()
+    okx = okx_adapter()
     trade(okx, 1_000)
     subscribed(okx)
     assert trade(okx, 3) == []
@@ -193,46 +210,46 @@ def test_ids_that_went_back_are_followed_from_the_next_subscription_on() -> None
 
 
 def test_trades_of_one_symbol_do_not_hide_those_of_another() -> None:
-    okx = dialect()
+    okx = okx_adapter()
     trade(okx, 1_000)
-    assert type(one(pushed("trades", printed(5), native="BTC-USDT-SWAP"), okx)) is Trade
+    assert type(one(data_frame("trades", trade_row(5), native="BTC-USDT-SWAP"), okx)) is Trade
 
 
 def test_what_was_seen_outlives_a_new_list_of_instruments() -> None:
-    okx = dialect()
+    okx = okx_adapter()
     trade(okx, 7)
-    okx.set_instruments(InstrumentRegistry(okx.decode_instruments([answer(ROWS)])))
+    okx.set_instruments(InstrumentRegistry(okx.decode_instruments([rest_response(ROWS)])))
     assert isinstance(trade(okx, 7)[0], DecodeIssue)
 
 
-@pytest.mark.parametrize("bad", [printed(7, price="0"), printed(7, price="x"), printed(7, size="-1")])
+@pytest.mark.parametrize("bad", [trade_row(7, price="0"), trade_row(7, price="x"), trade_row(7, size="-1")])
 def test_a_trade_at_no_price_is_counted(bad: object) -> None:
-    assert odd(pushed("trades", bad), dialect()).kind is IssueKind.OUT_OF_RANGE
+    assert issue_of(data_frame("trades", bad), okx_adapter()).kind is IssueKind.OUT_OF_RANGE
 
 
 @pytest.mark.parametrize("channel", ["tickers", "funding-rate", "books5", "books-elp"])
 def test_a_channel_that_was_not_chosen_is_unknown(channel: str) -> None:
-    found = odd(pushed(channel, {"instId": "BTC-USDT", "last": "1"}))
+    found = issue_of(data_frame(channel, {"instId": "BTC-USDT", "last": "1"}))
     assert (found.kind, found.symbol) == (IssueKind.UNKNOWN, None)
 
 
 def test_what_is_switched_off_is_unknown() -> None:
-    okx = dialect(quotes=False, trades=False)
-    assert odd(pushed("trades", printed(1)), okx).kind is IssueKind.UNKNOWN
-    assert odd(pushed("bbo-tbt", row(None)), okx).kind is IssueKind.UNKNOWN
+    okx = okx_adapter(quotes=False, trades=False)
+    assert issue_of(data_frame("trades", trade_row(1)), okx).kind is IssueKind.UNKNOWN
+    assert issue_of(data_frame("bbo-tbt", depth_row(None)), okx).kind is IssueKind.UNKNOWN
 
 
 @pytest.mark.parametrize(
     "frame",
     [
-        update(row((1, 2)), native="DOGE-USDT"),
-        pushed("bbo-tbt", row(None), native="DOGE-USDT"),
-        pushed("trades", printed(1), native="DOGE-USDT"),
-        update(row((1, 2)), native=""),
+        update(depth_row((1, 2)), native="DOGE-USDT"),
+        data_frame("bbo-tbt", depth_row(None), native="DOGE-USDT"),
+        data_frame("trades", trade_row(1), native="DOGE-USDT"),
+        update(depth_row((1, 2)), native=""),
     ],
 )
-def test_a_symbol_that_nobody_listed_is_counted(frame: bytes) -> None:
-    found = odd(frame)
+def test_an_unlisted_symbol_is_counted(frame: bytes) -> None:
+    found = issue_of(frame)
     assert (found.kind, found.symbol) == (IssueKind.UNLISTED, None)
 
 
@@ -240,36 +257,36 @@ BROKEN_ROWS = {
     "half a pair of ids": {"asks": [], "bids": [], "ts": "1", "seqId": 2},
     "no side": {"bids": [], "ts": "1", "prevSeqId": 1, "seqId": 2},
     "no time": {"asks": [], "bids": [], "prevSeqId": 1, "seqId": 2},
-    "time zero": row((1, 2), ts="0"),
-    "time beyond all calendars": row((1, 2), ts="9" * 20),
-    "a level of one": row((1, 2), [("1",)]),
+    "time zero": depth_row((1, 2), ts="0"),
+    "time beyond all calendars": depth_row((1, 2), ts="9" * 20),
+    "a level of one": depth_row((1, 2), [("1",)]),
     "a level of numbers": {"asks": [[1, 2]], "bids": [], "ts": "1", "prevSeqId": 1, "seqId": 2},
-    "an id that is no number": row(None, prevSeqId="a", seqId=2),
-    "an id below zero": row((1, -5)),
-    "an id beyond 64 bits": row((1, 1 << 64)),
-    "a fraction of an id": row(None, prevSeqId=1.5, seqId=2),
-    "a checksum that is none": row((1, 2), checksum="x"),
+    "an id that is no number": depth_row(None, prevSeqId="a", seqId=2),
+    "an id below zero": depth_row((1, -5)),
+    "an id beyond 64 bits": depth_row((1, 1 << 64)),
+    "a fraction of an id": depth_row(None, prevSeqId=1.5, seqId=2),
+    "a checksum that is none": depth_row((1, 2), checksum="x"),
 }
 
 
 @pytest.mark.parametrize("broken", BROKEN_ROWS.values(), ids=BROKEN_ROWS)
 def test_a_change_that_cannot_be_read_is_missed_by_its_own_book_only(broken: object) -> None:
-    assert odd(update(broken)).symbol == BITCOIN
+    assert issue_of(update(broken)).symbol == BITCOIN
 
 
 @pytest.mark.parametrize("action", ["", "partial"])
 def test_an_action_that_nobody_knows_is_missed_by_the_book(action: str) -> None:
-    found = odd(pushed("books", row((1, 2)), action=action))
+    found = issue_of(data_frame("books", depth_row((1, 2)), action=action))
     assert (found.kind, found.symbol) == (IssueKind.UNKNOWN, BITCOIN)
 
 
 def test_half_a_frame_is_missed_by_its_book() -> None:
-    found = odd(update(row((1, 2), BIDS))[:-10])
+    found = issue_of(update(depth_row((1, 2), BIDS))[:-10])
     assert (found.kind, found.symbol) == (IssueKind.MALFORMED, BITCOIN)
 
 
 def test_unknown_fields_are_ignored() -> None:
-    assert one(update(row((1, 2), surprise={"deep": [1]}))).final == 2
+    assert one(update(depth_row((1, 2), surprise={"deep": [1]}))).last_id == 2
 
 
 @pytest.mark.parametrize(
@@ -295,20 +312,20 @@ def test_unknown_fields_are_ignored() -> None:
     ids=lambda frame: repr(frame[:40]),
 )
 def test_nonsense_is_counted_and_never_raises(frame: bytes) -> None:
-    assert odd(frame).kind is IssueKind.MALFORMED
+    assert issue_of(frame).kind is IssueKind.MALFORMED
 
 
-def test_a_frame_of_nothing_says_nothing() -> None:
+def test_a_frame_without_rows_has_no_events() -> None:
     assert not OKX.decode(update(), AT_NS).data
 
 
 GOOD = (
-    snapshot(row((-1, 10), BIDS, ASKS)),
-    update(row((10, 15), BIDS, ASKS, checksum=-1881014294)),
-    pushed("bbo-tbt", row(None, BIDS, ASKS, seqId=9)),
-    pushed("trades", printed(7)),
-    told("subscribe", arg={"channel": "books", "instId": "BTC-USDT"}),
-    told("error", code="60018", msg="channel:books,instId:X doesn't exist", id="1"),
+    snapshot(depth_row((-1, 10), BIDS, ASKS)),
+    update(depth_row((10, 15), BIDS, ASKS, checksum=-1881014294)),
+    data_frame("bbo-tbt", depth_row(None, BIDS, ASKS, seqId=9)),
+    data_frame("trades", trade_row(7)),
+    event_frame("subscribe", arg={"channel": "books", "instId": "BTC-USDT"}),
+    event_frame("error", code="60018", msg="channel:books,instId:X doesn't exist", id="1"),
 )
 
 
@@ -321,8 +338,8 @@ def test_no_mutation_of_a_frame_raises(good: bytes, edits: list[tuple[int, bytes
     frame = good[: max(end, 20)]
     for position, piece in edits:
         frame = frame[:position] + piece + frame[position + 1 :]
-    read = OKX.decode(frame, AT_NS)
-    for datum in read.data:
+    decoded = OKX.decode(frame, AT_NS)
+    for datum in decoded.data:
         # Whatever was understood can be written into a message: its numbers fit.
         msgspec.msgpack.encode(datum)
 
@@ -332,15 +349,15 @@ def test_no_bytes_raise(frame: bytes) -> None:
     OKX.decode(frame, AT_NS)
 
 
-def test_a_fetched_image_is_of_the_id_it_says() -> None:
-    image = OKX.decode_snapshot(BITCOIN, answer([row(None, BIDS, ASKS, seqId=77)]), AT_NS + 5)
-    assert (image.symbol, image.last_id, image.is_pushed, image.depth_max) == (BITCOIN, 77, False, 0)
-    assert (image.venue_at_ns, image.received_at_ns) == (AT_NS, AT_NS + 5)
+def test_a_fetched_snapshot_carries_its_id() -> None:
+    depth = OKX.decode_snapshot(BITCOIN, rest_response([depth_row(None, BIDS, ASKS, seqId=77)]), AT_NS + 5)
+    assert (depth.symbol, depth.last_id, depth.is_pushed, depth.depth_max) == (BITCOIN, 77, False, 0)
+    assert (depth.venue_at_ns, depth.received_at_ns) == (AT_NS, AT_NS + 5)
 
 
-def test_an_image_without_an_id_cannot_be_joined() -> None:
+def test_a_snapshot_without_an_id_cannot_be_joined() -> None:
     with pytest.raises(ProtocolError, match="cannot be joined"):
-        OKX.decode_snapshot(BITCOIN, answer([row(None, BIDS)]), AT_NS)
+        OKX.decode_snapshot(BITCOIN, rest_response([depth_row(None, BIDS)]), AT_NS)
 
 
 @pytest.mark.parametrize(
@@ -350,16 +367,16 @@ def test_an_image_without_an_id_cannot_be_joined() -> None:
         b"\xff",
         b"[" * 100_000,
         b"{}",
-        answer([], "50011", "Too Many Requests"),
-        answer([], "51001", "Instrument ID does not exist"),
-        answer([]),
-        answer([row((1, 2)), row((1, 2))]),
-        answer([row((1, 2), [("1",)])]),
-        answer([row((1, 2))], "1"),
+        rest_response([], "50011", "Too Many Requests"),
+        rest_response([], "51001", "Instrument ID does not exist"),
+        rest_response([]),
+        rest_response([depth_row((1, 2)), depth_row((1, 2))]),
+        rest_response([depth_row((1, 2), [("1",)])]),
+        rest_response([depth_row((1, 2))], "1"),
         b"<html>upstream</html>",
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_an_answer_that_is_no_book_says_so(body: bytes) -> None:
+def test_a_response_without_a_book_is_rejected(body: bytes) -> None:
     with pytest.raises(ProtocolError, match="OKX:BTC-USDT"):
         OKX.decode_snapshot(BITCOIN, body, AT_NS)

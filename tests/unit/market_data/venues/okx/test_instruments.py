@@ -8,7 +8,17 @@ from components.contracts.errors import UsageError
 from components.contracts.values import Symbol
 from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType
 from components.market_data.venues.okx.instruments import decode_instruments
-from tests.support.okx_frames import DOLLAR_MARGINED, FUTURE, INVERSE, LINEAR, OPTION, ROWS, SPOT, answer, dialect
+from tests.support.okx_frames import (
+    FUTURE,
+    INVERSE,
+    LINEAR,
+    OPTION,
+    ROWS,
+    SPOT,
+    USD_MARGINED,
+    okx_adapter,
+    rest_response,
+)
 
 NAMES = {
     "BTC-USDT": "OKX:BTC-USDT",
@@ -21,13 +31,13 @@ NAMES = {
 
 
 def read(row: object) -> Instrument:
-    [one] = decode_instruments([answer([row])])
+    [one] = decode_instruments([rest_response([row])])
     return one
 
 
 @pytest.mark.parametrize(("native", "symbol"), NAMES.items())
 def test_every_name_is_found_both_ways(native: str, symbol: str) -> None:
-    registry = InstrumentRegistry(decode_instruments([answer(ROWS)]))
+    registry = InstrumentRegistry(decode_instruments([rest_response(ROWS)]))
     assert len(registry) == len(NAMES)
     assert registry.by_venue_symbol[native].symbol == symbol
     assert registry.require(Symbol(symbol)).venue_symbol == native
@@ -44,7 +54,7 @@ def test_every_name_is_found_both_ways(native: str, symbol: str) -> None:
         ({**INVERSE, "ctMult": ""}, "100", True),
         (FUTURE, "100", True),
         (OPTION, "0.01", False),
-        (DOLLAR_MARGINED, "0.01", False),
+        (USD_MARGINED, "0.01", False),
     ],
 )
 def test_a_contract_is_worth_its_value_times_its_multiplier(row: object, unit: str, is_inverse: bool) -> None:
@@ -104,7 +114,7 @@ def test_only_an_auction_may_cross(state: str, is_trading: bool, may_cross: bool
     ],
 )
 def test_a_row_that_means_nothing_certain_is_left_out_alone(wrong: object) -> None:
-    assert [one.venue_symbol for one in decode_instruments([answer([wrong, SPOT])])] == ["BTC-USDT"]
+    assert [one.venue_symbol for one in decode_instruments([rest_response([wrong, SPOT])])] == ["BTC-USDT"]
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"[" * 100_000, b'{"code":"0","data":7}', b'{"code":"50011"}'])
@@ -112,8 +122,8 @@ def test_an_answer_that_is_none_lists_nothing(body: bytes) -> None:
     assert decode_instruments([body]) == []
 
 
-def test_options_are_asked_for_family_by_family() -> None:
-    okx = dialect(inst_types=("SPOT", "OPTION"), option_families=("BTC-USD", "ETH-USD"))
+def test_options_are_requested_by_family() -> None:
+    okx = okx_adapter(inst_types=("SPOT", "OPTION"), option_families=("BTC-USD", "ETH-USD"))
     assert [ask.path for ask in okx.instrument_requests()] == [
         "/api/v5/public/instruments?instType=SPOT",
         "/api/v5/public/instruments?instType=OPTION&instFamily=BTC-USD",
@@ -123,4 +133,4 @@ def test_options_are_asked_for_family_by_family() -> None:
 
 def test_a_symbol_that_is_not_listed_names_its_neighbours() -> None:
     with pytest.raises(UsageError, match="OKX:BTC-USDT"):
-        dialect().plan_connections([Symbol("OKX:BTC-EUR")])
+        okx_adapter().plan_connections([Symbol("OKX:BTC-EUR")])

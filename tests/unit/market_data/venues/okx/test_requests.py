@@ -7,13 +7,13 @@ from components.contracts.values import Symbol
 from components.market_data.core.book.sequencing import ResyncMethod
 from components.market_data.venues.adapter import Channel, VenueAdapter, chunks
 from components.market_data.venues.okx.requests import DepthChannel
-from tests.support.okx_frames import SPOT, dialect
+from tests.support.okx_frames import SPOT, okx_adapter
 
 BITCOIN = Symbol("OKX:BTC-USDT")
 
 
-def test_it_is_a_dialect_like_the_others() -> None:
-    okx: VenueAdapter = dialect()
+def test_it_is_a_venue_adapter() -> None:
+    okx: VenueAdapter = okx_adapter()
     assert (okx.venue, okx.requires_login, okx.pushes_snapshot, list(okx.login_messages()), okx.ping_message()) == (
         "OKX",
         False,
@@ -23,10 +23,10 @@ def test_it_is_a_dialect_like_the_others() -> None:
     )
 
 
-def test_a_symbol_is_heard_on_three_topics() -> None:
-    [line] = dialect().plan_connections([BITCOIN])
-    assert line.url == "wss://okx.test/ws/v5/public"
-    assert [(topic.channel, topic.name) for topic in line.topics] == [
+def test_a_symbol_has_three_topics() -> None:
+    [connection] = okx_adapter().plan_connections([BITCOIN])
+    assert connection.url == "wss://okx.test/ws/v5/public"
+    assert [(topic.channel, topic.name) for topic in connection.topics] == [
         (Channel.DEPTH, "books:BTC-USDT"),
         (Channel.QUOTES, "bbo-tbt:BTC-USDT"),
         (Channel.TRADES, "trades:BTC-USDT"),
@@ -34,39 +34,41 @@ def test_a_symbol_is_heard_on_three_topics() -> None:
 
 
 def test_where_the_book_is_the_best_prices_one_topic_is_both() -> None:
-    [line] = dialect(depth_channel=DepthChannel.BBO_TBT, trades=False).plan_connections([BITCOIN])
-    assert [(topic.channel, topic.name) for topic in line.topics] == [(Channel.DEPTH, "bbo-tbt:BTC-USDT")]
+    [connection] = okx_adapter(depth_channel=DepthChannel.BBO_TBT, trades=False).plan_connections([BITCOIN])
+    assert [(topic.channel, topic.name) for topic in connection.topics] == [(Channel.DEPTH, "bbo-tbt:BTC-USDT")]
 
 
-def test_what_is_switched_off_is_not_asked_for() -> None:
-    [line] = dialect(quotes=False, trades=False, depth_channel=DepthChannel.BOOKS5).plan_connections([BITCOIN])
-    assert [topic.name for topic in line.topics] == ["books5:BTC-USDT"]
+def test_disabled_channels_are_not_subscribed() -> None:
+    [connection] = okx_adapter(quotes=False, trades=False, depth_channel=DepthChannel.BOOKS5).plan_connections(
+        [BITCOIN]
+    )
+    assert [topic.name for topic in connection.topics] == ["books5:BTC-USDT"]
 
 
 def test_books_are_spread_over_connections_and_each_symbol_stands_once() -> None:
     rows = [{**SPOT, "instId": f"C{number}-USDT", "baseCcy": f"C{number}"} for number in range(60)]
-    okx = dialect(rows)
+    okx = okx_adapter(rows)
     symbols = [Symbol(f"OKX:C{number}-USDT") for number in range(60)]
-    lines = okx.plan_connections([*symbols, *symbols])
-    assert [len(line.topics) for line in lines] == [75, 75, 30]
-    assert len({line.name for line in lines}) == 3
-    assert len({topic.name for line in lines for topic in line.topics}) == 180
-    assert all(len(line.topics) <= okx.limits.topics_per_connection for line in lines)
+    connections = okx.plan_connections([*symbols, *symbols])
+    assert [len(connection.topics) for connection in connections] == [75, 75, 30]
+    assert len({connection.name for connection in connections}) == 3
+    assert len({topic.name for connection in connections for topic in connection.topics}) == 180
+    assert all(len(connection.topics) <= okx.limits.topics_per_connection for connection in connections)
 
 
 def test_a_request_asks_for_each_topic_once() -> None:
     names = ["books:BTC-USDT", "trades:BTC-USDT", "books:BTC-USDT"]
-    assert dialect().subscribe_message(names, 7) == (
+    assert okx_adapter().subscribe_message(names, 7) == (
         '{"id":"7","op":"subscribe","args":'
         '[{"channel":"books","instId":"BTC-USDT"},{"channel":"trades","instId":"BTC-USDT"}]}'
     )
-    assert dialect().unsubscribe_message(["books:BTC-USDT"], 8) == (
+    assert okx_adapter().unsubscribe_message(["books:BTC-USDT"], 8) == (
         '{"id":"8","op":"unsubscribe","args":[{"channel":"books","instId":"BTC-USDT"}]}'
     )
 
 
 def test_a_full_request_stays_below_64_kilobytes() -> None:
-    okx = dialect()
+    okx = okx_adapter()
     names = [f"books50-l2-tbt:{'X' * 60}{number}" for number in range(500)]
     requests = [okx.subscribe_message(some, 1) for some in chunks(names, okx.limits.topics_per_request)]
     assert sum(len(msgspec.json.decode(request)["args"]) for request in requests) == 500
@@ -86,11 +88,11 @@ def test_a_full_request_stays_below_64_kilobytes() -> None:
 def test_only_the_channel_whose_ids_the_answer_carries_is_joined_to_it(
     channel: DepthChannel, levels: int, fallback: ResyncMethod
 ) -> None:
-    okx = dialect(depth_channel=channel)
+    okx = okx_adapter(depth_channel=channel)
     assert okx.snapshot_request(BITCOIN).path == f"/api/v5/market/books?instId=BTC-USDT&sz={levels}&source=0"
     assert (okx.sequence_rule.resync_method, okx.sequence_rule.fallback_method) == (ResyncMethod.RESUBSCRIBE, fallback)
 
 
 @pytest.mark.parametrize(("status", "final"), [(400, True), (404, True), (403, False), (429, False), (503, False)])
 def test_which_statuses_are_final(status: int, final: bool) -> None:
-    assert dialect().is_permanent_status(status) is final
+    assert okx_adapter().is_permanent_status(status) is final

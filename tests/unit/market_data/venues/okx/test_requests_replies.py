@@ -13,35 +13,37 @@ from components.market_data.venues.adapter import (
     UnsubscribeAck,
 )
 from components.market_data.venues.okx.requests import PERMANENT_CODES, RETRYABLE_CODES
-from tests.support.okx_frames import AT_NS, dialect, told
+from tests.support.okx_frames import AT_NS, event_frame, okx_adapter
 
 BOOKS = {"channel": "books", "instId": "BTC-USDT"}
 
 
 def control(frame: bytes) -> ControlMessage:
-    read = dialect().decode(frame, AT_NS)
+    read = okx_adapter().decode(frame, AT_NS)
     assert not read.data
     [one] = read.control
     return one
 
 
 def refused(code: str, message: str = "no", **more: object) -> SubscribeRejected:
-    one = control(told("error", code=code, msg=message, **more))
+    one = control(event_frame("error", code=code, msg=message, **more))
     assert isinstance(one, SubscribeRejected)
     return one
 
 
 def test_each_topic_is_confirmed_by_itself() -> None:
-    assert control(told("subscribe", arg=BOOKS)) == SubscribeAck(("books:BTC-USDT",))
-    assert control(told("unsubscribe", arg=BOOKS, id="8")) == UnsubscribeAck(("books:BTC-USDT",))
+    assert control(event_frame("subscribe", arg=BOOKS)) == SubscribeAck(("books:BTC-USDT",))
+    assert control(event_frame("unsubscribe", arg=BOOKS, id="8")) == UnsubscribeAck(("books:BTC-USDT",))
 
 
-def test_pong_is_a_sign_of_life_and_never_parsed() -> None:
+def test_pong_is_a_heartbeat_and_never_parsed() -> None:
     assert control(b"pong") == Heartbeat()
 
 
-def test_an_announced_upgrade_makes_us_move() -> None:
-    leaving = control(told("notice", code="64008", msg="The connection will soon be closed for a service upgrade."))
+def test_an_upgrade_notice_is_a_shutdown_notice() -> None:
+    leaving = control(
+        event_frame("notice", code="64008", msg="The connection will soon be closed for a service upgrade.")
+    )
     assert isinstance(leaving, ShutdownNotice)
     assert "upgrade" in leaving.reason
 
@@ -49,19 +51,19 @@ def test_an_announced_upgrade_makes_us_move() -> None:
 @pytest.mark.parametrize(
     ("frame", "meaning"),
     [
-        (told("notice", code="64000", msg="hello"), Heartbeat()),
-        (told("login", code="0"), Authenticated()),
-        (told("channel-conn-count", channel="orders", connCount="2"), Heartbeat()),
+        (event_frame("notice", code="64000", msg="hello"), Heartbeat()),
+        (event_frame("login", code="0"), Authenticated()),
+        (event_frame("channel-conn-count", channel="orders", connCount="2"), Heartbeat()),
     ],
 )
-def test_other_words_are_understood(frame: bytes, meaning: ControlMessage) -> None:
+def test_other_events_are_decoded(frame: bytes, meaning: ControlMessage) -> None:
     assert control(frame) == meaning
 
 
 def test_an_unknown_event_is_counted() -> None:
-    [odd] = dialect().decode(told("surprise"), AT_NS).data
-    assert isinstance(odd, DecodeIssue)
-    assert odd.kind is IssueKind.UNKNOWN
+    [issue] = okx_adapter().decode(event_frame("surprise"), AT_NS).data
+    assert isinstance(issue, DecodeIssue)
+    assert issue.kind is IssueKind.UNKNOWN
 
 
 @pytest.mark.parametrize("code", sorted(PERMANENT_CODES))
@@ -98,10 +100,10 @@ def test_a_refusal_without_names_is_about_its_request() -> None:
     "frame", [b'{"event":7}', b'{"event":"error","code":1}', b'{"event":"subscribe","arg":[]}', b'{"event"']
 )
 def test_an_event_that_cannot_be_read_is_counted(frame: bytes) -> None:
-    [odd] = dialect().decode(frame, AT_NS).data
-    assert isinstance(odd, DecodeIssue)
-    assert odd.kind is IssueKind.MALFORMED
+    [issue] = okx_adapter().decode(frame, AT_NS).data
+    assert isinstance(issue, DecodeIssue)
+    assert issue.kind is IssueKind.MALFORMED
 
 
 def test_a_confirmation_of_nothing_confirms_nothing() -> None:
-    assert control(told("subscribe")) == SubscribeAck(())
+    assert control(event_frame("subscribe")) == SubscribeAck(())
