@@ -1,4 +1,4 @@
-"""From raw text to the top 10 of a book that is in sync, against cryptofeed's own path on the same frames."""
+"""From raw text to the top 10 of a synchronised book, compared with cryptofeed on the same frames."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -27,104 +27,88 @@ from components.runtime.metrics import Metrics
 from components.runtime.service import CallVenue, Effects, VenueCallCompleted, VenueEvent
 
 Row = dict[str, Any]
-
-
 ROUNDS = 30
-
-
 TURNS = 3
-"""Ours and theirs are measured by turns, so that both meet the machine in the same moods."""
-
-
+"""Ours and theirs are measured in turn, so that the load of the machine affects both."""
 FASTER_MIN: Final = {"BINANCE": None, "BINANCEUM": 2.0, "OKX": 1.8, "DERIBIT": 1.8}
-
-
 DELTA_P99_US_MAX: Final = 50
-
-
 PARSE_P95_US_MAX: Final = 20
-
-
 TRANSFORM_P95_US_MAX: Final = 15
-
-
 TOP: Final = 10
-
-
 ORDINARY_BYTES_MAX: Final = 512
-
-
 CHECKSUM: Final = re.compile(rb'"checksum":-?\d+')
-
-
 SMOKE: Final = {"ROUNDS": 2, "TURNS": 1}
 
 
 class FrameTimes(NamedTuple):
-    """The nanoseconds of each streamed frame, and which of them carried a change of a book, and which an image."""
+    """The nanoseconds of each streamed frame, and which frames carried an update or a snapshot of a book."""
 
     total: list[int]
     parse: list[int]
-    changes: list[bool]
-    images: list[bool]
+    updates: list[bool]
+    snapshots: list[bool]
 
 
 def rows() -> list[Row]:
-    """Compare by venue, then look at the stages one by one."""
-    found = {venue: [_compare(tape, validates=False) for tape in recordings_of(venue)] for venue in FASTER_MIN}
+    """Compare by venue, then measure each stage."""
+    found = {
+        venue: [_compare(recording, validates=False) for recording in recordings_of(venue)] for venue in FASTER_MIN
+    }
     samples = [span for pairs in found.values() for pair in pairs for span in pair.samples]
     p99 = _bounded(
-        f"raw text to top 10, all venues ({recording_kind()}), p99 of a change", _p99(samples), DELTA_P99_US_MAX
+        f"raw text to top 10, all venues ({recording_kind()}), p99 of an update", _p99(samples), DELTA_P99_US_MAX
     )
     compared = [row for venue, pairs in found.items() for row in _faster(venue, "", pairs)]
-    proven = [_compare(tape, validates=True) for tape in recordings_of("OKX")]
+    proven = [_compare(recording, validates=True) for recording in recordings_of("OKX")]
     stages = [row for venue in FASTER_MIN for row in _stages(venue)]
-    return [*compared, *_faster("OKX", ", a live checksum proven by both", proven), p99, *stages]
+    return [*compared, *_faster("OKX", ", a live checksum verified by both", proven), p99, *stages]
 
 
 class ComparedTimes(NamedTuple):
-    """What each frame took at its quickest: ours, cryptofeed's, and cryptofeed's with its top 10 read."""
+    """The fastest time of each frame: ours, cryptofeed's, and cryptofeed's with its top 10 read."""
 
     ours: list[int]
     theirs: list[int]
     theirs_read: list[int]
     samples: list[int]
-    changes: list[bool]
-    images: list[bool]
+    updates: list[bool]
+    snapshots: list[bool]
 
 
-def _compare(tape: MeasuredRecording, *, validates: bool) -> ComparedTimes:
-    frames = tape.frames if validates else [_without_checksum(frame) for frame in tape.frames]
+def _compare(recording: MeasuredRecording, *, validates: bool) -> ComparedTimes:
+    frames = recording.frames if validates else [_without_checksum(frame) for frame in recording.frames]
     ours: list[FrameTimes] = []
     theirs: dict[bool, list[list[int]]] = {False: [], True: []}
     for _ in range(TURNS):
-        ours += [_round(tape, frames) for _ in range(ROUNDS)]
+        ours += [_round(recording, frames) for _ in range(ROUNDS)]
         for reads_top in theirs:
-            asked = _asked(tape, frames, reads_top=reads_top, validates=validates)
-            theirs[reads_top] += environment.run("cryptofeed_path", asked)["rounds"]
+            request = _peer_request(recording, frames, reads_top=reads_top, validates=validates)
+            theirs[reads_top] += environment.run("cryptofeed_handler", request)["rounds"]
     return ComparedTimes(
         _least([spans.total for spans in ours]),
         _least(theirs[False]),
         _least(theirs[True]),
-        [span for spans in ours for span, is_change in zip(spans.total, spans.changes, strict=True) if is_change],
-        ours[0].changes,
-        ours[0].images,
+        [span for spans in ours for span, is_change in zip(spans.total, spans.updates, strict=True) if is_change],
+        ours[0].updates,
+        ours[0].snapshots,
     )
 
 
 def _without_checksum(frame: Frame) -> Frame:
-    """Make a frame what the venue sends today: its checksums are always 0."""
+    """Return the frame as the venue sends it today: its checksums are always 0."""
     return Frame(frame.at_ns, frame.via, frame.url, CHECKSUM.sub(b'"checksum":0', frame.text))
 
 
-def _asked(tape: MeasuredRecording, frames: Sequence[Frame], *, reads_top: bool, validates: bool) -> dict[str, Any]:
+def _peer_request(
+    recording: MeasuredRecording, frames: Sequence[Frame], *, reads_top: bool, validates: bool
+) -> dict[str, Any]:
     fetched = [frame for frame in frames if frame.via is Via.RESPONSE]
     metadata = [frame.text.decode() for frame in fetched if is_metadata(frame.via, frame.url)]
-    images = [frame.text.decode() for frame in fetched if not is_metadata(frame.via, frame.url)]
+    snapshots = [frame.text.decode() for frame in fetched if not is_metadata(frame.via, frame.url)]
     return {
-        "venue": tape.venue,
+        "venue": recording.venue,
         "metadata": metadata,
-        "image": images[0] if images else "",
+        "snapshot": snapshots[0] if snapshots else "",
         "texts": [frame.text.decode() for frame in frames if frame.via is Via.STREAM],
         "rounds": ROUNDS,
         "reads_top": reads_top,
@@ -132,12 +116,12 @@ def _asked(tape: MeasuredRecording, frames: Sequence[Frame], *, reads_top: bool,
     }
 
 
-def _round(tape: MeasuredRecording, frames: Sequence[Frame]) -> FrameTimes:
-    reader = tape.reader()
-    dialect, spans = reader.adapter, FrameTimes([], [], [], [])
+def _round(recording: MeasuredRecording, frames: Sequence[Frame]) -> FrameTimes:
+    reader = recording.reader()
+    adapter, spans = reader.adapter, FrameTimes([], [], [], [])
     (instrument,) = reader.registry
-    book = subscribed_synchronizer(instrument, dialect, frames[0].at_ns)
-    read, take, load, top = dialect.decode, book.apply_update, book.apply_snapshot, book.book.top
+    book = subscribed_synchronizer(instrument, adapter, frames[0].at_ns)
+    read, take, load, top = adapter.decode, book.apply_update, book.apply_snapshot, book.book.top
     for frame in frames:
         if frame.via is Via.RESPONSE:
             _load(reader, frame, load)
@@ -152,10 +136,10 @@ def _round(tape: MeasuredRecording, frames: Sequence[Frame]) -> FrameTimes:
                 load(datum)
                 top(TOP)
         spans.total.append(perf_counter_ns() - began)
-        spans.changes.append(any(isinstance(datum, DepthUpdate) for datum in data))
-        spans.images.append(any(isinstance(datum, DepthSnapshot) for datum in data))
+        spans.updates.append(any(isinstance(datum, DepthUpdate) for datum in data))
+        spans.snapshots.append(any(isinstance(datum, DepthSnapshot) for datum in data))
     if not book.is_live or book.stats.gaps:
-        raise RuntimeError(f"{tape.name} did not stay in sync: {book.reason}")
+        raise RuntimeError(f"{recording.name} did not stay in sync: {book.reason}")
     return spans
 
 
@@ -173,50 +157,54 @@ def _faster(venue: str, how: str, found: Sequence[ComparedTimes]) -> list[Row]:
     name, bound = f"raw text to top 10, {venue} ({recording_kind()}){how}", FASTER_MIN[venue]
     ours, theirs, read = (mean(_of_changes(found, part)) for part in ("ours", "theirs", "theirs_read"))
     samples = [span for pair in found for span in pair.samples]
-    images = _of_images(found, "ours"), _of_images(found, "theirs_read")
+    snapshots = _of_snapshots(found, "ours"), _of_snapshots(found, "theirs_read")
     return [
-        _ratio(f"{name}, a change; cryptofeed with its top 10 read", ours, read, bound=bound),
-        _ratio(f"{name}, a change; cryptofeed with nothing read of its book", ours, theirs, bound=None),
+        _ratio(f"{name}, an update; cryptofeed with its top 10 read", ours, read, bound=bound),
+        _ratio(f"{name}, an update; cryptofeed with nothing read of its book", ours, theirs, bound=None),
         _ratio(f"{name}, every frame; cryptofeed with its top 10 read", *_of_all(found), bound=None),
-        *([_ratio(f"{name}, an image; cryptofeed with its top 10 read", *images, bound=None)] if images[0] else []),
-        _told(f"{name}, p99 of a change", _p99(samples)),
+        *(
+            [_ratio(f"{name}, a snapshot; cryptofeed with its top 10 read", *snapshots, bound=None)]
+            if snapshots[0]
+            else []
+        ),
+        _measured(f"{name}, p99 of an update", _p99(samples)),
     ]
 
 
 def _of_changes(found: Sequence[ComparedTimes], part: str) -> list[float]:
-    """Give the microseconds of each change behind the first of a recording, with which cryptofeed fetches its image."""
+    """Return the microseconds of each update but the first, with which cryptofeed fetches its snapshot."""
     spans: list[float] = []
     for pair in found:
-        mine = [span / 1e3 for span, is_one in zip(getattr(pair, part), pair.changes, strict=True) if is_one]
+        mine = [span / 1e3 for span, is_one in zip(getattr(pair, part), pair.updates, strict=True) if is_one]
         spans += mine[1:]
     return spans
 
 
-def _of_images(found: Sequence[ComparedTimes], part: str) -> float:
+def _of_snapshots(found: Sequence[ComparedTimes], part: str) -> float:
     spans = [
-        span / 1e3 for pair in found for span, is_one in zip(getattr(pair, part), pair.images, strict=True) if is_one
+        span / 1e3 for pair in found for span, is_one in zip(getattr(pair, part), pair.snapshots, strict=True) if is_one
     ]
     return mean(spans) if spans else 0.0
 
 
 def _of_all(found: Sequence[ComparedTimes]) -> tuple[float, float]:
-    """Give the mean of every frame but images and the first change: quotes, trades and what else was recorded."""
+    """Return the mean of every frame but snapshots and the first update: quotes, trades and the rest."""
     ours: list[int] = []
     theirs: list[int] = []
     for pair in found:
-        first = pair.changes.index(True)
-        for number, is_image in enumerate(pair.images):
-            if number != first and not is_image:
+        first = pair.updates.index(True)
+        for number, is_snapshot in enumerate(pair.snapshots):
+            if number != first and not is_snapshot:
                 ours.append(pair.ours[number])
                 theirs.append(pair.theirs_read[number])
     return mean(ours) / 1e3, mean(theirs) / 1e3
 
 
 def _stages(venue: str) -> list[Row]:
-    spans = [one for tape in recordings_of(venue) for _ in range(ROUNDS) for one in _through_service(tape)]
+    spans = [one for recording in recordings_of(venue) for _ in range(ROUNDS) for one in _through_service(recording)]
     ordinary = [one for one in spans if one.bytes_count <= ORDINARY_BYTES_MAX]
-    name = f"stage {{}}, {venue} ({recording_kind()}), p95 of a change"
-    made = "transform (sync, book, what is published of it)"
+    name = f"stage {{}}, {venue} ({recording_kind()}), p95 of an update"
+    made = "transform (sync, book, publication)"
     return [
         _bounded(name.format("parse"), _p95([one.parse for one in spans]), PARSE_P95_US_MAX),
         _bounded(
@@ -224,7 +212,7 @@ def _stages(venue: str) -> list[Row]:
             _p95([one.transform for one in ordinary]),
             TRANSFORM_P95_US_MAX,
         ),
-        _told(f"{name.format(made)} of any size", _p95([one.transform for one in spans])),
+        _measured(f"{name.format(made)} of any size", _p95([one.transform for one in spans])),
     ]
 
 
@@ -237,56 +225,56 @@ def _p99(spans: list[int]) -> float:
 
 
 class StageTimes(NamedTuple):
-    """What reading a change took, and what was made of it."""
+    """The times of parsing and transforming an update."""
 
     bytes_count: int
     parse: int
     transform: int
 
 
-def _through_service(tape: MeasuredRecording) -> list[StageTimes]:
-    """Let the whole service hear a recording."""
-    reader = tape.reader()
-    dialect = reader.adapter
+def _through_service(recording: MeasuredRecording) -> list[StageTimes]:
+    """Run a recording through the whole service."""
+    reader = recording.reader()
+    adapter = reader.adapter
     (instrument,) = reader.registry
     service = _service(reader)
-    at_ns = tape.frames[0].at_ns
-    for said in (
-        InstrumentsLoaded(dialect.venue, (instrument,)),
-        FeedUp(dialect.venue),
-        BookStreamUp(dialect.venue, instrument.symbol),
+    at_ns = recording.frames[0].at_ns
+    for message in (
+        InstrumentsLoaded(adapter.venue, (instrument,)),
+        FeedUp(adapter.venue),
+        BookStreamUp(adapter.venue, instrument.symbol),
     ):
-        service.on_message(VenueEvent(said), at_ns)
+        service.on_message(VenueEvent(message), at_ns)
     spans: list[StageTimes] = []
-    asked: FetchSnapshot | None = None
-    for frame in tape.frames:
+    request: FetchSnapshot | None = None
+    for frame in recording.frames:
         if frame.via is Via.RESPONSE:
-            images = [datum for datum in reader.decode(frame) if isinstance(datum, DepthSnapshot)]
-            if images and asked is not None:
-                service.on_message(VenueCallCompleted(asked, images[0]), frame.at_ns)
+            snapshots = [datum for datum in reader.decode(frame) if isinstance(datum, DepthSnapshot)]
+            if snapshots and request is not None:
+                service.on_message(VenueCallCompleted(request, snapshots[0]), frame.at_ns)
             continue
         began = perf_counter_ns()
-        data = tuple(dialect.decode(frame.text, frame.at_ns).data)
+        data = tuple(adapter.decode(frame.text, frame.at_ns).data)
         read = perf_counter_ns()
         if not data:
             continue
         effects = service.on_message(
-            VenueEvent(DecodedFrame(dialect.venue, data, frame.at_ns, 0, len(frame.text))), frame.at_ns
+            VenueEvent(DecodedFrame(adapter.venue, data, frame.at_ns, 0, len(frame.text))), frame.at_ns
         )
         done = perf_counter_ns()
-        asked = _fetched(effects) or asked
+        request = _fetched(effects) or request
         if isinstance(data[0], DepthUpdate):
             spans.append(StageTimes(len(frame.text), read - began, done - read))
     return spans
 
 
 def _service(reader: RecordingReader) -> MarketDataService:
-    dialect = reader.adapter
+    adapter = reader.adapter
     terms = VenueBookSettings(
-        venue=dialect.venue,
+        venue=adapter.venue,
         symbols=tuple(one.symbol for one in reader.registry),
-        sequence_rule=dialect.sequence_rule,
-        pushes_snapshot=dialect.pushes_snapshot,
+        sequence_rule=adapter.sequence_rule,
+        pushes_snapshot=adapter.pushes_snapshot,
         levels_published=TOP,
         book_age_ms_max=60_000,
         first_book_ms_max=60_000,
@@ -320,9 +308,9 @@ def _ratio(name: str, ours: float, theirs: float, *, bound: float | None) -> Row
 
 
 def _bounded(name: str, value: float, bound: float) -> Row:
-    told = _told(name, value)
-    return told | {"reference": bound, "ratio": value / bound, "bound": f"<= {bound} us", "holds": value <= bound}
+    measured = _measured(name, value)
+    return measured | {"reference": bound, "ratio": value / bound, "bound": f"<= {bound} us", "holds": value <= bound}
 
 
-def _told(name: str, value: float) -> Row:
+def _measured(name: str, value: float) -> Row:
     return {"name": name, "value": value, "unit": "us", "reference": None, "ratio": None, "bound": None, "holds": True}

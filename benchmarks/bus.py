@@ -1,4 +1,4 @@
-"""What a hop between two processes costs against raw pyzmq sending the same bytes in the same shape."""
+"""The cost of a hop between two processes, compared with raw pyzmq sending the same bytes in the same shape."""
 
 import multiprocessing
 import os
@@ -39,14 +39,12 @@ from components.runtime.service import (
 
 Row = dict[str, Any]
 Work = Callable[[Connection, Path], None]
-
 PACE_NS: Final = 1_000_000
-"""A thousand hops a second of each kind, taking turns: a paced stream, as a market is, not a hot loop."""
+"""A thousand hops a second of each kind, in turn: a paced stream, as a market is, not a busy loop."""
 WARM_UP: Final = 300
 SAMPLES: Final = 3_000
 RATIO_MAX: Final = 1.5
 WITHIN_S: Final = 30
-
 QUOTE: Final = Quote(
     Venue("alpaca"), Symbol("AAPL"), Decimal("187.21"), Decimal(3), Decimal("187.23"), Decimal(5), 10**18, 10**18
 )
@@ -54,15 +52,15 @@ SPAWN: Final = multiprocessing.get_context("spawn")
 
 
 def rows() -> list[Row]:
-    """Measure each placement; only the one that a chain is pinned to has a bound."""
+    """Measure each placement; only the one that tick_to_order is pinned to has a bound."""
     allowed = sorted(os.sched_getaffinity(0))
     found: list[Row] = []
     try:
         for name, cores in _placements(allowed).items():
             is_promised = cores[0] == cores[1]
             found += [
-                _row(f"bus hop p50 ({name})", _hops(_hear, *cores), bound=RATIO_MAX if is_promised else None),
-                _row(f"bus hop p50 ({name}, hearer polls)", _hops(_hear_and_poll, *cores), bound=None),
+                _row(f"bus hop p50 ({name})", _hops(_receive, *cores), bound=RATIO_MAX if is_promised else None),
+                _row(f"bus hop p50 ({name}, subscriber polls)", _hops(_receive_and_poll, *cores), bound=None),
                 _row(f"bus request and reply p50 ({name})", _round_trips(*cores), bound=None),
             ]
     finally:
@@ -85,15 +83,15 @@ def _row(name: str, samples_ns: tuple[list[int], list[int]], bound: float | None
     }  # fmt: skip
 
 
-def _hops(hear: Work, core: int, far_core: int) -> tuple[list[int], list[int]]:
-    """Publish by turns through the bus and raw; the far ends say how long each message took."""
+def _hops(receive: Work, core: int, far_core: int) -> tuple[list[int], list[int]]:
+    """Publish in turn through the bus and raw; the remote ends return how long each message took."""
     with tempfile.TemporaryDirectory(prefix="xb-") as folder, zmq.Context() as context:
         run = Path(folder)
         bus = _open(run, StreamBindings(component="market_data", publishes=(MARKET, HEALTH)))
         raw = context.socket(zmq.XPUB)
         raw.bind(f"ipc://{run}/raw")
-        ours = _Far(hear, run, far_core)
-        floor = _Far(_hear_raw, run, far_core)
+        ours = _RemoteProcess(receive, run, far_core)
+        floor = _RemoteProcess(_receive_raw, run, far_core)
         _pin(core)
         _await_subscriptions(bus, raw, ours)
         frames = _frames(MARKET, QUOTE)
@@ -110,7 +108,7 @@ def _hops(hear: Work, core: int, far_core: int) -> tuple[list[int], list[int]]:
 def _round_trips(core: int, far_core: int) -> tuple[list[int], list[int]]:
     with tempfile.TemporaryDirectory(prefix="xb-") as folder, zmq.Context() as context:
         run = Path(folder)
-        server, raw_server = _Far(_answer, run, far_core), _Far(_answer_raw, run, far_core)
+        server, raw_server = _RemoteProcess(_serve, run, far_core), _RemoteProcess(_serve_raw, run, far_core)
         bus = _open(run, StreamBindings(component="signals", requests=(RISK_REQUESTS,)))
         raw = context.socket(zmq.DEALER)
         raw.connect(f"ipc://{run}/raw")
@@ -119,7 +117,7 @@ def _round_trips(core: int, far_core: int) -> tuple[list[int], list[int]]:
         ours: list[int] = []
         floor: list[int] = []
         for number in _paced(WARM_UP + SAMPLES):
-            ours.append(_timed(partial(_ask, bus, f"{number:010}")))
+            ours.append(_timed(partial(_request, bus, f"{number:010}")))
             _pause(PACE_NS // 2)
             floor.append(_timed(lambda: (raw.send_multipart(frames), raw.recv_multipart())))
         bus.close()
@@ -129,7 +127,7 @@ def _round_trips(core: int, far_core: int) -> tuple[list[int], list[int]]:
         return ours[WARM_UP:], floor[WARM_UP:]
 
 
-def _ask(bus: Bus, request_id: str) -> None:
+def _request(bus: Bus, request_id: str) -> None:
     bus.request(RISK_REQUESTS, request_id, AccountQuery(request_id), 5_000)
     while not any(isinstance(inbound, ReplyReceived) for inbound in bus.receive(10)):
         bus.poll_background()
@@ -158,8 +156,8 @@ def _pin(core: int) -> None:
     os.sched_setaffinity(0, {core})
 
 
-def _open(run: Path, lines: StreamBindings) -> Bus:
-    return open_bus(run, lines, clock=SystemClock(), metrics=Metrics(lines.component, "bench"), log=logger())
+def _open(run: Path, bindings: StreamBindings) -> Bus:
+    return open_bus(run, bindings, clock=SystemClock(), metrics=Metrics(bindings.component, "bench"), log=logger())
 
 
 def _frames(stream: Stream, body: object) -> tuple[bytes, bytes, bytes]:
@@ -170,10 +168,10 @@ def _frames(stream: Stream, body: object) -> tuple[bytes, bytes, bytes]:
     return stream.name.encode(), encode(header), encode(body)
 
 
-def _await_subscriptions(bus: Bus, raw: "zmq.Socket[bytes]", ours: "_Far") -> None:
+def _await_subscriptions(bus: Bus, raw: "zmq.Socket[bytes]", ours: "_RemoteProcess") -> None:
     raw.recv()
     deadline_s = time.monotonic() + WITHIN_S
-    while not ours.has_said():
+    while not ours.has_reported():
         bus.poll_background()
         for wanted in bus.poll_snapshot_requests():
             bus.send_snapshot(wanted, ())
@@ -182,39 +180,39 @@ def _await_subscriptions(bus: Bus, raw: "zmq.Socket[bytes]", ours: "_Far") -> No
         time.sleep(0.001)
 
 
-class _Far:
-    """A process at the other end, and the line on which it tells its samples."""
+class _RemoteProcess:
+    """A process at the other end, and the pipe on which it returns its samples."""
 
     def __init__(self, work: Work, run: Path, core: int) -> None:
-        self._line, far = SPAWN.Pipe()
+        self._pipe, far = SPAWN.Pipe()
         self._process = SPAWN.Process(target=_work, args=(work, far, run, core))
         self._process.start()
 
-    def has_said(self) -> bool:
-        return self._line.poll() and self._line.recv() == "joined"
+    def has_reported(self) -> bool:
+        return self._pipe.poll() and self._pipe.recv() == "joined"
 
     def samples(self) -> list[int]:
-        if not self._line.poll(WITHIN_S):
-            sys.exit("the far end heard too little")
-        samples: list[int] = self._line.recv()
+        if not self._pipe.poll(WITHIN_S):
+            sys.exit("the remote end received too few messages")
+        samples: list[int] = self._pipe.recv()
         self.end()
         return samples[WARM_UP:]
 
     def end(self) -> None:
-        self._line.send("end")
+        self._pipe.send("end")
         self._process.join()
 
 
-def _work(work: Work, line: Connection, run: Path, core: int) -> None:
+def _work(work: Work, pipe: Connection, run: Path, core: int) -> None:
     _pin(core)
-    work(line, run)
+    work(pipe, run)
 
 
-class _Hearer:
-    """The least service: it notes how old each message is when it has it."""
+class _LatencyService:
+    """The smallest service: it records the age of each message at its arrival."""
 
-    def __init__(self, line: Connection) -> None:
-        self._line = line
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
         self.samples: list[int] = []
 
     def on_start(self, now_ns: int) -> Effects:  # noqa: ARG002 -- as a Service
@@ -225,7 +223,7 @@ class _Hearer:
             case MessageReceived():
                 self.samples.append(time.monotonic_ns() - message.header.event_at_ns)
             case StreamSynced():
-                self._line.send("joined")
+                self._pipe.send("joined")
             case RequestReceived(_, ticket, body):
                 return (Reply(ticket, OperatorReply(body.request_id, done=True, detail="")),)
             case _:
@@ -248,36 +246,36 @@ class _Hearer:
         return ()
 
 
-def _drive(line: Connection, run: Path, lines: StreamBindings, is_over: Callable[[_Hearer], bool]) -> None:
-    hearer, bus = _Hearer(line), _open(run, lines)
-    seat = LoopContext(
-        component=lines.component, version="bench", service=hearer, bus=bus, clock=SystemClock(), log=logger(),
-        tick_ms=50, report_health=lambda _: None, should_stop=lambda: is_over(hearer), drain_ms_max=0
+def _drive(pipe: Connection, run: Path, bindings: StreamBindings, is_over: Callable[[_LatencyService], bool]) -> None:
+    service, bus = _LatencyService(pipe), _open(run, bindings)
+    context = LoopContext(
+        component=bindings.component, version="bench", service=service, bus=bus, clock=SystemClock(), log=logger(),
+        tick_ms=50, report_health=lambda _: None, should_stop=lambda: is_over(service), drain_ms_max=0
     )  # fmt: skip
-    run_blocking(seat)
+    run_blocking(context)
     bus.close()
-    line.send(hearer.samples)
-    line.recv()
+    pipe.send(service.samples)
+    pipe.recv()
 
 
-def _hear(line: Connection, run: Path) -> None:
-    lines = StreamBindings(component="signals", subscribes={MARKET: None}, publishes=(HEALTH,))
-    _drive(line, run, lines, lambda hearer: len(hearer.samples) >= WARM_UP + SAMPLES)
+def _receive(pipe: Connection, run: Path) -> None:
+    bindings = StreamBindings(component="signals", subscribes={MARKET: None}, publishes=(HEALTH,))
+    _drive(pipe, run, bindings, lambda service: len(service.samples) >= WARM_UP + SAMPLES)
 
 
-def _hear_and_poll(line: Connection, run: Path) -> None:
-    """Hear as a process does that is asked too: it waits for several sockets."""
-    lines = StreamBindings(component="risk", subscribes={MARKET: None}, serves=(RISK_REQUESTS,), publishes=(HEALTH,))
-    _drive(line, run, lines, lambda hearer: len(hearer.samples) >= WARM_UP + SAMPLES)
+def _receive_and_poll(pipe: Connection, run: Path) -> None:
+    """Receive as a process does that also serves requests: it polls several sockets."""
+    bindings = StreamBindings(component="risk", subscribes={MARKET: None}, serves=(RISK_REQUESTS,), publishes=(HEALTH,))
+    _drive(pipe, run, bindings, lambda service: len(service.samples) >= WARM_UP + SAMPLES)
 
 
-def _answer(line: Connection, run: Path) -> None:
+def _serve(pipe: Connection, run: Path) -> None:
     _drive(
-        line, run, StreamBindings(component="risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)), lambda _: line.poll()
+        pipe, run, StreamBindings(component="risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)), lambda _: pipe.poll()
     )
 
 
-def _hear_raw(line: Connection, run: Path) -> None:
+def _receive_raw(pipe: Connection, run: Path) -> None:
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.subscribe(MARKET.name)
         socket.connect(f"ipc://{run}/raw")
@@ -285,16 +283,16 @@ def _hear_raw(line: Connection, run: Path) -> None:
         while len(samples) < WARM_UP + SAMPLES:
             payload = socket.recv_multipart()[2]
             samples.append(time.monotonic_ns() - int.from_bytes(payload[:8], "big"))
-        line.send(samples)
-        line.recv()
+        pipe.send(samples)
+        pipe.recv()
 
 
-def _answer_raw(line: Connection, run: Path) -> None:
+def _serve_raw(pipe: Connection, run: Path) -> None:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
         socket.bind(f"ipc://{run}/raw")
         answer = _frames(RISK_REQUESTS, OperatorReply(CommandId("0123456789"), done=True, detail=""))
         socket.rcvtimeo = 50
-        while not line.poll():
+        while not pipe.poll():
             try:
                 identity, delimiter, *_ = socket.recv_multipart()
             except zmq.Again:

@@ -1,6 +1,6 @@
-"""How each crypto venue would write the flow: what it lists, its images and changes, its word for a subscription.
+"""A small venue in a process of its own: lists one instrument, streams its order flow at a pace, and can disconnect.
 
-A tiny venue in a process of its own: lists one instrument, streams its flow at a pace, and can be cut off.
+A format for each crypto venue: its list of instruments, its snapshots and updates, its reply to a subscription.
 """
 
 import asyncio
@@ -28,41 +28,33 @@ FILTERS: Final = [
     {"filterType": "PRICE_FILTER", "tickSize": "0.10", "minPrice": "0.10", "maxPrice": "10000000"},
     {"filterType": "LOT_SIZE", "stepSize": "0.001", "minQty": "0.001", "maxQty": "1000"},
 ]
-
-
 PAIR: Final = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT", "filters": FILTERS}
-
-
 PERPETUAL: Final = {"pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000}
-
-
 Side = Iterable[tuple[int, str]]
-
-
 Sides = tuple[Side, Side]
 
 
 class VenueFormat(Protocol):
-    """One venue's way to write."""
+    """How one venue encodes its messages."""
 
     config_table: str
     """The venue's table in the configuration."""
     symbol: str
 
     def instruments(self) -> str:
-        """Write what is listed."""
+        """Return the list of instruments."""
 
-    def reply(self, asked: dict[str, Any]) -> list[str]:
-        """Answer a request on the stream."""
+    def reply(self, request: dict[str, Any]) -> list[str]:
+        """Return the reply to a request on the stream."""
 
     def first_snapshot(self, flow: SimulatedFlow, at_us: int) -> str | None:
-        """Write the image that a subscription begins with; None where it is fetched."""
+        """Return the snapshot with which a subscription starts; None where it is fetched."""
 
     def snapshot(self, flow: SimulatedFlow, at_us: int) -> str:
-        """Write the image that is fetched."""
+        """Return the snapshot that is fetched."""
 
     def update(self, change: FlowUpdate, at_us: int) -> str:
-        """Write a change."""
+        """Return an update."""
 
 
 class _Binance:
@@ -73,8 +65,8 @@ class _Binance:
     def instruments(self) -> str:
         return json.dumps({"symbols": [PAIR]})
 
-    def reply(self, asked: dict[str, Any]) -> list[str]:
-        return [json.dumps({"result": None, "id": asked["id"]})]
+    def reply(self, request: dict[str, Any]) -> list[str]:
+        return [json.dumps({"result": None, "id": request["id"]})]
 
     def first_snapshot(self, flow: SimulatedFlow, at_us: int) -> None:  # noqa: ARG002 -- as a Tongue
         return None
@@ -116,9 +108,9 @@ class _Okx:
         names = {"instType": "SPOT", "instId": "BTC-USDT", "baseCcy": "BTC", "quoteCcy": "USDT", "state": "live"}
         return json.dumps({"code": "0", "data": [names | {"tickSz": "0.1", "lotSz": "0.001", "minSz": "0.001"}]})
 
-    def reply(self, asked: dict[str, Any]) -> list[str]:
-        said = {"event": asked["op"], "connId": "b", **({"id": asked["id"]} if "id" in asked else {})}
-        return [json.dumps(said | {"arg": topic}) for topic in asked["args"]]
+    def reply(self, request: dict[str, Any]) -> list[str]:
+        message = {"event": request["op"], "connId": "b", **({"id": request["id"]} if "id" in request else {})}
+        return [json.dumps(message | {"arg": topic}) for topic in request["args"]]
 
     def first_snapshot(self, flow: SimulatedFlow, at_us: int) -> str:
         bids, asks = _best_first(flow)
@@ -150,9 +142,9 @@ class _Deribit:
         steps = {"settlement_currency": "BTC", "tick_size": 0.1, "contract_size": 10.0, "min_trade_amount": 10.0}
         return json.dumps({"jsonrpc": "2.0", "result": [names | money | steps | {"instrument_type": "reversed"}]})
 
-    def reply(self, asked: dict[str, Any]) -> list[str]:
-        result = asked["params"]["channels"] if asked["method"].endswith("subscribe") else "ok"
-        return [json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result})]
+    def reply(self, request: dict[str, Any]) -> list[str]:
+        result = request["params"]["channels"] if request["method"].endswith("subscribe") else "ok"
+        return [json.dumps({"jsonrpc": "2.0", "id": request["id"], "result": result})]
 
     def first_snapshot(self, flow: SimulatedFlow, at_us: int) -> str:
         bids, asks = _best_first(flow)
@@ -208,96 +200,88 @@ def _action(ticks: int, size: str) -> str:
 
 
 SPAWN: Final = multiprocessing.get_context("spawn")
-
-
 LEVELS: Final = 400
-
-
 TURN_S: Final = 0.001
-
-
 DISCONNECTED_S: Final = 0.3
-
-
 ANSWER_S_MAX: Final = 30
-
-
 LISTING: Final = ("exchangeInfo", "instruments")
 
 
 class FakeVenueProcess:
-    """The venue, as the benchmark sees it."""
+    """The venue's process, as the benchmark uses it."""
 
-    def __init__(self, tongue: VenueFormat, *, per_second: int, core: int | None) -> None:
-        self._line, far = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_main, args=(far, tongue.config_table, per_second, core), daemon=True)
+    def __init__(self, venue_format: VenueFormat, *, per_second: int, core: int | None) -> None:
+        self._pipe, far = SPAWN.Pipe()
+        self._process = SPAWN.Process(
+            target=_main, args=(far, venue_format.config_table, per_second, core), daemon=True
+        )
         self._process.start()
-        self.port: int = self._hear()
+        self.port: int = self._receive()
 
     def disconnect(self) -> None:
-        """Let it vanish, and come back on the same port a moment later."""
-        self._line.send("cut")
+        """Close every connection and the port, and open the same port again a moment later."""
+        self._pipe.send("disconnect")
 
     def accepted_at_ns(self) -> int:
-        """Say when it took its first connection after it came back."""
-        self._line.send("accepted")
-        return int(self._hear())
+        """Return when the first connection after a disconnect was accepted."""
+        self._pipe.send("accepted")
+        return int(self._receive())
 
     def close(self) -> None:
-        """End it."""
-        self._line.send("end")
+        """Terminate the process."""
+        self._pipe.send("end")
         self._process.join()
 
-    def _hear(self) -> Any:  # noqa: ANN401 -- numbers, by the question
-        if not self._line.poll(ANSWER_S_MAX):
+    def _receive(self) -> Any:  # noqa: ANN401 -- numbers, by the question
+        if not self._pipe.poll(ANSWER_S_MAX):
             raise TimeoutError("the venue of the benchmark does not answer")
-        return self._line.recv()
+        return self._pipe.recv()
 
 
 def pin_to_core(core: int | None) -> None:
-    """Stay on one core, where there are two to part."""
+    """Pin this process to one core, where there are at least two."""
     if core is not None:
         os.sched_setaffinity(0, {core})
 
 
-def _main(line: Connection, table: str, per_second: int, core: int | None) -> None:
+def _main(pipe: Connection, table: str, per_second: int, core: int | None) -> None:
     pin_to_core(core)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Venue(VENUE_FORMATS[table], per_second, line).live())
+        runner.run(_Venue(VENUE_FORMATS[table], per_second, pipe).live())
 
 
 class _Venue:
-    def __init__(self, tongue: VenueFormat, per_second: int, line: Connection) -> None:
-        self._tongue, self._per_second, self._line = tongue, per_second, line
+    def __init__(self, venue_format: VenueFormat, per_second: int, pipe: Connection) -> None:
+        self._format, self._per_second, self._pipe = venue_format, per_second, pipe
         self._flow = SimulatedFlow(LEVELS, 1)
         self._changes = self._flow.updates()
-        self._hearers: set[ServerConnection] = set()
+        self._subscribers: set[ServerConnection] = set()
         self._server: Server | None = None
         self._port = self._accepted_at_ns = 0
 
     async def live(self) -> None:
         self._over = asyncio.Event()
         await self._open()
-        self._line.send(self._port)
-        asyncio.get_running_loop().add_reader(self._line.fileno(), self._obey)
+        self._pipe.send(self._port)
+        asyncio.get_running_loop().add_reader(self._pipe.fileno(), self._handle_command)
         async with asyncio.TaskGroup() as self._group:
             stream = self._group.create_task(self._stream())
             await self._over.wait()
             stream.cancel()
-        asyncio.get_running_loop().remove_reader(self._line.fileno())
+        asyncio.get_running_loop().remove_reader(self._pipe.fileno())
         await self._close()
 
-    def _obey(self) -> None:
-        said = self._line.recv()
-        if said == "cut":
+    def _handle_command(self) -> None:
+        message = self._pipe.recv()
+        if message == "disconnect":
             self._accepted_at_ns = 0
-            self._group.create_task(self._cut())
-        elif said == "accepted":
-            self._line.send(self._accepted_at_ns)
+            self._group.create_task(self._disconnect())
+        elif message == "accepted":
+            self._pipe.send(self._accepted_at_ns)
         else:
             self._over.set()
 
-    async def _cut(self) -> None:
+    async def _disconnect(self) -> None:
         await self._close()
         await asyncio.sleep(DISCONNECTED_S)
         await self._open()
@@ -324,9 +308,9 @@ class _Venue:
 
     async def _close(self) -> None:
         if self._server is not None:
-            for connection in list(self._hearers):
+            for connection in list(self._subscribers):
                 connection.transport.abort()
-            self._hearers.clear()
+            self._subscribers.clear()
             self._server.close()
             await self._server.wait_closed()
             self._server = None
@@ -336,7 +320,7 @@ class _Venue:
             return None
         path, at_us = request.path.partition("?")[0], time.time_ns() // 1_000
         is_listing = any(path.endswith(word) for word in LISTING)
-        body = (self._tongue.instruments() if is_listing else self._tongue.snapshot(self._flow, at_us)).encode()
+        body = (self._format.instruments() if is_listing else self._format.snapshot(self._flow, at_us)).encode()
         headers = Headers({"Content-Length": str(len(body)), "Content-Type": "application/json", "Connection": "close"})
         return Response(HTTPStatus.OK, HTTPStatus.OK.phrase, headers, body)
 
@@ -346,24 +330,24 @@ class _Venue:
                 if text == "ping":
                     await connection.send("pong")
                 else:
-                    await self._hear(connection, json.loads(text))
-        self._hearers.discard(connection)
+                    await self._handle_request(connection, json.loads(text))
+        self._subscribers.discard(connection)
 
-    async def _hear(self, connection: ServerConnection, asked: dict[str, Any]) -> None:
-        for text in self._tongue.reply(asked):
+    async def _handle_request(self, connection: ServerConnection, request: dict[str, Any]) -> None:
+        for text in self._format.reply(request):
             await connection.send(text)
-        word = str(asked.get("method", asked.get("op"))).lower()
+        word = str(request.get("method", request.get("op"))).lower()
         if not word.endswith("subscribe"):
             return
-        self._hearers.discard(connection)
+        self._subscribers.discard(connection)
         if "unsubscribe" not in word:
-            image = self._tongue.first_snapshot(self._flow, time.time_ns() // 1_000)
-            if image is not None:
-                connection.transport.write(_framed(image))
-            self._hearers.add(connection)
+            snapshot = self._format.first_snapshot(self._flow, time.time_ns() // 1_000)
+            if snapshot is not None:
+                connection.transport.write(_framed(snapshot))
+            self._subscribers.add(connection)
 
     async def _stream(self) -> None:
-        """Send what is due in every millisecond, or one frame at a time where that is less."""
+        """Send the frames that are due each millisecond, or one frame at a time where that is fewer."""
         began_s, done = time.monotonic(), 0
         pause_s = max(TURN_S, 1 / self._per_second)
         while True:
@@ -375,16 +359,16 @@ class _Venue:
 
     def _send(self) -> None:
         change = next(self._changes)
-        if not self._hearers:
+        if not self._subscribers:
             return
-        frame = _framed(self._tongue.update(change, time.time_ns() // 1_000))
-        for connection in self._hearers:
+        frame = _framed(self._format.update(change, time.time_ns() // 1_000))
+        for connection in self._subscribers:
             if connection.state is State.OPEN:
                 connection.transport.write(frame)
 
 
 def _framed(text: str) -> bytes:
-    """Write a text as one frame of a server, as every venue does; the library would cost more than the flow."""
+    """Return a text as one websocket frame of a server; the library would cost more than the flow."""
     body = text.encode()
     size = len(body)
     if size < 126:

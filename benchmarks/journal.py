@@ -1,4 +1,4 @@
-"""How much the log gains by writing many entries a sync, and what one costs."""
+"""The gain of writing many records per sync, and the cost of one record."""
 
 import select
 import shutil
@@ -16,7 +16,6 @@ from components.runtime.journal.journal import Journal
 from components.runtime.journal.reader import verify_journal
 
 Row = dict[str, object]
-
 PAYLOAD = bytes(range(200))
 GROUP = 32
 ROUNDS = 8
@@ -25,7 +24,7 @@ SUBMITTED = 50_000
 
 
 def rows() -> list[Row]:
-    """Measure on the project's own disk; a memory file system is passed over, for its syncs cost nothing."""
+    """Measure on the project's own disk; a memory file system is skipped, because its syncs cost nothing."""
     with _folder() as folder:
         one_us, many_us = _paired_writes(folder / "paired")
         return [
@@ -69,7 +68,7 @@ def _open(folder: Path) -> Journal:
 
 
 def _paired_writes(folder: Path) -> tuple[list[float], list[float]]:
-    """Take turns, so that a noisy disk is noisy for both."""
+    """Measure in turn, so that a noisy disk affects both."""
     journal = _open(folder)
     one_us: list[float] = []
     many_us: list[float] = []
@@ -94,7 +93,7 @@ def _encoding_us() -> float:
 
 
 def _committing(folder: Path) -> list[Row]:
-    """Keep the sync thread busy from one submitting thread, then walk what it wrote from genesis."""
+    """Keep the group committer busy from one submitting thread, then verify what it wrote from the first record."""
     journal = _open(folder)
     committer = GroupCommitter(journal)
     began_ns = perf_counter_ns()

@@ -1,4 +1,4 @@
-"""What each process of the running system weighs 30 seconds after it is ready."""
+"""The memory of each process of the running system 30 seconds after it is ready."""
 
 import json
 import os
@@ -19,7 +19,7 @@ NAMES = ("sandbox", "execution", "market_data", "risk", "signals")
 
 
 def rows() -> list[dict[str, Any]]:
-    """Start everything on fresh state, wait, and read VmRSS of every process, `up` itself too."""
+    """Start everything with empty state, wait, and read VmRSS of every process, including `up` itself."""
     with tempfile.TemporaryDirectory(prefix="xt-") as folder:
         run = Path(folder) / "r"
         environment = {

@@ -1,4 +1,4 @@
-"""The book alone: changes applied against nautilus_trader's, and what its depth and its uptime cost."""
+"""The order book alone: updates applied, compared with nautilus_trader; the cost of depth and of uptime."""
 
 from functools import partial
 from itertools import islice
@@ -18,62 +18,38 @@ from components.market_data.venues.binance.adapter import BinanceFuturesAdapter
 from components.market_data.venues.binance.requests import BinanceSettings
 
 Row = dict[str, Any]
-
-
 ROUNDS = 30
-
-
 TURNS = 3
-"""Ours and theirs are measured by turns, so that both meet the machine in the same moods."""
-
-
+"""Ours and theirs are measured in turn, so that the load of the machine affects both."""
 VENUES: Final = ("BINANCE", "BINANCEUM", "OKX", "DERIBIT")
-
-
 FASTER_MIN: Final = 2.0
-
-
 DEPTHS: Final = (50, 1_000, 5_000)
-
-
 DEPTH_FRAMES = 20_000
-
-
 DEPTH_RATIO_MAX: Final = 1.5
-
-
 YOUNG_FRAMES = 10_000
-
-
 OLD_FRAMES = 1_000_000
-
-
 UPTIME_RATIO_MAX: Final = 1.3
-
-
 UPTIME_LEVELS: Final = 1_000
-
-
 SMOKE: Final = {"ROUNDS": 2, "TURNS": 1, "DEPTH_FRAMES": 500, "YOUNG_FRAMES": 500, "OLD_FRAMES": 2_000}
 
 
 def rows() -> list[Row]:
-    """Compare by venue, then let one book grow deep, and another old."""
+    """Compare by venue, then measure a deep book, and one after a million updates."""
     return [row for venue in VENUES for row in _against_nautilus(venue)] + _growth_by_depth() + [_growth_by_age()]
 
 
 def _against_nautilus(venue: str) -> list[Row]:
     ours: list[float] = []
     theirs: list[dict[str, float]] = []
-    tape = max(recordings_of(venue), key=lambda tape: len(tape.frames))
-    asked = _as_texts(tape)
+    recording = max(recordings_of(venue), key=lambda recording: len(recording.frames))
+    request = _as_texts(recording)
     for _ in range(TURNS):
-        ours += [_round(tape) for _ in range(ROUNDS)]
-        theirs.append(environment.run("nautilus_book", asked))
-    # Ours reads the texts in its time; only the first way of theirs has them to read as well.
+        ours += [_round(recording) for _ in range(ROUNDS)]
+        theirs.append(environment.run("nautilus_book", request))
+    # Ours parses the texts in its time; only the first variant of theirs has to parse them as well.
     least = min(ours) / 1e3
-    peer = {way: min(said[way] for said in theirs) / 1e3 for way in theirs[0]}
-    name = f"book alone, {tape.name} ({recording_kind()}), a change; nautilus"
+    peer = {way: min(times[way] for times in theirs) / 1e3 for way in theirs[0]}
+    name = f"book alone, {recording.name} ({recording_kind()}), an update; nautilus"
     return [
         _faster(f"{name}, deltas built from the same texts", least, peer["texts"], FASTER_MIN),
         _faster(f"{name}, deltas built of prices from integers at hand", least, peer["integers"], None),
@@ -82,11 +58,11 @@ def _against_nautilus(venue: str) -> list[Row]:
     ]
 
 
-def _as_texts(tape: MeasuredRecording) -> dict[str, Any]:
-    image, changes = tape.decoded()
+def _as_texts(recording: MeasuredRecording) -> dict[str, Any]:
+    snapshot, updates = recording.decoded()
     return {
-        "image": _pairs(image.bids, image.asks),
-        "changes": [_pairs(change.bids, change.asks) for change in changes],
+        "snapshot": _pairs(snapshot.bids, snapshot.asks),
+        "updates": [_pairs(update.bids, update.asks) for update in updates],
         "rounds": ROUNDS,
     }
 
@@ -95,14 +71,14 @@ def _pairs(*sides: Levels) -> list[list[tuple[str, str]]]:
     return [[(level[0], level[1]) for level in side] for side in sides]
 
 
-def _round(tape: MeasuredRecording) -> float:
-    image, changes = tape.decoded()
+def _round(recording: MeasuredRecording) -> float:
+    snapshot, updates = recording.decoded()
     depth = OrderBook()
-    depth.apply_snapshot(image.bids, image.asks)
+    depth.apply_snapshot(snapshot.bids, snapshot.asks)
     began = perf_counter_ns()
-    for change in changes:
-        depth.apply_update(change.bids, change.asks)
-    return (perf_counter_ns() - began) / len(changes)
+    for update in updates:
+        depth.apply_update(update.bids, update.asks)
+    return (perf_counter_ns() - began) / len(updates)
 
 
 def _growth_by_depth() -> list[Row]:
@@ -126,18 +102,18 @@ def _growth_by_age() -> Row:
 
 
 def _spans(flow: SimulatedFlow, count: int) -> list[int]:
-    """Take so many raw frames to the top 10; the flow is thought up outside of what is timed."""
-    tongue, dialect = (
+    """Return the time from raw frame to top 10 of this many frames; the flow is generated outside of what is timed."""
+    venue_format, adapter = (
         VENUE_FORMATS["binanceum"],
         BinanceFuturesAdapter("ws://localhost", "http://localhost", BinanceSettings()),
     )
-    (instrument,) = dialect.decode_instruments([tongue.instruments().encode()])
-    dialect.set_instruments(InstrumentRegistry([instrument]))
-    book = subscribed_synchronizer(instrument, dialect, 0)
-    book.apply_snapshot(dialect.decode_snapshot(instrument.symbol, tongue.snapshot(flow, 1).encode(), 0))
-    read, take, top, spans = dialect.decode, book.apply_update, partial(book.book.top, 10), list[int]()
-    for number, change in enumerate(islice(flow.updates(), count)):
-        frame = tongue.update(change, number).encode()
+    (instrument,) = adapter.decode_instruments([venue_format.instruments().encode()])
+    adapter.set_instruments(InstrumentRegistry([instrument]))
+    book = subscribed_synchronizer(instrument, adapter, 0)
+    book.apply_snapshot(adapter.decode_snapshot(instrument.symbol, venue_format.snapshot(flow, 1).encode(), 0))
+    read, take, top, spans = adapter.decode, book.apply_update, partial(book.book.top, 10), list[int]()
+    for number, update in enumerate(islice(flow.updates(), count)):
+        frame = venue_format.update(update, number).encode()
         began = perf_counter_ns()
         for datum in read(frame, number).data:
             if type(datum) is DepthUpdate:

@@ -1,31 +1,17 @@
-"""A seeded order flow around one deep book: ids that chain, prices that wander, nothing crossed."""
+"""A seeded order flow around one deep book: ids that chain, prices that move, never crossed."""
 
 from collections.abc import Iterator
 from random import Random
 from typing import Final, NamedTuple
 
 LEVELS_PER_UPDATE: Final = 8
-
-
 NEAR_SHARE: Final = 0.7
-"""So many of the touches fall within the best levels; the rest anywhere in the book."""
-
-
+"""This share of the touched levels is within the best levels; the rest anywhere in the book."""
 NEAR_LEVELS: Final = 25
-
-
 REMOVED_SHARE: Final = 0.3
-
-
 MID_MOVE_SHARE: Final = 0.2
-
-
 FIRST_MID_TICKS: Final = 500_000
-
-
 ZERO_SIZE: Final = "0"
-
-
 Sizes = dict[int, str]
 """Sizes by price in ticks."""
 
@@ -40,7 +26,7 @@ class FlowUpdate(NamedTuple):
 
 
 class SimulatedFlow:
-    """Bids stand below the middle, asks at it and above; it moves a tick at a time, and both ends follow."""
+    """Bids are below the mid price, asks at it and above; it moves one tick at a time, and both ends follow."""
 
     def __init__(self, levels: int, seed: int) -> None:
         self._levels, self._random = levels, Random(seed)
@@ -49,7 +35,7 @@ class SimulatedFlow:
         self.asks = {self._mid_ticks + place: "1.500" for place in range(levels)}
 
     def updates(self) -> Iterator[FlowUpdate]:
-        """Go on for ever; the book is as of the change that was given last."""
+        """Return updates without end; the book is as of the update that was returned last."""
         drawn, half = self._random.random, 0.5
         while True:
             bids, asks = Sizes(), Sizes()

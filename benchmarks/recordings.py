@@ -1,4 +1,4 @@
-"""The recordings on which books are measured: real ones where there are any, else the project's own."""
+"""The recordings on which books are measured: real ones where there are any, else those that the project ships."""
 
 import os
 from functools import cached_property
@@ -12,16 +12,21 @@ from components.market_data.core.instruments import Instrument
 from components.market_data.core.recording import Frame, Via
 from components.market_data.venues.adapter import VenueAdapter
 from components.market_data.venues.recording.reader import Recording, RecordingReader, open_recording
-from tests.support.project import ROOT
 
-SHIPPED_FOLDER: Final = Path(__file__).resolve().parents[1] / "tests" / "recordings"
+RECORDINGS_VARIABLE: Final = "XTRADER_RECORDINGS"
+PROJECT: Final = Path(__file__).resolve().parents[1]
+SHIPPED_FOLDER: Final = PROJECT / "tests" / "recordings"
 
 
-BOOK_FRAME_MARKS: Final = (b'"depthUpdate"', b'"action":', b'"channel":"book.')
+def real_recordings_folder() -> Path | None:
+    """Return the folder that the variable names, else the one beside the project; None where there is none."""
+    named = os.environ.get(RECORDINGS_VARIABLE)
+    folder = Path(named) if named else PROJECT.parent / "shared" / "recordings"
+    return folder if folder.is_dir() else None
 
 
 class MeasuredRecording:
-    """One recording and what is said in it."""
+    """One recording and its frames."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.stem
@@ -31,53 +36,38 @@ class MeasuredRecording:
 
     @cached_property
     def streamed(self) -> list[Frame]:
-        """Leave out what was fetched."""
+        """The frames that were received on a stream, without those that were fetched."""
         return [frame for frame in self.frames if frame.via is Via.STREAM]
 
-    @cached_property
-    def is_book_frame(self) -> list[bool]:
-        """Say of each streamed frame whether it is about a book, and not a quote or a trade."""
-        return [any(word in frame.text for word in BOOK_FRAME_MARKS) for frame in self.streamed]
-
     def reader(self) -> RecordingReader:
-        """Make a reader that has read nothing yet."""
+        """Return a new reader."""
         return open_recording(self.recording)
 
     def decoded(self) -> tuple[DepthSnapshot, list[DepthUpdate]]:
-        """Decode the book's image and the changes behind it, in objects that nobody has touched yet."""
+        """Return the book's snapshot and the updates after it, in objects that are used for the first time."""
         reader = self.reader()
         data: list[MarketEvent] = [datum for frame in self.frames for datum in reader.decode(frame)]
-        image = next(datum for datum in data if isinstance(datum, DepthSnapshot))
-        changes = [datum for datum in data if isinstance(datum, DepthUpdate)]
-        return image, [one for one in changes if one.last_id > image.last_id or one.last_id == one.prev_id]
+        snapshot = next(datum for datum in data if isinstance(datum, DepthSnapshot))
+        updates = [datum for datum in data if isinstance(datum, DepthUpdate)]
+        return snapshot, [one for one in updates if one.last_id > snapshot.last_id or one.last_id == one.prev_id]
 
 
 def recordings_of(venue: str) -> list[MeasuredRecording]:
-    """Give the recordings of one venue."""
+    """Return the recordings of one venue."""
     return [MeasuredRecording(path) for path in sorted(_folder().glob(f"{venue}_*.jsonl"))]
 
 
 def recording_kind() -> str:
-    """Say what was measured on."""
+    """Return what was measured: recorded or generated frames."""
     return "recorded" if real_recordings_folder() else "hand-made"
 
 
-def subscribed_synchronizer(instrument: Instrument, dialect: VenueAdapter, at_ns: int) -> BookSynchronizer:
-    """Begin a book as a line does that was just subscribed."""
-    book = BookSynchronizer(instrument.symbol, dialect.sequence_rule, SyncLimits(), at_ns, lambda: 0.0)
-    book.on_subscribed(at_ns, pushes_snapshot=dialect.pushes_snapshot)
+def subscribed_synchronizer(instrument: Instrument, adapter: VenueAdapter, at_ns: int) -> BookSynchronizer:
+    """Return a synchronizer as it is right after a subscription."""
+    book = BookSynchronizer(instrument.symbol, adapter.sequence_rule, SyncLimits(), at_ns, lambda: 0.0)
+    book.on_subscribed(at_ns, pushes_snapshot=adapter.pushes_snapshot)
     return book
 
 
 def _folder() -> Path:
     return real_recordings_folder() or SHIPPED_FOLDER
-
-
-RECORDINGS_VARIABLE = "XTRADER_RECORDINGS"
-
-
-def real_recordings_folder() -> Path | None:
-    """Find the folder: the one that is named, else the one that lies beside the project."""
-    named = os.environ.get(RECORDINGS_VARIABLE)  # noqa: TID251 -- it says where the tests' data are, not how the system behaves
-    folder = Path(named) if named else ROOT.parent / "shared" / "recordings"
-    return folder if folder.is_dir() else None

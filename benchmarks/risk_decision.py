@@ -1,4 +1,4 @@
-"""What a yes costs: every check, the decision's record encoded, the seal and the frame, on a busy account."""
+"""The cost of an approval: every check, the encoded decision record, the seal and the frame, on a busy account."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -50,41 +50,17 @@ from components.runtime.metrics import Metrics
 from components.runtime.service import MessageReceived, RequestReceived, StreamSynced
 
 Row = dict[str, Any]
-
-
 BOUND_US: Final = 60.0
-
-
 SYMBOLS: Final = tuple(Symbol(f"S{letter}") for letter in "ABCDEFGHIJKLMNOPQRST")
-
-
 OPEN_ORDERS: Final = 50
-
-
 CACHED_DECISIONS: Final = 1_000
-
-
 WARM_UP: Final = 300
-
-
 SAMPLES: Final = 2_000
-
-
 PAUSE_S: Final = 1 / 300
-
-
 TTL_NS: Final = 10_000_000_000
-
-
 ACCOUNT: Final = AccountId("bench")
-
-
 KEY: Final = SealKey(bytes(32))
-
-
 ALPACA: Final = Venue("alpaca")
-
-
 EVIDENCE: Final = ModelProvenance(
     "f" * 64,
     "e" * 64,
@@ -93,8 +69,6 @@ EVIDENCE: Final = ModelProvenance(
     tuple(StreamOffset("market", "d" * 16, number) for number in range(2)),
     BookState.SYNCED,
 )
-
-
 TIMING: Final = Timing(
     approval_ttl_ms=10_000,
     handover_retry_ms=500,
@@ -106,8 +80,6 @@ TIMING: Final = Timing(
     clock_suspect_ms=0,
     profit_and_loss_every_ms=1_000,
 )
-
-
 LIMITS: Final = Limits(
     symbols=SYMBOLS,
     signal_age_ms_max=600_000,
@@ -129,13 +101,13 @@ LIMITS: Final = Limits(
 
 
 def rows() -> list[Row]:
-    """Measure the promise between quotes, as in a live process; beside it after idle pauses, and the whole request."""
+    """Measure the target between quotes, as in a live process; also after idle pauses, and the whole request."""
     state, observations = _busy_account(time.time_ns())
     quotes = _Quotes(observations)
-    floor_us = _p50(_floor(state, observations), quotes.hear)
-    ours_us = _p50(_judged(state, observations), quotes.hear)
-    idle_us = _p50(_judged(state, observations), lambda: time.sleep(PAUSE_S))
-    request_us = _p50(_requested(state), quotes.hear)
+    floor_us = _p50(_floor(state, observations), quotes.receive)
+    ours_us = _p50(_decided(state, observations), quotes.receive)
+    idle_us = _p50(_decided(state, observations), lambda: time.sleep(PAUSE_S))
+    request_us = _p50(_requested(state), quotes.receive)
     return [
         _row("decision + seal p50", ours_us, floor_us, BOUND_US),
         _row("decision + seal p50, 300 a second on an idle core", idle_us, None, None),
@@ -144,24 +116,24 @@ def rows() -> list[Row]:
 
 
 class _Quotes:
-    """What a live process does between two judgements: it reads quotes."""
+    """What a live process does between two decisions: it receives quotes."""
 
     def __init__(self, observations: Observations) -> None:
         self._observations, self._decode = observations, message_decoder(MARKET)
         self._frames = [encode(message) for message in _market(time.time_ns()) if isinstance(message, Quote)]
         self._place = StreamOffset("market", "m", 2)
 
-    def hear(self) -> None:
-        """Decode a quote of every symbol and take it in."""
+    def receive(self) -> None:
+        """Decode and apply a quote of every symbol."""
         for frame in self._frames:
             self._observations.on_market_message(self._decode(frame), self._place)
 
 
-def _judged(state: RiskState, observations: Observations) -> Iterator[Callable[[], object]]:
-    """Judge, write the record's bytes, seal, write the frame."""
-    for intent in _wishes():
+def _decided(state: RiskState, observations: Observations) -> Iterator[Callable[[], object]]:
+    """Decide, encode the record, seal, encode the frame."""
+    for intent in _intents():
 
-        def judged(intent: Intent = intent) -> object:
+        def decided(intent: Intent = intent) -> object:
             now_ns = intent.created_at_ns
             facts = observations.decision_inputs(intent.symbol, now_ns, tuple(state.causes), is_stopping=False)
             decision = decide(intent, facts, LIMITS, state, TTL_NS)
@@ -170,13 +142,13 @@ def _judged(state: RiskState, observations: Observations) -> Iterator[Callable[[
                 raise SystemExit(f"refused: {decision.failed_checks}")
             return record, encode_approval(approve(propose(intent), decision.terms, KEY))
 
-        yield judged
+        yield decided
 
 
 def _floor(state: RiskState, observations: Observations) -> Iterator[Callable[[], object]]:
-    """Encode and hash the same bytes, with nothing decided."""
+    """Encode and hash the same bytes, without a decision."""
     keyed = blake2b(key=bytes(32), digest_size=32)
-    for intent in _wishes():
+    for intent in _intents():
         facts = observations.decision_inputs(intent.symbol, intent.created_at_ns, (), is_stopping=False)
         decision = decide(intent, facts, LIMITS, state, TTL_NS)
 
@@ -189,43 +161,43 @@ def _floor(state: RiskState, observations: Observations) -> Iterator[Callable[[]
 
 
 def _requested(state: RiskState) -> Iterator[Callable[[], object]]:
-    """Let the service answer: weigh the evidence, judge, fold, seal, and say what is to be done."""
+    """Run the whole request through the service: inputs, checks, fold, seal, effects."""
     service = RiskService(limits=LIMITS, timing=TIMING, key=KEY, state=state, metrics=Metrics("risk", "0"), version="0")
     now_ns = time.time_ns()
     service.on_start(now_ns)
     _give_evidence(service, state, now_ns)
     last = _give_evidence(service, state, now_ns)
-    for number, intent in enumerate(_wishes(), last + 1):
-        asked = RequestReceived(RISK_REQUESTS, b"ticket", ApprovalRequest(intent))
-        yield partial(service.on_message, asked, intent.created_at_ns)
-        # What was judged leaves the books again, so that they stay as full as they are.
-        service.on_message(_heard(number, _update(intent, OrderState.NEVER_SENT)), intent.created_at_ns)
+    for number, intent in enumerate(_intents(), last + 1):
+        request = RequestReceived(RISK_REQUESTS, b"ticket", ApprovalRequest(intent))
+        yield partial(service.on_message, request, intent.created_at_ns)
+        # The decided order is removed again, so that the account stays as busy as it is.
+        service.on_message(_order_message(number, _update(intent, OrderState.NEVER_SENT)), intent.created_at_ns)
 
 
 def _give_evidence(service: RiskService, state: RiskState, now_ns: int) -> int:
     last = 1 + (state.orders_offset.sequence if state.orders_offset else 0)
-    service.on_message(_heard(last, _reconciled(now_ns)), now_ns)
+    service.on_message(_order_message(last, _reconciled(now_ns)), now_ns)
     service.on_message(StreamSynced(ORDERS, "execution", StreamOffset("orders", "o", last), ()), now_ns)
     service.on_message(StreamSynced(MARKET, "market_data", StreamOffset("market", "m", 1), _market(now_ns)), now_ns)
     return last
 
 
-def _heard(sequence: int, event: OrderMessage) -> MessageReceived:
+def _order_message(sequence: int, event: OrderMessage) -> MessageReceived:
     return MessageReceived(
         ORDERS, Header(SCHEMA_VERSION, FrameKind.MESSAGE, "execution", "o", sequence, 0, 0, 0), event
     )
 
 
 def _busy_account(now_ns: int) -> tuple[RiskState, Observations]:
-    """Twenty symbols, fifty orders at work, and a morning's answers remembered."""
+    """Return a state with twenty symbols, fifty open orders, and a morning's cached decisions."""
     observations = Observations(LIMITS, TIMING)
     observations.on_orders_synced()
     observations.on_market_synced(StreamOffset("market", "m", 1), _market(now_ns))
     state = RiskState(account=ACCOUNT, journal_id="j" * 32)
     state = apply(state, RiskStarted(ACCOUNT, LIMITS.version, "0", now_ns, LIMITS.canonical_json))
-    wishes = _wishes("past", 5_000)
+    intents = _intents("past", 5_000)
     for number in range(CACHED_DECISIONS):
-        intent = next(wishes)
+        intent = next(intents)
         facts = observations.decision_inputs(intent.symbol, intent.created_at_ns, (), is_stopping=False)
         decision = decide(intent, facts, LIMITS, state, TTL_NS)
         state = apply(state, decision)
@@ -261,7 +233,7 @@ def _update(intent: Intent, state: OrderState) -> OrderUpdated:
     )
 
 
-def _wishes(name: str = "now", number: int = 0) -> Iterator[Intent]:
+def _intents(name: str = "now", number: int = 0) -> Iterator[Intent]:
     while True:
         number += 1
         now_ns = time.time_ns()
@@ -299,9 +271,9 @@ def _p50(work: Iterator[Callable[[], object]], between: Callable[[], object]) ->
     found = []
     for one in islice(work, WARM_UP + SAMPLES):
         between()
-        begun_ns = time.perf_counter_ns()
+        started_ns = time.perf_counter_ns()
         one()
-        found.append((time.perf_counter_ns() - begun_ns) / 1e3)
+        found.append((time.perf_counter_ns() - started_ns) / 1e3)
     return median(found[WARM_UP:])
 
 

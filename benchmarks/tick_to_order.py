@@ -1,6 +1,6 @@
-"""Tick-to-order: from the decoded venue frame to the intent on disk, against a chain that only passes bytes.
+"""Tick to order: from the decoded venue frame to the intent on disk, compared with a floor.
 
-The floor of tick-to-order: four processes that do nothing but pass bytes of the same size in the same shape.
+The floor is four processes that only pass bytes of the same size in the same shape.
 """
 
 import math
@@ -30,54 +30,30 @@ from components.xtrader.supervisor.supervisor import Supervisor
 from components.xtrader.up.monitor import TICK_TO_ORDER_METRIC, Histogram, histogram_of, parse_metrics
 
 BOUND = 2.5
-
-
 SYMBOL = "AAPL"
-
-
 SPEED = 25.0
 """One symbol, five quotes and a trade a second at speed 1: 150 messages a second, each quote an order."""
-
-
 TICKS_PER_S = 125.0
-
-
 TICKS_PER_ORDER = 1
-"""Paced traffic, not a hot loop: an order is at the venue before the next tick."""
-
-
+"""Paced traffic, not a busy loop: an order is at the venue before the next tick."""
 FLOOR_TICKS = 1_500
-
-
 ORDERS_COUNTED = 1_500
-
-
 WARM_UP_S = 3.0
-
-
 READY_S_MAX = 60
-
-
 COUNT_S_MAX = 90
-
-
 MEMORY = Path("/dev/shm")  # noqa: S108  # a memory file system is what is measured
-
-
 Cpus = tuple[set[int], set[int], set[int], set[int]]
-
-
 MEASURED_PROCESSES = ("market_data", "signals", "risk", "execution")
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the four processes of the chain run; the venue and this one run wherever there is room."""
+    """The cores of the four processes; the venue and this process run on any core."""
 
     name: str
     cpus: Cpus | None
     bound: float | None = None
-    """The promise is for how `up` places them: not at all."""
+    """The target is for how `up` places the processes: not pinned."""
 
 
 PLACEMENTS = (
@@ -85,8 +61,6 @@ PLACEMENTS = (
     Placement("same core", ({0}, {0}, {0}, {0})),
     Placement("split", ({0}, {1}, {0}, {1})),
 )
-
-
 RELAXED_LIMITS = {
     "XTRADER__SIGNALS__STRATEGY__EDGE_ENTER_MIN": "0.001",
     "XTRADER__SIGNALS__STRATEGY__EDGE_EXIT_MIN": "0.001",
@@ -97,13 +71,11 @@ RELAXED_LIMITS = {
     "XTRADER__RISK__LIMITS__REPEAT_WINDOW_MS": "0",
     "XTRADER__EXECUTION__PACE__ORDERS_PER_MINUTE": "10_000",
 }
-
-
 SMOKE = {"PLACEMENTS": PLACEMENTS[:1], "FLOOR_TICKS": 100, "ORDERS_COUNTED": 20, "WARM_UP_S": 0.0}
 
 
 def rows() -> list[dict[str, Any]]:
-    """Measure each placement beside its own floor, and the same on disk."""
+    """Measure each placement beside its own floor, and the same with journals on disk."""
     found = []
     for placement in PLACEMENTS:
         floor_us = _floor(placement)
@@ -166,93 +138,81 @@ def _environment(folder: Path) -> Iterator[None]:
 
 
 def _measured_us(folder: Path, placement: Placement) -> float:
-    """Run the real processes until enough intents were accepted; give the p50 in microseconds."""
+    """Run the real processes until enough intents were accepted; return the p50 in microseconds."""
     with _environment(folder):
-        places = read_layers().validate(table_models()).paths
-        places.create_run_dir()
-        create_seal_key(places)
-        state = ("--state", str(places.state / "sandbox"))
+        paths = read_layers().validate(table_models()).paths
+        paths.create_run_dir()
+        create_seal_key(paths)
+        state = ("--state", str(paths.state / "sandbox"))
         pace = ("--symbols", SYMBOL, "--speed", str(SPEED), "--rate-limit-per-minute", "1000000")
-        yard = ProcessLauncher(places, (*state, *pace, "--json"), SystemClock().now_ns)
-        crew = Supervisor(PROCESSES, yard, SystemClock(), lambda _: None)
+        launcher = ProcessLauncher(paths, (*state, *pace, "--json"), SystemClock().now_ns)
+        supervisor = Supervisor(PROCESSES, launcher, SystemClock(), lambda _: None)
         try:
-            _until_ready(crew)
-            _place(crew, placement)
+            _until_ready(supervisor)
+            _place(supervisor, placement)
             time.sleep(WARM_UP_S)
-            return (_median_us(crew, yard).quantile(0.5) or math.inf) * 1e6
+            return (_measured_histogram(supervisor, launcher).quantile(0.5) or math.inf) * 1e6
         finally:
-            crew.stop()
+            supervisor.stop()
 
 
-def _until_ready(crew: Supervisor) -> None:
+def _until_ready(supervisor: Supervisor) -> None:
     deadline = time.monotonic() + READY_S_MAX
-    while not crew.is_ready:
-        crew.step()
+    while not supervisor.is_ready:
+        supervisor.step()
         time.sleep(0.05)
         if time.monotonic() > deadline:
-            waiting: Mapping[str, str] = {name: berth.readiness.detail for name, berth in crew.children.items()}
+            waiting: Mapping[str, str] = {name: child.readiness.detail for name, child in supervisor.children.items()}
             raise TimeoutError(f"not ready within {READY_S_MAX} s: {waiting}")
 
 
-def _place(crew: Supervisor, placement: Placement) -> None:
+def _place(supervisor: Supervisor, placement: Placement) -> None:
     if placement.cpus is None:
         return
     for name, cpus in zip(MEASURED_PROCESSES, placement.cpus, strict=True):
-        process = crew.children[name].process
+        process = supervisor.children[name].process
         if process is None:
             raise RuntimeError(f"{name} is gone")
         for thread in Path(f"/proc/{process.pid}/task").iterdir():
             os.sched_setaffinity(int(thread.name), cpus)
 
 
-def _median_us(crew: Supervisor, yard: ProcessLauncher) -> Histogram:
-    """Read execution's own histogram before and after enough intents were accepted."""
-    before = _histogram(crew, yard)
+def _measured_histogram(supervisor: Supervisor, launcher: ProcessLauncher) -> Histogram:
+    """Return the histogram of execution for the intents accepted meanwhile; waits until they are enough."""
+    before = _histogram(supervisor, launcher)
     deadline = time.monotonic() + COUNT_S_MAX
     while True:
         time.sleep(1.0)
-        now = _histogram(crew, yard)
-        taken = Histogram({bound: count - before.counts.get(bound, 0.0) for bound, count in now.counts.items()})
-        if taken.counts[math.inf] >= ORDERS_COUNTED:
-            return taken
+        now = _histogram(supervisor, launcher)
+        measured = Histogram({bound: count - before.counts.get(bound, 0.0) for bound, count in now.counts.items()})
+        if measured.counts[math.inf] >= ORDERS_COUNTED:
+            return measured
         if time.monotonic() > deadline:
-            raise TimeoutError(f"only {taken.counts[math.inf]:.0f} intents in {COUNT_S_MAX} s")
+            raise TimeoutError(f"only {measured.counts[math.inf]:.0f} intents in {COUNT_S_MAX} s")
 
 
-def _histogram(crew: Supervisor, yard: ProcessLauncher) -> Histogram:
-    execution = crew.children["execution"]
+def _histogram(supervisor: Supervisor, launcher: ProcessLauncher) -> Histogram:
+    execution = supervisor.children["execution"]
     pid = execution.process.pid if execution.process else 0
-    page = fetch_metrics(yard.health_port(execution.spec, pid))
+    page = fetch_metrics(launcher.health_port(execution.spec, pid))
     if page is None:
         raise RuntimeError("execution does not answer")
     return histogram_of(parse_metrics(page), TICK_TO_ORDER_METRIC)
 
 
 STAMP = struct.Struct("<qB")
-
-
 TICK_PAYLOAD_BYTES = 60
-
-
 HEADER_BYTES = 65
-
-
 APPROVAL_REQUEST_BYTES = 340
-
-
 COMMAND_BYTES = 440
-"""What a quote, a header, a request to judge and a sealed approval weigh."""
-
-
+"""The sizes of a quote, a header, an approval request and a sealed approval."""
 WARM_UP_TICKS = 200
-
-
 WAIT_S_MAX = 120
 
 
 @dataclass(frozen=True)
 class FloorLoad:
-    """How many ticks a second, and how many ticks go by for each that becomes an order."""
+    """Ticks per second, ticks per order, and the number of ticks."""
 
     ticks_per_s: float
     ticks_per_order: int
@@ -260,7 +220,7 @@ class FloorLoad:
 
 
 def run_floor(pace: FloorLoad, cpus: tuple[set[int], set[int], set[int], set[int]] | None) -> list[float]:
-    """Give the microseconds of each passage; `cpus` pins the four processes."""
+    """Return the microseconds of each passage; `cpus` pins the four processes."""
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="xt-") as folder:
         near, far = context.Pipe()
@@ -273,15 +233,15 @@ def run_floor(pace: FloorLoad, cpus: tuple[set[int], set[int], set[int], set[int
             process.start()
         if not near.poll(WAIT_S_MAX):
             raise TimeoutError(f"the raw chain did not end within {WAIT_S_MAX} s")
-        taken: list[float] = near.recv()
+        measured: list[float] = near.recv()
         for process in processes:
             process.join(10)
-    return taken
+    return measured
 
 
-def floor_median_us(taken: list[float]) -> float:
-    """Give the p50 after the warm-up."""
-    return statistics.median(taken)
+def floor_median_us(measured: list[float]) -> float:
+    """Return the p50 after the warm-up."""
+    return statistics.median(measured)
 
 
 def _address(folder: Path, name: str) -> str:
@@ -365,13 +325,13 @@ def _command_receiver(folder: Path, _: FloorLoad, cpus: set[int] | None, report:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     router = context.socket(zmq.ROUTER)
     router.bind(_address(folder, "commands"))
-    taken: list[float] = []
+    measured: list[float] = []
     while True:
         frames = router.recv_multipart()
         sent_ns, wanted = STAMP.unpack(frames[4][: STAMP.size])
         if wanted == 3:
-            report.send(taken)
+            report.send(measured)
             return
         if wanted == 1:
-            taken.append((time.monotonic_ns() - sent_ns) / 1e3)
+            measured.append((time.monotonic_ns() - sent_ns) / 1e3)
         router.send_multipart((frames[0], b"", b"y"))

@@ -22,16 +22,16 @@ Labels: TypeAlias = NDArray[np.int64]
 SYMBOLS: Final = ("AAPL", "MSFT", "NVDA", "SPY", "TSLA")
 HORIZON_QUOTES: Final = 10
 MOVE_BPS: Final = 1.0
-"""About the sandbox's spread: a smaller move pays for no order."""
+"""About the sandbox's spread: a smaller move does not pay for an order."""
 HIDDEN: Final = 32
 BATCH: Final = 256
 RATE: Final = 0.05
 MOMENTUM: Final = 0.9
 CLIP: Final = 5.0
-"""In deviations: what lies further out than anything trained on is shown as this far."""
+"""In standard deviations: features further out than in training are clipped to this."""
 OPSET: Final = 17
 IR_VERSION: Final = 10
-"""Old enough for every ONNX Runtime of the last years."""
+"""Supported by every ONNX Runtime of recent years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,9 @@ class Data:
 
 
 def gather(seed: int, quotes: int) -> Data:
-    """Run every symbol's market through the same features that trade live."""
-    # Gaps are drawn wide, from a hundred quotes a second to one in ten seconds, so that the model holds at every speed.
+    """Return the features of every symbol's market, computed by the code that trades live."""
+    # Gaps are drawn from a wide range, a hundred quotes a second to one in ten seconds, so that the model works at
+    # every speed.
     gaps = np.random.default_rng(seed)
     parts = [_of_symbol(symbol, seed, np.exp(gaps.uniform(np.log(1e7), np.log(1e10), quotes))) for symbol in SYMBOLS]
     return Data(np.concatenate([part.rows for part in parts]), np.concatenate([part.labels for part in parts]))
@@ -81,7 +82,7 @@ class Network:
     biases: list[Array]
 
     def forward(self, rows: Array) -> list[Array]:
-        """Give every layer's output, the input first and the probabilities last."""
+        """Return every layer's output, the input first and the probabilities last."""
         layers = [np.clip((rows - self.mean) * self.scale, -CLIP, CLIP)]
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
             layers.append(np.maximum(layers[-1] @ weight + bias, 0))
@@ -90,7 +91,7 @@ class Network:
         return [*layers, powers / powers.sum(axis=1, keepdims=True)]
 
     def gradients(self, rows: Array, labels: Labels) -> list[tuple[Array, Array]]:
-        """Give the cross-entropy's slope for each layer, the first layer first."""
+        """Return the gradient of the cross-entropy for each layer, the first layer first."""
         *layers, answers = self.forward(rows)
         error = (answers - np.eye(len(OUTPUTS), dtype=np.float32)[labels]) / np.float32(len(labels))
         slopes: list[tuple[Array, Array]] = []
@@ -181,7 +182,7 @@ def _toml(value: object) -> str:
 @click.option("--epochs", default=12, show_default=True, help="How often every row is seen.")
 @click.option("--out", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder to write to.")
 def main(seed: int, quotes: int, epochs: int, out: Path) -> None:
-    """Train, export, and say how often the model is right about a market it never saw."""
+    """Train, export, and print the accuracy on a market that was not used for training."""
     network = train(gather(seed, quotes), seed, epochs)
     unseen = gather(seed + 1, quotes // 4)
     answers = network.forward(unseen.rows)[-1]

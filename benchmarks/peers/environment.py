@@ -1,4 +1,4 @@
-"""Makes the environment in which the peers run beside us, anew only when their pins change."""
+"""Creates the environment in which the peers run, again only when their pins change."""
 
 import json
 import subprocess
@@ -12,21 +12,21 @@ HERE: Final = Path(__file__).resolve().parent
 PLACE: Final = HERE.parents[1] / "var" / "peers"
 PINS: Final = HERE / "requirements.lock"
 INSTALLED: Final = PLACE / ".installed"
-"""Written last; it says of which pins and which Python this environment is."""
+"""Written last; it names the pins and the Python of this environment."""
 INSTALL: Final = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement")
 RUN_S_MAX: Final = 300
 
 
-def run(script: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+def run(script: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """Run one of the scripts beside this file in the peers' environment: JSON in, JSON out."""
     command = [str(_python()), str(HERE / f"{script}.py")]
     ran = subprocess.run(
-        command, input=json.dumps(asked), capture_output=True, text=True, timeout=RUN_S_MAX, check=False
+        command, input=json.dumps(request), capture_output=True, text=True, timeout=RUN_S_MAX, check=False
     )
     if ran.returncode != 0:
         sys.exit(f"{script} failed in {PLACE.name}: {_last_line(ran.stderr)}")
-    said: dict[str, Any] = json.loads(ran.stdout)
-    return said
+    output: dict[str, Any] = json.loads(ran.stdout)
+    return output
 
 
 def _python() -> Path:

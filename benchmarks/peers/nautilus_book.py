@@ -1,4 +1,4 @@
-"""Runs nautilus_trader's order book over decoded changes and prints what one took; it runs in the peers' place."""
+"""Runs nautilus_trader's order book over decoded updates and prints the time of one; runs in the peers' environment."""
 
 # ruff: noqa: ANN401 -- its types are not installed where this is checked
 
@@ -28,37 +28,36 @@ from nautilus_trader.model.objects import (  # type: ignore[import-not-found] # 
     Quantity,
 )
 
-Change = list[list[Any]]
-Build = Callable[[Change], Any]
-
+Update = list[list[Any]]
+Build = Callable[[Update], Any]
 INSTRUMENT = InstrumentId.from_str("BOOK.VENUE")
 SIDES = (OrderSide.BUY, OrderSide.SELL)
 UPDATE, DELETE = BookAction.UPDATE, BookAction.DELETE
 
 
 def main() -> None:
-    """Read changes as texts, print the least nanoseconds of one change in every way of building its deltas."""
-    asked = json.load(sys.stdin)
+    """Read updates as texts, print the minimum nanoseconds of one update for every way of building its deltas."""
+    request = json.load(sys.stdin)
     found: dict[str, float] = {}
-    for name, build, convert in _ways(asked["image"]):
-        spans = [_round(asked, build, convert) for _ in range(asked["rounds"])]
+    for name, build, convert in _ways(request["snapshot"]):
+        spans = [_round(request, build, convert) for _ in range(request["rounds"])]
         found[name], found["prebuilt"] = min(span[0] for span in spans), min(span[1] for span in spans)
     print(json.dumps(found))
 
 
-def _ways(image: Change) -> list[tuple[str, Build, Callable[[Change], Change]]]:
-    places = [max(len(level[part].partition(".")[2]) for side in image for level in side) for part in (0, 1)]
+def _ways(snapshot: Update) -> list[tuple[str, Build, Callable[[Update], Update]]]:
+    places = [max(len(level[part].partition(".")[2]) for side in snapshot for level in side) for part in (0, 1)]
     return [
-        ("texts", _from_texts, lambda change: change),
+        ("texts", _from_texts, lambda update: update),
         ("integers", _from_integers(*places), _scaled),
         ("raw", _from_raw(*places), _scaled),
     ]
 
 
-def _from_texts(change: Change) -> Any:
-    """Build as its own adapters do of a venue's texts."""
+def _from_texts(update: Update) -> Any:
+    """Build deltas from a venue's texts as its own adapters do."""
     deltas = []
-    for side, levels in zip(SIDES, change, strict=True):
+    for side, levels in zip(SIDES, update, strict=True):
         for level in levels:
             size = Quantity.from_str(level[1])
             order = BookOrder(side, Price.from_str(level[0]), size, 0)
@@ -67,9 +66,9 @@ def _from_texts(change: Change) -> Any:
 
 
 def _from_integers(price_places: int, size_places: int) -> Build:
-    def build(change: Change) -> Any:
+    def build(update: Update) -> Any:
         deltas = []
-        for side, levels in zip(SIDES, change, strict=True):
+        for side, levels in zip(SIDES, update, strict=True):
             for price, size in levels:
                 order = BookOrder(side, Price.from_raw(price, price_places), Quantity.from_raw(size, size_places), 0)
                 deltas.append(OrderBookDelta(INSTRUMENT, UPDATE if size else DELETE, order, 0, 1, 1, 1))
@@ -81,10 +80,10 @@ def _from_integers(price_places: int, size_places: int) -> Build:
 def _from_raw(price_places: int, size_places: int) -> Build:
     make = OrderBookDelta.from_raw
 
-    def build(change: Change) -> Any:
+    def build(update: Update) -> Any:
         deltas = [
             make(INSTRUMENT, UPDATE if size else DELETE, side, price, price_places, size, size_places, 0, 0, 1, 1, 1)
-            for side, levels in zip(SIDES, change, strict=True)
+            for side, levels in zip(SIDES, update, strict=True)
             for price, size in levels
         ]
         return OrderBookDeltas(INSTRUMENT, deltas) if deltas else None
@@ -92,9 +91,9 @@ def _from_raw(price_places: int, size_places: int) -> Build:
     return build
 
 
-def _scaled(change: Change) -> Change:
-    """Have the integers ready that it keeps inside: making them is left out of its time."""
-    return [[(_raw(level[0]), _raw(level[1])) for level in levels] for levels in change]
+def _scaled(update: Update) -> Update:
+    """Return the integers that it stores inside, ready made: making them is left out of its time."""
+    return [[(_raw(level[0]), _raw(level[1])) for level in levels] for levels in update]
 
 
 def _raw(text: str) -> int:
@@ -102,26 +101,26 @@ def _raw(text: str) -> int:
     return int(whole + part.ljust(FIXED_PRECISION, "0"))
 
 
-def _round(asked: dict[str, Any], build: Build, convert: Callable[[Change], Change]) -> tuple[float, float]:
-    changes = [convert(change) for change in json.loads(json.dumps(asked["changes"]))]
-    book = _begin(build(convert(asked["image"])))
+def _round(request: dict[str, Any], build: Build, convert: Callable[[Update], Update]) -> tuple[float, float]:
+    updates = [convert(update) for update in json.loads(json.dumps(request["updates"]))]
+    book = _begin(build(convert(request["snapshot"])))
     began = perf_counter_ns()
-    for change in changes:
-        deltas = build(change)
+    for update in updates:
+        deltas = build(update)
         if deltas is not None:
             book.apply_deltas(deltas)
     built = perf_counter_ns() - began
-    ready = [deltas for deltas in map(build, changes) if deltas is not None]
-    book = _begin(build(convert(asked["image"])))
+    ready = [deltas for deltas in map(build, updates) if deltas is not None]
+    book = _begin(build(convert(request["snapshot"])))
     began = perf_counter_ns()
     for deltas in ready:
         book.apply_deltas(deltas)
-    return built / len(changes), (perf_counter_ns() - began) / len(changes)
+    return built / len(updates), (perf_counter_ns() - began) / len(updates)
 
 
-def _begin(image: Any) -> Any:
+def _begin(snapshot: Any) -> Any:
     book = OrderBook(INSTRUMENT, BookType.L2_MBP)
-    book.apply_deltas(image)
+    book.apply_deltas(snapshot)
     return book
 
 
