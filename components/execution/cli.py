@@ -184,7 +184,7 @@ def _details(facts: dict[str, Any]) -> str:
 
 
 def _venue_order_facts(order: Any) -> dict[str, Any]:  # noqa: ANN401  # imported late, as all of the venue is
-    names = ("client_order_id", "venue_order_id", "symbol", "side", "quantity", "filled_quantity", "word")
+    names = ("client_order_id", "venue_order_id", "symbol", "side", "quantity", "filled_quantity", "venue_status")
     return {name: getattr(order, name) for name in names}
 
 

@@ -3,9 +3,7 @@
 from pydantic import Field
 
 from components.execution.core.next_action import FenceLimits, VenueHealthLimits
-from components.runtime.config.schema import Table
-from components.runtime.config.secrets import SecretReference
-from components.runtime.config.venue_hosts import VenueUrl
+from components.runtime.config.schema import SecretReference, Table, VenueUrl
 
 
 class RequestBudgetConfig(Table):

@@ -66,26 +66,12 @@ from components.runtime.service import (
 )
 
 START_NS = 1_795_194_000_000_000_000
-
-
 NS_PER_MS = 1_000_000
-
-
 ACCOUNT = AccountId("sandbox")
-
-
 KEY = SealKey(b"k" * 32)
-
-
 OTHER_KEY = SealKey(b"o" * 32)
-
-
 AAPL = Symbol("AAPL")
-
-
 APPROVAL_TTL_MS = 5_000
-
-
 CONFIG = ExecutionConfig.model_validate(
     {
         "pace": {"orders_per_minute": 120, "reads_per_minute": 6_000, "reserve_per_minute": 40},
@@ -115,8 +101,6 @@ CONFIG = ExecutionConfig.model_validate(
         },
     }
 )
-
-
 Found = TypeVar("Found")
 
 
@@ -133,7 +117,7 @@ def intent(number: int = 1, **changes: Any) -> Intent:
         "order_type": OrderType.LIMIT,
         "limit_price": Decimal(150),
         "time_in_force": TimeInForce.DAY,
-        "evidence": ModelProvenance("m", "s", (0.5,), (0.9,), (), BookState.SYNCED),
+        "provenance": ModelProvenance("m", "s", (0.5,), (0.9,), (), BookState.SYNCED),
         "tick_at_ns": START_NS,
         "created_at_ns": START_NS,
         "expires_at_ns": START_NS + 60_000 * NS_PER_MS,
@@ -174,7 +158,7 @@ def venue_order(number: int = 1, **changes: Any) -> VenueOrder:
         "filled_quantity": Decimal(0),
         "average_price": None,
         "state": OrderState.OPEN,
-        "word": "new",
+        "venue_status": "new",
     }
     return VenueOrder(**facts | changes)
 
@@ -186,7 +170,7 @@ def filled_to(cumulative: int, number: int = 1, average: str = "149", **changes:
         "filled_quantity": Decimal(cumulative),
         "average_price": Decimal(average),
         "state": OrderState.FILLED if is_full else OrderState.PARTIALLY_FILLED,
-        "word": "filled" if is_full else "partially_filled",
+        "venue_status": "filled" if is_full else "partially_filled",
     }
     return venue_order(number, **facts | changes)
 

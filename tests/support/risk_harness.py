@@ -68,32 +68,14 @@ from components.runtime.service import (
 )
 
 NOW = 1_800_000_000_000_000_000
-
-
 MS = 1_000_000
-
-
 ACCOUNT = AccountId("sandbox")
-
-
 JOURNAL = "0123456789abcdef0123456789abcdef"
-
-
 ORDER_JOURNAL = "fedcba9876543210fedcba9876543210"
-
-
 KEY = SealKey(bytes(range(32)))
-
-
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
-
-
 ALPACA = Venue("alpaca")
-
-
 EVIDENCE = ModelProvenance("model", "schema", (0.5,), (0.7,), (StreamOffset("market", "e", 4),), BookState.SYNCED)
-
-
 LIMITS = Limits(
     symbols=("AAPL", "MSFT"),
     signal_age_ms_max=2_000,
@@ -112,8 +94,6 @@ LIMITS = Limits(
     open_orders_max=5,
     order_rate_per_minute_max=10,
 )
-
-
 TIMING = Timing(
     approval_ttl_ms=10_000,
     handover_retry_ms=500,
@@ -140,7 +120,7 @@ def an_intent(name: str = "s", **changes: Any) -> Intent:
         "order_type": OrderType.LIMIT,
         "limit_price": "100.02",
         "time_in_force": TimeInForce.DAY,
-        "evidence": EVIDENCE,
+        "provenance": EVIDENCE,
         "tick_at_ns": NOW,
         "created_at_ns": NOW,
         "expires_at_ns": NOW + 2_000 * MS,

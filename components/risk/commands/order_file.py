@@ -70,7 +70,7 @@ def _defaults(fields: Mapping[str, Any], now_ns: int) -> dict[str, Any]:
         "order_type": OrderType.LIMIT if priced else OrderType.MARKET,
         "limit_price": None,
         "time_in_force": TimeInForce.DAY,
-        "evidence": NO_PROVENANCE,
+        "provenance": NO_PROVENANCE,
         "tick_at_ns": now_ns,
         "created_at_ns": now_ns,
         "expires_at_ns": now_ns + INTENT_TTL_NS,

@@ -92,15 +92,15 @@ def approval_reply(decision: Decision, sequence: int) -> ApprovalReply:
 def _apply_decision(state: RiskState, decision: Decision) -> RiskState:
     """Remember the answer, reserve what was approved: one new state, not one for each."""
     intent, sequence = decision.intent, state.last_sequence + 1
-    memory = with_reply(state.reply_cache, intent, approval_reply(decision, sequence))
+    reply_cache = with_reply(state.reply_cache, intent, approval_reply(decision, sequence))
     if not decision.allowed:
-        return replace(state, last_sequence=sequence, reply_cache=memory)
+        return replace(state, last_sequence=sequence, reply_cache=reply_cache)
     now_ns = decision.inputs.now_ns
     orders, exposures = _with_live_order(state, intent.intent_id, live_order_from(decision))
     return replace(
         state,
         last_sequence=sequence,
-        reply_cache=memory,
+        reply_cache=reply_cache,
         recent_approvals=(
             *state.recent_approvals[1 - RECENT_APPROVALS_MAX :],
             RecentApproval(now_ns, order_fingerprint(intent)),

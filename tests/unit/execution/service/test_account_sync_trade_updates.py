@@ -30,7 +30,7 @@ from tests.support.execution_harness import (
     venue_snapshot,
 )
 
-CANCELLED: dict[str, Any] = {"state": OrderState.CANCELLED, "word": "canceled"}
+CANCELLED: dict[str, Any] = {"state": OrderState.CANCELLED, "venue_status": "canceled"}
 
 
 def working() -> ExecutionHarness:
@@ -135,15 +135,15 @@ def test_an_old_event_after_the_end_changes_nothing() -> None:
 
 def test_a_status_new_to_us_makes_us_ask() -> None:
     scene = working()
-    scene.venue_event(status_event(venue_order(state=None, word="pending_moon")))
+    scene.venue_event(status_event(venue_order(state=None, venue_status="pending_moon")))
     scene.respond(scene.only_request(QueryOrder), OrderFound(filled_to(10)))
     assert scene.order_state() is OrderState.FILLED
 
 
 def test_a_status_that_stays_new_to_us_is_not_asked_about_without_pause() -> None:
     scene = working()
-    scene.venue_event(status_event(venue_order(state=None, word="pending_moon")))
-    scene.respond(scene.only_request(QueryOrder), OrderFound(venue_order(state=None, word="pending_moon")))
+    scene.venue_event(status_event(venue_order(state=None, venue_status="pending_moon")))
+    scene.respond(scene.only_request(QueryOrder), OrderFound(venue_order(state=None, venue_status="pending_moon")))
     assert not scene.requests(QueryOrder)
     scene.advance_ms(300)
     assert scene.requests(QueryOrder)

@@ -171,7 +171,7 @@ def test_a_new_order_does_not_overtake_one_that_waits_to_be_sent() -> None:
         calls := scene.requests(SubmitOrder)
     ):
         sent += 1
-        scene.respond(calls[-1], OrderAccepted(venue_order(sent, state=OrderState.CANCELLED, word="canceled")))
+        scene.respond(calls[-1], OrderAccepted(venue_order(sent, state=OrderState.CANCELLED, venue_status="canceled")))
     scene.now_ns += 500 * NS_PER_MS  # the quota of one order comes back, and no tick has used it
     scene.send_command(approval_frame(intent(sent + 2), terms(scene.now_ns)))
     assert scene.only_request(SubmitOrder).client_order_id == client_id(sent + 1)

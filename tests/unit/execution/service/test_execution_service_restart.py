@@ -67,7 +67,7 @@ def live_through(scene: ExecutionHarness, at_the_venue: VenueOrder | None) -> No
                     scene.respond(call, venue_snapshot(*orders, positions=held))
                 case Fence():
                     fence: dict[str, Any] = {"quantity": call.quantity, "limit_price": call.limit_price}
-                    at_the_venue = venue_order(state=OrderState.CANCELLED, word="canceled", **fence)
+                    at_the_venue = venue_order(state=OrderState.CANCELLED, venue_status="canceled", **fence)
                     scene.respond(call, OrderAccepted(at_the_venue))
                 case _:
                     raise AssertionError(call)

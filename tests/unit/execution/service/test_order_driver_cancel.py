@@ -38,7 +38,7 @@ from tests.support.execution_harness import (
     venue_order,
 )
 
-CANCELLED: dict[str, Any] = {"state": OrderState.CANCELLED, "word": "canceled"}
+CANCELLED: dict[str, Any] = {"state": OrderState.CANCELLED, "venue_status": "canceled"}
 
 
 def tell(scene: ExecutionHarness, control: Control) -> None:
@@ -77,7 +77,7 @@ def test_a_cancel_that_hangs_is_asked_about_and_sent_again() -> None:
     scene.respond(scene.only_request(CancelOrder), CancelAccepted())
     scene.advance_ms(2_000)
     scene.respond(
-        scene.only_request(QueryOrder), OrderFound(venue_order(state=OrderState.PENDING_CANCEL, word="pending_cancel"))
+        scene.only_request(QueryOrder), OrderFound(venue_order(state=OrderState.PENDING_CANCEL, venue_status="pending_cancel"))
     )
     assert len(scene.requests(CancelOrder)) == 1
     assert scene.order_state() is OrderState.PENDING_CANCEL

@@ -43,7 +43,7 @@ class Truth:
         """Give the venue's account of the order after so many executions."""
         total = self.totals[count - 1] if count else 0
         if self.is_cancelled and count == len(self.totals):
-            return filled_to(total, average=self.average(count), state=OrderState.CANCELLED, word="canceled")
+            return filled_to(total, average=self.average(count), state=OrderState.CANCELLED, venue_status="canceled")
         return filled_to(total, average=self.average(count)) if total else venue_order()
 
     def average(self, count: int) -> str:
