@@ -1,4 +1,4 @@
-"""Options that every test may look at, bounds that fit the machine, and nothing left running."""
+"""Options of the tests, deadlines scaled to the machine, and processes that tests left running."""
 
 import pytest
 
@@ -21,12 +21,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def rewrites_golden(request: pytest.FixtureRequest) -> bool:
-    """Say whether golden files are written instead of compared."""
+    """Return whether golden files are written instead of compared."""
     return bool(request.config.getoption("--rewrite-golden", default=False))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Stretch the bounds of slow tests to this machine; leave those on real recordings out where there are none."""
+    """Scale the deadlines of slow tests to this machine; deselect those on real recordings where there are none."""
     bound_s = float(config.getini("timeout"))
     for item in items:
         if PROCESSES & {marker.name for marker in item.iter_markers()}:
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say which recordings were played, so that a proof without the real ones does not look like one with them."""
+    """Print which recordings were used, so that a run without the real ones is recognised."""
     folder, count = real_recordings_folder(), config.stash.get(DESELECTED, 0)
     text = (
         f"real ones of {folder}"

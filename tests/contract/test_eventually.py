@@ -1,4 +1,4 @@
-"""The waiter of the tests gives what it saw, or says why it gave up."""
+"""`eventually` returns what it observed, or fails with the reason."""
 
 import asyncio
 from itertools import count
@@ -8,12 +8,12 @@ import pytest
 from tests.support.eventually import eventually, eventually_async
 
 
-def test_the_first_truthy_answer_is_given() -> None:
+def test_the_first_truthy_result_is_returned() -> None:
     answers = count()
     assert eventually(lambda: next(answers), within_s=1, every_s=0) == 1
 
 
-def test_a_probe_that_never_comes_true_is_named_with_its_last_answer() -> None:
+def test_a_probe_that_never_comes_true_is_named_with_its_last_result() -> None:
     def no_fill_yet() -> list[str]:
         return []
 
@@ -21,11 +21,11 @@ def test_a_probe_that_never_comes_true_is_named_with_its_last_answer() -> None:
         eventually(no_fill_yet, within_s=0)
 
 
-def test_the_last_look_is_taken_after_the_deadline() -> None:
+def test_the_last_probe_is_made_after_the_deadline() -> None:
     assert eventually(lambda: "there", within_s=0) == "there"
 
 
-def test_on_a_loop_the_first_truthy_answer_is_given() -> None:
+def test_on_a_loop_the_first_truthy_result_is_returned() -> None:
     answers = count()
 
     async def answer() -> int:
@@ -38,5 +38,7 @@ def test_on_a_loop_a_probe_that_hangs_is_cut_off() -> None:
     async def hang() -> bool:
         return await asyncio.Future()
 
-    with pytest.raises(AssertionError, match=r"hang did not come true within [0-9.]+ s; its last result was 'nothing yet'"):
+    with pytest.raises(
+        AssertionError, match=r"hang did not come true within [0-9.]+ s; its last result was 'nothing yet'"
+    ):
         asyncio.run(eventually_async(hang, within_s=0.001))

@@ -1,4 +1,4 @@
-"""Golden bytes: a message that is written otherwise than yesterday shows as a diff."""
+"""Golden bytes: a message that is encoded differently than before shows as a diff."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ KEY = SealKey(bytes(range(32)))
 
 
 def written() -> dict[str, bytes]:
-    """Write every sample, and both kinds of sealed frames, by the name of its type."""
+    """Return the encoded samples, and both kinds of sealed frames, by the name of the type."""
     messages = {type(message).__name__: encode(message) for message in MESSAGES}
     headers = {name: encode(header) for name, header in HEADERS.items()}
     sealed = {
@@ -34,7 +34,7 @@ def test_every_message_type_has_a_sample() -> None:
     assert {type(message) for message in MESSAGES} == set(all_message_types())
 
 
-def test_every_message_is_written_as_it_always_was(rewrites_golden: bool) -> None:
+def test_every_message_is_encoded_as_before(rewrites_golden: bool) -> None:
     if rewrites_golden:
         GOLDEN.parent.mkdir(exist_ok=True)
         GOLDEN.write_text(json.dumps({name: frame.hex() for name, frame in written().items()}, indent=1) + "\n")
@@ -42,12 +42,12 @@ def test_every_message_is_written_as_it_always_was(rewrites_golden: bool) -> Non
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
-def test_the_golden_bytes_are_still_read(message: msgspec.Struct) -> None:
+def test_the_golden_bytes_can_be_decoded(message: msgspec.Struct) -> None:
     assert msgspec.msgpack.decode(golden()[type(message).__name__], type=type(message)) == message
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_the_golden_headers_are_still_read(name: str) -> None:
+def test_the_golden_headers_can_be_decoded(name: str) -> None:
     assert decode_header(golden()[name]) == HEADERS[name]
 
 

@@ -1,4 +1,4 @@
-"""The committed dashboard is what its script makes, is laid out sanely, and draws only metrics that the code counts."""
+"""The committed dashboard is what its script generates, has no overlaps, and shows only metrics that exist."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from docker.grafana.generate import COLUMNS, FILE, dashboard, text
 
 PROJECT = Path(__file__).resolve().parents[2]
 GRAFANA = PROJECT / "docker" / "grafana"
-MADE_BY_THE_LIBRARY = {"process_cpu_seconds", "process_start_time_seconds"}
+LIBRARY_METRICS = {"process_cpu_seconds", "process_start_time_seconds"}
 METRIC = re.compile(r"\b(?:xtrader|process)_[a-z_]+\b")
 SERIES_OF = re.compile(r"_(total|bucket)$")
 
@@ -21,7 +21,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def drawn() -> list[dict[str, Any]]:
-    """All but the headings."""
+    """Return all panels but the headings."""
     return [panel for panel in panels() if panel["type"] != "row"]
 
 
@@ -30,7 +30,7 @@ def expressions() -> list[str]:
 
 
 def counted_names() -> set[str]:
-    """Every name that the code gives to a counter, gauge or histogram, as Prometheus shows it."""
+    """Return every name of a counter, gauge or histogram in the code, as Prometheus shows it."""
     sources = "\n".join(file.read_text() for file in (PROJECT / "components").rglob("*.py"))
     names = re.findall(r"\.(?:counter|gauge|histogram)\(\s*\"([a-z_]+)\"", sources)
     bus = re.search(r"HELP: Final = \{(.*?)\n\}", sources, re.DOTALL)
@@ -49,17 +49,17 @@ def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
     return not (beside or below)
 
 
-def test_the_committed_dashboard_is_what_the_script_makes() -> None:
+def test_the_committed_dashboard_is_what_the_script_generates() -> None:
     assert FILE.read_text() == text(), "run docker/grafana/generate.py and commit what it writes"
 
 
-def test_no_two_panels_have_one_id_or_lie_on_each_other() -> None:
+def test_no_two_panels_have_one_id_or_overlap() -> None:
     assert len({panel["id"] for panel in panels()}) == len(panels())
     for one, other in combinations(panels(), 2):
         assert not overlap(one["gridPos"], other["gridPos"]), (one["title"], other["title"])
 
 
-def test_every_panel_says_what_it_shows_and_in_which_unit() -> None:
+def test_every_panel_has_a_description_and_a_unit() -> None:
     for panel in panels():
         assert panel["title"]
         assert panel["description"].endswith(".")
@@ -73,18 +73,18 @@ def test_counters_are_only_shown_as_rates_or_sums_of_what_is_missing() -> None:
     assert bare == ["sum(xtrader_bus_missing_total)"]
 
 
-def test_every_metric_of_the_dashboard_is_counted_by_the_code() -> None:
-    assert metrics_of(expressions()) - MADE_BY_THE_LIBRARY <= counted_names()
+def test_every_metric_of_the_dashboard_exists_in_the_code() -> None:
+    assert metrics_of(expressions()) - LIBRARY_METRICS <= counted_names()
 
 
-def test_every_metric_of_an_alert_is_counted_by_the_code() -> None:
+def test_every_metric_of_an_alert_exists_in_the_code() -> None:
     rules = (PROJECT / "docker" / "prometheus" / "rules.yml").read_text()
     watched = re.findall(r"expr: (.*(?:\n {10}.*)*)", rules)
     assert len(watched) == rules.count("- alert:")
-    assert metrics_of(watched) - MADE_BY_THE_LIBRARY <= counted_names()
+    assert metrics_of(watched) - LIBRARY_METRICS <= counted_names()
 
 
-def test_a_heading_has_a_line_of_its_own() -> None:
+def test_a_heading_has_a_row_of_its_own() -> None:
     headings = [panel["gridPos"] for panel in panels() if panel["type"] == "row"]
     assert headings
     assert all((place["x"], place["w"], place["h"]) == (0, COLUMNS, 1) for place in headings)

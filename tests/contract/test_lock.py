@@ -7,7 +7,7 @@ from tests.support.project import ROOT
 
 LOCKED = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE))
 INSTALLED = {re.sub(r"[-_.]+", "-", one.name).lower(): one.version for one in distributions()}
-OURS = {"xtrader", "pip", "setuptools"}  # the project itself, and what a fresh environment begins with
+OURS = {"xtrader", "pip", "setuptools"}  # the project itself, and what a new environment starts with
 
 
 def test_every_locked_version_is_the_one_installed() -> None:

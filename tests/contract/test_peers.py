@@ -1,4 +1,4 @@
-"""The peers of the benchmarks are pinned like everything else, and one that is missing says why in one line."""
+"""The peers of the benchmarks are pinned like everything else, and a missing one is reported in one line."""
 
 import re
 import sys

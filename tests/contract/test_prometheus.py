@@ -27,11 +27,11 @@ def test_every_component_is_scraped_at_the_port_that_its_container_has() -> None
 
 
 def test_every_alert_is_tested_to_fire_and_to_be_silent() -> None:
-    silent, _, firing = read("rules_test.yml").partition("each trouble is told")
+    silent, _, firing = read("rules_test.yml").partition("each failure is reported")
     assert set(re.findall(r"alertname: (\w+)", silent)) == alerts()
     assert set(re.findall(r"alertname: (\w+)", firing)) == alerts()
 
 
-def test_every_alert_says_how_urgent_it_is() -> None:
+def test_every_alert_has_a_severity() -> None:
     severities = re.findall(r"labels: \{severity: (page|ticket)\}", read("rules.yml"))
     assert len(severities) == len(alerts())

@@ -1,4 +1,4 @@
-"""Recordings, the shipped ones and real ones, come to what their venues' rules imply."""
+"""Recordings, shipped and real ones, produce what their venues' rules imply."""
 
 import json
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def replay(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, A
 
 
 @each_shipped
-def test_the_shipped_recordings_are_what_their_makers_make(one: ShippedRecording, rewrites_golden: bool) -> None:
+def test_the_shipped_recordings_are_what_their_generators_return(one: ShippedRecording, rewrites_golden: bool) -> None:
     if rewrites_golden:
         FOLDER.mkdir(exist_ok=True)
         one.path.write_text(one.recording.text())
@@ -80,7 +80,9 @@ def test_several_files_are_verified_in_one_run(verify: Verify) -> None:
 
 
 @each_shipped
-def test_a_recording_without_metadata_shows_native_names(one: ShippedRecording, verify: Verify, tmp_path: Path) -> None:
+def test_a_recording_without_metadata_shows_the_venues_symbols(
+    one: ShippedRecording, verify: Verify, tmp_path: Path
+) -> None:
     bare = tmp_path / "bare.jsonl"
     bare.write_text("".join(one.path.read_text().splitlines(keepends=True)[1:]))
     assert verify(bare) == (0, [one.expected_report() | {"symbol": one.native}])
@@ -97,16 +99,16 @@ def test_the_same_recording_publishes_the_same_bytes(one: ShippedRecording, repl
 def test_a_replay_publishes_every_state_of_the_book(one: ShippedRecording, replay: Callable[..., list[Any]]) -> None:
     book: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
     seen = 0
-    for said in replay(one.path):
-        if said["type"] not in ("BookSnapshot", "BookDelta"):
+    for message in replay(one.path):
+        if message["type"] not in ("BookSnapshot", "BookDelta"):
             continue
         for side, levels in book.items():
-            if said["type"] == "BookSnapshot":
+            if message["type"] == "BookSnapshot":
                 levels.clear()
-            levels |= dict(said[side])
+            levels |= dict(message[side])
             book[side] = {price: size for price, size in levels.items() if float(size)}
         seen += 1
-        assert best(book) == best_of(one, said["book_id"])
+        assert best(book) == best_of(one, message["book_id"])
     assert seen > len(one.books) / 2
 
 
@@ -115,10 +117,10 @@ def best(book: dict[str, dict[str, str]]) -> tuple[float, float]:
 
 
 def best_of(one: ShippedRecording, book_id: int) -> tuple[float, float]:
-    truth = one.recording.expected_tops
-    if book_id not in truth:  # numbered anew by the venue
-        book_id += max(truth) - renumbered_end(one)
-    state = json.loads(truth[book_id])
+    tops = one.recording.expected_tops
+    if book_id not in tops:  # renumbered by the venue
+        book_id += max(tops) - renumbered_end(one)
+    state = json.loads(tops[book_id])
     return float(state["bids"][0][0]), float(state["asks"][0][0])
 
 
@@ -134,11 +136,11 @@ def test_every_real_recording_has_its_row_in_the_table() -> None:
 
 @pytest.mark.recordings
 @pytest.mark.parametrize("name", EXPECTED_REPORTS)
-def test_a_real_recording_comes_to_what_its_venue_had(name: str, verify: Verify) -> None:
-    code, (verdict,) = verify(real_recordings()[name])
-    told = {key: verdict[key] for key in EXPECTED_REPORTS[name]}
-    assert (code, told) == (0, EXPECTED_REPORTS[name])
-    assert list(verdict) == KEYS
+def test_a_real_recording_yields_the_expected_report(name: str, verify: Verify) -> None:
+    code, (report,) = verify(real_recordings()[name])
+    reported = {key: report[key] for key in EXPECTED_REPORTS[name]}
+    assert (code, reported) == (0, EXPECTED_REPORTS[name])
+    assert list(report) == KEYS
 
 
 @pytest.mark.recordings

@@ -1,4 +1,4 @@
-"""The runbook has a heading for whatever may happen at night, and every command in what operators read exists."""
+"""The runbook has a heading for each cause, alert and exit code, and every command in the documents exists."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def commands() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("cause", Cause)
-def test_every_cause_says_what_it_does_and_how_it_leaves(cause: Cause) -> None:
+def test_every_cause_has_its_effect_and_how_it_is_cleared(cause: Cause) -> None:
     text = SECTIONS[cause.name]
     latched = CAUSE_EFFECTS[cause].latched
     assert ("atched" in text.split(".")[0]) == latched

@@ -1,4 +1,4 @@
-"""The vendor's own client, unmodified, trades here; the whole proof is tests/integration/test_alpaca_py_*.py."""
+"""The vendor's own client, unmodified, trades here; more of it in tests/integration/test_alpaca_py_*.py."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Nothing that looks like a secret is in the repository; what is there looks like none for a reason."""
+"""Nothing in the repository looks like a secret, except what is listed with a reason."""
 
 from base64 import b64encode
 from hashlib import blake2b
@@ -22,7 +22,7 @@ def test_no_text_of_the_project_holds_a_secret() -> None:
     assert not suspicious
 
 
-# Each is put together here, so that this file holds none either.
+# Each is concatenated here, so that this file holds none either.
 @pytest.mark.parametrize(
     "line",
     [

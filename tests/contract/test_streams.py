@@ -1,4 +1,4 @@
-"""The table of streams is what each component really connects to."""
+"""The table of streams agrees with what each component connects to."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,15 +29,15 @@ WIRINGS: dict[str, Callable[[Process], None]] = {
 
 
 class BindingsDeclared(BaseException):
-    """What a wiring asked to be served; it ends the wiring there."""
+    """The bindings that a wiring declared; raised to stop the wiring there."""
 
-    def __init__(self, lines: dict[str, Any]) -> None:
+    def __init__(self, bindings: dict[str, Any]) -> None:
         super().__init__()
-        self.lines = lines
+        self.bindings = bindings
 
 
 class BindingsCollector:
-    """Gives a wiring what a process gives, on a folder of its own, and takes down what it declares."""
+    """Provides a wiring with what a process provides, in a folder of its own, and collects the declared bindings."""
 
     def __init__(self, name: str, settings: Settings, folder: Path) -> None:
         self.name, self.settings, self.paths = name, settings, settings.paths
@@ -57,8 +57,8 @@ class BindingsCollector:
     def open_journal(self) -> Journal:
         return Journal.open(self._folder / self.name, owner=self.name, account="sandbox", now_ns=1)
 
-    def run(self, _: object, **lines: Any) -> None:
-        raise BindingsDeclared(lines)
+    def run(self, _: object, **bindings: Any) -> None:
+        raise BindingsDeclared(bindings)
 
 
 @pytest.fixture(scope="module")
@@ -70,31 +70,31 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     for name, wire in WIRINGS.items():
         with pytest.raises(BindingsDeclared) as stopped:
             wire(cast(Process, BindingsCollector(name, settings, folder)))
-        found[name] = stopped.value.lines
+        found[name] = stopped.value.bindings
     return found
 
 
 def producers(declared: dict[str, dict[str, Any]], stream: Stream) -> set[str]:
     keys = {
-        StreamClass.STATE: "says",
-        StreamClass.REQUEST: "asks",
-        StreamClass.SEALED: "hands_over",
+        StreamClass.STATE: "publishes",
+        StreamClass.REQUEST: "requests",
+        StreamClass.SEALED: "sends_commands",
     }
     if stream.stream_class is StreamClass.EVENTS:
-        return {name for name, lines in declared.items() if lines.get("journal_stream") == stream}
-    return {name for name, lines in declared.items() if stream in lines.get(keys[stream.stream_class], ())}
+        return {name for name, bindings in declared.items() if bindings.get("journal_stream") == stream}
+    return {name for name, bindings in declared.items() if stream in bindings.get(keys[stream.stream_class], ())}
 
 
 def consumers(declared: dict[str, dict[str, Any]], stream: Stream) -> set[str]:
-    return {name for name, lines in declared.items() if stream in (*lines.get("hears", ()), *lines.get("answers", ()))}
+    return {name for name, bindings in declared.items() if stream in (*bindings.get("subscribes", ()), *bindings.get("serves", ()))}
 
 
 @pytest.mark.parametrize("stream", [one for one in STREAMS.values() if one != HEALTH], ids=lambda one: one.name)
-def test_only_the_speaker_in_the_table_speaks(declared: dict[str, dict[str, Any]], stream: Stream) -> None:
+def test_only_the_producer_in_the_table_publishes(declared: dict[str, dict[str, Any]], stream: Stream) -> None:
     assert producers(declared, stream) == {stream.producer}
 
 
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=lambda one: one.name)
-def test_whoever_hears_is_in_the_table(declared: dict[str, dict[str, Any]], stream: Stream) -> None:
+def test_only_the_consumers_in_the_table_subscribe(declared: dict[str, dict[str, Any]], stream: Stream) -> None:
     if ANY not in stream.consumers:
         assert consumers(declared, stream) == set(stream.consumers)

@@ -15,19 +15,20 @@ import pytest
 from components.xtrader.supervisor.processes import PROCESSES, SANDBOX
 from docker.grafana.generate import dashboard
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.running_system import RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(180)]
 
 COMPONENTS = tuple(child.name for child in PROCESSES if child is not SANDBOX)
 MACROS = {"$__rate_interval": "10s"}
-LISTENS = {
+SUBSCRIPTIONS = {
     "XTRADER__MARKET_DATA__BINANCE__SYMBOLS": '["BINANCE:BTC-USDT"]',
     "XTRADER__MARKET_DATA__OKX__SYMBOLS": '["OKX:BTC-USDT-PERP"]',
     "XTRADER__MARKET_DATA__OKX__AUDIT_EVERY_S": "1",
 }
 FAULTS = ("drop", "corrupt_json", "close")
-"""What goes wrong is counted only once it has gone wrong."""
+"""A failure is counted only after it has happened."""
 READY_S = 60
 DATA_S = 60
 
@@ -39,7 +40,7 @@ def free_port() -> int:
 
 
 def scrape_config(up: RunningSystem) -> dict[str, Any]:
-    """The shipped configuration's job with the ports that this run took; JSON is YAML."""
+    """Return the shipped job with the ports of this run; JSON is YAML."""
     targets = [
         {"targets": [f"127.0.0.1:{(up.manifest(name) or {})['health_port']}"], "labels": {"service": name}}
         for name in COMPONENTS
@@ -62,7 +63,7 @@ def prometheus(folder: Path, config: dict[str, Any]) -> Iterator[httpx.Client]:
     ]
     with log.open("w") as lines, subprocess.Popen(command, stdout=lines, stderr=lines) as process:
         try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=scaled(5)) as client:
                 eventually(lambda: answers(client), within_s=READY_S)
                 yield client
         finally:
@@ -89,7 +90,7 @@ def has_data(client: httpx.Client, expression: str) -> bool:
 
 
 def without_data(client: httpx.Client, wanted: list[tuple[str, str]]) -> Callable[[], bool]:
-    """Ask for whatever has not been found yet; true once everything was."""
+    """Query what has not been found yet; return whether everything was found."""
 
     def look() -> bool:
         wanted[:] = [(title, expr) for title, expr in wanted if not has_data(client, expr)]
@@ -98,22 +99,24 @@ def without_data(client: httpx.Client, wanted: list[tuple[str, str]]) -> Callabl
     return look
 
 
-def lie(up: RunningSystem) -> None:
-    """Make the books' troubles that the dashboard draws."""
+def inject_faults(up: RunningSystem) -> None:
+    """Inject the book failures that the dashboard shows."""
     admin_url = (up.manifest(SANDBOX.name) or {})["endpoints"]["admin"]
     for kind in FAULTS:
-        httpx.post(f"{admin_url}/crypto-faults", json={"kind": kind, "topic": "book"}, timeout=5).raise_for_status()
+        httpx.post(
+            f"{admin_url}/crypto-faults", json={"kind": kind, "topic": "book"}, timeout=scaled(5)
+        ).raise_for_status()
 
 
-def everyone_is_there(up: RunningSystem) -> bool:
+def is_everything_scraped(up: RunningSystem) -> bool:
     return all(up.manifest(name) for name in COMPONENTS)
 
 
 def test_every_query_finds_data(tmp_path: Path) -> None:
     wanted = queries()
-    with running_system(tmp_path, overrides=LISTENS) as up:
-        eventually(lambda: everyone_is_there(up), within_s=READY_S, every_s=0.2)
-        lie(up)
+    with running_system(tmp_path, overrides=SUBSCRIPTIONS) as up:
+        eventually(lambda: is_everything_scraped(up), within_s=READY_S, every_s=0.2)
+        inject_faults(up)
         with prometheus(tmp_path, scrape_config(up)) as client:
             try:
                 eventually(without_data(client, wanted), within_s=DATA_S, every_s=1)

@@ -1,6 +1,7 @@
-"""Lines that must not type-check: every way we know to get a Signal[Approved] without risk's yes.
+"""Lines that must not type-check: every known way to get a Signal[Approved] without an approval by risk.
 
-Never run, only checked by mypy (test_static.py). An unused ignore is an error: the day a hole opens, it becomes one.
+Never run, only checked by mypy (test_static.py). An unused ignore is an error: a line that type-checks one day becomes
+one.
 """
 
 from dataclasses import replace
@@ -11,10 +12,10 @@ from components.contracts.signals import ApprovalTerms, Approved, Intent, Signal
 from components.contracts.values import AccountId
 
 
-def the_two_doors_are_the_only_way(
+def approve_and_open_frame_are_the_only_ways(
     intent: Intent, terms: ApprovalTerms, key: SealKey, frame: bytes, account: AccountId
 ) -> None:
-    """Hold what does type-check: propose, approve, open."""
+    """Keep what does type-check: propose, approve, open."""
     assert_type(propose(intent), Signal[Unchecked])
     assert_type(approve(propose(intent), terms, key), Signal[Approved])
     assert_type(open_approval(frame, key, account, 0), Signal[Approved])
@@ -22,7 +23,7 @@ def the_two_doors_are_the_only_way(
 
 
 def made_by_hand(intent: Intent, terms: ApprovalTerms) -> None:
-    """Refuse a constructor without the mint, and anything that is not the mint."""
+    """Reject a constructor without the token, and anything that is not the token."""
     Signal(intent=intent, stage=Approved(terms, b""))  # type: ignore[call-arg]
     Signal(intent=intent, stage=Approved(terms, b""), mint=None)  # type: ignore[arg-type]
     Signal(intent=intent, stage=Approved(terms, b""), mint=object())  # type: ignore[arg-type]
@@ -30,7 +31,7 @@ def made_by_hand(intent: Intent, terms: ApprovalTerms) -> None:
 
 
 def forged_by_name(intent: Intent, terms: ApprovalTerms) -> None:
-    """Refuse to call something approved that is not."""
+    """Reject an annotation as approved."""
     named: Signal[Approved] = propose(intent)  # type: ignore[assignment]
     of_thin_air: Signal[Approved] = Signal(intent=intent, stage=Unchecked(), mint=None)  # type: ignore[arg-type]
     alias = Signal[Approved]
@@ -41,13 +42,13 @@ def forged_by_name(intent: Intent, terms: ApprovalTerms) -> None:
 
 
 def forged_by_inference(intent: Intent) -> None:
-    """Refuse to infer the wanted stage from where the signal goes."""
+    """Reject the inference of the stage from where the signal is used."""
     encode_approval(propose(intent))  # type: ignore[arg-type]
     encode_approval(Signal(intent=intent, stage=Unchecked(), mint=None))  # type: ignore[arg-type]
 
 
 def changed_afterwards(approved: Signal[Approved], other: Intent) -> None:
-    """Refuse to change what was approved, in place or in a copy."""
+    """Reject a change of what was approved, in place or in a copy."""
     approved.intent = other  # type: ignore[misc]
     approved.stage.seal = b""  # type: ignore[misc]
     replace(approved, intent=other)  # type: ignore[call-arg]
@@ -55,22 +56,22 @@ def changed_afterwards(approved: Signal[Approved], other: Intent) -> None:
 
 
 def promoted_in_a_copy(unchecked: Signal[Unchecked], terms: ApprovalTerms) -> None:
-    """Refuse to put a receipt into a copy of what was only proposed."""
+    """Reject an approval that is put into a copy of a proposed signal."""
     replace(unchecked, stage=Approved(terms, b""))  # type: ignore[arg-type,call-arg]
 
 
 def approved_twice(approved: Signal[Approved], terms: ApprovalTerms, key: SealKey) -> None:
-    """Refuse to stamp what is stamped."""
+    """Reject the approval of an approved signal."""
     approve(approved, terms, key)  # type: ignore[arg-type]
 
 
 def of_another_stage(intent: Intent) -> None:
-    """Refuse any stage but the two."""
+    """Reject any stage but the two."""
     Signal[str](intent=intent, stage="approved", mint=None)  # type: ignore[type-var,arg-type]
 
 
 def by_a_subclass() -> None:
-    """Refuse to widen what is final."""
+    """Reject a subclass of what is final."""
 
     class Generous(Signal[Approved]):  # type: ignore[misc]
         pass
@@ -80,5 +81,5 @@ def by_a_subclass() -> None:
 
 
 def with_a_key_of_text(intent: Intent, terms: ApprovalTerms) -> None:
-    """Refuse bytes or text where the key belongs."""
+    """Reject bytes or text in place of the key."""
     approve(propose(intent), terms, bytes(32))  # type: ignore[arg-type]
