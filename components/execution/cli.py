@@ -1,4 +1,4 @@
-"""The verbs of execution: run it, read its journal, and ask the venue itself."""
+"""Commands of execution: run the process, read its journal, query the venue."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ FILLS_SHOWN_S = 3_600
 
 @click.group(help="Approved orders on their way to the venue, and what became of them.")
 def cli() -> None:
-    """Group the verbs."""
+    """Group the commands."""
 
 
 @cli.command()
@@ -36,7 +36,7 @@ def run() -> None:
 @click.option("--open", "only_open", is_flag=True, help="Only orders that are not final.")
 @json_option
 def orders(last: int, *, only_open: bool, as_json: bool) -> None:
-    """Show the orders of the journal; nothing needs to run."""
+    """Show the orders of the journal; no process needs to run."""
     from components.contracts.values import format_decimal
     from components.execution.core.state import ExecutionState
 
@@ -60,7 +60,7 @@ def orders(last: int, *, only_open: bool, as_json: bool) -> None:
 @click.argument("client_order_id")
 @json_option
 def order(client_order_id: str, *, as_json: bool) -> int:
-    """Show every record of one order, by its client order id or its intent id; exit 1 where there is none."""
+    """Show every record of one order, by client order id or intent id; exit 1 if there is none."""
     told: list[dict[str, Any]] = []
     for sequence, record in _journal():
         if client_order_id in _ids_in(record):
@@ -75,7 +75,7 @@ def order(client_order_id: str, *, as_json: bool) -> int:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many records.")
 @json_option
 def tail(from_sequence: int | None, count: int | None, *, as_json: bool) -> None:
-    """Follow what a running execution writes down: each order event as it happens."""
+    """Follow the order events of the running execution process."""
     from itertools import islice
 
     for sequence, body in islice(_order_messages(from_sequence), count):
@@ -89,9 +89,9 @@ def tail(from_sequence: int | None, count: int | None, *, as_json: bool) -> None
 @cli.command()
 @json_option
 def venue(*, as_json: bool) -> None:
-    """Ask the venue itself for account, positions, open orders and the fills of the last hour.
+    """Query the venue for account, positions, open orders and the fills of the last hour.
 
-    Beside a running `xtrader up` that is the sandbox which it started; otherwise what the configuration names.
+    While `xtrader up` runs, this is the sandbox that it started; otherwise the configured venue.
     """
     from components.contracts.values import format_decimal
 
@@ -170,7 +170,7 @@ def _ids_in(record: "OrderMessage") -> set[str]:
 
 
 def _fields(value: Any) -> Any:  # noqa: ANN401  # as wide as what a record may hold
-    """Name the fields, which travel without names; the sealed frame is nothing to look at."""
+    """Return a record's fields by name (records travel without field names), without the sealed frame."""
     from msgspec import Struct
 
     if isinstance(value, Struct):

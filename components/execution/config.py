@@ -1,4 +1,4 @@
-"""The schema of the table [execution] in config/*.toml."""
+"""Schema of the configuration table [execution]."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from components.runtime.config.schema import SecretReference, Table, VenueUrl
 
 
 class RequestBudgetConfig(Table):
-    """The venue's requests a minute, split so that nothing can starve a cancel."""
+    """The venue's requests per minute, divided so that neither orders nor reads can starve a cancel."""
 
     orders_per_minute: int = Field(ge=1, le=10_000)
     reads_per_minute: int = Field(ge=10, le=10_000)
@@ -15,14 +15,14 @@ class RequestBudgetConfig(Table):
 
 
 class ReconciliationConfig(Table):
-    """How often our record is held against the venue's."""
+    """How often the journal is compared with the venue's account."""
 
     interval_s: int = Field(ge=1, le=300)
     fills_margin_s: int = Field(ge=1, le=600)
 
 
 class OrderConfig(Table):
-    """How orders are moved on."""
+    """Limits and intervals of order handling."""
 
     submits_in_flight_max: int = Field(ge=1, le=64)
     cancel_check_ms: int = Field(ge=100, le=60_000)
@@ -30,7 +30,7 @@ class OrderConfig(Table):
 
 
 class AlpacaConfig(Table):
-    """How Alpaca is reached; the keys are references to secrets."""
+    """Connection to Alpaca; the keys are references to secrets."""
 
     trading_url: VenueUrl
     stream_url: VenueUrl
@@ -48,7 +48,7 @@ class AlpacaConfig(Table):
 
 
 class ExecutionConfig(Table):
-    """Everything execution can be told."""
+    """All settings of execution."""
 
     pace: RequestBudgetConfig
     reconcile: ReconciliationConfig

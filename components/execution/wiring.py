@@ -1,4 +1,4 @@
-"""Everything the execution process is made of, on one page."""
+"""Composition root of the execution process."""
 
 from collections.abc import Iterable
 from random import random
@@ -22,11 +22,11 @@ from components.runtime.process.process import Loop, Process
 
 ALPACA: Final = Venue("alpaca")
 HALT_FILE: Final = "HALT"
-"""While a file of this name stands in the state folder, no order leaves, whoever else is alive."""
+"""While a file with this name exists in the state folder, no order is sent, whatever other processes run."""
 
 
 def execution(process: Process) -> None:
-    """Wire the parts together and serve until asked to stop."""
+    """Build the service and serve until shutdown."""
     config = process.config(ExecutionConfig)
     keys = ApiKeys(Secret(process.secret(config.alpaca.key)), Secret(process.secret(config.alpaca.secret)))
     journal = process.open_journal()
@@ -42,13 +42,13 @@ def execution(process: Process) -> None:
 
 
 def build_service(process: Process, config: ExecutionConfig, state: ExecutionState) -> ExecutionService:
-    """Make the service; by what the venue is reached is no matter to it."""
+    """Build the service; it does not depend on how the venue is reached."""
     seal = (SealKey(process.seal_key()), AccountId(process.paths.account))
     return ExecutionService(state, config, ExecutionMetrics(process.metrics), venue=ALPACA, seal=seal)
 
 
 def replay(records: Iterable[Record]) -> ExecutionState:
-    """Fold the journal; a record that is no order message is damage, whatever its checksum says."""
+    """Replay the journal; a record that cannot be decoded is corruption, even with a valid checksum."""
     state, decode = ExecutionState(), message_decoder(ORDERS)
     for record in records:
         try:

@@ -1,4 +1,4 @@
-"""The verbs of risk: run it, ask it, stop it, and look over its shoulder."""
+"""Commands of risk: run, account, halt, resume, cancel-all, check, submit, tail, replay."""
 
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
@@ -25,13 +25,13 @@ REPLY_TIMEOUT_MS = 2_000
 
 
 class DecimalNumber(click.ParamType[Decimal]):
-    """A decimal number, exactly as it was typed."""
+    """A decimal option, parsed exactly as typed."""
 
     name = "number"
 
     @override
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """Read it without a detour over binary fractions."""
+        """Parse the text as Decimal, never through a float."""
         try:
             number = Decimal(value)
         except InvalidOperation:
@@ -41,7 +41,7 @@ class DecimalNumber(click.ParamType[Decimal]):
 
 @click.group(help="The only gate between a wish and an order.")
 def cli() -> None:
-    """Group the verbs."""
+    """Group the commands."""
 
 
 @cli.command()
@@ -57,7 +57,7 @@ def run() -> None:
 @cli.command()
 @json_option
 def account(*, as_json: bool) -> None:
-    """Show positions, orders, result and trading state as risk sees them."""
+    """Show positions, orders, P&L and trading state of the running risk process."""
     from components.contracts.decisions import AccountQuery, AccountSnapshot
 
     found = _request(AccountQuery(_new_id()))
@@ -72,7 +72,7 @@ def account(*, as_json: bool) -> None:
 @click.option("--reason", required=True, help="What the log will say.")
 @json_option
 def halt(reason: str, *, as_json: bool) -> int:
-    """Stop everything: no new orders, what is unsent is withdrawn, what works is cancelled."""
+    """Halt trading: refuse new orders, withdraw unsent orders, cancel working orders."""
     from components.contracts.decisions import OperatorAction
 
     return _operate(OperatorAction.HALT, reason, as_json=as_json)
@@ -82,7 +82,7 @@ def halt(reason: str, *, as_json: bool) -> int:
 @click.option("--reason", default="", help="Why it is safe; without it, only what would be cleared is shown.")
 @json_option
 def resume(reason: str, *, as_json: bool) -> int:
-    """Clear what is latched, once the evidence is good; exit 1 where it was not cleared."""
+    """Clear the latched causes; exit 1 if a cause still blocks it."""
     from components.contracts.decisions import OperatorAction
 
     return _operate(OperatorAction.RESUME, reason, as_json=as_json)
@@ -92,7 +92,7 @@ def resume(reason: str, *, as_json: bool) -> int:
 @click.option("--reason", default="the operator asked", show_default=True, help="What the log will say.")
 @json_option
 def cancel_all(reason: str, *, as_json: bool) -> int:
-    """Cancel every working order; trading goes on."""
+    """Cancel every working order; trading continues."""
     from components.contracts.decisions import OperatorAction
 
     return _operate(OperatorAction.CANCEL_ALL, reason, as_json=as_json)
@@ -109,9 +109,9 @@ def cancel_all(reason: str, *, as_json: bool) -> int:
 @click.option("--cause", "causes", multiple=True, help="A cause that is present, as unreconciled; may be repeated.")
 @json_option
 def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN401 -- the options above type them
-    """Judge an intent from a JSON file (- reads it here) by the configured limits; exit 1 where it is refused.
+    """Check an order from a JSON file (- reads stdin) against the configured limits; exit 1 if it is refused.
 
-    Nothing needs to run: the quote, the position and the causes are made up by the options.
+    No process needs to run: the options set the quote, the position and the causes.
     """
     checked = _evaluate(file.read(), **made_up)
     allowed = all(one.passed for one in checked)
@@ -125,10 +125,10 @@ def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN4
 @click.argument("file", type=click.File())
 @json_option
 def submit(file: IO[str], *, as_json: bool) -> int:
-    """Hand an intent from a JSON file (- reads it here) to the running risk; exit 1 where it is refused.
+    """Submit an order from a JSON file (- reads stdin) to the running risk process; exit 1 if it is refused.
 
-    It is judged and, where every check holds, traded like any other: {"symbol": "SPY", "side": "buy", "quantity": 1}.
-    Its id is new each time, unless the file gives a signal_id: the same id again gets the same answer.
+    The order is checked and, if every check passes, traded like any other: {"symbol": "SPY", "side": "buy", "quantity":
+    1}. Its id is new on each call unless the file contains a signal_id: the same id gets the same reply again.
     """
     from components.contracts.decisions import ApprovalReply, ApprovalRequest
     from components.risk.commands.order_file import parse_intent
@@ -149,7 +149,7 @@ def submit(file: IO[str], *, as_json: bool) -> int:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many.")
 @json_option
 def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
-    """Follow the verdicts of a running risk, each with the reasons against it."""
+    """Follow the decisions of the running risk process, each with its failed checks."""
     from itertools import islice
 
     for sequence, decision in islice(_decisions(only_refused=only_refused), count):
@@ -166,7 +166,7 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
 @click.option("--verify", is_flag=True, help="Judge every decision again, from the log alone.")
 @json_option
 def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
-    """Fold a log (the account's own, or a FOLDER's) into a state; exit 65 where a decision does not follow from it."""
+    """Replay a log (the account's own, or that of FOLDER); exit 65 if a decision does not follow from it."""
     from components.risk.core.checks.evaluation import audit_log
 
     found = audit_log(_records(folder or _own_log()), re_evaluate_decisions=verify)

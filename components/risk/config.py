@@ -1,10 +1,10 @@
-"""The schema of the table [risk]."""
+"""Schema of the configuration table [risk]."""
 
 from components.risk.core.limits import Limits, StrictTable, Timing
 
 
 class RiskConfig(StrictTable):
-    """What may be done, and how long is waited."""
+    """Limits of orders and of the account, and the timing of the service."""
 
     limits: Limits
     timing: Timing

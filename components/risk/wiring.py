@@ -1,4 +1,4 @@
-"""Everything the risk process is made of, on one page."""
+"""Composition root of the risk process."""
 
 from collections.abc import Iterable, Iterator
 
@@ -17,7 +17,7 @@ from components.runtime.process.process import Process
 
 
 def risk(process: Process) -> None:
-    """Wire the parts together and serve until asked to stop."""
+    """Build the service and serve until shutdown."""
     config = process.config(RiskConfig)
     key = SealKey(process.seal_key())
     journal = process.open_journal()
@@ -43,7 +43,7 @@ def risk(process: Process) -> None:
 
 
 def read_log(records: Iterable[Record]) -> Iterator[tuple[int, DecisionMessage]]:
-    """Read the log's records as messages; one that is none is damage, whatever its checksum says."""
+    """Decode the records of the log; one that cannot be decoded is corruption, even with a valid checksum."""
     decode = message_decoder(DECISIONS)
     for record in records:
         try:

@@ -1,4 +1,4 @@
-"""The verbs of signals: run it, and look into its features and its model."""
+"""Commands of signals: run the process, show the model, predict, compute features."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group(help="Features and a model: what it would like to trade, and why.")
 def cli() -> None:
-    """Group the verbs."""
+    """Group the commands."""
 
 
 @cli.command()
@@ -32,7 +32,7 @@ def run() -> None:
 @click.argument("card", required=False, type=click.Path(path_type=Path))
 @json_option
 def model(card: Path | None, *, as_json: bool) -> None:
-    """Show the configured model (or this CARD) and check its hashes."""
+    """Show the configured model (or that of CARD) and check its hashes."""
     print_result(_model(card).card.model_dump(), as_json=as_json)
 
 
@@ -40,7 +40,7 @@ def model(card: Path | None, *, as_json: bool) -> None:
 @click.argument("features")
 @json_option
 def predict(features: str, *, as_json: bool) -> None:
-    """Ask the model about FEATURES: a JSON object {name: number} or a list in the order of the schema."""
+    """Run the model on FEATURES: a JSON object {name: number} or a list in the order of the schema."""
     from components.signals.core.features import SCHEMA
     from components.signals.core.model import edge_of
 
@@ -54,7 +54,7 @@ def predict(features: str, *, as_json: bool) -> None:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many rows.")
 @json_option
 def features(symbol: str | None, count: int | None, *, as_json: bool) -> None:
-    """Compute the features from the live market, one row for each quote once a symbol is warm."""
+    """Compute the features from the live market, one row per quote once a symbol is warm."""
     for facts in islice(_feature_rows(symbol), count):
         print_result(facts, as_json=as_json, text=" ".join(f"{key}={_format(value)}" for key, value in facts.items()))
 

@@ -1,4 +1,4 @@
-"""The schema of the table [signals]."""
+"""Schema of the configuration table [signals]."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from components.signals.core.strategy import StrategySettings
 
 
 class SignalsConfig(Table):
-    """Which model wishes, how, and how long a wish lives."""
+    """The model, the strategy, and the time limits of signals."""
 
     strategy_id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,12}$")
     model: str = Field(min_length=1)

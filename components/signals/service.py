@@ -1,4 +1,4 @@
-"""Turns quotes into features, features into predictions, and predictions into signals that risk may refuse; no I/O."""
+"""The signals service: quotes to features, features to predictions, predictions to intents sent to risk; no I/O."""
 
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ FLAT: Final = PositionView()
 
 
 class SignalsService:
-    """Watches every symbol of the market and knows what we hold; asks risk for one order per symbol at a time."""
+    """Tracks every symbol and our positions; has at most one order request per symbol in flight."""
 
     def __init__(self, model: Model, strategy: StrategySettings, settings: SignalSettings, metrics: Metrics) -> None:
         self._model = model
@@ -54,13 +54,13 @@ class SignalsService:
         self._is_stopping = False
 
     def on_start(self, now_ns: int) -> Effects:  # noqa: ARG002  # a start needs no time
-        """Say which model is about to trade."""
+        """Log which model is used."""
         card = self._model.card
         facts = {"name": card.name, "version": card.version, "file_hash": card.file_hash, "schema": card.schema_hash}
         return [LogEvent("model_loaded", {**facts, "epoch": self._settings.run_id})]
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
-        """Hear the market, our positions, and risk's answers."""
+        """Handle market data, positions, and replies of risk."""
         if isinstance(message, MessageReceived):
             body = message.body
             return self._on_quote(body, message, now_ns) if isinstance(body, Quote) else self._apply(body)
@@ -77,24 +77,24 @@ class SignalsService:
                 raise InvariantError(f"signals hears no {type(message).__name__}")
 
     def on_tick(self, now_ns: int) -> Effects:  # noqa: ARG002  # only quotes move it
-        """Let time pass; nothing here happens without a quote."""
+        """Return nothing: only quotes cause effects."""
         return ()
 
     def on_stop(self, now_ns: int) -> Effects:  # noqa: ARG002  # the answers still to come bring their own
-        """Wish for nothing more."""
+        """Send no more signals."""
         self._is_stopping = True
         return ()
 
     def is_drained(self) -> bool:
-        """Say whether every wish has had its answer."""
+        """Return whether every request has been answered."""
         return not self._pending
 
     def snapshot(self, stream: Stream) -> tuple[Any, ...]:
-        """Refuse: signals speaks to risk alone."""
+        """Raise InvariantError: signals publishes no stream."""
         raise InvariantError(f"signals does not say {stream.name}")
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:  # noqa: ARG002  # what is broken is so at any time
-        """Wait until the market and our positions are heard whole."""
+        """Return the streams that are not synced: market data and positions."""
         return tuple(f"{stream}: {reason}" for stream, reason in self._lost_streams.items())
 
     def _apply(self, body: Trade | SymbolHealth | FeedHealth | PositionMessage) -> Effects:
@@ -106,7 +106,7 @@ class SignalsService:
                 self._apply_health(body)
             case Position():
                 self._apply_position(body)
-            # Each book says itself what a dead feed means for it, and risk what its own state allows.
+            # Each book reports its own state after a feed is lost, and risk decides by its own trading state.
             case FeedHealth() | ProfitAndLoss() | TradingStatus():
                 pass
         return ()
@@ -169,7 +169,8 @@ class SignalsService:
                 raise InvariantError(f"risk answered a signal with {type(reply).__name__}")
 
     def _on_timeout(self, timed_out: RequestTimedOut) -> Effects:
-        # The order may or may not exist; the positions stream will tell. Nothing is assumed, nothing is sent again.
+        # The order may or may not exist; the positions stream will show it. Nothing is assumed and nothing is sent
+        # again.
         symbol = self._finish_request(timed_out.request_id)
         self._metrics.replies.labels("unanswered").inc()
         return [_request_event("signal_unanswered", timed_out, symbol, level="warning")]
@@ -231,11 +232,11 @@ def _request_event(
 
 
 class _SignalsMetrics:
-    """What is counted; every label is a word of ours."""
+    """Metrics of signals; every label value is from an enum."""
 
     def __init__(self, metrics: Metrics) -> None:
         proposed = metrics.counter("signals_proposed_total", "Signals sent to risk", ("purpose", "side"))
-        # Looking a label up costs more than counting.
+        # Looking up a label costs more than counting.
         self.proposed = {(purpose, side): proposed.labels(purpose, side) for purpose in Purpose for side in Side}
         self.replies = metrics.counter(
             "signals_verdicts_total", "Risk's answers: allowed, or each check that refused", ("outcome",)

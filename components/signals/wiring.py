@@ -1,4 +1,4 @@
-"""Everything the signals process is made of, on one page."""
+"""Composition root of the signals process."""
 
 from secrets import token_bytes
 
@@ -13,7 +13,7 @@ from components.signals.venues.onnx import load
 
 
 def signals(process: Process) -> None:
-    """Wire the parts together and serve until asked to stop."""
+    """Build the service and serve until shutdown."""
     config = process.config(SignalsConfig)
     model = load(process.paths.root / config.model, SCHEMA)
     terms = SignalSettings(

@@ -1,4 +1,4 @@
-"""A small stage for the order service: frames, venue orders and answers with good defaults, and its journal."""
+"""Builders with good defaults for the tests of execution, and a harness that runs a service with its journal."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -105,7 +105,7 @@ Found = TypeVar("Found")
 
 
 def intent(number: int = 1, **changes: Any) -> Intent:
-    """Make a wish to buy ten AAPL at 150."""
+    """Return an intent to buy ten AAPL at 150."""
     facts: dict[str, Any] = {
         "signal_id": SignalId(f"demo-e1-{number}"),
         "leg": 0,
@@ -146,7 +146,7 @@ def venue_id(number: int = 1) -> VenueOrderId:
 
 
 def venue_order(number: int = 1, **changes: Any) -> VenueOrder:
-    """Make the venue's account of the order behind `intent(number)`, resting and unfilled."""
+    """Return the venue's order for `intent(number)`, resting and unfilled."""
     facts: dict[str, Any] = {
         "venue_order_id": venue_id(number),
         "client_order_id": client_id(number),
@@ -164,7 +164,7 @@ def venue_order(number: int = 1, **changes: Any) -> VenueOrder:
 
 
 def filled_to(cumulative: int, number: int = 1, average: str = "149", **changes: Any) -> VenueOrder:
-    """Make the venue's account of an order filled so far."""
+    """Return the venue's order filled up to this quantity."""
     is_full = cumulative == 10
     facts: dict[str, Any] = {
         "filled_quantity": Decimal(cumulative),
@@ -187,7 +187,7 @@ def execution(quantity: int, cumulative: int, number: int = 1, price: str = "149
 
 
 def activity_fill(quantity: int, cumulative: int, number: int = 1, price: str = "149") -> Execution:
-    """Make an execution as the account's activities tell it: without the stream's id for it."""
+    """Return an execution as the account's activities report it: without the id of the stream."""
     name = inferred_execution_id(venue_id(number), Decimal(cumulative))
     return replace(execution(quantity, cumulative, number, price), execution_id=name)
 
@@ -217,7 +217,7 @@ def venue_snapshot(
     missing: Iterable[QueryOrder] = (),
     account_number: str = "PA1",
 ) -> VenueSnapshot:
-    """Make a reading of the venue."""
+    """Return a snapshot of the venue."""
     return VenueSnapshot(
         orders=orders,
         missing=tuple(missing),
@@ -230,7 +230,7 @@ def venue_snapshot(
 
 @dataclass
 class ExecutionHarness:
-    """A running service with its journal; everything it wanted done is kept."""
+    """A running service with its journal; every effect is kept."""
 
     journal: list[OrderMessage] = field(default_factory=list)
     now_ns: int = START_NS
@@ -252,14 +252,14 @@ class ExecutionHarness:
         return self
 
     def open_journal(self, *orders: VenueOrder, positions: Iterable[VenuePosition] = ()) -> "ExecutionHarness":
-        """Start, connect the stream, and let the venue be read until it is reconciled."""
+        """Start, connect the stream, and deliver snapshots until the account is reconciled."""
         self.start()
         self.venue_event(OrderStreamUp())
         self.reconcile(venue_snapshot(*orders, positions=positions))
         return self
 
     def reconcile(self, answer: VenueSnapshot, *, times: int = 6) -> None:
-        """Answer the readings that are due now, until none is."""
+        """Respond to snapshot requests until none is due."""
         for _ in range(times):
             self.advance_ms(150)
             if not (asked := self.requests(FetchVenueSnapshot)):
@@ -267,7 +267,7 @@ class ExecutionHarness:
             self.respond(asked[-1], answer)
 
     def reconnect(self, answer: VenueSnapshot) -> None:
-        """Have the venue read once more, as after a new connect of the stream."""
+        """Connect the stream again and deliver the snapshot that follows."""
         self.venue_event(OrderStreamUp())
         self.tick()
         self.respond(self.requests(FetchVenueSnapshot)[-1], answer)
@@ -293,22 +293,22 @@ class ExecutionHarness:
         return self.tick()
 
     def requests(self, kind: type[Found]) -> list[Found]:
-        """Give the requests of a kind that were not answered yet."""
+        """Return the open requests of a type."""
         return [call for call in self.open_requests if isinstance(call, kind)]
 
     def only_request(self, kind: type[Found]) -> Found:
-        """Give the one request of a kind that was not answered yet."""
+        """Return the only open request of a type."""
         found = self.requests(kind)
         assert len(found) == 1, (kind.__name__, self.open_requests)
         return found[0]
 
     def submit(self, number: int = 1, **changes: Any) -> SubmitOrder:
-        """Hand an intent over and give the request that it became."""
+        """Send an approved intent and return the venue request that follows."""
         self.send_command(approval_frame(intent(number, **changes), terms(self.now_ns)))
         return next(call for call in self.requests(SubmitOrder) if call.client_order_id == client_id(number))
 
     def submit_accepted(self, number: int = 1) -> VenueOrder:
-        """Bring an order to the venue."""
+        """Submit an order that the venue accepts."""
         order = venue_order(number)
         self.respond(self.submit(number), OrderAccepted(order))
         return order
@@ -325,7 +325,7 @@ class ExecutionHarness:
         return [record for record in self.journal if isinstance(record, kind)]
 
     def fills(self) -> list[tuple[Any, Any]]:
-        """Give quantity and price of every fill."""
+        """Return quantity and price of every fill."""
         return [(fill.quantity, fill.price) for fill in self.records(Filled)]
 
     def states(self, number: int = 1) -> list[OrderState]:
@@ -342,7 +342,7 @@ class ExecutionHarness:
         return float(next(row for row in page.splitlines() if row.startswith(line + " ")).split()[-1])
 
     def restart(self, *, records: int | None = None) -> "ExecutionHarness":
-        """End without a word and begin again from the journal, or from its first records."""
+        """Stop without a drain and restart from the journal, or from its first records."""
         return ExecutionHarness(self.journal[: len(self.journal) if records is None else records], self.now_ns)
 
     def _collect(self, effects: Iterable[Effect]) -> list[Effect]:

@@ -1,4 +1,4 @@
-"""Builders with good defaults for the tests of risk, and a service in a small world around it."""
+"""Builders with good defaults for the tests of risk, and a harness that runs a risk service."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -108,7 +108,7 @@ TIMING = Timing(
 
 
 def an_intent(name: str = "s", **changes: Any) -> Intent:
-    """Want ten AAPL at the ask; `quantity` and `limit_price` may be given as text."""
+    """Return an intent to buy ten AAPL at the ask; `quantity` and `limit_price` may be given as text."""
     fields: dict[str, Any] = {
         "signal_id": SignalId(name),
         "leg": 0,
@@ -131,12 +131,12 @@ def an_intent(name: str = "s", **changes: Any) -> Intent:
 
 
 def an_exit(name: str = "x", **changes: Any) -> Intent:
-    """Want to sell ten AAPL that are held."""
+    """Return an intent to sell ten AAPL that are held."""
     return an_intent(name, **{"purpose": Purpose.EXIT, "side": Side.SELL, "limit_price": "99.98"} | changes)
 
 
 def decision_inputs(**changes: Any) -> DecisionInputs:
-    """See a fresh, narrow, trusted market and nothing that stands against trading."""
+    """Return inputs with a fresh, narrow, synced market and no cause."""
     facts = DecisionInputs(
         now_ns=NOW,
         bid_price=Decimal("99.98"),
@@ -152,12 +152,12 @@ def decision_inputs(**changes: Any) -> DecisionInputs:
 
 
 def risk_started(limits: Limits = LIMITS, at_ns: int = NOW) -> RiskStarted:
-    """Begin a life of the process."""
+    """Return the record of a start."""
     return RiskStarted(ACCOUNT, limits.version, "0", at_ns, limits.canonical_json)
 
 
 def a_state(*records: DecisionMessage, limits: Limits = LIMITS) -> RiskState:
-    """Fold these records after a log was opened."""
+    """Return the state after a start and these records."""
     state = RiskState(account=ACCOUNT, journal_id=JOURNAL)
     for record in (risk_started(limits), *records):
         state = apply(state, record)
@@ -165,7 +165,7 @@ def a_state(*records: DecisionMessage, limits: Limits = LIMITS) -> RiskState:
 
 
 def applied_events(*bodies: OrderMessage, after: int = 0) -> list[OrderEventApplied]:
-    """Apply these as the next records of execution's journal."""
+    """Return these messages as the next records of execution's journal."""
     return [
         OrderEventApplied(StreamOffset(ORDERS.name, ORDER_JOURNAL, sequence), body, NOW)
         for sequence, body in enumerate(bodies, after + 1)
@@ -173,20 +173,20 @@ def applied_events(*bodies: OrderMessage, after: int = 0) -> list[OrderEventAppl
 
 
 def approved_decision(state: RiskState, intent: Intent, inputs: DecisionInputs | None = None) -> Decision:
-    """Decide without asking: the state takes it as an approval."""
+    """Return an approval without running the checks."""
     terms = ApprovalTerms(ACCOUNT, LIMITS.version, state.next_sequence, NOW, NOW + 10_000 * MS)
     return Decision(intent, (), inputs or decision_inputs(), LIMITS.version, terms)
 
 
 def with_orders(state: RiskState, *intents: Intent) -> RiskState:
-    """Approve these intents."""
+    """Return the state after these intents were approved."""
     for intent in intents:
         state = apply(state, approved_decision(state, intent))
     return state
 
 
 def holding(quantity: str, symbol: Symbol = AAPL, price: str = "100", after: int = 0) -> OrderEventApplied:
-    """Hold this many, by a fill of somebody else's order."""
+    """Return a fill of an external order that leads to this position."""
     number = Decimal(quantity)
     side = Side.BUY if number > 0 else Side.SELL
     (event,) = applied_events(a_fill(None, str(abs(number)), price, symbol=symbol, side=side), after=after)
@@ -194,7 +194,7 @@ def holding(quantity: str, symbol: Symbol = AAPL, price: str = "100", after: int
 
 
 def a_fill(intent: Intent | None, quantity: str, price: str, **changes: Any) -> Filled:
-    """Fill so much of an order at this price."""
+    """Return a fill of this quantity at this price."""
     fields: dict[str, Any] = {
         "execution_id": ExecutionId("x"),
         "intent_id": intent.intent_id if intent else None,
@@ -213,7 +213,7 @@ def a_fill(intent: Intent | None, quantity: str, price: str, **changes: Any) -> 
 
 
 def an_update(intent: Intent | None, state: OrderState, filled: str = "0", **changes: Any) -> OrderUpdated:
-    """Say that an order is in this state now."""
+    """Return an update to this state."""
     fields: dict[str, Any] = {
         "intent_id": intent.intent_id if intent else None,
         "client_order_id": client_order_id(intent, 1) if intent else "by-hand",
@@ -232,12 +232,12 @@ def an_update(intent: Intent | None, state: OrderState, filled: str = "0", **cha
 
 
 def intent_received(intent: Intent, terms: ApprovalTerms) -> IntentReceived:
-    """Say that execution has it."""
+    """Return execution's record of the received intent."""
     return IntentReceived(intent, terms, client_order_id(intent, 1), NOW)
 
 
 def reconciliation(*held: tuple[Symbol, str], at_ns: int = NOW, differences: tuple[str, ...] = ()) -> Reconciled:
-    """Have the venue state these positions."""
+    """Return a report in which the venue has these positions."""
     return Reconciled(
         venue=ALPACA,
         venue_account=VenueAccount("PA1", Decimal(1), Decimal(1), Decimal(1), trading_blocked=False),
@@ -250,12 +250,12 @@ def reconciliation(*held: tuple[Symbol, str], at_ns: int = NOW, differences: tup
 
 
 def a_quote(symbol: Symbol = AAPL, bid: str = "99.98", ask: str = "100.02", at_ns: int = NOW) -> Quote:
-    """Quote a symbol."""
+    """Return a quote."""
     return Quote(ALPACA, symbol, Decimal(bid), Decimal(100), Decimal(ask), Decimal(100), at_ns, at_ns)
 
 
 def market_snapshot(at_ns: int = NOW) -> tuple[Any, ...]:
-    """Give a market's present state: live, in sync, freshly quoted."""
+    """Return a live, synced, freshly quoted market."""
     symbols = (AAPL, MSFT)
     health = (SymbolHealth(ALPACA, symbol, BookState.SYNCED, "", at_ns) for symbol in symbols)
     quotes = (a_quote(symbol, at_ns=at_ns) for symbol in symbols)
@@ -263,7 +263,7 @@ def market_snapshot(at_ns: int = NOW) -> tuple[Any, ...]:
 
 
 class RiskHarness:
-    """A risk service with what is around it: feed it, look at its effects and its log."""
+    """A risk service with its inputs, effects and log."""
 
     def __init__(
         self,
@@ -306,7 +306,7 @@ class RiskHarness:
         return self.service.state
 
     def restarted(self) -> "RiskHarness":
-        """Kill it and start again on the same log."""
+        """Restart it on the same log."""
         return RiskHarness(self.log, limits=self._limits, timing=self._timing, now_ns=self.now_ns)
 
     def receive(self, message: Any) -> list[Effect]:
@@ -317,7 +317,7 @@ class RiskHarness:
         return self._collect(self.service.on_tick(self.now_ns))
 
     def wait(self, span_ms: int) -> list[Effect]:
-        """Let time pass in ticks of 50 ms, with a market that goes on quoting."""
+        """Advance the clock in ticks of 50 ms while the market keeps quoting."""
         effects: list[Effect] = []
         for _ in range(span_ms // 50):
             self.now_ns += 50 * MS
@@ -330,11 +330,11 @@ class RiskHarness:
         return self.receive(MessageReceived(MARKET, header, a_quote(**{"at_ns": self.now_ns} | changes)))
 
     def market_message(self, body: Any) -> list[Effect]:
-        """Let market_data say something."""
+        """Deliver a message of market_data."""
         return self.receive(MessageReceived(MARKET, Header(1, FrameKind.MESSAGE, "market_data", "e", 9, 0, 0, 0), body))
 
     def order_event(self, body: OrderMessage, journal: str = ORDER_JOURNAL) -> list[Effect]:
-        """Let execution write down something."""
+        """Deliver the next record of execution's journal."""
         self.last_order_sequence += 1
         return self.receive(
             MessageReceived(
@@ -359,7 +359,7 @@ class RiskHarness:
         return self.order_event(reconciliation(*held, at_ns=self.now_ns, differences=differences))
 
     def activate(self) -> "RiskHarness":
-        """Give every evidence that trading needs."""
+        """Deliver all evidence that trading needs."""
         self.sync_market()
         self.sync_orders()
         positions = [(symbol, str(quantity)) for symbol, quantity in self.state.positions().items()]
@@ -380,23 +380,23 @@ class RiskHarness:
 
 
 def fresh_intent(harness: RiskHarness, name: str = "s", **changes: Any) -> Intent:
-    """Want something that was thought of just now."""
+    """Return an intent created now."""
     now_ns = harness.now_ns
     return an_intent(name, **{"created_at_ns": now_ns, "expires_at_ns": now_ns + 2_000 * MS} | changes)
 
 
 def sent_frames(effects: Iterable[Effect]) -> list[bytes]:
-    """Pick what is handed over."""
+    """Return the frames sent to execution."""
     return [one.frame for one in effects if isinstance(one, SendCommand)]
 
 
 def sent_controls(effects: Iterable[Effect]) -> list[Control]:
-    """Pick the controls that are handed over."""
+    """Return the controls sent to execution."""
     return [one[0] for one in _opened(effects) if one[0] is not None]
 
 
 def sent_intents(effects: Iterable[Effect]) -> list[Intent]:
-    """Pick the approved intents that are handed over."""
+    """Return the approved intents sent to execution."""
     return [one[1] for one in _opened(effects) if one[1] is not None]
 
 
@@ -410,10 +410,10 @@ def _opened(effects: Iterable[Effect]) -> Iterator[tuple[Control | None, Intent 
 
 
 def published(effects: Iterable[Effect]) -> list[Any]:
-    """Pick what is said on `positions`."""
+    """Return what is published on `positions`."""
     return [one.body for one in effects if isinstance(one, Publish) and one.stream is POSITIONS]
 
 
 def appended(effects: Iterable[Effect]) -> list[Any]:
-    """Pick what is written down."""
+    """Return the appended records."""
     return [one.entry for one in effects if isinstance(one, Append)]

@@ -1,6 +1,7 @@
-"""What the venue's word about one order adds to the journal; late, repeated and reordered words add nothing twice.
+"""Applies a venue's report about an order: which order it is about, and which fills and updates it adds to the journal.
 
-Whose order it is that the venue knows under our client order id: ours, its fence, or another.
+Late, repeated and reordered reports add nothing twice. A fill that no execution explains is inferred from the
+cumulative quantity and the average price.
 """
 
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -18,7 +19,7 @@ from components.execution.core.venue_messages import Execution, VenueOrder
 
 @final
 class ReportResult(Struct, frozen=True, gc=False):
-    """The records to append, and why the venue has to be asked again (empty if it need not)."""
+    """The records to append, and why the venue has to be queried again (empty if not)."""
 
     records: tuple[Filled | OrderUpdated, ...]
     query_reason: str = ""
@@ -26,7 +27,7 @@ class ReportResult(Struct, frozen=True, gc=False):
 
 @final
 class OrderReport(Struct, frozen=True, gc=False):
-    """What came from the venue about an order, and how."""
+    """A venue's report about an order, with its source."""
 
     order: VenueOrder
     source: UpdateSource
@@ -36,19 +37,19 @@ class OrderReport(Struct, frozen=True, gc=False):
 
 
 def inferred_execution_id(venue_order_id: VenueOrderId, cumulative_quantity: Decimal) -> ExecutionId:
-    """Name an execution that only REST told us of; the same at every start."""
+    """Return the id of an execution that only REST reported; the same in every run."""
     return ExecutionId(f"{venue_order_id}:{format_decimal(cumulative_quantity)}")
 
 
 def apply_report(order: Order, report: OrderReport) -> ReportResult:
-    """Hold the venue's word against what we know of the order."""
+    """Return the records that a report adds to an order."""
     seen = report.order
     fills, doubt = _fills(order, report)
     level = fills[-1].cumulative_quantity if fills else order.filled
     if seen.state is None or doubt:
         return ReportResult(tuple(fills), doubt or f"status {seen.venue_status!r} is new to us")
     if seen.filled_quantity < level:
-        # An old word: its state is older than what we know. Only an end that contradicts us is worth a question.
+        # The report is older than our state. Only a final state that contradicts ours needs a query.
         contradicts = seen.state.is_final and not order.state.is_final
         return ReportResult(tuple(fills), f"{seen.venue_status} with less filled than known" if contradicts else "")
     state = next_state(order.state, seen.state, level, cancel_rejected=report.is_cancel_rejected)
@@ -57,7 +58,7 @@ def apply_report(order: Order, report: OrderReport) -> ReportResult:
 
 
 def fill_from(order: Order, execution: Execution, *, source: UpdateSource, at_ns: int) -> Filled | None:
-    """Give the fill that an execution adds; None where it is known already or earlier ones are missing before it."""
+    """Return the fill that an execution adds; None if it is known already or an earlier execution is missing."""
     begins_at = execution.cumulative_quantity - execution.quantity
     if execution.execution_id in order.execution_ids or execution.cumulative_quantity <= order.filled:
         return None
@@ -82,7 +83,7 @@ def fill_from(order: Order, execution: Execution, *, source: UpdateSource, at_ns
 def adopt_report(
     seen: VenueOrder, *, source: UpdateSource, reason: str, at_ns: int, filled: Decimal = ZERO
 ) -> OrderUpdated:
-    """Begin an order that is not ours; `filled` is what our positions hold of it already."""
+    """Return the first record of an external order; `filled` is the quantity that the positions already include."""
     working = OrderState.PARTIALLY_FILLED if filled > ZERO else OrderState.OPEN
     is_counted = seen.state is not None and seen.state.is_final and filled == seen.filled_quantity
     return OrderUpdated(
@@ -102,7 +103,7 @@ def adopt_report(
 
 
 def _fills(order: Order, report: OrderReport) -> tuple[list[Filled], str]:
-    """Give the fills up to the venue's total, the last of them being the execution if one came with the word."""
+    """Return the fills up to the venue's cumulative quantity; the last is the execution if the report has one."""
     seen, execution = report.order, report.execution
     if seen.filled_quantity <= order.filled:
         return [], ""
@@ -116,7 +117,10 @@ def _fills(order: Order, report: OrderReport) -> tuple[list[Filled], str]:
 
 
 def _inferred_fill(order: Order, report: OrderReport, upto: Decimal, cost_after: Decimal) -> tuple[list[Filled], str]:
-    """Give one fill for all that is missing below a total, at the price that the venue's average leaves for it."""
+    """Return one fill for everything missing up to a cumulative quantity.
+
+    Its price is the one that the venue's average implies.
+    """
     quantity = upto - order.filled
     if quantity <= ZERO:
         return [], ""
@@ -156,7 +160,7 @@ def _update(order: Order, report: OrderReport, state: OrderState, level: Decimal
 
 
 class OrderMatch(Enum):
-    """What an order found under our name is."""
+    """Whether an order found under our client order id is ours, its fence, or a conflict."""
 
     OURS = auto()
     FENCE = auto()
@@ -164,7 +168,7 @@ class OrderMatch(Enum):
 
 
 def match_order(order: Order, seen: VenueOrder) -> OrderMatch:
-    """Compare what the venue has with what we asked for: symbol, side, quantity, type and limit."""
+    """Compare the venue's order with ours: symbol, side, quantity, type and limit price."""
     if (seen.symbol, seen.side) != (order.symbol, order.side):
         return OrderMatch.CONFLICT
     body = (seen.quantity, seen.order_type, seen.limit_price)
@@ -177,7 +181,7 @@ def match_order(order: Order, seen: VenueOrder) -> OrderMatch:
 
 
 def describe_mismatch(order: Order, seen: VenueOrder) -> str:
-    """Say how the order found differs from ours."""
+    """Return how the venue's order differs from ours."""
     return f"{_describe(order)} is ours, {_describe(seen)} is at the venue"
 
 

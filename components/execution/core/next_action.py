@@ -1,4 +1,7 @@
-"""What is to be done next about one order: decided anew each time from where it stands, never remembered as a plan."""
+"""The next action for one order: submit, query, place a fence, request a cancel, set a state, or wait.
+
+It is decided again each time from the current state of the order and never stored as a plan.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,15 +20,15 @@ from components.execution.core.order import Order
 from components.execution.core.venue_messages import Fence
 
 QUERY_DELAYS_NS: Final = (200_000_000, 500_000_000, 1_000_000_000, 2_000_000_000, 4_000_000_000)
-"""How long to wait before asking for an unknown outcome again; the last one repeats."""
+"""Delays between queries for an unknown outcome; the last one repeats."""
 
 
 DELAY_NS_MAX: Final = 60_000_000_000
-"""No step is put off for longer, whatever the venue says."""
+"""No action is delayed for longer, whatever the venue asks for."""
 
 
 class NotSentReason(StrEnum):
-    """Why the last attempt certainly was not processed."""
+    """Why the last attempt was certainly not processed."""
 
     THROTTLED = "throttled by the venue"
     UNREACHABLE = "the venue could not be reached"
@@ -33,33 +36,33 @@ class NotSentReason(StrEnum):
 
 @dataclass(slots=True)
 class InFlight:
-    """What is going on about an order in this process; a restart begins it anew."""
+    """Requests in flight and retry times of one order; a restart begins with an empty one."""
 
     submitted_at_ns: int = 0
-    """When the order (or its fence) left; 0 while no answer is awaited."""
+    """When the order (or its fence) was sent; 0 if no response is awaited."""
     query_sent_at_ns: int = 0
-    """When a question or a cancel left; 0 while no answer is awaited."""
+    """When a query or a cancel was sent; 0 if no response is awaited."""
     attempts: int = 0
     due_at_ns: int = 0
     is_absent: bool = False
-    """The venue's last word was that it does not know the order."""
+    """The venue's last response was that it does not know the order."""
     not_sent_reason: NotSentReason | None = None
     query_reason: str = ""
-    """Why the venue has to be asked although the order is not in question."""
+    """Why the venue has to be queried although the order's outcome is known."""
     cancel_requests: int = 0
 
     def back_off(self, now_ns: int) -> None:
-        """Put the next step off, longer each time."""
+        """Delay the next action, longer after each attempt."""
         self.due_at_ns = now_ns + QUERY_DELAYS_NS[min(self.attempts, len(QUERY_DELAYS_NS) - 1)]
         self.attempts += 1
 
 
 @final
 class SubmitConditions(Struct, frozen=True, gc=False, kw_only=True):
-    """What holds for all orders now."""
+    """Conditions that apply to all orders now."""
 
     is_ready: bool
-    """Every older intent is resolved and the account reconciled, so that new ones may leave."""
+    """Every older order is resolved and the account is reconciled, so new orders may be submitted."""
     is_venue_lost: bool
     is_stopping: bool
     trading_state: TradingState
@@ -73,32 +76,32 @@ class Wait(Struct, frozen=True, gc=False):
 
 @final
 class Submit(Struct, frozen=True, gc=False):
-    """Send the order, for the first time or again under the same id."""
+    """Submit the order, for the first time or again under the same id."""
 
 
 @final
 class Query(Struct, frozen=True, gc=False):
-    """Ask the venue for the order."""
+    """Query the venue for the order."""
 
 
 @final
 class BackOff(Struct, frozen=True, gc=False):
-    """Put the next question off, longer each time."""
+    """Delay the next query, longer after each attempt."""
 
 
 @final
 class PlaceFence(Struct, frozen=True, gc=False):
-    """Use up the order's id."""
+    """Use up the order's client order id with a fence."""
 
 
 @final
 class RequestCancel(Struct, frozen=True, gc=False):
-    """Ask the venue to cancel the order."""
+    """Request the venue to cancel the order."""
 
 
 @final
 class SetState(Struct, frozen=True, gc=False):
-    """Write down a state that needs no word of the venue."""
+    """Record a state that needs no report of the venue."""
 
     state: OrderState
     reason: str
@@ -111,7 +114,7 @@ WAIT: Final = Wait()
 
 
 def next_action(order: Order, in_flight: InFlight, conditions: SubmitConditions, now_ns: int) -> NextAction:
-    """Decide what is due."""
+    """Return the action that is due for this order."""
     match order.state:
         case OrderState.RECEIVED:
             return _next_for_received(order, conditions, now_ns)
@@ -126,7 +129,7 @@ def next_action(order: Order, in_flight: InFlight, conditions: SubmitConditions,
 
 
 def submit_blocked_by(order: Order, conditions: SubmitConditions, now_ns: int) -> str:
-    """Say why an order may not leave (again); empty if it may."""
+    """Return why an order may not be submitted (again); empty if it may."""
     if order.is_cancel_requested or order.is_withdrawn:
         return "cancelled" if order.is_cancel_requested else "withdrawn"
     if now_ns >= order.expires_at_ns:
@@ -141,7 +144,7 @@ def submit_blocked_by(order: Order, conditions: SubmitConditions, now_ns: int) -
 
 
 def may_submit(purpose: Purpose | None, trading: TradingState) -> bool:
-    """Say whether an approved order may still leave after the trading state changed."""
+    """Return whether an approved order may still be submitted in this trading state."""
     match trading:
         case TradingState.ACTIVE:
             return True
@@ -174,7 +177,8 @@ def _next_while_unknown(order: Order, in_flight: InFlight, conditions: SubmitCon
         return Query()
     if order.is_cancel_requested or now_ns >= order.expires_at_ns:
         return PlaceFence()
-    # Alive but withheld: it may not be sent again, and its id need not be used up before the approval ends.
+    # The approval is valid but submission is blocked: it may not be submitted again, and its id need not be used up
+    # before the approval expires.
     return BackOff() if submit_blocked_by(order, conditions, now_ns) or conditions.is_venue_lost else Submit()
 
 
@@ -189,14 +193,14 @@ def _next_while_working(order: Order, in_flight: InFlight, now_ns: int) -> NextA
 
 
 def _is_due(in_flight: InFlight, now_ns: int) -> bool:
-    # Nothing is ever put off for longer: a due time further away means that the clock was set back.
+    # No action is delayed for longer: a due time further away means that the clock was set back.
     is_time = not now_ns < in_flight.due_at_ns <= now_ns + DELAY_NS_MAX
     return not in_flight.query_sent_at_ns and is_time
 
 
 @final
 class FenceLimits(BaseModel):
-    """Where a fence stands: so far from any market that it is not filled in the moment before it is cancelled."""
+    """Size and prices of fences: so far from any market that a fence does not fill before it is cancelled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -206,14 +210,14 @@ class FenceLimits(BaseModel):
 
 
 def choose_fence_terms(order: Order, limits: FenceLimits) -> FenceTerms:
-    """Choose the fence of an order; one that was chosen before is kept, so that it is recognised."""
+    """Return the terms of an order's fence; terms chosen before are kept, so that the fence is recognised."""
     if order.fence is not None:
         return order.fence
     return FenceTerms(limits.quantity, limits.buy_price if order.side is Side.BUY else limits.sell_price)
 
 
 def fence_request(order: Order, terms: FenceTerms) -> Fence:
-    """Write the request for a fence."""
+    """Return the request that places a fence."""
     if order.time_in_force is None:
         raise InvariantError(f"order {order.client_order_id} is not ours to fence")
     return Fence(
@@ -227,7 +231,7 @@ def fence_request(order: Order, terms: FenceTerms) -> Fence:
 
 
 class VenueHealthLimits(BaseModel):
-    """After how much trouble the venue counts as degraded, and as lost."""
+    """Thresholds at which the venue counts as degraded and as lost."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

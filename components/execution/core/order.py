@@ -1,4 +1,4 @@
-"""What execution remembers of one order, and the table of states it can go through."""
+"""One order as execution records it, and its state machine."""
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -23,11 +23,11 @@ from components.contracts.values import (
 )
 
 PRICE_STEP: Final = Decimal("1e-9")
-"""A price worked out of averages is rounded here; venues round theirs much earlier."""
+"""Rounding step of a price computed from averages; venues round theirs more coarsely."""
 
 
 IN_DOUBT_STATES: Final = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
-"""Where an order may or may not be at the venue."""
+"""States in which an order may or may not be at the venue."""
 
 
 VENUE_STATES: Final = frozenset(
@@ -41,18 +41,18 @@ VENUE_STATES: Final = frozenset(
         OrderState.REJECTED,
     }
 )
-"""Where the venue's own word can put an order."""
+"""States that a report of the venue can put an order into."""
 
 
 TRANSITIONS: Final[Mapping[OrderState, frozenset[OrderState]]] = {
-    # What is found at the venue has been sent, whatever a damaged disk lost of it.
+    # An order found at the venue has been sent, even if a damaged disk lost the record of it.
     OrderState.RECEIVED: VENUE_STATES | {OrderState.SENDING, OrderState.NEVER_SENT},
-    # A request that certainly was not processed (halted, throttled, never connected) was never sent.
+    # A request that was certainly not processed (halted, throttled, never connected) was never sent.
     OrderState.SENDING: VENUE_STATES | {OrderState.UNKNOWN, OrderState.NEVER_SENT},
     OrderState.UNKNOWN: VENUE_STATES | {OrderState.NEVER_LANDED},
     OrderState.OPEN: VENUE_STATES - {OrderState.OPEN},
     OrderState.PARTIALLY_FILLED: VENUE_STATES - {OrderState.OPEN, OrderState.PARTIALLY_FILLED},
-    # Back to work only where the venue refuses the cancel.
+    # Back to a working state only if the venue rejects the cancel.
     OrderState.PENDING_CANCEL: VENUE_STATES - {OrderState.PENDING_CANCEL},
     OrderState.FILLED: frozenset(),
     OrderState.CANCELLED: frozenset(),
@@ -64,14 +64,14 @@ TRANSITIONS: Final[Mapping[OrderState, frozenset[OrderState]]] = {
 
 
 def is_allowed_transition(before: OrderState, after: OrderState) -> bool:
-    """Say whether an order can go from one state to the other; staying is always possible."""
+    """Return whether an order may change from one state to the other; no change is always allowed."""
     return after is before or after in TRANSITIONS[before]
 
 
 def next_state(
     before: OrderState, reported: OrderState, filled: Decimal, *, cancel_rejected: bool = False
 ) -> OrderState:
-    """Give the state after the venue's word, which may be late: a final state stays, a cancel is not forgotten."""
+    """Return the state after a report, which may be late: a final state stays, and a pending cancel is kept."""
     working = (OrderState.OPEN, OrderState.PARTIALLY_FILLED)
     if reported in working:
         reported = OrderState.PARTIALLY_FILLED if filled > ZERO else OrderState.OPEN
@@ -82,7 +82,7 @@ def next_state(
 
 @final
 class Order(Struct, frozen=True, gc=False, kw_only=True):
-    """One order, ours (with an intent) or somebody else's at the same account."""
+    """One order: ours (with an intent), or an external order on the same account."""
 
     client_order_id: ClientOrderId
     symbol: Symbol
@@ -99,7 +99,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     frame: bytes = b""
     filled: Decimal = ZERO
     cumulative_cost: Decimal = ZERO
-    """What the filled quantity cost."""
+    """Cost of the filled quantity."""
     execution_ids: tuple[ExecutionId, ...] = ()
     fence: FenceTerms | None = None
     is_cancel_requested: bool = False
@@ -107,26 +107,29 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
 
     @property
     def is_ours(self) -> bool:
-        """Say whether an intent of risk stands behind it."""
+        """Return whether the order belongs to an intent of risk."""
         return self.intent_id is not None
 
     @property
     def average_price(self) -> Decimal | None:
-        """What one unit cost so far, to nine decimals."""
+        """Average fill price, rounded to nine decimals."""
         if self.filled <= ZERO:
             return None
         return Decimal(format_decimal((self.cumulative_cost / self.filled).quantize(PRICE_STEP, ROUND_HALF_EVEN)))
 
     @property
     def key(self) -> str:
-        """Name it in our books: ours by the client order id, another's by the venue's, which no client id can be."""
+        """Key in `ExecutionState.orders`: our client order id; for an external order the venue's id with a prefix.
+
+        No client order id can contain the prefix.
+        """
         return self.client_order_id if self.is_ours else f"venue:{self.venue_order_id}"
 
 
 def order_from_intent(
     record: IntentReceived, *, is_withdrawn: bool = False, is_cancel_requested: bool = False
 ) -> Order:
-    """Begin an order of ours, of which more may have been said before it came."""
+    """Return a new order of ours; a cancel or withdrawal may have arrived before it."""
     intent = record.intent
     return Order(
         client_order_id=record.client_order_id,
@@ -147,7 +150,7 @@ def order_from_intent(
 
 
 def adopted_order(record: OrderUpdated) -> Order:
-    """Begin an order that is not ours, or one that was refused before it was received; its fills so far are counted."""
+    """Return an order that is external, or that was never sent; its fills so far are counted already."""
     return Order(
         client_order_id=record.client_order_id,
         symbol=record.symbol,
@@ -162,7 +165,7 @@ def adopted_order(record: OrderUpdated) -> Order:
 
 
 def apply_update(order: Order, record: OrderUpdated) -> Order:
-    """Take in an update; a step that the table does not know is a bug."""
+    """Return the order after an update; a transition outside the table raises InvariantError."""
     if not is_allowed_transition(order.state, record.state):
         raise InvariantError(f"order {order.client_order_id}: {record.state} after {order.state}")
     return replace(
@@ -174,7 +177,7 @@ def apply_update(order: Order, record: OrderUpdated) -> Order:
 
 
 def apply_fill(order: Order, record: Filled) -> Order:
-    """Take in a fill; the total never falls."""
+    """Return the order after a fill; the cumulative quantity never decreases."""
     if record.quantity <= ZERO or record.cumulative_quantity != order.filled + record.quantity:
         raise InvariantError(
             f"order {order.client_order_id}: {record.quantity} to {record.cumulative_quantity} after {order.filled}"

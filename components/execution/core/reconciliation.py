@@ -1,4 +1,7 @@
-"""Our record held against the venue's: what to ask for, what is still unexplained, and whether a reading is quiet."""
+"""Compares the journal with the venue's account.
+
+It decides which orders to query, which fills are unmatched, and which differences are confirmed.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,22 +14,22 @@ from components.execution.core.state import ExecutionState, Positions, quantitie
 from components.execution.core.venue_messages import Execution, QueryOrder, VenueSnapshot
 
 CONFIRMING_READS_MIN: Final = 3
-"""A difference counts when so many readings in a row saw the same one and no fill came in between."""
+"""A difference is confirmed when this many snapshots in a row show it and no fill came in between."""
 
 
 def orders_to_query(state: ExecutionState, unmatched: Iterable[VenueOrderId]) -> tuple[QueryOrder, ...]:
-    """Name the orders whose state the venue must tell even where they are not open any more."""
+    """Return the orders whose state the venue must report even if they are no longer open."""
     ours = (QueryOrder(order.client_order_id, order.venue_order_id) for order in state.open_orders())
     return (*ours, *(QueryOrder(ClientOrderId(""), venue_order_id) for venue_order_id in sorted(unmatched)))
 
 
 def unmatched_fills(state: ExecutionState, fills: Iterable[Execution]) -> set[VenueOrderId]:
-    """Name the venue's orders that were filled and of which we know nothing."""
+    """Return the venue order ids of fills that match no known order."""
     return {fill.venue_order_id for fill in fills if state.order_by_venue_id(fill.venue_order_id) is None}
 
 
 def find_differences(state: ExecutionState, snapshot: VenueSnapshot) -> tuple[str, ...]:
-    """Name every difference between the venue's word and our record after that word was taken in."""
+    """Return every difference between a snapshot and the state after the snapshot was applied."""
     return (
         *position_differences(state.positions, snapshot.positions),
         *_reopened(state, snapshot),
@@ -35,12 +38,12 @@ def find_differences(state: ExecutionState, snapshot: VenueSnapshot) -> tuple[st
 
 
 def is_consistent(before: VenueSnapshot, after: VenueSnapshot) -> bool:
-    """Say whether nothing was filled between two readings, so that positions and orders are of one moment."""
+    """Return whether nothing was filled between two snapshots, so that positions and orders are of the same moment."""
     return before.filled_quantities() == after.filled_quantities() and before.positions == after.positions
 
 
 def check_account(opening: OpeningBalance, account: VenueAccount) -> None:
-    """Refuse to trade another account on this journal."""
+    """Raise ConfigError if the venue's account is not the one that this journal belongs to."""
     ours = opening.venue_account.account_number
     if account.account_number != ours:
         raise ConfigError(
@@ -72,14 +75,14 @@ def _missing_at_venue(state: ExecutionState, snapshot: VenueSnapshot) -> tuple[s
 
 @dataclass(slots=True)
 class MismatchDebounce:
-    """A difference is believed only when it stays: readings and fills cross each other on the wire."""
+    """Confirms a difference only when it persists: snapshots and fills overtake each other."""
 
     differences: tuple[str, ...] = ()
     fill_count: int = -1
     confirmations: int = 0
 
     def is_confirmed(self, found: tuple[str, ...], fill_count: int) -> bool:
-        """Note one reading; say whether its result may be written down."""
+        """Count one snapshot and return whether its result may be recorded."""
         if not found:
             self.confirmations = 0
             return True
@@ -90,7 +93,7 @@ class MismatchDebounce:
 
 
 def position_differences(ours: Positions, venue: Iterable[VenuePosition]) -> tuple[str, ...]:
-    """Name every symbol where the venue holds something else than we counted."""
+    """Return every symbol whose quantity at the venue differs from ours."""
     theirs = quantities_by_symbol(venue)
     return tuple(
         f"{symbol}: {format_decimal(ours.get(symbol, ZERO))} counted, {format_decimal(theirs.get(symbol, ZERO))} at the venue"

@@ -1,7 +1,4 @@
-"""What the order journal says: a deterministic fold over its records.
-
-Positions counted from the opening and our own record of fills.
-"""
+"""Execution's state: a deterministic projection of the order journal, and the positions counted from it."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -36,17 +33,17 @@ SEAL_BYTES: Final = 32
 
 @final
 class Receipt(Struct, frozen=True, gc=False):
-    """Where in the journal an intent was received, and under which seal."""
+    """Sequence of the record with which an intent was received, and the seal of its frame."""
 
     sequence: int
     seal: bytes
 
 
 class ExecutionState:
-    """Everything that a restart must know; changed by `apply` only."""
+    """Everything that must survive a restart; changed by `apply` only."""
 
     def __init__(self) -> None:
-        """Know nothing, as before the first record."""
+        """Start with the state before the first record."""
         self.sequence = 0
         self.opening: OpeningBalance | None = None
         self.orders: dict[str, Order] = {}
@@ -55,7 +52,7 @@ class ExecutionState:
         self.controls: dict[CommandId, int] = {}
         self.withdrawn: set[IntentId] = set()
         self.pending_cancels: set[ClientOrderId] = set()
-        """Names of orders to be cancelled, known by then or not."""
+        """Client order ids to cancel, also of orders that are not known yet."""
         self.positions: dict[Symbol, Decimal] = {}
         self.fill_count = 0
         self.trading_state = TradingState.ACTIVE
@@ -66,7 +63,7 @@ class ExecutionState:
         self._by_intent: dict[IntentId, ClientOrderId] = {}
 
     def apply(self, record: OrderMessage) -> int:
-        """Take in the next record and give its sequence."""
+        """Apply the next record and return its sequence."""
         self.sequence += 1
         match record:
             case IntentReceived():
@@ -84,25 +81,25 @@ class ExecutionState:
         return self.sequence
 
     def open_orders(self) -> Iterator[Order]:
-        """Give every order that is not final yet, the oldest first."""
+        """Return every order that is not final, oldest first."""
         return (self.orders[key] for key in self.open_keys)
 
     def order_by_intent(self, intent_id: IntentId) -> Order | None:
-        """Find the order of an intent."""
+        """Return the order of an intent, or None."""
         name = self._by_intent.get(intent_id)
         return self.orders[name] if name is not None else None
 
     def order_by_client_id(self, client_order_id: ClientOrderId) -> Order | None:
-        """Find our order of that name."""
+        """Return our order with this client order id, or None."""
         return self.orders.get(client_order_id)
 
     def order_by_venue_id(self, venue_order_id: VenueOrderId) -> Order | None:
-        """Find the order that the venue knows under its id."""
+        """Return the order with this id of the venue, or None."""
         key = self._by_venue_id.get(venue_order_id)
         return self.orders[key] if key is not None else None
 
     def order_for_record(self, record: OrderUpdated | Filled) -> Order | None:
-        """Find the order that a record is about."""
+        """Return the order that a record is about, or None."""
         if record.intent_id is not None:
             return self.order_by_client_id(record.client_order_id)
         return self.order_by_venue_id(record.venue_order_id) if record.venue_order_id is not None else None
@@ -144,7 +141,7 @@ class ExecutionState:
             return
         order = adopted_order(record)
         ours = self.order_by_client_id(record.client_order_id)
-        # A fence has done its work the moment it is accepted; it must not stay at the venue.
+        # A fence has served its purpose once it is accepted; it must not stay at the venue.
         is_fence = not order.is_ours and ours is not None and ours.fence is not None
         self._store(replace(order, is_cancel_requested=is_fence or order.client_order_id in self.pending_cancels))
         if record.intent_id is not None:
@@ -178,7 +175,7 @@ class ExecutionState:
             self._store(replace(order, is_withdrawn=True))
 
     def _set_trading_state(self, state: TradingState) -> None:
-        # An id collision is over when risk, having halted because of it, lets trading go on again.
+        # An id conflict is over when risk, which halted because of it, permits trading again.
         if self.trading_state is TradingState.HALTED and state is not TradingState.HALTED:
             self.has_id_conflict = False
         self.trading_state = state
@@ -209,16 +206,16 @@ def sealed_the_same(receipt: Receipt, frame: bytes) -> bool:
 
 
 Positions = Mapping[Symbol, Decimal]
-"""Quantity by symbol, negative when short; a flat symbol is not there."""
+"""Quantity by symbol, negative when short, without flat symbols."""
 
 
 def quantities_by_symbol(positions: Iterable[VenuePosition]) -> dict[Symbol, Decimal]:
-    """Begin with what the venue holds."""
+    """Return the venue's positions by symbol, without flat symbols."""
     return {position.symbol: position.quantity for position in positions if position.quantity != ZERO}
 
 
 def positions_after(positions: Positions, fill: Filled) -> dict[Symbol, Decimal]:
-    """Give the positions after a fill."""
+    """Return the positions after a fill."""
     after = dict(positions)
     after[fill.symbol] = after.get(fill.symbol, ZERO) + fill.side.sign * fill.quantity
     if after[fill.symbol] == ZERO:

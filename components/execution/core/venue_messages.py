@@ -1,4 +1,4 @@
-"""The words between the service and a venue's adapter: requests, answers, and what the venue says by itself."""
+"""Messages between the service and a venue adapter: requests, responses, and the events of the order stream."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,14 +14,14 @@ from components.contracts.values import ClientOrderId, ExecutionId, Side, Symbol
 
 @final
 class VenueOrder(Struct, frozen=True, gc=False, kw_only=True):
-    """One order as the venue states it; `state` is None where its word for it is new to us."""
+    """One order as the venue reports it; `state` is None if its status is unknown to us."""
 
     venue_order_id: VenueOrderId
     client_order_id: ClientOrderId
     symbol: Symbol
     side: Side
     quantity: Decimal
-    """Zero where the venue counts the order in money."""
+    """Zero if the venue counts the order in money."""
     order_type: str
     limit_price: Decimal | None
     filled_quantity: Decimal
@@ -32,7 +32,7 @@ class VenueOrder(Struct, frozen=True, gc=False, kw_only=True):
 
 @final
 class Execution(Struct, frozen=True, gc=False, kw_only=True):
-    """One execution as the venue states it: this quantity at this price brought the order to `cumulative_quantity`."""
+    """One execution as the venue reports it; it brought the order to `cumulative_quantity`."""
 
     execution_id: ExecutionId
     venue_order_id: VenueOrderId
@@ -44,7 +44,7 @@ class Execution(Struct, frozen=True, gc=False, kw_only=True):
 
 @final
 class SubmitOrder(Struct, frozen=True, gc=False):
-    """Send an approved order; only an approved one can stand here."""
+    """Submit an approved order; the type admits no other."""
 
     client_order_id: ClientOrderId
     signal: Signal[Approved]
@@ -52,7 +52,10 @@ class SubmitOrder(Struct, frozen=True, gc=False):
 
 @final
 class Fence(Struct, frozen=True, gc=False, kw_only=True):
-    """Use up a client order id with the smallest order, far from the market, so that the one before can never land."""
+    """Use up a client order id with a minimal order far from the market.
+
+    Afterwards an earlier order with this id can never arrive.
+    """
 
     client_order_id: ClientOrderId
     symbol: Symbol
@@ -64,7 +67,7 @@ class Fence(Struct, frozen=True, gc=False, kw_only=True):
 
 @final
 class QueryOrder(Struct, frozen=True, gc=False):
-    """Ask for one order, by the venue's id where we know it, else by ours."""
+    """Query one order by the venue's id if it is known, else by the client order id."""
 
     client_order_id: ClientOrderId
     venue_order_id: VenueOrderId | None = None
@@ -72,7 +75,7 @@ class QueryOrder(Struct, frozen=True, gc=False):
 
 @final
 class CancelOrder(Struct, frozen=True, gc=False):
-    """Ask the venue to cancel one order."""
+    """Request the cancel of one order."""
 
     client_order_id: ClientOrderId
     venue_order_id: VenueOrderId
@@ -80,12 +83,12 @@ class CancelOrder(Struct, frozen=True, gc=False):
 
 @final
 class CancelAllOrders(Struct, frozen=True, gc=False):
-    """Ask the venue to cancel every open order of the account, ours or not."""
+    """Request the cancel of every open order of the account, including external orders."""
 
 
 @final
 class FetchVenueSnapshot(Struct, frozen=True, gc=False):
-    """Read open orders, these orders, the fills since then, and last the positions, account and session."""
+    """Fetch open orders, the named orders, fills since a time, and last the positions, account and session."""
 
     number: int
     orders: tuple[QueryOrder, ...]
@@ -97,7 +100,7 @@ VenueRequest: TypeAlias = SubmitOrder | Fence | QueryOrder | CancelOrder | Cance
 
 @final
 class OrderAccepted(Struct, frozen=True, gc=False):
-    """The venue took the order."""
+    """The venue accepted the order."""
 
     order: VenueOrder
 
@@ -111,12 +114,12 @@ class OrderFound(Struct, frozen=True, gc=False):
 
 @final
 class OrderNotFound(Struct, frozen=True, gc=False):
-    """The venue does not know the order now, which is no evidence that it never will."""
+    """The venue does not know the order now; a request still in transit may create it later."""
 
 
 @final
 class RequestRejected(Struct, frozen=True, gc=False):
-    """The venue said no to this request, for good."""
+    """The venue rejected this request for good."""
 
     status: int
     text: str
@@ -124,14 +127,14 @@ class RequestRejected(Struct, frozen=True, gc=False):
 
 @final
 class Unauthorized(Struct, frozen=True, gc=False):
-    """The venue does not know our keys, or forbids them this; nothing was done."""
+    """The venue does not accept our keys, or not for this request; nothing was done."""
 
     text: str
 
 
 @final
 class Throttled(Struct, frozen=True, gc=False):
-    """The venue throttled the request before looking at it; the same may be sent again then."""
+    """The venue rejected the request by its rate limit, before processing it; it may be sent again later."""
 
     retry_at_ns: int
     text: str
@@ -139,47 +142,50 @@ class Throttled(Struct, frozen=True, gc=False):
 
 @final
 class DuplicateId(Struct, frozen=True, gc=False):
-    """The client order id is used already: something of that name has landed."""
+    """The client order id is used already: some order with this id has arrived."""
 
     text: str
 
 
 @final
 class OutcomeUnknown(Struct, frozen=True, gc=False):
-    """The request may have been acted on, or not."""
+    """The request may or may not have been processed."""
 
     reason: str
 
 
 @final
 class Unreachable(Struct, frozen=True, gc=False):
-    """Not one byte of the request left, so it was not acted on."""
+    """No byte of the request was sent, so it was not processed."""
 
     reason: str
 
 
 @final
 class HaltedByFile(Struct, frozen=True, gc=False):
-    """The HALT file stands, so the order did not leave."""
+    """The HALT file exists, so the order was not sent."""
 
     path: str
 
 
 @final
 class CancelAccepted(Struct, frozen=True, gc=False):
-    """The venue will try to cancel; the order's own events tell how it ended."""
+    """The venue will try to cancel the order; later reports contain the outcome."""
 
 
 @final
 class CancelAllAccepted(Struct, frozen=True, gc=False):
-    """The venue will try to cancel every order, except the refused ones."""
+    """The venue will try to cancel every order except the rejected ones."""
 
     rejected: tuple[VenueOrderId, ...]
 
 
 @final
 class VenueSnapshot(Struct, frozen=True, gc=False, kw_only=True):
-    """What the venue said, read in this order: positions may hold a fill that orders and fills do not show yet."""
+    """The venue's account, fetched in the order of these fields.
+
+    Positions may include a fill that orders and fills do not show yet.
+    """
 
     orders: tuple[VenueOrder, ...]
     missing: tuple[QueryOrder, ...]
@@ -189,7 +195,7 @@ class VenueSnapshot(Struct, frozen=True, gc=False, kw_only=True):
     session: VenueSession
 
     def filled_quantities(self) -> Mapping[VenueOrderId, Decimal]:
-        """Give how far each order is filled."""
+        """Return the filled quantity of each order."""
         return {order.venue_order_id: order.filled_quantity for order in self.orders}
 
 
@@ -210,7 +216,7 @@ VenueResponse: TypeAlias = (
 
 
 class EventKind(StrEnum):
-    """What an event of the order stream is about."""
+    """What an event of the order stream reports."""
 
     EXECUTION = "execution"
     CANCEL_REJECTED = "cancel_refused"
@@ -219,19 +225,19 @@ class EventKind(StrEnum):
 
 @final
 class OrderStreamUp(Struct, frozen=True, gc=False):
-    """From now on every order event is heard; what happened before may have been missed."""
+    """From now on every order event is received; earlier ones may have been missed."""
 
 
 @final
 class OrderStreamDown(Struct, frozen=True, gc=False):
-    """Order events are not heard any more."""
+    """Order events are no longer received."""
 
     reason: str
 
 
 @final
 class VenueOrderEvent(Struct, frozen=True, gc=False):
-    """One event; `order` is the order after it, `kind` is None where the venue's word is new to us."""
+    """One event; `order` is the order after it, `kind` is None if the event type is unknown to us."""
 
     kind: EventKind | None
     order: VenueOrder
@@ -240,7 +246,7 @@ class VenueOrderEvent(Struct, frozen=True, gc=False):
 
 @final
 class UnreadableEvent(Struct, frozen=True, gc=False):
-    """An event came that could not be read: something may have been missed."""
+    """An event could not be decoded: a change of an order may have been missed."""
 
     reason: str
 

@@ -1,6 +1,6 @@
-"""Holds our record against the venue's, again and again: at start, at each connect of the stream, and in between.
+"""Synchronises the journal with the venue's account: at start, at each connect of the order stream, and periodically.
 
-Listens to the order stream: what comes before the account was read is kept back, then heard in order.
+Order events that arrive before the first snapshot after a connect are buffered and applied after it.
 """
 
 from typing import Final
@@ -41,22 +41,22 @@ REQUESTS_PER_SNAPSHOT: Final = 5
 
 
 ORDER_QUERIES_COUNTED_MAX: Final = 5
-"""Most orders are in the list of open ones; only the others cost a question each."""
+"""Most orders are in the list of open orders; only the others cost one query each."""
 
 
 RETRY_NS: Final = 150_000_000
-"""How soon to look again while readings and fills cross each other."""
+"""Delay of the next snapshot while snapshots and fills overtake each other."""
 
 
 FAST_RETRIES_MAX: Final = 8
-"""After so many quick readings in a row the pace is the slower one."""
+"""After this many fast retries in a row the slower delay is used."""
 
 
 SLOW_RETRY_NS: Final = 2_000_000_000
 
 
 class AccountSync:
-    """One reading of the venue at a time; a round ends when its result could be written down."""
+    """Fetches one snapshot at a time; a reconciliation ends when its result could be recorded."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class AccountSync:
         venue: Venue,
         account: AccountId,
     ) -> None:
-        """Begin with a round that is due at once."""
+        """Create it with a snapshot due at once."""
         self.differences: tuple[str, ...] | None = None
-        """Of the last finished round; None before the first."""
+        """Differences of the last finished reconciliation; None before the first."""
         self._journal, self._budget, self._config = journal, budget, config
         self._venue, self._account = venue, account
         self._number = 0
@@ -83,13 +83,16 @@ class AccountSync:
         self._at_opening: set[VenueOrderId] = set()
 
     def restart(self, now_ns: int) -> None:
-        """Read now; a reading that is out already may be older than what made this necessary."""
+        """Fetch a snapshot now and discard one in flight.
+
+        The one in flight may be older than the event that requires a new one.
+        """
         self._number += 1
         self._is_in_flight = False
         self._due_at_ns, self._fast_retries = now_ns, 0
 
     def tick(self, now_ns: int) -> list[Effect]:
-        """Send the next reading if it is due."""
+        """Send the next snapshot request if it is due."""
         # A due time further away than any interval means that the clock was set back.
         is_due = not now_ns < self._due_at_ns <= now_ns + self._config.interval_s * NS_PER_S
         if self._is_in_flight or not is_due:
@@ -101,18 +104,18 @@ class AccountSync:
         return [CallVenue(FetchVenueSnapshot(self._number, orders, self._fills_after_ns(now_ns)))]
 
     def is_current(self, request: FetchVenueSnapshot) -> bool:
-        """Say whether an answer to this is of use."""
+        """Return whether the response to this request is still needed."""
         return self._is_in_flight and request.number == self._number
 
     def on_failure(self, response: VenueResponse, now_ns: int) -> list[Effect]:
-        """Try again soon; a venue that cannot be read is never read as flat."""
+        """Retry soon; a venue that cannot be read is never treated as flat."""
         self._is_in_flight = False
         self._retry_soon(now_ns)
         reason, self._reason = self._reason, str(response)
         return [] if reason == self._reason else [LogEvent("venue_not_read", {"answer": self._reason}, "warning")]
 
     def apply_snapshot(self, snapshot: VenueSnapshot, now_ns: int) -> list[Effect]:
-        """Write down what a reading adds to our record."""
+        """Append what a snapshot adds to the journal."""
         self._is_in_flight, self._reason = False, ""
         state = self._journal.state
         if state.opening is None:
@@ -135,13 +138,13 @@ class AccountSync:
         return effects
 
     def compare(self, snapshot: VenueSnapshot, now_ns: int) -> list[Effect]:
-        """Write down how our record compares, or look again where that cannot be said yet."""
+        """Record the differences between journal and venue, or retry soon if they are not confirmed yet."""
         state = self._journal.state
         if state.opening is None or self._unmatched:
             self._retry_soon(now_ns)
             return []
         found = find_differences(state, snapshot)
-        # An order that may be at the venue may be the difference; it is asked for anyway.
+        # An order in doubt may explain the difference; it is queried anyway.
         is_explainable = bool(found) and any(order.state in IN_DOUBT_STATES for order in state.open_orders())
         if is_explainable or not self._debounce.is_confirmed(found, state.fill_count):
             self._retry_soon(now_ns)
@@ -153,7 +156,7 @@ class AccountSync:
     def _open_journal(self, snapshot: VenueSnapshot, now_ns: int) -> list[Effect]:
         before, self._previous_snapshot = self._previous_snapshot, snapshot
         self._find_unmatched(snapshot)
-        # The last fills are in the positions already: their orders begin as filled as they are.
+        # The positions include the latest fills already: their orders are adopted with the quantity filled so far.
         self._at_opening |= self._unmatched
         unseen = self._unmatched - set(snapshot.filled_quantities())
         if before is None or unseen or not is_consistent(before, snapshot):
@@ -207,12 +210,12 @@ def _differences_event(found: tuple[str, ...]) -> list[Effect]:
 
 
 class TradeUpdateBuffer:
-    """Buffers from each connect until the next reading of the venue, which knows what the stream missed."""
+    """Buffers order events from each connect until the next snapshot, which contains what the stream missed."""
 
     def __init__(
         self, journal: OrderJournal, account_sync: AccountSync, health: VenueHealth, *, events_max: int
     ) -> None:
-        """Begin deaf."""
+        """Create it in the buffering state."""
         self.is_live = False
         self._journal, self._account_sync, self._health = journal, account_sync, health
         self._buffered: list[VenueOrderEvent] = []
@@ -220,7 +223,7 @@ class TradeUpdateBuffer:
         self._reason = ""
 
     def on_message(self, body: OrderStreamMessage, now_ns: int) -> list[Effect]:
-        """Take in what the stream says."""
+        """Handle a message of the order stream."""
         match body:
             case OrderStreamUp():
                 return self._on_up(now_ns)
@@ -233,7 +236,7 @@ class TradeUpdateBuffer:
                 return self._on_event(body, now_ns)
 
     def go_live(self, now_ns: int) -> list[Effect]:
-        """Hear what was kept back: the account has been read since the stream is up."""
+        """Apply the buffered events once a snapshot was applied since the stream connected."""
         if self.is_live or not self._health.is_stream_up or self._journal.state.opening is None:
             return []
         self.is_live = True
@@ -242,7 +245,7 @@ class TradeUpdateBuffer:
 
     def _on_down(self, reason: str) -> list[Effect]:
         self._health.is_stream_up, self.is_live = False, False
-        # A venue that stays away says the same with every try.
+        # While the venue stays unreachable, every attempt gives the same reason.
         if reason == self._reason:
             return []
         self._reason = reason
@@ -259,7 +262,7 @@ class TradeUpdateBuffer:
         if self.is_live:
             return self._apply(event, now_ns)
         if len(self._buffered) >= self._events_max:
-            # The reading that is to come knows all of these; it must only be a later one.
+            # A snapshot contains the effect of all dropped events if it is fetched later than they arrived.
             self._buffered.clear()
             self._account_sync.restart(now_ns)
         self._buffered.append(event)

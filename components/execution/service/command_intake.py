@@ -1,4 +1,4 @@
-"""Where sealed frames come in: each is proven, written down and answered, and a repeat gets the first answer."""
+"""Receives sealed frames: each is verified, journalled and acknowledged; a duplicate gets the first reply."""
 
 from typing import Final
 
@@ -31,11 +31,11 @@ NO_COMMAND: Final = CommandId("")
 
 
 LOG_INTERVAL_NS: Final = 60_000_000_000
-"""A line in the log for each kind of fault, at most so often; all of them are counted."""
+"""Each reject reason is logged at most once per interval; all rejections are counted."""
 
 
 class CommandIntake:
-    """Opens frames; what is not proven touches nothing."""
+    """Verifies sealed frames; a frame that fails verification has no effect."""
 
     def __init__(
         self,
@@ -45,13 +45,13 @@ class CommandIntake:
         metrics: ExecutionMetrics,
         seal: tuple[SealKey, AccountId],
     ) -> None:
-        """Begin closed for new intents: the desk says when it is ready."""
+        """Create it; new intents are rejected until the order driver is ready."""
         self._journal, self._driver, self._cancel_all, self._metrics = journal, driver, cancel_all, metrics
         self._key, self._account = seal
         self._logged_at_ns: dict[RejectReason, int] = {}
 
     def handle(self, reply_to: bytes, frame: bytes, now_ns: int) -> list[Effect]:
-        """Answer one frame."""
+        """Handle one frame."""
         try:
             opened = open_command(frame, self._key, self._account, now_ns)
         except InvalidApproval as refusal:
@@ -73,7 +73,7 @@ class CommandIntake:
         received = self._journal.append(IntentReceived(intent, signal.stage.terms, name, now_ns, frame))
         answer = Reply(reply_to, Accepted(intent_id, self._journal.state.sequence))
         sending = self._driver.advance_new(name, signal, now_ns)
-        # All records in one sync, then the answer, then the request.
+        # All records in one sync, then the reply, then the request to the venue.
         records = [effect for effect in sending if isinstance(effect, Append)]
         others = [effect for effect in sending if not isinstance(effect, Append)]
         return [received, *records, ObserveLatency(self._metrics.tick_to_order, intent.tick_at_ns), answer, *others]
@@ -106,7 +106,7 @@ class CommandIntake:
         return [written, answer, note, *self._look_up_unknown(control), *self._driver.advance_all(now_ns)]
 
     def _look_up_unknown(self, control: Control) -> list[Effect]:
-        """Do what the fold of the journal cannot: look for what we do not know."""
+        """Request from the venue what the journal does not know: all open orders, or an unknown order."""
         match control:
             case CancelAll():
                 self._cancel_all.request()

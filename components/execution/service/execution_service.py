@@ -1,4 +1,4 @@
-"""The order service: everything it hears goes to the one part that it concerns, then whatever is due is done."""
+"""The execution service: dispatches every input to the part it concerns, then carries out whatever is due."""
 
 from typing import Any, Final
 
@@ -43,7 +43,7 @@ NS_PER_MS: Final = 1_000_000
 
 
 class ExecutionService(Service):
-    """Turns sealed intents into orders, each at most once, and tells the venue's truth about them."""
+    """Submits each approved intent at most once and reports the state of its order at the venue."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class ExecutionService(Service):
         venue: Venue,
         seal: tuple[SealKey, AccountId],
     ) -> None:
-        """Go on from the journal's state."""
+        """Continue from the state of the journal."""
         cancel_check_ns = config.desk.cancel_check_ms * NS_PER_MS
         self._venue, self._limits, self._metrics = venue, config.condition, metrics
         self._health = VenueHealth()
@@ -71,14 +71,14 @@ class ExecutionService(Service):
 
     @override
     def on_start(self, now_ns: int) -> Effects:
-        """Put what a crash left in the middle in question; nothing is known of the venue yet."""
+        """Mark the orders that a crash interrupted as unknown; nothing is known of the venue yet."""
         return self._with_due_actions([], now_ns)
 
     @override
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
-        """Hear one thing, then do whatever is due."""
+        """Handle one input, then carry out whatever is due."""
         if isinstance(message, RequestReceived) and message.stream is COMMANDS:
-            # No command says anything of the venue, and the door does itself what is due after one.
+            # A command contains no news of the venue, and the intake carries out itself what is due after it.
             return self._intake.handle(message.reply_to, message.body, now_ns)
         match message:
             case VenueCallCompleted(request, answer):
@@ -90,29 +90,29 @@ class ExecutionService(Service):
 
     @override
     def on_tick(self, now_ns: int) -> Effects:
-        """Do whatever has become due."""
+        """Carry out whatever has become due."""
         self._metrics.update_gauges(self._journal.state)
         return self._with_due_actions([*self._account_sync.tick(now_ns), *self._cancel_all.tick(now_ns)], now_ns)
 
     @override
     def on_stop(self, now_ns: int) -> Effects:
-        """Take no new intent; what was not sent never will be."""
+        """Accept no new intent; an order that was not sent will never be sent."""
         self._driver.is_stopping = True
         return self._with_due_actions([], now_ns)
 
     @override
     def is_drained(self) -> bool:
-        """Say whether every outcome is known and no cancel is being asked for."""
+        """Return whether every outcome is known and no cancel request is in flight."""
         return self._driver.is_idle() and self._cancel_all.is_idle()
 
     @override
     def snapshot(self, stream: Stream) -> tuple[Any, ...]:
-        """Give nothing: the orders are an event stream, read from the journal."""
+        """Return nothing: orders are an event stream, recovered from the journal."""
         return ()
 
     @override
     def unmet(self, now_ns: int) -> tuple[str, ...]:
-        """Name what is missing before an intent would be accepted and followed."""
+        """Return what is missing before an intent would be accepted and its order tracked."""
         condition, reason = connectivity_of(self._health, self._limits)
         missing = [] if condition is VenueConnectivity.HEALTHY else [f"venue {condition}: {reason}"]
         if self._account_sync.differences is None:
@@ -124,7 +124,7 @@ class ExecutionService(Service):
         return tuple(missing)
 
     def _with_due_actions(self, effects: list[Effect], now_ns: int) -> Effects:
-        """Add what follows from what just happened."""
+        """Append the effects that follow from the input."""
         effects.extend(self._record_connectivity(now_ns))
         if not self._driver.is_ready:
             self._driver.is_ready = self._is_ready_for_intents()

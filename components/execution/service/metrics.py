@@ -1,4 +1,4 @@
-"""What execution counts."""
+"""Metrics of execution."""
 
 from typing import Final
 
@@ -20,10 +20,10 @@ NS_PER_S: Final = 1_000_000_000
 
 
 class ExecutionMetrics:
-    """Counters of frames, orders and fills, and the spans that matter."""
+    """Counters of commands, orders and fills, and latency histograms."""
 
     def __init__(self, metrics: Metrics) -> None:
-        """Name everything once, so that a page shows zeros and not gaps."""
+        """Create every label once, so that /metrics shows zeros instead of gaps."""
         self._rejected = metrics.counter("frames_refused_total", "Sealed frames not acted on.", ("fault",))
         states = metrics.counter("orders_total", "Orders that came into this state.", ("state",))
         self._fills = metrics.counter("fills_total", "Executions, by where we heard of them.", ("source",))
@@ -43,18 +43,18 @@ class ExecutionMetrics:
         ).observe
         for fault in RejectReason:
             self._rejected.labels(fault.value)
-        # Looking a label up costs more than counting.
+        # Looking up a label costs more than counting.
         self._by_state = {state: states.labels(state.value) for state in OrderState}
         self._received, self._sending = self._by_state[OrderState.RECEIVED], self._by_state[OrderState.SENDING]
         for source in UpdateSource:
             self._fills.labels(source.value)
 
     def count_rejected(self, reason: RejectReason) -> None:
-        """Count a frame that was not acted on."""
+        """Count a command that was rejected."""
         self._rejected.labels(reason.value).inc()
 
     def count_record(self, before: OrderState | None, record: OrderMessage) -> None:
-        """Count what a record says; `before` is the state its order was in."""
+        """Count an appended record; `before` is the state of its order before the record."""
         match record:
             case IntentReceived():
                 self._received.inc()
@@ -72,7 +72,7 @@ class ExecutionMetrics:
                 return
 
     def update_gauges(self, state: ExecutionState) -> None:
-        """Show what is open now."""
+        """Set the gauges to the current state."""
         open_orders = tuple(state.open_orders())
         self._open.set(len(open_orders))
         self._unknown.set(sum(order.state is OrderState.UNKNOWN for order in open_orders))

@@ -1,6 +1,6 @@
-"""Moves each order on: decides what is due and sends, asks, fences, cancels or settles it.
+"""Drives every order to a final state: carries out the next action of each order.
 
-Cancels whatever is open at the account, also what we do not know.
+On request it cancels all orders of the account.
 """
 
 from typing import Final
@@ -43,19 +43,19 @@ FIRST_ATTEMPT: Final = 1
 
 
 AWAITING_SUBMIT: Final = IN_DOUBT_STATES | {OrderState.RECEIVED}
-"""Where an order waits to be sent, unless its request is out."""
+"""States in which an order waits to be submitted, unless its request is in flight."""
 
 
 ACTIONS_MAX: Final = 4
-"""No order needs more steps in one turn; a bound, not a plan."""
+"""Upper bound of the actions for one order in one call; no order needs more."""
 
 
 CANCEL_REQUESTS_WARN: Final = 3
-"""A cancel asked for so often is worth a line in the log."""
+"""From this many cancel requests for one order on, each is logged as a warning."""
 
 
 class OrderDriver:
-    """Carries every order towards its end, one step at a time."""
+    """Advances every order towards a final state, one action at a time."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class OrderDriver:
         fences: FenceLimits,
         seal: tuple[SealKey, AccountId],
     ) -> None:
-        """Begin closed: nothing new leaves before `is_ready`."""
+        """Create it; no new order is submitted before `is_ready` is set."""
         self.is_ready = False
         self.is_stopping = False
         self.connectivity = VenueConnectivity.LOST
@@ -76,7 +76,7 @@ class OrderDriver:
         self._verified: Signal[Approved] | None = None
 
     def advance_all(self, now_ns: int) -> list[Effect]:
-        """Do whatever is due about any order."""
+        """Carry out whatever is due for any order."""
         state = self._journal.state
         doubtful = [state.orders[key] for key, in_flight in self._journal.all_in_flight() if in_flight.query_reason]
         due = {order.key: order for order in (*state.open_orders(), *doubtful)}
@@ -86,7 +86,10 @@ class OrderDriver:
         return effects
 
     def advance_new(self, name: ClientOrderId, verified: Signal[Approved], now_ns: int) -> list[Effect]:
-        """Do what is due about an order whose frame was opened a moment ago; whoever waits to be sent goes first."""
+        """Carry out what is due for an order whose frame was just verified.
+
+        Orders that already wait to be submitted go first.
+        """
         self._verified = verified
         order = self._journal.state.orders[name]
         effects = self.advance_all(now_ns) if self._has_waiting_orders else self.advance(order, now_ns)
@@ -94,7 +97,7 @@ class OrderDriver:
         return effects
 
     def advance(self, order: Order, now_ns: int) -> list[Effect]:
-        """Do what is due about one order until nothing is."""
+        """Carry out actions for one order until none is due."""
         effects: list[Effect] = []
         for _ in range(ACTIONS_MAX):
             order, in_flight = self._journal.state.orders[order.key], self._journal.in_flight(order)
@@ -106,18 +109,18 @@ class OrderDriver:
                 break
             effects.extend(done)
             if in_flight.submitted_at_ns:
-                break  # its answer comes first
+                break  # its response must be handled first
         return effects
 
     def is_idle(self) -> bool:
-        """Say whether no request is out and no outcome is unknown."""
+        """Return whether no request is in flight and no outcome is unknown."""
         waiting = any(
             in_flight.submitted_at_ns or in_flight.query_sent_at_ns for _, in_flight in self._journal.all_in_flight()
         )
         return not waiting and not self.unresolved()
 
     def unresolved(self) -> tuple[Order, ...]:
-        """Give the orders that may or may not be at the venue."""
+        """Return the orders that may or may not be at the venue."""
         return tuple(order for order in self._journal.state.open_orders() if order.state in IN_DOUBT_STATES)
 
     def _submit_conditions(self) -> SubmitConditions:
@@ -159,7 +162,10 @@ class OrderDriver:
         return [*effects, CallVenue(SubmitOrder(order.client_order_id, signal))]
 
     def _verified_signal(self, order: Order, now_ns: int) -> Signal[Approved] | None:
-        """Open the sealed frame right before each sending: what was put off or a restart remembers is proven anew."""
+        """Return the signal if its seal and terms are valid now, else None.
+
+        The frame is verified before each submission, also after a delay or a restart.
+        """
         proven = self._verified
         if proven is not None and proven.intent.intent_id == order.intent_id:
             return proven
@@ -211,25 +217,25 @@ def _back_off(in_flight: InFlight, now_ns: int) -> list[Effect]:
 
 
 CANCEL_ALL_INTERVAL_NS: Final = 1_000_000_000
-"""Asked for more often, one request a second does it."""
+"""At most one request per interval, however often it is requested."""
 
 
 class CancelAllRequest:
-    """One request to cancel all at a time; repeated until the venue has taken one."""
+    """Cancels all orders of the account: one request in flight at a time, repeated until the venue accepts one."""
 
     def __init__(self, budget: RequestBudget) -> None:
-        """Begin with nothing to do."""
+        """Create it with nothing requested."""
         self._budget = budget
         self._is_requested = False
         self._is_in_flight = False
         self._sent_at_ns = 0
 
     def request(self) -> None:
-        """Have everything cancelled, soon."""
+        """Schedule a cancel of all orders."""
         self._is_requested = True
 
     def is_idle(self) -> bool:
-        """Say whether nothing is wanted or awaited."""
+        """Return whether nothing is requested or in flight."""
         return not self._is_requested and not self._is_in_flight
 
     def tick(self, now_ns: int) -> list[Effect]:
@@ -242,7 +248,7 @@ class CancelAllRequest:
         return [CallVenue(CancelAllOrders())]
 
     def on_response(self, response: VenueResponse) -> list[Effect]:
-        """Hear how it ended; what was not taken is asked for again."""
+        """Handle the response; unless the venue accepted, schedule the request again."""
         self._is_in_flight = False
         if isinstance(response, CancelAllAccepted):
             return []

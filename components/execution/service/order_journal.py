@@ -1,4 +1,4 @@
-"""The order journal being written: each record is folded into the state as it is appended."""
+"""Writes the order journal: each record is applied to the state as it is appended."""
 
 from decimal import Decimal
 from typing import Final
@@ -33,32 +33,32 @@ CANCEL_UNCONFIRMED: Final = "the cancel is not confirmed"
 
 
 class OrderJournal:
-    """What we know of every order, and the only way to know more: write it down."""
+    """Applies venue reports to orders; every change of the state is a journal record."""
 
     def __init__(self, state: ExecutionState, metrics: ExecutionMetrics, *, cancel_check_ns: int) -> None:
-        """Go on from what the journal said."""
+        """Continue from the state of the journal."""
         self.state = state
         self._in_flight: dict[str, InFlight] = {}
         self._metrics = metrics
         self._cancel_check_ns = cancel_check_ns
 
     def in_flight(self, order: Order) -> InFlight:
-        """Give what is going on about an order."""
+        """Return the requests in flight of an order."""
         return self._in_flight.setdefault(order.key, InFlight())
 
     def all_in_flight(self) -> tuple[tuple[str, InFlight], ...]:
-        """Give everything that is going on."""
+        """Return the requests in flight of all orders."""
         return tuple(self._in_flight.items())
 
     def append(self, record: OrderMessage) -> Append:
-        """Append a record, and know it."""
+        """Apply a record to the state and return the effect that appends it."""
         order = self.state.order_for_record(record) if isinstance(record, OrderUpdated | Filled) else None
         self.state.apply(record)
         self._metrics.count_record(order.state if order is not None else None, record)
         return Append(record)
 
     def set_state(self, order: Order, state: OrderState, reason: str, source: UpdateSource, now_ns: int) -> Append:
-        """Write down a state that is not a venue's account of the order."""
+        """Append a state that is not based on the venue's report of the order."""
         return self.append(
             OrderUpdated(
                 intent_id=order.intent_id,
@@ -77,7 +77,7 @@ class OrderJournal:
         )
 
     def apply_report(self, report: OrderReport) -> list[Effect]:
-        """Take in the venue's word about one order, whoever's it is."""
+        """Apply a venue's report about one order, ours or external."""
         order, effects = self._find_order(report)
         news = apply_report(order, report)
         effects.extend(self._append_result(order, news))
@@ -85,7 +85,7 @@ class OrderJournal:
         return effects
 
     def apply_execution(self, execution: Execution, source: UpdateSource, now_ns: int) -> list[Effect]:
-        """Take in one execution of an order we know, where nothing is missing before it."""
+        """Apply an execution of a known order, if no earlier execution is missing."""
         order = self.state.order_by_venue_id(execution.venue_order_id)
         fill = fill_from(order, execution, source=source, at_ns=now_ns) if order is not None else None
         return [] if order is None or fill is None else self._append_result(order, ReportResult((fill,)))
@@ -93,19 +93,19 @@ class OrderJournal:
     def adopt(
         self, seen: VenueOrder, *, reason: str, source: UpdateSource, now_ns: int, filled: Decimal = ZERO
     ) -> list[Effect]:
-        """Begin an order that is not ours: it moves our positions all the same."""
+        """Append the first record of an external order; its fills change our positions too."""
         record = adopt_report(seen, source=source, reason=reason, at_ns=now_ns, filled=filled)
         return [self.append(record), _venue_order_event(seen, "foreign_order_adopted", reason=reason)]
 
     def request_query(self, seen: VenueOrder, reason: str, now_ns: int) -> None:
-        """Have the venue asked about an order."""
+        """Schedule a query for an order."""
         order = self.state.order_by_venue_id(seen.venue_order_id)
         if order is not None:
             in_flight = self.in_flight(order)
             in_flight.query_reason, in_flight.due_at_ns = reason, min(in_flight.due_at_ns, now_ns)
 
     def drop_finished(self) -> None:
-        """Drop what was going on about orders that are final and beyond doubt."""
+        """Remove the in-flight data of orders that are final and need no query."""
         for key, in_flight in self.all_in_flight():
             order = self.state.orders[key]
             if (
@@ -147,7 +147,7 @@ class OrderJournal:
         return order
 
     def _never_landed(self, ours: Order, reason: str, report: OrderReport) -> list[Effect]:
-        """Close ours: its id is used up by what was found, so it cannot be at the venue, now or later."""
+        """Close our order: the order found has used up its id, so ours cannot be at the venue, now or later."""
         effects: list[Effect] = []
         if ours.state is OrderState.SENDING:
             effects.append(self.set_state(ours, OrderState.UNKNOWN, reason, report.source, report.at_ns))
@@ -167,7 +167,7 @@ class OrderJournal:
         in_flight = self.in_flight(order)
         if result.query_reason:
             in_flight.query_reason = result.query_reason
-            # An answer that leaves a doubt is not asked for again at once.
+            # A query response that requires another query is not followed by one at once.
             if report.source is UpdateSource.QUERY:
                 in_flight.back_off(report.at_ns)
             else:
@@ -182,7 +182,7 @@ class OrderJournal:
             in_flight.query_reason, in_flight.due_at_ns = CANCEL_UNCONFIRMED, report.at_ns + self._cancel_check_ns
 
     def _needs_confirmation(self, order: Order, report: OrderReport) -> bool:
-        # A cancel of ours that the venue was just asked about is sent again instead.
+        # If the venue was just queried about our cancel, the cancel is sent again instead.
         return not (order.is_cancel_requested and report.source is UpdateSource.QUERY)
 
 

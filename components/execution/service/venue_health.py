@@ -1,7 +1,4 @@
-"""How many requests the venue allows a minute, and who may use them.
-
-How well the venue is reached, counted from what its answers were.
-"""
+"""Health of the venue connection, and the budget of requests that keeps within the venue's rate limit."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -18,30 +15,30 @@ BURST_SHARE: Final = 4
 
 
 BURST_MIN: Final = 10
-"""A quarter of a minute's requests may go at once, and always as many as one reading needs."""
+"""A quarter of a minute's requests may be sent at once, and always as many as one snapshot needs."""
 
 
 PAUSE_NS_MAX: Final = 60_000_000_000
-"""No venue's quota needs longer to come back."""
+"""Every venue's quota is restored within this time."""
 
 
 class RequestBudget:
-    """The local share of the venue's limit: orders, reads, and a reserve for cancels and for orders in doubt."""
+    """The local share of the venue's rate limit: orders, reads, and a reserve for cancels and for orders in doubt."""
 
     def __init__(self, limits: RequestBudgetConfig) -> None:
-        """Begin with full buckets."""
+        """Create it with full buckets."""
         self._orders = _bucket(limits.orders_per_minute)
         self._reads = _bucket(limits.reads_per_minute)
         self._reserve = _bucket(limits.reserve_per_minute)
         self._paused_until_ns = self._last_ns = self._shift_ns = 0
 
     def pause_until(self, at_ns: int, now_ns: int) -> None:
-        """Send nothing that can wait before then: the venue said so."""
+        """Pause all requests except cancels and fences until the time that the venue named."""
         closed_for_ns = min(max(at_ns - now_ns, 0), PAUSE_NS_MAX)
         self._paused_until_ns = max(self._paused_until_ns, self._monotonic(now_ns) + closed_for_ns)
 
     def may_submit(self, now_ns: int) -> bool:
-        """Take a place for an order."""
+        """Consume one request of the order budget; return whether there was one."""
         left = self._orders.take(self._monotonic(now_ns))
         if left is None or self._is_paused():
             return False
@@ -49,7 +46,7 @@ class RequestBudget:
         return True
 
     def may_read(self, now_ns: int, count: int) -> bool:
-        """Take places for questions about the account."""
+        """Consume requests of the read budget; return whether there were enough."""
         left = self._reads.take(self._monotonic(now_ns), count)
         if left is None or self._is_paused():
             return False
@@ -57,7 +54,10 @@ class RequestBudget:
         return True
 
     def may_query(self, now_ns: int) -> bool:
-        """Take a place for a question about one order; it may use the reserve."""
+        """Consume one request for a query about one order; return whether there was one.
+
+        It comes from the read budget, or else from the reserve.
+        """
         if self.may_read(now_ns, 1):
             return True
         left = self._reserve.take(self._monotonic(now_ns))
@@ -67,7 +67,7 @@ class RequestBudget:
         return True
 
     def record_cancel(self, now_ns: int) -> None:
-        """Note that a cancel or a fence leaves: it never waits for a place, later orders do."""
+        """Consume one request for a cancel or a fence: it is always sent, at the expense of later orders."""
         left = self._reserve.take(self._monotonic(now_ns))
         if left is not None:
             self._reserve = left
@@ -79,21 +79,21 @@ class RequestBudget:
         return self._last_ns < self._paused_until_ns
 
     def _monotonic(self, now_ns: int) -> int:
-        """Go on where the wall clock was set back: a quota comes back with time, not with the time of day."""
+        """Return a time that never goes back when the wall clock is set back: a quota is restored by elapsed time."""
         self._shift_ns = max(self._shift_ns, self._last_ns - now_ns)
         self._last_ns = now_ns + self._shift_ns
         return self._last_ns
 
 
 def _bucket(per_minute: int) -> TokenBucket:
-    # A clock at zero: the first look at the time fills it.
+    # The bucket starts at time zero, so the first request fills it.
     capacity = max(per_minute // BURST_SHARE, BURST_MIN)
     return TokenBucket.full(capacity=capacity, per_second=per_minute / SECONDS_PER_MINUTE, now_ns=0)
 
 
 @dataclass(slots=True)
 class VenueHealth:
-    """The last experiences with the venue; nothing is assumed before the first."""
+    """The latest results of requests to the venue; nothing is assumed before the first."""
 
     has_responded: bool = False
     failures: int = 0
@@ -104,26 +104,26 @@ class VenueHealth:
     auth_error: str = ""
 
     def record_response(self, took_ns: int, limits: VenueHealthLimits) -> None:
-        """Note that the venue answered."""
+        """Record that the venue responded."""
         self.has_responded, self.failures, self.is_throttled, self.auth_error = True, 0, False, ""
         self.slow_responses = self.slow_responses + 1 if took_ns > limits.slow_answer_ms * 1_000_000 else 0
 
     def record_failure(self, reason: str) -> None:
-        """Note that no usable answer came."""
+        """Record that no usable response came."""
         self.failures += 1
         self.problem = reason
 
     def record_throttled(self, text: str) -> None:
-        """Note that the venue asked for patience."""
+        """Record that the venue throttled a request."""
         self.is_throttled, self.problem = True, text
 
     def record_unauthorized(self, text: str) -> None:
-        """Note that our keys are not accepted."""
+        """Record that the venue does not accept our keys."""
         self.auth_error = text or "unauthorized"
 
 
 def connectivity_of(health: VenueHealth, limits: VenueHealthLimits) -> tuple[VenueConnectivity, str]:
-    """Give the condition and its reason; unknown is lost."""
+    """Return the venue's connectivity and its reason; unknown counts as lost."""
     if health.auth_error:
         return VenueConnectivity.LOST, f"keys refused: {health.auth_error}"
     if not health.has_responded or health.failures >= limits.lost_after_failures:

@@ -1,4 +1,4 @@
-"""What the venue's answer to a request means for the order it was about."""
+"""Applies a venue's response to the order that the request was about."""
 
 from typing import Final
 
@@ -37,14 +37,14 @@ NS_PER_MS: Final = 1_000_000
 
 
 CANCEL_CHECK_BACKOFF_MAX: Final = 8
-"""A cancel that does not end is looked after at most so many times less often than at first."""
+"""Upper bound of the factor by which the checks of an unconfirmed cancel slow down."""
 
 
 OrderRequest = SubmitOrder | Fence | QueryOrder | CancelOrder
 
 
 class VenueResponses:
-    """Hears how requests about orders ended; what is due next is the desk's business."""
+    """Handles the responses to requests about orders; the order driver decides what follows."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class VenueResponses:
         metrics: ExecutionMetrics,
         config: ExecutionConfig,
     ) -> None:
-        """Share the book and the pace with the desk."""
+        """Use the journal and the budget of the order driver."""
         self._journal, self._budget, self._health, self._metrics = journal, budget, health, metrics
         self._limits = config.condition
         self._cancel_check_ns = config.desk.cancel_check_ms * NS_PER_MS
 
     def record_health(self, request: VenueRequest, response: VenueResponse, now_ns: int) -> None:
-        """Remember how well the venue answers, whatever it said."""
+        """Record how well the venue responds, whatever the response is."""
         match response:
             case OutcomeUnknown(reason) | Unreachable(reason):
                 self._health.record_failure(reason)
@@ -75,7 +75,7 @@ class VenueResponses:
                 self._health.record_response(self._response_time_ns(request, now_ns), self._limits)
 
     def apply(self, request: OrderRequest, response: VenueResponse, now_ns: int) -> list[Effect]:
-        """Write down what an answer says of its order."""
+        """Apply a response to its order."""
         order = self._order_of(request)
         if order is None:
             return self._on_unknown_order(response, now_ns)
@@ -96,7 +96,7 @@ class VenueResponses:
                 return self._on_cancel_response(order, in_flight, response, now_ns)
 
     def _response_time_ns(self, request: VenueRequest, now_ns: int) -> int:
-        """Say how long one answer took; a reading is many answers and says nothing."""
+        """Return the response time of one request; 0 for a snapshot, which consists of many."""
         order = None if isinstance(request, FetchVenueSnapshot | CancelAllOrders) else self._order_of(request)
         if order is None:
             return 0
@@ -123,7 +123,7 @@ class VenueResponses:
         self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int
     ) -> list[Effect]:
         if order.state not in IN_DOUBT_STATES and not isinstance(response, OrderAccepted):
-            # The stream was faster than the reply; where the two do not agree, the venue is asked.
+            # The stream was faster than the reply; if the two disagree, the venue is queried.
             in_flight.query_reason = f"the reply was {type(response).__name__}"
             return []
         match response:
@@ -145,14 +145,15 @@ class VenueResponses:
         reason = f"{response.status} {response.text}" if isinstance(response, RequestRejected) else response.text
         if order.state is OrderState.SENDING:
             return [self._journal.set_state(order, OrderState.REJECTED, reason, UpdateSource.REPLY, now_ns)]
-        # The no was to the repetition; the first one may have landed, and may be why the venue says no.
+        # The venue rejected the repeated request; the first one may have arrived, and may be the reason for the
+        # rejection.
         in_flight.back_off(now_ns)
         return [_order_event("repetition_refused", order, reason)]
 
     def _on_not_sent(
         self, order: Order, in_flight: InFlight, response: Throttled | Unreachable | HaltedByFile, now_ns: int
     ) -> list[Effect]:
-        """Send the same again later, or never: what was answered so was certainly not acted on."""
+        """Schedule another submission, or close the order: the request was certainly not processed."""
         match response:
             case Throttled(retry_at_ns):
                 in_flight.not_sent_reason = NotSentReason.THROTTLED
@@ -246,7 +247,7 @@ class VenueResponses:
                     )
                 ]
             case RequestRejected() | OrderNotFound() if in_flight.cancel_requests == 1:
-                # Filled or gone already, it seems: ask before anything else is done about it.
+                # The order is probably filled or gone already: query it before any other action.
                 in_flight.due_at_ns = now_ns
                 return []
             case _:

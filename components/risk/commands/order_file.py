@@ -1,4 +1,4 @@
-"""An intent written by hand and a market made up for it, to ask what risk would say."""
+"""Parses an order from JSON, and runs the checks on an artificial market and account, without any process."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -26,7 +26,11 @@ INTENT_FIELDS: Final = frozenset(Intent.__struct_fields__)
 
 
 def parse_intent(fields: Mapping[str, Any], now_ns: int) -> Intent:
-    """Make an intent of what was written; symbol, side and quantity are needed, the rest has sensible values."""
+    """Return an intent built from the given fields.
+
+    Symbol, side and quantity are required, the other fields have defaults. Raises UsageError for an unknown or invalid
+    field.
+    """
     if unknown := sorted(set(fields) - INTENT_FIELDS):
         raise UsageError(f"no such field: {', '.join(unknown)}; there are {', '.join(sorted(INTENT_FIELDS))}")
     filled = {**_defaults(fields, now_ns), **fields}
@@ -50,12 +54,12 @@ def made_up_inputs(
     causes: tuple[Cause, ...],
     now_ns: int,
 ) -> DecisionInputs:
-    """Make up what the intent is judged by."""
+    """Return decision inputs built from the options of the command."""
     return DecisionInputs(now_ns, bid, ask, now_ns - quote_age_ms * 1_000_000, None, book, True, causes, False)  # noqa: FBT003
 
 
 def made_up_state(limits: Limits, symbol: Symbol, position: Quantity) -> RiskState:
-    """Make up an account that holds this one position and nothing else."""
+    """Return the state of an account that holds this one position and has no orders."""
     exposures = {symbol: Exposure(symbol, position)}
     return RiskState(account=AccountId("made-up"), journal_id="", limits=limits, exposures=exposures)
 

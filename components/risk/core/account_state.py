@@ -1,8 +1,6 @@
-"""Orders that may still move a position: approved, on their way, unknown or working.
+"""The account state that risk derives from its own log: live orders, exposures, causes and cached replies.
 
-Which intents were judged, and what was answered: bounded, and sure of what it has forgotten.
-
-The account as the log tells it.
+All values are immutable; `projection.apply` returns the next state for each record of the log.
 """
 
 from hashlib import blake2b
@@ -29,9 +27,9 @@ from components.risk.core.positions import Exposure
 
 
 class LiveOrder(Struct, frozen=True, array_like=True, gc=False):
-    """An order whose exposure is reserved; `state` is None until execution says that it has it.
+    """An order whose exposure is reserved; `state` is None until execution has reported that it received the order.
 
-    Only our own have an intent and terms; orders that somebody else placed on the account count just the same.
+    Only our own orders have an intent and terms. External orders on the account reserve exposure in the same way.
     """
 
     symbol: Symbol
@@ -46,47 +44,50 @@ class LiveOrder(Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def remaining(self) -> Quantity:
-        """What it may still fill."""
+        """Quantity that may still fill."""
         return max(self.quantity - self.filled, ZERO)
 
     @property
     def is_closed(self) -> bool:
-        """Say whether it is final and every fill it told of has been counted."""
+        """Return whether the order is final and every fill it announced has been counted."""
         return self.state is not None and self.state.is_final and self.remaining <= ZERO
 
     def is_own_working_before(self, since_ns: int) -> bool:
-        """Say whether it is our own and has been working since before then."""
+        """Return whether this is our own order and has been working since before `since_ns`."""
         is_working = self.intent is not None and self.state is not None and self.state.is_working
         return is_working and 0 < self.working_since_ns < since_ns
 
 
 def order_key(intent_id: IntentId | None, client_order_id: ClientOrderId) -> str:
-    """Name an order in our books; a stranger's name holds a sign that no intent id can have."""
+    """Return the key of an order in `RiskState.orders`.
+
+    The key of an external order begins with `~`, which no intent id can contain.
+    """
     return intent_id if intent_id is not None else f"~{client_order_id}"
 
 
 def live_order_from(decision: Decision) -> LiveOrder:
-    """Reserve what was just approved."""
+    """Return the reservation for an approved intent."""
     intent = decision.intent
     return LiveOrder(intent.symbol, intent.side, intent.quantity, intent=intent, terms=decision.terms)
 
 
 def apply_received(order: LiveOrder | None, event: IntentReceived) -> LiveOrder:
-    """Note that execution has it; an approval we had written off is reserved again."""
+    """Return the order as received by execution; an approval that was already released is reserved again."""
     intent = event.intent
     known = order or LiveOrder(intent.symbol, intent.side, intent.quantity, intent=intent, terms=event.terms)
     return replace(known, state=OrderState.RECEIVED, client_order_id=event.client_order_id)
 
 
 def apply_sending(order: LiveOrder, event: OrderSending) -> LiveOrder:
-    """Note under which name it leaves."""
+    """Return the order with the client order id under which it is sent."""
     return replace(order, state=OrderState.SENDING, client_order_id=event.client_order_id)
 
 
 def apply_update(order: LiveOrder | None, event: OrderUpdated) -> LiveOrder:
-    """Move to the state that execution states.
+    """Return the order in the state that execution reports.
 
-    A final order keeps reserved only the fills that are announced and not counted yet.
+    A final order keeps reserved only the fills that are announced and not yet counted.
     """
     known = order or LiveOrder(event.symbol, event.side, event.quantity, filled=event.filled_quantity)
     since_ns = known.working_since_ns or (event.at_ns if event.state.is_working else 0)
@@ -101,16 +102,17 @@ def apply_update(order: LiveOrder | None, event: OrderUpdated) -> LiveOrder:
 
 
 def apply_execution(order: LiveOrder, event: Filled) -> LiveOrder:
-    """Take one execution off what is reserved.
+    """Return the order with one execution subtracted from the reserved quantity.
 
-    Our own fills are all counted here, one by one; of a stranger's order we may have missed the first.
+    Fills of our own orders are counted one by one. For an external order the first fills may have been missed, so the
+    cumulative quantity counts.
     """
     counted = order.filled + event.quantity if order.intent else max(order.filled, event.cumulative_quantity)
     return replace(order, filled=counted)
 
 
 def is_unsent(order: LiveOrder) -> bool:
-    """Say whether the order may still be held back: it has not left execution."""
+    """Return whether the order can still be withdrawn: execution has not sent it."""
     return order.intent is not None and order.state in (None, OrderState.RECEIVED)
 
 
@@ -118,7 +120,7 @@ CHUNK_SIZE: Final = 256
 
 
 CHUNK_COUNT: Final = 8
-"""The last 1,792 to 2,048 intents are remembered: minutes of any strategy, about 7 MB."""
+"""The cache holds the last 1,792 to 2,048 intents: minutes of any strategy, about 7 MB."""
 
 
 DIGEST_BYTES: Final = 16
@@ -128,21 +130,21 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class CachedReply(Struct, frozen=True, array_like=True, gc=False):
-    """One answer, and the intent it was given to."""
+    """One reply and the intent it was sent for."""
 
     intent: Intent
     reply: ApprovalReply
 
     @property
     def digest(self) -> bytes:
-        """Tell the intent apart from any other; worked out only when its id comes again."""
+        """Digest of the intent; computed only when its id is requested again."""
         return intent_digest(self.intent)
 
 
 class ReplyCache(Struct, frozen=True, array_like=True, gc=False):
-    """Answers in chunks by age, so that remembering one more copies a small dictionary and never all of them.
+    """Replies by intent id, in chunks by age, so that adding one copies a small dictionary and never all entries.
 
-    Whatever was created at or before `forgotten_at_ns` may have been approved and forgotten.
+    Any intent created at or before `evicted_through_ns` may have been approved and evicted.
     """
 
     newest: dict[IntentId, CachedReply] = {}
@@ -150,7 +152,7 @@ class ReplyCache(Struct, frozen=True, array_like=True, gc=False):
     evicted_through_ns: int = 0
 
     def find(self, intent_id: IntentId) -> CachedReply | None:
-        """Give what was answered to this intent id."""
+        """Return the reply cached for this intent id, or None."""
         found = self.newest.get(intent_id)
         if found is None:
             for chunk in self.older:
@@ -160,12 +162,12 @@ class ReplyCache(Struct, frozen=True, array_like=True, gc=False):
 
 
 def intent_digest(intent: Intent) -> bytes:
-    """Tell an intent's content apart from any other."""
+    """Return a digest of the intent's content; different intents have different digests."""
     return blake2b(_encode(intent), digest_size=DIGEST_BYTES).digest()
 
 
 def with_reply(cache: ReplyCache, intent: Intent, reply: ApprovalReply) -> ReplyCache:
-    """Remember one more answer; the first answer given to an id stays the answer."""
+    """Return the cache with one more reply; the first reply to an id is kept."""
     intent_id = intent.intent_id
     if cache.find(intent_id) is not None:
         return cache
@@ -179,31 +181,31 @@ def with_reply(cache: ReplyCache, intent: Intent, reply: ApprovalReply) -> Reply
 def _rotate(full: dict[IntentId, CachedReply], cache: ReplyCache) -> ReplyCache:
     old = (full, *cache.older)
     kept, dropped = old[: CHUNK_COUNT - 1], old[CHUNK_COUNT - 1 :]
-    # A refusal that is forgotten does no harm: judged again, the intent is approved once at most.
+    # Evicting a refusal is harmless: the same intent is checked again and approved at most once.
     forgotten = (one.intent.created_at_ns for chunk in dropped for one in chunk.values() if one.reply.allowed)
     return ReplyCache({}, kept, max(cache.evicted_through_ns, *forgotten, 0))
 
 
 RATE_STEP_NS: Final = 5_000_000_000
-"""Approvals are counted in steps of five seconds: the minute of the order rate is then 60 to 65 seconds, never less."""
+"""Approvals are counted in steps of five seconds: the minute of the order rate lasts 60 to 65 seconds, never less."""
 
 
 RATE_STEPS: Final = 12
 
 
 RECENT_APPROVALS_MAX: Final = 64
-"""So many approvals are compared when the same order comes again."""
+"""Number of approvals that a new order is compared with to detect a repeated order."""
 
 
 class RecentApproval(Struct, frozen=True, array_like=True, gc=False):
-    """When an order was approved and what it looked like."""
+    """Time and fingerprint of an approved order."""
 
     at_ns: int
     fingerprint: tuple[Any, ...]
 
 
 class RiskState(Struct, frozen=True, gc=False, kw_only=True):
-    """Everything risk knows from its own log; replaced as a whole by every record, never changed."""
+    """Everything risk derives from its own log; each record yields a new state, no state is modified."""
 
     account: AccountId
     journal_id: str
@@ -216,61 +218,61 @@ class RiskState(Struct, frozen=True, gc=False, kw_only=True):
     reply_cache: ReplyCache = ReplyCache()
     recent_approvals: tuple[RecentApproval, ...] = ()
     approvals_by_step: tuple[tuple[int, int], ...] = ()
-    """How many orders were approved in each step of the last minute, oldest first."""
+    """Number of approvals in each step of the last minute, oldest first."""
     orders_offset: StreamOffset | None = None
     reconciled_at_ns: int = 0
     reconciled_sequence: int = 0
-    """Which record of this log holds the last reconciliation that left nothing open."""
+    """Sequence of the record in this log with the last reconciliation without differences."""
     consecutive_mismatches: int = 0
     venue_connectivity: VenueConnectivity | None = None
 
     @property
     def trading_state(self) -> TradingState:
-        """The worst of the present causes."""
+        """The most severe state of the active causes."""
         return trading_state_of(frozenset(self.causes))
 
     @property
     def next_sequence(self) -> int:
-        """The number that the next record of the log will have."""
+        """Sequence of the next record of the log."""
         return self.last_sequence + 1
 
     @property
     def latched_causes(self) -> tuple[Cause, ...]:
-        """The causes that stay until they are cleared by hand."""
+        """Active causes that only an operator can clear."""
         return tuple(cause for cause in self.causes if CAUSE_EFFECTS[cause].latched)
 
     @property
     def outbox(self) -> tuple[LiveOrder, ...]:
-        """Approved intents that execution has not been heard to have."""
+        """Approved intents that execution has not yet reported as received."""
         return tuple(order for order in self.orders.values() if order.state is None)
 
     @property
     def unknown_orders(self) -> tuple[LiveOrder, ...]:
-        """Orders of which only the venue can tell what became of them."""
+        """Orders whose outcome at the venue is unknown."""
         return tuple(order for order in self.orders.values() if order.state is OrderState.UNKNOWN)
 
     def exposure(self, symbol: Symbol) -> Exposure:
-        """Give a symbol's position; one never heard of is flat."""
+        """Return a symbol's exposure; an unknown symbol is flat."""
         return self.exposures.get(symbol) or Exposure(symbol)
 
     def positions(self) -> dict[Symbol, Quantity]:
-        """Give what is held, flat symbols left out."""
+        """Return the held quantity by symbol, without flat symbols."""
         return {symbol: one.quantity for symbol, one in self.exposures.items() if one.quantity != ZERO}
 
 
 def order_fingerprint(intent: Intent) -> tuple[Any, ...]:
-    """Give what makes two orders the same in the eyes of a broker."""
+    """Return the fields by which a broker recognises two orders as the same."""
     return (intent.symbol, intent.side, intent.quantity, intent.order_type, intent.limit_price)
 
 
 def approvals_last_minute(state: RiskState, now_ns: int) -> int:
-    """Count the approvals of the last minute."""
+    """Return the number of approvals in the last 60 to 65 seconds."""
     oldest = now_ns // RATE_STEP_NS - RATE_STEPS
     return sum([count for step, count in state.approvals_by_step if step >= oldest])
 
 
 def encode_state(state: RiskState) -> bytes:
-    """Write the state down for comparison: equal states give equal bytes."""
+    """Encode a state for comparison: equal states give equal bytes."""
     return _encoder.encode(state)
 
 

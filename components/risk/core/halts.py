@@ -1,8 +1,7 @@
-"""Which reasons not to trade freely are present, and which events raise one that stays.
+"""Active causes, latched causes, and what each trading state permits.
 
-What an operator may ask, and what stands against it.
-
-What may pass in each trading state.
+A cause is a reason to restrict trading. Most causes follow from evidence and clear by themselves; a latched cause stays
+until an operator clears it.
 """
 
 from collections.abc import Collection
@@ -29,9 +28,9 @@ CauseReasons: TypeAlias = dict[Cause, str]
 
 
 def active_causes(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> CauseReasons:
-    """Name every cause that evidence decides, as it is now; latched ones are not asked about.
+    """Return every cause that the evidence gives now, with its reason; latched causes are not included.
 
-    Until both streams were joined and the account reconciled for the first time, STARTING stands for all of them.
+    Until both streams are synced and the account was reconciled for the first time, STARTING replaces all others.
     """
     truth = _account_causes(state, observations, timing, now_ns)
     if Cause.STARTING in state.causes and (truth or observations.market_lost is not None):
@@ -44,7 +43,7 @@ def active_causes(state: RiskState, observations: Observations, timing: Timing, 
 
 
 def readiness_blockers(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> tuple[str, ...]:
-    """Name what readiness waits for: orders, the account, the market, a fresh price."""
+    """Return what readiness waits for: order events, reconciliation, market data, a fresh price."""
     unmet = list(_account_causes(state, observations, timing, now_ns).values())
     if observations.market_lost is not None:
         unmet.append(f"market: {observations.market_lost}")
@@ -54,7 +53,10 @@ def readiness_blockers(state: RiskState, observations: Observations, timing: Tim
 
 
 def cause_changes(state: RiskState, found: CauseReasons, now_ns: int) -> list[CauseRaised | CauseCleared]:
-    """Bring the causes that evidence decides in line with it; what is new is raised before what is gone is cleared."""
+    """Return the records that bring the causes in line with the evidence.
+
+    New causes are raised before old ones are cleared, so that the trading state never passes through a laxer one.
+    """
     if not found and not state.causes:
         return []
     standing = [cause for cause in state.causes if not CAUSE_EFFECTS[cause].latched]
@@ -63,12 +65,12 @@ def cause_changes(state: RiskState, found: CauseReasons, now_ns: int) -> list[Ca
 
 
 def newly_raised(state: RiskState, reasons: CauseReasons, now_ns: int) -> list[CauseRaised]:
-    """Raise what does not stand already."""
+    """Return a record for each cause that is not active yet."""
     return [CauseRaised(cause, why, now_ns) for cause, why in reasons.items() if cause not in state.causes]
 
 
 def latched_by(state: RiskState, event: OrderMessage) -> CauseReasons:
-    """Name the latched causes that this event raises, before it is applied."""
+    """Return the latched causes that this event raises; called before the event is applied."""
     match event:
         case ClientOrderIdConflict(client_order_id=name, detail=detail):
             return {Cause.ID_COLLISION: f"{name}: {detail}"}
@@ -79,7 +81,10 @@ def latched_by(state: RiskState, event: OrderMessage) -> CauseReasons:
 
 
 def missing_from_log(state: RiskState, event: OrderMessage) -> str:
-    """Name what execution acted on and our log does not hold, as it lost its end; empty when it is whole."""
+    """Return what execution acted on and this log does not contain; empty if nothing is missing.
+
+    A difference means that the log lost its end.
+    """
     match event:
         case IntentReceived(intent=intent, terms=terms):
             order, remembered = state.orders.get(intent.intent_id), state.reply_cache.find(intent.intent_id)
@@ -126,7 +131,10 @@ def _venue_problem(state: RiskState) -> str:
 
 
 def _divergence(state: RiskState, event: Reconciled) -> CauseReasons:
-    """Tell a real difference from one that a fill in flight makes: that one is gone at the next reconciliation."""
+    """Return a real difference of positions, with its text.
+
+    A difference that a fill in flight causes is not returned: it is gone at the next reconciliation.
+    """
     if positions_match(state, event) or (event.differences and not state.consecutive_mismatches):
         return {}
     ours, theirs = state.positions(), {one.symbol: one.quantity for one in event.positions if one.quantity}
@@ -138,21 +146,21 @@ def _divergence(state: RiskState, event: Reconciled) -> CauseReasons:
 
 
 def operator_halt(state: RiskState, reason: str, now_ns: int) -> tuple[CauseRaised, ...]:
-    """Latch the operator's halt; one that stands already is not written twice."""
+    """Return the record that latches the operator's halt; nothing if it is already latched."""
     if Cause.OPERATOR_HALT in state.causes:
         return ()
     return (CauseRaised(Cause.OPERATOR_HALT, reason, now_ns),)
 
 
 def blocking_causes(found: CauseReasons) -> CauseReasons:
-    """Pick what must be over before latched causes may be cleared: whatever halts by itself."""
+    """Return the causes that must end before latched causes can be cleared: those that halt trading by themselves."""
     return {cause: reason for cause, reason in found.items() if CAUSE_EFFECTS[cause].state is TradingState.HALTED}
 
 
 def resume_refusal(state: RiskState, blocking: CauseReasons, reason: str) -> str:
-    """Say why latched causes are not cleared now; empty when they may be.
+    """Return why latched causes are not cleared now; empty if they can be.
 
-    Asked without a reason this is the first of two steps: it tells what would be cleared.
+    Without a reason this is the first of two steps: the text lists what would be cleared.
     """
     if not state.latched_causes:
         return "nothing is latched"
@@ -165,21 +173,21 @@ def resume_refusal(state: RiskState, blocking: CauseReasons, reason: str) -> str
 
 
 def clear_latched(state: RiskState, reason: str, now_ns: int) -> tuple[CauseCleared, ...]:
-    """Clear every latched cause, for a reason that the log keeps."""
+    """Return the records that clear every latched cause, with the operator's reason."""
     return tuple(CauseCleared(cause, reason, now_ns) for cause in state.latched_causes)
 
 
 POSITIONS_UNKNOWN: Final = frozenset(
     {Cause.STARTING, Cause.UNRECONCILED, Cause.EXECUTION_DOWN, Cause.DIVERGENCE, Cause.ID_COLLISION}
 )
-"""While one of these is present nobody can say what a stop would shrink."""
+"""While one of these causes is active, positions are unknown, so a stop might not reduce one."""
 
 
 PERMITTED_WHILE_HALTED: Final = frozenset({Purpose.STOP, Purpose.FLATTEN})
 
 
 def permits(state: TradingState, purpose: Purpose, causes: Collection[Cause]) -> bool:
-    """Say whether an order of this purpose may pass now; cancels always may and are not asked about."""
+    """Return whether an order of this purpose is permitted; cancels are always permitted and not checked."""
     match state:
         case TradingState.ACTIVE:
             return True

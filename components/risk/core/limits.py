@@ -1,4 +1,4 @@
-"""What risk allows and how long it waits: the schemas of [risk.limits] and [risk.timing]."""
+"""Schemas of [risk.limits] and [risk.timing]."""
 
 import json
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ Positive = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"))]
 
 
 class StrictTable(BaseModel):
-    """A table of the configuration: frozen, and a key it does not know is refused."""
+    """A configuration table: frozen, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Limits(StrictTable):
-    """What one order, one symbol and the account may do; every decision carries the version of these."""
+    """Limits for one order, one symbol and the account; every decision stores the version of its limits."""
 
     symbols: tuple[SymbolText, ...] = Field(min_length=1, max_length=1_000)
     signal_age_ms_max: int = Field(ge=1, le=600_000)
@@ -61,18 +61,18 @@ class Limits(StrictTable):
 
     @cached_property
     def canonical_json(self) -> str:
-        """These limits as canonical JSON: the same limits always give the same text."""
+        """These limits as canonical JSON: equal limits give equal text."""
         fields = {name: _plain(getattr(self, name)) for name in type(self).model_fields}
         return json.dumps(fields, sort_keys=True, separators=(",", ":"))
 
     @cached_property
     def version(self) -> str:
-        """A short name for exactly these limits."""
+        """Hash of the canonical JSON."""
         return blake2b(self.canonical_json.encode(), digest_size=VERSION_BYTES).hexdigest()
 
     @cached_property
     def descriptions(self) -> Mapping[CheckName, str]:
-        """Each check's limit in words, made once: every decision repeats them."""
+        """The limit of each check as text, built once because every decision contains it."""
         return {
             CheckName.SYMBOL_ALLOWED: f"one of {len(self.symbols)} symbols",
             CheckName.SIGNAL_AGE: f"{self.signal_age_ms_max} ms",
@@ -89,12 +89,12 @@ class Limits(StrictTable):
         }
 
     def tick_size(self, price: Decimal) -> Decimal:
-        """Give the step that a price of this size may be quoted in."""
+        """Return the tick size at this price."""
         return self.price_tick if price >= 1 else self.price_tick_below_one
 
 
 class Timing(StrictTable):
-    """How long approvals live, how often things are tried again, how old evidence may be."""
+    """Lifetime of approvals, retry intervals, and maximum age of evidence."""
 
     approval_ttl_ms: int = Field(ge=100, le=300_000)
     handover_retry_ms: int = Field(ge=10, le=60_000)

@@ -1,4 +1,4 @@
-"""What risk knows that is not in its log: which streams are whole, the last prices, whether the clock is right."""
+"""What risk observes and does not journal: stream continuity, last quotes, feed and book states, clock jumps."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -13,18 +13,18 @@ from components.contracts.values import Price, StreamOffset, Symbol, Venue
 from components.risk.core.limits import NS_PER_MS, Limits, Timing
 
 PRICE_MAX: Final = Decimal("1e12")
-"""Beyond this a price is nonsense, and arithmetic with it could fail."""
+"""A higher price is invalid, and arithmetic with it could fail."""
 
 
 class LastQuote(Struct, frozen=True, gc=False):
-    """A quote and where in the stream it stood."""
+    """A quote and its offset in the stream."""
 
     quote: Quote
     offset: StreamOffset
 
 
 class Observations:
-    """Evidence of this life of the process; nothing of it survives, all of it is heard anew."""
+    """Evidence collected since the process started; nothing of it survives a restart."""
 
     def __init__(self, limits: Limits, timing: Timing) -> None:
         self._limits, self._timing = limits, timing
@@ -33,37 +33,37 @@ class Observations:
         self._last_quotes: dict[Symbol, LastQuote] = {}
         self._suspect_until_ns = 0
         self.last_observed_ns = 0
-        """When somebody last told the time."""
+        """Time of the last call of `observe_clock`."""
         self.last_quote_at_ns = 0
         """When the newest usable quote of an allowed symbol was received."""
         self.market_lost: str | None = "not heard yet"
-        """Why the market is not whole; None when it is. The same for orders."""
+        """Why the market stream is not synced; None if it is. `orders_lost` is the same for order events."""
         self.orders_lost: str | None = "not heard yet"
         self.orders_lost_sequence = 0
-        """How far our log was when order events were last lost."""
+        """Last sequence of this log when order events were last lost."""
 
     def observe_clock(self, now_ns: int) -> None:
-        """Compare with the last time seen: ticks come steadily, so a leap is the clock's."""
+        """Compare the time with the last observation: ticks are regular, so a large step is a jump of the clock."""
         passed_ms = (now_ns - self.last_observed_ns) / NS_PER_MS
         if self.last_observed_ns and not -self._limits.clock_skew_ms_max <= passed_ms <= self._timing.clock_jump_ms_max:
             self._suspect_until_ns = now_ns + self._timing.clock_suspect_ms * NS_PER_MS
-            self.last_quote_at_ns = 0  # a stamp from before the jump says nothing about an age after it
+            self.last_quote_at_ns = 0  # a timestamp from before the jump gives no valid age after it
         self.last_observed_ns = now_ns
 
     def on_market_synced(self, offset: StreamOffset, messages: Iterable[MarketMessage]) -> None:
-        """Begin with the market's present state."""
+        """Replace everything known of the market by this snapshot."""
         self._clear_market()
         self.market_lost = None
         for message in messages:
             self.on_market_message(message, offset)
 
     def on_market_lost(self, reason: str) -> None:
-        """Trust nothing that was heard; what is true now comes with the next join."""
+        """Discard everything known of the market until the stream is synced again."""
         self._clear_market()
         self.market_lost = reason
 
     def on_market_message(self, message: MarketMessage, offset: StreamOffset) -> None:
-        """Note the newest word on a price, a book or a feed."""
+        """Store the latest quote, book state or feed state."""
         match message:
             case Quote():
                 self._store_quote(message, offset)
@@ -75,17 +75,17 @@ class Observations:
                 return
 
     def on_orders_synced(self) -> None:
-        """Note that every order event up to now was heard."""
+        """Record that every order event so far was received."""
         self.orders_lost = None
 
     def on_orders_lost(self, reason: str, last_sequence: int) -> None:
-        """Note that order events may be missing; only what is reconciled after this record counts."""
+        """Record that order events may be missing; only a reconciliation after this record counts."""
         self.orders_lost, self.orders_lost_sequence = reason, last_sequence
 
     def decision_inputs(
         self, symbol: Symbol, now_ns: int, causes: tuple[Cause, ...], *, is_stopping: bool
     ) -> DecisionInputs:
-        """Collect what an intent in this symbol is judged by."""
+        """Return the inputs of a decision on this symbol."""
         sighting = self._last_quotes.get(symbol)
         whole = self.market_lost is None and self.orders_lost is None
         if sighting is None:
@@ -97,12 +97,12 @@ class Observations:
         )
 
     def mid(self, symbol: Symbol) -> Price | None:
-        """Give the middle of the last quote, whatever its age."""
+        """Return the mid of the last quote, regardless of its age."""
         sighting = self._last_quotes.get(symbol)
         return sighting.quote.mid if sighting else None
 
     def staleness(self, now_ns: int) -> str:
-        """Say why prices as a whole cannot be used; empty when they can."""
+        """Return why market data as a whole is unusable; empty if it is usable."""
         if FeedState.LIVE not in self._feeds.values():
             feeds = ", ".join(f"{venue} {state}" for venue, state in self._feeds.items())
             return f"no live feed ({feeds or 'none heard'})"
@@ -112,7 +112,7 @@ class Observations:
         return ""
 
     def clock_jump(self, now_ns: int) -> str:
-        """Say why the clock cannot be trusted; empty when it can."""
+        """Return why the clock is not trusted; empty if it is."""
         return "the wall clock jumped" if now_ns < self._suspect_until_ns else ""
 
     def _store_quote(self, quote: Quote, offset: StreamOffset) -> None:

@@ -1,4 +1,4 @@
-"""One symbol's position: what is held, what it cost, what was earned, and what working orders may still do to it."""
+"""Position accounting of one symbol: quantity, average cost, P&L, and the quantity reserved by working orders."""
 
 from collections.abc import Iterable
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
@@ -11,15 +11,18 @@ from msgspec.structs import replace
 from components.contracts.values import ZERO, Money, Price, Quantity, Side, Symbol
 
 EXACT: Final = Context(prec=80)
-"""Wide enough that sums and products of prices and quantities never round."""
+"""Precision at which sums and products of prices and quantities never round."""
 
 
 COST_STEP: Final = Decimal("1e-12")
-"""Where the one division rounds: what a part of a position had cost."""
+"""Rounding step of the only division: the cost of a part of a position."""
 
 
 class Exposure(Struct, frozen=True, array_like=True, gc=False):
-    """One symbol; `quantity` and `cost` are negative when short, `working_*` is what may still be bought and sold."""
+    """Exposure of one symbol; `quantity` and `cost` are negative when short.
+
+    `working_buy` and `working_sell` are the quantities that live orders may still buy and sell.
+    """
 
     symbol: Symbol
     quantity: Quantity = ZERO
@@ -32,28 +35,28 @@ class Exposure(Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def average_price(self) -> Price:
-        """What one unit of the position cost; zero when flat."""
+        """Average cost of one unit; zero when flat."""
         return _average(self.cost, self.quantity) if self.quantity else ZERO
 
     def working_quantity(self, side: Side) -> Quantity:
-        """Give what orders of this side may still fill."""
+        """Return the quantity that orders of this side may still fill."""
         return self.working_buy if side is Side.BUY else self.working_sell
 
     def order_count(self, side: Side) -> int:
-        """Count the live orders of this side."""
+        """Return the number of live orders of this side."""
         return self.buy_orders if side is Side.BUY else self.sell_orders
 
     def with_reservation(self, side: Side, quantity: Quantity, orders: int) -> "Exposure":
-        """Reserve what an order may still fill (or release it, with a negative quantity)."""
+        """Return the exposure with this quantity reserved; a negative quantity releases it."""
         if side is Side.BUY:
             return replace(self, working_buy=self.working_buy + quantity, buy_orders=self.buy_orders + orders)
         return replace(self, working_sell=self.working_sell + quantity, sell_orders=self.sell_orders + orders)
 
 
 def apply_fill(exposure: Exposure, side: Side, quantity: Quantity, price: Price) -> Exposure:
-    """Move the position by one execution.
+    """Return the exposure after one execution.
 
-    Money is conserved exactly: flat again, what was realised is what came in less what went out.
+    Money is conserved exactly: when the position is flat again, the realised P&L equals the proceeds minus the cost.
     """
     with localcontext(EXACT):
         signed = quantity * side.sign
@@ -69,13 +72,13 @@ def apply_fill(exposure: Exposure, side: Side, quantity: Quantity, price: Price)
 
 
 def with_opening_position(exposure: Exposure, quantity: Quantity, average_price: Price) -> Exposure:
-    """Take a position over as the venue states it; from here on we count ourselves."""
+    """Return the exposure with the position that the venue reported; later fills are counted from there."""
     with localcontext(EXACT):
         return replace(exposure, quantity=quantity, cost=quantity * average_price)
 
 
 def unrealised_pnl(exposure: Exposure, mid: Price | None) -> Money:
-    """Give what closing at this price would earn; without a price the position stands at its cost."""
+    """Return the P&L of closing at this price; without a price the position is valued at cost."""
     if mid is None or not exposure.quantity:
         return ZERO
     with localcontext(EXACT):
@@ -83,13 +86,13 @@ def unrealised_pnl(exposure: Exposure, mid: Price | None) -> Money:
 
 
 def exact_sum(amounts: Iterable[Money]) -> Money:
-    """Add up without rounding."""
+    """Return the sum without rounding."""
     with localcontext(EXACT):
         return _normalized(sum(amounts, ZERO))
 
 
 def _cost_of_closed(cost: Money, closed: Quantity, held: Quantity) -> Money:
-    """Give what the closed part had cost; the last part takes whatever rounding left over."""
+    """Return the cost of the closed part; the last part includes all rounding remainders."""
     if closed == held:
         return cost if closed else ZERO
     return _divide(cost * closed, held)
@@ -97,7 +100,7 @@ def _cost_of_closed(cost: Money, closed: Quantity, held: Quantity) -> Money:
 
 @lru_cache(maxsize=256)
 def _average(cost: Money, quantity: Quantity) -> Price:
-    """Divide once for each fill, not each time that the position is told."""
+    """Return the average price; cached, so that it is divided once per fill and not at each publication."""
     return _normalized(_divide(cost, quantity))
 
 
@@ -106,7 +109,7 @@ def _divide(number: Decimal, by: Decimal) -> Decimal:
 
 
 def _normalized(number: Decimal) -> Decimal:
-    """Drop trailing zeros and exponents, so that the same amount is always the same bytes."""
+    """Drop trailing zeros and exponents, so that equal amounts have equal bytes."""
     short = number.normalize(EXACT)
     if not short:
         return ZERO

@@ -1,4 +1,7 @@
-"""The fold over the log: one record in, the next state out, the same to the last byte on every replay."""
+"""Projection of risk's log onto the account state: one record in, the next state out.
+
+Deterministic: every replay of a log gives the same state to the byte.
+"""
 
 from collections.abc import Iterable
 from typing import TypeVar, assert_never
@@ -56,7 +59,7 @@ Value = TypeVar("Value")
 
 
 def apply(state: RiskState, record: DecisionMessage) -> RiskState:
-    """Take in the next record of the log."""
+    """Return the state after the next record of the log."""
     if isinstance(record, Decision):
         return _apply_decision(state, record)
     state = replace(state, last_sequence=state.last_sequence + 1)
@@ -76,7 +79,7 @@ def apply(state: RiskState, record: DecisionMessage) -> RiskState:
 
 
 def replay(state: RiskState, records: Iterable[tuple[int, DecisionMessage]]) -> RiskState:
-    """Fold a log, record by record; a number out of order is damage."""
+    """Return the state after these records; a sequence number out of order raises an error."""
     for sequence, record in records:
         if sequence != state.next_sequence:
             raise CorruptData(f"record {sequence} where {state.next_sequence} belongs")
@@ -85,12 +88,12 @@ def replay(state: RiskState, records: Iterable[tuple[int, DecisionMessage]]) -> 
 
 
 def approval_reply(decision: Decision, sequence: int) -> ApprovalReply:
-    """Put a decision into the words of its answer."""
+    """Return the reply to the request behind a decision."""
     return ApprovalReply(decision.intent.intent_id, decision.allowed, decision.checks, sequence)
 
 
 def _apply_decision(state: RiskState, decision: Decision) -> RiskState:
-    """Remember the answer, reserve what was approved: one new state, not one for each."""
+    """Cache the reply and reserve an approved order in one new state, not in one for each step."""
     intent, sequence = decision.intent, state.last_sequence + 1
     reply_cache = with_reply(state.reply_cache, intent, approval_reply(decision, sequence))
     if not decision.allowed:
@@ -119,7 +122,7 @@ def _count_approval(state: RiskState, step: int) -> tuple[tuple[int, int], ...]:
 
 
 def _start_session(state: RiskState, record: RiskStarted) -> RiskState:
-    """Begin a life of the process: what was latched stays, everything else is to be proven again."""
+    """Start a run of the process: latched causes stay, everything else must be proven again."""
     if record.account != state.account:
         raise CorruptData(f"record {state.last_sequence}: the log of account {record.account}, not of {state.account}")
     starting = {Cause.STARTING: "nothing is known yet"}
@@ -178,17 +181,17 @@ def _apply_reconciliation(state: RiskState, event: OpeningBalance | Reconciled) 
 
 
 def is_reconciled(state: RiskState, event: Reconciled) -> bool:
-    """Say whether the venue's account of itself is the same as execution's journal, and as ours."""
+    """Return whether the venue's account equals execution's journal and this state."""
     return not event.differences and positions_match(state, event)
 
 
 def positions_match(state: RiskState, event: Reconciled) -> bool:
-    """Say whether the venue states exactly our positions."""
+    """Return whether the venue reports exactly our positions."""
     return {one.symbol: one.quantity for one in event.positions if one.quantity != ZERO} == state.positions()
 
 
 def _replace_order(state: RiskState, key: str, order: LiveOrder | None) -> RiskState:
-    """Put an order into the books or take it out."""
+    """Insert, replace or remove a live order."""
     orders, exposures = _with_live_order(state, key, order)
     return replace(state, orders=orders, exposures=exposures)
 
@@ -196,7 +199,10 @@ def _replace_order(state: RiskState, key: str, order: LiveOrder | None) -> RiskS
 def _with_live_order(
     state: RiskState, key: str, order: LiveOrder | None
 ) -> tuple[dict[str, LiveOrder], dict[Symbol, Exposure]]:
-    """Give orders and exposures with an order in them or without it, what is reserved moved by the difference."""
+    """Return orders and exposures with this order inserted or removed.
+
+    The reserved quantity changes by the difference.
+    """
     before = state.orders.get(key)
     after = None if order is None or order.is_closed else order
     one = after or before

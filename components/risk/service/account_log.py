@@ -1,4 +1,4 @@
-"""The account being written: every record is folded as it is appended, and what it changes is told."""
+"""Writes the account log: every record is applied to the state as it is appended, and its effects are published."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,14 +18,14 @@ from components.runtime.service import Append, Effect, LogEvent, Publish, SendCo
 
 
 class AccountLog:
-    """The one mutable reference to the state, with the evidence around it and the outbox that follows from it."""
+    """Holds the only mutable reference to the state, with the observations and the outbox."""
 
     def __init__(self, state: RiskState, observations: Observations, outbox: Outbox, timing: Timing) -> None:
         self.state, self.observations, self.outbox = state, observations, outbox
         self._timing = timing
 
     def append(self, record: DecisionMessage) -> Append:
-        """Take a record in and have it written down."""
+        """Apply a record to the state and return the effect that appends it."""
         self.state = apply(self.state, record)
         return Append(record)
 
@@ -35,19 +35,19 @@ class AccountLog:
         return self.record_causes(changes, now_ns) if changes else []
 
     def active_causes(self, now_ns: int) -> CauseReasons:
-        """Name the causes that evidence gives now."""
+        """Return the causes that the evidence gives now."""
         return active_causes(self.state, self.observations, self._timing, now_ns)
 
     def latch(self, reasons: CauseReasons, now_ns: int) -> list[Effect]:
-        """Raise causes that stay."""
+        """Raise latched causes."""
         return self.record_causes(newly_raised(self.state, reasons, now_ns), now_ns)
 
     def latch_divergence(self, reason: str, now_ns: int) -> list[Effect]:
-        """Halt for good: what we know and what execution says cannot both be true."""
+        """Halt trading until an operator resumes it: our state and execution's report contradict each other."""
         return [*self.latch({Cause.DIVERGENCE: reason}, now_ns), *self.refresh_causes(now_ns)]
 
     def record_causes(self, changes: Sequence[CauseRaised | CauseCleared], now_ns: int) -> list[Effect]:
-        """Write changed causes down and tell everybody; execution too when the trading state is another."""
+        """Append and publish changed causes; if the trading state changed, send it to execution."""
         if not changes:
             return []
         before = self.state.trading_state
@@ -60,13 +60,13 @@ class AccountLog:
         return effects
 
     def send_trading_state(self, now_ns: int) -> SendCommand:
-        """Hand the trading state over, until it is accepted or another takes its place."""
+        """Send the trading state to execution until it is accepted or superseded."""
         reason = ", ".join(self.state.causes) or "no cause"
         say = partial(SetTradingState, state=self.state.trading_state, reason=reason)
         return self.send_control("trading_state", say, now_ns)
 
     def send_control(self, subject: str, make: ControlFactory, now_ns: int) -> SendCommand:
-        """Hand a control over, until it is accepted or another on the same subject takes its place."""
+        """Send a control until it is accepted or superseded by another on the same subject."""
         return SendCommand(COMMANDS, self.outbox.add_control(subject, make, self.state, now_ns))
 
 

@@ -1,4 +1,4 @@
-"""Where operators are answered: halt, resume in two steps, cancel everything."""
+"""Operator requests: halt, resume in two steps, cancel all orders."""
 
 from functools import partial
 from typing import Final, assert_never
@@ -12,18 +12,18 @@ from components.risk.service.account_log import AccountLog
 from components.runtime.service import Effect, Effects, LogEvent, Reply, SendCommand
 
 REPLIES_MAX: Final = 256
-"""So many answers are remembered, for requests that come twice."""
+"""Number of replies kept for repeated requests."""
 
 
 class OperatorRequests:
-    """Does what an operator asks, once for each request."""
+    """Executes each operator request once."""
 
     def __init__(self, log: AccountLog) -> None:
         self._log = log
         self._replies: dict[CommandId, OperatorReply] = {}
 
     def handle(self, reply_to: bytes, request: OperatorCommand, now_ns: int) -> Effects:
-        """Do it, or answer as before."""
+        """Execute a request, or repeat the reply if it was executed already."""
         if (known := self._replies.get(request.command_id)) is not None:
             return (Reply(reply_to, known),)
         effects, against = self._execute(request.action, request.reason, now_ns)
@@ -34,7 +34,7 @@ class OperatorRequests:
         return [*effects, Reply(reply_to, answer), LogEvent("operator_asked", facts, "warning")]
 
     def cancel_everything(self, reason: str, now_ns: int) -> list[Effect]:
-        """Withdraw what has not left, cancel what has."""
+        """Withdraw the unsent orders and cancel the others."""
         effects: list[Effect] = []
         for order in self._log.state.orders.values():
             if is_unsent(order) and order.intent is not None:
@@ -44,7 +44,7 @@ class OperatorRequests:
         return [*effects, self._cancel_all(reason, now_ns)]
 
     def _execute(self, action: OperatorAction, reason: str, now_ns: int) -> tuple[list[Effect], str]:
-        """Give the effects, and what stood against it if it was not done."""
+        """Return the effects, and the reason if the request was not executed."""
         match action:
             case OperatorAction.HALT:
                 return self._halt(reason, now_ns)

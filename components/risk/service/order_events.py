@@ -1,4 +1,4 @@
-"""Listens to execution: the order events it wrote down, whether they are whole, and what it made of our frames."""
+"""Consumes execution's order events and its acknowledgements of commands."""
 
 from typing import Any, Final
 
@@ -16,17 +16,17 @@ from components.risk.service.reporting import RiskMetrics, changed_positions
 from components.runtime.service import Effect, Effects, LogEvent, Publish, StreamLost, StreamSynced, Terminate
 
 RETRYABLE_REASONS: Final = frozenset({RejectReason.EXPIRED, RejectReason.NOT_ACCEPTING})
-"""Execution may accept the same later, or tells on `orders` that it was never sent."""
+"""Execution may accept the same frame later, or reports on `orders` that it was never sent."""
 
 
 class OrderEventConsumer:
-    """Takes in execution's journal record by record; each is applied once."""
+    """Applies each record of execution's journal exactly once, in order."""
 
     def __init__(self, log: AccountLog, operator_requests: OperatorRequests, metrics: RiskMetrics) -> None:
         self._log, self._operator_requests, self._metrics = log, operator_requests, metrics
 
     def apply(self, offset: StreamOffset, event: Any, now_ns: int) -> Effects:  # noqa: ANN401 -- any order message
-        """Apply the next order event; what it shows to be wrong is raised before it is applied."""
+        """Apply the next order event; the causes that it raises are recorded before it."""
         books, before = self._log, self._log.state
         if self._is_from_other_journal(offset):
             return self._on_other_journal(offset, now_ns)
@@ -42,7 +42,7 @@ class OrderEventConsumer:
         return [*effects, *books.refresh_causes(now_ns)]
 
     def on_synced(self, synced: StreamSynced, now_ns: int) -> Effects:
-        """Know that every event up to now was heard, and tell execution where it stands."""
+        """Record that every event so far was received, and send execution the trading state."""
         books = self._log
         if self._is_from_other_journal(synced.offset):
             return self._on_other_journal(synced.offset, now_ns)
@@ -50,12 +50,12 @@ class OrderEventConsumer:
         books.outbox.retry_now()
         effects = [*books.refresh_causes(now_ns), books.send_trading_state(now_ns)]
         if (reason := books.state.causes.get(Cause.OPERATOR_HALT)) is not None:
-            # What the halt asked for may have been lost with us, or with execution.
+            # The commands of the halt may have been lost by a restart of risk or of execution.
             effects += self._operator_requests.cancel_everything(reason, now_ns)
         return effects
 
     def on_lost(self, lost: StreamLost, now_ns: int) -> Effects:
-        """Know that events may be missing; a journal that does not go on where we are will never be whole again."""
+        """Record that events may be missing; a stream that has diverged from our offset cannot be recovered."""
         books = self._log
         books.observations.on_orders_lost(lost.reason, books.state.last_sequence)
         return (
@@ -65,7 +65,7 @@ class OrderEventConsumer:
         )
 
     def on_acknowledgement(self, acknowledgement: object, now_ns: int) -> Effects:
-        """Hear what became of something handed over."""
+        """Handle execution's reply to a command."""
         match acknowledgement:
             case Accepted(command_id=command_id):
                 self._log.outbox.acknowledge(command_id)
@@ -79,7 +79,7 @@ class OrderEventConsumer:
     def _on_rejected(self, rejected: Rejected, now_ns: int) -> Effects:
         self._log.outbox.acknowledge(rejected.command_id)
         if rejected.reject_reason is RejectReason.REPLAYED:
-            # Execution has had it before: what became of it, `orders` tells.
+            # Execution has received it before; the `orders` stream reports the outcome.
             return (LogEvent("handover_replayed", {"command_id": rejected.command_id, "detail": rejected.detail}),)
         effects = self._release_rejected(rejected, now_ns)
         told = f"execution refused our own frame {rejected.command_id}: {rejected.reject_reason}: {rejected.detail}"

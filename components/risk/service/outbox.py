@@ -1,4 +1,4 @@
-"""What is to be handed to execution: approvals it has not been heard to have, controls it has not accepted."""
+"""Approvals and controls that execution has not yet acknowledged."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -19,16 +19,16 @@ ControlFactory: TypeAlias = Callable[[CommandId], Control]
 
 
 class PendingControl(Struct, gc=False):
-    """A control on its way."""
+    """A control that is not yet acknowledged, and when it was last sent."""
 
     control: Control
     sent_at_ns: int
 
 
 class Outbox:
-    """Seals what is handed over and remembers when; a restart forgets the times, never the approvals.
+    """Seals approvals and controls and schedules their retries; a restart loses the retry times, never an approval.
 
-    A control stands under its subject: a newer one on the same subject takes the older one's place.
+    A control is stored under its subject: a newer control on the same subject replaces the older one.
     """
 
     def __init__(self, key: SealKey, timing: Timing) -> None:
@@ -40,16 +40,16 @@ class Outbox:
         self._cancel_sent_at_ns: dict[str, int] = {}
 
     def seal_approval(self, order: LiveOrder, now_ns: int) -> bytes:
-        """Seal an approval; made again from the same terms the frame has the same bytes, also after a restart."""
+        """Return the sealed frame of an approval; the same terms give the same bytes, also after a restart."""
         if order.intent is None or order.terms is None:
             raise InvariantError("an order that was never approved has no frame")
         self._sent_at_ns[order.intent.intent_id] = now_ns
         return encode_approval(approve(propose(order.intent), order.terms, self._key))
 
     def add_control(self, subject: str, make: ControlFactory, state: RiskState, now_ns: int) -> bytes:
-        """Seal a control and keep it until it is accepted.
+        """Return the sealed frame of a new control and keep it until it is acknowledged.
 
-        Its id is new for ever: each start of the log has a record of its own.
+        Its id is unique forever, because each start of the process has a log record of its own.
         """
         self._control_count += 1
         control = make(CommandId(f"c-{state.journal_id[:8]}-{state.started_sequence}-{self._control_count}"))
@@ -57,18 +57,18 @@ class Outbox:
         return seal_control(control, self._control_terms(state, now_ns), self._key)
 
     def acknowledge(self, command_id: CommandId) -> None:
-        """Forget a control that was accepted, or refused for good."""
+        """Remove a control that was accepted or rejected for good."""
         for subject, pending in self._controls.items():
             if pending.control.command_id == command_id:
                 del self._controls[subject]
                 return
 
     def retry_now(self) -> None:
-        """Hand every approval over at the next occasion: execution is back."""
+        """Send every approval again at the next tick: execution is reachable again."""
         self._sent_at_ns.clear()
 
     def due_frames(self, state: RiskState, now_ns: int) -> list[bytes]:
-        """Seal whatever has waited long enough: controls, approvals, and cancels of orders that work for too long."""
+        """Return the frames that are due: controls, approvals, and cancels of orders that work for too long."""
         controls = self._controls_due(self._control_terms(state, now_ns))
         waiting = {one.intent.intent_id for one in state.outbox if one.intent is not None}
         self._sent_at_ns = {one: at_ns for one, at_ns in self._sent_at_ns.items() if one in waiting}
@@ -82,7 +82,7 @@ class Outbox:
         return handed_at_ns is None or now_ns - handed_at_ns >= self._retry_ns
 
     def _controls_due(self, terms: ApprovalTerms) -> Iterable[bytes]:
-        """Seal again: the same command, under terms that have not expired."""
+        """Seal each due control again: the same command under new terms."""
         for pending in self._controls.values():
             if terms.approved_at_ns - pending.sent_at_ns >= self._retry_ns:
                 pending.sent_at_ns = terms.approved_at_ns
@@ -111,9 +111,10 @@ class Outbox:
 
 
 def approvals_to_send(state: RiskState, now_ns: int) -> list[LiveOrder]:
-    """Name the approvals that execution should have now.
+    """Return the approvals that should be sent to execution now.
 
-    One that may not pass any more is held back until it has expired; then execution tells that it was never sent.
+    An approval that is no longer permitted is held back until it has expired; execution then reports that it was never
+    sent.
     """
     trading_state, causes = state.trading_state, state.causes
     return [

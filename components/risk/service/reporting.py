@@ -1,7 +1,4 @@
-"""The account as others are told of it: positions, result, trading state.
-
-What risk counts and shows.
-"""
+"""What risk publishes and counts: positions, P&L, trading status, account snapshots, metrics."""
 
 from components.contracts.decisions import AccountPosition, AccountSnapshot, Decision
 from components.contracts.orders import OrderState
@@ -14,7 +11,7 @@ from components.runtime.metrics import Metrics
 
 
 def position_message(exposure: Exposure, now_ns: int) -> Position:
-    """Tell one symbol's position."""
+    """Return the published position of one symbol."""
     return Position(
         symbol=exposure.symbol,
         quantity=exposure.quantity,
@@ -27,25 +24,25 @@ def position_message(exposure: Exposure, now_ns: int) -> Position:
 
 
 def changed_positions(before: RiskState, after: RiskState, now_ns: int) -> list[Position]:
-    """Tell the positions that are not what they were."""
+    """Return the positions that differ between two states."""
     new = ((before.exposures.get(symbol), one) for symbol, one in after.exposures.items())
     return [position_message(one, now_ns) for was, one in new if was is not one and was != one]
 
 
 def pnl_of(state: RiskState, observations: Observations, now_ns: int) -> ProfitAndLoss:
-    """Tell the account's result, marked at the middle of the last quotes."""
+    """Return the account's P&L, marked at the mid of the last quotes."""
     exposures = state.exposures.values()
     marked = exact_sum(unrealised_pnl(one, observations.mid(one.symbol)) for one in exposures)
     return ProfitAndLoss(exact_sum(one.realised for one in exposures), marked, now_ns)
 
 
 def trading_status_of(state: RiskState, now_ns: int) -> TradingStatus:
-    """Tell the trading state and the causes behind it."""
+    """Return the trading state and the active causes."""
     return TradingStatus(state.trading_state, tuple(state.causes), now_ns)
 
 
 def account_snapshot(state: RiskState, pnl: ProfitAndLoss, request_id: str) -> AccountSnapshot:
-    """Tell everything there is to know of the account."""
+    """Return the reply to an account query."""
     orders = [(IntentId(name), order.state) for name, order in state.orders.items()]
     return AccountSnapshot(
         request_id=request_id,
@@ -67,7 +64,7 @@ def account_snapshot(state: RiskState, pnl: ProfitAndLoss, request_id: str) -> A
 
 
 class RiskMetrics:
-    """What is counted; every label is a word of ours or a symbol of the allow-list."""
+    """Metrics of risk; every label value is from an enum or the allow-list of symbols."""
 
     def __init__(self, metrics: Metrics) -> None:
         decisions = metrics.counter("risk_decisions_total", "Intents judged", ("allowed",))
@@ -89,7 +86,7 @@ class RiskMetrics:
         self._unrealised = metrics.gauge("risk_unrealised_dollars", "Unrealised result at the last quotes")
 
     def count_decision(self, decision: Decision) -> None:
-        """Count one decision and each check that did not hold."""
+        """Count one decision and each failed check."""
         if decision.allowed:
             self._allowed.inc()
             return
@@ -98,7 +95,7 @@ class RiskMetrics:
             self._refusals.labels(one.name).inc()
 
     def update_gauges(self, state: RiskState, pnl: ProfitAndLoss) -> None:
-        """Bring the gauges up to date."""
+        """Set the gauges to the current state."""
         self._state.set(state.trading_state.severity)
         for cause in Cause:
             self._causes.labels(cause).set(cause in state.causes)

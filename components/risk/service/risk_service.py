@@ -1,4 +1,4 @@
-"""The gate: judges what is asked, and passes everything else on to the part that it concerns."""
+"""The risk service: approval requests, operator requests, market data and order events in, effects out."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ from components.runtime.service import (
 
 
 class RiskService:
-    """The only gate between a wish and an order."""
+    """Decides on every intent; execution accepts no order without an approval that this service sealed."""
 
     def __init__(
         self, *, limits: Limits, timing: Timing, key: SealKey, state: RiskState, metrics: Metrics, version: str
@@ -63,18 +63,18 @@ class RiskService:
 
     @property
     def state(self) -> RiskState:
-        """The account as the log tells it up to now."""
+        """The account state after the last record of the log."""
         return self._log.state
 
     def on_start(self, now_ns: int) -> Effects:
-        """Open the log's next chapter: halted, until evidence says otherwise."""
+        """Append the start record; trading is halted until the evidence is complete."""
         self._observations.observe_clock(now_ns)
         limits = self._limits
         opened = RiskStarted(self.state.account, limits.version, self._version, now_ns, limits.canonical_json)
         return [self._log.append(opened), Publish(POSITIONS, trading_status_of(self.state, now_ns))]
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
-        """Hear one thing."""
+        """Handle one input."""
         match message:
             case MessageReceived(stream=stream) if stream.name == MARKET.name:
                 self._observations.on_market_message(message.body, message.offset)
@@ -91,7 +91,7 @@ class RiskService:
                 raise InvariantError(f"risk hears no {type(message).__name__}")
 
     def on_tick(self, now_ns: int) -> Effects:
-        """Weigh the evidence, hand over again what is due, cancel what is too old, tell the result."""
+        """Refresh the causes, send due frames again, cancel orders that are too old, publish the P&L."""
         self._observations.observe_clock(now_ns)
         effects = self._log.refresh_causes(now_ns)
         if self._observations.orders_lost is None:
@@ -99,19 +99,19 @@ class RiskService:
         return effects + self._publish_pnl(now_ns)
 
     def on_stop(self, now_ns: int) -> Effects:
-        """Refuse entries from now on; what was approved is still handed over."""
+        """Refuse entries from now on; approvals already given are still sent."""
         self._is_stopping = True
         self._observations.observe_clock(now_ns)
         return (LogEvent("intake_stopped", {"outbox": len(self.state.outbox)}),)
 
     def is_drained(self) -> bool:
-        """Say whether nothing is left that execution could take now."""
+        """Return whether no approval is left that execution could receive now."""
         return self._observations.orders_lost is not None or not approvals_to_send(
             self.state, self._observations.last_observed_ns
         )
 
     def snapshot(self, stream: Stream) -> tuple[Any, ...]:
-        """Give every position, the result and the trading state."""
+        """Return every position, the P&L and the trading status."""
         if stream.name != POSITIONS.name:
             raise InvariantError(f"risk does not say {stream.name}")
         state, now_ns = self.state, self._observations.last_observed_ns
@@ -119,7 +119,7 @@ class RiskService:
         return (*positions, pnl_of(state, self._observations, now_ns), trading_status_of(state, now_ns))
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
-        """Name what readiness waits for; the log was replayed before this object was made."""
+        """Return what readiness waits for; the log was replayed before this object was created."""
         return readiness_blockers(self.state, self._observations, self._timing, now_ns)
 
     def _on_stream(self, message: StreamSynced | StreamLost, now_ns: int) -> Effects:
@@ -147,7 +147,7 @@ class RiskService:
                 return (Reply(reply_to, MalformedRequest(f"risk answers no {type(request).__name__}")),)
 
     def _check_order(self, reply_to: bytes, intent: Intent, now_ns: int) -> Effects:
-        """Judge by the evidence of this moment; what was judged before gets the answer it got."""
+        """Decide on an intent with the evidence of this moment; a repeated request gets the first reply."""
         intent_id = intent.intent_id
         known = self.state.reply_cache.find(intent_id)
         if known is not None and known.digest == intent_digest(intent):

@@ -1,6 +1,7 @@
-"""The features of one symbol, kept up to date with a constant amount of work for each quote and trade.
+"""The features of a symbol and their schema.
 
-Which numbers a model is given, in which order and meaning, as one hash that a model's card must name.
+Each quote and trade updates the features with a constant amount of work. The hash of the schema identifies names, order
+and meaning; a model's card must contain it.
 """
 
 from collections import deque
@@ -15,7 +16,7 @@ BASIS_POINTS: Final = 10_000.0
 
 
 QUOTE_GAP_S_MAX: Final = 60.0
-"""Longer silences all look alike; the model is never shown a night."""
+"""Longer gaps count as this long; the model is never shown the gap of a night."""
 
 
 def _weight(window: int) -> float:
@@ -35,9 +36,9 @@ _W60: Final = _weight(60)
 
 
 class Features:
-    """Takes two-sided quotes and prints in order; gives the row of SCHEMA, or None while it is not warm.
+    """Consumes two-sided quotes and trades in order and computes the row of SCHEMA; None until it is warm.
 
-    Exponential means start at their first value. Floats inside: the row only ever feeds a model, never an order.
+    Exponential averages start at their first value. Values are floats: they are input of a model, never of an order.
     """
 
     __slots__ = (
@@ -49,14 +50,14 @@ class Features:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: what follows does not continue what was."""
+        """Discard everything: the next quote does not continue the previous ones."""
         self._logs: deque[float] = deque(maxlen=WARM_UP_QUOTES)
         self._quote_at_ns = 0
         self._mid = self._mean_10 = self._mean_60 = self._variance = self._flow = 0.0
         self._spread = self._imbalance = self._imbalance_5 = self._gap_s = 0.0
 
     def add_quote(self, bid_price: float, bid_size: float, ask_price: float, ask_size: float, at_ns: int) -> None:
-        """Move on by one quote; both sides must stand and not cross."""
+        """Update the features with one quote; both sides must be present and not crossed."""
         self._mid = (bid_price + ask_price) / 2
         level = log(self._mid)
         self._spread = (ask_price - bid_price) / self._mid * BASIS_POINTS
@@ -70,12 +71,12 @@ class Features:
         self._quote_at_ns = at_ns
 
     def add_trade(self, price: float) -> None:
-        """Count a print above the middle as a buyer's, below as a seller's."""
+        """Count a trade above the mid as a buy, below it as a sell."""
         side = (price > self._mid) - (price < self._mid) if self._logs else 0
         self._flow += _W10 * (side - self._flow)
 
     def row(self) -> tuple[float, ...] | None:
-        """Give the numbers in the order of SCHEMA; never one that is not finite."""
+        """Return the values in the order of SCHEMA; None if not warm or if one is not finite."""
         logs = self._logs
         if len(logs) < WARM_UP_QUOTES:
             return None
@@ -106,7 +107,7 @@ class Features:
 
 
 class Feature(Struct, frozen=True, array_like=True, gc=False):
-    """One number of the row: its name, its unit, and how many quotes (or trades) it looks back."""
+    """One value of the row: its name, its unit, and how many quotes (or trades) it looks back."""
 
     name: str
     unit: str
@@ -114,7 +115,7 @@ class Feature(Struct, frozen=True, array_like=True, gc=False):
 
 
 class FeatureSchema(Struct, frozen=True, array_like=True, gc=False):
-    """The row as a whole; the version rises whenever a number changes its meaning under the same name."""
+    """The whole row; the version rises when a value changes its meaning under the same name."""
 
     version: int
     features: tuple[Feature, ...]
@@ -126,7 +127,7 @@ class FeatureSchema(Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def hash(self) -> str:
-        """Identify the schema by its content; whoever computes other numbers has another hash."""
+        """Content hash of the schema; different features have a different hash."""
         return blake2b(msgspec.json.encode(self), digest_size=16).hexdigest()
 
 
@@ -150,4 +151,4 @@ SCHEMA: Final = FeatureSchema(
 
 
 WARM_UP_QUOTES: Final = 21
-"""As many as the longest return looks back, and the present one."""
+"""The window of the longest return plus the current quote."""

@@ -1,4 +1,4 @@
-"""What a model is to the rest: a card that says what it is, and numbers in, numbers out."""
+"""The interface of a model: a card with its metadata, and a prediction from a row of features."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -11,13 +11,13 @@ from components.signals.core.features import FeatureSchema
 
 OUTPUTS: Final = ("down", "flat", "up")
 SUM_TOLERANCE: Final = 1e-3
-"""Single precision loses about 1e-7; a softmax further off than this is no softmax."""
+"""Single precision loses about 1e-7; probabilities whose sum is further from 1 are not a softmax."""
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
 class ModelCard(BaseModel):
-    """The metadata beside a model file: what it is, what it expects, how it was made."""
+    """The metadata beside a model file: what it is, what it expects, how it was trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
@@ -30,32 +30,32 @@ class ModelCard(BaseModel):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     horizon_quotes: int = Field(ge=1)
-    """How many quotes ahead the outputs speak of."""
+    """How many quotes ahead the outputs predict."""
     move_bps: float = Field(gt=0)
-    """How far the middle must move to count as up or down."""
+    """How far the mid must move to count as up or down."""
     command: str
-    """What trained it, to be typed again."""
+    """The command that trained it."""
     seed: int
     samples: int = Field(ge=0)
     accuracy: float = Field(ge=0, le=1)
-    """Share of right answers on data it never saw."""
+    """Share of correct predictions on data outside the training set."""
 
 
 class Model(Protocol):
-    """A trained model, ready to be asked."""
+    """A trained model, loaded and ready."""
 
     @property
     def card(self) -> ModelCard:
-        """What it is."""
+        """The model's metadata."""
         ...
 
     def predict(self, features: Sequence[float]) -> tuple[float, ...]:
-        """Answer one row; the outputs in the order of the card."""
+        """Return the outputs for one row, in the order of the card."""
         ...
 
 
 def check_card(card: ModelCard, schema: FeatureSchema, file_hash: str, where: str) -> None:
-    """Refuse a model that is not the file its card describes, or that was trained on other numbers than ours."""
+    """Raise ConfigError if the file does not match its card, or the model was trained on other features."""
     if card.file_hash != file_hash:
         raise ConfigError(
             f"{where}: file_hash {card.file_hash}, but {card.file} has {file_hash}: train or copy it again"
@@ -70,7 +70,7 @@ def check_card(card: ModelCard, schema: FeatureSchema, file_hash: str, where: st
 
 
 def edge_of(prediction: Sequence[float]) -> float | None:
-    """Give P(up) - P(down), or None for an answer that cannot be probabilities."""
+    """Return P(up) - P(down), or None if the outputs are not probabilities."""
     if len(prediction) != len(OUTPUTS):
         return None
     down, flat, up = prediction

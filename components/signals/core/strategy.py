@@ -1,8 +1,7 @@
-"""What to wish for: in when the model leans up, out (or short, where allowed) when it leans down.
+"""The strategy: when to enter or exit, at which price, and the intent that results.
 
-Writes a wish down as the intent that risk will judge, with everything it rests on.
-
-Names signals so that no two lives of a strategy ever use one id twice, and the same tape gives the same ids.
+It enters on a positive edge and exits (or enters short, where allowed) on a negative one. Signal ids contain an id of
+the run, so that no two runs use the same id, and the same input gives the same ids.
 """
 
 from base64 import b32encode
@@ -44,7 +43,7 @@ Edge = Annotated[float, Field(gt=0, lt=1)]
 
 
 class StrategySettings(BaseModel):
-    """When to wish and for how much."""
+    """Thresholds, sizes and prices of the strategy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +58,7 @@ class StrategySettings(BaseModel):
 
 
 class PositionView(Struct, frozen=True, gc=False):
-    """Where we stand in one symbol: what is held (negative when short) and what still works at the venue."""
+    """Position in one symbol: quantity held (negative when short) and quantity working at the venue."""
 
     held: Decimal = ZERO
     working_buy: Decimal = ZERO
@@ -67,7 +66,7 @@ class PositionView(Struct, frozen=True, gc=False):
 
 
 class OrderProposal(Struct, frozen=True, gc=False):
-    """One order worth asking for."""
+    """An order that the strategy proposes."""
 
     purpose: Purpose
     side: Side
@@ -77,14 +76,14 @@ class OrderProposal(Struct, frozen=True, gc=False):
 
 
 def decide(quote: Quote, edge: float, position: PositionView, settings: StrategySettings) -> OrderProposal | None:
-    """Turn the model's lean into an order, or into nothing."""
+    """Return the order that the model's edge justifies, or None."""
     side = Side.BUY if edge > 0 else Side.SELL
     against, along = (
         (position.working_sell, position.working_buy)
         if side is Side.BUY
         else (position.working_buy, position.working_sell)
     )
-    # A venue refuses both sides of one account at once as a wash trade.
+    # A venue rejects orders on both sides of one account at the same time as a wash trade.
     if against > ZERO:
         return None
     lean, held = abs(edge), position.held
@@ -97,7 +96,7 @@ def decide(quote: Quote, edge: float, position: PositionView, settings: Strategy
 
 
 def marketable_price(quote: Quote, side: Side, offset_bps: Decimal) -> Decimal:
-    """Give a limit that reaches the far side; rounding never makes it worse than the offset allows."""
+    """Return a limit price that reaches the opposite side; rounding never exceeds the offset."""
     if side is Side.BUY:
         return _to_tick(quote.ask_price * (1 + offset_bps * ONE_BASIS_POINT), ROUND_FLOOR)
     return _to_tick(quote.bid_price * (1 - offset_bps * ONE_BASIS_POINT), ROUND_CEILING)
@@ -128,7 +127,7 @@ NS_PER_MS = 1_000_000
 
 
 class SignalSettings(Struct, frozen=True, gc=False):
-    """Under which name signals go out, and how long each step of one may take."""
+    """Identity of the strategy and its run, and the time limits of a signal."""
 
     strategy: StrategyId
     run_id: str
@@ -137,11 +136,14 @@ class SignalSettings(Struct, frozen=True, gc=False):
     judge_ms_max: int
     symbols_max: int
     venue: Venue
-    """Whose prices are traded on."""
+    """The venue whose prices the strategy trades on."""
 
 
 class FeatureSnapshot(Struct, frozen=True, gc=False):
-    """What was seen and thought before a wish; the places are the first and the last frame behind the features."""
+    """Features and prediction behind a proposal.
+
+    The offsets are those of the first and the last message behind the features.
+    """
 
     symbol: Symbol
     features: tuple[float, ...]
@@ -161,7 +163,7 @@ def build_intent(
     sequence: int,
     now_ns: int,
 ) -> Intent:
-    """Write one signal's only leg; its id follows from the terms and the sequence alone."""
+    """Return the only leg of a signal; its id is determined by the settings and the sequence."""
     return Intent(
         signal_id=make_signal_id(settings.strategy, settings.run_id, sequence),
         leg=0,
@@ -198,11 +200,11 @@ NS_PER_S: Final = 1_000_000_000
 
 
 def new_run_id(now_ns: int, random_bytes: bytes) -> str:
-    """Name one start of the strategy: the second it began, and enough chance to tell two in one second apart."""
+    """Return an id for one start: its second, and enough random bytes to distinguish two starts in one second."""
     second = (now_ns // NS_PER_S).to_bytes(4, "big")
     return b32encode(second + random_bytes[:RANDOM_BYTES]).decode().rstrip("=").lower()
 
 
 def make_signal_id(strategy: StrategyId, run_id: str, sequence: int) -> SignalId:
-    """Name the next signal of this start."""
+    """Return the id of the next signal of this run."""
     return SignalId(f"{strategy}-{run_id}-{sequence}")

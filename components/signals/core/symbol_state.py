@@ -1,4 +1,4 @@
-"""What is known of one symbol: its features, the trust in its book, and whether it is time to wish again."""
+"""State of one symbol: its features, its book state, and whether a signal may be sent."""
 
 from typing import Final
 
@@ -10,26 +10,26 @@ from components.signals.core.features import Features
 from components.signals.core.strategy import FeatureSnapshot
 
 PRICE_OR_SIZE_MAX: Final = 1e12
-"""What features can be computed of; no share was ever priced or sized like that."""
+"""Upper bound of prices and sizes for which features are computed; no share has ever reached it."""
 
 
 class SymbolState(Struct, gc=False):
-    """One symbol under observation; changed in place, for it moves with every quote."""
+    """One subscribed symbol; mutable, because it changes with every quote."""
 
     features: Features
     book_state: BookState = BookState.SYNCING
     first_offset: StreamOffset | None = None
-    """The quote the features began with: all from there to the present one was seen."""
+    """Offset of the quote with which the features began; every quote since then was received."""
     in_flight: IntentId | None = None
     last_signal_at_ns: int = 0
 
     def apply_quote(self, quote: Quote, offset: StreamOffset) -> bool:
-        """Move the features on; False where the quote says no price."""
+        """Update the features; return False if the quote has no usable price."""
         if not quote.is_two_sided:
             return False
         bid_price, ask_price = float(quote.bid_price), float(quote.ask_price)
         bid_size, ask_size = float(quote.bid_size), float(quote.ask_size)
-        # One infinity in a running mean would stay there for ever.
+        # An infinity in a running average would stay there forever.
         if not (0.0 < bid_price <= ask_price <= PRICE_OR_SIZE_MAX and 0.0 < bid_size <= PRICE_OR_SIZE_MAX):
             return False
         if not 0.0 < ask_size <= PRICE_OR_SIZE_MAX:
@@ -39,23 +39,23 @@ class SymbolState(Struct, gc=False):
         return True
 
     def apply_trade(self, trade: Trade) -> None:
-        """Move the trade flow on."""
+        """Update the trade flow."""
         self.features.add_trade(float(trade.price))
 
     def apply_book_state(self, state: BookState) -> None:
-        """Hear how far the book can be trusted; after a gap nothing continues what was before."""
+        """Store the book state; after a gap the features start again."""
         self.book_state = state
         if state is BookState.GAP:
             self._reset_features()
 
     def reset(self) -> None:
-        """Know nothing: something was missed, and the present state is about to be told."""
+        """Discard everything: messages were missed, and a snapshot follows."""
         self.book_state = BookState.SYNCING
         self._reset_features()
 
     def may_signal(self, now_ns: int, cool_down_ns: int) -> bool:
-        """Say whether a wish could be asked for now: trusted, none waiting for its answer, cooled down."""
-        # A clock that was set back ends the pause rather than stretching it.
+        """Return whether a signal may be sent: book synced, no request in flight, cool-down over."""
+        # A clock that was set back ends the cool-down instead of extending it.
         is_cooling = 0 <= now_ns - self.last_signal_at_ns < cool_down_ns
         return self.book_state is BookState.SYNCED and self.in_flight is None and not is_cooling
 
@@ -68,7 +68,7 @@ class SymbolState(Struct, gc=False):
         offset: StreamOffset,
         tick_at_ns: int,
     ) -> FeatureSnapshot:
-        """Say what was seen up to this quote."""
+        """Return the features and prediction at this quote."""
         first = self.first_offset or offset
         return FeatureSnapshot(quote.symbol, features, prediction, first, offset, self.book_state, tick_at_ns)
 

@@ -1,4 +1,4 @@
-"""Carries a trained model in ONNX Runtime: one thread, memory bound once, nothing allocated per prediction."""
+"""Runs a trained model in ONNX Runtime: one thread, memory bound once, no allocation per prediction."""
 
 import tomllib
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from components.runtime.config.settings import disable_telemetry
 from components.signals.core.features import FeatureSchema
 from components.signals.core.model import ModelCard, check_card
 
-# From its first import on the library would keep an id on disk and tell its maker the names and hashes of models.
+# After its first import the library would store an id on disk and send names and hashes of models to its vendor.
 disable_telemetry()
 
 import onnxruntime  # noqa: E402
@@ -34,32 +34,32 @@ HASH_BYTES: Final = 16
 ON_THE_CPU: Final = ("CPUExecutionProvider",)
 ERRORS_ONLY: Final = 3
 LOAD_ERRORS: Final = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotCarried, RuntimeException)
-"""They share no ancestor but Exception."""
+"""Their only common base class is Exception."""
 
 
 class OnnxModel:
-    """A model whose file and features were held against its card."""
+    """A model whose file and features were checked against its card."""
 
     def __init__(self, card: ModelCard, content: bytes) -> None:
-        """Load checked content; a file the runtime cannot carry, or of another shape, is refused."""
+        """Load checked content; raise ConfigError if the runtime cannot load it or its shape is different."""
         self._card = card
         self._session = _open(content, card.file)
         self._features = np.zeros((1, len(card.inputs)), np.float32)
         self._outputs = np.zeros((1, len(card.outputs)), np.float32)
         self._binding = self._bind()
-        # Straight into the bound memory and out of it: an assignment through numpy costs several times that.
+        # Packs directly into the bound memory and out of it: an assignment through numpy costs several times as much.
         self._write_row = partial(Struct(f"{len(card.inputs)}f").pack_into, self._features.data.cast("B"), 0)
         self._read_row = partial(Struct(f"{len(card.outputs)}f").unpack_from, self._outputs.data.cast("B"), 0)
-        # The first run finds its kernels; no tick should wait for that.
+        # The first run selects its kernels; no quote should wait for that.
         self.predict([0.0] * len(card.inputs))
 
     @property
     def card(self) -> ModelCard:
-        """What it is."""
+        """The model's metadata."""
         return self._card
 
     def predict(self, features: Sequence[float]) -> tuple[float, ...]:
-        """Answer one row; bound memory costs three quarters of what passing arrays does (5.8 against 8.0 us)."""
+        """Return the outputs for one row; bound memory takes 5.8 us, passing arrays 8.0 us."""
         self._write_row(*features)
         self._session.run_with_iobinding(self._binding)
         return self._read_row()
@@ -77,7 +77,7 @@ class OnnxModel:
 
 
 def load(where: Path, schema: FeatureSchema) -> OnnxModel:
-    """Load the model that a card describes, or say what does not fit."""
+    """Load the model that a card describes; raise ConfigError if it does not match."""
     card = read_card(where)
     content = _read(where.parent / card.file)
     check_card(card, schema, blake2b(content, digest_size=HASH_BYTES).hexdigest(), str(where))
@@ -85,7 +85,7 @@ def load(where: Path, schema: FeatureSchema) -> OnnxModel:
 
 
 def read_card(where: Path) -> ModelCard:
-    """Read a model's card, whether or not its file fits it."""
+    """Read a model's card, without checking its file."""
     try:
         return ModelCard.model_validate(tomllib.loads(_read(where).decode()))
     except (ValidationError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The verbs that need nothing running: what risk would say of an intent, and whether a log says what it should."""
+"""The commands that need no running process: checking an order, and replaying a log."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def test_without_a_quote_it_would_not(check: Say) -> None:
     assert (code, refused(answer)) == (1, ["quote_age", "spread", "price_collar"])
 
 
-def test_causes_position_and_age_can_be_made_up(check: Say) -> None:
+def test_causes_position_and_age_can_be_set_by_options(check: Say) -> None:
     sale = INTENT | {"side": "sell", "purpose": "exit"}
     assert check(sale, *QUOTE, "--position", "1", "--cause", "data_stale")[0] == 0
     code, answer = check(sale, *QUOTE, "--position", "0.5", "--cause", "unreconciled")
@@ -73,7 +73,7 @@ def test_causes_position_and_age_can_be_made_up(check: Say) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_intent_is_told_in_one_line(check: Say, intent: object, told: str) -> None:
+def test_an_invalid_intent_is_reported_in_one_line(check: Say, intent: object, told: str) -> None:
     code, answer = check(intent, *QUOTE)
     assert code == 64
     assert told in answer
@@ -81,7 +81,7 @@ def test_what_is_no_intent_is_told_in_one_line(check: Say, intent: object, told:
 
 
 @pytest.mark.parametrize("options", [("--cause", "rain"), ("--bid", "one"), ("--position", "NaN")])
-def test_an_option_that_makes_no_sense_is_told_too(check: Say, options: tuple[str, str]) -> None:
+def test_an_invalid_option_is_reported_too(check: Say, options: tuple[str, str]) -> None:
     assert check(INTENT, *options)[0] == 64
 
 
@@ -99,7 +99,7 @@ def a_log() -> list[DecisionMessage]:
     return world.log
 
 
-def test_a_log_is_replayed_and_every_decision_confirmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_is_replayed_and_every_decision_reproduced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = written(tmp_path / "risk", a_log())
     assert run_command(cli, ["replay", str(folder), "--verify", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
@@ -115,7 +115,7 @@ def test_a_decision_that_does_not_follow_is_named(tmp_path: Path, capsys: pytest
     assert json.loads(capsys.readouterr().out)["unconfirmed"] == [len(log)]
 
 
-def test_a_record_that_is_no_message_is_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_that_is_no_message_is_corruption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = written(tmp_path / "risk", a_log())
     journal = Journal.open(folder, owner="risk", account="sandbox", now_ns=NOW)
     journal.write([(NOW, b"\x93\xa4What\x01\x02")])

@@ -1,4 +1,4 @@
-"""What signals asks of risk, and everything that keeps it from asking."""
+"""What signals requests from risk, and everything that prevents a request."""
 
 import math
 from collections.abc import Iterable
@@ -77,7 +77,7 @@ SETTINGS = StrategySettings(
 
 
 class SignalsHarness:
-    """A service with a model that answers what the test wants, and two streams that say it."""
+    """A service with a model whose outputs the test sets, and two input streams."""
 
     def __init__(self, answer: tuple[float, ...] = UP) -> None:
         self.metrics = Metrics("signals", "test")
@@ -143,7 +143,7 @@ def warm(desk: SignalsHarness) -> SignalsHarness:
     return desk
 
 
-def test_a_warm_symbol_that_leans_up_is_wished_for(warm: SignalsHarness) -> None:
+def test_a_warm_symbol_with_a_positive_edge_is_bought(warm: SignalsHarness) -> None:
     (request,) = warm.quote()
     assert isinstance(request, Request)
     assert isinstance(request.body, ApprovalRequest)
@@ -157,14 +157,14 @@ def test_a_warm_symbol_that_leans_up_is_wished_for(warm: SignalsHarness) -> None
     )
 
 
-def test_an_intent_carries_its_times_and_a_name_that_no_other_start_gives(warm: SignalsHarness) -> None:
+def test_an_intent_carries_its_times_and_an_id_unique_to_this_run(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     assert intent.signal_id == "demo-nmaohcnc4oy2q-1"
     assert (intent.tick_at_ns, intent.created_at_ns) == (warm.now_ns - MS, warm.now_ns)
     assert intent.expires_at_ns == warm.now_ns + 2_000 * MS
 
 
-def test_an_intent_carries_what_was_seen_and_thought(warm: SignalsHarness) -> None:
+def test_an_intent_carries_its_features_and_prediction(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     evidence = intent.provenance
     assert (evidence.model_hash, evidence.schema_hash) == (CARD.file_hash, CARD.schema_hash)
@@ -173,7 +173,7 @@ def test_an_intent_carries_what_was_seen_and_thought(warm: SignalsHarness) -> No
     assert evidence.book_state is BookState.SYNCED
 
 
-def test_the_same_tape_gives_the_same_bytes() -> None:
+def test_the_same_quotes_give_the_same_bytes() -> None:
     def play() -> list[Intent]:
         desk = SignalsHarness()
         desk.join(POSITIONS)
@@ -184,7 +184,7 @@ def test_the_same_tape_gives_the_same_bytes() -> None:
     assert play() == play()
 
 
-def test_one_wish_per_symbol_waits_for_its_answer_at_a_time(warm: SignalsHarness) -> None:
+def test_one_request_per_symbol_is_in_flight_at_a_time(warm: SignalsHarness) -> None:
     assert asked(warm.quote())
     warm.wait(10_000)
     assert not asked(warm.quote())
@@ -196,7 +196,7 @@ def test_another_symbol_need_not_wait(warm: SignalsHarness) -> None:
     assert asked(warm.quote(MSFT))
 
 
-def test_after_an_answer_the_symbol_cools_down(warm: SignalsHarness) -> None:
+def test_after_a_reply_the_symbol_cools_down(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     warm.answer(intent)
     warm.wait(2_999)
@@ -206,14 +206,14 @@ def test_after_an_answer_the_symbol_cools_down(warm: SignalsHarness) -> None:
     assert second.signal_id == "demo-nmaohcnc4oy2q-2"
 
 
-def test_a_clock_that_is_set_back_does_not_stretch_the_pause(warm: SignalsHarness) -> None:
+def test_a_clock_that_is_set_back_does_not_extend_the_cool_down(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     warm.answer(intent)
     warm.wait(-60_000)
     assert asked(warm.quote())
 
 
-def test_what_is_held_is_sold_when_the_model_leans_down(warm: SignalsHarness) -> None:
+def test_a_position_is_sold_on_a_negative_edge(warm: SignalsHarness) -> None:
     warm.model.prediction = DOWN
     assert not asked(warm.quote())
     warm.hear(POSITIONS, held(2))
@@ -234,7 +234,7 @@ def test_a_position_of_the_snapshot_counts_too() -> None:
     assert asked(desk.quote())
 
 
-def test_a_flat_model_wishes_for_nothing(warm: SignalsHarness) -> None:
+def test_a_flat_prediction_proposes_nothing(warm: SignalsHarness) -> None:
     warm.model.prediction = FLAT
     assert not asked(warm.quote())
     assert metric_value(warm.metrics, "signals_predictions_total") == 1
@@ -246,7 +246,7 @@ def test_a_book_that_is_not_in_sync_is_not_traded_on(warm: SignalsHarness, state
     assert not asked(warm.quote())
 
 
-def test_after_a_gap_the_features_begin_anew(warm: SignalsHarness) -> None:
+def test_after_a_gap_the_features_start_again(warm: SignalsHarness) -> None:
     warm.hear(MARKET, health(AAPL, BookState.GAP))
     warm.hear(MARKET, health(AAPL))
     warm.warm()
@@ -255,7 +255,7 @@ def test_after_a_gap_the_features_begin_anew(warm: SignalsHarness) -> None:
 
 
 @pytest.mark.parametrize("state", [BookState.STALE, BookState.CROSSED, BookState.SYNCING])
-def test_a_moment_of_distrust_costs_no_features(warm: SignalsHarness, state: BookState) -> None:
+def test_a_stale_book_keeps_its_features(warm: SignalsHarness, state: BookState) -> None:
     warm.hear(MARKET, health(AAPL, state))
     warm.hear(MARKET, health(AAPL))
     assert asked(warm.quote())
@@ -272,18 +272,18 @@ def test_a_moment_of_distrust_costs_no_features(warm: SignalsHarness, state: Boo
         {"bid_price": Decimal("1e-400"), "ask_price": Decimal("2e-400")},
     ],
 )
-def test_a_quote_that_says_no_price_is_passed_over(warm: SignalsHarness, changes: dict[str, Any]) -> None:
+def test_a_quote_without_a_price_is_ignored(warm: SignalsHarness, changes: dict[str, Any]) -> None:
     assert not asked(warm.quote(**changes))
     assert asked(warm.quote())
 
 
-def test_a_quote_that_reached_us_too_late_is_not_traded_on(warm: SignalsHarness) -> None:
+def test_a_quote_received_too_late_is_not_traded_on(warm: SignalsHarness) -> None:
     assert not asked(warm.quote(received_at_ns=warm.now_ns - 1_001 * MS))
     assert asked(warm.quote(received_at_ns=warm.now_ns - 1_000 * MS))
 
 
 @pytest.mark.parametrize("stream", [MARKET, POSITIONS])
-def test_a_broken_stream_stops_every_wish_until_it_is_whole(warm: SignalsHarness, stream: Stream) -> None:
+def test_a_lost_stream_stops_all_signals_until_it_is_synced(warm: SignalsHarness, stream: Stream) -> None:
     warm.lose(stream)
     assert not asked(warm.quote())
     assert warm.service.unmet(warm.now_ns) == (f"{stream.name}: gap",)
@@ -294,14 +294,14 @@ def test_a_broken_stream_stops_every_wish_until_it_is_whole(warm: SignalsHarness
     assert metric_value(warm.metrics, "signals_stream_losses_total", stream=stream.name) == 1
 
 
-def test_a_rejoined_market_is_trusted_only_as_its_snapshot_says(warm: SignalsHarness) -> None:
+def test_a_resynced_market_is_trusted_only_as_its_snapshot_reports(warm: SignalsHarness) -> None:
     warm.lose(MARKET)
     warm.join(MARKET, health(MSFT))
     warm.warm()
     assert not asked(warm.quote())
 
 
-def test_a_rejoined_positions_stream_forgets_what_it_does_not_repeat(warm: SignalsHarness) -> None:
+def test_a_resynced_positions_stream_drops_positions_missing_from_its_snapshot(warm: SignalsHarness) -> None:
     warm.hear(POSITIONS, held(2))
     warm.lose(POSITIONS)
     warm.join(POSITIONS)
@@ -318,15 +318,13 @@ def test_readiness_waits_for_both_streams() -> None:
 
 
 @pytest.mark.parametrize("answer", [(math.nan, 0.5, 0.5), (0.9, 0.9, 0.9), (1.0,), (-0.5, 0.5, 1.0)])
-def test_a_senseless_prediction_is_counted_and_wishes_for_nothing(
-    warm: SignalsHarness, answer: tuple[float, ...]
-) -> None:
+def test_an_invalid_prediction_is_counted_and_proposes_nothing(warm: SignalsHarness, answer: tuple[float, ...]) -> None:
     warm.model.prediction = answer
     assert not asked(warm.quote())
     assert metric_value(warm.metrics, "signals_senseless_total") == 1
 
 
-def test_every_refusing_check_is_counted_by_its_code(warm: SignalsHarness) -> None:
+def test_every_failed_check_is_counted_by_its_name(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     checked = (
         CheckResult(CheckName.QUOTE_AGE, "9", "5", passed=False),
@@ -340,7 +338,7 @@ def test_every_refusing_check_is_counted_by_its_code(warm: SignalsHarness) -> No
     assert metric_value(warm.metrics, "signals_verdicts_total", outcome="position") == 0
 
 
-def test_no_answer_is_counted_and_nothing_assumed(warm: SignalsHarness) -> None:
+def test_a_timeout_is_counted_and_nothing_assumed(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     warm.service.on_message(RequestTimedOut(intent.intent_id), warm.now_ns)
     assert metric_value(warm.metrics, "signals_verdicts_total", outcome="unanswered") == 1
@@ -349,20 +347,20 @@ def test_no_answer_is_counted_and_nothing_assumed(warm: SignalsHarness) -> None:
     assert asked(warm.quote())
 
 
-def test_an_answer_that_comes_after_all_is_passed_over(warm: SignalsHarness) -> None:
+def test_a_reply_after_the_timeout_is_ignored(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     warm.service.on_message(RequestTimedOut(intent.intent_id), warm.now_ns)
     assert warm.answer(intent) == []
 
 
-def test_a_request_that_risk_did_not_understand_is_told(warm: SignalsHarness) -> None:
+def test_a_request_that_risk_calls_malformed_is_logged(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     (note,) = warm.service.on_message(ReplyReceived(intent.intent_id, MalformedRequest("what?")), warm.now_ns)
     assert isinstance(note, LogEvent)
     assert (note.event, note.level) == ("signal_not_understood", "warning")
 
 
-def test_stopping_wishes_for_nothing_and_waits_for_what_is_asked(warm: SignalsHarness) -> None:
+def test_stopping_sends_nothing_and_waits_for_requests_in_flight(warm: SignalsHarness) -> None:
     warm.warm(MSFT)
     (intent,) = asked(warm.quote())
     warm.service.on_stop(warm.now_ns)
@@ -372,20 +370,20 @@ def test_stopping_wishes_for_nothing_and_waits_for_what_is_asked(warm: SignalsHa
     assert warm.service.is_drained()
 
 
-def test_symbols_past_the_bound_are_not_watched(desk: SignalsHarness) -> None:
+def test_symbols_past_the_bound_are_ignored(desk: SignalsHarness) -> None:
     desk.quote(Symbol("TSLA"))
     for _ in range(WARM_UP_QUOTES + 1):
         assert not asked(desk.quote(Symbol("SPY")))
     desk.hear(MARKET, Trade(VENUE, Symbol("SPY"), Decimal(1), Decimal(1), T0, T0))
 
 
-def test_what_it_need_not_know_changes_nothing(warm: SignalsHarness) -> None:
+def test_irrelevant_messages_change_nothing(warm: SignalsHarness) -> None:
     warm.hear(MARKET, FeedHealth(VENUE, FeedState.DOWN, "test", T0))
     warm.hear(MARKET, Trade(VENUE, AAPL, Decimal("190.01"), Decimal(10), T0, T0))
     assert asked(warm.quote())
 
 
-def test_what_cannot_be_is_a_bug(warm: SignalsHarness) -> None:
+def test_an_impossible_input_is_a_bug(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     answer = OperatorReply(CommandId("c"), done=True, detail="")
     with pytest.raises(InvariantError):
@@ -396,6 +394,6 @@ def test_what_cannot_be_is_a_bug(warm: SignalsHarness) -> None:
         warm.service.snapshot(MARKET)
 
 
-def test_an_answer_to_nobody_is_passed_over(desk: SignalsHarness) -> None:
+def test_a_reply_to_no_request_is_ignored(desk: SignalsHarness) -> None:
     verdict = ApprovalReply(IntentId("demo-x-1-0"), allowed=True, checks=(), sequence=1)
     assert desk.service.on_message(ReplyReceived("demo-x-1-0", verdict), T0) == ()

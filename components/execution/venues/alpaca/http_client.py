@@ -1,6 +1,6 @@
-"""What Alpaca's refusals and the network's failures mean, sorted by what is known afterwards.
+"""HTTP client for Alpaca, and the classification of failures by what is known afterwards.
 
-One kept-alive HTTP client: each request goes out at most once and within a deadline.
+Each request is sent at most once and ends within a deadline.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ NS_PER_S: Final = 1_000_000_000
 
 
 THROTTLED_FOR_NS: Final = 1_000_000_000
-"""Where a throttled reply does not say until when."""
+"""Used if a throttled response names no time."""
 
 
 THROTTLED_NS_MAX: Final = 60_000_000_000
@@ -54,13 +54,13 @@ ErrorResponse = RequestFailure | DuplicateId | OrderNotFound
 
 
 def classify_transport_error(error: httpx.TransportError) -> Unreachable | OutcomeUnknown:
-    """Say whether a request certainly did not leave."""
+    """Return whether a request was certainly not sent, or its outcome is unknown."""
     reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return Unreachable(reason) if isinstance(error, NOT_SENT_ERRORS) else OutcomeUnknown(reason)
 
 
 def classify_response(response: httpx.Response, now_ns: int) -> ErrorResponse:
-    """Sort an answer that is not a yes: by status first, then by its text, never by its code alone."""
+    """Classify an error response by status first, then by its text, never by its code alone."""
     status, text = response.status_code, error_text(response)
     lowered = text.lower()
     if status == httpx.codes.TOO_MANY_REQUESTS:
@@ -73,14 +73,14 @@ def classify_response(response: httpx.Response, now_ns: int) -> ErrorResponse:
 
 
 def error_text(response: httpx.Response) -> str:
-    """Give the reason as Alpaca words it, or the beginning of whatever a gateway said."""
+    """Return Alpaca's error message, or the beginning of whatever a gateway sent."""
     refusal = decode_document(response.content, ErrorDocument)
     text = refusal.message if refusal is not None and refusal.message else response.text
     return " ".join(text.split())[:TEXT_LENGTH_MAX]
 
 
 def retry_at_ns(response: httpx.Response, now_ns: int) -> int:
-    """Read when the quota comes back: seconds to wait, a date, or the second of the reset."""
+    """Return when the quota is restored, from Retry-After (seconds or a date) or X-RateLimit-Reset."""
     waits = [_after_ns(response.headers.get("Retry-After", ""), now_ns), _reset_ns(response)]
     known = [at_ns for at_ns in waits if at_ns is not None and at_ns > now_ns]
     return min(max(known, default=now_ns + THROTTLED_FOR_NS), now_ns + THROTTLED_NS_MAX)
@@ -91,7 +91,7 @@ def _classify_client_error(status: int, text: str, lowered: str) -> ErrorRespons
     if status == httpx.codes.UNAUTHORIZED or is_about_keys:
         return Unauthorized(f"{status} {text}")
     if status == httpx.codes.NOT_FOUND:
-        # Only the venue's own words count: a gateway's 404, or a wrong path, says nothing about an order.
+        # Only the venue's own text counts: a 404 of a gateway, or for a wrong path, proves nothing about an order.
         return OrderNotFound() if NOT_FOUND_TEXT in lowered else OutcomeUnknown(f"{status} {text}")
     return RequestRejected(status, text)
 
@@ -114,25 +114,25 @@ MS_PER_S: Final = 1_000
 
 
 KEEPALIVE_S: Final = 90
-"""How long a connection waits for its next request: longer than the pause between two reconciliations."""
+"""How long an idle connection is kept: longer than the interval of reconciliations."""
 
 
 class ApiKeys:
-    """The two secrets of an account."""
+    """Key id and secret of an account."""
 
     __slots__ = ("key", "secret")
 
     def __init__(self, key: Secret, secret: Secret) -> None:
-        """Take them as their references gave them."""
+        """Store the resolved secrets."""
         self.key = key
         self.secret = secret
 
 
 class HttpClient:
-    """Carries requests to Alpaca; it repeats nothing, follows no redirect and asks no proxy."""
+    """Sends requests to Alpaca; it retries nothing, follows no redirect and uses no proxy."""
 
     def __init__(self, config: AlpacaConfig, keys: ApiKeys) -> None:
-        """Make the client; connections are made when they are needed."""
+        """Create the client; it connects when the first request is sent."""
         connect_s, answer_s = config.connect_ms_max / MS_PER_S, config.answer_ms_max / MS_PER_S
         self._deadline_s = connect_s + answer_s
         self._client = httpx.AsyncClient(
@@ -155,10 +155,11 @@ class HttpClient:
     async def send(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> httpx.Response | Unreachable | OutcomeUnknown:
-        """Send one request and give the answer, or what is known where none came."""
+        """Send one request and return the response, or what is known if there is none."""
         headers = None if body is None else {"Content-Type": "application/json"}
         try:
-            # The client's deadlines are for each step; a server that trickles is stopped by the whole one.
+            # The client's timeouts apply to each step; this one bounds the whole request against a server that
+            # trickles.
             async with asyncio.timeout(self._deadline_s):
                 return await self._client.request(method, path, params=query, content=body, headers=headers)
         except httpx.TransportError as error:
@@ -169,5 +170,5 @@ class HttpClient:
             return OutcomeUnknown(f"no whole answer within {self._deadline_s:g} s")
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._client.aclose()

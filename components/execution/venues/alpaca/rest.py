@@ -1,6 +1,6 @@
-"""Alpaca's trading REST as the order service calls it: whatever happens to a request is an answer.
+"""Alpaca's trading REST API: orders, queries, account snapshots; every outcome of a request is a response value.
 
-Reads the whole account at Alpaca: orders and fills first, then the positions, which are so never the older.
+A snapshot reads orders and fills first and positions last, so the positions are never older.
 """
 
 from pathlib import Path
@@ -62,23 +62,23 @@ ORDERS_PATH: Final = "/v2/orders"
 
 
 class AlpacaRest:
-    """Places, cancels and reads; nothing is sent twice from here."""
+    """Submits, cancels and reads; it sends nothing twice."""
 
     def __init__(self, http: HttpClient, clock: Clock, halt_file: Path) -> None:
-        """Look at the HALT file before every order."""
+        """Create it; the HALT file is checked before every order."""
         self._http, self._clock, self._halt_file = http, clock, halt_file
         self._account = AccountReader(http, clock)
 
     async def open(self) -> None:
-        """Make the first connection now, so that the first order does not wait for it; what comes back is no matter."""
+        """Open the first connection, so that the first order need not wait for it; the response is ignored."""
         await self._http.send("GET", "/v2/clock")
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._http.close()
 
     async def call(self, request: VenueRequest) -> VenueResponse:
-        """Carry one request out."""
+        """Send one request and return the response."""
         match request:
             case SubmitOrder():
                 return await self._submit(request)
@@ -106,7 +106,7 @@ class AlpacaRest:
         except FileNotFoundError:
             return False
         except OSError:
-            # A place that cannot be looked into may hold the file.
+            # A folder that cannot be read may contain the file.
             return True
         return True
 
@@ -145,30 +145,30 @@ FILLS_PER_PAGE: Final = 100
 
 
 PAGES_MAX: Final = 40
-"""More than any account of ours fills; a bound on what a venue can make us read."""
+"""More pages than any of our accounts fills; bounds what a venue can make us read."""
 
 
 Document = TypeVar("Document")
 
 
-class IncompleteRead(Exception):  # it never leaves this package: it ends a reading that cannot be finished
-    """One part of a reading was not given."""
+class IncompleteRead(Exception):  # it never leaves this module: it ends a snapshot that cannot be completed
+    """One part of a snapshot could not be read."""
 
     def __init__(self, response: RequestFailure) -> None:
-        """Keep the answer: it is that of the whole reading."""
+        """Store the response: it becomes the response to the whole snapshot request."""
         super().__init__(str(response))
         self.response = response
 
 
 class AccountReader:
-    """Asks the questions of one reading, one after the other."""
+    """Sends the requests of one snapshot, one after the other."""
 
     def __init__(self, http: HttpClient, clock: Clock) -> None:
-        """Ask over this wire."""
+        """Use this client."""
         self._http, self._clock = http, clock
 
     async def fetch_snapshot(self, request: FetchVenueSnapshot) -> VenueSnapshot | RequestFailure:
-        """Read everything, or say why not; half a reading is none."""
+        """Read everything, or return the failure; there is no partial snapshot."""
         try:
             orders, missing = await self._orders(request)
             fills = await self._fills(request.fills_after_ns)
@@ -188,7 +188,7 @@ class AccountReader:
             return OutcomeUnknown(f"the reading makes no sense: {error}")
 
     async def query_order(self, request: QueryOrder) -> OrderFound | OrderNotFound | RequestFailure:
-        """Ask for one order: by the venue's id where it is known, else by ours."""
+        """Query one order by the venue's id if it is known, else by the client order id."""
         if request.venue_order_id is not None:
             response = await self._http.send("GET", f"/v2/orders/{request.venue_order_id}")
         else:
@@ -260,7 +260,7 @@ class AccountReader:
 
 
 def parse_order_response(response: httpx.Response) -> OrderFound | OutcomeUnknown:
-    """Read the order of a yes; a yes that cannot be read is no no."""
+    """Return the order of a successful response; one that cannot be read is an unknown outcome, not a rejection."""
     document = decode_document(response.content, OrderDocument)
     unreadable = OutcomeUnknown(f"{response.status_code} with a body that cannot be read")
     if document is None:
@@ -272,7 +272,7 @@ def parse_order_response(response: httpx.Response) -> OrderFound | OutcomeUnknow
 
 
 def _is_open(order: VenueOrder) -> bool:
-    # Legs come with their parents, whatever became of them; only what is open belongs in this list.
+    # Legs come with their parents in any state; only open orders belong in this list.
     return order.state is None or not order.state.is_final
 
 

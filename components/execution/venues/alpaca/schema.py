@@ -1,4 +1,4 @@
-"""Alpaca's documents as they stand on the wire; the names are Alpaca's, and what we do not need is not here."""
+"""Alpaca's JSON documents, with Alpaca's field names; fields that are not needed are left out."""
 
 from decimal import Decimal
 from typing import Final, TypeVar
@@ -7,11 +7,11 @@ import msgspec
 from msgspec import Struct
 
 DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""All that bytes can do to the decoder; broken UTF-8 is a ValueError, deep nesting a RecursionError."""
+"""Every error that input can cause in the decoder; broken UTF-8 is a ValueError, deep nesting a RecursionError."""
 
 
 class OrderDocument(Struct, frozen=True, gc=False):
-    """An order; a number may be missing or null where Alpaca says so."""
+    """An order; a number may be missing or null where Alpaca documents it."""
 
     id: str
     client_order_id: str
@@ -28,7 +28,7 @@ class OrderDocument(Struct, frozen=True, gc=False):
 
 
 class FillDocument(Struct, frozen=True, gc=False):
-    """A row of the account's activities: one execution, without our id and without the stream's."""
+    """A fill among the account's activities: one execution, without our id and without the stream's."""
 
     id: str
     order_id: str
@@ -69,14 +69,14 @@ class ClockDocument(Struct, frozen=True, gc=False):
 
 
 class CancelledDocument(Struct, frozen=True, gc=False):
-    """What became of one order of a cancel of all."""
+    """Result for one order of a cancel-all request."""
 
     id: str
     status: int
 
 
 class ErrorDocument(Struct, frozen=True, gc=False):
-    """Why the venue said no."""
+    """The body of an error response."""
 
     message: str = ""
     code: int | None = None
@@ -94,14 +94,14 @@ class TradeUpdateDocument(Struct, frozen=True, gc=False):
 
 
 class StreamDocument(Struct, frozen=True, gc=False):
-    """A frame of the stream; what its data is follows from the stream's name."""
+    """A frame of the stream; the stream's name determines the type of its data."""
 
     stream: str
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class AuthorizationDocument(Struct, frozen=True, gc=False):
-    """Whether we were let in."""
+    """Reply to the authentication."""
 
     status: str = ""
     action: str = ""
@@ -109,13 +109,13 @@ class AuthorizationDocument(Struct, frozen=True, gc=False):
 
 
 class ListeningDocument(Struct, frozen=True, gc=False):
-    """The whole set of what is heard now."""
+    """The complete set of subscribed streams."""
 
     streams: tuple[str, ...] = ()
 
 
 class NewOrderDocument(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What we send to place an order: numbers as texts, so that no float ever touches them."""
+    """The body of an order request: numbers as strings, never as floats."""
 
     symbol: str
     qty: str
@@ -130,7 +130,7 @@ Document = TypeVar("Document")
 
 
 def decode_document(body: bytes | msgspec.Raw, kind: type[Document]) -> Document | None:
-    """Read a document; None where it is not one."""
+    """Decode a document; None if the bytes are not one."""
     try:
         return msgspec.json.decode(body, type=kind)
     except DECODE_ERRORS:

@@ -1,4 +1,4 @@
-"""Alpaca's trade_updates as a feed that never gives up: every order event, and when none can be heard."""
+"""Alpaca's trade_updates stream: connects and reconnects, delivers every order event, and reports each disconnect."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,11 +27,11 @@ TRADE_UPDATES: Final = "trade_updates"
 
 
 CLOSE_S_MAX: Final = 0.25
-"""A clean close frees the account's only connection at once; a dead venue must not hold us up for it."""
+"""A clean close frees the account's only connection at once; an unresponsive venue must not delay the shutdown."""
 
 
 CONNECTION_LIMIT_PAUSE_MS_MIN: Final = 1_000
-"""Where the venue answers the upgrade with 429 its one connection is still held, or we come too often."""
+"""The venue answers the upgrade with 429 while its only connection is still held, or if we connect too often."""
 
 
 TOO_MANY_REQUESTS: Final = 429
@@ -41,16 +41,16 @@ LISTEN: Final = msgspec.json.encode({"action": "listen", "data": {"streams": [TR
 
 
 class AlpacaTradeUpdates:
-    """Connects, listens, and connects again; between StreamUp and StreamDown every event is delivered."""
+    """Connects, subscribes, and reconnects; between OrderStreamUp and OrderStreamDown every event is delivered."""
 
     def __init__(self, config: AlpacaConfig, keys: ApiKeys, jitter: Callable[[], float]) -> None:
-        """Take what a connection needs; `chance` gives numbers in [0, 1) for the jitter."""
+        """Store what a connection needs; `jitter` returns numbers in [0, 1)."""
         self._config, self._keys, self._jitter = config, keys, jitter
         self._backoff = Backoff(first_ms_max=config.reconnect_first_ms_max, delay_ms_max=config.reconnect_ms_max)
         self._failures = 0
 
     async def run(self, deliver: Callable[[object], None]) -> None:
-        """Listen for ever; each end is told, then the next connection is tried."""
+        """Receive events until cancelled; deliver OrderStreamDown at each disconnect, then reconnect."""
         while True:
             pause_ms_min = 0
             try:
@@ -75,7 +75,7 @@ class AlpacaTradeUpdates:
                 self._failures = 0
                 await self._receive(connection, deliver)
             finally:
-                # Being stopped is no error of ours (1011): say goodbye as one should.
+                # A shutdown is no error (code 1011): close the connection cleanly.
                 await connection.close()
 
     async def _authenticate(self, connection: ClientConnection) -> None:
@@ -89,12 +89,12 @@ class AlpacaTradeUpdates:
         await connection.send(LISTEN)
 
     async def _await_subscription(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
-        """Wait until the venue says that it listens to us; an event may come before that word."""
+        """Wait until the venue confirms the subscription; an event may come before the confirmation."""
         while not _is_subscribed(frame := await connection.recv(decode=False)):
             deliver_frame(frame, deliver)
 
     async def _receive(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
-        """Deliver events; after a silence ask to listen again: a socket may be alive and mute."""
+        """Deliver events; after a silence subscribe again, because a connected socket may deliver nothing."""
         is_asked = False
         while True:
             patience_ms = self._config.answer_ms_max if is_asked else self._config.silence_ms_max
@@ -125,7 +125,7 @@ class AlpacaTradeUpdates:
 
 
 class _DirectConnect(connect):
-    """Connects to the configured host or not at all: the keys must not follow a redirect."""
+    """Connects to the configured host only: the keys must not follow a redirect."""
 
     @override
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -133,7 +133,7 @@ class _DirectConnect(connect):
 
 
 def deliver_frame(frame: bytes, deliver: Callable[[object], None]) -> None:
-    """Hand an event over; a frame that should be one and cannot be read is told as such."""
+    """Deliver the event of a frame; a frame that cannot be decoded is delivered as UnreadableEvent."""
     document = decode_document(frame, StreamDocument)
     if document is not None and document.stream != TRADE_UPDATES:
         return

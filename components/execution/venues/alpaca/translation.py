@@ -1,4 +1,7 @@
-"""Between Alpaca's words and ours; what Alpaca may say some day that we do not know is never guessed."""
+"""Translates between Alpaca's documents and our messages.
+
+A status or event type that is unknown to us is never guessed.
+"""
 
 import re
 from collections.abc import Mapping
@@ -55,7 +58,7 @@ STATE_BY_STATUS: Final[Mapping[str, OrderState]] = {
     "expired": OrderState.EXPIRED,
     "rejected": OrderState.REJECTED,
 }
-"""Every status that Alpaca documents; an order that was replaced lives on under another id."""
+"""Every status that Alpaca documents; a replaced order continues under another id."""
 
 
 KIND_BY_EVENT: Final[Mapping[str, EventKind]] = {
@@ -80,7 +83,7 @@ KIND_BY_EVENT: Final[Mapping[str, EventKind]] = {
     "pending_cancel": EventKind.STATUS,
     "pending_replace": EventKind.STATUS,
 }
-"""Every event that Alpaca documents."""
+"""Every event type that Alpaca documents."""
 
 
 SIDE_BY_NAME: Final[Mapping[str, Side]] = {"buy": Side.BUY, "sell": Side.SELL}
@@ -93,7 +96,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def encode_order(client_order_id: ClientOrderId, intent: Intent) -> bytes:
-    """Write an order as Alpaca takes it."""
+    """Return the body of an order request."""
     limit = None if intent.limit_price is None else format_decimal(intent.limit_price)
     return msgspec.json.encode(
         NewOrderDocument(
@@ -109,7 +112,7 @@ def encode_order(client_order_id: ClientOrderId, intent: Intent) -> bytes:
 
 
 def encode_fence(fence: Fence) -> bytes:
-    """Write a fence as Alpaca takes it."""
+    """Return the body of a fence request."""
     return msgspec.json.encode(
         NewOrderDocument(
             symbol=fence.symbol,
@@ -124,7 +127,7 @@ def encode_fence(fence: Fence) -> bytes:
 
 
 def parse_order(document: OrderDocument) -> VenueOrder:
-    """Put an order into our words; a ValueError where it cannot be one."""
+    """Return the order of a document; raise ValueError if it is not valid."""
     if document.side not in SIDE_BY_NAME:
         raise ValueError(f"order {document.id}: side {document.side!r}")
     _require_valid_numbers(
@@ -146,13 +149,13 @@ def parse_order(document: OrderDocument) -> VenueOrder:
 
 
 def parse_order_with_legs(document: OrderDocument) -> tuple[VenueOrder, ...]:
-    """Put an order and its legs into our words."""
+    """Return an order and its legs."""
     legs = document.legs or ()
     return (parse_order(document), *(order for leg in legs for order in parse_order_with_legs(leg)))
 
 
 def parse_event(document: TradeUpdateDocument) -> VenueOrderEvent:
-    """Put an event into our words; a ValueError where it cannot be one."""
+    """Return the event of a document; raise ValueError if it is not valid."""
     kind = KIND_BY_EVENT.get(document.event)
     return VenueOrderEvent(
         kind, parse_order(document.order), _parse_execution(document) if kind is EventKind.EXECUTION else None
@@ -160,7 +163,7 @@ def parse_event(document: TradeUpdateDocument) -> VenueOrderEvent:
 
 
 def parse_fill(document: FillDocument) -> Execution:
-    """Put a row of the activities into our words; its name is our own, the same at every reading."""
+    """Return the execution of an activity; its id is inferred, the same at every read."""
     venue_order_id = VenueOrderId(document.order_id)
     _require_valid_numbers(f"fill of {venue_order_id}", document.qty, document.price, document.cum_qty)
     return Execution(
@@ -174,14 +177,14 @@ def parse_fill(document: FillDocument) -> Execution:
 
 
 def parse_position(document: PositionDocument) -> VenuePosition:
-    """Put a position into our words."""
+    """Return the position of a document."""
     _require_valid_numbers(f"position in {document.symbol}", abs(document.qty), document.avg_entry_price)
     quantity = -abs(document.qty) if document.side == "short" else document.qty
     return VenuePosition(Symbol(document.symbol), quantity, document.avg_entry_price or ZERO)
 
 
 def parse_account(document: AccountDocument) -> VenueAccount:
-    """Put the account into our words."""
+    """Return the account of a document."""
     return VenueAccount(
         account_number=document.account_number,
         cash=document.cash,
@@ -192,7 +195,10 @@ def parse_account(document: AccountDocument) -> VenueAccount:
 
 
 def parse_session(document: ClockDocument, *, requested_at_ns: int, received_at_ns: int) -> VenueSession:
-    """Put the clock into our words; its stamp was made somewhere between our question and the answer."""
+    """Return the trading session and the offset of the venue's clock.
+
+    The venue's timestamp is assumed to be halfway between request and response.
+    """
     return VenueSession(
         is_open=document.is_open,
         next_open_at_ns=parse_timestamp(document.next_open),
@@ -202,7 +208,7 @@ def parse_session(document: ClockDocument, *, requested_at_ns: int, received_at_
 
 
 def parse_timestamp(text: str) -> int:
-    """Read an instant with up to nine decimals; a ValueError where it is none."""
+    """Return a timestamp with up to nine decimals in nanoseconds; raise ValueError if it is not valid."""
     found = TIMESTAMP.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is no instant")
@@ -212,7 +218,7 @@ def parse_timestamp(text: str) -> int:
 
 
 def format_timestamp(at_ns: int) -> str:
-    """Write an instant for a query."""
+    """Return a timestamp for a query."""
     seconds, fraction = divmod(at_ns, NS_PER_S)
     moment = EPOCH + timedelta(seconds=seconds)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"
@@ -238,6 +244,6 @@ def _parse_execution(document: TradeUpdateDocument) -> Execution | None:
 
 
 def _require_valid_numbers(what: str, *numbers: Decimal | None) -> None:
-    """Refuse what is no quantity or price: a NaN would answer every later question with an exception."""
+    """Raise ValueError for a negative or non-finite number: every later comparison with a NaN would raise."""
     if any(number is not None and not (number.is_finite() and number >= ZERO) for number in numbers):
         raise ValueError(f"{what}: {', '.join(str(number) for number in numbers)}")

@@ -1,4 +1,8 @@
-"""Every question that risk asks of an intent; each says what it observed, what the limit is, and whether it holds."""
+"""The input of a pre-trade check, and the results that several checks share.
+
+A check is a pure function of a CheckContext. Its result names what it observed, the limit, and whether the check
+passed.
+"""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -16,7 +20,7 @@ BPS: Final = Decimal(10_000)
 
 
 class CheckContext(Struct, frozen=True, gc=False):
-    """One intent with everything it is judged by."""
+    """One intent with everything that the checks read."""
 
     intent: Intent
     inputs: DecisionInputs
@@ -26,7 +30,7 @@ class CheckContext(Struct, frozen=True, gc=False):
     reduce_only: bool
     mid: Decimal | None
     price: Decimal | None
-    """What one unit would cost: the limit, or for a market order the far side of the quote."""
+    """Price of one unit: the limit price, or for a market order the opposite side of the quote."""
 
 
 Check: TypeAlias = Callable[[CheckContext], CheckResult]
@@ -43,4 +47,5 @@ NOT_APPLICABLE_TO_ENTRIES: Final = {
 
 
 def format_ms(span_ns: int) -> str:
+    """Return a duration in milliseconds with three decimals."""
     return f"{span_ns / NS_PER_MS:.3f} ms"

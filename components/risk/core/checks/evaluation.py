@@ -1,6 +1,7 @@
-"""Judges one intent by every check, and judges it again from the log alone.
+"""The ordered list of pre-trade checks, decisions made with it, and their re-evaluation from the log.
 
-Walks a whole log and judges every decision in it again.
+`decide` always runs every check; an unknown input never passes. A decision stores all inputs that the log does not hold
+already, so that `audit_log` can evaluate each decision of a log again.
 """
 
 from collections.abc import Iterable
@@ -44,13 +45,16 @@ from components.risk.core.projection import replay
 
 
 def evaluate(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState) -> tuple[CheckResult, ...]:
-    """Run every check, always all of them; an unknown fact never holds."""
+    """Run every check, also after one has failed, and return the results in order; an unknown input never passes."""
     case = _check_context(intent, inputs, limits, state)
     return tuple([check(case) for check in PRE_TRADE_CHECKS])
 
 
 def decide(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState, ttl_ns: int) -> Decision:
-    """Judge, and where every check holds write the terms; they name the record that will hold this decision."""
+    """Return the decision on an intent; if every check passes, with the terms of the approval.
+
+    The terms name the sequence of the record that will hold this decision.
+    """
     checked = evaluate(intent, inputs, limits, state)
     terms = None
     if all(one.passed for one in checked):
@@ -60,14 +64,20 @@ def decide(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskSt
 
 
 def re_evaluate(state: RiskState, decision: Decision) -> tuple[CheckResult, ...]:
-    """Judge again what was judged on this state; the log holds all that is needed."""
+    """Return the check results of a decision that was made on this state, evaluated again from the log alone.
+
+    Raises an error if the log does not contain the limits that the decision names.
+    """
     if state.limits is None or state.limits.version != decision.limits_version:
         raise CorruptData(f"record {state.next_sequence}: judged by limits {decision.limits_version}, not in this log")
     return evaluate(decision.intent, decision.inputs, state.limits, state)
 
 
 def is_reproducible(state: RiskState, decision: Decision) -> bool:
-    """Say whether a decision follows from the log before it: its checks, and terms exactly where all of them hold."""
+    """Return whether a decision follows from the log before it.
+
+    Its check results must be the same, and it must have terms exactly if all of them pass.
+    """
     checked = re_evaluate(state, decision)
     allowed = all(one.passed for one in checked)
     names_its_record = decision.terms is None or decision.terms.state_sequence == state.next_sequence
@@ -92,23 +102,23 @@ SequencedRecord = tuple[int, DecisionMessage]
 
 
 class LogAudit(Struct, frozen=True, gc=False):
-    """What the walk found; two walks over the same log give the same state hash."""
+    """Result of an audit; two audits of the same log give the same state hash."""
 
     records: int
     decisions: int
     allowed: int
     not_reproduced: tuple[int, ...]
-    """The decisions that do not follow from the log before them."""
+    """Sequences of the decisions that do not follow from the log before them."""
     state_hash: str
 
     @property
     def ok(self) -> bool:
-        """Say whether every decision was confirmed."""
+        """Return whether every decision was reproduced."""
         return not self.not_reproduced
 
 
 def audit_log(records: Iterable[SequencedRecord], *, re_evaluate_decisions: bool) -> LogAudit:
-    """Fold the log from its first record on; judging again costs as much as judging did."""
+    """Replay the log from its first record; re-evaluating a decision costs as much as making it."""
     stream = iter(records)
     state = _initial_state(first := next(stream, None))
     decisions = allowed = 0

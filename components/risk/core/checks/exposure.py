@@ -1,10 +1,12 @@
+"""Checks of the position that an order could lead to: limit, short sale, reduce-only."""
+
 from components.contracts.decisions import CheckName, CheckResult
 from components.contracts.values import ZERO, Side
 from components.risk.core.checks.context import NOT_APPLICABLE_TO_ENTRIES, NOT_APPLICABLE_TO_EXITS, CheckContext
 
 
 def check_position(context: CheckContext) -> CheckResult:
-    """Count what is held, what is working on the same side, and this order as if all of it filled."""
+    """Limit the position that results if this order and all working orders on the same side fill completely."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.POSITION]
     intent, exposure = context.intent, context.exposure
@@ -16,7 +18,7 @@ def check_position(context: CheckContext) -> CheckResult:
 
 
 def check_short_sale(context: CheckContext) -> CheckResult:
-    """Sell only what is held and not already being sold, unless selling short is allowed."""
+    """Sell only what is held and not already being sold, unless short selling is allowed."""
     limit = context.limits.descriptions[CheckName.SHORT_SALE]
     if context.intent.side is Side.BUY:
         return CheckResult(CheckName.SHORT_SALE, "buy", limit, passed=True)
@@ -25,7 +27,7 @@ def check_short_sale(context: CheckContext) -> CheckResult:
 
 
 def check_reduce_only(context: CheckContext) -> CheckResult:
-    """Never let an exit grow or flip a position, whatever else is on its way."""
+    """Refuse an exit that could grow or flip the position, counting all working orders."""
     if not context.reduce_only:
         return NOT_APPLICABLE_TO_ENTRIES[CheckName.REDUCE_ONLY]
     intent, exposure = context.intent, context.exposure

@@ -1,3 +1,5 @@
+"""Checks of the order flow: trading state, signal age, duplicates, self-cross, open orders, order rate."""
+
 from typing import Final
 
 from components.contracts.decisions import CheckName, CheckResult
@@ -9,7 +11,7 @@ from components.risk.core.checks.context import NOT_APPLICABLE_TO_EXITS, CheckCo
 from components.risk.core.halts import permits
 from components.risk.core.limits import NS_PER_MS
 
-# What nearly every order is told, made once: a judgement is mostly the writing of its account.
+# Results that nearly every order gets, created once: most of the cost of a decision is writing its results.
 _PERMITTED_TEXT: Final = {purpose: f"{purpose} may pass" for purpose in Purpose}
 
 
@@ -23,7 +25,7 @@ _NO_OPPOSITE_ORDERS: Final = CheckResult(CheckName.SELF_CROSS, "0 opposite order
 
 
 def check_trading_state(context: CheckContext) -> CheckResult:
-    """Let pass what the trading state lets pass, and no entry while stopping."""
+    """Allow what the trading state permits, and no entry while the service stops."""
     causes = context.inputs.causes
     if context.inputs.is_stopping and not context.reduce_only:
         return CheckResult(CheckName.TRADING_STATE, "stopping", TradingState.ACTIVE, passed=False)
@@ -38,7 +40,7 @@ def check_trading_state(context: CheckContext) -> CheckResult:
 
 
 def check_signal_age(context: CheckContext) -> CheckResult:
-    """Refuse what is old, what has expired, and what claims to come from the future."""
+    """Refuse a signal that is too old, has expired, or has a creation time in the future."""
     intent, now_ns, limits = context.intent, context.inputs.now_ns, context.limits
     age_ns = now_ns - intent.created_at_ns
     is_in_time = -limits.clock_skew_ms_max * NS_PER_MS <= age_ns <= limits.signal_age_ms_max * NS_PER_MS
@@ -51,7 +53,10 @@ def check_signal_age(context: CheckContext) -> CheckResult:
 
 
 def check_duplicate(context: CheckContext) -> CheckResult:
-    """Refuse another intent under a used id, one that may be forgotten, and the same order again within the window."""
+    """Refuse a different intent under a used id, and the same order again within the window.
+
+    An intent that may have been approved and evicted from the reply cache is refused too.
+    """
     observed = _duplicate_of(context)
     return CheckResult(
         CheckName.DUPLICATE, observed or "new", context.limits.descriptions[CheckName.DUPLICATE], passed=not observed
@@ -59,7 +64,7 @@ def check_duplicate(context: CheckContext) -> CheckResult:
 
 
 def check_self_cross(context: CheckContext) -> CheckResult:
-    """Never work both sides of a symbol: the venue refuses it as a wash trade."""
+    """Refuse an order while an order on the opposite side is live: the venue rejects it as a wash trade."""
     against = context.exposure.order_count(Side.SELL if context.intent.side is Side.BUY else Side.BUY)
     return (
         CheckResult(CheckName.SELF_CROSS, f"{against} opposite orders", "0", passed=False)
@@ -69,7 +74,7 @@ def check_self_cross(context: CheckContext) -> CheckResult:
 
 
 def check_open_orders(context: CheckContext) -> CheckResult:
-    """Bound how many orders are live on the account."""
+    """Limit the number of live orders on the account."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.OPEN_ORDERS]
     count = len(context.state.orders) + 1
@@ -82,7 +87,7 @@ def check_open_orders(context: CheckContext) -> CheckResult:
 
 
 def check_order_rate(context: CheckContext) -> CheckResult:
-    """Bound how many orders are approved within a minute."""
+    """Limit the number of orders approved per minute."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.ORDER_RATE]
     count = approvals_last_minute(context.state, context.inputs.now_ns) + 1
@@ -93,7 +98,7 @@ def check_order_rate(context: CheckContext) -> CheckResult:
 
 
 def _duplicate_of(context: CheckContext) -> str:
-    """Name what this intent repeats; empty when it is new."""
+    """Return what this intent duplicates; empty if it is new."""
     intent, state = context.intent, context.state
     if state.reply_cache.find(intent.intent_id) is not None:
         return "another intent has this id"

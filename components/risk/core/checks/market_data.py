@@ -1,3 +1,5 @@
+"""Checks of the market data behind an order: book state, quote age, spread."""
+
 from typing import Final
 
 from components.contracts.decisions import CheckName, CheckResult
@@ -9,7 +11,7 @@ _BOOK_SYNCED: Final = CheckResult(CheckName.BOOK_STATE, str(BookState.SYNCED), B
 
 
 def check_book_state(context: CheckContext) -> CheckResult:
-    """Trust prices only while their book is in sync and the bus unbroken."""
+    """Refuse an entry unless the symbol's book is synced and no message of the bus was lost."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.BOOK_STATE]
     facts = context.inputs
@@ -20,7 +22,7 @@ def check_book_state(context: CheckContext) -> CheckResult:
 
 
 def check_quote_age(context: CheckContext) -> CheckResult:
-    """Judge only by a price that was received a moment ago."""
+    """Refuse an entry without a recently received quote."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.QUOTE_AGE]
     facts, limits = context.inputs, context.limits
@@ -33,7 +35,7 @@ def check_quote_age(context: CheckContext) -> CheckResult:
 
 
 def check_spread(context: CheckContext) -> CheckResult:
-    """Do not trade into a hole."""
+    """Refuse an entry while the spread is wide."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.SPREAD]
     limit, facts = context.limits.descriptions[CheckName.SPREAD], context.inputs

@@ -1,10 +1,12 @@
+"""Checks of the order's own terms: symbol, price, tick, quantity, notional."""
+
 from components.contracts.decisions import CheckName, CheckResult
 from components.risk.core.checks.context import BPS, NOT_APPLICABLE_TO_EXITS, CheckContext
 from components.risk.core.positions import EXACT
 
 
 def check_symbol(context: CheckContext) -> CheckResult:
-    """Enter only what is on the list; what is held may always be left."""
+    """Allow entries in listed symbols only; a held symbol can always be exited."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.SYMBOL_ALLOWED]
     symbol, limits = context.intent.symbol, context.limits
@@ -17,7 +19,7 @@ def check_symbol(context: CheckContext) -> CheckResult:
 
 
 def check_price_collar(context: CheckContext) -> CheckResult:
-    """Keep the price within the collar around the middle of the last quote, on either side."""
+    """Limit the distance of the price from the mid of the last quote, in both directions."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.PRICE_COLLAR]
     limit = context.limits.descriptions[CheckName.PRICE_COLLAR]
@@ -30,7 +32,7 @@ def check_price_collar(context: CheckContext) -> CheckResult:
 
 
 def check_price_tick(context: CheckContext) -> CheckResult:
-    """Ask only prices that the venue can quote."""
+    """Refuse a price that is not a multiple of the venue's tick size."""
     price = context.intent.limit_price
     if price is None:
         return CheckResult(CheckName.PRICE_TICK, "market", "-", passed=True)
@@ -39,7 +41,7 @@ def check_price_tick(context: CheckContext) -> CheckResult:
 
 
 def check_quantity(context: CheckContext) -> CheckResult:
-    """Bound one order's quantity, in whole increments; an exit is bounded by what is held."""
+    """Limit one order's quantity, in whole increments; an exit is limited by the position."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.ORDER_QUANTITY]
     quantity, limits = context.intent.quantity, context.limits
@@ -50,7 +52,7 @@ def check_quantity(context: CheckContext) -> CheckResult:
 
 
 def check_notional(context: CheckContext) -> CheckResult:
-    """Bound what one order is worth."""
+    """Limit the notional value of one order."""
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.ORDER_NOTIONAL]
     limit = context.limits.descriptions[CheckName.ORDER_NOTIONAL]

@@ -1,4 +1,4 @@
-"""Claims about holding our record against the venue's."""
+"""Reconciliation of the journal with the venue's account."""
 
 from decimal import Decimal
 from typing import Any
@@ -47,7 +47,7 @@ def foreign(cumulative: int, **changes: Any) -> VenueOrder:
 
 
 def read_again(scene: ExecutionHarness, answer: Any) -> None:
-    """Answer the next reading, as soon as one is due."""
+    """Respond to the next snapshot request as soon as one is due."""
     for _ in range(400):
         if asked := scene.requests(FetchVenueSnapshot):
             scene.respond(asked[-1], answer)
@@ -56,7 +56,7 @@ def read_again(scene: ExecutionHarness, answer: Any) -> None:
     raise AssertionError("no reading was due")
 
 
-def test_the_venue_is_read_every_thirty_seconds() -> None:
+def test_a_snapshot_is_fetched_every_thirty_seconds() -> None:
     scene = ExecutionHarness().open_journal()
     scene.advance_ms(29_000)
     assert not scene.requests(FetchVenueSnapshot)
@@ -64,14 +64,14 @@ def test_the_venue_is_read_every_thirty_seconds() -> None:
     assert scene.requests(FetchVenueSnapshot)
 
 
-def test_a_reading_asks_for_the_fills_since_the_last_one_and_a_margin() -> None:
+def test_a_snapshot_requests_the_fills_since_the_last_one_and_a_margin() -> None:
     scene = ExecutionHarness().open_journal()
     last = scene.records(Reconciled)[-1].at_ns
     scene.advance_ms(31_000)
     assert scene.only_request(FetchVenueSnapshot).fills_after_ns == last - 30_000_000_000
 
 
-def test_a_reading_asks_for_each_order_that_is_not_final() -> None:
+def test_a_snapshot_requests_each_order_that_is_not_final() -> None:
     scene = ExecutionHarness().open_journal()
     scene.submit_accepted()
     scene.submit(2)
@@ -82,7 +82,7 @@ def test_a_reading_asks_for_each_order_that_is_not_final() -> None:
     )
 
 
-def test_a_fill_the_stream_lost_is_found_and_its_late_event_counts_nothing() -> None:
+def test_a_fill_the_stream_lost_is_found_and_its_late_event_adds_nothing() -> None:
     scene = ExecutionHarness().open_journal()
     scene.submit_accepted()
     scene.advance_ms(31_000)
@@ -98,7 +98,7 @@ def test_a_fill_the_stream_lost_is_found_and_its_late_event_counts_nothing() -> 
     assert scene.records(Reconciled)[-1].positions == (position(10),)
 
 
-def test_a_fill_between_the_readings_is_waited_for_not_reported_as_a_difference() -> None:
+def test_a_fill_between_snapshots_is_not_reported_as_a_difference() -> None:
     scene = ExecutionHarness().open_journal()
     scene.submit_accepted()
     scene.advance_ms(31_000)
@@ -110,7 +110,7 @@ def test_a_fill_between_the_readings_is_waited_for_not_reported_as_a_difference(
     assert scene.records(Reconciled)[-1].differences == ()
 
 
-def test_a_difference_that_stays_is_reported() -> None:
+def test_a_persistent_difference_is_reported() -> None:
     scene = ExecutionHarness().open_journal()
     scene.advance_ms(31_000)
     for _ in range(3):
@@ -119,7 +119,7 @@ def test_a_difference_that_stays_is_reported() -> None:
     assert scene.service.unmet(scene.now_ns) == ("account differs: AAPL: 0 counted, 5 at the venue",)
 
 
-def test_a_difference_while_fills_keep_coming_is_not_believed() -> None:
+def test_a_difference_is_not_confirmed_while_fills_arrive() -> None:
     scene = ExecutionHarness().open_journal()
     count = len(scene.records(Reconciled))
     for number in range(1, 6):
@@ -131,7 +131,7 @@ def test_a_difference_while_fills_keep_coming_is_not_believed() -> None:
     assert len(scene.records(Reconciled)) == count
 
 
-def test_reconciled_tells_the_positions_that_the_journal_has_at_that_record() -> None:
+def test_a_reconciliation_report_has_the_positions_of_the_journal_at_that_record() -> None:
     scene = ExecutionHarness().open_journal()
     scene.submit_accepted()
     scene.advance_ms(31_000)
@@ -143,7 +143,7 @@ def test_reconciled_tells_the_positions_that_the_journal_has_at_that_record() ->
 
 
 @pytest.mark.parametrize("answer", [Unreachable("refused"), OutcomeUnknown("timeout"), Throttled(0, "slow down")])
-def test_a_venue_that_cannot_be_read_is_never_read_as_flat(answer: Any) -> None:
+def test_a_venue_that_cannot_be_read_is_never_treated_as_flat(answer: Any) -> None:
     scene = ExecutionHarness().open_journal(positions=[position(7)])
     scene.advance_ms(31_000)
     count = len(scene.journal)
@@ -152,7 +152,7 @@ def test_a_venue_that_cannot_be_read_is_never_read_as_flat(answer: Any) -> None:
     assert not [record for record in scene.journal[count:] if not isinstance(record, VenueConnectivityChanged)]
 
 
-def test_a_trade_by_hand_while_we_were_down_is_found() -> None:
+def test_a_manual_trade_during_downtime_is_found() -> None:
     scene = ExecutionHarness().open_journal().restart().start()
     scene.venue_event(OrderStreamUp())
     scene.tick()
@@ -164,7 +164,7 @@ def test_a_trade_by_hand_while_we_were_down_is_found() -> None:
     assert scene.records(Reconciled)[-1].differences == ()
 
 
-def test_an_order_by_hand_that_rests_is_adopted_and_followed() -> None:
+def test_a_resting_external_order_is_adopted_and_tracked() -> None:
     scene = ExecutionHarness().open_journal()
     scene.advance_ms(31_000)
     resting = venue_order(side=Side.SELL, **FOREIGN)
@@ -174,7 +174,7 @@ def test_an_order_by_hand_that_rests_is_adopted_and_followed() -> None:
     assert QueryOrder(ClientOrderId("by hand"), VenueOrderId("v-9")) in scene.only_request(FetchVenueSnapshot).orders
 
 
-def test_what_was_filled_before_the_opening_is_in_its_positions_only() -> None:
+def test_fills_before_the_opening_balance_are_in_its_positions_only() -> None:
     half = foreign(4)
     scene = ExecutionHarness().open_journal(half, positions=[position(4)])
     assert scene.state.positions == {"AAPL": 4}
@@ -185,7 +185,7 @@ def test_what_was_filled_before_the_opening_is_in_its_positions_only() -> None:
     assert scene.records(Reconciled)[-1].differences == ()
 
 
-def test_fills_just_before_the_opening_are_not_counted_again() -> None:
+def test_fills_just_before_the_opening_balance_are_not_counted_again() -> None:
     scene = ExecutionHarness().start()
     scene.venue_event(OrderStreamUp())
     fills = [replace(activity_fill(10, 10), venue_order_id=VenueOrderId("v-9"))]
@@ -201,7 +201,7 @@ def test_fills_just_before_the_opening_are_not_counted_again() -> None:
     assert scene.records(Reconciled)[-1].differences == ()
 
 
-def test_the_opening_waits_until_two_readings_agree() -> None:
+def test_the_opening_balance_waits_until_two_snapshots_agree() -> None:
     scene = ExecutionHarness().start()
     scene.venue_event(OrderStreamUp())
     scene.tick()
@@ -253,7 +253,7 @@ def test_several_symbols_are_compared() -> None:
     assert scene.records(Reconciled)[-1].differences == ("MSFT: -2 counted, 0 at the venue",)
 
 
-def test_trouble_degrades_the_venue_then_loses_it_and_an_answer_brings_it_back() -> None:
+def test_failures_degrade_then_lose_the_venue_and_a_response_restores_it() -> None:
     scene = ExecutionHarness().open_journal()
     scene.advance_ms(31_000)
     for _ in range(4):
@@ -268,7 +268,7 @@ def test_trouble_degrades_the_venue_then_loses_it_and_an_answer_brings_it_back()
     ]
 
 
-def test_refused_keys_lose_the_venue_at_once() -> None:
+def test_rejected_keys_lose_the_venue_at_once() -> None:
     scene = ExecutionHarness().open_journal()
     scene.advance_ms(31_000)
     read_again(scene, Unauthorized("unauthorized."))
@@ -276,7 +276,7 @@ def test_refused_keys_lose_the_venue_at_once() -> None:
     assert "keys refused" in scene.service.unmet(scene.now_ns)[0]
 
 
-def test_a_difference_is_not_believed_while_an_order_of_unknown_outcome_may_explain_it() -> None:
+def test_a_difference_is_not_confirmed_while_an_order_in_doubt_may_explain_it() -> None:
     scene = ExecutionHarness().open_journal()
     scene.respond(scene.submit(), OutcomeUnknown("timeout"))
     count = len(scene.records(Reconciled))
@@ -286,7 +286,7 @@ def test_a_difference_is_not_believed_while_an_order_of_unknown_outcome_may_expl
     assert len(scene.records(Reconciled)) == count
 
 
-def test_a_venue_that_stays_away_is_told_once() -> None:
+def test_an_unreachable_venue_is_logged_once() -> None:
     scene = ExecutionHarness().open_journal()
     scene.advance_ms(31_000)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Claims about order events: repeated, reordered, missed, late and strange ones all end in the same books."""
+"""Order events: repeated, reordered, missed, late and invalid ones all end in the same state."""
 
 from decimal import Decimal
 from itertools import permutations
@@ -89,7 +89,7 @@ def test_a_missed_execution_is_counted_at_the_price_that_the_average_leaves() ->
     assert scene.records(Filled)[0].execution_id == "v-1:3"
 
 
-def test_a_fill_found_by_reading_is_not_counted_again_when_its_event_comes() -> None:
+def test_a_fill_found_in_a_snapshot_is_not_counted_again_when_its_event_arrives() -> None:
     scene = working()
     scene.reconnect(venue_snapshot(filled_to(3), fills=[activity_fill(3, 3)], positions=[position(3)]))
     scene.venue_event(fill_event(3, 3))
@@ -98,7 +98,7 @@ def test_a_fill_found_by_reading_is_not_counted_again_when_its_event_comes() -> 
     assert scene.records(Filled)[0].source is UpdateSource.RECONCILIATION
 
 
-def test_a_cancel_after_a_part_keeps_the_part() -> None:
+def test_a_cancel_after_a_partial_fill_keeps_the_fill() -> None:
     scene = working()
     scene.venue_event(fill_event(3, 3))
     scene.venue_event(status_event(filled_to(3, **CANCELLED)))
@@ -107,14 +107,14 @@ def test_a_cancel_after_a_part_keeps_the_part() -> None:
     assert scene.state.positions == {"AAPL": 3}
 
 
-def test_a_cancel_that_knows_of_more_fills_than_we_heard_brings_them() -> None:
+def test_a_cancel_report_with_more_fills_than_received_adds_them() -> None:
     scene = working()
     scene.venue_event(status_event(filled_to(4, average="149.5", **CANCELLED)))
     assert scene.fills() == [(4, Decimal("149.5"))]
     assert scene.order_state() is OrderState.CANCELLED
 
 
-def test_a_late_fill_after_the_end_is_taken_with_an_alarm_and_the_end_stays() -> None:
+def test_a_late_fill_of_a_final_order_is_counted_with_an_error_log_and_the_state_stays() -> None:
     scene = working()
     scene.venue_event(status_event(venue_order(**CANCELLED)))
     scene.venue_event(fill_event(2, 2))
@@ -124,7 +124,7 @@ def test_a_late_fill_after_the_end_is_taken_with_an_alarm_and_the_end_stays() ->
     assert scene.metric("xtrader_late_fills_total") == 1
 
 
-def test_an_old_event_after_the_end_changes_nothing() -> None:
+def test_an_old_event_after_the_final_state_changes_nothing() -> None:
     scene = working()
     scene.venue_event(fill_event(10, 10))
     before = len(scene.journal)
@@ -133,14 +133,14 @@ def test_an_old_event_after_the_end_changes_nothing() -> None:
     assert len(scene.journal) == before
 
 
-def test_a_status_new_to_us_makes_us_ask() -> None:
+def test_an_unknown_status_causes_a_query() -> None:
     scene = working()
     scene.venue_event(status_event(venue_order(state=None, venue_status="pending_moon")))
     scene.respond(scene.only_request(QueryOrder), OrderFound(filled_to(10)))
     assert scene.order_state() is OrderState.FILLED
 
 
-def test_a_status_that_stays_new_to_us_is_not_asked_about_without_pause() -> None:
+def test_a_persistent_unknown_status_is_queried_with_growing_delays() -> None:
     scene = working()
     scene.venue_event(status_event(venue_order(state=None, venue_status="pending_moon")))
     scene.respond(scene.only_request(QueryOrder), OrderFound(venue_order(state=None, venue_status="pending_moon")))
@@ -149,13 +149,13 @@ def test_a_status_that_stays_new_to_us_is_not_asked_about_without_pause() -> Non
     assert scene.requests(QueryOrder)
 
 
-def test_an_event_new_to_us_makes_us_ask() -> None:
+def test_an_unknown_event_type_causes_a_query() -> None:
     scene = working()
     scene.venue_event(status_event(venue_order(), kind=None))
     assert scene.only_request(QueryOrder).venue_order_id == "v-1"
 
 
-def test_a_fill_without_price_or_average_is_asked_for_not_guessed() -> None:
+def test_a_fill_without_price_or_average_is_queried_not_guessed() -> None:
     scene = working()
     scene.venue_event(VenueOrderEvent(EventKind.EXECUTION, filled_to(3, average="0"), None))
     assert scene.fills() == []
@@ -164,7 +164,7 @@ def test_a_fill_without_price_or_average_is_asked_for_not_guessed() -> None:
     assert scene.fills() == [(3, Decimal(149))]
 
 
-def test_an_order_that_is_not_ours_moves_the_position_and_is_told_without_an_intent() -> None:
+def test_an_external_order_changes_the_position_and_is_reported_without_an_intent() -> None:
     scene = working()
     foreign: dict[str, Any] = {
         "venue_order_id": VenueOrderId("v-9"),
@@ -177,7 +177,7 @@ def test_an_order_that_is_not_ours_moves_the_position_and_is_told_without_an_int
     assert "foreign_order_adopted" in scene.logged_events()
 
 
-def test_events_before_the_reading_wait_for_it() -> None:
+def test_events_before_the_snapshot_are_buffered() -> None:
     scene = working()
     scene.venue_event(OrderStreamDown("closed"))
     scene.venue_event(OrderStreamUp())
@@ -192,7 +192,7 @@ def test_events_before_the_reading_wait_for_it() -> None:
     assert scene.order_state() is OrderState.FILLED
 
 
-def test_a_reading_from_before_the_connect_does_not_make_us_live() -> None:
+def test_a_snapshot_requested_before_the_connect_does_not_end_buffering() -> None:
     scene = working()
     scene.advance_ms(31_000)
     old = scene.requests(FetchVenueSnapshot)[-1]
@@ -202,7 +202,7 @@ def test_a_reading_from_before_the_connect_does_not_make_us_live() -> None:
     assert scene.fills() == []
 
 
-def test_too_many_kept_events_are_dropped_for_a_later_reading() -> None:
+def test_too_many_buffered_events_are_dropped_for_a_later_snapshot() -> None:
     scene = working()
     scene.venue_event(OrderStreamUp())
     scene.tick()
@@ -216,20 +216,20 @@ def test_too_many_kept_events_are_dropped_for_a_later_reading() -> None:
     assert [quantity for quantity, _ in scene.fills()] == [10]
 
 
-def test_an_unreadable_event_makes_us_read_the_venue() -> None:
+def test_an_unreadable_event_causes_a_snapshot() -> None:
     scene = working()
     scene.venue_event(UnreadableEvent("no order in it"))
     scene.tick()
     assert scene.requests(FetchVenueSnapshot)
 
 
-def test_without_the_stream_we_are_not_ready_and_say_so() -> None:
+def test_without_the_stream_execution_is_not_ready_and_reports_it() -> None:
     scene = working()
     scene.venue_event(OrderStreamDown("closed"))
     assert scene.service.unmet(scene.now_ns) == ("venue degraded: the order stream is down",)
 
 
-def test_an_end_that_knows_less_than_we_do_is_asked_about_not_believed() -> None:
+def test_a_final_state_with_fewer_fills_than_known_is_queried_not_applied() -> None:
     scene = working()
     scene.venue_event(fill_event(5, 5))
     scene.venue_event(status_event(filled_to(3, **CANCELLED)))

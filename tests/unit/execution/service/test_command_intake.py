@@ -1,4 +1,4 @@
-"""Claims about sealed frames: what is accepted, answered again, and refused."""
+"""Sealed frames: which are accepted, answered again, and rejected."""
 
 import pytest
 
@@ -49,13 +49,13 @@ def test_an_intent_is_on_disk_before_it_is_acknowledged_and_before_it_leaves() -
     assert scene.only_request(SubmitOrder).client_order_id == client_id()
 
 
-def test_the_venues_yes_makes_an_order_open() -> None:
+def test_an_accepted_order_is_open() -> None:
     scene = ExecutionHarness().open_journal()
     scene.respond(scene.submit(), OrderAccepted(venue_order()))
     assert scene.states() == [OrderState.OPEN]
 
 
-def test_a_repeated_frame_gets_the_first_answer_and_sends_nothing() -> None:
+def test_a_duplicate_frame_gets_the_first_reply_and_sends_nothing() -> None:
     scene = ExecutionHarness().open_journal()
     scene.send_command(approval_frame())
     effects = scene.send_command(approval_frame())
@@ -64,7 +64,7 @@ def test_a_repeated_frame_gets_the_first_answer_and_sends_nothing() -> None:
     assert scene.metric('xtrader_frames_refused_total{fault="replayed"}') == 1
 
 
-def test_a_repeat_gets_the_first_answer_after_expiry_and_restart_too() -> None:
+def test_a_duplicate_gets_the_first_reply_after_expiry_and_restart_too() -> None:
     scene = ExecutionHarness().open_journal()
     scene.send_command(approval_frame())
     scene = scene.restart().start()
@@ -75,7 +75,7 @@ def test_a_repeat_gets_the_first_answer_after_expiry_and_restart_too() -> None:
     )
 
 
-def test_the_same_intent_under_another_seal_is_refused() -> None:
+def test_the_same_intent_under_another_seal_is_rejected() -> None:
     scene = ExecutionHarness().open_journal()
     scene.send_command(approval_frame())
     scene.send_command(approval_frame(under=terms(ttl_ms=6_000)))
@@ -93,7 +93,7 @@ def test_the_same_intent_under_another_seal_is_refused() -> None:
         (approval_frame(under=terms(account=AccountId("another"))), RejectReason.WRONG_ACCOUNT),
     ],
 )
-def test_a_frame_that_is_not_proven_touches_nothing(sealed: bytes, fault: RejectReason) -> None:
+def test_a_frame_that_fails_verification_has_no_effect(sealed: bytes, fault: RejectReason) -> None:
     scene = ExecutionHarness().open_journal()
     before = list(scene.journal)
     scene.send_command(sealed)
@@ -105,7 +105,7 @@ def test_a_frame_that_is_not_proven_touches_nothing(sealed: bytes, fault: Reject
     assert scene.metric(f'xtrader_frames_refused_total{{fault="{fault}"}}') == 1
 
 
-def test_every_flipped_byte_of_a_frame_is_refused() -> None:
+def test_every_flipped_byte_of_a_frame_is_rejected() -> None:
     scene = ExecutionHarness().open_journal()
     good = approval_frame()
     for place in range(len(good)):
@@ -114,7 +114,7 @@ def test_every_flipped_byte_of_a_frame_is_refused() -> None:
     assert not scene.records(IntentReceived)
 
 
-def test_an_expired_approval_is_written_down_as_never_sent_once() -> None:
+def test_an_expired_approval_is_recorded_as_never_sent_once() -> None:
     scene = ExecutionHarness().open_journal()
     scene.advance_ms(10_000)
     scene.send_command(approval_frame())
@@ -139,7 +139,7 @@ def test_nothing_new_is_accepted_while_stopping() -> None:
     assert scene.service.is_drained()
 
 
-def test_a_stop_waits_for_the_answers_to_what_was_sent() -> None:
+def test_a_stop_waits_for_the_responses_in_flight() -> None:
     scene = ExecutionHarness().open_journal()
     request = scene.submit()
     scene.stop()
@@ -148,7 +148,7 @@ def test_a_stop_waits_for_the_answers_to_what_was_sent() -> None:
     assert scene.service.is_drained()
 
 
-def test_a_repeated_control_gets_the_first_answer() -> None:
+def test_a_duplicate_control_gets_the_first_reply() -> None:
     scene = ExecutionHarness().open_journal()
     halt = control_frame(SetTradingState(CommandId("c-1"), TradingState.HALTED, "drill"), terms(scene.now_ns))
     scene.send_command(halt)
@@ -159,7 +159,7 @@ def test_a_repeated_control_gets_the_first_answer() -> None:
     assert scene.state.trading_state is TradingState.ACTIVE
 
 
-def test_the_venue_counts_as_reached_when_it_was_read_with_the_stream_up() -> None:
+def test_the_venue_is_healthy_after_a_snapshot_with_the_stream_up() -> None:
     scene = ExecutionHarness().open_journal()
     assert [record.connectivity.value for record in scene.records(VenueConnectivityChanged)] == ["reached"]
 
@@ -172,7 +172,7 @@ def test_a_new_order_does_not_overtake_one_that_waits_to_be_sent() -> None:
     ):
         sent += 1
         scene.respond(calls[-1], OrderAccepted(venue_order(sent, state=OrderState.CANCELLED, venue_status="canceled")))
-    scene.now_ns += 500 * NS_PER_MS  # the quota of one order comes back, and no tick has used it
+    scene.now_ns += 500 * NS_PER_MS  # the budget of one order is restored, and no tick has used it
     scene.send_command(approval_frame(intent(sent + 2), terms(scene.now_ns)))
     assert scene.only_request(SubmitOrder).client_order_id == client_id(sent + 1)
     assert scene.order_state(sent + 2) is OrderState.RECEIVED

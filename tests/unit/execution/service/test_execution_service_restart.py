@@ -1,4 +1,4 @@
-"""Claims about crashes: whatever point of the journal a restart begins from, no order is doubled and none is lost."""
+"""Crashes: wherever in the journal a restart begins, no order is doubled and none is lost."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ from tests.support.execution_harness import (
 
 
 def crashed(after: type[object]) -> ExecutionHarness:
-    """Trade one order to its fill, then begin again right after the first record of a kind."""
+    """Trade one order to its fill, then restart right after the first record of a kind."""
     scene = ExecutionHarness().open_journal()
     scene.respond(scene.submit(), OrderAccepted(venue_order()))
     scene.venue_event(fill_event(10, 10))
@@ -49,7 +49,7 @@ def crashed(after: type[object]) -> ExecutionHarness:
 
 
 def live_through(scene: ExecutionHarness, at_the_venue: VenueOrder | None) -> None:
-    """Start again with a venue that has this order, or takes it when it is sent; let time pass until all is quiet."""
+    """Restart with a venue that has this order, or accepts it when it is sent; advance the clock until nothing is due."""
     scene.start()
     scene.venue_event(OrderStreamUp())
     for _ in range(200):
@@ -95,7 +95,7 @@ def test_it_is_sent_only_after_the_account_is_reconciled() -> None:
     assert scene.requests(SubmitOrder)
 
 
-def test_what_is_sent_after_a_restart_is_proven_again_from_the_journal() -> None:
+def test_an_order_sent_after_a_restart_is_verified_again_from_the_journal() -> None:
     scene = crashed(IntentReceived)
     sealed = scene.records(IntentReceived)[0].frame
     scene.start()
@@ -105,7 +105,7 @@ def test_what_is_sent_after_a_restart_is_proven_again_from_the_journal() -> None
     assert encode_approval(scene.only_request(SubmitOrder).signal) == sealed
 
 
-def test_an_intent_whose_approval_ended_while_we_were_down_is_never_sent() -> None:
+def test_an_intent_whose_approval_expired_during_downtime_is_never_sent() -> None:
     scene = crashed(IntentReceived)
     scene.now_ns += APPROVAL_TTL_MS * 2_000_000
     live_through(scene, None)
@@ -114,7 +114,7 @@ def test_an_intent_whose_approval_ended_while_we_were_down_is_never_sent() -> No
 
 
 @pytest.mark.parametrize("found", [venue_order(), filled_to(4), filled_to(10)])
-def test_an_order_that_was_being_sent_is_asked_for_and_adopted(found: VenueOrder) -> None:
+def test_an_order_interrupted_while_sending_is_queried_and_found(found: VenueOrder) -> None:
     scene = crashed(OrderSending).start()
     assert scene.order_state() is OrderState.UNKNOWN
     assert not scene.requests(SubmitOrder)
@@ -122,14 +122,14 @@ def test_an_order_that_was_being_sent_is_asked_for_and_adopted(found: VenueOrder
     assert scene.order_state() is found.state
 
 
-def test_an_order_that_was_being_sent_and_never_arrived_is_sent_again_under_its_name() -> None:
+def test_an_order_interrupted_while_sending_that_never_arrived_is_sent_again_under_its_id() -> None:
     scene = crashed(OrderSending)
     live_through(scene, None)
     assert scene.order_state() is OrderState.FILLED
     assert scene.state.positions == {"AAPL": 10}
 
 
-def test_an_order_that_was_being_sent_and_is_expired_is_fenced() -> None:
+def test_an_order_interrupted_while_sending_is_fenced_once_expired() -> None:
     scene = crashed(OrderSending)
     scene.now_ns += APPROVAL_TTL_MS * 2_000_000
     live_through(scene, None)
@@ -193,7 +193,7 @@ def test_a_restart_does_not_count_a_fill_again() -> None:
     assert scene.state.positions == {"AAPL": 4}
 
 
-def test_a_restart_begins_with_the_venue_unreached() -> None:
+def test_a_restart_begins_with_unknown_connectivity() -> None:
     scene = ExecutionHarness().open_journal().restart().start()
     assert scene.state.venue_connectivity is VenueConnectivity.LOST
     assert len(scene.records(OpeningBalance)) == 1

@@ -1,4 +1,4 @@
-"""Claims about cancels, withdrawals and halts."""
+"""Cancels, withdrawals and halts."""
 
 from typing import Any
 
@@ -72,19 +72,20 @@ def test_a_fill_that_wins_the_race_is_a_fill() -> None:
     assert not scene.requests(SubmitOrder)
 
 
-def test_a_cancel_that_hangs_is_asked_about_and_sent_again() -> None:
+def test_an_unconfirmed_cancel_is_queried_and_sent_again() -> None:
     scene = cancelling()
     scene.respond(scene.only_request(CancelOrder), CancelAccepted())
     scene.advance_ms(2_000)
     scene.respond(
-        scene.only_request(QueryOrder), OrderFound(venue_order(state=OrderState.PENDING_CANCEL, venue_status="pending_cancel"))
+        scene.only_request(QueryOrder),
+        OrderFound(venue_order(state=OrderState.PENDING_CANCEL, venue_status="pending_cancel")),
     )
     assert len(scene.requests(CancelOrder)) == 1
     assert scene.order_state() is OrderState.PENDING_CANCEL
 
 
 @pytest.mark.parametrize("answer", [OutcomeUnknown("timeout"), Throttled(0, "slow down"), RequestRejected(500, "oops")])
-def test_a_cancel_without_a_yes_is_followed_up(answer: OutcomeUnknown) -> None:
+def test_a_cancel_that_is_not_accepted_is_followed_up(answer: OutcomeUnknown) -> None:
     scene = cancelling()
     scene.respond(scene.only_request(CancelOrder), answer)
     scene.advance_ms(500)
@@ -92,27 +93,27 @@ def test_a_cancel_without_a_yes_is_followed_up(answer: OutcomeUnknown) -> None:
     assert len(scene.requests(CancelOrder)) == 1
 
 
-def test_a_cancel_of_an_order_the_venue_does_not_know_is_asked_about() -> None:
+def test_a_cancel_of_an_order_unknown_to_the_venue_causes_a_query() -> None:
     scene = cancelling()
     scene.respond(scene.only_request(CancelOrder), OrderNotFound())
     assert len(scene.requests(QueryOrder)) == 1
 
 
-def test_a_cancel_that_the_venue_refuses_by_event_puts_the_order_back_to_work() -> None:
+def test_a_cancel_rejected_by_event_makes_the_order_working_again() -> None:
     scene = cancelling()
     scene.respond(scene.only_request(CancelOrder), CancelAccepted())
     scene.venue_event(status_event(venue_order(), EventKind.CANCEL_REJECTED))
     assert scene.order_state() is OrderState.OPEN
 
 
-def test_an_old_event_does_not_put_a_cancelling_order_back_to_work() -> None:
+def test_an_old_event_does_not_make_a_pending_cancel_working_again() -> None:
     scene = cancelling()
     scene.respond(scene.only_request(CancelOrder), CancelAccepted())
     scene.venue_event(status_event(venue_order()))
     assert scene.order_state() is OrderState.PENDING_CANCEL
 
 
-def test_an_order_that_is_cancelled_while_its_outcome_is_unknown_is_fenced_not_repeated() -> None:
+def test_an_order_cancelled_while_its_outcome_is_unknown_is_fenced_not_resubmitted() -> None:
     scene = ExecutionHarness().open_journal()
     scene.respond(scene.submit(), OutcomeUnknown("timeout"))
     tell(scene, cancel())
@@ -131,12 +132,12 @@ def test_an_order_that_is_cancelled_before_the_reply_is_cancelled_after_it() -> 
     assert scene.only_request(CancelOrder).venue_order_id == "v-1"
 
 
-def test_a_cancel_wish_survives_a_restart() -> None:
+def test_a_pending_cancel_survives_a_restart() -> None:
     scene = cancelling().restart().start()
     assert scene.only_request(CancelOrder).client_order_id == client_id()
 
 
-def test_cancel_all_cancels_ours_one_by_one_and_sweeps_the_account() -> None:
+def test_cancel_all_cancels_our_orders_one_by_one_and_all_orders_of_the_account() -> None:
     scene = ExecutionHarness().open_journal()
     scene.submit_accepted(1)
     scene.submit_accepted(2)
@@ -148,7 +149,7 @@ def test_cancel_all_cancels_ours_one_by_one_and_sweeps_the_account() -> None:
     assert scene.requests(FetchVenueSnapshot)
 
 
-def test_many_cancel_alls_make_one_sweep_a_second() -> None:
+def test_many_cancel_all_commands_make_one_request_a_second() -> None:
     scene = ExecutionHarness().open_journal()
     for number in range(5):
         tell(scene, CancelAll(CommandId(f"all-{number}"), "settling"))
@@ -160,7 +161,7 @@ def test_many_cancel_alls_make_one_sweep_a_second() -> None:
     )
 
 
-def test_a_sweep_that_failed_is_repeated() -> None:
+def test_a_failed_cancel_all_request_is_repeated() -> None:
     scene = ExecutionHarness().open_journal()
     tell(scene, CancelAll(CommandId("all"), "halt"))
     scene.tick()
@@ -179,7 +180,7 @@ def test_a_cancel_for_an_order_we_do_not_know_finds_it_first() -> None:
 
 
 def queued() -> ExecutionHarness:
-    """Fill every place for orders in flight, so that the ninth intent waits."""
+    """Use up the limit of orders in flight, so that the ninth intent waits."""
     scene = ExecutionHarness().open_journal()
     for number in range(1, 10):
         scene.send_command(approval_frame(intent(number), terms(scene.now_ns)))
@@ -187,7 +188,7 @@ def queued() -> ExecutionHarness:
     return scene
 
 
-def test_a_waiting_intent_leaves_when_there_is_a_place() -> None:
+def test_a_waiting_intent_is_sent_when_the_budget_allows() -> None:
     scene = queued()
     scene.respond(scene.requests(SubmitOrder)[0], OrderAccepted(venue_order(1)))
     assert scene.order_state(9) is OrderState.SENDING
@@ -207,7 +208,7 @@ def test_a_withdrawal_before_its_intent_holds() -> None:
     assert not scene.requests(SubmitOrder)
 
 
-def test_a_withdrawal_does_not_touch_what_has_left() -> None:
+def test_a_withdrawal_does_not_affect_a_sent_order() -> None:
     scene = ExecutionHarness().open_journal()
     scene.submit_accepted()
     tell(scene, Withdraw(CommandId("w"), IntentId("demo-e1-1-0"), "halt"))
@@ -239,7 +240,7 @@ def test_a_waiting_intent_whose_approval_ends_is_never_sent() -> None:
         (TradingState.HALTED, Purpose.FLATTEN, True),
     ],
 )
-def test_the_trading_state_decides_what_may_still_leave(
+def test_the_trading_state_decides_what_may_still_be_sent(
     trading: TradingState, purpose: Purpose, *, leaves: bool
 ) -> None:
     scene = ExecutionHarness().open_journal()
@@ -248,7 +249,7 @@ def test_the_trading_state_decides_what_may_still_leave(
     assert scene.order_state() is (OrderState.SENDING if leaves else OrderState.NEVER_SENT)
 
 
-def test_what_waits_is_never_sent_after_a_stop() -> None:
+def test_a_waiting_order_is_never_sent_after_a_stop() -> None:
     scene = queued()
     scene.stop()
     assert scene.order_state(9) is OrderState.NEVER_SENT

@@ -1,4 +1,4 @@
-"""Claims about orders whose outcome is not known: they stay unknown until the venue itself says otherwise."""
+"""Orders of unknown outcome stay unknown until the venue reports what became of them."""
 
 from decimal import Decimal
 from typing import Any
@@ -51,7 +51,7 @@ TAKEN = DuplicateId("client_order_id must be unique")
 
 
 def lost() -> tuple[ExecutionHarness, SubmitOrder]:
-    """Bring an order into the unknown."""
+    """Submit an order whose outcome stays unknown."""
     scene = ExecutionHarness().open_journal()
     request = scene.submit()
     scene.respond(request, TIMEOUT)
@@ -63,12 +63,12 @@ def the_fence() -> VenueOrder:
 
 
 def let_expire(scene: ExecutionHarness) -> None:
-    """Let the approval end with the venue knowing nothing, up to the fence."""
+    """Let the approval expire while the venue does not know the order, up to the fence."""
     scene.advance_ms(APPROVAL_TTL_MS + 100)
     scene.respond(scene.only_request(QueryOrder), OrderNotFound())
 
 
-def test_a_timeout_makes_an_order_unknown_and_the_venue_is_asked_after_200_ms() -> None:
+def test_a_timeout_makes_an_order_unknown_and_causes_a_query_after_200_ms() -> None:
     scene, _ = lost()
     assert scene.order_state() is OrderState.UNKNOWN
     assert not scene.requests(QueryOrder)
@@ -84,7 +84,7 @@ def test_an_unknown_order_that_is_found_is_adopted() -> None:
     assert scene.state.positions == {"AAPL": 10}
 
 
-def test_while_the_approval_lives_the_same_order_is_sent_again_under_the_same_name() -> None:
+def test_while_the_approval_is_valid_the_order_is_sent_again_under_the_same_id() -> None:
     scene, request = lost()
     scene.advance_ms(200)
     scene.respond(scene.only_request(QueryOrder), OrderNotFound())
@@ -102,7 +102,7 @@ def test_a_missing_order_is_no_evidence() -> None:
     assert scene.order_state() is OrderState.UNKNOWN
 
 
-def test_the_questions_come_slower_each_time() -> None:
+def test_the_queries_back_off() -> None:
     scene, _ = lost()
     gaps = []
     for _ in range(6):
@@ -116,7 +116,7 @@ def test_the_questions_come_slower_each_time() -> None:
 
 
 @pytest.mark.parametrize("answer", [RequestRejected(403, "insufficient buying power"), Unauthorized("forbidden.")])
-def test_a_refusal_of_the_repetition_is_no_evidence_about_the_first(answer: VenueResponse) -> None:
+def test_a_rejected_resubmit_is_no_evidence_about_the_first_submit(answer: VenueResponse) -> None:
     scene, _ = lost()
     scene.advance_ms(200)
     scene.respond(scene.only_request(QueryOrder), OrderNotFound())
@@ -125,13 +125,13 @@ def test_a_refusal_of_the_repetition_is_no_evidence_about_the_first(answer: Venu
 
 
 @pytest.mark.parametrize("answer", [RequestRejected(422, "invalid side"), Unauthorized("unauthorized.")])
-def test_a_refusal_of_the_first_is_final(answer: VenueResponse) -> None:
+def test_a_rejected_first_submit_is_final(answer: VenueResponse) -> None:
     scene = ExecutionHarness().open_journal()
     scene.respond(scene.submit(), answer)
     assert scene.order_state() is OrderState.REJECTED
 
 
-def test_a_name_that_is_taken_by_the_same_order_is_that_order() -> None:
+def test_an_id_in_use_by_the_same_order_is_that_order() -> None:
     scene = ExecutionHarness().open_journal()
     scene.respond(scene.submit(), TAKEN)
     assert scene.order_state() is OrderState.UNKNOWN
@@ -150,7 +150,7 @@ def test_a_name_that_is_taken_by_the_same_order_is_that_order() -> None:
         {"order_type": "market", "limit_price": None},
     ],
 )
-def test_a_name_that_is_taken_by_another_order_halts_everything(changes: dict[str, Any]) -> None:
+def test_an_id_in_use_by_another_order_halts_trading(changes: dict[str, Any]) -> None:
     scene = ExecutionHarness().open_journal()
     scene.respond(scene.submit(), TAKEN)
     scene.respond(scene.only_request(QueryOrder), OrderFound(venue_order(**changes)))
@@ -175,7 +175,7 @@ def test_an_expired_unknown_order_is_fenced_with_one_unit_far_from_the_market() 
     assert scene.order_state() is OrderState.UNKNOWN
 
 
-def test_a_fence_that_stands_proves_that_the_order_never_landed_and_is_cancelled_at_once() -> None:
+def test_an_accepted_fence_proves_that_the_order_never_landed_and_is_cancelled_at_once() -> None:
     scene, _ = lost()
     let_expire(scene)
     scene.respond(scene.only_request(Fence), OrderAccepted(the_fence()))
@@ -183,7 +183,7 @@ def test_a_fence_that_stands_proves_that_the_order_never_landed_and_is_cancelled
     assert scene.only_request(CancelOrder).venue_order_id == "v-fence"
 
 
-def test_a_fence_that_finds_the_name_taken_brings_the_order_back() -> None:
+def test_a_fence_rejected_as_duplicate_finds_the_order() -> None:
     scene, _ = lost()
     let_expire(scene)
     scene.respond(scene.only_request(Fence), TAKEN)
@@ -193,7 +193,7 @@ def test_a_fence_that_finds_the_name_taken_brings_the_order_back() -> None:
 
 
 @pytest.mark.parametrize("answer", [TIMEOUT, RequestRejected(403, "not allowed to short"), Throttled(0, "slow down")])
-def test_a_fence_without_a_clear_answer_leaves_the_order_unknown(answer: VenueResponse) -> None:
+def test_a_fence_without_a_clear_response_leaves_the_order_unknown(answer: VenueResponse) -> None:
     scene, _ = lost()
     let_expire(scene)
     scene.respond(scene.only_request(Fence), answer)
@@ -212,7 +212,7 @@ def test_a_fence_is_recognised_after_a_restart() -> None:
     assert scene.only_request(CancelOrder).venue_order_id == "v-fence"
 
 
-def test_a_fence_that_filled_moves_the_position() -> None:
+def test_a_filled_fence_changes_the_position() -> None:
     scene, _ = lost()
     let_expire(scene)
     price = the_fence().limit_price
@@ -229,7 +229,7 @@ def test_a_sell_is_fenced_far_above_the_market() -> None:
     assert str(scene.only_request(Fence).limit_price) == "199999.99"
 
 
-def test_a_throttled_order_is_sent_again_when_the_venue_says_so() -> None:
+def test_a_throttled_order_is_sent_again_at_the_time_the_venue_names() -> None:
     scene = ExecutionHarness().open_journal()
     request = scene.submit()
     scene.respond(request, Throttled(scene.now_ns + 1_000 * NS_PER_MS, "rate limit exceeded"))
@@ -240,14 +240,14 @@ def test_a_throttled_order_is_sent_again_when_the_venue_says_so() -> None:
     assert scene.only_request(SubmitOrder) == request
 
 
-def test_a_throttled_order_is_never_sent_once_its_approval_ends() -> None:
+def test_a_throttled_order_is_never_sent_once_its_approval_expires() -> None:
     scene = ExecutionHarness().open_journal()
     scene.respond(scene.submit(), Throttled(scene.now_ns + 60_000 * NS_PER_MS, "rate limit exceeded"))
     scene.advance_ms(APPROVAL_TTL_MS + 100)
     assert scene.order_state() is OrderState.NEVER_SENT
 
 
-def test_an_order_that_could_not_leave_is_sent_again_not_asked_for() -> None:
+def test_an_order_that_was_certainly_not_sent_is_sent_again_not_queried() -> None:
     scene = ExecutionHarness().open_journal()
     request = scene.submit()
     scene.respond(request, Unreachable("connection refused"))
@@ -262,7 +262,7 @@ def test_a_halt_file_stops_an_order_before_it_leaves() -> None:
     assert scene.order_state() is OrderState.NEVER_SENT
 
 
-def test_a_halt_file_does_not_settle_what_may_have_landed() -> None:
+def test_a_halt_file_does_not_close_an_order_in_doubt() -> None:
     scene, _ = lost()
     scene.advance_ms(200)
     scene.respond(scene.only_request(QueryOrder), OrderNotFound())
@@ -293,7 +293,7 @@ def test_an_event_before_the_reply_opens_the_order_and_the_reply_adds_nothing() 
     assert len(scene.journal) == before
 
 
-def test_an_event_settles_an_order_whose_reply_was_lost() -> None:
+def test_an_event_resolves_an_order_whose_reply_was_lost() -> None:
     scene, _ = lost()
     scene.venue_event(status_event(venue_order()))
     assert scene.order_state() is OrderState.OPEN
@@ -315,7 +315,7 @@ def test_a_fence_is_recognised_from_its_own_event() -> None:
     assert not scene.records(ClientOrderIdConflict)
 
 
-def test_a_reading_settles_an_unknown_order_too() -> None:
+def test_a_snapshot_resolves_an_unknown_order_too() -> None:
     scene, _ = lost()
     scene.reconnect(venue_snapshot(venue_order()))
     assert scene.order_state() is OrderState.OPEN
@@ -338,7 +338,7 @@ def test_a_lost_venue_is_not_sent_new_orders() -> None:
     assert scene.order_state(9) is OrderState.RECEIVED
 
 
-def test_after_a_repetition_without_an_answer_the_venue_is_asked_before_the_next_one() -> None:
+def test_after_a_resubmit_without_a_response_a_query_comes_before_the_next_one() -> None:
     scene, _ = lost()
     scene.advance_ms(200)
     scene.respond(scene.only_request(QueryOrder), OrderNotFound())
@@ -348,7 +348,7 @@ def test_after_a_repetition_without_an_answer_the_venue_is_asked_before_the_next
     assert scene.requests(QueryOrder)
 
 
-def test_an_unknown_order_is_not_repeated_while_trading_is_halted_and_fenced_when_it_expires() -> None:
+def test_an_unknown_order_is_not_resubmitted_while_trading_is_halted_and_fenced_when_it_expires() -> None:
     scene, _ = lost()
     halted = SetTradingState(CommandId("h"), TradingState.HALTED, "drill")
     scene.send_command(control_frame(halted, terms(scene.now_ns)))

@@ -1,4 +1,4 @@
-"""Claims that hold for every interleaving of what the stream and REST say, not only for the ones we thought of."""
+"""Properties that hold for every interleaving of order events and REST responses."""
 
 from decimal import Decimal
 from itertools import accumulate
@@ -32,7 +32,7 @@ from tests.support.execution_harness import (
 
 
 class Truth:
-    """What really happens to an order at the venue: its executions, then perhaps a cancel."""
+    """The actual history of an order at the venue: its executions, then perhaps a cancel."""
 
     def __init__(self, quantities: list[int], *, is_cancelled: bool) -> None:
         self.quantities = quantities
@@ -40,7 +40,7 @@ class Truth:
         self.is_cancelled = is_cancelled and self.totals[-1] < 10
 
     def order(self, count: int) -> VenueOrder:
-        """Give the venue's account of the order after so many executions."""
+        """Return the venue's order after this many executions."""
         total = self.totals[count - 1] if count else 0
         if self.is_cancelled and count == len(self.totals):
             return filled_to(total, average=self.average(count), state=OrderState.CANCELLED, venue_status="canceled")
@@ -75,7 +75,7 @@ words = st.lists(
 
 
 def say(scene: ExecutionHarness, truth: Truth, kind: str, moment: int) -> None:
-    """Let the venue say something that was true at some moment, in any order and as often as it likes."""
+    """Deliver reports that were true at some moment, in any order and any number of times."""
     count = min(moment, len(truth.totals))
     match kind:
         case "event":
@@ -93,7 +93,7 @@ def say(scene: ExecutionHarness, truth: Truth, kind: str, moment: int) -> None:
 
 
 @given(quantities=quantities, is_cancelled=st.booleans(), said=words)
-def test_whatever_is_said_in_whatever_order_the_books_end_as_the_venues(
+def test_reports_in_any_order_end_in_the_venues_state(
     quantities: list[int], said: list[tuple[str, int]], *, is_cancelled: bool
 ) -> None:
     truth = Truth(quantities, is_cancelled=is_cancelled)
@@ -129,7 +129,7 @@ def test_a_restart_in_the_middle_changes_nothing(
 
 
 def check_journal(journal: list[OrderMessage]) -> None:
-    """Check what holds for every journal: totals rise, states follow the table, nothing leaves a final state."""
+    """Check every journal: totals rise, states follow the table, nothing leaves a final state."""
     state = ExecutionState()
     levels: dict[str, Decimal] = {}
     for record in journal:
@@ -142,7 +142,7 @@ def check_journal(journal: list[OrderMessage]) -> None:
         state.apply(record)
 
 
-def test_a_reading_is_asked_for_whenever_the_stream_connects() -> None:
+def test_a_snapshot_is_requested_whenever_the_stream_connects() -> None:
     scene = ExecutionHarness().open_journal()
     scene.reconnect(venue_snapshot())
     assert not scene.requests(FetchVenueSnapshot)

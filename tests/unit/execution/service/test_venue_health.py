@@ -1,4 +1,4 @@
-"""Claims about the share of the venue's requests that each kind of traffic gets."""
+"""The share of the venue's request budget that each kind of request gets."""
 
 from components.execution.config import RequestBudgetConfig
 from components.execution.service.venue_health import RequestBudget
@@ -11,21 +11,21 @@ def pace() -> RequestBudget:
     return RequestBudget(RequestBudgetConfig(orders_per_minute=60, reads_per_minute=40, reserve_per_minute=40))
 
 
-def test_a_quarter_of_a_minutes_orders_may_go_at_once_then_one_a_second() -> None:
+def test_a_quarter_of_a_minutes_orders_may_be_sent_at_once_then_one_a_second() -> None:
     made = pace()
     assert [made.may_submit(START_NS) for _ in range(16)] == [True] * 15 + [False]
     assert made.may_submit(START_NS + SECOND_NS)
     assert not made.may_submit(START_NS + SECOND_NS)
 
 
-def test_readings_do_not_take_the_place_of_orders() -> None:
+def test_reads_do_not_consume_the_order_budget() -> None:
     made = pace()
     while made.may_read(START_NS, 1):
         pass
     assert made.may_submit(START_NS)
 
 
-def test_a_question_about_an_order_in_doubt_may_use_the_reserve() -> None:
+def test_a_query_about_an_order_may_use_the_reserve() -> None:
     made = pace()
     assert [made.may_query(START_NS) for _ in range(21)] == [True] * 20 + [False]
 
@@ -37,7 +37,7 @@ def test_cancels_never_wait_and_later_orders_do() -> None:
     assert not made.may_submit(START_NS)
 
 
-def test_nothing_that_can_wait_goes_before_the_venue_wants_it() -> None:
+def test_requests_that_can_wait_are_paused_until_the_time_the_venue_names() -> None:
     made = pace()
     made.pause_until(START_NS + 5 * SECOND_NS, START_NS)
     assert not made.may_submit(START_NS + 4 * SECOND_NS)
@@ -45,7 +45,7 @@ def test_nothing_that_can_wait_goes_before_the_venue_wants_it() -> None:
     assert made.may_submit(START_NS + 5 * SECOND_NS)
 
 
-def test_a_venue_cannot_close_us_for_longer_than_a_minute() -> None:
+def test_a_venue_cannot_pause_requests_for_longer_than_a_minute() -> None:
     made = pace()
     made.pause_until(START_NS + 3_600 * SECOND_NS, START_NS)
     assert made.may_submit(START_NS + 60 * SECOND_NS)

@@ -1,4 +1,4 @@
-"""What was answered is remembered up to a bound, and what was forgotten is known to be."""
+"""Replies are cached up to a bound, and the cache records how far it has evicted."""
 
 import pytest
 
@@ -30,12 +30,12 @@ def remember(count: int, *, allowed: bool = True) -> ReplyCache:
     return memory
 
 
-def test_the_bound_is_what_the_caption_says() -> None:
+def test_the_bound_is_the_documented_one() -> None:
     assert (CHUNK_SIZE * (CHUNK_COUNT - 1), CHUNK_SIZE * CHUNK_COUNT) == (1_792, 2_048)
 
 
 @pytest.mark.parametrize("count", [1, 4, 8, 11])
-def test_the_last_answers_are_remembered(count: int) -> None:
+def test_the_latest_replies_are_cached(count: int) -> None:
     memory = remember(count)
     for number in range(max(0, count - 8), count):
         found = memory.find(thought(number).intent_id)
@@ -43,29 +43,29 @@ def test_the_last_answers_are_remembered(count: int) -> None:
         assert found.digest == intent_digest(thought(number))
 
 
-def test_memory_never_grows_beyond_its_bound() -> None:
+def test_the_cache_never_grows_beyond_its_bound() -> None:
     memory = remember(100)
     assert len(memory.newest) + sum(len(chunk) for chunk in memory.older) <= 12
 
 
-def test_a_forgotten_approval_leaves_its_mark() -> None:
+def test_an_evicted_approval_raises_the_eviction_time() -> None:
     assert remember(11).evicted_through_ns == 0
     assert remember(12).find(thought(3).intent_id) is None
     assert remember(12).evicted_through_ns == NOW + 3
     assert remember(16).evicted_through_ns == NOW + 7
 
 
-def test_a_forgotten_refusal_does_no_harm_and_leaves_none() -> None:
+def test_an_evicted_refusal_does_not_raise_the_eviction_time() -> None:
     assert remember(40, allowed=False).evicted_through_ns == 0
 
 
-def test_the_first_answer_stays_the_answer() -> None:
+def test_the_first_reply_is_kept() -> None:
     intent = thought(1)
     memory = with_reply(ReplyCache(), intent, verdict(intent))
     assert with_reply(memory, intent, verdict(intent, allowed=False)) is memory
 
 
-def test_an_older_memory_is_not_changed_by_a_newer_one() -> None:
+def test_an_older_cache_is_not_changed_by_a_newer_one() -> None:
     older = remember(2)
     with_reply(older, thought(2), verdict(thought(2)))
     assert older.find(thought(2).intent_id) is None

@@ -1,6 +1,6 @@
 """Every cause: what raises it, what it does, what clears it, and what survives a restart.
 
-What may pass in each trading state: the table of the architecture, cell by cell.
+What each trading state permits, cell by cell of the table in docs/architecture.md.
 """
 
 from collections.abc import Callable
@@ -93,13 +93,13 @@ ELSEWHERE = {
 }
 
 
-def test_every_cause_has_a_case_and_every_one_that_leaves_by_itself_a_way_out() -> None:
+def test_every_cause_has_a_case_and_every_unlatched_one_a_way_to_clear() -> None:
     assert set(RAISES) | set(ELSEWHERE) == set(Cause)
     assert set(CLEARS) == {cause for cause in RAISES if not CAUSE_EFFECTS[cause].latched}
 
 
 @pytest.mark.parametrize("cause", RAISES)
-def test_a_cause_is_raised_logged_told_and_put_to_execution(cause: Cause) -> None:
+def test_a_raised_cause_is_recorded_published_and_sent_to_execution(cause: Cause) -> None:
     world = RiskHarness().activate()
     assert world.state.trading_state is TradingState.ACTIVE
     before = len(world.log)
@@ -111,7 +111,7 @@ def test_a_cause_is_raised_logged_told_and_put_to_execution(cause: Cause) -> Non
 
 
 @pytest.mark.parametrize("cause", CLEARS)
-def test_a_cause_that_leaves_by_itself_leaves_when_evidence_returns(cause: Cause) -> None:
+def test_an_unlatched_cause_clears_when_evidence_returns(cause: Cause) -> None:
     world = RiskHarness().activate()
     RAISES[cause](world)
     CLEARS[cause](world)
@@ -128,7 +128,7 @@ def test_a_latched_cause_survives_evidence_and_restart(cause: Cause) -> None:
     assert set(world.restarted().activate().state.causes) == {cause}
 
 
-def test_a_change_is_told_in_order_record_status_command() -> None:
+def test_a_change_is_recorded_then_published_then_sent() -> None:
     world = RiskHarness().activate()
     effects = world.lose_stream("orders")
     (record,) = appended(effects)
@@ -154,7 +154,7 @@ def test_starting_ends_with_both_streams_and_a_reconciliation_in_whatever_order(
         assert world.state.causes == {}
 
 
-def test_what_is_wrong_besides_is_raised_before_starting_is_cleared() -> None:
+def test_other_causes_are_raised_before_starting_is_cleared() -> None:
     world = RiskHarness()
     world.sync_orders()
     world.reconcile()
@@ -175,7 +175,7 @@ def test_after_execution_was_lost_only_a_new_reconciliation_counts() -> None:
     assert set(world.state.causes) == {Cause.UNRECONCILED}
 
 
-def test_what_execution_reconciled_at_its_start_counts_although_its_loss_was_seen_later() -> None:
+def test_a_reconciliation_at_execution_start_counts_although_the_loss_was_detected_later() -> None:
     world = RiskHarness().activate()
     begun_ns = world.now_ns
     world.wait(3_500)
@@ -185,7 +185,7 @@ def test_what_execution_reconciled_at_its_start_counts_although_its_loss_was_see
     assert world.state.causes == {}
 
 
-def test_an_old_reconciliation_heard_in_a_replay_does_not_count() -> None:
+def test_an_old_reconciliation_received_in_a_replay_does_not_count() -> None:
     world = RiskHarness()
     world.reconcile()
     world.now_ns += 31_000 * MS
@@ -203,14 +203,14 @@ def test_a_first_difference_halts_and_a_second_one_is_divergence() -> None:
     assert set(world.state.causes) == {Cause.UNRECONCILED, Cause.DIVERGENCE}
 
 
-def test_a_fill_in_flight_is_no_divergence() -> None:
+def test_a_fill_in_flight_is_not_a_divergence() -> None:
     world = RiskHarness().activate()
     world.reconcile((AAPL, "1"), differences=("AAPL: ours 0, venue 1",))
     world.reconcile()
     assert world.state.causes == {}
 
 
-def test_divergence_names_what_is_unequal_and_is_written_before_the_event_that_showed_it() -> None:
+def test_a_divergence_names_the_unequal_positions_and_is_recorded_before_the_event() -> None:
     world = RiskHarness().activate()
     effects = world.reconcile((AAPL, "1"))
     raised, event, *_ = appended(effects)
@@ -227,34 +227,34 @@ def test_orders_from_another_journal_are_divergence_and_not_applied() -> None:
     assert world.state.venue_connectivity is None
 
 
-def test_joining_another_journal_is_divergence() -> None:
+def test_syncing_with_another_journal_is_divergence() -> None:
     world = RiskHarness().activate().restarted()
     world.receive(StreamSynced(ORDERS, "execution", StreamOffset("orders", "another", 1), ()))
     assert Cause.DIVERGENCE in world.state.causes
     assert world.service.unmet(world.now_ns)[0] == "orders: not heard yet"
 
 
-def test_a_journal_that_does_not_go_on_is_divergence_once() -> None:
+def test_a_diverged_order_stream_is_divergence_once() -> None:
     world = RiskHarness().activate()
     for _ in range(3):
         world.lose_stream("orders", "the journal ends before what was heard", is_diverged=True)
     assert [one.cause for one in world.log if isinstance(one, CauseRaised)].count(Cause.DIVERGENCE) == 1
 
 
-def test_a_log_without_order_events_takes_any_journal() -> None:
+def test_a_log_without_order_events_accepts_any_journal() -> None:
     world = RiskHarness()
     world.order_event(VenueConnectivityChanged(ALPACA, VenueConnectivity.HEALTHY, "", world.now_ns), journal="whatever")
     assert set(world.state.causes) == {Cause.STARTING}
 
 
-def test_our_own_frame_called_forged_is_divergence() -> None:
+def test_our_own_frame_rejected_as_forged_is_divergence() -> None:
     world = RiskHarness().activate()
     forged(world)
     assert set(world.state.causes) == {Cause.DIVERGENCE}
 
 
 @pytest.mark.parametrize("jump_ms", [2_001, -101])
-def test_a_jump_of_the_clock_is_suspect_for_a_while(jump_ms: int) -> None:
+def test_the_clock_is_suspect_for_a_while_after_a_jump(jump_ms: int) -> None:
     world = RiskHarness().activate()
     world.tick(jump_ms)
     assert Cause.CLOCK_SUSPECT in world.state.causes
@@ -264,7 +264,7 @@ def test_a_jump_of_the_clock_is_suspect_for_a_while(jump_ms: int) -> None:
     assert Cause.CLOCK_SUSPECT not in world.state.causes
 
 
-def test_prices_are_stale_when_nobody_quotes() -> None:
+def test_prices_are_stale_without_quotes() -> None:
     world = RiskHarness().activate()
     quiet(world, 5_000)
     assert world.state.causes == {}
@@ -275,7 +275,7 @@ def test_prices_are_stale_when_nobody_quotes() -> None:
     assert world.state.causes == {}
 
 
-def test_a_judgement_weighs_the_evidence_of_its_own_moment() -> None:
+def test_a_decision_uses_the_evidence_of_its_own_moment() -> None:
     world = RiskHarness().activate()
     world.now_ns += 30_001 * MS
     world.quote()
@@ -284,7 +284,7 @@ def test_a_judgement_weighs_the_evidence_of_its_own_moment() -> None:
     assert [type(one) for one in appended(effects)][-2:] == [CauseRaised, Decision]
 
 
-def test_unmet_names_everything_that_readiness_waits_for() -> None:
+def test_unmet_lists_everything_that_readiness_waits_for() -> None:
     world = RiskHarness()
     assert world.service.unmet(world.now_ns) == ("orders: not heard yet", "market: not heard yet")
     world.sync_orders()
@@ -317,15 +317,15 @@ def test_the_table_is_complete() -> None:
 
 
 @pytest.mark.parametrize(("state", "purpose"), TABLE)
-def test_what_may_pass_while_positions_are_known(state: TradingState, purpose: Purpose) -> None:
+def test_purposes_permitted_while_positions_are_known(state: TradingState, purpose: Purpose) -> None:
     assert permits(state, purpose, (Cause.OPERATOR_HALT,)) is TABLE[state, purpose]
 
 
 @pytest.mark.parametrize("cause", POSITIONS_UNKNOWN)
 @pytest.mark.parametrize("purpose", Purpose)
-def test_nothing_passes_a_halt_while_positions_are_not_known(cause: Cause, purpose: Purpose) -> None:
+def test_nothing_is_permitted_in_a_halt_while_positions_are_unknown(cause: Cause, purpose: Purpose) -> None:
     assert not permits(TradingState.HALTED, purpose, (Cause.OPERATOR_HALT, cause))
 
 
-def test_whatever_makes_positions_unknown_halts() -> None:
+def test_every_cause_of_unknown_positions_halts() -> None:
     assert {CAUSE_EFFECTS[cause].state for cause in POSITIONS_UNKNOWN} == {TradingState.HALTED}

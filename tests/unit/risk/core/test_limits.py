@@ -1,4 +1,4 @@
-"""Limits are checked when they are read, and named by their content."""
+"""Limits are validated when they are read, and identified by their content."""
 
 from decimal import Decimal
 from typing import Any
@@ -12,12 +12,12 @@ from components.risk.core.limits import Limits
 from tests.support.risk_harness import LIMITS
 
 
-def test_limits_go_through_their_text_unchanged() -> None:
+def test_limits_survive_a_round_trip_through_their_json() -> None:
     again = Limits.model_validate_json(LIMITS.canonical_json)
     assert (again.canonical_json, again.version) == (LIMITS.canonical_json, LIMITS.version)
 
 
-def test_looking_at_limits_does_not_change_their_version() -> None:
+def test_reading_properties_does_not_change_the_version() -> None:
     looked_at = Limits(**LIMITS.model_dump())
     assert looked_at.allowed_symbols
     assert looked_at.descriptions
@@ -62,6 +62,6 @@ def test_prices_below_one_have_finer_ticks() -> None:
     assert [LIMITS.tick_size(Decimal(price)) for price in ("1", "0.9999")] == [Decimal("0.01"), Decimal("0.0001")]
 
 
-def test_every_limit_that_is_said_belongs_to_a_check() -> None:
+def test_every_description_belongs_to_a_check() -> None:
     assert set(LIMITS.descriptions) < set(CheckName)
     assert len(PRE_TRADE_CHECKS) == len(set(PRE_TRADE_CHECKS))

@@ -1,4 +1,4 @@
-"""Money is counted exactly: average cost, and what came in less what went out."""
+"""Money is counted exactly: average cost, realised and unrealised P&L."""
 
 from decimal import Decimal
 
@@ -72,7 +72,7 @@ def test_flat_again_nothing_is_left_over(fills: list[tuple[Side, Decimal, Decima
 
 
 @given(steps, prices)
-def test_closing_would_earn_what_the_mark_says(fills: list[tuple[Side, Decimal, Decimal]], price: Decimal) -> None:
+def test_closing_realises_the_unrealised_pnl(fills: list[tuple[Side, Decimal, Decimal]], price: Decimal) -> None:
     exposure = Exposure(AAPL)
     for side, quantity, at in fills:
         exposure = apply_fill(exposure, side, quantity, at)
@@ -83,12 +83,12 @@ def test_closing_would_earn_what_the_mark_says(fills: list[tuple[Side, Decimal, 
         assert closed.realised == exact_sum([exposure.realised, marked])
 
 
-def test_a_position_that_was_found_stands_at_the_venues_price() -> None:
+def test_an_opening_position_is_valued_at_the_venues_price() -> None:
     found = with_opening_position(Exposure(AAPL), Decimal(-5), Decimal("90.10"))
     assert (found.quantity, found.average_price, found.realised) == (Decimal(-5), Decimal("90.1"), ZERO)
 
 
-def test_without_a_price_a_position_stands_at_its_cost() -> None:
+def test_without_a_price_a_position_is_valued_at_cost() -> None:
     assert unrealised_pnl(after([("10", "100")]), None) == ZERO
 
 

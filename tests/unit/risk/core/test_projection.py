@@ -1,4 +1,4 @@
-"""The account is a fold over the log: the same log gives the same bytes, and every sum agrees with its parts."""
+"""The account is a projection of the log: the same log gives the same bytes, and every sum agrees with its parts."""
 
 from decimal import Decimal
 
@@ -78,7 +78,7 @@ def test_a_final_state_releases_what_was_not_filled(state: OrderState) -> None:
     assert (exposure.quantity, exposure.working_buy, exposure.buy_orders, after.orders) == (Decimal(4), ZERO, 0, {})
 
 
-def test_a_fill_moves_the_position_and_takes_it_off_what_is_reserved() -> None:
+def test_a_fill_changes_the_position_and_releases_its_reservation() -> None:
     intent = an_intent()
     exposure = told(with_orders(a_state(), intent), a_fill(intent, "4", "100")).exposure(AAPL)
     assert (exposure.quantity, exposure.working_buy) == (Decimal(4), Decimal(6))
@@ -92,14 +92,14 @@ def test_a_final_order_whose_fill_is_still_to_come_stays_reserved_by_that_much()
     assert (after.exposure(AAPL).quantity, after.orders) == (Decimal(4), {})
 
 
-def test_a_fill_after_the_end_of_its_order_is_a_position_still() -> None:
+def test_a_fill_of_a_final_order_still_changes_the_position() -> None:
     intent = an_intent()
     after = told(with_orders(a_state(), intent), an_update(intent, OrderState.CANCELLED), a_fill(intent, "3", "100"))
     assert after.exposure(AAPL).quantity == Decimal(3)
     assert after.exposure(AAPL).working_buy == ZERO
 
 
-def test_a_strangers_order_reserves_too_and_its_missed_fills_are_not_counted_twice() -> None:
+def test_an_external_order_reserves_too_and_its_missed_fills_are_not_counted_twice() -> None:
     after = told(
         a_state(),
         an_update(None, OrderState.PARTIALLY_FILLED, filled="2"),
@@ -109,14 +109,14 @@ def test_a_strangers_order_reserves_too_and_its_missed_fills_are_not_counted_twi
     assert told(after, an_update(None, OrderState.CANCELLED, filled="2")).orders == {}
 
 
-def test_a_stranger_cannot_take_the_place_of_our_order_by_its_name() -> None:
+def test_an_external_order_cannot_replace_ours_by_its_id() -> None:
     intent = an_intent()
     state = with_orders(a_state(), intent)
     after = told(state, an_update(None, OrderState.CANCELLED, client_order_id=intent.intent_id))
     assert after.orders == state.orders
 
 
-def test_an_approval_that_was_written_off_and_arrived_after_all_is_reserved_again() -> None:
+def test_a_released_approval_that_arrives_after_all_is_reserved_again() -> None:
     intent = an_intent()
     state = with_orders(a_state(), intent)
     terms = state.orders[intent.intent_id].terms
@@ -126,7 +126,7 @@ def test_an_approval_that_was_written_off_and_arrived_after_all_is_reserved_agai
     assert told(released, intent_received(intent, terms)).exposure(AAPL).working_buy == intent.quantity
 
 
-def test_an_opening_sets_positions_and_closes_what_it_does_not_name() -> None:
+def test_an_opening_balance_sets_positions_and_flattens_the_others() -> None:
     state = told(a_state(), a_fill(None, "7", "50", symbol=MSFT))
     opening = OpeningBalance(
         ACCOUNT, reconciliation().venue_account, (VenuePosition(AAPL, Decimal(3), Decimal(90)),), NOW
@@ -150,7 +150,7 @@ def test_a_flat_symbol_is_the_same_as_none() -> None:
     assert told(a_state(), reconciliation((AAPL, "0"))).reconciled_at_ns == NOW
 
 
-def test_a_start_keeps_what_is_latched_and_asks_for_everything_else_anew() -> None:
+def test_a_start_keeps_latched_causes_and_drops_the_others() -> None:
     state = replace(a_state(), causes={Cause.DATA_STALE: "", Cause.OPERATOR_HALT: "lunch"})
     assert apply(state, risk_started()).causes == {Cause.STARTING: "nothing is known yet", Cause.OPERATOR_HALT: "lunch"}
 
@@ -160,12 +160,12 @@ def test_a_log_of_another_account_is_refused() -> None:
         apply(RiskState(account=AccountId("paper"), journal_id=JOURNAL), risk_started())
 
 
-def test_a_record_out_of_order_is_damage() -> None:
+def test_a_record_out_of_order_is_corruption() -> None:
     with pytest.raises(CorruptData, match="record 3 where 1 belongs"):
         replay(RiskState(account=ACCOUNT, journal_id=JOURNAL), [(3, risk_started())])
 
 
-def test_a_whole_life_replays_to_the_same_bytes() -> None:
+def test_a_whole_log_replays_to_the_same_bytes() -> None:
     world = RiskHarness().activate()
     for number, intent in enumerate(fresh_intent(world, f"n{n}", limit_price=f"100.{n:02}") for n in range(4)):
         world.request_approval(intent)
@@ -192,7 +192,7 @@ order_events = st.one_of(
 
 
 @given(st.lists(st.one_of(st.sampled_from(INTENTS), order_events), max_size=25))
-def test_what_is_reserved_is_always_the_sum_of_what_is_live(steps: list[Intent | OrderMessage]) -> None:
+def test_the_reservation_is_always_the_sum_of_the_live_orders(steps: list[Intent | OrderMessage]) -> None:
     state = a_state()
     records: list[DecisionMessage] = [risk_started()]
     for step in steps:
@@ -209,7 +209,7 @@ def test_what_is_reserved_is_always_the_sum_of_what_is_live(steps: list[Intent |
 
 
 @given(st.lists(st.sampled_from(INTENTS), max_size=10))
-def test_a_state_is_never_changed_by_what_comes_after(intents: list[Intent]) -> None:
+def test_a_state_is_never_changed_by_later_records(intents: list[Intent]) -> None:
     state = a_state()
     for intent in intents:
         before = encode_state(state)

@@ -1,4 +1,4 @@
-"""What was approved is handed over until execution is heard to have it, byte for byte the same, across restarts."""
+"""An approval is sent until execution reports that it has it: the same bytes each time, across restarts."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def refuse(world: RiskHarness, name: str, fault: RejectReason) -> None:
     world.receive(CommandAcknowledged(COMMANDS, Rejected(CommandId(name), fault, "because")))
 
 
-def test_an_approval_is_handed_over_again_after_the_retry_and_not_before() -> None:
+def test_an_approval_is_sent_again_after_the_retry_interval_and_not_before() -> None:
     world = RiskHarness().activate()
     _, frame = approved_in(world)
     assert sent_frames(world.wait(450)) == []
@@ -49,7 +49,7 @@ def test_an_approval_is_handed_over_again_after_the_retry_and_not_before() -> No
     assert sent_frames(world.wait(1_000)) == [frame, frame]
 
 
-def test_what_execution_is_heard_to_have_is_not_handed_over_again() -> None:
+def test_an_approval_that_execution_reported_is_not_sent_again() -> None:
     world = RiskHarness().activate()
     intent, _ = approved_in(world)
     terms = world.state.orders[intent.intent_id].terms
@@ -58,7 +58,7 @@ def test_what_execution_is_heard_to_have_is_not_handed_over_again() -> None:
     assert sent_frames(world.wait(1_000)) == []
 
 
-def test_what_was_never_sent_is_released_and_not_handed_over_again() -> None:
+def test_an_approval_never_sent_to_the_venue_is_released_and_not_sent_again() -> None:
     world = RiskHarness().activate()
     intent, _ = approved_in(world)
     world.order_event(an_update(intent, OrderState.NEVER_SENT))
@@ -66,7 +66,7 @@ def test_what_was_never_sent_is_released_and_not_handed_over_again() -> None:
     assert world.state.exposure(AAPL).working_buy == ZERO
 
 
-def test_after_a_restart_the_same_bytes_are_handed_over_once_there_is_evidence() -> None:
+def test_after_a_restart_the_same_bytes_are_sent_once_there_is_evidence() -> None:
     world = RiskHarness().activate()
     _, frame = approved_in(world)
     again = world.restarted()
@@ -75,7 +75,7 @@ def test_after_a_restart_the_same_bytes_are_handed_over_once_there_is_evidence()
     assert frame in sent_frames(again.tick(50))
 
 
-def test_while_execution_is_away_nothing_is_handed_over_and_at_once_when_it_is_back() -> None:
+def test_while_execution_is_down_nothing_is_sent_and_everything_at_once_when_it_is_back() -> None:
     world = RiskHarness().activate()
     _, frame = approved_in(world)
     world.lose_stream("orders")
@@ -85,7 +85,7 @@ def test_while_execution_is_away_nothing_is_handed_over_and_at_once_when_it_is_b
     assert frame in sent_frames(world.tick(50))
 
 
-def test_what_may_not_pass_any_more_is_held_back_until_it_has_expired() -> None:
+def test_an_approval_no_longer_permitted_is_held_back_until_it_has_expired() -> None:
     world = RiskHarness().activate()
     _, frame = approved_in(world)
     world.lose_stream("market")
@@ -93,7 +93,7 @@ def test_what_may_not_pass_any_more_is_held_back_until_it_has_expired() -> None:
     assert frame in sent_frames(world.wait(600))
 
 
-def test_not_accepting_is_tried_again_and_nothing_is_written() -> None:
+def test_not_accepting_is_retried_and_nothing_is_recorded() -> None:
     world = RiskHarness().activate()
     intent, frame = approved_in(world)
     length = len(world.log)
@@ -106,7 +106,7 @@ def test_not_accepting_is_tried_again_and_nothing_is_written() -> None:
 @pytest.mark.parametrize(
     "fault", [RejectReason.FORGED, RejectReason.MALFORMED, RejectReason.WRONG_ACCOUNT, RejectReason.VERSION]
 )
-def test_our_own_frame_refused_for_good_is_released_and_halts(fault: RejectReason) -> None:
+def test_our_own_frame_rejected_for_good_is_released_and_halts(fault: RejectReason) -> None:
     world = RiskHarness().activate()
     intent, _ = approved_in(world)
     refuse(world, intent.intent_id, fault)
@@ -115,7 +115,7 @@ def test_our_own_frame_refused_for_good_is_released_and_halts(fault: RejectReaso
     assert Cause.DIVERGENCE in world.state.causes
 
 
-def test_an_approval_that_execution_has_is_never_released_by_a_refusal() -> None:
+def test_an_approval_that_execution_has_is_never_released_by_a_rejection() -> None:
     world = RiskHarness().activate()
     intent, _ = approved_in(world)
     terms = world.state.orders[intent.intent_id].terms
@@ -125,7 +125,7 @@ def test_an_approval_that_execution_has_is_never_released_by_a_refusal() -> None
     assert world.state.exposure(AAPL).working_buy == intent.quantity
 
 
-def test_a_replay_is_no_divergence_and_releases_nothing() -> None:
+def test_a_replayed_rejection_is_not_a_divergence_and_releases_nothing() -> None:
     world = RiskHarness().activate()
     intent, _ = approved_in(world)
     refuse(world, intent.intent_id, RejectReason.REPLAYED)
@@ -133,7 +133,7 @@ def test_a_replay_is_no_divergence_and_releases_nothing() -> None:
     assert intent.intent_id in world.state.orders
 
 
-def test_the_trading_state_is_told_until_it_is_accepted_under_one_id() -> None:
+def test_the_trading_state_is_sent_until_it_is_accepted_under_one_id() -> None:
     world = RiskHarness().activate()
     again = sent_controls(world.wait(1_000))
     assert len(again) == 2
@@ -143,7 +143,7 @@ def test_the_trading_state_is_told_until_it_is_accepted_under_one_id() -> None:
     assert sent_controls(world.wait(1_000)) == []
 
 
-def test_execution_is_told_the_trading_state_whenever_it_comes_back() -> None:
+def test_the_trading_state_is_sent_whenever_execution_comes_back() -> None:
     world = RiskHarness().activate()
     world.lose_stream("orders")
     assert [type(one) for one in sent_controls(world.sync_orders())] == [SetTradingState]
@@ -171,7 +171,7 @@ def working_for(world: RiskHarness, span_ms: int) -> Intent:
     return intent
 
 
-def test_an_order_that_works_for_too_long_is_cancelled_and_again_until_it_is_over() -> None:
+def test_an_order_that_works_for_too_long_is_cancelled_again_until_it_is_final() -> None:
     world = RiskHarness().activate()
     intent = working_for(world, 60_000)
     (cancel,) = [one for one in sent_controls(world.wait(50)) if isinstance(one, Cancel)]
@@ -185,14 +185,14 @@ def test_an_order_that_works_for_too_long_is_cancelled_and_again_until_it_is_ove
     assert sent_controls(world.wait(6_000)) == []
 
 
-def test_a_strangers_order_is_left_alone() -> None:
+def test_an_external_order_is_never_cancelled_by_age() -> None:
     world = RiskHarness().activate()
     accept_all(world)
     world.order_event(an_update(None, OrderState.OPEN, at_ns=1))
     assert sent_controls(world.wait(1_000)) == []
 
 
-def test_draining_waits_for_what_may_still_be_handed_over() -> None:
+def test_draining_waits_for_approvals_that_may_still_be_sent() -> None:
     world = RiskHarness().activate()
     intent, _ = approved_in(world)
     world.service.on_stop(world.now_ns)
@@ -201,7 +201,7 @@ def test_draining_waits_for_what_may_still_be_handed_over() -> None:
     assert world.service.is_drained()
 
 
-def test_draining_does_not_wait_for_an_execution_that_is_away() -> None:
+def test_draining_does_not_wait_for_an_execution_that_is_down() -> None:
     world = RiskHarness().activate()
     approved_in(world)
     world.lose_stream("orders")

@@ -1,4 +1,4 @@
-"""The gate as a whole: what it answers, writes, hands over and tells, and in which order."""
+"""The whole service: what it replies, records, sends and publishes, and in which order."""
 
 from decimal import Decimal
 
@@ -49,7 +49,7 @@ from tests.support.risk_harness import (
 )
 
 
-def test_a_start_writes_down_limits_and_build_and_tells_that_it_is_halted() -> None:
+def test_a_start_records_limits_and_build_and_publishes_halted() -> None:
     world = RiskHarness()
     (opened,) = appended(world.started)
     assert isinstance(opened, RiskStarted)
@@ -57,7 +57,7 @@ def test_a_start_writes_down_limits_and_build_and_tells_that_it_is_halted() -> N
     assert [one.state for one in published(world.started)] == [TradingState.HALTED]
 
 
-def test_a_yes_is_written_down_then_handed_over_then_answered_then_told() -> None:
+def test_an_approval_is_recorded_then_sent_then_replied_then_published() -> None:
     world = RiskHarness().activate()
     verdict, effects = world.request_approval(fresh_intent(world))
     assert verdict.allowed
@@ -65,7 +65,7 @@ def test_a_yes_is_written_down_then_handed_over_then_answered_then_told() -> Non
     assert verdict.sequence == len(world.log)
 
 
-def test_what_is_handed_over_opens_with_the_key_and_names_its_record() -> None:
+def test_a_sent_frame_verifies_with_the_key_and_names_its_record() -> None:
     world = RiskHarness().activate()
     intent = fresh_intent(world)
     verdict, effects = world.request_approval(intent)
@@ -77,7 +77,7 @@ def test_what_is_handed_over_opens_with_the_key_and_names_its_record() -> None:
     assert signal.stage.terms.state_sequence == verdict.sequence
 
 
-def test_a_no_is_written_down_answered_and_told_but_never_handed_over() -> None:
+def test_a_refusal_is_recorded_replied_and_logged_but_never_sent() -> None:
     world = RiskHarness().activate()
     verdict, effects = world.request_approval(fresh_intent(world, limit_price="200"))
     assert not verdict.allowed
@@ -98,7 +98,7 @@ def test_nothing_is_allowed_before_there_is_evidence() -> None:
     }
 
 
-def test_a_decision_carries_the_facts_it_was_made_on() -> None:
+def test_a_decision_stores_the_inputs_it_was_made_on() -> None:
     world = RiskHarness().activate()
     world.request_approval(fresh_intent(world))
     decision = world.log[-1]
@@ -108,7 +108,7 @@ def test_a_decision_carries_the_facts_it_was_made_on() -> None:
     assert decision.inputs.quote_offset is not None
 
 
-def test_a_repeated_request_gets_the_identical_answer_and_no_second_record() -> None:
+def test_a_duplicate_request_gets_the_identical_reply_and_no_second_record() -> None:
     world = RiskHarness().activate()
     intent = fresh_intent(world)
     first, _ = world.request_approval(intent)
@@ -121,7 +121,7 @@ def test_a_repeated_request_gets_the_identical_answer_and_no_second_record() -> 
     assert len(world.log) == length + 1
 
 
-def test_a_refusal_is_remembered_too() -> None:
+def test_a_refusal_is_cached_too() -> None:
     world = RiskHarness().activate()
     intent = fresh_intent(world)
     world.lose_stream("market")
@@ -130,7 +130,7 @@ def test_a_refusal_is_remembered_too() -> None:
     assert world.request_approval(intent)[0] == first
 
 
-def test_the_answer_is_the_same_after_a_restart() -> None:
+def test_the_reply_is_the_same_after_a_restart() -> None:
     world = RiskHarness().activate()
     intent = fresh_intent(world)
     first, _ = world.request_approval(intent)
@@ -139,7 +139,7 @@ def test_the_answer_is_the_same_after_a_restart() -> None:
     assert [type(one) for one in effects] == [Reply]
 
 
-def test_another_intent_under_a_used_id_is_refused_and_the_first_answer_stays() -> None:
+def test_another_intent_under_a_used_id_is_refused_and_the_first_reply_is_kept() -> None:
     world = RiskHarness().activate()
     intent = fresh_intent(world)
     first, _ = world.request_approval(intent)
@@ -149,7 +149,7 @@ def test_another_intent_under_a_used_id_is_refused_and_the_first_answer_stays() 
     assert world.request_approval(intent)[0] == first
 
 
-def test_while_stopping_entries_are_refused_and_answers_still_given() -> None:
+def test_while_stopping_entries_are_refused_and_replies_still_sent() -> None:
     world = RiskHarness().activate()
     intent = fresh_intent(world)
     first, _ = world.request_approval(intent)
@@ -159,7 +159,7 @@ def test_while_stopping_entries_are_refused_and_answers_still_given() -> None:
     assert world.request_approval(intent)[0] == first
 
 
-def test_an_exit_passes_while_reducing_and_an_entry_does_not() -> None:
+def test_an_exit_is_approved_while_reducing_and_an_entry_is_not() -> None:
     world = RiskHarness().activate()
     world.order_event(a_fill(None, "10", "100"))
     world.lose_stream("market")
@@ -168,17 +168,17 @@ def test_an_exit_passes_while_reducing_and_an_entry_does_not() -> None:
     assert not world.request_approval(fresh_intent(world))[0].allowed
 
 
-def test_a_request_that_is_none_is_answered_as_such() -> None:
+def test_a_malformed_request_gets_a_reply() -> None:
     answer, _ = RiskHarness().request("what?")
     assert answer == MalformedRequest("risk answers no str")
 
 
-def test_what_risk_never_hears_is_a_bug() -> None:
+def test_an_input_that_risk_never_receives_is_a_bug() -> None:
     with pytest.raises(InvariantError, match="risk hears no Fed"):
         RiskHarness().receive(VenueEvent(1))
 
 
-def test_an_order_event_is_written_down_once_and_moves_the_position() -> None:
+def test_an_order_event_is_recorded_once_and_changes_the_position() -> None:
     world = RiskHarness().activate()
     effects = world.order_event(a_fill(None, "10", "100"))
     (record,) = appended(effects)
@@ -191,14 +191,14 @@ def test_an_order_event_is_written_down_once_and_moves_the_position() -> None:
     assert world.state.positions() == {AAPL: Decimal(10)}
 
 
-def test_a_hole_in_the_order_events_is_a_bug_of_the_bus() -> None:
+def test_a_gap_in_the_order_events_is_a_bug_of_the_bus() -> None:
     world = RiskHarness().activate()
     world.last_order_sequence += 1
     with pytest.raises(InvariantError, match="order event 3 after 1"):
         world.order_event(a_fill(None, "10", "100"))
 
 
-def test_an_approval_that_our_log_does_not_hold_ends_the_process() -> None:
+def test_an_approval_missing_from_the_log_ends_the_process() -> None:
     world = RiskHarness().activate()
     intent = fresh_intent(world)
     world.request_approval(intent)
@@ -234,7 +234,7 @@ def test_a_control_from_beyond_our_log_ends_the_process() -> None:
     assert isinstance(halt, Terminate)
 
 
-def test_the_result_is_told_once_a_second_when_it_has_changed() -> None:
+def test_the_pnl_is_published_once_a_second_when_it_has_changed() -> None:
     world = RiskHarness().activate()
     world.order_event(a_fill(None, "10", "100"))
     told = [one for one in published(world.wait(1_000)) if isinstance(one, ProfitAndLoss)]
@@ -245,7 +245,7 @@ def test_the_result_is_told_once_a_second_when_it_has_changed() -> None:
     assert published(world.tick(500)) == []
 
 
-def test_a_late_joiner_gets_positions_result_and_state() -> None:
+def test_a_new_subscriber_gets_positions_pnl_and_status() -> None:
     world = RiskHarness().activate()
     world.order_event(a_fill(None, "10", "100"))
     position, result, status = world.service.snapshot(POSITIONS)
@@ -256,7 +256,7 @@ def test_a_late_joiner_gets_positions_result_and_state() -> None:
         world.service.snapshot(MARKET)
 
 
-def test_the_account_is_shown_as_it_is() -> None:
+def test_an_account_query_returns_the_state() -> None:
     world = RiskHarness().activate()
     working, unknown, outbox = (fresh_intent(world, name, limit_price=f"100.0{n}") for n, name in enumerate("wuo"))
     for intent in (working, unknown, outbox):
@@ -273,7 +273,7 @@ def test_the_account_is_shown_as_it_is() -> None:
     assert answer.causes == (Cause.BUS_GAP,)
 
 
-def test_what_happened_is_counted() -> None:
+def test_decisions_and_rejections_are_counted() -> None:
     world = RiskHarness().activate()
     world.request_approval(fresh_intent(world))
     world.request_approval(fresh_intent(world, "no", limit_price="200"))

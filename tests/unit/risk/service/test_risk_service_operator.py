@@ -28,7 +28,7 @@ def halted() -> RiskHarness:
     return world
 
 
-def test_a_halt_is_latched_and_told_to_execution() -> None:
+def test_a_halt_is_latched_and_sent_to_execution() -> None:
     world = RiskHarness().activate()
     answer, effects = world.operate(ask("1", OperatorAction.HALT, "lunch"))
     assert (answer.done, answer.detail) == (True, "halt: halted")
@@ -37,7 +37,7 @@ def test_a_halt_is_latched_and_told_to_execution() -> None:
     assert world.restarted().activate().state.trading_state is TradingState.HALTED
 
 
-def test_a_halt_withdraws_what_has_not_left_and_only_that() -> None:
+def test_a_halt_withdraws_unsent_orders_only() -> None:
     world = RiskHarness().activate()
     intents = [fresh_intent(world, name, limit_price=f"100.0{n}") for n, name in enumerate("aro")]
     for intent in intents:
@@ -52,7 +52,7 @@ def test_a_halt_withdraws_what_has_not_left_and_only_that() -> None:
     assert [one.intent_id for one in sent_controls(effects) if isinstance(one, Withdraw)] == ["a-0", "r-0"]
 
 
-def test_a_halt_is_seen_through_after_a_restart_and_whenever_execution_comes_back() -> None:
+def test_a_halt_is_repeated_after_a_restart_and_whenever_execution_comes_back() -> None:
     world = RiskHarness().activate()
     world.request_approval(fresh_intent(world))
     world.operate(ask("1", OperatorAction.HALT, "lunch"))
@@ -70,7 +70,7 @@ def test_a_halt_needs_a_reason() -> None:
     assert world.state.causes == {}
 
 
-def test_a_second_halt_is_done_and_not_written_twice() -> None:
+def test_a_second_halt_is_executed_and_not_recorded_twice() -> None:
     world = halted()
     length = len(world.log)
     answer, effects = world.operate(ask("2", OperatorAction.HALT, "still"))
@@ -79,7 +79,7 @@ def test_a_second_halt_is_done_and_not_written_twice() -> None:
     assert [type(one) for one in sent_controls(effects)] == [CancelAll]
 
 
-def test_a_request_that_comes_twice_gets_one_effect_and_the_same_answer() -> None:
+def test_a_duplicate_request_has_one_effect_and_the_same_reply() -> None:
     world = RiskHarness().activate()
     first, _ = world.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
     again, effects = world.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
@@ -87,14 +87,14 @@ def test_a_request_that_comes_twice_gets_one_effect_and_the_same_answer() -> Non
     assert not sent_frames(effects)
 
 
-def test_resume_without_a_reason_tells_what_it_would_clear_and_clears_nothing() -> None:
+def test_resume_without_a_reason_lists_what_it_would_clear_and_clears_nothing() -> None:
     world = halted()
     answer, _ = world.operate(ask("2", OperatorAction.RESUME))
     assert (answer.done, answer.detail) == (False, "would clear operator_halt (lunch); say why it is safe")
     assert world.state.trading_state is TradingState.HALTED
 
 
-def test_resume_with_a_reason_clears_what_is_latched_and_writes_the_reason_down() -> None:
+def test_resume_with_a_reason_clears_latched_causes_and_records_the_reason() -> None:
     world = halted()
     answer, effects = world.operate(ask("2", OperatorAction.RESUME, "lunch is over"))
     assert (answer.done, answer.detail) == (True, "resume: active")
@@ -128,13 +128,13 @@ def test_resume_with_nothing_latched_has_nothing_to_do() -> None:
     assert (answer.done, answer.detail) == (False, "nothing is latched")
 
 
-def test_cancel_all_cancels_and_trading_goes_on() -> None:
+def test_cancel_all_cancels_and_trading_continues() -> None:
     world = RiskHarness().activate()
     answer, effects = world.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
     assert (answer.done, answer.detail) == (True, "cancel_all: active")
     assert [one.reason for one in sent_controls(effects) if isinstance(one, CancelAll)] == ["tidy up"]
 
 
-def test_cancel_all_passes_while_halted() -> None:
+def test_cancel_all_works_while_halted() -> None:
     _, effects = halted().operate(ask("2", OperatorAction.CANCEL_ALL, "tidy up"))
     assert [type(one) for one in sent_controls(effects)] == [CancelAll]

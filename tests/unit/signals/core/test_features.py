@@ -1,4 +1,4 @@
-"""Each feature equals a naive computation over the whole past, and no number that is not finite ever leaves."""
+"""Each feature equals a naive computation over the whole past, and every value is finite."""
 
 from itertools import pairwise
 from math import exp, isfinite, log, log1p, sqrt
@@ -43,7 +43,7 @@ def run(steps: list[tuple[Quoted, float | None]]) -> tuple[Features, list[Quoted
 
 
 def mean(values: list[float], window: int, first: float) -> float:
-    """Weigh the whole past anew: the newest by w, each one before it by (1 - w) less, the start by the rest."""
+    """Weigh the whole past again: the newest by w, each one before it by (1 - w) less, the first by the rest."""
     weight = 2 / (window + 1)
     parts = [weight * (1 - weight) ** back * value for back, value in enumerate(reversed(values))]
     return sum(parts) + (1 - weight) ** len(values) * first
@@ -90,7 +90,7 @@ def test_there_is_no_row_before_it_is_warm() -> None:
     assert features.row() is not None
 
 
-def test_after_a_reset_nothing_of_the_past_is_left() -> None:
+def test_after_a_reset_no_earlier_quote_has_an_effect() -> None:
     used, fresh = Features(), Features()
     for at in range(30):
         used.add_quote(50.0 + at, 900.0, 51.0 + at, 5.0, at)
@@ -103,7 +103,7 @@ def test_after_a_reset_nothing_of_the_past_is_left() -> None:
     assert used.row() == fresh.row()
 
 
-def test_a_print_before_any_quote_says_nothing() -> None:
+def test_a_trade_before_any_quote_has_no_effect() -> None:
     quiet, loud = Features(), Features()
     loud.add_trade(1.0)
     for features in (quiet, loud):
@@ -125,7 +125,7 @@ WILD = st.floats(min_value=1e-9, max_value=1e12)
 
 
 @given(st.lists(st.tuples(WILD, WILD, WILD, WILD, st.integers(0, 2**62)), max_size=60))
-def test_whatever_is_quoted_no_number_leaves_that_is_not_finite(rows: list[Quoted]) -> None:
+def test_no_quote_produces_a_value_that_is_not_finite(rows: list[Quoted]) -> None:
     features = Features()
     for bid, bid_size, ask, ask_size, at_ns in rows:
         features.add_quote(min(bid, ask), bid_size, max(bid, ask), ask_size, at_ns)
@@ -152,7 +152,7 @@ def test_any_change_of_the_schema_changes_its_hash(changed: FeatureSchema) -> No
 
 
 def test_the_meaning_of_this_version_is_pinned() -> None:
-    """Should this fail, the model is given other numbers than it learned from: raise the version, train again."""
+    """If this fails, the model gets other numbers than it was trained on: raise the version and train again."""
     features = Features()
     for at in range(25):
         wobble = (at * 7 % 11) / 100

@@ -1,4 +1,4 @@
-"""A model is taken only if it is the file its card describes, and believed only if it answers in probabilities."""
+"""A model is accepted only if it matches its card, and its outputs only if they are probabilities."""
 
 import math
 
@@ -16,7 +16,7 @@ def altered(**changes: object) -> ModelCard:
     return CARD.model_copy(update=changes)
 
 
-def test_a_card_that_fits_is_taken() -> None:
+def test_a_matching_card_is_accepted() -> None:
     check_card(CARD, SCHEMA, CARD.file_hash, WHERE)
 
 
@@ -30,7 +30,7 @@ def test_a_card_that_fits_is_taken() -> None:
         (altered(outputs=("up", "flat", "down")), SCHEMA, CARD.file_hash, "outputs"),
     ],
 )
-def test_a_card_that_does_not_fit_is_refused_by_name(
+def test_a_card_that_does_not_match_is_refused_by_name(
     card: ModelCard, schema: FeatureSchema, file_hash: str, named: str
 ) -> None:
     with pytest.raises(ConfigError, match=f"{WHERE}: {named}"):

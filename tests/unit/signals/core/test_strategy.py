@@ -1,4 +1,4 @@
-"""What is wished for, at which price, and what never is."""
+"""What is proposed, at which price, and what never is."""
 
 from decimal import Decimal
 
@@ -73,7 +73,7 @@ def leave(side: Side, quantity: int) -> OrderProposal:
         (0.0, standing(3), None),
     ],
 )
-def test_a_lean_becomes_a_wish_or_nothing(edge: float, where: PositionView, wish: OrderProposal | None) -> None:
+def test_an_edge_becomes_a_proposal_or_nothing(edge: float, where: PositionView, wish: OrderProposal | None) -> None:
     assert decide(QUOTE, edge, where, SETTINGS) == wish
 
 
@@ -86,7 +86,7 @@ def test_a_lean_becomes_a_wish_or_nothing(edge: float, where: PositionView, wish
         (-0.25, standing(1), leave(Side.SELL, 1)),
     ],
 )
-def test_where_shorts_are_allowed_a_lean_down_enters_too(
+def test_where_shorts_are_allowed_a_negative_edge_enters_too(
     edge: float, where: PositionView, wish: OrderProposal | None
 ) -> None:
     assert decide(QUOTE, edge, where, SHORTING) == wish
@@ -97,7 +97,7 @@ def test_where_shorts_are_allowed_a_lean_down_enters_too(
     st.decimals(min_value="0.01", max_value=10, places=2),
     st.decimals(min_value=0, max_value=100, places=1),
 )
-def test_a_limit_reaches_the_far_side_on_a_tick_and_never_past_the_offset(
+def test_a_limit_price_reaches_the_opposite_side_on_a_tick_and_never_past_the_offset(
     bid: Decimal, spread: Decimal, offset_bps: Decimal
 ) -> None:
     quote = replace(QUOTE, bid_price=bid, ask_price=bid + spread)
@@ -113,13 +113,13 @@ def test_below_one_dollar_the_tick_is_finer() -> None:
     assert marketable_price(quote, Side.SELL, Decimal(20)) == Decimal("0.1232")
 
 
-def test_a_price_below_every_tick_is_no_wish() -> None:
+def test_a_price_below_every_tick_gives_no_proposal() -> None:
     dust = replace(QUOTE, bid_price=Decimal("0.00001"), ask_price=Decimal("0.00002"))
     assert decide(dust, 0.9, standing(0), SETTINGS) is None
 
 
 @given(st.floats(-1, 1), st.integers(-9, 9), st.integers(0, 9), st.integers(0, 9), st.booleans())
-def test_no_wish_ever_grows_past_the_maximum_or_flips_a_position(
+def test_no_proposal_exceeds_the_maximum_or_flips_a_position(
     edge: float, held: int, buying: int, selling: int, short_allowed: bool
 ) -> None:
     settings = SHORTING if short_allowed else SETTINGS

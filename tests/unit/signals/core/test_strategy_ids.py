@@ -1,4 +1,4 @@
-"""No two lives of a strategy share an id, and an id always fits."""
+"""No two runs of a strategy share an id, and an id always fits."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,22 +24,22 @@ def test_an_id_fits_even_with_the_longest_strategy_and_the_largest_sequence(
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), CHANCES, CHANCES)
-def test_another_second_or_another_chance_is_another_epoch(
+def test_another_second_or_other_random_bytes_give_another_run_id(
     second: int, other_second: int, chance: bytes, other_chance: bytes
 ) -> None:
     names = new_run_id(second * SECOND, chance), new_run_id(other_second * SECOND, other_chance)
     assert (names[0] == names[1]) == ((second, chance) == (other_second, other_chance))
 
 
-def test_the_same_start_has_the_same_name() -> None:
+def test_the_same_start_has_the_same_run_id() -> None:
     assert new_run_id(1_700_000_000 * SECOND + 5, b"\x01\x02\x03\x04") == "mvj7caabaibqi"
 
 
-def test_what_is_shipped_names_a_strategy_that_trades_often_enough_to_watch() -> None:
+def test_the_shipped_strategy_trades_often_enough_to_watch() -> None:
     for env in ("dev", "prod"):
         environ = {"XTRADER_CONFIG_DIR": str(SHIPPED), "XTRADER_ENV": env}
         table = load_settings({"signals": SignalsConfig}, environ).table("signals", SignalsConfig)
         assert table.strategy_id == "demo"
         assert table.judge_ms_max <= table.signal_ttl_ms
-        # Five symbols, each at most once per pause: below the venue's 200 requests a minute.
+        # Five symbols, each at most once per cool-down: below the venue's 200 requests a minute.
         assert 20 <= 5 * 60_000 / table.strategy.cool_down_ms <= 100

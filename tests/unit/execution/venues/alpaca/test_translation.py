@@ -1,4 +1,4 @@
-"""Claims about Alpaca's words: every documented one is known, every documented refusal sorted, no number bent."""
+"""Every documented status and event of Alpaca is known, and no number changes its value."""
 
 import inspect
 import json
@@ -167,14 +167,14 @@ def test_every_documented_event_is_known() -> None:
 
 
 @pytest.mark.parametrize(("status", "text", "kind"), REFUSALS)
-def test_every_documented_refusal_is_sorted(status: int, text: str, kind: type) -> None:
+def test_every_documented_error_is_classified(status: int, text: str, kind: type) -> None:
     as_json = httpx.Response(status, json={"code": 40010001, "message": text})
     as_text = httpx.Response(status, text=text)
     assert type(classify_response(as_json, START_NS)) is kind
     assert type(classify_response(as_text, START_NS)) is kind
 
 
-def test_every_way_a_request_can_fail_is_sorted_and_only_some_certainly_never_left() -> None:
+def test_every_transport_error_is_classified_and_only_some_were_certainly_not_sent() -> None:
     kinds = [
         kind
         for _, kind in inspect.getmembers(httpx, inspect.isclass)
@@ -196,7 +196,7 @@ def test_every_way_a_request_can_fail_is_sorted_and_only_some_certainly_never_le
         ({"Retry-After": "999999"}, THROTTLED_NS_MAX // 1_000_000_000),
     ],
 )
-def test_a_throttled_request_knows_when_to_come_again(headers: dict[str, str], wait_s: int) -> None:
+def test_a_throttled_response_yields_the_time_to_retry(headers: dict[str, str], wait_s: int) -> None:
     found = classify_response(httpx.Response(429, headers=headers), START_NS)
     assert isinstance(found, Throttled)
     assert found.retry_at_ns == START_NS + wait_s * 1_000_000_000
@@ -212,14 +212,14 @@ def test_the_table_of_states_is_complete_and_nothing_leaves_a_final_state() -> N
 
 @pytest.mark.parametrize("before", list(OrderState))
 @pytest.mark.parametrize("said", sorted(VENUE_STATES))
-def test_whatever_the_venue_says_keeps_to_the_table(before: OrderState, said: OrderState) -> None:
+def test_every_report_keeps_to_the_transition_table(before: OrderState, said: OrderState) -> None:
     after = next_state(before, said, Decimal(0))
     assert is_allowed_transition(before, after)
     if before.is_final:
         assert after is before
 
 
-def test_an_order_is_written_with_decimal_texts() -> None:
+def test_an_order_is_encoded_with_decimal_strings() -> None:
     wanted = intent(quantity=Decimal("0.3"), limit_price=Decimal("1E+2"))
     assert json.loads(encode_order(client_id(), wanted)) == {
         "symbol": "AAPL",
@@ -237,7 +237,7 @@ def test_a_market_order_carries_no_limit() -> None:
     assert "limit_price" not in json.loads(encode_order(client_id(), wanted))
 
 
-def test_an_order_is_read_with_what_it_holds_and_what_we_do_not_know_is_passed_over() -> None:
+def test_an_order_is_decoded_and_unknown_fields_are_ignored() -> None:
     found = parse_order(order())
     assert (found.side, found.quantity, found.filled_quantity) == (Side.BUY, Decimal(10), Decimal(3))
     assert (found.limit_price, found.average_price) == (Decimal(150), Decimal("149.98"))
@@ -249,14 +249,14 @@ def test_numbers_may_come_as_numbers_and_optional_ones_may_be_missing() -> None:
     assert (found.quantity, found.filled_quantity, found.limit_price) == (Decimal(0), Decimal(0), Decimal("150.25"))
 
 
-def test_a_status_new_to_us_has_no_state() -> None:
+def test_an_unknown_status_has_no_state() -> None:
     assert parse_order(order(status="pending_moon")).state is None
 
 
 @pytest.mark.parametrize(
     "changes", [{"side": "both"}, {"qty": "NaN"}, {"filled_qty": "-1"}, {"limit_price": "Infinity"}]
 )
-def test_an_order_that_cannot_be_is_refused(changes: dict[str, object]) -> None:
+def test_an_invalid_order_is_rejected(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="order 61e69015"):
         parse_order(order(**changes))
 
@@ -276,14 +276,14 @@ def test_an_event_is_one_execution_with_the_orders_total() -> None:
     assert found.execution.venue_at_ns % 1_000_000_000 == 700_123_456
 
 
-def test_an_execution_without_an_id_gets_ours() -> None:
+def test_an_execution_without_an_id_gets_an_inferred_id() -> None:
     text = f'{{"event":"fill","price":"149.98","qty":"3","order":{ORDER}}}'
     found = parse_event(msgspec.json.decode(text, type=TradeUpdateDocument)).execution
     assert found is not None
     assert found.execution_id == "61e69015-8549-4bfd-b9c3-01e75843f47d:3"
 
 
-def test_an_event_new_to_us_keeps_its_order() -> None:
+def test_an_unknown_event_type_keeps_its_order() -> None:
     found = parse_event(msgspec.json.decode(f'{{"event":"invented","order":{ORDER}}}', type=TradeUpdateDocument))
     assert found.kind is None
     assert found.order.venue_order_id == "61e69015-8549-4bfd-b9c3-01e75843f47d"
@@ -299,7 +299,7 @@ def test_an_event_new_to_us_keeps_its_order() -> None:
         b'{"stream":"trade_updates","data":{"event":"new","order":{"id":"x","client_order_id":"y","symbol":"A","side":"?","status":"new"}}}',
     ],
 )
-def test_a_frame_that_cannot_be_read_is_told_never_dropped(frame: bytes) -> None:
+def test_an_unreadable_frame_is_delivered_as_such_never_dropped(frame: bytes) -> None:
     told: list[object] = []
     deliver_frame(frame, told.append)
     assert isinstance(told[0], UnreadableEvent)
@@ -326,11 +326,11 @@ def test_a_short_position_is_negative_however_it_is_written() -> None:
         ("2026-11-20T14:31:24.700123Z", 1_795_185_084_700_123_000),
     ],
 )
-def test_an_instant_is_read_to_the_nanosecond(text: str, at_ns: int) -> None:
+def test_a_timestamp_is_parsed_to_the_nanosecond(text: str, at_ns: int) -> None:
     assert parse_timestamp(text) == at_ns
     assert parse_timestamp(format_timestamp(at_ns)) == at_ns
 
 
-def test_what_is_no_instant_is_refused() -> None:
+def test_an_invalid_timestamp_is_rejected() -> None:
     with pytest.raises(ValueError, match="no instant"):
         parse_timestamp("yesterday")

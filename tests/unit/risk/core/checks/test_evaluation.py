@@ -1,4 +1,4 @@
-"""Every check refuses what it should and holds where it should, and what is allowed never exceeds a limit."""
+"""Every check refuses and allows what it should, and no approved order exceeds a limit."""
 
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -35,7 +35,7 @@ from tests.support.risk_harness import (
 
 
 class Example(NamedTuple):
-    """An intent, what it is judged by, and the account it is judged on."""
+    """An intent, the inputs of its decision, and the account state."""
 
     intent: Intent
     facts: DecisionInputs = decision_inputs()
@@ -110,11 +110,11 @@ def checked(example: Example, code: CheckName) -> CheckResult:
     return next(one for one in found if one.name is code)
 
 
-def test_every_code_has_an_example_that_refuses_and_one_that_holds() -> None:
+def test_every_check_name_has_an_example_that_fails_and_one_that_passes() -> None:
     assert set(REFUSES) == set(HOLDS) == set(CheckName)
 
 
-def test_every_check_always_runs_and_each_has_its_own_code() -> None:
+def test_every_check_always_runs_and_each_has_its_own_name() -> None:
     found = evaluate(an_intent(), decision_inputs(causes=(Cause.OPERATOR_HALT,), **UNTRADABLE), LIMITS, a_state())
     assert [one.name for one in found] == list(dict.fromkeys(one.name for one in found))
     assert {one.name for one in found} == set(CheckName)
@@ -122,12 +122,12 @@ def test_every_check_always_runs_and_each_has_its_own_code() -> None:
 
 
 @pytest.mark.parametrize("code", CheckName)
-def test_a_check_refuses(code: CheckName) -> None:
+def test_a_check_fails(code: CheckName) -> None:
     assert not checked(REFUSES[code], code).passed
 
 
 @pytest.mark.parametrize("code", CheckName)
-def test_a_check_holds(code: CheckName) -> None:
+def test_a_check_passes(code: CheckName) -> None:
     assert checked(HOLDS[code], code).passed
 
 
@@ -136,7 +136,7 @@ def test_an_ordinary_intent_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("code", [CheckName.QUOTE_AGE, CheckName.SPREAD, CheckName.PRICE_COLLAR])
-def test_without_a_quote_no_price_check_holds(code: CheckName) -> None:
+def test_without_a_quote_no_price_check_passes(code: CheckName) -> None:
     assert not checked(Example(an_intent(), decision_inputs(**UNTRADABLE)), code).passed
 
 
@@ -145,17 +145,17 @@ def test_a_crossed_or_one_sided_quote_is_no_quote(facts: DecisionInputs) -> None
     assert checked(Example(an_intent(), facts), CheckName.QUOTE_AGE).observed == "no quote"
 
 
-def test_a_market_order_without_a_quote_has_no_price_to_be_judged_by() -> None:
+def test_a_market_order_without_a_quote_has_no_price() -> None:
     intent = an_intent(order_type=OrderType.MARKET, limit_price=None)
     assert not checked(Example(intent, decision_inputs(**UNTRADABLE)), CheckName.ORDER_NOTIONAL).passed
 
 
-def test_a_market_order_is_judged_by_the_far_side_of_the_quote() -> None:
+def test_a_market_order_is_priced_at_the_opposite_side_of_the_quote() -> None:
     intent = an_intent(order_type=OrderType.MARKET, limit_price=None)
     assert checked(Example(intent), CheckName.ORDER_NOTIONAL).observed == "1000.20"
 
 
-def test_a_broken_bus_is_a_broken_book() -> None:
+def test_a_lost_market_stream_fails_the_book_check() -> None:
     found = checked(Example(an_intent(), decision_inputs(bus_intact=False)), CheckName.BOOK_STATE)
     assert (found.observed, found.passed) == ("bus gap", False)
 
@@ -165,7 +165,7 @@ def test_a_signal_from_the_future_is_refused() -> None:
     assert checked(Example(an_intent(created_at_ns=NOW + 100 * MS)), CheckName.SIGNAL_AGE).passed
 
 
-def test_an_expired_signal_is_refused_however_young() -> None:
+def test_an_expired_signal_is_refused_at_any_age() -> None:
     found = checked(Example(an_intent(expires_at_ns=NOW)), CheckName.SIGNAL_AGE)
     assert (found.observed, found.passed) == ("0.000 ms, expired", False)
 
@@ -193,7 +193,7 @@ def test_the_same_order_again_within_the_window_is_refused_and_later_allowed() -
     ).passed
 
 
-def test_what_may_have_been_approved_and_forgotten_is_refused() -> None:
+def test_an_intent_that_may_have_been_approved_and_evicted_is_refused() -> None:
     state = replace(a_state(), reply_cache=ReplyCache(evicted_through_ns=NOW))
     found = checked(Example(an_intent(created_at_ns=NOW), state=state), CheckName.DUPLICATE)
     assert (found.observed, found.passed) == ("may have been approved and forgotten", False)
@@ -210,16 +210,16 @@ def test_a_short_sale_may_be_allowed() -> None:
     assert all(one.passed for one in found)
 
 
-def test_a_fill_of_a_stranger_is_a_position_like_any_other() -> None:
+def test_a_fill_of_an_external_order_is_a_position_like_any_other() -> None:
     assert checked(Example(an_exit(quantity="20"), state=LONG), CheckName.REDUCE_ONLY).passed
 
 
 @pytest.mark.parametrize("state", [a_state(), a_state(holding("-20"))])
-def test_an_exit_without_a_position_to_shrink_is_refused(state: RiskState) -> None:
+def test_an_exit_without_a_position_to_reduce_is_refused(state: RiskState) -> None:
     assert not checked(Example(an_exit(quantity="1"), state=state), CheckName.REDUCE_ONLY).passed
 
 
-def test_an_exit_may_buy_back_what_is_short() -> None:
+def test_an_exit_may_buy_back_a_short_position() -> None:
     cover = an_exit(side=Side.BUY, quantity="20")
     state = a_state(holding("-20"))
     assert checked(Example(cover, state=state), CheckName.REDUCE_ONLY).passed
@@ -234,7 +234,7 @@ def test_an_exit_passes_where_prices_rates_and_lists_would_stop_an_entry() -> No
     assert all(one.passed for one in evaluate(exit_all, blind, LIMITS, state))
 
 
-def test_a_strangers_working_order_stands_in_the_way_too() -> None:
+def test_an_external_working_order_counts_as_opposite_too() -> None:
     state = a_state(*applied_events(an_update(None, OrderState.OPEN, side=Side.SELL)))
     assert not checked(Example(an_intent(), state=state), CheckName.SELF_CROSS).passed
 

@@ -1,4 +1,4 @@
-"""A decision names its record, and can be judged again from the log alone."""
+"""A decision names its record, and can be evaluated again from the log alone."""
 
 import pytest
 from msgspec.structs import replace
@@ -32,20 +32,20 @@ def test_the_terms_name_account_limits_record_and_times() -> None:
     assert (terms.approved_at_ns, terms.expires_at_ns) == (NOW, NOW + 10_000 * MS)
 
 
-def test_a_refusal_has_no_terms_and_says_why() -> None:
+def test_a_refusal_has_no_terms_and_lists_the_failed_checks() -> None:
     decision = a_decision(causes=(Cause.UNRECONCILED,))
     assert decision.terms is None
     assert [one.observed for one in decision.failed_checks] == ["halted: unreconciled"]
 
 
 @pytest.mark.parametrize("causes", [(), (Cause.BUS_GAP,)])
-def test_a_decision_is_confirmed_by_the_state_it_was_made_on(causes: tuple[Cause, ...]) -> None:
+def test_a_decision_is_reproduced_from_the_state_it_was_made_on(causes: tuple[Cause, ...]) -> None:
     decision = a_decision(causes=causes)
     assert re_evaluate(a_state(), decision) == decision.checks
     assert is_reproducible(a_state(), decision)
 
 
-def test_a_decision_that_does_not_follow_is_not_confirmed() -> None:
+def test_a_decision_that_does_not_follow_is_not_reproduced() -> None:
     decision, refused = a_decision(), a_decision(causes=(Cause.BUS_GAP,))
     assert decision.terms is not None
     assert not is_reproducible(a_state(), replace(refused, terms=decision.terms))
@@ -54,7 +54,7 @@ def test_a_decision_that_does_not_follow_is_not_confirmed() -> None:
     assert not is_reproducible(a_state(), replace(decision, terms=replace(decision.terms, state_sequence=3)))
 
 
-def test_a_decision_by_limits_that_the_log_does_not_hold_is_damage() -> None:
+def test_a_decision_by_limits_missing_from_the_log_is_corruption() -> None:
     with pytest.raises(CorruptData, match="record 2: judged by limits f00"):
         re_evaluate(a_state(), replace(a_decision(), limits_version="f00"))
 
@@ -70,7 +70,7 @@ def a_log() -> RiskHarness:
     return world
 
 
-def test_a_whole_log_is_confirmed_across_a_change_of_limits() -> None:
+def test_a_whole_log_is_reproduced_across_a_change_of_limits() -> None:
     before = a_log()
     limits = LIMITS.model_copy(update={"order_quantity_max": LIMITS.order_quantity_max - 1})
     limits = type(limits)(**limits.model_dump())
@@ -91,6 +91,6 @@ def test_an_altered_decision_is_found_by_its_record() -> None:
     assert audit_log(enumerate(log, 1), re_evaluate_decisions=False).ok
 
 
-def test_a_log_that_does_not_begin_is_damage() -> None:
+def test_a_log_without_its_first_record_is_corruption() -> None:
     with pytest.raises(CorruptData, match="begins with how it was opened"):
         audit_log([], re_evaluate_decisions=True)
