@@ -1,4 +1,4 @@
-"""Hands over to the command line."""
+"""Entry point of `python -m components.sandbox`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from components.sandbox.cli import cli
 
 
 def main() -> None:
-    """Run the sandbox's command."""
+    """Run the command line of the sandbox and exit with its code."""
     sys.exit(run_command(cli))
 
 

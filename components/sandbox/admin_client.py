@@ -1,4 +1,4 @@
-"""A running venue's own view, read through its side door, in lines a person can scan."""
+"""Client of the admin API of a running sandbox, and the text form of its answers."""
 
 from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
@@ -12,19 +12,13 @@ from components.runtime.process.manifest import read_manifest
 from components.sandbox.transport.faults import AlpacaFault, CryptoFault
 
 T = TypeVar("T")
-
-
 TIMEOUT_S = 5.0
-
-
 LINES_MAX = 50
-
-
 FAULT_PATHS = ("/faults", "/crypto-faults")
 
 
 def admin_url(url: str | None) -> str:
-    """Give the side door that is meant: this one, or that of the sandbox which `xtrader up` runs here."""
+    """Return the admin URL to use: the given one, or that of the sandbox started by `xtrader up`."""
     if url is not None:
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"--url: {url!r} is not an http address")
@@ -37,28 +31,28 @@ def admin_url(url: str | None) -> str:
 
 
 def read_state(admin: str) -> dict[str, Any]:
-    """Ask a venue for everything it knows."""
+    """Request the complete state of a venue."""
     return _get(admin, "/state", dict[str, Any])
 
 
 def read_orders(admin: str) -> list[dict[str, Any]]:
-    """Ask a venue for its own list of orders, oldest first."""
+    """Request the venue's own list of orders, oldest first."""
     return _get(admin, "/orders", list[dict[str, Any]])
 
 
 def read_faults(admin: str) -> list[dict[str, Any]]:
-    """Ask which switches are on and what they have done: Alpaca's, then the crypto venues'."""
+    """Request the armed faults with their counts: Alpaca's first, then those of the crypto venues."""
     return [one for path in FAULT_PATHS for one in _get(admin, path, list[dict[str, Any]])]
 
 
 def arm_fault(admin: str, fault: AlpacaFault | CryptoFault) -> None:
-    """Switch a fault on."""
+    """Arm a fault."""
     path = FAULT_PATHS[isinstance(fault, CryptoFault)]
     _send(admin, path, "POST", msgspec.json.encode(fault))
 
 
 def clear_faults(admin: str) -> None:
-    """Switch every fault off."""
+    """Disarm all faults."""
     for path in FAULT_PATHS:
         _send(admin, path, "DELETE", None)
 
@@ -83,7 +77,7 @@ def _send(admin: str, path: str, method: str, body: bytes | None) -> bytes:
 
 
 def state_lines(state: dict[str, Any]) -> str:
-    """Show the counts, the positions and the latest orders."""
+    """Format the counts, the positions and the latest orders."""
     counts = "  ".join(f"{name} {value}" for name, value in state["counts"].items())
     held = [f"  {symbol:<6} {quantity:>10}" for symbol, quantity in sorted(state["positions"].items())]
     orders = [order_line(order) for order in state["orders"][-LINES_MAX:]]
@@ -91,13 +85,13 @@ def state_lines(state: dict[str, Any]) -> str:
 
 
 def fault_line(fault: dict[str, Any]) -> str:
-    """Show one switch and what it has done."""
+    """Format one armed fault with its counts."""
     what = " ".join(f"{name}={value}" for name, value in fault.items() if name not in {"kind", "seen", "done"})
     return f"{fault['kind']:<18} struck {fault['done']} of {fault['seen']} chances  {what}"
 
 
 def order_line(order: dict[str, Any]) -> str:
-    """Show one order as the venue has it."""
+    """Format one order."""
     amount = order["qty"] or f"${order['notional']}"
     facts = (order["client_order_id"], order["side"], amount, order["symbol"], order["type"], order["status"])
     return "  " + "  ".join(str(fact) for fact in facts)

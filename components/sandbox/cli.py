@@ -1,4 +1,4 @@
-"""The sandbox's verbs: run it, and look into it."""
+"""Commands of the sandbox: run it, inspect its state, switch faults on and off."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ url_option = click.option("--url", help="The admin_url that `run` printed; witho
 
 @click.group(help="Local venues: Alpaca's trading, order updates and data; Binance's, OKX's, Deribit's data.")
 def cli() -> None:
-    """Group the verbs."""
+    """Group the commands."""
 
 
 @cli.command()
@@ -45,9 +45,10 @@ def cli() -> None:
 @click.option("--crypto-rate", type=RATE, default=50.0, show_default=True, help="Changes a second of each crypto book.")
 @json_option
 def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options above type them
-    """Serve venues until SIGTERM.
+    """Serve the venues until SIGTERM.
 
-    The first line says where they are and how to enter. At speed 0 only an operator moves the market.
+    The first line of the output holds the addresses and the credentials. At speed 0 the markets move only through the
+    admin API.
     """
     from components.runtime.process.shutdown import ShutdownSignals
 
@@ -62,7 +63,7 @@ def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options 
 @url_option
 @json_option
 def state(url: str | None, *, as_json: bool) -> None:
-    """Show a running venue's own view: orders with their histories, positions, counts."""
+    """Show the state of a running venue: orders with their histories, positions, counts."""
     from components.sandbox.admin_client import admin_url, read_state, state_lines
 
     found = read_state(admin_url(url))
@@ -74,7 +75,7 @@ def state(url: str | None, *, as_json: bool) -> None:
 @click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Show so many, the newest.")
 @json_option
 def orders(url: str | None, last: int, *, as_json: bool) -> None:
-    """Show the venue's own list of orders, as nobody else has touched it."""
+    """Show the venue's own list of orders, read from its ledger."""
     from components.sandbox.admin_client import admin_url, order_line, read_orders
 
     found = read_orders(admin_url(url))
@@ -99,7 +100,7 @@ def orders(url: str | None, last: int, *, as_json: bool) -> None:
 @click.option("--clear", "is_clearing", is_flag=True, help="Switch all off first.")
 @json_option
 def faults(url: str | None, kind: str | None, *, is_clearing: bool, as_json: bool, **how: Any) -> None:  # noqa: ANN401
-    """Show the faults that are switched on, and switch: venues drop, delay, repeat, reject, lie, go mute."""
+    """Show the armed faults, and arm or clear faults: drop, delay, duplicate, reject, corrupt or stop data."""
     from components.sandbox.admin_client import admin_url, arm_fault, clear_faults, fault_line, read_faults
 
     door = admin_url(url)

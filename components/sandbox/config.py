@@ -1,4 +1,4 @@
-"""What one can ask of a sandbox when starting it."""
+"""Settings of a sandbox, read from the options of `sandbox run`."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import msgspec
 from components.contracts.errors import UsageError
 from components.sandbox.alpaca.core.session import SessionName
 
-SYMBOLS_MAX = 30  # the free plan's limit: more could not be subscribed anyway
+SYMBOLS_MAX = 30  # Limit of Alpaca's free plan: clients could not subscribe to more.
 TEST_SYMBOL = "FAKEPACA"
 PORT_MAX = 65_535
 ALPACA = "alpaca"
@@ -18,7 +18,7 @@ _SYMBOL = re.compile(r"[A-Z]{1,5}(\.[A-Z])?")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of one venue."""
+    """Settings of one sandbox process."""
 
     port: int
     admin_port: int
@@ -37,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def settings_from_options(options: Mapping[str, object]) -> Settings:
-    """Check what the command line could not: the symbols, the venues, and that two ports are two."""
+    """Build the settings from command-line options; raise UsageError for invalid symbols, venues or equal ports."""
     session = SessionName(str(options["session"]))
     read = {
         "symbols": parse_symbols(str(options["symbols"])),
@@ -51,7 +51,7 @@ def settings_from_options(options: Mapping[str, object]) -> Settings:
 
 
 def parse_symbols(text: str) -> tuple[str, ...]:
-    """Read a list of symbols divided by commas; each once, in the order given."""
+    """Parse a comma-separated list of symbols; remove duplicates, keep the order."""
     symbols = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
     for symbol in symbols:
         if not _SYMBOL.fullmatch(symbol):
@@ -62,7 +62,7 @@ def parse_symbols(text: str) -> tuple[str, ...]:
 
 
 def parse_venues(text: str) -> tuple[str, ...]:
-    """Read a list of venues divided by commas; each once, in the order given."""
+    """Parse a comma-separated list of venues; remove duplicates, keep the order."""
     venues = tuple(dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip()))
     for venue in venues:
         if venue not in VENUES:
@@ -73,7 +73,7 @@ def parse_venues(text: str) -> tuple[str, ...]:
 
 
 def parse_ports(text: str) -> dict[str, int]:
-    """Read the ports of crypto venues: name=port, divided by commas."""
+    """Parse the ports of the crypto venues: comma-separated pairs name=port."""
     ports: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, number = part.partition("=")

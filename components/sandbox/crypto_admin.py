@@ -1,4 +1,4 @@
-"""The crypto venues' side door: what is served, every book at any recent id, faults, and the flow moved by hand."""
+"""Admin API of the crypto venues: what is served, books at any recent id, faults, stepping of the order flow, modes."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated
@@ -13,36 +13,28 @@ from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind, Cr
 from components.sandbox.transport.http_server import json_response, read_body
 
 DEPTH = 10
-
-
 DEPTH_MAX = 1000
-
-
 IDS_MAX = 10_000
-
-
 CHANGES_MAX = 100_000
-
-
 Document = dict[str, object]
 
 
 class VenueUrls(msgspec.Struct, frozen=True):
-    """Where a crypto venue is: what a client would configure in the place of the real hosts."""
+    """Addresses of a crypto venue; a client configures them in place of the real hosts."""
 
     stream_url: str
     rest_url: str
 
 
 class BooksBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which states of a book are wanted."""
+    """Request for the states of one book at several ids."""
 
     ids: Annotated[list[int], msgspec.Meta(max_length=IDS_MAX)]
     depth: Annotated[int, msgspec.Meta(ge=1, le=DEPTH_MAX)] = DEPTH
 
 
 class FlowBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How much is to happen to a symbol."""
+    """Request to apply a number of updates to one symbol's book."""
 
     venue: str
     symbol: str
@@ -50,7 +42,7 @@ class FlowBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ModeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which of a venue's manners is changed, and how."""
+    """Request to change one mode of a venue."""
 
     venue: str
     name: str
@@ -58,7 +50,7 @@ class ModeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class CryptoAdminRoutes:
-    """Answers operators and tests."""
+    """Handlers of the admin API for operators and tests."""
 
     def __init__(
         self,
@@ -70,7 +62,7 @@ class CryptoAdminRoutes:
         self._venues, self._urls, self._faults, self._now_ns = venues, urls, faults, now_ns
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the endpoints."""
         return [
             web.get("/venues", self.venues),
             web.get("/books/{venue}/{symbol}", self.book),
@@ -83,11 +75,11 @@ class CryptoAdminRoutes:
         ]
 
     async def venues(self, _: web.Request) -> web.Response:
-        """Say what is served, where, and who hears it."""
+        """Return the venues with their URLs, instruments, last ids, clients and counts."""
         return json_response({name: self._view(name, venue) for name, venue in self._venues.items()})
 
     async def book(self, request: web.Request) -> web.Response:
-        """Show one book as it is or, with `id`, as it was after the last change with an id up to this."""
+        """Return one book as it is now or, with `id`, after the last update whose id is not above it."""
         depth, at_id = request.query.get("depth", str(DEPTH)), request.query.get("id")
         if not depth.isdecimal() or not 1 <= int(depth) <= DEPTH_MAX or not (at_id or "0").isdecimal():
             raise web.HTTPBadRequest(text=f"depth is 1 to {DEPTH_MAX}, id a number")
@@ -98,18 +90,18 @@ class CryptoAdminRoutes:
         return json_response(_book_document(book, int(depth)))
 
     async def books(self, request: web.Request) -> web.Response:
-        """Show one book at many ids; null where an id is no longer remembered."""
+        """Return one book at several ids; null for an id that is older than the history."""
         venue, symbol = self._find(request.match_info["venue"], request.match_info["symbol"])
         body = await read_body(request, BooksBody)
         found = (_book_at(venue, symbol, at_id) for at_id in body.ids)
         return json_response({"books": [None if book is None else _book_document(book, body.depth) for book in found]})
 
     async def faults(self, _: web.Request) -> web.Response:
-        """List the switches that are on, with what they have done."""
+        """Return the armed faults with their counts."""
         return json_response(self._armed_faults())
 
     async def arm(self, request: web.Request) -> web.Response:
-        """Switch a fault on; what strikes at once does."""
+        """Arm a fault; an immediate fault is triggered at once."""
         fault = await read_body(request, CryptoFault)
         self._faults.arm(fault)
         for name, venue in self._venues.items():
@@ -118,12 +110,12 @@ class CryptoAdminRoutes:
         return json_response(self._armed_faults())
 
     async def clear(self, _: web.Request) -> web.Response:
-        """Switch every fault off; a connection that was struck stays as it is until it ends."""
+        """Disarm all faults; a connection that a fault has changed stays changed until it closes."""
         self._faults.clear()
         return web.Response(status=204)
 
     async def step(self, request: web.Request) -> web.Response:
-        """Let so much happen to one symbol."""
+        """Apply the requested number of updates to one symbol's book."""
         body = await read_body(request, FlowBody)
         venue, symbol = self._find(body.venue, body.symbol)
         for _ in range(body.changes):
@@ -131,9 +123,9 @@ class CryptoAdminRoutes:
         return json_response({"id": venue.flow.last_id(symbol)})
 
     async def set_mode(self, request: web.Request) -> web.Response:
-        """Change one manner of a venue, as its set_mode lists them."""
+        """Change one mode of a venue; `set_mode` of the venue lists them."""
         body = await read_body(request, ModeBody)
-        # What a venue can do beyond what all can is asked of it as of any object.
+        # The optional capabilities are runtime-checkable protocols, which are tested on a plain object.
         moody: object = self._venues.get(body.venue)
         if not isinstance(moody, SupportsModes):
             raise web.HTTPNotFound(text=f"{body.venue} is not here or has no modes")

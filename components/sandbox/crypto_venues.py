@@ -1,4 +1,4 @@
-"""The crypto venues of one sandbox, each on a port of its own, and what keeps them moving."""
+"""The crypto venues of one sandbox, each on its own port, and the tasks that run them."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ NowNs = Callable[[], int]
 
 
 class _VenueFactory(Protocol):
-    def __call__(  # every crypto venue is made of the same parts
+    def __call__(  # the constructor of every crypto venue has these parameters
         self,
         instruments: Sequence[Instrument],
         flow: OrderFlow,
@@ -39,7 +39,7 @@ class _VenueFactory(Protocol):
 
 
 class SimulatedMarket(NamedTuple):
-    """A venue whose market is made here."""
+    """A venue with a simulated market: its constructor, its instruments, its numbering of ids."""
 
     create_venue: _VenueFactory
     instruments: Sequence[Instrument]
@@ -55,7 +55,7 @@ SIMULATED_MARKETS: dict[str, SimulatedMarket] = {
 
 
 class CryptoVenues:
-    """All that were asked for."""
+    """All crypto venues of the settings."""
 
     def __init__(self, settings: Settings, credentials: Credentials, now_ns: NowNs) -> None:
         self.faults = CryptoFaultSwitches()
@@ -66,11 +66,11 @@ class CryptoVenues:
         self._venues = {name: self._create(name, credentials, recorded) for name in named if name != ALPACA}
 
     def admin_routes(self) -> list[web.RouteDef]:
-        """List the endpoints of their side door."""
+        """Return the endpoints of the admin API for these venues."""
         return CryptoAdminRoutes(self._venues, self.urls, self.faults, self._now_ns).routes()
 
     async def open(self, servers: HttpServers) -> None:
-        """Give each its door."""
+        """Open a port for each venue and record its URLs."""
         for name, venue in self._venues.items():
             application = web.Application()
             application.add_routes(venue.routes())
@@ -78,16 +78,16 @@ class CryptoVenues:
             self.urls[name] = VenueUrls(f"ws://{HOST}:{port}", f"http://{HOST}:{port}")
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
-        """Give what has to run for ever."""
+        """Return the coroutines that run until cancelled."""
         moving = [venue.run() for venue in self._venues.values()]
         rate = self._settings.crypto_rate * self._settings.speed
         if not rate or not moving:
-            return moving  # only an operator moves the market
+            return moving  # at rate 0 the books change only through the admin API
         flows = [venue.flow for venue in self._venues.values()]
         return [*moving, FlowDriver(flows, rate, self._now_ns).run()]
 
     def disconnect_all(self) -> None:
-        """Cut every client off."""
+        """Abort the connections of all clients."""
         for venue in self._venues.values():
             venue.disconnect_all()
 
@@ -95,7 +95,7 @@ class CryptoVenues:
         if name in recorded:
             return RecordedVenue(name, recorded[name], self.faults, self._now_ns, self._settings.speed)
         make, listings, ids = SIMULATED_MARKETS[name]
-        # The same pair at two venues has two markets.
+        # The same pair at two venues has two independent markets.
         flow = OrderFlow(listings, self._settings.seed + VENUES.index(name), ids)
         return make(listings, flow, self.faults, credentials, self._now_ns, self._settings.heartbeat_scale)
 

@@ -1,4 +1,4 @@
-"""Everything a running sandbox is made of, on one page."""
+"""Composition root of the sandbox: builds all parts, serves them, and shuts them down in order."""
 
 import asyncio
 import secrets
@@ -43,7 +43,7 @@ BODY_BYTES_MAX = 1 << 16
 
 
 class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Where the venues are and how to enter them: what `run --json` prints."""
+    """Addresses and credentials of the running venues; `run --json` prints it."""
 
     admin_url: str
     key: str
@@ -55,7 +55,7 @@ class Ready(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Parts(NamedTuple):
-    """The parts that live together."""
+    """The parts of one sandbox process."""
 
     ledger: Ledger
     credentials: Credentials
@@ -72,7 +72,7 @@ class Parts(NamedTuple):
 
 
 def serve(settings: Settings, signals: ShutdownSignals, *, as_json: bool) -> None:
-    """Run a venue until a signal ends it."""
+    """Run the sandbox until a signal stops it."""
     log = configure("sandbox")
     with suppress(ShutdownRequested):
         uvloop.run(_serve_until_signal(settings, signals, as_json=as_json))
@@ -80,14 +80,14 @@ def serve(settings: Settings, signals: ShutdownSignals, *, as_json: bool) -> Non
 
 
 async def run(settings: Settings, announce: Callable[[Ready], None], stop: asyncio.Event) -> None:
-    """Open a venue, say where it is, and serve until it is told to stop or its disk fails."""
+    """Open the venues, announce their addresses, and serve until `stop` is set or the ledger fails."""
     house, doors = build(settings), HttpServers()
     try:
         house.ledger.start()
         house.simulator.start((*house.symbols, TEST_SYMBOL), house.market_state)
         await house.ledger.commit(StateChange(credentials=house.credentials, prices=house.exchange.market_state()))
         if settings.keys is not None:
-            # Before a door is open, so that whoever sees one finds the keys.
+            # The key files exist before the first port opens, so a client that can connect can also read them.
             write_key_files(house.credentials, settings.keys)
         port = await doors.open(house.trading, settings.port) if ALPACA in settings.venues else 0
         await house.crypto_venues.open(doors)
@@ -109,7 +109,7 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
 
 
 def build(settings: Settings) -> Parts:
-    """Put the parts together; nothing runs yet."""
+    """Build all parts; nothing runs yet."""
     ledger, clock, faults = Ledger(settings.state), AdjustableClock(SystemClock().now_ns), AlpacaFaultSwitches()
     now_ns = clock.now_ns
     memory = ledger.load()
@@ -164,8 +164,8 @@ async def _serve_until_signal(settings: Settings, signals: ShutdownSignals, *, a
 
 
 async def _until_stopped(parts: Parts, settings: Settings, stop: asyncio.Event) -> None:
-    """Let the market move and time pass; whatever ends first ends the rest."""
-    # At speed 0 only an operator moves the market.
+    """Run the markets and the housekeeping; the first task that ends cancels the others."""
+    # At speed 0 the markets move only through the admin API.
     rate, is_open = settings.crypto_rate * settings.speed, ALPACA in settings.venues
     market = [parts.simulator.run(settings.speed), parts.crypto_market.run(rate)] if settings.speed and is_open else []
     work = (
@@ -187,7 +187,10 @@ async def _until_stopped(parts: Parts, settings: Settings, stop: asyncio.Event) 
 
 
 def _callback_failure() -> "asyncio.Future[None]":
-    """Wait for a callback that fails: a venue that leaves an order half led on must not go on as if nothing were."""
+    """Return a future that fails with the first exception of an event-loop callback.
+
+    An order whose follow-up callback failed would stay in a transient state, so the process must stop.
+    """
     loop = asyncio.get_running_loop()
     found: asyncio.Future[None] = loop.create_future()
 
@@ -203,7 +206,7 @@ def _callback_failure() -> "asyncio.Future[None]":
 
 
 def _listed_symbols(settings: Settings, stored: StoredState) -> tuple[str, ...]:
-    # What is held or ordered must have a price, also when it was not asked for this time.
+    # Symbols with a position or an open order need a price, even if this run was not asked to list them.
     held = [position.symbol for position in stored.account.open_positions()]
     ordered = [order.terms.symbol for order in stored.account.orders.values()]
     return tuple(dict.fromkeys((*settings.symbols, *held, *ordered)))
@@ -215,14 +218,14 @@ def _new_credentials(now_ns: int) -> Credentials:
 
 
 def write_key_files(credentials: Credentials, folder: Path) -> None:
-    """Write the keys where processes that did not start this venue read them, each as a file of its owner."""
+    """Write the API key and secret as private files, for processes that did not start this venue."""
     make_private_folder(folder)
     write_atomic(folder / "key", credentials.key.encode())
     write_atomic(folder / "secret", credentials.secret.encode())
 
 
 def _printable_credentials(credentials: Credentials, folder: Path | None) -> Credentials:
-    # Keys that stand in files are told by reference: what is printed may end in a log.
+    # Keys that are in files are printed as references, because the output may end up in a log.
     if folder is None:
         return credentials
     return structs.replace(credentials, key=f"file:{folder / 'key'}", secret=f"file:{folder / 'secret'}")

@@ -1,4 +1,4 @@
-"""The venue without any I/O: requests, quotes and the passing of time in; order events out."""
+"""Alpaca's trading venue without I/O: takes requests, quotes and the time, returns order events."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ STATUS_BY_END_EVENT = {
 
 
 class Transition(Struct, frozen=True):
-    """What one request, quote or moment led to."""
+    """The result of one request, quote or tick: events, and the order or the error to respond with."""
 
     events: tuple[OrderEvent, ...] = ()
     order: Order | None = None
@@ -45,7 +45,7 @@ class Transition(Struct, frozen=True):
 
 
 class AlpacaVenue:
-    """Holds the books and decides; nothing it returns is known to anyone until the ledger has it."""
+    """Holds the account and decides. Nothing that it returns may be sent before the ledger has persisted it."""
 
     def __init__(
         self,
@@ -62,11 +62,14 @@ class AlpacaVenue:
         self._new_id = new_id
 
     def submit(self, body: OrderBody, now_ns: int) -> Transition:
-        """Accept an order for processing, or refuse it; that its client id is new is decided here and nowhere else."""
+        """Accept an order for processing, or return an error.
+
+        Only this method decides whether a client order id is new.
+        """
         client_order_id = body.client_order_id or self._new_id()
         if refusal := check_client_order_id(client_order_id):
             return Transition(error=refusal)
-        # Before anything that depends on the moment: a repeat must hear that it is one, whatever the market does now.
+        # Checked before everything that depends on the market: a repeated request must always get this error.
         if client_order_id in self.account.used_client_order_ids:
             return Transition(error=CLIENT_ORDER_ID_NOT_UNIQUE)
         terms = parse_order_terms(body)
@@ -80,20 +83,20 @@ class AlpacaVenue:
         return self._accept(order, now_ns)
 
     def cancel(self, order_id: str, now_ns: int) -> Transition:
-        """Begin to cancel an open order; a fill may still win."""
+        """Start the cancel of an open order; a fill can still overtake it."""
         order = self.account.orders[order_id]
         if order.waits:
             return self._end(order, EventKind.CANCELED, now_ns)
         if order.status is OrderStatus.PENDING_CANCEL:
             return Transition(order=order)
-        # Whoever cancels wants nothing left, so a replacement that is under way goes with the order it would replace.
+        # A cancel leaves nothing open, so a pending replacement ends together with the order it would replace.
         dropped = self._reject_replacement(order, now_ns)
         leaving = replace(order, status=OrderStatus.PENDING_CANCEL, replaced_by=None)
         asked = self._update(leaving, EventKind.PENDING_CANCEL, now_ns)
         return Transition((*dropped, *asked.events), asked.order)
 
     def replace(self, order_id: str, body: ReplaceBody, now_ns: int) -> Transition:
-        """Begin to replace an open order by a new one with its own id."""
+        """Start the replacement of an open order by a new order with its own id."""
         old = self.account.orders[order_id]
         client_order_id = body.client_order_id or self._new_id()
         if refusal := check_client_order_id(client_order_id):
@@ -114,7 +117,7 @@ class AlpacaVenue:
         return Transition((_event(EventKind.ACCEPTED, new, now_ns), *events), new)
 
     def advance_order(self, order_id: str, now_ns: int, *, rejecting: bool = False) -> Transition:
-        """Lead an order on from a state that does not last."""
+        """Move an order from a transient status to the next."""
         order = self.account.orders.get(order_id)
         match order.status if order else None:
             case OrderStatus.PENDING_NEW if order:
@@ -127,7 +130,7 @@ class AlpacaVenue:
                 return Transition()
 
     def on_quote(self, quote: Quote, now_ns: int) -> Transition:
-        """Take a new quote and match every working order of its symbol against it."""
+        """Record a new quote and match every working order of its symbol against it."""
         self.account.quotes[quote.symbol] = quote
         events: list[OrderEvent] = []
         for order in self.account.open_orders_for(quote.symbol):
@@ -136,7 +139,7 @@ class AlpacaVenue:
         return Transition(tuple(events))
 
     def on_tick(self, now_ns: int) -> Transition:
-        """Let time pass: queued orders enter when the session opens, DAY orders end when it closes."""
+        """Apply the passing of time: queued orders enter when the session opens, DAY orders expire when it closes."""
         events: list[OrderEvent] = []
         for order in list(self.account.orders.values()):
             if order.expires_at_ns is not None and now_ns >= order.expires_at_ns:
@@ -146,7 +149,7 @@ class AlpacaVenue:
         return Transition(tuple(events))
 
     def is_trading(self, now_ns: int) -> bool:
-        """Tell whether the market moves at this moment, be it only before or after hours."""
+        """Return whether the market moves at this time, extended hours included."""
         return self.session.phase(now_ns) is not SessionPhase.CLOSED
 
     def _add_order(self, client_order_id: str, terms: OrderTerms, now_ns: int) -> Order:
@@ -199,7 +202,7 @@ class AlpacaVenue:
         if whole:
             filled = replace(filled, status=OrderStatus.FILLED, filled_at_ns=now_ns, ended_at_ns=now_ns)
         elif filled.status is OrderStatus.NEW:
-            # A cancel or replace that is under way stays visible; only a quiet order becomes partially filled.
+            # A pending cancel or replace stays visible; only an order without one becomes partially filled.
             filled = replace(filled, status=OrderStatus.PARTIALLY_FILLED)
         event = OrderEvent(
             kind=EventKind.FILL if whole else EventKind.PARTIAL_FILL,
@@ -225,7 +228,7 @@ class AlpacaVenue:
         return Transition((*left.events, *entered.events), entered.order)
 
     def _reject_replacement(self, old: Order, now_ns: int) -> tuple[OrderEvent, ...]:
-        # The old order ended by itself, so there is nothing left to replace.
+        # The old order has ended by itself, so there is nothing left to replace.
         waiting = self.account.orders.get(old.replaced_by or "")
         return () if waiting is None else self._end(waiting, EventKind.REJECTED, now_ns).events
 

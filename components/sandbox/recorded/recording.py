@@ -1,4 +1,4 @@
-"""Recordings of venues: raw frames by the line, whose they are, the channel of each, and the REST answers."""
+"""Reading of recordings: raw frames, the venue and channel each belongs to, and the recorded REST responses."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ import msgspec
 
 from components.contracts.errors import UsageError
 
-# What an address betrays of its venue, the more telling first: recordings may have been made of any host.
+# Parts of URLs that identify a venue, most specific first: recordings may come from any host.
 VENUE_URL_MARKS = (
     ("/fapi/", "binanceum"),
     ("fstream", "binanceum"),
@@ -19,8 +19,6 @@ VENUE_URL_MARKS = (
     ("/api/v3/", "binance"),
     ("stream.binance", "binance"),
 )
-
-
 SELECTING_PARAMETERS = frozenset({"symbol", "instId", "instType", "instrument_name", "currency", "kind"})
 
 
@@ -39,7 +37,7 @@ class _Argument(msgspec.Struct, frozen=True):
 
 
 class _ChannelFields(msgspec.Struct, frozen=True):
-    """The parts of a frame that say which channel it belongs to, of all venues."""
+    """The fields of a frame that identify its channel, for all venues."""
 
     stream: str = ""
     arg: _Argument = _Argument()
@@ -49,7 +47,7 @@ class _ChannelFields(msgspec.Struct, frozen=True):
 
 
 def read_recording(path: Path) -> list[RecordedFrame]:
-    """Read a recording whole; it is small enough to be served."""
+    """Read a whole recording into memory; served recordings are small."""
     try:
         lines = path.read_bytes().splitlines()
         return [msgspec.json.decode(line, type=RecordedFrame) for line in lines if line.strip()]
@@ -60,7 +58,7 @@ def read_recording(path: Path) -> list[RecordedFrame]:
 
 
 def venue_of(frames: Iterable[RecordedFrame], path: Path) -> str:
-    """Tell whose recording this is."""
+    """Return the name of the venue that was recorded."""
     for frame in frames:
         for sign, name in VENUE_URL_MARKS:
             if sign in frame.url:
@@ -69,7 +67,7 @@ def venue_of(frames: Iterable[RecordedFrame], path: Path) -> str:
 
 
 def channel_of(text: str) -> str | None:
-    """Name the channel a frame belongs to, as a subscription names it; None for answers and heartbeats."""
+    """Return the channel of a frame as a subscription names it; None for replies and heartbeats."""
     try:
         place = msgspec.json.decode(text, type=_ChannelFields)
     except (msgspec.MsgspecError, ValueError):
@@ -84,19 +82,19 @@ def channel_of(text: str) -> str | None:
 
 
 def without_interval(name: str) -> str:
-    """Cut the pace off a channel's name: who wants another pace than was recorded gets what there is."""
+    """Return a channel name without its interval: a client that asks for another interval gets the recorded one."""
     mark = "@" if "@" in name else "."
     return mark.join(name.split(mark)[:2])
 
 
 class RecordedResponses:
-    """The REST answers of a recording."""
+    """The REST responses of a recording."""
 
     def __init__(self, frames: Iterable[RecordedFrame]) -> None:
         self._frames = [(frame, *_parts(frame.url)) for frame in frames if frame.via == "http"]
 
     def find(self, path: str, query: dict[str, str], at_ns: int) -> str | None:
-        """Give the newest answer to such a request up to a time, or the first there is."""
+        """Return the newest response to such a request up to a time, else the first one, else None."""
         wanted = {name: value for name, value in query.items() if name in SELECTING_PARAMETERS}
         fitting = [frame for frame, there, facts in self._frames if there == path and _matches(facts, wanted)]
         past = [frame for frame in fitting if frame.at_ns <= at_ns]

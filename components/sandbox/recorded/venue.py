@@ -1,6 +1,6 @@
-"""How clients of a recording are answered: each venue's words for subscribing, and no more than that.
+"""A venue that serves a recording: its frames to subscribed clients, in scaled time, exactly as received.
 
-A venue that serves a recording: its frames to whoever subscribed, in scaled time, exactly as they were received.
+Clients are answered in each venue's own subscription protocol; other requests get a minimal reply.
 """
 
 import asyncio
@@ -18,13 +18,11 @@ from components.sandbox.transport.faults import CryptoFault, CryptoFaultSwitches
 from components.sandbox.transport.websocket import ClientConnection, ConnectionLimits, maybe_reject_handshake
 
 Replies = list[str]
-
-
 Channels = dict[str, None]
 
 
 def handle_message(venue: str, text: str, channels: Channels, now_ns: int) -> Replies:
-    """Carry out what a client says and answer it; what is no request gets no answer."""
+    """Apply a client's request to its channels and return the replies; invalid text gets no reply."""
     if text == "ping":
         return ["pong"]
     try:
@@ -93,8 +91,6 @@ _MESSAGE_HANDLERS: dict[str, Callable[[dict[str, Any], Channels, int], Replies]]
     "okx": _okx,
     "deribit": _deribit,
 }
-
-
 TOPIC_BY_CHANNEL_MARK = (("depth", "book"), ("book", "book"), ("trade", "trade"))
 
 
@@ -105,7 +101,7 @@ class _Client:
 
 
 class RecordedVenue:
-    """Plays its recording from the first subscription on; and again, once nobody listens any more."""
+    """Plays its recording from the first subscription on, and starts again after the last subscriber has left."""
 
     def __init__(
         self,
@@ -116,7 +112,7 @@ class RecordedVenue:
         speed: float,
     ) -> None:
         self.name = name
-        self.flow = OrderFlow((), 0, IdSpace.PER_SYMBOL)  # it knows no truth but its frames
+        self.flow = OrderFlow((), 0, IdSpace.PER_SYMBOL)  # a recording has no simulated books
         self.opened_count = 0
         self._faults, self._now_ns, self._speed = faults, now_ns, speed
         in_order = sorted(frames, key=lambda frame: frame.at_ns)
@@ -127,11 +123,11 @@ class RecordedVenue:
         self._clients: set[_Client] = set()
 
     def routes(self) -> list[web.RouteDef]:
-        """Take every path: what is not in the recording is not found."""
+        """Return one endpoint for all paths; a path that was not recorded is answered with 404."""
         return [web.get("/{path:.*}", self._serve)]
 
     async def run(self) -> None:
-        """Play, for ever."""
+        """Play the recording until cancelled."""
         while True:
             for client in self._clients:
                 client.connection.tick(self._now_ns())
@@ -139,18 +135,18 @@ class RecordedVenue:
             await asyncio.sleep(TICK_INTERVAL_S)
 
     def disconnect_all(self) -> None:
-        """Cut every client off without a word."""
+        """Abort the connections of all clients."""
         for client in self._clients:
             client.connection.abort()
 
     def announce_shutdown(self, fault: CryptoFault) -> None:
-        """Close every client later; a recording has no words of its own for it."""
+        """Close every connection `fault.ms` later; a recording has no shutdown notice to send."""
         loop = asyncio.get_running_loop()
         for client in self._clients:
             loop.call_later(fault.ms / 1000, client.connection.close, WSCloseCode.GOING_AWAY)
 
     def stats(self) -> dict[str, object]:
-        """State who listens, and how far the recording has been played."""
+        """Return the number of clients, their channels, and the position in the recording."""
         return {
             "clients": len(self._clients),
             "opened": self.opened_count,

@@ -1,4 +1,4 @@
-"""What a venue lists, in the facts that every venue's own metadata is written from."""
+"""Instruments of a simulated venue: the facts from which each venue writes its own metadata."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -10,7 +10,7 @@ ONE = Decimal(1)
 
 
 class InstrumentKind(StrEnum):
-    """What can be listed."""
+    """Kinds of instruments."""
 
     SPOT = "spot"
     PERPETUAL = "perpetual"
@@ -19,7 +19,7 @@ class InstrumentKind(StrEnum):
 
 
 class Instrument(Struct, frozen=True, kw_only=True):
-    """One instrument: its name at its venue, its coins, its steps, and where its price begins."""
+    """One instrument: its name at the venue, its currencies, tick and lot sizes, and its initial price."""
 
     symbol: str
     base: str
@@ -29,7 +29,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
     is_inverse: bool = False
     tick: Decimal
     lot: Decimal
-    contract: Decimal = ONE  # what one contract is worth, in base coin or, where inverse, in quote currency
+    contract: Decimal = ONE  # value of one contract in base currency or, for an inverse contract, in quote currency
     price: Decimal
     expiry_ms: int = 0
     strike: Decimal | None = None
@@ -37,5 +37,5 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
 
 def by_symbol(instruments: Iterable[Instrument]) -> dict[str, Instrument]:
-    """Lay listings out by the venue's own names."""
+    """Return the instruments by the venue's own names."""
     return {one.symbol: one for one in instruments}

@@ -1,7 +1,4 @@
-"""A venue's own order book: each price level with its quantity, exact, and able to be copied.
-
-What one book went through: any of its recent states can be shown again.
-"""
+"""A simulated order book with exact price levels, and the history that rebuilds it at any recent id."""
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
@@ -11,13 +8,11 @@ from operator import attrgetter
 from typing import NamedTuple
 
 Level = tuple[Decimal, Decimal]
-
-
 Levels = list[Level]
 
 
 class LevelUpdate(NamedTuple):
-    """One level of one book as it is after something happened; quantity 0 says that it is gone."""
+    """The new quantity of one price level; quantity 0 removes the level."""
 
     id: int
     at_ns: int
@@ -27,7 +22,7 @@ class LevelUpdate(NamedTuple):
 
 
 class BookSide:
-    """One side's levels, their prices kept in ascending order."""
+    """The levels of one side, prices sorted in ascending order."""
 
     __slots__ = ("prices", "quantities")
 
@@ -36,7 +31,7 @@ class BookSide:
         self.prices = prices or []
 
     def set_level(self, price: Decimal, quantity: Decimal) -> None:
-        """Set a level, or remove it by quantity 0; removing what is not there is no fault."""
+        """Set the quantity of a level, or remove it with quantity 0; removing an absent level is no error."""
         if quantity:
             if price not in self.quantities:
                 insort(self.prices, price)
@@ -45,12 +40,12 @@ class BookSide:
             del self.prices[bisect_left(self.prices, price)]
 
     def copy(self) -> "BookSide":
-        """Give a side of its own with the same levels."""
+        """Return an independent copy."""
         return BookSide(self.quantities.copy(), self.prices.copy())
 
 
 class SimulatedBook:
-    """Both sides of a book, as of the change with this id."""
+    """Both sides of a book after the update with this id."""
 
     __slots__ = ("asks", "bids", "id")
 
@@ -60,20 +55,20 @@ class SimulatedBook:
         self.asks = asks
 
     def side(self, *, is_bid: bool) -> BookSide:
-        """Give one side."""
+        """Return one side."""
         return self.bids if is_bid else self.asks
 
     def apply(self, update: LevelUpdate) -> None:
-        """Take a change over."""
+        """Apply an update and take over its id."""
         self.side(is_bid=update.is_bid).set_level(update.price, update.quantity)
         self.id = update.id
 
     def price(self, index: int, *, is_bid: bool) -> Decimal:
-        """Give the price at a place of a side; 0 is the best, -1 the deepest."""
+        """Return the price at an index of a side; 0 is the best price, -1 the deepest."""
         return self.bids.prices[~index] if is_bid else self.asks.prices[index]
 
     def top(self, count: int) -> tuple[Levels, Levels]:
-        """Give the best levels of both sides, best first."""
+        """Return the best levels of both sides, best first."""
         bids, asks = self.bids, self.asks
         return (
             [(price, bids.quantities[price]) for price in bids.prices[: -count - 1 : -1]],
@@ -81,42 +76,41 @@ class SimulatedBook:
         )
 
     def copy(self) -> "SimulatedBook":
-        """Give a book of its own with the same levels."""
+        """Return an independent copy."""
         return SimulatedBook(self.id, self.bids.copy(), self.asks.copy())
 
 
 UPDATES_PER_BLOCK = 500
-
-
-BLOCKS_MAX = 41  # so that at least 20,000 changes are remembered
-
-
+BLOCKS_MAX = 41  # keeps at least 20,000 updates
 _ID = attrgetter("id")
 
 
 class _Block(NamedTuple):
-    """Some changes in order, and the book as it was before the first of them."""
+    """Consecutive updates, and the book before the first of them."""
 
     before: SimulatedBook
     updates: list[LevelUpdate]
 
 
 class BookHistory:
-    """The latest changes of one book in blocks, and the book as it is now."""
+    """The current book, and its latest updates in blocks of `UPDATES_PER_BLOCK`.
+
+    A past state is rebuilt from the book at the start of its block, so the cost is bounded by the block size.
+    """
 
     def __init__(self, book: SimulatedBook) -> None:
         self.book = book
         self._blocks = deque([_Block(book.copy(), [])], maxlen=BLOCKS_MAX)
 
     def apply(self, update: LevelUpdate) -> None:
-        """Let the book change."""
+        """Record an update and apply it to the current book."""
         if len(self._blocks[-1].updates) == UPDATES_PER_BLOCK:
             self._blocks.append(_Block(self.book.copy(), []))
         self._blocks[-1].updates.append(update)
         self.book.apply(update)
 
     def book_at(self, at_id: int) -> SimulatedBook:
-        """Show the book as of the last change whose id is not above this one."""
+        """Return the book after the last update whose id is not above `at_id`; raise LookupError if it is too old."""
         block = self._block_of(at_id)
         book = block.before.copy()
         for change in block.updates[: bisect_right(block.updates, at_id, key=_ID)]:
@@ -124,7 +118,7 @@ class BookHistory:
         return book
 
     def updates_after(self, after_id: int, to_id: int) -> Iterator[LevelUpdate]:
-        """Give the changes above one id and up to another, oldest first."""
+        """Yield the updates with ids above `after_id` and up to `to_id`, oldest first."""
         if after_id >= self.book.id:
             return
         self._block_of(after_id)
@@ -137,7 +131,7 @@ class BookHistory:
                 yield change
 
     def id_before(self, count: int) -> int:
-        """Give the id so many changes ago, or the oldest that is remembered."""
+        """Return the id that the book had `count` updates ago, or the oldest id in the history."""
         for block in reversed(self._blocks):
             if count < len(block.updates):
                 return block.updates[~count].id
@@ -145,7 +139,7 @@ class BookHistory:
         return self._blocks[0].before.id
 
     def previous_id(self, update_id: int) -> int:
-        """Give the id that came before this change."""
+        """Return the id that the book had before this update."""
         block = self._block_of(update_id - 1)
         place = bisect_left(block.updates, update_id, key=_ID)
         return block.updates[place - 1].id if place else block.before.id

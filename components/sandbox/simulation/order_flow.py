@@ -1,8 +1,7 @@
-"""What happens next to a seeded book: one level added, changed, restated, moved or taken away, or a trade.
+"""Seeded order flow of a simulated venue: book events, trades, ids, and the batches that streams publish.
 
-A venue's order flow: seeded, so that the same seed gives the same books, with every recent state kept.
-
-Where one client stands in one symbol's order flow, and the batches its stream is cut into.
+The same seed gives the same books and trades. Each event adds, resizes, restates or removes one level, improves the
+best price, or trades. Books never cross, and their depth stays within `LEVELS_MIN` and `LEVELS_MAX`.
 """
 
 from collections import deque
@@ -15,29 +14,17 @@ from components.sandbox.numerics import draws
 from components.sandbox.simulation.instruments import Instrument, by_symbol
 from components.sandbox.simulation.order_book import BookHistory, BookSide, Levels, LevelUpdate, SimulatedBook
 
-LEVELS_MIN, LEVELS_MAX = 30, 400  # of a side
-
-
+LEVELS_MIN, LEVELS_MAX = 30, 400  # per side
 LEVELS_INITIAL = 60
-
-
-LEVELS_TARGET = 600  # in so many as many go as come, or rather in a fraction of it, for what is traded goes too
-
-
+LEVELS_TARGET = 600  # additions and removals balance at this depth; trades lower it
 SPAN_TICKS_MIN = 60
-
-
 ZERO = Decimal(0)
-
-
 PRICE_RATIO_MAX, PRICE_RATIO_MIN = Decimal("1.1"), Decimal("0.9")
-
-
 Draws = tuple[int, ...]
 
 
 class BookEvent(NamedTuple):
-    """One level's new quantity, and how much of it was traded away if that was the reason."""
+    """The new quantity of one level, and the traded quantity if a trade caused it."""
 
     is_bid: bool
     price: Decimal
@@ -46,11 +33,11 @@ class BookEvent(NamedTuple):
 
 
 def initial_book(instrument: Instrument, first_id: int, drawn: Draws) -> SimulatedBook:
-    """Make the book that a symbol opens with."""
+    """Return the book that a symbol starts with."""
     sides = {True: BookSide(), False: BookSide()}
     for is_bid, side in sides.items():
         price = instrument.price
-        for place in range(LEVELS_INITIAL):  # a cheap thing's bids end at nothing
+        for place in range(LEVELS_INITIAL):  # the bid prices of a cheap instrument would reach zero
             price += _ticks_away(instrument, 1 + (drawn[place % 8] >> place) % 3, is_bid=is_bid)
             if price > 0:
                 side.set_level(price, _random_quantity(instrument, drawn[(place + 3) % 8] >> (place % 40)))
@@ -58,7 +45,7 @@ def initial_book(instrument: Instrument, first_id: int, drawn: Draws) -> Simulat
 
 
 def next_event(book: SimulatedBook, instrument: Instrument, drawn: Draws, last: BookEvent | None) -> BookEvent:
-    """Say what happens next; it never crosses the book and keeps its depth within bounds."""
+    """Return the next event; it never crosses the book and keeps its depth within bounds."""
     is_bid = drawn[0] % 2 == 0
     count = len(book.side(is_bid=is_bid).prices)
     if count >= LEVELS_MAX:
@@ -66,7 +53,7 @@ def next_event(book: SimulatedBook, instrument: Instrument, drawn: Draws, last: 
     if count < LEVELS_MIN:
         return _add(book, instrument, drawn, is_bid=is_bid)
     if last is not None and last.is_bid == is_bid and last.quantity and drawn[6] % 2 == 0:
-        # Pulled as soon as it was shown: within one batch, a level that nobody ever saw.
+        # Remove the level that was just shown: within one batch, clients never see it.
         return last._replace(quantity=instrument.lot * 0, traded=ZERO)
     roll = drawn[1] % 100
     choice = next(choice for below, choice in EVENT_CHOICES if roll < below)
@@ -83,7 +70,7 @@ def _restate(book: SimulatedBook, _: Instrument, drawn: Draws, *, is_bid: bool) 
 
 
 def _add_or_remove(book: SimulatedBook, listing: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
-    # The fuller a side, the likelier something goes.
+    # The more levels a side has, the likelier one is removed.
     if drawn[5] % LEVELS_TARGET >= len(book.side(is_bid=is_bid).prices):
         return _add(book, listing, drawn, is_bid=is_bid)
     return BookEvent(is_bid, _random_price(book, drawn, is_bid=is_bid), listing.lot * 0)
@@ -101,7 +88,7 @@ def _improve(book: SimulatedBook, listing: Instrument, drawn: Draws, *, is_bid: 
     room = int((book.price(0, is_bid=False) - book.price(0, is_bid=True)) / listing.tick) - 1
     if room < 1:
         return _resize(book, listing, drawn, is_bid=is_bid)
-    # Most of the way, so that spreads are narrow more often than not.
+    # Use most of the spread, so that spreads are narrow more often than not.
     ticks = room - drawn[3] % (room // 4 + 1)
     price = book.price(0, is_bid=is_bid) - _ticks_away(listing, ticks, is_bid=is_bid)
     return BookEvent(is_bid, price, _random_quantity(listing, drawn[2]))
@@ -116,7 +103,7 @@ def _trade(book: SimulatedBook, listing: Instrument, drawn: Draws, *, is_bid: bo
 
 
 def _mean_reverting_side(book: SimulatedBook, listing: Instrument, *, is_bid: bool) -> bool:
-    # A price far from where it began is pulled back: buyers come when it is low, sellers when it is high.
+    # Prices revert to the initial price: buyers appear when it is low, sellers when it is high.
     best = book.price(0, is_bid=True)
     if best > listing.price * PRICE_RATIO_MAX:
         return False
@@ -133,7 +120,7 @@ EVENT_CHOICES: tuple[tuple[int, Callable[..., BookEvent]], ...] = (
 
 
 def _random_price(book: SimulatedBook, drawn: Draws, *, is_bid: bool) -> Decimal:
-    # Near the top more often than deep: a uniform place, shortened by a second uniform draw.
+    # Prefers levels near the top: a uniform index, scaled down by a second uniform draw.
     count = len(book.side(is_bid=is_bid).prices)
     return book.price((drawn[3] % count) * (drawn[4] % 64) // 64, is_bid=is_bid)
 
@@ -148,33 +135,29 @@ def _ticks_away(listing: Instrument, ticks: int, *, is_bid: bool) -> Decimal:
 
 
 TRADES_MAX = 2_000
-
-
 FIRST_ID = 1_000_000
-
-
-ID_GAP_MAX = 4  # ids that belong to symbols nobody lists here
+ID_GAP_MAX = 4  # skipped ids stand for symbols that are not listed here
 
 
 class IdSpace(StrEnum):
-    """Whose ids follow on each other."""
+    """Scope in which update ids are consecutive."""
 
-    PER_SYMBOL = "per_symbol"  # each symbol counts for itself, without holes
-    VENUE_WIDE = "venue_wide"  # one counter for all, so that each symbol sees holes
+    PER_SYMBOL = "per_symbol"  # one counter per symbol, without gaps
+    VENUE_WIDE = "venue_wide"  # one counter for the venue, so each symbol has gaps
 
 
 class SimTrade(NamedTuple):
-    """One trade; its ids count the trades of its symbol."""
+    """One trade; ids count the trades of its symbol."""
 
     id: int
     at_ns: int
     price: Decimal
     quantity: Decimal
-    is_buy: bool  # what the taker did
+    is_buy: bool  # side of the taker
 
 
 class _SymbolState:
-    """One symbol: its book with its history, its trades, and how often it moved."""
+    """The state of one symbol: its book history, its latest trades, and the number of its events."""
 
     def __init__(self, listing: Instrument, seed: int, first_id: int) -> None:
         self.instrument = listing
@@ -186,7 +169,7 @@ class _SymbolState:
 
 
 class OrderFlow:
-    """The books of one venue and all that happens to them."""
+    """The books and trades of one venue."""
 
     def __init__(self, instruments: Iterable[Instrument], seed: int, ids: IdSpace) -> None:
         self.instruments = by_symbol(instruments)
@@ -196,7 +179,7 @@ class OrderFlow:
         self._symbols = {name: _SymbolState(one, seed, self._allocate_id(0)) for name, one in self.instruments.items()}
 
     def step(self, symbol: str, at_ns: int) -> LevelUpdate:
-        """Let one thing happen to one symbol."""
+        """Apply the next event of one symbol and return the update of its book."""
         lane = self._symbols[symbol]
         lane.events_count += 1
         drawn = draws(self._seed, symbol, lane.events_count)
@@ -209,45 +192,45 @@ class OrderFlow:
         return change
 
     def last_id(self, symbol: str) -> int:
-        """Give the id of the symbol's latest change."""
+        """Return the id of the symbol's latest update."""
         return self._symbols[symbol].history.book.id
 
     def book(self, symbol: str) -> SimulatedBook:
-        """Give the book as it is now; to be read, never to be changed."""
+        """Return the current book; the caller must not change it."""
         return self._symbols[symbol].history.book
 
     def book_at(self, symbol: str, at_id: int) -> SimulatedBook:
-        """Show the book as of the last change with an id up to this; LookupError beyond what is remembered."""
+        """Return the book after the last update whose id is not above `at_id`; raise LookupError if it is too old."""
         return self._symbols[symbol].history.book_at(at_id)
 
     def updates_after(self, symbol: str, after_id: int, to_id: int | None = None) -> list[LevelUpdate]:
-        """Give the symbol's changes above an id, oldest first, up to another id or to the latest."""
+        """Return the symbol's updates above an id, oldest first, up to another id or to the latest."""
         history = self._symbols[symbol].history
         return list(history.updates_after(after_id, history.book.id if to_id is None else to_id))
 
     def levels_updated(self, symbol: str, after_id: int, to_id: int) -> tuple[Levels, Levels]:
-        """Give each level touched between two ids once, with its quantity as of the second: bids, then asks."""
+        """Return each level that changed between two ids once, with its quantity at the second id: bids, then asks."""
         found: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = ({}, {})
         for change in self._symbols[symbol].history.updates_after(after_id, to_id):
             found[not change.is_bid][change.price] = change.quantity
         return sorted(found[0].items(), reverse=True), sorted(found[1].items())
 
     def id_before(self, symbol: str, updates: int) -> int:
-        """Give the id the symbol had so many changes ago."""
+        """Return the id that the symbol had so many updates ago."""
         return self._symbols[symbol].history.id_before(updates)
 
     def previous_id(self, symbol: str, update_id: int) -> int:
-        """Give the id of the symbol's change before this one."""
+        """Return the id of the symbol's update before this one."""
         return self._symbols[symbol].history.previous_id(update_id)
 
     def trades_after(self, symbol: str, after_id: int) -> list[SimTrade]:
-        """Give the symbol's trades above an id of trades, oldest first."""
+        """Return the symbol's trades above a trade id, oldest first."""
         lane = self._symbols[symbol]
         newer = min(lane.last_trade_id - after_id, len(lane.trades))
         return [lane.trades[place] for place in range(-newer, 0)]
 
     def last_trade_id(self, symbol: str) -> int:
-        """Give the id of the symbol's latest trade; 0 before the first."""
+        """Return the id of the symbol's latest trade; 0 before the first."""
         return self._symbols[symbol].last_trade_id
 
     def _next_id(self, symbol: str, draw: int) -> int:
@@ -261,19 +244,22 @@ class OrderFlow:
 
 
 class UpdateBatch(NamedTuple):
-    """All levels touched after one id and up to another, with their quantities as of the latter."""
+    """All levels that changed after one id and up to another, with their quantities at the latter."""
 
     symbol: str
-    prev_id: int  # the id of the symbol's last change before this batch
+    prev_id: int  # id of the symbol's last update before this batch
     first_id: int
     last_id: int
-    at_ns: int  # of the last change
+    at_ns: int  # time of the last update
     bids: Levels
     asks: Levels
 
 
 class BatchCursor:
-    """Cuts the changes of a symbol into batches, one a period; period 0 gives what there is whenever it is asked."""
+    """Position of one client in one symbol's order flow; cuts the updates into one batch per period.
+
+    With period 0 every call returns what has changed since the call before.
+    """
 
     __slots__ = ("_due_ns", "_last", "_period_ns", "symbol")
 
@@ -284,7 +270,7 @@ class BatchCursor:
         self._due_ns = due_ns
 
     def next_batch(self, flow: OrderFlow, now_ns: int) -> UpdateBatch | None:
-        """Give the batch that is due, if it is time and anything changed."""
+        """Return the next batch if its period is over and anything changed."""
         if not self.advance_if_due(now_ns):
             return None
         changes = flow.updates_after(self.symbol, self._last)
@@ -295,7 +281,7 @@ class BatchCursor:
         return UpdateBatch(self.symbol, prev, changes[0].id, self._last, changes[-1].at_ns, bids, asks)
 
     def unconflated_batches(self, flow: OrderFlow) -> list[UpdateBatch]:
-        """Give every change as a batch of its own, for streams that are not conflated."""
+        """Return every update as its own batch, for streams that are not conflated."""
         batches = []
         for change in flow.updates_after(self.symbol, self._last):
             prev, self._last = self._last, change.id
@@ -305,10 +291,10 @@ class BatchCursor:
         return batches
 
     def advance_if_due(self, now_ns: int) -> bool:
-        """Tell whether a period is over, and begin the next."""
+        """Return whether a period is over; if so, start the next."""
         if now_ns < self._due_ns:
             return False
         if self._period_ns:
-            # From one beat to the next, also after a stall: no burst of old batches.
+            # The due time stays on the grid of periods after a stall as well: no burst of late batches.
             self._due_ns += self._period_ns * (1 + (now_ns - self._due_ns) // self._period_ns)
         return True

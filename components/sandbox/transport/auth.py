@@ -1,10 +1,12 @@
+"""API credentials of the sandbox, and their comparison in constant time."""
+
 from hmac import compare_digest
 
 from msgspec import Struct
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """The one account of this venue with its keys."""
+    """Account id and API credentials of the sandbox's one account."""
 
     account_id: str
     key: str
@@ -13,6 +15,6 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 
 def credentials_match(credentials: Credentials, key: str, secret: str) -> bool:
-    """Compare keys without telling by the time it takes how much of them was right."""
+    """Return whether key and secret are right, compared in constant time."""
     right_key = compare_digest(credentials.key.encode(), key.encode())
     return compare_digest(credentials.secret.encode(), secret.encode()) and right_key

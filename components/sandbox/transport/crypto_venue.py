@@ -1,8 +1,6 @@
-"""What a crypto venue is to the sandbox that runs it: the one seam between wiring and the venues' folders.
+"""Interface between the sandbox and its crypto venues, and the driver that advances their order flow.
 
-A venue is constructed with `(listings, flow, faults, credentials, now_ns, scale)`.
-
-How fast the seeded order flow runs: so many changes a second for each symbol, spread over the second.
+A venue is constructed with `(instruments, flow, faults, credentials, now_ns, scale)`.
 """
 
 import asyncio
@@ -11,73 +9,71 @@ from typing import Protocol, runtime_checkable
 
 from aiohttp import web
 
+from components.sandbox.numerics import SECOND_NS
 from components.sandbox.simulation.order_flow import OrderFlow
 from components.sandbox.transport.faults import CryptoFault
 
 TICK_INTERVAL_S = 0.01
-"""How often a venue looks for what it has to say; also the grain of its batches and heartbeats."""
+"""Interval at which a venue checks what is due: the resolution of its batches and heartbeats."""
 
 
 class CryptoVenue(Protocol):
-    """A venue that serves clients; its order flow is moved by others."""
+    """A venue that serves clients; a `FlowDriver` advances its order flow."""
 
     @property
     def name(self) -> str:
-        """Name it as the command line does: binance, binanceum, okx, deribit."""
+        """Return its name on the command line: binance, binanceum, okx, deribit."""
         ...
 
     @property
     def flow(self) -> OrderFlow:
-        """Give the books it is the truth about."""
+        """Return the order flow that it publishes."""
         ...
 
     def routes(self) -> list[web.RouteDef]:
-        """List its endpoints, websockets and REST, by the real venue's paths."""
+        """Return its websocket and REST endpoints under the paths of the real venue."""
         ...
 
     async def run(self) -> None:
-        """Say what is due to every client, for ever: batches, heartbeats, goodbyes."""
+        """Send what is due to every client until cancelled: batches, heartbeats, closes."""
         ...
 
     def disconnect_all(self) -> None:
-        """Cut every client off without a word."""
+        """Abort the connections of all clients."""
         ...
 
     def announce_shutdown(self, fault: CryptoFault) -> None:
-        """Tell every client that this server goes, and close them `fault.ms` later."""
+        """Send every client the venue's shutdown notice, and close its connection `fault.ms` later."""
         ...
 
     def stats(self) -> dict[str, object]:
-        """State how many clients there are, what they hear, and what was counted."""
+        """Return the number of clients, their subscriptions, and other counts."""
         ...
 
 
 @runtime_checkable
 class SupportsModes(Protocol):
-    """A venue some of whose manners can be changed while it runs, or that can be made to do something now."""
+    """A venue whose behavior can be changed while it runs, or that can do something on demand."""
 
     def set_mode(self, name: str, value: str) -> None:
-        """Change a manner; Refused where there is no such manner or value."""
+        """Change one mode; raise if there is no such mode or value."""
         ...
 
 
 @runtime_checkable
 class MapsSequenceIds(Protocol):
-    """A venue whose ids on the wire are not always those of its flow."""
+    """A venue whose ids on the wire can differ from those of its order flow."""
 
     def flow_id(self, symbol: str, sequence: int) -> int:
-        """Turn an id that was sent into the flow's."""
+        """Return the order flow's id for an id that was sent."""
         ...
-
-
-SECOND_NS = 1_000_000_000
 
 
 LAG_NS_MAX = SECOND_NS // 4
 
 
 class FlowDriver:
-    """Moves some flows, one change of each symbol in turn."""
+    """Advances order flows at a fixed rate: `updates_per_s` for each symbol, spread evenly over the second."""
 
     def __init__(self, flows: Iterable[OrderFlow], updates_per_s: float, now_ns: Callable[[], int]) -> None:
         self._flows = tuple(flows)
@@ -86,13 +82,13 @@ class FlowDriver:
         self._due_ns = now_ns()
 
     async def run(self) -> None:
-        """Move them for ever."""
+        """Advance the flows until cancelled."""
         while True:
             self.catch_up()
             await asyncio.sleep(TICK_INTERVAL_S)
 
     def catch_up(self) -> None:
-        """Make the changes that are due; after a stall the flow goes on from now."""
+        """Apply the updates that are due; after a stall at most `LAG_NS_MAX` of updates is made up."""
         now_ns = self._now_ns()
         self._due_ns = max(self._due_ns, now_ns - LAG_NS_MAX)
         while self._due_ns <= now_ns:

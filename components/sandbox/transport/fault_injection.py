@@ -1,7 +1,4 @@
-"""The fault script of one connection: what becomes of each data frame on its way out, decided at one place.
-
-What can go wrong with a REST request, decided at one place.
-"""
+"""Applies armed faults: to data frames and subscriptions of one connection, and to REST requests."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,25 +12,25 @@ from components.sandbox.transport.http_server import json_response
 
 
 class Pause(NamedTuple):
-    """Everything behind this waits so long."""
+    """Delay everything queued behind this item."""
 
     ms: int
 
 
 class Close(NamedTuple):
-    """The connection is closed with this code."""
+    """Close the connection with this code."""
 
     code: int
 
 
 class Ping(NamedTuple):
-    """The venue asks whether the client still lives."""
+    """Send a ping."""
 
     payload: bytes
 
 
 class Pong(NamedTuple):
-    """The venue answers a client's ping."""
+    """Answer a client's ping."""
 
     payload: bytes
 
@@ -42,7 +39,7 @@ Item: TypeAlias = str | Pause | Close | Ping | Pong
 
 
 class FaultInjector:
-    """Lets frames through, or does to them what is armed."""
+    """Passes the data frames of one connection on, or changes them as armed faults require."""
 
     def __init__(self, venue: str, faults: CryptoFaultSwitches) -> None:
         self.is_half_open = False
@@ -52,24 +49,24 @@ class FaultInjector:
         self._held: dict[tuple[str, str], str] = {}
 
     def on_open(self) -> None:
-        """Take a connection's first chance to be half open from the beginning."""
+        """Count a new connection; an armed fault makes it half open from the start."""
         self.is_half_open = self._trigger(CryptoFaultKind.HALF_OPEN, FaultTarget(self._venue)) is not None
 
     def maybe_never_serve(self, symbol: str) -> None:
-        """Take a subscription's chance to be confirmed and never served."""
+        """Count a subscription; an armed fault confirms it and sends no data for it."""
         if self._trigger(CryptoFaultKind.ACK_THEN_SILENCE, FaultTarget(self._venue, symbol)):
             self._silenced.add(symbol)
 
     def on_unsubscribe(self, symbol: str) -> None:
-        """Let a symbol that was unsubscribed be served again when it is wanted again."""
+        """Clear the silence of a symbol, so that a new subscription is served."""
         self._silenced.discard(symbol)
 
     def should_corrupt(self, kind: CryptoFaultKind, symbol: str, topic: str = "book") -> CryptoFault | None:
-        """Tell a venue that makes a frame whether to make it wrong: ids back, crossed."""
+        """Return the armed fault that the caller must build into its next frame, if any (lower ids, crossed)."""
         return self._trigger(kind, FaultTarget(self._venue, symbol, topic))
 
     def apply(self, text: str, symbol: str, topic: str) -> list[Item]:
-        """Say what is really sent in the place of one data frame."""
+        """Return what to send in place of one data frame."""
         chance = FaultTarget(self._venue, symbol, topic)
         if self._faults.armed:
             self._maybe_silence(chance)
@@ -123,7 +120,7 @@ def _corrupt(text: str, _: CryptoFault) -> list[Item]:
 
 def _with_unknown_fields(text: str, _: CryptoFault) -> list[Item]:
     news = '"zzNew":{"since":2027,"of":[1,"two",null]},'
-    # In the frame itself and in what it wraps.
+    # In the frame itself and in the object that it wraps.
     return [text.replace("{", "{" + news, 1).replace('"data":{', '"data":{' + news, 1)]
 
 
@@ -138,7 +135,7 @@ _FRAME_FAULTS: tuple[tuple[CryptoFaultKind, Callable[[str, CryptoFault], list[It
 
 
 async def inject_rest_fault(faults: CryptoFaultSwitches, venue: str, symbol: str = "*") -> web.Response | None:
-    """Let a request wait if it must, and give the answer of a venue that fails, if it fails."""
+    """Delay a request if that is armed; return an error response if that is armed, else None."""
     chance = FaultTarget(venue, symbol)
     if slow := faults.trigger(CryptoFaultKind.REST_DELAY, chance):
         await asyncio.sleep(slow.ms / 1000)
@@ -149,7 +146,7 @@ async def inject_rest_fault(faults: CryptoFaultSwitches, venue: str, symbol: str
 
 
 def snapshot_id(flow: OrderFlow, faults: CryptoFaultSwitches, venue: str, symbol: str, lag: int = 0) -> int:
-    """Give the id whose book a REST answer shows: so many changes old, and older where that is armed."""
+    """Return the id of the book that a REST response shows: `lag` updates old, and older if that is armed."""
     if fault := faults.trigger(CryptoFaultKind.REST_STALE, FaultTarget(venue, symbol)):
         lag += fault.count
     return flow.id_before(symbol, lag)

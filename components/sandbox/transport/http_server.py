@@ -1,7 +1,4 @@
-"""The venue's listening sockets, on loopback only.
-
-Replies as JSON, refusals among them.
-"""
+"""HTTP servers on loopback ports, JSON responses, and the parsing of request bodies."""
 
 import errno
 from collections.abc import Mapping
@@ -11,23 +8,33 @@ import msgspec
 from aiohttp import web
 
 from components.contracts.errors import ResourceBusy, UsageError
-from components.sandbox.alpaca.core.errors import BODY_MALFORMED, ApiErrorRaised, invalid_request
 
 HOST = "127.0.0.1"
-
-
-# Connections are cut at the end; this is only a bound for what is half way through an answer.
+T = TypeVar("T")
+# Connections are aborted at shutdown; this bounds the wait for responses in progress.
 SHUTDOWN_TIMEOUT_S = 1.0
 
 
+class RequestError(Exception):
+    """Raised for a request body that cannot be decoded; `is_json` is False if it is not even JSON."""
+
+    def __init__(self, message: str, *, is_json: bool) -> None:
+        super().__init__(message)
+        self.is_json = is_json
+
+
+class AdminError(Exception):
+    """Raised for a request to the admin API that the venue rejects, such as an unknown mode."""
+
+
 class HttpServers:
-    """Every application that is being served."""
+    """The HTTP servers of one process."""
 
     def __init__(self) -> None:
         self._runners: list[web.AppRunner] = []
 
     async def open(self, application: web.Application, port: int) -> int:
-        """Serve an application; return its port, a free one where 0 was asked for."""
+        """Serve an application; return its port, which is a free one if `port` is 0."""
         runner = web.AppRunner(application, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await runner.setup()
         self._runners.append(runner)
@@ -41,25 +48,22 @@ class HttpServers:
         return bound
 
     async def close(self) -> None:
-        """Stop serving."""
+        """Stop all servers."""
         for runner in self._runners:
             await runner.cleanup()
 
 
 def json_response(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer with a JSON document."""
+    """Return a response with a JSON document."""
     body = msgspec.json.encode(document)
     return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
 
-T = TypeVar("T")
-
-
 async def read_body(request: web.Request, kind: type[T]) -> T:
-    """Read a JSON body; numbers become decimals exactly as they were written."""
+    """Decode a JSON body; numbers become decimals exactly as written."""
     try:
         return msgspec.json.decode(await request.read(), type=kind)
     except msgspec.ValidationError as error:
-        raise ApiErrorRaised(invalid_request(f"invalid request body: {error}")) from error
+        raise RequestError(f"invalid request body: {error}", is_json=True) from error
     except (msgspec.DecodeError, ValueError) as error:
-        raise ApiErrorRaised(BODY_MALFORMED) from error
+        raise RequestError("request body is not JSON", is_json=False) from error

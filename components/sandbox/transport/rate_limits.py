@@ -1,31 +1,27 @@
-"""The request limit: so many a minute for one key, counted in whole minutes.
+"""Rate limits of the venues; none of them reads a clock.
 
-The request weights of a Binance venue: counted by the minute, refused with 429, and with 418 who does not listen.
-
-How often something may be done: so many times within a span that slides along.
-
-The credits a Deribit connection spends: each request costs, time refills.
+Alpaca: fixed window. Binance: request weights with a ban. OKX: sliding window. Deribit: token bucket.
 """
 
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from components.sandbox.alpaca.core.session import SECOND_NS
+from components.sandbox.numerics import SECOND_NS
 
 WINDOW_NS = 60 * SECOND_NS
 
 
 @dataclass(slots=True)
 class FixedWindowLimit:
-    """Counts the requests of the present minute."""
+    """Limits the number of requests per whole minute."""
 
     per_minute: int
     window: int = 0
     used: int = 0
 
     def try_acquire(self, now_ns: int) -> bool:
-        """Count one request; false when the minute is used up."""
+        """Count one request; return whether it is within the limit."""
         window = now_ns // WINDOW_NS
         if window != self.window:
             self.window, self.used = window, 0
@@ -33,7 +29,7 @@ class FixedWindowLimit:
         return self.used <= self.per_minute
 
     def headers(self) -> dict[str, str]:
-        """Say what is left, and when the count begins anew."""
+        """Return the response headers with the remaining requests and the time of the next window."""
         reset_s = (self.window + 1) * WINDOW_NS // SECOND_NS
         return {
             "X-RateLimit-Limit": str(self.per_minute),
@@ -43,19 +39,12 @@ class FixedWindowLimit:
 
 
 MINUTE_S = 60
-
-
-BINANCE_SECOND_NS = 1_000_000_000
-
-
-VIOLATIONS_MAX = 10  # refused requests in a row before the ban
-
-
+VIOLATIONS_MAX = 10  # rejected requests in a row before the ban
 BAN_S = 120
 
 
 class WeightCheck(NamedTuple):
-    """What is used up this minute, and whether the request is refused and for how long."""
+    """The weight used this minute, and the status and retry time of a rejected request."""
 
     used: int
     status: int = 200
@@ -63,7 +52,13 @@ class WeightCheck(NamedTuple):
 
 
 class RequestWeights:
-    """What one minute's requests have weighed; on loopback everybody is one address."""
+    """Sums the weights of the requests of one minute.
+
+    On loopback all clients share one address, hence one limit.
+
+    A request above the limit is rejected with 429; after `VIOLATIONS_MAX` rejections in a row the address is banned
+    with 418.
+    """
 
     def __init__(self, weight_max: int) -> None:
         self.refused_count = 0
@@ -72,8 +67,8 @@ class RequestWeights:
         self._banned_until_s = 0
 
     def spend(self, weight: int, now_ns: int) -> WeightCheck:
-        """Count a request, and refuse it if it is one too many."""
-        now_s = now_ns // BINANCE_SECOND_NS
+        """Count a request; reject it if it exceeds the limit."""
+        now_s = now_ns // SECOND_NS
         if now_s // MINUTE_S != self._minute:
             self._minute, self._used, self._violations = now_s // MINUTE_S, 0, 0
         if now_s < self._banned_until_s:
@@ -92,18 +87,15 @@ class RequestWeights:
         return WeightCheck(self._used, status, retry_after_s)
 
 
-OKX_SECOND_NS = 1_000_000_000
-
-
 class SlidingWindowLimit:
-    """Remembers the last times and refuses the one too many; what is refused does not count."""
+    """Limits the number of events within a sliding window; rejected events do not count."""
 
     def __init__(self, count: int, span_s: int) -> None:
-        self._span_ns = span_s * OKX_SECOND_NS
+        self._span_ns = span_s * SECOND_NS
         self._taken_ns: deque[int] = deque(maxlen=count)
 
     def take(self, now_ns: int) -> bool:
-        """Do it once more, if that is allowed."""
+        """Return whether one more event is allowed, and count it if so."""
         taken = self._taken_ns
         if len(taken) == taken.maxlen and now_ns - taken[0] < self._span_ns:
             return False
@@ -111,12 +103,9 @@ class SlidingWindowLimit:
         return True
 
 
-DERIBIT_SECOND_NS = 1_000_000_000
-
-
 @dataclass(slots=True)
 class TokenBucket:
-    """A bucket that was full at first and never holds more than it did then."""
+    """A bucket that starts full, refills over time, and never exceeds its capacity."""
 
     capacity: int
     refill_per_s: int
@@ -128,8 +117,8 @@ class TokenBucket:
         self.available = float(self.capacity)
 
     def spend(self, now_ns: int) -> bool:
-        """Pay for one request; false where the credits do not suffice."""
-        refilled = (now_ns - self.at_ns) * self.refill_per_s / DERIBIT_SECOND_NS
+        """Pay for one request; return whether the credits sufficed."""
+        refilled = (now_ns - self.at_ns) * self.refill_per_s / SECOND_NS
         self.available, self.at_ns = min(float(self.capacity), self.available + refilled), now_ns
         if self.available < self.cost:
             return False

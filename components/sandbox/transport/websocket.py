@@ -1,6 +1,6 @@
-"""One websocket client of a crypto venue: what it still has to hear, its limits, its pings, and what goes wrong.
+"""Server side of the websockets: bounded send queues, pings, idle and age limits, rate limits, fault injection.
 
-One websocket with a bounded queue of what it still has to hear, written by one task in order.
+`ClientConnection` serves a client of a crypto venue. `QueuedWebSocket` serves one of Alpaca's streams.
 """
 
 import asyncio
@@ -11,43 +11,34 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from msgspec import Struct
 
-from components.sandbox.numerics import draws
+from components.sandbox.numerics import SECOND_NS, draws
 from components.sandbox.transport.fault_injection import Close, FaultInjector, Item, Pause, Ping, Pong
 from components.sandbox.transport.faults import CryptoFaultKind, CryptoFaultSwitches, FaultTarget
 
 QUEUE_MAX = 10_000
-
-
 MESSAGE_BYTES_MAX = 1 << 20
-
-
 CLOSED_CHECK_INTERVAL_S = 0.05
-
-
 CLOSED_CHECKS_MAX = 2_400
 
 
-SECOND_NS = 1_000_000_000
-
-
 class ConnectionLimits(Struct, frozen=True, kw_only=True):
-    """What a venue grants a connection; 0 is no limit, spans are in seconds before scaling."""
+    """Limits of one connection; 0 disables a limit. Durations are multiplied by `scale`."""
 
     messages_per_s: int = 0
     ping_interval_s: float = 0.0
     pong_timeout_s: float = 0.0
-    idle_timeout_s: float = 0.0  # without a word in either direction
+    idle_timeout_s: float = 0.0  # no message in either direction
     idle_close_code: int = 1000
     lifetime_s: float = 0.0
     scale: float = 1.0
 
     def is_exceeded(self, span_s: float, since_ns: int, now_ns: int) -> bool:
-        """Tell whether a span that is limited has passed."""
+        """Return whether more than a limited duration has passed."""
         return span_s > 0 and now_ns - since_ns >= span_s * self.scale * SECOND_NS
 
 
 class HandshakeRejected(web.HTTPException):
-    """A handshake answered with a status of the operator's choice."""
+    """A websocket handshake rejected with a status."""
 
     def __init__(self, status: int, headers: dict[str, str] | None) -> None:
         self.status_code = status
@@ -55,19 +46,19 @@ class HandshakeRejected(web.HTTPException):
 
 
 def maybe_reject_handshake(faults: CryptoFaultSwitches, venue: str) -> None:
-    """Give a handshake its chance to be refused."""
+    """Raise HandshakeRejected if a fault is armed for this connection attempt."""
     if fault := faults.trigger(CryptoFaultKind.REFUSE_CONNECT, FaultTarget(venue)):
         headers = {"Retry-After": str(fault.retry_after_s)} if fault.retry_after_s else None
         raise HandshakeRejected(fault.status, headers)
 
 
 class ClientConnection:
-    """A peer at the other end of a socket."""
+    """The connection of one client of a crypto venue."""
 
     def __init__(
         self, venue: str, faults: CryptoFaultSwitches, limits: ConnectionLimits, number: int, now_ns: Callable[[], int]
     ) -> None:
-        self.number = number  # among this venue's connections, so that each has its own phases
+        self.number = number  # distinguishes the phases of a venue's connections
         self.venue = venue
         self.fault_injector = FaultInjector(venue, faults)
         self.response = web.WebSocketResponse(
@@ -78,44 +69,46 @@ class ClientConnection:
         self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_MAX)
         self._request: web.Request | None = None
         self._opened_at_ns = self._active_at_ns = self._pinged_at_ns = now_ns()
-        self._awaited_pong: tuple[bytes, int] | None = None  # the ping that waits for its pong, and since when
+        self._awaited_pong: tuple[bytes, int] | None = (
+            None  # payload of the unanswered ping, and the time since when a pong is missing
+        )
         self._received_at_ns: deque[int] = deque(maxlen=limits.messages_per_s + 1)
         self._is_closing = False
 
     def send(self, text: str) -> None:
-        """Queue an answer or a notice: no fault but being half open keeps it back."""
+        """Queue a reply or a notice; only a half-open connection drops it, no other fault does."""
         self._enqueue(text)
 
     def send_data(self, text: str, symbol: str, topic: str) -> None:
-        """Queue a data frame (topic: book, quote or trade), or what the fault script makes of it."""
+        """Queue a data frame (topic: book, quote or trade), or what an armed fault makes of it."""
         for item in self.fault_injector.apply(text, symbol, topic):
             self._enqueue(item)
 
     def rejection_code(self, symbol: str) -> int | None:
-        """Give a subscription its chance to be refused: the fault's code, or nothing."""
+        """Count a subscription for the armed faults; return the code of the fault that rejects it, else None."""
         fault = self._faults.trigger(CryptoFaultKind.REJECT_SUBSCRIBE, FaultTarget(self.venue, symbol))
         return None if fault is None else fault.code
 
     def drain_queue(self) -> list[Item]:
-        """Take away what still has to be sent."""
+        """Remove and return everything that is queued."""
         return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
 
     def close(self, code: int) -> None:
-        """Close politely, once everything queued is said."""
+        """Close with a close frame, after everything queued was sent."""
         self._is_closing = True
         self._enqueue(Close(code))
 
     def abort(self) -> None:
-        """Cut the connection without a word."""
+        """Abort the TCP connection without a close frame."""
         if self._request is not None and self._request.transport is not None:
             self._request.transport.abort()
 
     def phase_ns(self, period_ns: int, name: str = "") -> int:
-        """Give this connection's own place within a period, so that two connections cut one stream differently."""
+        """Return this connection's offset within a period; connections cut one stream at different times."""
         return draws(self.number, f"{self.venue}/{name}", 0)[0] % period_ns if period_ns else 0
 
     def tick(self, now_ns: int) -> None:
-        """Let time pass: ping who is due; close who is silent, idle or too old."""
+        """Send a ping when one is due; close the connection on a missing pong, on inactivity, or at its maximum age."""
         limits = self._limits
         if self._is_closing or self.fault_injector.is_half_open:
             return
@@ -127,7 +120,7 @@ class ClientConnection:
             self._ping(now_ns)
 
     async def messages(self, request: web.Request) -> AsyncIterator[str]:
-        """Open the socket and yield what the client says until it leaves."""
+        """Open the websocket and yield the client's messages until it disconnects."""
         await self.response.prepare(request)
         self._request = request
         self.fault_injector.on_open()
@@ -177,7 +170,7 @@ class ClientConnection:
     def _ping(self, now_ns: int) -> None:
         self._pinged_at_ns = now_ns
         payload = str(now_ns // 1_000_000).encode()
-        # Only a pong to the newest counts, but patience began with the oldest that is unanswered.
+        # Only a pong to the newest ping counts, but the timeout runs from the oldest unanswered one.
         self._awaited_pong = (payload, now_ns if self._awaited_pong is None else self._awaited_pong[1])
         self._enqueue(Ping(payload))
 
@@ -189,7 +182,7 @@ class ClientConnection:
         try:
             self._queue.put_nowait(item)
         except QueueFull:
-            self.abort()  # a client this slow would not read a word about it either
+            self.abort()  # a client this slow would not read a close frame either
 
     async def _write(self) -> None:
         while True:
@@ -199,7 +192,7 @@ class ClientConnection:
             try:
                 await self._send(item)
             except ConnectionError:
-                return  # the client has left; its reader notices and ends the connection
+                return  # the client has disconnected; the reader ends the connection
 
     async def _send(self, item: Item) -> None:
         match item:
@@ -216,7 +209,7 @@ class ClientConnection:
                 await self.response.close(code=item.code)
 
     async def _wait_until_closed(self, request: web.Request) -> None:
-        # Half open: the client's goodbye gets no answer either; it has to go by itself.
+        # A half-open connection does not answer a close frame either; wait until the client drops it.
         for _ in range(CLOSED_CHECKS_MAX):
             if request.transport is None or request.transport.is_closing():
                 return
@@ -224,27 +217,21 @@ class ClientConnection:
 
 
 SOCKET_QUEUE_MAX = 10_000
-
-
-# A silent peer gives its place back after this long; there is only one place.
+# Disconnects a peer that does not answer pings, which frees the only slot.
 HEARTBEAT_S = 20.0
-
-
 SOCKET_MESSAGE_BYTES_MAX = 1 << 20
-
-
 Frame = str | bytes
 
 
 class QueueOverflow(Exception):
-    """The peer reads too slowly: its queue is full."""
+    """The peer reads too slowly: its send queue is full."""
 
 
 class QueuedWebSocket:
-    """A peer at the other end: frames leave in the order in which they were said."""
+    """A websocket with a bounded send queue; one task writes the frames in order."""
 
     def __init__(self, request: web.Request) -> None:
-        # Compression is declined: on loopback it costs more than it saves.
+        # No compression: on loopback it costs more than it saves.
         self._socket = web.WebSocketResponse(
             compress=False, heartbeat=HEARTBEAT_S, max_msg_size=SOCKET_MESSAGE_BYTES_MAX
         )
@@ -253,18 +240,18 @@ class QueuedWebSocket:
 
     @property
     def response(self) -> web.WebSocketResponse:
-        """Return what the web framework wants back."""
+        """Return the response object that the handler must return."""
         return self._socket
 
     def send(self, frame: Frame) -> None:
-        """Queue a frame; the peer that cannot keep up is told by an Overflow."""
+        """Queue a frame; raise QueueOverflow if the queue is full."""
         try:
             self._queue.put_nowait(frame)
         except QueueFull as error:
             raise QueueOverflow from error
 
     async def messages(self) -> AsyncIterator[Frame]:
-        """Open the socket and yield what the peer says until it leaves."""
+        """Open the websocket and yield the peer's messages until it disconnects."""
         await self._socket.prepare(self._request)
         writer = asyncio.create_task(self._write())
         try:
@@ -275,13 +262,13 @@ class QueuedWebSocket:
             writer.cancel()
 
     async def close(self) -> None:
-        """Say what is left to say and close politely."""
+        """Send what is queued, then close with a close frame."""
         while not self._queue.empty():
             await self._send(self._queue.get_nowait())
         await self._socket.close()
 
     def abort(self) -> None:
-        """Cut the connection without a word."""
+        """Abort the TCP connection without a close frame."""
         if self._request.transport is not None:
             self._request.transport.abort()
 
@@ -296,4 +283,4 @@ class QueuedWebSocket:
             else:
                 await self._socket.send_bytes(frame)
         except ConnectionError:
-            return  # the peer has left; its reader notices and ends the connection
+            return  # the peer has disconnected; the reader ends the connection

@@ -1,7 +1,4 @@
-"""The account's arithmetic: positions after fills, equity, and what is left to buy with.
-
-The venue's truth at this moment: open orders, positions, cash, and every client order id that was ever used.
-"""
+"""The account: positions after fills, equity, buying power, and the current orders, positions and cash."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +12,8 @@ from components.sandbox.alpaca.core.orders import Order, OrderStatus, OrderTerms
 from components.sandbox.numerics import ZERO
 
 INITIAL_CASH = Decimal(100_000)
-
-
 MARGIN_MULTIPLIER = Decimal(2)
-
-
-# A market order is paid for at a price that the market is unlikely to run past before it fills.
+# A market order reserves cash at a price that the market is unlikely to exceed before it fills.
 MARKET_PRICE_MARGIN = Decimal("1.03")
 
 
@@ -33,7 +26,7 @@ class Position(Struct, frozen=True):
 
 
 class AccountConfiguration(Struct, frozen=True, kw_only=True):
-    """What the owner of the account can switch; the names are the venue's."""
+    """Settings that the account's owner can change; the field names are Alpaca's."""
 
     dtbp_check: str = "entry"
     fractional_trading: bool = True
@@ -48,7 +41,7 @@ class AccountConfiguration(Struct, frozen=True, kw_only=True):
 
 
 class Balances(Struct, frozen=True):
-    """What the account is worth at the present quotes."""
+    """The value of the account at the current quotes."""
 
     cash: Decimal
     long_value: Decimal
@@ -57,18 +50,21 @@ class Balances(Struct, frozen=True):
 
     @property
     def equity(self) -> Decimal:
-        """Return cash and positions together."""
+        """Return cash plus the value of all positions."""
         return self.cash + self.long_value + self.short_value
 
     @property
     def buying_power(self) -> Decimal:
-        """Return what new exposure may still cost; half of every position is its margin."""
+        """Return the funds available for new exposure; the margin of a position is half of its value."""
         exposure = self.long_value - self.short_value
         return max(ZERO, MARGIN_MULTIPLIER * self.equity - exposure - self.reserved_funds)
 
 
 def apply_fill(position: Position, side: Side, qty: Decimal, price: Decimal) -> Position:
-    """Return the position after a fill: adding averages the price, reducing keeps it, crossing zero starts anew."""
+    """Return the position after a fill.
+
+    Adding averages the price, reducing keeps it, crossing zero sets the fill's price.
+    """
     after = position.qty + side.sign * qty
     if after == ZERO:
         return Position(position.symbol, ZERO, ZERO)
@@ -80,12 +76,12 @@ def apply_fill(position: Position, side: Side, qty: Decimal, price: Decimal) -> 
 
 
 def reduces_position(position_qty: Decimal, side: Side) -> bool:
-    """Tell whether this side brings the position towards zero."""
+    """Return whether this side moves the position towards zero."""
     return position_qty * side.sign < ZERO
 
 
 def order_cost(terms: OrderTerms, remaining: Decimal, quote: Quote) -> Decimal:
-    """Return what an opening order must be able to pay."""
+    """Return the funds that an opening order needs."""
     if terms.notional is not None:
         return terms.notional
     return remaining * _reserved_price(terms, quote)
@@ -102,12 +98,12 @@ def _reserved_price(terms: OrderTerms, quote: Quote) -> Decimal:
 
 
 def held_for_orders(orders: Iterable[Order], side: Side) -> Decimal:
-    """Return how many shares open orders of one side already speak for."""
+    """Return the number of shares reserved by open orders of one side."""
     return sum((order.remaining for order in orders if order.terms.side is side and not order.waits), ZERO)
 
 
 def funds_reserved(orders: Iterable[Order], positions: Mapping[str, Position], quotes: Mapping[str, Quote]) -> Decimal:
-    """Return the funds that open orders hold back: those that grow a position, at their cautious price."""
+    """Return the funds reserved by open orders that increase a position, each at its conservative price."""
     total = ZERO
     for order in orders:
         if order.waits:
@@ -124,7 +120,7 @@ def value_account(
     orders: Iterable[Order],
     quotes: Mapping[str, Quote],
 ) -> Balances:
-    """Value the account at the present quotes."""
+    """Return the balances at the current quotes."""
     values = [held.qty * quotes[held.symbol].mid for held in positions.values()]
     long_value = sum((value for value in values if value > ZERO), ZERO)
     short_value = sum((value for value in values if value < ZERO), ZERO)
@@ -136,7 +132,7 @@ Sieve = Callable[[Order], bool]
 
 @dataclass(slots=True)
 class AccountState:
-    """Everything a decision needs to know; what has ended is kept by the ledger only."""
+    """The open orders, positions, cash and used client order ids; ended orders are only in the ledger."""
 
     cash: Decimal = INITIAL_CASH
     positions: dict[str, Position] = field(default_factory=dict)
@@ -148,7 +144,7 @@ class AccountState:
     executions_count: int = 0
 
     def store_order(self, order: Order) -> Order:
-        """Remember an order as it is now; one that has ended is left to the ledger."""
+        """Store the new state of an order, or remove it if it has ended."""
         if order.is_open:
             self.orders[order.order_id] = order
         else:
@@ -156,7 +152,7 @@ class AccountState:
         return order
 
     def apply_execution(self, order: Order, execution: Execution) -> Order:
-        """Move cash and position by one fill; the order may still be cancelled or replaced a moment later."""
+        """Apply one fill to cash and position; return the order with its fill, not yet stored."""
         cost = execution.qty * execution.price
         self.cash -= order.terms.side.sign * cost
         self.executions_count += 1
@@ -165,24 +161,24 @@ class AccountState:
         return replace(order, filled_qty=order.filled_qty + execution.qty, filled_cost=order.filled_cost + cost)
 
     def position(self, symbol: str) -> Position:
-        """Return the position in a symbol; a flat one where there is none."""
+        """Return the position in a symbol; a flat one if there is none."""
         return self.positions.get(symbol) or Position(symbol, ZERO, ZERO)
 
     def open_positions(self) -> list[Position]:
-        """List the positions that are not flat."""
+        """Return the positions that are not flat."""
         return [position for position in self.positions.values() if position.qty]
 
     def open_orders_for(self, symbol: str) -> list[Order]:
-        """List the open orders of a symbol, oldest first."""
+        """Return the open orders of a symbol, oldest first."""
         return [order for order in self.orders.values() if order.terms.symbol == symbol]
 
     def balances(self, without: str | None = None) -> Balances:
-        """Value the account now, as if one order were not there."""
+        """Return the current balances, optionally computed as if one order did not exist."""
         others: Iterable[Order] = (order for order in self.orders.values() if order.order_id != without)
         return value_account(self.cash, {held.symbol: held for held in self.open_positions()}, others, self.quotes)
 
     def add_order(self, order_id: str, client_order_id: str, terms: OrderTerms, now_ns: int) -> Order:
-        """Write a new order into the books; its client id is used up from here on, whatever happens next."""
+        """Add a new order. Its client order id counts as used from here on, whatever becomes of the order."""
         self.orders_count += 1
         self.used_client_order_ids.add(client_order_id)
         return self.store_order(

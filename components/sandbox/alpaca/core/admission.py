@@ -1,4 +1,4 @@
-"""Whether a well-formed order may enter: shares free to sell, funds free to spend, no trade with oneself."""
+"""Checks of a well-formed order against the account: free shares, buying power, wash trades."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -24,23 +24,21 @@ from components.sandbox.alpaca.core.orders import Order, OrderTerms, OrderType, 
 from components.sandbox.alpaca.core.validation import is_fractional
 
 NOTIONAL_MIN = Decimal(1)
-
-
 UNPRICED_TYPES = frozenset({OrderType.MARKET, OrderType.STOP, OrderType.TRAILING_STOP})
 
 
 class AdmissionContext(Struct, frozen=True, kw_only=True):
-    """What the account looks like to one order that wants in."""
+    """The state of the account that the checks of one order need."""
 
     position_qty: Decimal
-    orders: Sequence[Order]  # open ones of the same symbol
+    orders: Sequence[Order]  # open orders of the same symbol
     quote: Quote
     buying_power: Decimal
     configuration: AccountConfiguration
 
 
 def check_admission(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
-    """Return the first reason to keep an order out, in the order in which the venue looks."""
+    """Return the error of the first check that fails, in the order of the real venue; None if all pass."""
     for check in _CHECKS:
         if refusal := check(terms, context):
             return refusal
@@ -48,7 +46,7 @@ def check_admission(terms: OrderTerms, context: AdmissionContext) -> ApiError | 
 
 
 def infer_position_intent(side: Side, position_qty: Decimal) -> str:
-    """Name what an order does to the position, in the venue's words."""
+    """Return what an order does to the position, in the venue's terms."""
     return f"{side}_to_{'close' if reduces_position(position_qty, side) else 'open'}"
 
 
@@ -93,7 +91,7 @@ def _would_cross(terms: OrderTerms, other: OrderTerms) -> bool:
 
 
 def _check_available_quantity(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
-    # An order that brings a position towards zero can never take it through zero.
+    # An order that reduces a position must not reverse it.
     if not reduces_position(context.position_qty, terms.side):
         return None
     held, existing = held_for_orders(context.orders, terms.side), abs(context.position_qty)

@@ -1,4 +1,4 @@
-"""Every way the venue says no: status, code and text as its clients have learned them."""
+"""Error responses of Alpaca's API: status, code and text exactly as the real venue sends them."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -8,19 +8,13 @@ from msgspec import Struct
 from components.sandbox.numerics import format_decimal
 
 INVALID = 40010001
-
-
 UNPROCESSABLE = 42210000
-
-
 FORBIDDEN = 40310000
-
-
 NOT_FOUND = 40410000
 
 
 class ApiError(Struct, frozen=True):
-    """The answer to a request the venue does not grant."""
+    """The error response to a request."""
 
     status: int
     code: int | None
@@ -28,94 +22,64 @@ class ApiError(Struct, frozen=True):
     extra: Mapping[str, str | list[str]] = {}
 
     def body(self) -> dict[str, object]:
-        """Return the body a client reads; some refusals have no code."""
+        """Return the response body; some errors have no code."""
         coded: dict[str, object] = {} if self.code is None else {"code": self.code}
         return {**coded, "message": self.message, **self.extra}
 
 
 UNAUTHORIZED = ApiError(401, None, "unauthorized.")
-
-
 ENDPOINT_NOT_FOUND = ApiError(404, NOT_FOUND, "endpoint not found")
-
-
 BODY_MALFORMED = ApiError(400, 40010000, "request body format is invalid")
-
-
 RATE_LIMITED = ApiError(429, 42910000, "rate limit exceeded")
-
-
 ORDER_ID_MALFORMED = ApiError(422, INVALID, "order_id is missing")
-
-
 NO_POSITION = ApiError(404, NOT_FOUND, "position does not exist")
-
-
 CLIENT_ORDER_ID_NOT_UNIQUE = ApiError(422, INVALID, "client_order_id must be unique")
-
-
 CLIENT_ORDER_ID_TOO_LONG = ApiError(422, INVALID, "client_order_id must be no more than 128 characters")
-
-
 TRADING_SUSPENDED = ApiError(403, FORBIDDEN, "new orders are rejected by user request")
-
-
 NO_SHORTING = ApiError(403, FORBIDDEN, "account is not allowed to short")
-
-
 NO_LONG_WHILE_SHORT = ApiError(403, FORBIDDEN, "cannot open a long buy while a short sell order is open")
-
-
 NO_SHORT_WHILE_LONG = ApiError(403, FORBIDDEN, "cannot open a short sell while a long buy order is open")
-
-
 ORDER_NOT_OPEN = ApiError(422, UNPROCESSABLE, "unable to replace order, order is not open")
-
-
 ORDER_NOT_SENT = ApiError(422, UNPROCESSABLE, "unable to replace order, order isn't sent to exchange yet")
-
-
 NOTHING_CHANGED = ApiError(403, FORBIDDEN, "order parameters are not changed")
-
-
 COST_BASIS_TOO_SMALL = ApiError(403, FORBIDDEN, "cost basis must be >= minimal amount of order 1")
 
 
 def invalid_request(message: str) -> ApiError:
-    """Refuse a body that is not a well-formed order."""
+    """Return the error for a body that is not a well-formed order."""
     return ApiError(422, INVALID, message)
 
 
 def unprocessable(message: str) -> ApiError:
-    """Refuse a well-formed order that the market's rules forbid."""
+    """Return the error for a well-formed order that the market's rules forbid."""
     return ApiError(422, UNPROCESSABLE, message)
 
 
 def order_not_found(order_id: str) -> ApiError:
-    """Say that no order has this id."""
+    """Return the error for an unknown order id."""
     return ApiError(404, NOT_FOUND, f"order not found for {order_id}")
 
 
 def already_in_status(status: str) -> ApiError:
-    """Refuse to cancel what has ended."""
+    """Return the error for a cancel of an order that has ended."""
     return unprocessable(f'order is already in "{status}" state')
 
 
 def symbol_not_found(symbol: str) -> ApiError:
-    """Say that the venue lists no such asset."""
+    """Return the error for an asset that the venue does not list."""
     return ApiError(404, NOT_FOUND, f"symbol not found: {symbol}")
 
 
 def insufficient_buying_power(available: Decimal, cost: Decimal) -> ApiError:
-    """Refuse an order the account cannot pay for."""
+    """Return the error for an order that costs more than the buying power."""
     extra = {"buying_power": format_decimal(available), "cost_basis": format_decimal(cost)}
     return ApiError(403, FORBIDDEN, "insufficient buying power", extra)
 
 
-def insufficient_quantity(  # the venue names five facts here
+def insufficient_quantity(  # the response names five values
     symbol: str, *, requested: Decimal, existing: Decimal, held: Decimal, related: list[str]
 ) -> ApiError:
-    """Refuse to close more than is free to be closed."""
+    """Return the error for closing more shares than are free."""
     available = format_decimal(max(Decimal(0), existing - held))
     message = f"insufficient qty available for order (requested: {format_decimal(requested)}, available: {available})"
     extra: dict[str, str | list[str]] = {
@@ -129,13 +93,13 @@ def insufficient_quantity(  # the venue names five facts here
 
 
 def wash_trade(existing_order_id: str, reason: str) -> ApiError:
-    """Refuse an order that could trade with another of the same account."""
+    """Return the error for an order that could trade with another order of the same account."""
     extra = {"existing_order_id": existing_order_id, "reject_reason": reason}
     return ApiError(403, FORBIDDEN, "potential wash trade detected. use complex orders", extra)
 
 
 class ApiErrorRaised(Exception):
-    """A request ends here with the venue's refusal."""
+    """Raised to end a request with an error response."""
 
     def __init__(self, error: ApiError) -> None:
         super().__init__(error.message)

@@ -1,9 +1,4 @@
-"""Minute bars, built from the trades of the minute.
-
-What the market has said since the venue opened, kept to a bound for each symbol.
-
-Pages of the past: rows of many symbols in one order, cut where the page is full, with a token to go on from.
-"""
+"""Recent quotes, trades and minute bars of each symbol, longer bars built from them, and paged queries."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import deque
@@ -18,13 +13,14 @@ from msgspec.structs import replace
 
 from components.sandbox.alpaca.core.matching import Quote
 from components.sandbox.alpaca.core.price_walk import MarketTrade
-from components.sandbox.alpaca.core.session import NEW_YORK, SECOND_NS, new_york_time
+from components.sandbox.alpaca.core.session import NEW_YORK, new_york_time
+from components.sandbox.numerics import DAY_NS, SECOND_NS
 
 MINUTE_NS = 60 * SECOND_NS
 
 
 class Bar(Struct, frozen=True, kw_only=True):
-    """One minute of trades in one symbol."""
+    """A bar; finished minutes are stored, longer bars are built from them."""
 
     symbol: str
     at_ns: int
@@ -43,7 +39,7 @@ class Bar(Struct, frozen=True, kw_only=True):
 
 
 def start_bar(symbol: str, price: Decimal, size: int, at_ns: int) -> Bar:
-    """Open the bar of the minute in which a trade happened."""
+    """Return a new minute bar with its first trade."""
     start = at_ns // MINUTE_NS * MINUTE_NS
     return Bar(
         symbol=symbol,
@@ -59,7 +55,7 @@ def start_bar(symbol: str, price: Decimal, size: int, at_ns: int) -> Bar:
 
 
 def extend_bar(bar: Bar, price: Decimal, size: int) -> Bar:
-    """Add a trade to a bar."""
+    """Return the bar with one more trade."""
     return Bar(
         symbol=bar.symbol,
         at_ns=bar.at_ns,
@@ -74,25 +70,18 @@ def extend_bar(bar: Bar, price: Decimal, size: int) -> Bar:
 
 
 def is_complete(bar: Bar, now_ns: int) -> bool:
-    """Tell whether the bar's minute has passed."""
+    """Return whether the bar's minute is over."""
     return now_ns >= bar.at_ns + MINUTE_NS
 
 
-# About two megabytes a symbol when full: this venue has to stay light for weeks.
+# At most about two megabytes per symbol, so that a sandbox can run for weeks.
 QUOTES_MAX = 2_000  # over six minutes at speed 1
-
-
 TRADES_MAX = 2_000  # half an hour at speed 1
-
-
-MINUTE_BARS_MAX = 3_000  # two days, so that yesterday is whole
-
-
-DAY_NS = 86_400 * SECOND_NS
+MINUTE_BARS_MAX = 3_000  # two days, so that the previous day is complete
 
 
 class TradeRecord(Struct, frozen=True):
-    """A trade of the others with its number and its time."""
+    """A simulated trade with its number and time."""
 
     trade: MarketTrade
     number: int
@@ -104,29 +93,29 @@ HistoryRow: TypeAlias = Quote | TradeRecord | Bar
 
 @dataclass(slots=True)
 class SymbolHistory:
-    """One symbol's past; what no longer fits is forgotten, oldest first."""
+    """Recent quotes, trades and bars of one symbol; bounded, the oldest are dropped first."""
 
     quotes: deque[Quote] = field(default_factory=lambda: deque(maxlen=QUOTES_MAX))
     trades: deque[TradeRecord] = field(default_factory=lambda: deque(maxlen=TRADES_MAX))
     minute_bars: deque[Bar] = field(default_factory=lambda: deque(maxlen=MINUTE_BARS_MAX))
     current_minute: Bar | None = None
-    """The minute that is not over yet."""
+    """The minute in progress."""
 
     def bars(self, span_ns: int) -> list[Bar]:
-        """Put finished minutes together to longer bars, counted from midnight in New York."""
+        """Return longer bars built from finished minutes, aligned to midnight in New York."""
         return _aggregate_bars(self.minute_bars, lambda bar: bar_start_ns(bar.at_ns, span_ns))
 
     def daily_bars(self) -> list[Bar]:
-        """Give a bar for each day, the one that is under way with all it has so far."""
+        """Return one bar per day; the current day includes the minute in progress."""
         running = [] if self.current_minute is None else [self.current_minute]
         return _aggregate_bars([*self.minute_bars, *running], lambda bar: bar_start_ns(bar.at_ns, DAY_NS))
 
 
 def bar_start_ns(at_ns: int, span_ns: int) -> int:
-    """Return when the span of a day began that holds this moment."""
+    """Return the start of the bar that contains this time."""
     midnight = datetime.combine(new_york_time(at_ns).date(), time(), NEW_YORK)
     midnight_ns = int(midnight.timestamp()) * SECOND_NS
-    # A day of 25 hours still is one day.
+    # A day of 25 hours (end of daylight saving time) is one bar.
     return midnight_ns if span_ns >= DAY_NS else midnight_ns + (at_ns - midnight_ns) // span_ns * span_ns
 
 
@@ -151,25 +140,25 @@ def _merge_bars(first: Bar, then: Bar) -> Bar:
 
 
 class PageRequest(Struct, frozen=True, kw_only=True):
-    """Which rows a page is asked for; both bounds are included."""
+    """Parameters of one page; both time bounds are inclusive."""
 
     start_ns: int
     end_ns: int
     limit: int
     ascending: bool = True
     after_row: tuple[str, int] | None = None
-    """Symbol and time of the last row of the page before."""
+    """Symbol and time of the last row of the previous page."""
 
 
 class HistoryPage(Struct, frozen=True):
-    """The rows of one page by symbol; the token of the next, where there is one."""
+    """Rows of one page by symbol, and the token of the next page if there is one."""
 
     rows: dict[str, list[HistoryRow]]
     token: str | None
 
 
 def select_page(histories: Mapping[str, Sequence[HistoryRow]], request: PageRequest) -> HistoryPage:
-    """Fill a page, symbol by symbol, each in the order of time."""
+    """Return one page: symbols in alphabetical order, the rows of each in order of time."""
     rows: dict[str, list[HistoryRow]] = {}
     room, last = request.limit, request.after_row
     for symbol in sorted(histories):
@@ -186,7 +175,7 @@ def select_page(histories: Mapping[str, Sequence[HistoryRow]], request: PageRequ
 
 
 def parse_page_token(text: str) -> tuple[str, int] | None:
-    """Read where a page ended; nothing where the text is no token of ours."""
+    """Return where the previous page ended; None for a text that is not a valid token."""
     try:
         symbol, _, at_ns = urlsafe_b64decode(text.encode()).decode().partition("|")
         return symbol, int(at_ns)

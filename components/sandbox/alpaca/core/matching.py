@@ -1,4 +1,4 @@
-"""Matching against the venue's own quotes: what an order does at this quote, given one draw of chance."""
+"""Matching of orders against the simulated quotes."""
 
 from decimal import ROUND_DOWN, Decimal
 
@@ -8,10 +8,8 @@ from msgspec.structs import replace
 from components.sandbox.alpaca.core.orders import Order, OrderType, Side, TimeInForce
 from components.sandbox.numerics import CENT, is_drawn
 
-# The venue's own simulator fills only a random part in one of ten cases; the rest waits for the next quote.
+# Alpaca's own paper venue fills a random part in one of ten cases; the rest waits for the next quote.
 PARTIAL_ONE_IN = 10
-
-
 NOTIONAL_STEP = Decimal("0.000000001")
 
 
@@ -27,23 +25,23 @@ class Quote(Struct, frozen=True):
 
     @property
     def mid(self) -> Decimal:
-        """Return the price half way between, which values positions."""
+        """Return the mid price, at which positions are valued."""
         return (self.bid + self.ask) / 2
 
     def taking_price(self, side: Side) -> Decimal:
-        """Return the price at which this side trades at once."""
+        """Return the price at which an order of this side trades immediately."""
         return self.ask if side is Side.BUY else self.bid
 
 
 class Execution(Struct, frozen=True):
-    """One fill: how much at which price."""
+    """One fill: quantity and price."""
 
     qty: Decimal
     price: Decimal
 
 
 def update_stop(order: Order, quote: Quote) -> Order:
-    """Move a trailing mark and notice a stop that is reached; other orders stay as they are."""
+    """Return the order with its trailing mark moved and its stop triggered if reached; other types are unchanged."""
     if order.triggered or order.terms.type in {OrderType.MARKET, OrderType.LIMIT}:
         return order
     trailed = _update_trailing_mark(order, quote)
@@ -54,7 +52,10 @@ def update_stop(order: Order, quote: Quote) -> Order:
 
 
 def match_order(order: Order, quote: Quote, draw: int) -> Execution | None:
-    """Return what fills at this quote: at the best price, of any size, in one of ten cases only a part."""
+    """Return the fill at this quote, or None.
+
+    Fills take the best price at any size; one draw in ten fills only a part.
+    """
     if not is_marketable(order, quote):
         return None
     price = quote.taking_price(order.terms.side)
@@ -72,7 +73,7 @@ def match_order(order: Order, quote: Quote, draw: int) -> Execution | None:
 
 
 def is_marketable(order: Order, quote: Quote) -> bool:
-    """Tell whether an order would trade at this quote."""
+    """Return whether an order would trade at this quote."""
     terms = order.terms
     if terms.type in {OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP} and not order.triggered:
         return False
@@ -82,7 +83,7 @@ def is_marketable(order: Order, quote: Quote) -> bool:
 
 
 def effective_stop_price(order: Order) -> Decimal | None:
-    """Return the price that triggers an order; a trailing one follows its mark."""
+    """Return the trigger price of an order; that of a trailing stop follows its mark."""
     terms, mark = order.terms, order.high_water_mark
     if terms.type is not OrderType.TRAILING_STOP or mark is None:
         return terms.stop_price

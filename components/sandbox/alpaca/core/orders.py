@@ -1,4 +1,4 @@
-"""An order at the venue: its fields, its states, and the events that move it."""
+"""Orders at Alpaca: terms, statuses and events."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -11,7 +11,7 @@ AVERAGE_STEP = Decimal("0.000000001")
 
 
 class Side(StrEnum):
-    """Which way an order trades."""
+    """Side of an order."""
 
     BUY = "buy"
     SELL = "sell"
@@ -28,7 +28,7 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How an order finds its price."""
+    """Type of an order."""
 
     MARKET = "market"
     LIMIT = "limit"
@@ -38,7 +38,7 @@ class OrderType(StrEnum):
 
 
 class TimeInForce(StrEnum):
-    """How long an order works."""
+    """Time in force of an order."""
 
     DAY = "day"
     GTC = "gtc"
@@ -49,7 +49,7 @@ class TimeInForce(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """Where an order stands."""
+    """Status of an order."""
 
     ACCEPTED = "accepted"
     PENDING_NEW = "pending_new"
@@ -67,20 +67,16 @@ class OrderStatus(StrEnum):
 TERMINAL_STATUSES = frozenset(
     {OrderStatus.FILLED, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.REPLACED}
 )
-
-
-# States that the venue itself leads on from, a moment later.
+# Statuses that the venue leaves by itself a moment later.
 TRANSIENT_STATUSES = frozenset({OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE})
-
-
-# States in which the market can still fill an order; a fill may win over a cancel or a replace that is under way.
+# Statuses in which an order can fill; a fill can overtake a pending cancel or replace.
 WORKING_STATUSES = frozenset(
     {OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.PENDING_CANCEL, OrderStatus.PENDING_REPLACE}
 )
 
 
 class EventKind(StrEnum):
-    """What just happened to an order."""
+    """Kinds of order events."""
 
     ACCEPTED = "accepted"
     PENDING_NEW = "pending_new"
@@ -100,7 +96,7 @@ FILL_EVENTS = frozenset({EventKind.FILL, EventKind.PARTIAL_FILL})
 
 
 class OrderTerms(Struct, frozen=True, kw_only=True):
-    """What was asked for, after every check of form."""
+    """The validated terms of an order."""
 
     symbol: str
     side: Side
@@ -117,7 +113,7 @@ class OrderTerms(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One order with all that ever happened to it."""
+    """One order with its current state."""
 
     order_id: str
     client_order_id: str
@@ -135,29 +131,30 @@ class Order(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_at_ns: int | None = None
     replaces: str | None = None
     replaced_by: str | None = None
-    # A replacement waits until the order it replaces has left; meanwhile it neither trades nor reserves.
+    # A replacement waits until the replaced order has ended; until then it neither trades nor reserves funds.
     waits: bool = False
-    # What the replaced order had filled when the replacement was asked for; more by then, and the fill has won.
+    # Filled quantity of the replaced order at the time of the request. If it has grown since, the replacement is
+    # rejected.
     replaces_filled_qty: Decimal = ZERO
 
     @property
     def is_open(self) -> bool:
-        """Tell whether anything may still happen to it."""
+        """Return whether the order can still change."""
         return self.status not in TERMINAL_STATUSES
 
     @property
     def filled_avg_price(self) -> Decimal | None:
-        """Return the average price of what has filled."""
+        """Return the average fill price; None before the first fill."""
         return (self.filled_cost / self.filled_qty).quantize(AVERAGE_STEP) if self.filled_qty else None
 
     @property
     def remaining(self) -> Decimal:
-        """Return the quantity that still works; nothing for an order in dollars, whose quantity its price decides."""
+        """Return the quantity still to fill; zero for a notional order, whose quantity depends on the price."""
         return ZERO if self.terms.qty is None else self.terms.qty - self.filled_qty
 
 
 class OrderEvent(Struct, frozen=True, kw_only=True):
-    """One step of an order's life, with the order as it is afterwards."""
+    """One event of an order, with the order's state after it."""
 
     kind: EventKind
     order: Order

@@ -1,7 +1,7 @@
-"""The seeded market: one regime-switching walk per symbol, the same for the same seed, weakly foretold by its quotes.
+"""The simulated stock market: one regime-switching price walk per symbol, deterministic by seed.
 
-Everything is whole numbers (a price is micro-dollars inside, cents outside), so a walk is identical on every machine.
-Two things can be learned from the quotes: a regime drifts for a minute or so (momentum), and the pressure that shows in
+All values are integers (micro-dollars inside, cents outside), so a walk is identical on every machine. The quotes
+predict the price a little, in two ways: a regime drifts for about a minute (momentum), and the pressure that shows in
 the two sizes leads the price.
 """
 
@@ -15,27 +15,13 @@ from msgspec.structs import replace
 from components.sandbox.numerics import draws, is_drawn, normal_draw
 
 MICROS_PER_CENT = 10_000
-
-
-SWITCH_ONE_IN = 240  # a regime lasts 240 quotes on average: 48 seconds at speed 1
-
-
+SWITCH_ONE_IN = 240  # a regime lasts 240 quotes on average, 48 seconds at speed 1
 TRADE_ONE_IN = 5  # five quotes a second make about one trade a second
-
-
-PRESSURE_KEPT_PERCENT = 88  # half of the pressure is gone after 5 to 6 quotes, about one second
-
-
+PRESSURE_KEPT_PERCENT = 88  # pressure halves within 5 to 6 quotes, about one second
 PRESSURE_MAX = 900  # of 1000, so that neither size ever reaches zero
-
-
-# The pull towards the first price: weak enough to leave trends alone, strong enough to keep a price positive for ever.
+# Reversion to the initial price: weak enough to allow trends, strong enough to keep prices positive.
 PULL_DIVISOR = 20_000
-
-
 CENTS_MIN = 100
-
-
 INITIAL_PRICES_CENTS = {
     "AAPL": 19_000,
     "AMD": 16_000,
@@ -51,7 +37,7 @@ INITIAL_PRICES_CENTS = {
 
 
 class Regime(IntEnum):
-    """What the market is doing at the moment."""
+    """The state of a symbol's market."""
 
     NEUTRAL = 0
     UP = 1
@@ -59,26 +45,20 @@ class Regime(IntEnum):
     VOLATILE = 3
 
 
-# Per regime: the drift of one quote and its deviation, both in thousandths of a basis point of the first price.
+# Per regime: drift and standard deviation of one quote, in thousandths of a basis point of the initial price.
 DRIFT = {Regime.NEUTRAL: 0, Regime.UP: 80, Regime.DOWN: -80, Regime.VOLATILE: 0}
-
-
 DEVIATION = {Regime.NEUTRAL: 400, Regime.UP: 500, Regime.DOWN: 500, Regime.VOLATILE: 1_100}
-
-
 PRESSURE_DRIFT = {
     Regime.NEUTRAL: 0,
     Regime.UP: 18,
     Regime.DOWN: -18,
     Regime.VOLATILE: 0,
-}  # what a regime adds to the pressure at each quote
-
-
-PRESSURE_LEADS = 350  # full pressure moves the next quote by this many thousandths of a basis point
+}  # change of the pressure per quote in each regime
+PRESSURE_LEADS = 350  # price change caused by full pressure, in thousandths of a basis point per quote
 
 
 class PriceWalk(Struct, frozen=True, array_like=True):
-    """Where one symbol's walk stands; all that is needed to go on."""
+    """The complete state of one symbol's walk."""
 
     symbol: str
     first_micros: int
@@ -99,7 +79,7 @@ class MarketQuote(Struct, frozen=True, gc=False):
 
 
 class MarketTrade(Struct, frozen=True, gc=False):
-    """One trade of the others; price in cents, size in shares."""
+    """One simulated trade; price in cents, size in shares."""
 
     symbol: str
     price_cents: int
@@ -107,7 +87,7 @@ class MarketTrade(Struct, frozen=True, gc=False):
 
 
 def start_walk(symbol: str) -> PriceWalk:
-    """Return the start of a symbol's walk; an unknown symbol gets a price from its own name."""
+    """Return the initial state of a symbol's walk; the price of an unknown symbol is derived from its name."""
     cents = (
         INITIAL_PRICES_CENTS.get(symbol)
         or 2_000 + int.from_bytes(blake2b(symbol.encode(), digest_size=4).digest(), "big") % 40_000
@@ -116,7 +96,7 @@ def start_walk(symbol: str) -> PriceWalk:
 
 
 def advance_walk(walk: PriceWalk, seed: int) -> tuple[PriceWalk, MarketQuote, MarketTrade | None]:
-    """Take one step: the walk moves, quotes itself, and sometimes trades."""
+    """Return the walk after one step, its quote, and its trade if there is one."""
     drawn = draws(seed, walk.symbol, walk.step)
     regime = Regime(drawn[1] % len(Regime)) if is_drawn(drawn[0], SWITCH_ONE_IN) else walk.regime
     pressure = _next_pressure(walk.pressure, regime, drawn[2])
@@ -127,7 +107,7 @@ def advance_walk(walk: PriceWalk, seed: int) -> tuple[PriceWalk, MarketQuote, Ma
 
 
 def generate_market(symbol: str, seed: int) -> Iterator[tuple[MarketQuote, MarketTrade | None]]:
-    """Run a symbol's market offline, for ever, as fast as it is read."""
+    """Yield the quotes and trades of a symbol without end, without waiting."""
     walk = start_walk(symbol)
     while True:
         walk, quote, trade = advance_walk(walk, seed)
@@ -135,7 +115,7 @@ def generate_market(symbol: str, seed: int) -> Iterator[tuple[MarketQuote, Marke
 
 
 def set_mid_price(walk: PriceWalk, bid_cents: int, ask_cents: int) -> PriceWalk:
-    """Put the walk where an operator says the price is; it goes on from there."""
+    """Return the walk with its price set by hand; later steps continue from there."""
     return replace(walk, mid_micros=(bid_cents + ask_cents) * MICROS_PER_CENT // 2)
 
 
@@ -145,7 +125,7 @@ def _next_pressure(pressure: int, regime: Regime, draw: int) -> int:
 
 
 def _price_change(walk: PriceWalk, regime: Regime, draw: int) -> int:
-    # The pressure that was visible in the last quote moves this one: that is what makes the sizes worth reading.
+    # The pressure visible in the last quote moves this one; that makes the sizes predictive.
     milli_points = (
         DRIFT[regime] + walk.pressure * PRESSURE_LEADS // 1000 + normal_draw(draw) * DEVIATION[regime] // 1000
     )
@@ -155,7 +135,7 @@ def _price_change(walk: PriceWalk, regime: Regime, draw: int) -> int:
 
 def _quote(walk: PriceWalk, spread_draw: int, size_draw: int) -> MarketQuote:
     wide = 2 if walk.regime is Regime.VOLATILE else 1
-    # One basis point wide, at least two cents, and a random cent more.
+    # One basis point wide, at least two cents, plus a random cent.
     half_micros = max(MICROS_PER_CENT, walk.first_micros // 20_000) * wide + spread_draw % MICROS_PER_CENT
     bid = max(1, (walk.mid_micros - half_micros) // MICROS_PER_CENT)
     ask = max(bid + 1, -((-walk.mid_micros - half_micros) // MICROS_PER_CENT))

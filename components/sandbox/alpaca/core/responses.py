@@ -1,7 +1,4 @@
-"""Orders, positions, accounts and assets as the JSON documents that clients read.
-
-Quotes, trades and bars as the data websocket says them.
-"""
+"""JSON documents of Alpaca's API: orders, positions, accounts, assets, and the messages of the market-data stream."""
 
 from decimal import Decimal
 from hashlib import blake2b
@@ -15,16 +12,12 @@ from components.sandbox.alpaca.core.session import format_timestamp, format_time
 from components.sandbox.numerics import ZERO, cents_to_dollars, format_decimal, format_decimal_or_none
 
 Document = dict[str, object]
-
-
-EXCHANGE = "NASDAQ"  # of every share here
-
-
+EXCHANGE = "NASDAQ"  # exchange of all listed shares
 MAINTENANCE_MARGIN = Decimal("0.3")
 
 
 def order_document(order: Order) -> Document:
-    """Describe an order with every key present."""
+    """Return an order with every key present."""
     terms = order.terms
     trailing = terms.type is OrderType.TRAILING_STOP
     return {
@@ -68,7 +61,7 @@ def order_document(order: Order) -> Document:
 
 
 def event_document(event: OrderEvent) -> Document:
-    """Describe one event as the stream says it; price and quantities belong to fills only."""
+    """Return the stream message of an event; only fills have a price and quantities."""
     document: Document = {
         "event": event.kind,
         "execution_id": event.execution_id,
@@ -83,7 +76,7 @@ def event_document(event: OrderEvent) -> Document:
 
 
 def position_document(position: Position, quote: Quote, held: Decimal) -> Document:
-    """Describe a position at the present quote; every position counts as opened today."""
+    """Return a position at the current quote; every position counts as opened today."""
     value, cost = position.qty * quote.mid, position.qty * position.avg_entry_price
     profit = value - cost
     share = profit / abs(cost) if cost else ZERO
@@ -113,7 +106,7 @@ def position_document(position: Position, quote: Quote, held: Decimal) -> Docume
 def account_document(
     account_id: str, opened_at_ns: int, money: Balances, configuration: AccountConfiguration
 ) -> Document:
-    """Describe the account at the present quotes."""
+    """Return the account at the current quotes."""
     exposure = money.long_value - money.short_value
     return {
         "id": account_id,
@@ -157,7 +150,7 @@ def account_document(
 
 
 def asset_document(symbol: str) -> Document:
-    """Describe a share that this venue lists."""
+    """Return a listed share."""
     return {
         "id": asset_id(symbol),
         "class": "us_equity",
@@ -179,14 +172,14 @@ def asset_document(symbol: str) -> Document:
 
 
 def asset_id(symbol: str) -> str:
-    """Return the same identifier for the same symbol, for ever."""
+    """Return the id of an asset, derived from its symbol."""
     digits = blake2b(symbol.encode(), digest_size=16).hexdigest()
-    # The marks of a random UUID, so that strict readers take it for one.
+    # Version and variant bits of a random UUID, so that strict clients accept it.
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
 def closing_side(position: Position) -> Side:
-    """Return the side that brings a position to zero."""
+    """Return the side that closes a position."""
     return Side.SELL if position.qty > 0 else Side.BUY
 
 
@@ -198,7 +191,7 @@ MarketDataDocument = dict[str, object]
 
 
 def quote_document(quote: Quote) -> MarketDataDocument:
-    """Describe a quote; sizes are shares."""
+    """Return a quote; sizes are in shares."""
     return {
         "T": "q",
         "S": quote.symbol,
@@ -214,7 +207,7 @@ def quote_document(quote: Quote) -> MarketDataDocument:
 
 
 def trade_document(trade: MarketTrade, number: int) -> MarketDataDocument:
-    """Describe a trade of the others."""
+    """Return a trade."""
     return {
         "T": "t",
         "S": trade.symbol,
@@ -228,7 +221,7 @@ def trade_document(trade: MarketTrade, number: int) -> MarketDataDocument:
 
 
 def bar_document(bar: Bar) -> MarketDataDocument:
-    """Describe a finished minute."""
+    """Return a finished bar."""
     return {
         "T": "b",
         "S": bar.symbol,

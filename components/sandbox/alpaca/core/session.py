@@ -1,8 +1,7 @@
-"""When the venue trades: always, or on weekdays from 9:30 to 16:00 in New York.
+"""Trading sessions, timestamps, and the venue's adjustable clock.
 
-Times as the venue writes and reads them: RFC3339 with nanoseconds, whole numbers inside.
-
-The venue's wall clock, which an operator can set forward: minutes, sessions and expiry come when they are wanted.
+A market is open always, or on weekdays from 9:30 to 16:00 in New York. Times are integer nanoseconds; as text they are
+RFC 3339 with nanoseconds.
 """
 
 import re
@@ -13,24 +12,22 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from components.sandbox.numerics import MILLISECOND_NS, SECOND_NS
+
 NEW_YORK = ZoneInfo("America/New_York")
-
-
 PRE_MARKET_OPEN, MARKET_OPEN, MARKET_CLOSE, AFTER_HOURS_CLOSE = time(4), time(9, 30), time(16), time(20)
-
-
-SECOND_NS = 1_000_000_000
+_TIMESTAMP = re.compile(r"(?P<until>[^.]*?\d)(?:\.(?P<part>\d{1,9})\d*)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
 
 
 class SessionName(StrEnum):
-    """The sessions one can ask for."""
+    """Names of the sessions."""
 
     ALWAYS = "always"
     NYSE = "nyse"
 
 
 class SessionPhase(StrEnum):
-    """What may trade now."""
+    """Phase of the trading day."""
 
     CLOSED = "closed"
     EXTENDED = "extended"
@@ -38,12 +35,12 @@ class SessionPhase(StrEnum):
 
 
 class TradingSession(Struct, frozen=True):
-    """One of the two sessions; holidays are not modelled."""
+    """Opening hours of the market; holidays are not modelled."""
 
     name: SessionName
 
     def phase(self, now_ns: int) -> SessionPhase:
-        """Return what may trade at this moment."""
+        """Return the phase at this time."""
         local = new_york_time(now_ns)
         if self.name is SessionName.ALWAYS or (
             _is_trading_day(local.date()) and MARKET_OPEN <= local.time() < MARKET_CLOSE
@@ -56,15 +53,15 @@ class TradingSession(Struct, frozen=True):
         )
 
     def next_open(self, now_ns: int) -> datetime:
-        """Return the next opening after this moment."""
+        """Return the next opening after this time."""
         return self._next(now_ns, MARKET_OPEN)
 
     def next_close(self, now_ns: int) -> datetime:
-        """Return the next close after this moment."""
+        """Return the next close after this time."""
         return self._next(now_ns, MARKET_CLOSE)
 
     def day_order_expires_at_ns(self, now_ns: int) -> int | None:
-        """Return when a DAY order sent now expires; never where the session never ends."""
+        """Return when a DAY order sent now expires; None if the market never closes."""
         if self.name is SessionName.ALWAYS:
             return None
         return int(self.next_close(now_ns).timestamp()) * SECOND_NS
@@ -72,7 +69,7 @@ class TradingSession(Struct, frozen=True):
     def _next(self, now_ns: int, at: time) -> datetime:
         local = new_york_time(now_ns)
         if self.name is SessionName.ALWAYS:
-            # A session that never ends still needs dates that parse: far enough that nobody waits for them.
+            # Clients expect dates for a market that never closes too; these are too far away to matter.
             return datetime(local.year + 2, 1, 1, tzinfo=NEW_YORK)
         day = local.date()
         while not _is_trading_day(day) or datetime.combine(day, at, NEW_YORK) <= local:
@@ -81,13 +78,13 @@ class TradingSession(Struct, frozen=True):
 
 
 def new_york_time(now_ns: int) -> datetime:
-    """Return the wall clock of the exchange, cut to microseconds."""
+    """Return the local time in New York, truncated to microseconds."""
     seconds, rest_ns = divmod(now_ns, SECOND_NS)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000).astimezone(NEW_YORK)
 
 
 def trading_days(first: date, last: date) -> list[date]:
-    """List the days with a session, both ends included."""
+    """Return the trading days between two dates, both inclusive."""
     span = (last - first).days
     return [day for day in (first + timedelta(days=n) for n in range(span + 1)) if _is_trading_day(day)]
 
@@ -96,23 +93,20 @@ def _is_trading_day(day: date) -> bool:
     return day.isoweekday() <= 5
 
 
-_TIMESTAMP = re.compile(r"(?P<until>[^.]*?\d)(?:\.(?P<part>\d{1,9})\d*)?(?P<zone>Z|[+-]\d\d:?\d\d)?")
-
-
 def format_timestamp(at_ns: int) -> str:
-    """Write a time with nine digits of a second."""
+    """Format a time with nanoseconds."""
     seconds, rest_ns = divmod(at_ns, SECOND_NS)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"
 
 
 def format_timestamp_or_none(at_ns: int | None) -> str | None:
-    """Write a time, or nothing where there is none."""
+    """Format a time; return None for None."""
     return None if at_ns is None else format_timestamp(at_ns)
 
 
 def parse_timestamp(text: str) -> int | None:
-    """Read a time or a date to the nanosecond; nothing where the text is neither."""
-    # A plus sign that was not encoded arrives as a space.
+    """Parse a time or a date to the nanosecond; return None for invalid text."""
+    # A plus sign that was not URL-encoded arrives as a space.
     found = _TIMESTAMP.fullmatch(text.strip().replace(" ", "+"))
     if found is None:
         return None
@@ -124,11 +118,8 @@ def parse_timestamp(text: str) -> int | None:
     return int(aware.timestamp()) * SECOND_NS + int((found["part"] or "0").ljust(9, "0"))
 
 
-MILLISECOND_NS = SECOND_NS // 1000
-
-
 class AdjustableClock:
-    """The real time, plus what it was set forward; it never goes back."""
+    """The real time plus an offset that the admin API can increase; it never goes back."""
 
     def __init__(self, real_ns: Callable[[], int]) -> None:
         self._real_ns = real_ns
@@ -139,5 +130,5 @@ class AdjustableClock:
         return self._real_ns() + self._ahead_ns
 
     def advance(self, ahead_ms: int) -> None:
-        """Set the venue's time forward."""
+        """Set the clock forward."""
         self._ahead_ns += ahead_ms * MILLISECOND_NS

@@ -1,17 +1,15 @@
-"""What one data connection hears: a set of symbols per channel, the star for all."""
+"""Subscriptions of one market-data connection: a set of symbols per channel; `*` stands for all symbols."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 ALL_SYMBOLS = "*"
-
-
 LIMITED_CHANNELS = ("trades", "quotes")
 
 
 @dataclass(frozen=True, slots=True)
 class StreamChannels:
-    """What can be heard of one kind of asset, and what is heard by itself where its trades are."""
+    """Channels of one asset class: those to subscribe to, and those that are sent with a subscription to trades."""
 
     subscribable: tuple[str, ...]
     follows_trades: tuple[str, ...] = ()
@@ -20,14 +18,12 @@ class StreamChannels:
 STOCK_CHANNELS = StreamChannels(
     ("trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds"), ("corrections", "cancelErrors")
 )
-
-
 CRYPTO_CHANNELS = StreamChannels(("trades", "quotes", "orderbooks", "bars", "updatedBars", "dailyBars"))
 
 
 @dataclass(slots=True)
 class Subscriptions:
-    """The present set; a refused change leaves it as it was."""
+    """The current subscriptions; a rejected request leaves them unchanged."""
 
     symbols_max: int
     listed: frozenset[str]
@@ -35,11 +31,11 @@ class Subscriptions:
     channels: dict[str, set[str]] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with nothing."""
+        """Start without symbols."""
         self.channels = {name: set() for name in self.offered.subscribable}
 
     def add(self, wanted: Mapping[str, Iterable[str]]) -> bool:
-        """Add symbols; false, and nothing added, where the plan's limit would be passed."""
+        """Add symbols; return False, with nothing added, if the plan's limit would be exceeded."""
         after = {name: held | set(wanted.get(name, ())) for name, held in self.channels.items()}
         if self._count(after) > self.symbols_max:
             return False
@@ -47,17 +43,17 @@ class Subscriptions:
         return True
 
     def remove(self, unwanted: Mapping[str, Iterable[str]]) -> None:
-        """Take symbols away."""
+        """Remove symbols."""
         for name, held in self.channels.items():
             held -= set(unwanted.get(name, ()))
 
     def includes(self, channel: str, symbol: str) -> bool:
-        """Tell whether a message is wanted."""
+        """Return whether a message of this channel and symbol is subscribed to."""
         held = self.channels[channel]
         return symbol in held or ALL_SYMBOLS in held
 
     def document(self) -> dict[str, object]:
-        """State the whole set; corrections and cancellations follow trades by themselves."""
+        """Return all subscriptions; corrections and cancellations follow those of trades."""
         shown = {name: sorted(held) for name, held in self.channels.items()}
         return {
             "T": "subscription",

@@ -1,7 +1,4 @@
-"""The table of form: which bodies are orders at all, and the exact words for those that are not.
-
-What a replacement asks for: the old order's terms with a few of them changed.
-"""
+"""Validation of order and replacement requests, with the error texts of the real venue."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -22,16 +19,12 @@ from components.sandbox.alpaca.core.orders import Order, OrderStatus, OrderTerms
 from components.sandbox.numerics import ZERO, decimal_places
 
 CLIENT_ORDER_ID_LENGTH_MAX = 128
-
-
 QUANTITY_PLACES_MAX = 9
-
-
 TRAIL_PERCENT_MIN = Decimal("0.1")
 
 
 class OrderBody(Struct, frozen=True, kw_only=True):
-    """The body of POST /v2/orders; numbers may come as numbers or as strings."""
+    """The body of POST /v2/orders; numbers may be JSON numbers or strings."""
 
     symbol: str = ""
     qty: Decimal | None = None
@@ -53,7 +46,7 @@ Check = Callable[[OrderBody], str | None]
 
 
 def parse_order_terms(body: OrderBody) -> OrderTerms | ApiError:
-    """Turn a body into terms, or say in the venue's words why it is no order."""
+    """Return the terms of an order request, or the error of the first check that fails."""
     for check in _SYNTAX_CHECKS:
         if message := check(body):
             return invalid_request(message)
@@ -77,12 +70,12 @@ def parse_order_terms(body: OrderBody) -> OrderTerms | ApiError:
 
 
 def check_client_order_id(client_order_id: str) -> ApiError | None:
-    """Refuse an id that is too long to be kept."""
+    """Return the error for a client order id that is too long, else None."""
     return CLIENT_ORDER_ID_TOO_LONG if len(client_order_id) > CLIENT_ORDER_ID_LENGTH_MAX else None
 
 
 def is_fractional(body: OrderBody | OrderTerms) -> bool:
-    """Tell whether an order is for a part of a share."""
+    """Return whether an order is for a fraction of a share."""
     return body.notional is not None or (body.qty is not None and decimal_places(body.qty) > 0)
 
 
@@ -158,7 +151,7 @@ def _check_tick_size(body: OrderBody) -> str | None:
 
 
 def price_decimals_max(price: Decimal) -> int:
-    """Return how many decimals a price may have: cents from a dollar up, hundredths of a cent below."""
+    """Return the number of decimals allowed in a price: two from one dollar up, four below."""
     return 2 if price >= 1 else 4
 
 
@@ -199,8 +192,6 @@ _SYNTAX_CHECKS: tuple[Check, ...] = (
     _check_prices_for_type,
     _check_prices_positive,
 )
-
-
 _RULE_CHECKS: tuple[Check, ...] = (
     _check_tick_size,
     _check_time_in_force,
@@ -211,7 +202,7 @@ _RULE_CHECKS: tuple[Check, ...] = (
 
 
 class ReplaceBody(Struct, frozen=True, kw_only=True):
-    """The body of PATCH /v2/orders/{id}; what is absent stays as it was."""
+    """The body of PATCH /v2/orders/{id}; absent fields keep their value."""
 
     qty: Decimal | None = None
     time_in_force: str | None = None
@@ -222,13 +213,16 @@ class ReplaceBody(Struct, frozen=True, kw_only=True):
 
 
 def replacement_terms(old: Order, body: ReplaceBody) -> OrderTerms | ApiError:
-    """Return the new order's terms; its quantity is the new total less what the old one has filled."""
+    """Return the terms of the replacement, or an error.
+
+    Its quantity is the new total less what the old order has filled.
+    """
     if refusal := _check_replaceable(old, body):
         return refusal
     revised = parse_order_terms(_merged_body(old.terms, body))
     if isinstance(revised, ApiError):
         return revised
-    # What the new order does to the position is found out when it enters.
+    # The position intent is inferred when the replacement enters.
     if revised == replace(old.terms, position_intent=None):
         return NOTHING_CHANGED
     total = revised.qty or Decimal(0)

@@ -1,4 +1,4 @@
-"""The operator's side door: the venue's own view of everything, faults, quotes and time by hand, health."""
+"""Admin API of the Alpaca venue: its complete state, faults, quotes and trades set by hand, the clock, health."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -22,13 +22,11 @@ from components.sandbox.transport.faults import AlpacaFault, AlpacaFaultKind
 from components.sandbox.transport.http_server import json_response, read_body
 
 ORDERS_MAX = 1_000_000
-
-
 STEP_MS_MAX = 366 * 86_400_000
 
 
 class QuoteBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A quote set by hand."""
+    """A quote to publish."""
 
     symbol: str
     bid: Decimal
@@ -38,7 +36,7 @@ class QuoteBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class TradeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A trade of the others, printed by hand."""
+    """A trade to publish."""
 
     symbol: str
     price: Decimal
@@ -46,13 +44,13 @@ class TradeBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class ClockBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How far the venue's clock is set forward."""
+    """How far to set the venue's clock forward."""
 
     ahead_ms: Annotated[int, msgspec.Meta(ge=1, le=STEP_MS_MAX)]
 
 
 class AdminRoutes:
-    """Answers operators and tests; bound to loopback, without keys."""
+    """Handlers of the admin API for operators and tests; bound to loopback, without authentication."""
 
     def __init__(
         self,
@@ -69,7 +67,7 @@ class AdminRoutes:
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the endpoints."""
         return [
             web.get("/healthz", self.health),
             web.get("/readyz", self.health),
@@ -84,11 +82,11 @@ class AdminRoutes:
         ]
 
     async def health(self, _: web.Request) -> web.Response:
-        """Say that the venue serves; it has nothing to wait for."""
+        """Return that the venue is alive and ready; it depends on nothing else."""
         return json_response({"ok": True})
 
     async def state(self, _: web.Request) -> web.Response:
-        """Return everything: orders with their histories, positions, money, counts."""
+        """Return everything: orders with their histories, positions, cash, counts, faults, subscribers, quotes."""
         told = await self._exchange.ledger.query(order_histories)
         orders = [{**order_document(one), "history": told.get(one.order_id, [])} for one in await self._all_orders()]
         books = self._exchange.account
@@ -109,11 +107,11 @@ class AdminRoutes:
         return json_response([order_document(order) for order in await self._all_orders()])
 
     async def faults(self, _: web.Request) -> web.Response:
-        """List the switches that are on, with what they have done."""
+        """Return the armed faults with their counts."""
         return json_response(self._armed_faults())
 
     async def arm(self, request: web.Request) -> web.Response:
-        """Switch a fault on; a dropped stream drops at once."""
+        """Arm a fault; `drop_stream` aborts the connection at once."""
         fault = await read_body(request, AlpacaFault)
         if fault.kind is AlpacaFaultKind.DROP_STREAM:
             self._trade_updates.disconnect()
@@ -121,12 +119,12 @@ class AdminRoutes:
         return json_response(self._armed_faults())
 
     async def clear(self, _: web.Request) -> web.Response:
-        """Switch every fault off."""
+        """Disarm all faults."""
         self._exchange.faults.clear()
         return web.Response(status=204)
 
     async def quote(self, request: web.Request) -> web.Response:
-        """Put the market of one symbol where the operator says."""
+        """Set the market of one symbol."""
         body = await read_body(request, QuoteBody)
         self._require_listed(body.symbol)
         if not 0 < body.bid < body.ask:
@@ -136,7 +134,7 @@ class AdminRoutes:
         return web.Response(status=204)
 
     async def trade(self, request: web.Request) -> web.Response:
-        """Print a trade in one symbol."""
+        """Publish a trade in one symbol."""
         body = await read_body(request, TradeBody)
         self._require_listed(body.symbol)
         cents = body.price * 100
@@ -146,7 +144,7 @@ class AdminRoutes:
         return web.Response(status=204)
 
     async def advance_clock(self, request: web.Request) -> web.Response:
-        """Set the venue's clock forward, with all that this brings: bars, expiries, sessions."""
+        """Set the venue's clock forward; bars, expiries and session changes follow at once."""
         self._clock.advance((await read_body(request, ClockBody)).ahead_ms)
         self._simulator.tick()
         return web.Response(status=204)

@@ -1,7 +1,4 @@
-"""What the sandbox's Alpaca lists of crypto, and how its stream says it: whole books, changes, quotes and trades.
-
-Alpaca's crypto: a stream that begins each book with all of it and goes on with changes; whole books over REST.
-"""
+"""Alpaca's crypto market data: a websocket of book snapshots, updates, quotes and trades; books over REST."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -34,30 +31,30 @@ INSTRUMENTS = (_instrument("BTC", "0.001", "0.000000001", "91000"), _instrument(
 
 
 def snapshot_document(symbol: str, book: SimulatedBook) -> Document:
-    """Describe a whole book."""
+    """Return a complete book."""
     bids, asks = book.top(len(book.bids.prices) + len(book.asks.prices))
     return {**update_document(symbol, bids, asks), "r": True}
 
 
 def update_document(symbol: str, bids: Levels, asks: Levels) -> Document:
-    """Describe the levels that were touched; a size of 0 says that one is gone."""
+    """Return the levels that changed; size 0 removes a level."""
     return {"T": "o", "S": symbol, "b": _levels(bids), "a": _levels(asks)}
 
 
 def quote_document(symbol: str, book: SimulatedBook) -> Document:
-    """Describe the best prices; where a side is empty they are 0."""
+    """Return the best prices; 0 for an empty side."""
     (bid, bid_size), (ask, ask_size) = best_levels(book)
     return {"T": "q", "S": symbol, "bp": bid, "bs": bid_size, "ap": ask, "as": ask_size}
 
 
 def trade_document(symbol: str, one: SimTrade) -> Document:
-    """Describe a trade, and what its taker did."""
+    """Return a trade with the side of its taker."""
     taker = "B" if one.is_buy else "S"
     return {"T": "t", "S": symbol, "p": one.price, "s": one.quantity, "i": one.id, "tks": taker}
 
 
 def best_levels(book: SimulatedBook) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
-    """Give the best bid and the best ask."""
+    """Return the best bid and the best ask; zeros for an empty side."""
     bids, asks = book.top(1)
     none = (Decimal(0), Decimal(0))
     return bids[0] if bids else none, asks[0] if asks else none
@@ -68,19 +65,13 @@ def _levels(levels: Levels) -> list[Document]:
 
 
 BATCH_INTERVAL_NS = 50_000_000
-
-
 TICK_INTERVAL_S = 0.02
-
-
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
-
-
 BestLevels = tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]
 
 
 class CryptoMarket:
-    """The books, when each changed last, and what was said of them so far."""
+    """The books of the listed pairs, and what has been published of them."""
 
     def __init__(self, credentials: Credentials, seed: int, now_ns: Callable[[], int]) -> None:
         self.flow = OrderFlow(INSTRUMENTS, seed, IdSpace.PER_SYMBOL)
@@ -90,11 +81,11 @@ class CryptoMarket:
         self._publishers = [_PairPublisher(self, symbol, self._opened_at_ns) for symbol in self.flow.instruments]
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the endpoints."""
         return [web.get(CRYPTO_PATH, self.data_stream.serve), web.get(f"{CRYPTO_PATH}/latest/orderbooks", self.latest)]
 
     async def latest(self, request: web.Request) -> web.Response:
-        """Return whole books; a pair that is not listed is left out."""
+        """Return complete books; pairs that are not listed are left out."""
         asked = [part for part in request.query.get("symbols", "").upper().split(",") if part]
         if not asked:
             raise ApiErrorRaised(ApiError(400, None, "symbols is required"))
@@ -102,7 +93,7 @@ class CryptoMarket:
         return web.Response(body=_TO_JSON.encode({"orderbooks": books}), content_type="application/json")
 
     async def run(self, updates_per_s: float) -> None:
-        """Move the market and say what is due, for ever."""
+        """Advance the market and publish what is due, until cancelled."""
         pace = FlowDriver((self.flow,), updates_per_s, self._now_ns)
         while True:
             pace.catch_up()
@@ -110,13 +101,13 @@ class CryptoMarket:
             await asyncio.sleep(TICK_INTERVAL_S)
 
     def publish_due(self) -> None:
-        """Say what is due of every pair."""
+        """Publish what is due for every pair."""
         now_ns = self._now_ns()
         for voice in self._publishers:
             voice.publish_due(now_ns)
 
     def updated_at_ns(self, symbol: str) -> int:
-        """Say when a book changed last."""
+        """Return the time of a book's latest update."""
         last_id = self.flow.last_id(symbol)
         before = self.flow.id_before(symbol, 1)
         changes = self.flow.updates_after(symbol, before, last_id)
@@ -128,7 +119,7 @@ class CryptoMarket:
 
 
 class CryptoDataStream(DataStream):
-    """The stream; the account's one connection to it."""
+    """The websocket; the account may have one connection to it."""
 
     offered = CRYPTO_CHANNELS
 
@@ -138,15 +129,15 @@ class CryptoDataStream(DataStream):
 
     @override
     def initial_document(self, channel: str, symbol: str) -> tuple[Document, int] | None:
-        """Begin a book with all of it."""
+        """Return the snapshot with which a subscription to a book starts."""
         if channel != "orderbooks":
             return None
-        # The next batch may tell again what is in it: quantities are absolute, so that does no harm.
+        # The next batch may repeat updates that are in the snapshot, which is harmless: quantities are absolute.
         return snapshot_document(symbol, self._market.flow.book(symbol)), self._market.updated_at_ns(symbol)
 
 
 class _PairPublisher:
-    """What is said of one pair, each batch once."""
+    """Publishes the trades, updates and quotes of one pair, each batch once."""
 
     def __init__(self, market: CryptoMarket, symbol: str, opened_ns: int) -> None:
         self._market, self._symbol = market, symbol

@@ -1,4 +1,4 @@
-"""The market-data websockets: what is heard is subscribed symbol by symbol, in JSON or msgpack as the peer asks."""
+"""Alpaca's market-data websockets: login, subscriptions by symbol, messages in JSON or msgpack as the client asks."""
 
 import asyncio
 import re
@@ -7,17 +7,14 @@ from struct import pack
 import msgspec
 from aiohttp import web
 
-from components.sandbox.alpaca.core.session import SECOND_NS, format_timestamp
+from components.sandbox.alpaca.core.session import format_timestamp
 from components.sandbox.alpaca.core.subscriptions import ALL_SYMBOLS, STOCK_CHANNELS, StreamChannels, Subscriptions
+from components.sandbox.numerics import SECOND_NS
 from components.sandbox.transport.auth import Credentials, credentials_match
 from components.sandbox.transport.websocket import Frame, QueuedWebSocket, QueueOverflow
 
 AUTH_TIMEOUT_S = 10.0
-
-
 SYMBOLS_MAX = 30
-
-
 ERRORS = {
     400: "invalid syntax",
     401: "not authenticated",
@@ -27,20 +24,10 @@ ERRORS = {
     405: "symbol limit exceeded",
     406: "connection limit exceeded",
 }
-
-
 FATAL_CODES = frozenset({402, 404, 406})
-
-
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*([./][A-Z]+)?")
-
-
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
-
-
 _TO_MSGPACK = msgspec.msgpack.Encoder(decimal_format="number")
-
-
 Document = dict[str, object]
 
 
@@ -66,7 +53,7 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 class DataStream:
-    """One endpoint such as /v2/iex: one authenticated connection at a time."""
+    """One endpoint such as /v2/iex; it allows one authenticated connection at a time."""
 
     offered = STOCK_CHANNELS
 
@@ -79,20 +66,20 @@ class DataStream:
         self.active_connection: _StreamConnection | None = None
 
     def publish(self, channel: str, symbol: str, document: Document, at_ns: int) -> None:
-        """Tell the listener, if it wants this."""
+        """Send a message to the authenticated connection, if it has subscribed to it."""
         if self.active_connection is not None and symbol in self.listed:
             self.active_connection.send_if_subscribed(channel, symbol, document, at_ns)
 
     def initial_document(self, channel: str, symbol: str) -> tuple[Document, int] | None:  # noqa: ARG002 -- here of nothing
-        """Give what a fresh subscription begins with, and its time; prices just go on."""
+        """Return the message with which a new subscription starts, and its time; stock channels have none."""
         return None
 
     def subscriptions(self) -> Document | None:
-        """State what the listener has subscribed to; nothing where nobody listens."""
+        """Return the subscriptions of the authenticated connection; None if there is none."""
         return None if self.active_connection is None else self.active_connection.subscribed()
 
     def disconnect(self) -> None:
-        """Cut the listener off without a word."""
+        """Abort the authenticated connection."""
         if self.active_connection is not None:
             self.active_connection.socket.abort()
 
@@ -108,7 +95,7 @@ class DataStream:
 
 
 class _StreamConnection:
-    """One connection with its encoding, its standing and its subscriptions."""
+    """One connection with its encoding, its login state and its subscriptions."""
 
     def __init__(self, feed: DataStream, request: web.Request) -> None:
         self.socket = QueuedWebSocket(request)
@@ -206,12 +193,12 @@ class _StreamConnection:
 
     def _send(self, document: Document) -> None:
         try:
-            # Every frame is an array, even of one.
+            # Every frame is an array, even for one message.
             self.socket.send(
                 _TO_MSGPACK.encode([document]) if self._is_msgpack else _TO_JSON.encode([document]).decode()
             )
         except QueueOverflow:
-            # A client this slow would not read the word for it either.
+            # A client this slow would not read an error message either.
             self.socket.abort()
 
 

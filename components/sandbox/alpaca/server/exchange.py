@@ -1,6 +1,7 @@
-"""The running venue: what the service decides is written down, then told, then led on a moment later.
+"""The running venue: persists each transition, then publishes its events, then schedules the follow-up.
 
-The trading floor: the seeded market moves in real time, the venue matches, the data feeds hear it.
+`Exchange` executes the transitions of `AlpacaVenue`. `MarketSimulator` moves the simulated market in real time, which
+matches orders and feeds the data streams.
 """
 
 import asyncio
@@ -27,15 +28,13 @@ from components.sandbox.alpaca.venue import AlpacaVenue, Transition
 from components.sandbox.numerics import cents_to_dollars
 from components.sandbox.transport.faults import AlpacaFaultKind, AlpacaFaultSwitches
 
-# The real venue acknowledges about this long after it received; short enough for tests, long enough to be seen.
+# The real venue acknowledges after about this time; short enough for tests, long enough to be observed.
 ACKNOWLEDGE_MS = 3
-
-
 TICK_MS = 250
 
 
 class Exchange:
-    """Carries out the venue's steps in order: ledger first, then the stream, then the reply."""
+    """Executes the venue's transitions in order: first the ledger, then the stream, then the response."""
 
     def __init__(
         self,
@@ -55,17 +54,17 @@ class Exchange:
         self._updates = updates
 
     def resume_orders(self) -> None:
-        """Lead on every order that a previous life left in a state that does not last."""
+        """Schedule the follow-up of every order that the previous run left in a transient status."""
         for order in list(self.account.orders.values()):
             self._schedule_advance(order)
 
     async def commit(self, transition: Transition) -> Transition:
-        """Wait until a step is on disk; only then may its answer leave."""
+        """Wait until a transition is durable; only then may its response be sent."""
         await self.persist(transition)
         return transition
 
     def persist(self, transition: Transition) -> "asyncio.Future[None]":
-        """Write a step down and stream it as soon as it is on disk."""
+        """Append a transition to the ledger, and publish its events as soon as it is durable."""
         events = transition.events
         symbols = {event.order.terms.symbol for event in events if event.kind in FILL_EVENTS}
         change = StateChange(
@@ -79,20 +78,20 @@ class Exchange:
         return written
 
     def on_quote(self, quote: Quote) -> None:
-        """Let a new quote match what works."""
+        """Match the working orders against a new quote."""
         self._persist_if_changed(self.venue.on_quote(quote, self.now_ns()))
 
     def on_tick(self) -> None:
-        """Let time pass."""
+        """Apply the passing of time: expiries, and orders that wait for the session."""
         self._persist_if_changed(self.venue.on_tick(self.now_ns()))
 
     def persist_prices(self) -> None:
-        """Write down where the market stands, so that a next life goes on from there."""
+        """Append the state of the market and the trailing marks to the ledger, for the next run to continue from."""
         marked = tuple(order for order in self.account.orders.values() if order.high_water_mark is not None)
         _ = self.ledger.append(StateChange(prices=self.market_state(), orders=marked))
 
     def market_state(self) -> MarketState:
-        """Return where the market stands."""
+        """Return the state of the market."""
         return MarketState(list(self.walks.values()), list(self.account.quotes.values()), self.trades_count)
 
     def _persist_if_changed(self, transition: Transition) -> None:
@@ -117,23 +116,15 @@ class Exchange:
         self._persist_if_changed(self.venue.advance_order(order_id, self.now_ns(), rejecting=rejecting))
 
 
-QUOTES_PER_SECOND = 5  # of each symbol, at speed 1
-
-
-SLEEP_S_MIN = 0.002  # below this the loop would spend its time falling asleep, so several steps share one awakening
-
-
-STEPS_MAX = 100  # in one go; a market too fast for this machine must not keep it from answering
-
-
+QUOTES_PER_SECOND = 5  # per symbol, at speed 1
+SLEEP_S_MIN = 0.002  # below this the sleep itself would dominate, so several steps run per wake-up
+STEPS_MAX = 100  # per wake-up; a speed that this machine cannot keep up with must not block requests
 HOUSEKEEPING_S = 0.25
-
-
-PERSIST_EVERY = 4  # housekeeping turns: prices are written down once a second
+PERSIST_EVERY = 4  # in housekeeping turns: prices are persisted once a second
 
 
 class MarketSimulator:
-    """Moves every symbol's walk in turn and passes on what it says."""
+    """Advances the price walk of every symbol in turn, and publishes its quotes, trades and bars."""
 
     def __init__(
         self, exchange: Exchange, data_streams: Sequence[DataStream], seed: int, now_ns: Callable[[], int]
@@ -146,7 +137,7 @@ class MarketSimulator:
         self.histories: defaultdict[str, SymbolHistory] = defaultdict(SymbolHistory)
 
     def start(self, symbols: Sequence[str], stored: MarketState) -> None:
-        """Put every symbol's walk in place; one without a quote yet says its first."""
+        """Restore or start every symbol's walk; a symbol without a quote publishes its first."""
         known = {walk.symbol: walk for walk in stored.walks}
         self._exchange.trades_count = stored.trades_count
         for symbol in symbols:
@@ -157,7 +148,7 @@ class MarketSimulator:
                 self.histories[symbol].quotes.append(quote)
 
     def step(self, symbol: str) -> None:
-        """Let one symbol move once."""
+        """Advance one symbol by one step."""
         walk, quote, trade = advance_walk(self._exchange.walks[symbol], self._seed)
         self._exchange.walks[symbol] = walk
         now_ns = self._now_ns()
@@ -166,35 +157,35 @@ class MarketSimulator:
             self._record_trade(trade, now_ns)
 
     def publish_quote(self, quote: Quote) -> None:
-        """Make a quote the market: match against it, then tell the feeds."""
+        """Record a quote, match orders against it, then publish it to the data streams."""
         self.quotes_count += 1
         self.histories[quote.symbol].quotes.append(quote)
         self._exchange.on_quote(quote)
         self._publish("quotes", quote.symbol, quote_document(quote), quote.at_ns)
 
     def set_quote(self, quote: Quote) -> None:
-        """Put the market where an operator says it is; the walk goes on from there."""
+        """Publish a quote set by hand; the walk continues from its mid price."""
         walk = self._exchange.walks[quote.symbol]
         self._exchange.walks[quote.symbol] = set_mid_price(walk, int(quote.bid * 100), int(quote.ask * 100))
         self.publish_quote(quote)
 
     def publish_trade(self, trade: MarketTrade) -> None:
-        """Print a trade as an operator says it happened; it moves no quote and fills no order."""
+        """Publish a trade set by hand; it changes no quote and fills no order."""
         self._record_trade(trade, self._now_ns())
 
     def tick(self) -> None:
-        """Let time pass: what expires ends, what waits for the session enters, minutes that are over become bars."""
+        """Apply the passing of time: expire orders, enter those that wait for the session, publish finished minutes."""
         self._exchange.on_tick()
         self._finish_bars()
 
     async def run(self, speed: float) -> None:
-        """Move the market for ever."""
+        """Move the market until cancelled."""
         pause_s = 1 / (QUOTES_PER_SECOND * speed * len(self._exchange.walks))
         loop = asyncio.get_running_loop()
         due_s, turn, symbols = loop.time(), 0, list(self._exchange.walks)
         while True:
             await asyncio.sleep(max(SLEEP_S_MIN, due_s - loop.time()))
-            # After a stall the market goes on from now: a burst of old quotes would help nobody.
+            # After a stall the market continues from now, without a burst of late quotes.
             due_s = max(due_s, loop.time() - HOUSEKEEPING_S)
             last_turn = turn + STEPS_MAX
             while due_s <= loop.time() and turn < last_turn:
@@ -203,7 +194,7 @@ class MarketSimulator:
                     self.step(symbols[turn % len(symbols)])
 
     async def run_housekeeping(self) -> None:
-        """Let time pass, and remember prices."""
+        """Call `tick` at a fixed interval, and persist prices once a second, until cancelled."""
         turn = 0
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)

@@ -1,4 +1,7 @@
-"""The thread that owns the venue's memory: writes in groups, one sync each, and answers only from what is on disk."""
+"""The thread that owns the venue's database.
+
+It commits changes in groups with one sync each, and answers queries from durable data only.
+"""
 
 import asyncio
 import sqlite3
@@ -13,11 +16,7 @@ from components.runtime.filesystem import REAL_DISK, OpenFile
 from components.sandbox.alpaca.server.storage import StateChange, StoredState, load_state, open_database, write_change
 
 FILE_NAME = "venue.sqlite"
-
-
 LOCK_NAME = "lock"
-
-
 T = TypeVar("T")
 
 
@@ -28,7 +27,10 @@ class _Job(NamedTuple):
 
 
 class Ledger:
-    """Keeps every change in order; a query sees all changes that were appended before it, and only synced ones."""
+    """Applies changes in the order in which they were appended.
+
+    A query sees every change appended before it, and only durable ones.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self._lock = None if folder is None else _lock_folder(folder)
@@ -37,21 +39,21 @@ class Ledger:
         self._thread = threading.Thread(target=self._run_thread, name="ledger", daemon=True)
 
     def load(self) -> StoredState:
-        """Read what is remembered, before the thread takes over."""
+        """Read the stored state; call it before `start`."""
         return load_state(self._connection)
 
     def start(self) -> None:
-        """Begin to serve; must be called inside the running loop."""
+        """Start the thread; call it inside the running event loop."""
         self._loop = asyncio.get_running_loop()
         self.failed: asyncio.Future[None] = self._loop.create_future()
         self._thread.start()
 
     def append(self, change: StateChange) -> "asyncio.Future[None]":
-        """Write a change; the future is done when it is on disk."""
+        """Append a change; the returned future is done when it is durable."""
         return self._submit(lambda connection: write_change(connection, change), writes=True)
 
     async def commit(self, change: StateChange) -> None:
-        """Write a change and wait until it is on disk, or for what keeps it from there."""
+        """Append a change and wait until it is durable; raise if the ledger fails."""
         written = self.append(change)
         await asyncio.wait({written, self.failed}, return_when=asyncio.FIRST_COMPLETED)
         if self.failed.done():
@@ -63,7 +65,7 @@ class Ledger:
         return answer
 
     def close(self) -> None:
-        """Finish what was appended and give the folder back."""
+        """Finish what was appended, stop the thread, and release the lock on the folder."""
         self._jobs.put(None)
         if self._thread.is_alive():
             self._thread.join()
@@ -103,7 +105,7 @@ class Ledger:
             if job.writes and not self._connection.in_transaction:
                 self._connection.execute("BEGIN IMMEDIATE")
             elif not job.writes and self._connection.in_transaction:
-                # A query must not see what a crash could still take back.
+                # A query must not return what a crash could still roll back.
                 self._connection.execute("COMMIT")
             done.append((job.result, job.work(self._connection)))
         if self._connection.in_transaction:
@@ -111,7 +113,7 @@ class Ledger:
         self._loop.call_soon_threadsafe(_settle, done)
 
     def _fail(self, error: StorageError) -> None:
-        # Whoever waits for an answer gets none: the process ends before anything unsynced is told.
+        # Waiting callers get no answer: the process ends before anything that is not durable is sent.
         if not self.failed.done():
             self.failed.set_exception(error)
 

@@ -1,4 +1,4 @@
-"""What every trading request passes first: keys, the request limit, and the faults that are switched on."""
+"""Middleware of the REST API: authentication, rate limits, armed faults, error responses."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,37 +7,33 @@ from aiohttp import BasicAuth, web
 from aiohttp.typedefs import Handler, Middleware
 
 from components.sandbox.alpaca.core.errors import (
+    BODY_MALFORMED,
     ENDPOINT_NOT_FOUND,
     RATE_LIMITED,
     UNAUTHORIZED,
     ApiError,
     ApiErrorRaised,
+    invalid_request,
 )
 from components.sandbox.transport.auth import Credentials, credentials_match
 from components.sandbox.transport.faults import AlpacaFaultKind, AlpacaFaultSwitches
-from components.sandbox.transport.http_server import json_response
+from components.sandbox.transport.http_server import AdminError, RequestError, json_response
 from components.sandbox.transport.rate_limits import FixedWindowLimit
 
 DATA_PREFIX = "/v2/stocks"
-
-
-CRYPTO_PATH = "/v1beta3/crypto/us"  # its stream; what is below it needs no keys
-
-
+CRYPTO_PATH = "/v1beta3/crypto/us"  # the websocket; the REST paths below it need no authentication
 WEBSOCKET_PATHS = frozenset({"/stream", "/v2/iex", "/v2/sip", "/v2/test", CRYPTO_PATH})
-
-
 GATEWAY_ERROR_PAGE = "<html><body><h1>{status}</h1></body></html>\n"
 
 
 def auth_middleware(
     credentials: Credentials, per_minute: int, faults: AlpacaFaultSwitches, now_ns: Callable[[], int]
 ) -> Middleware:
-    """Build the gate of one venue; trading and market data are counted apart, as on two hosts."""
+    """Return the middleware of the trading port; trading and market data have separate rate limits, as on two hosts."""
     trading, data = FixedWindowLimit(per_minute), FixedWindowLimit(per_minute)
 
     @web.middleware
-    async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path in WEBSOCKET_PATHS:
             return await handler(request)
         is_public = request.path.startswith(f"{CRYPTO_PATH}/")
@@ -49,7 +45,7 @@ def auth_middleware(
         response.headers.update(limit.headers())
         return response
 
-    return gate
+    return authenticate
 
 
 def _is_authenticated(credentials: Credentials, request: web.Request) -> bool:
@@ -60,7 +56,7 @@ def _is_authenticated(credentials: Credentials, request: web.Request) -> bool:
 
 
 def _basic_auth(header: str) -> BasicAuth | None:
-    """Read keys from an Authorization header, which some clients send in place of the venue's own two."""
+    """Return the credentials of an Authorization header, which some clients send in place of Alpaca's own headers."""
     try:
         return BasicAuth.decode(header) if header.startswith("Basic ") else None
     except ValueError:
@@ -85,9 +81,7 @@ async def _respond_with_faults(
 
 async def _call_handler(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        return await handler(request)
-    except ApiErrorRaised as refused:
-        return error_response(refused.error)
+        return await error_middleware(request, handler)
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
         return error_response(ENDPOINT_NOT_FOUND)
 
@@ -101,19 +95,23 @@ def _fault_response(status: int) -> web.Response:
         case 500:
             return error_response(ApiError(500, 50010000, "internal server error occurred"))
         case _:
-            # Gateways speak HTML, and so does a failing venue: no client may count on JSON.
+            # Gateways answer in HTML, and so does a failing venue: clients must not count on JSON.
             return web.Response(text=GATEWAY_ERROR_PAGE.format(status=status), status=status, content_type="text/html")
 
 
 def error_response(error: ApiError) -> web.Response:
-    """Answer with a refusal in the venue's words."""
+    """Return the response for an API error."""
     return json_response(error.body(), error.status)
 
 
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn refusals into replies."""
+    """Convert raised API errors to responses."""
     try:
         return await handler(request)
-    except ApiErrorRaised as refused:
-        return error_response(refused.error)
+    except ApiErrorRaised as raised:
+        return error_response(raised.error)
+    except RequestError as error:
+        return error_response(invalid_request(str(error)) if error.is_json else BODY_MALFORMED)
+    except AdminError as error:
+        return error_response(invalid_request(str(error)))

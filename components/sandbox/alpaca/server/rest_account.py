@@ -1,4 +1,4 @@
-"""The account endpoints: account, configurations, positions, fills."""
+"""REST endpoints of the account: account, configuration, positions, fills."""
 
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
@@ -29,7 +29,7 @@ SHARE_STEP = Decimal("0.000000001")
 
 
 class AccountRoutes:
-    """Answers for the account, its positions and its fills."""
+    """Handlers for the account, its positions and its fills."""
 
     def __init__(self, exchange: Exchange, credentials: Credentials) -> None:
         self._exchange = exchange
@@ -37,7 +37,7 @@ class AccountRoutes:
         self._credentials = credentials
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the endpoints."""
         return [
             web.get("/v2/account", self.account),
             web.get("/v2/account/configurations", self.configuration),
@@ -51,7 +51,7 @@ class AccountRoutes:
         ]
 
     async def account(self, _: web.Request) -> web.Response:
-        """Return the account at the present quotes."""
+        """Return the account at the current quotes."""
         document = account_document(
             self._credentials.account_id,
             self._credentials.opened_at_ns,
@@ -61,11 +61,11 @@ class AccountRoutes:
         return await self._respond_when_durable(document)
 
     async def configuration(self, _: web.Request) -> web.Response:
-        """Return the owner's switches."""
+        """Return the account's configuration."""
         return json_response(self._account.configuration)
 
     async def configure(self, request: web.Request) -> web.Response:
-        """Change some of the owner's switches."""
+        """Change parts of the account's configuration."""
         present: dict[str, object] = msgspec.to_builtins(self._account.configuration)
         try:
             wished = msgspec.json.decode(await request.read(), type=dict[str, object])
@@ -77,7 +77,7 @@ class AccountRoutes:
         return json_response(configuration)
 
     async def fills(self, request: web.Request) -> web.Response:
-        """Return a page of fills; this venue has no other activities."""
+        """Return a page of fills; there are no other account activities."""
         asked = request.query.get("activity_types", "FILL").upper().split(",")
         rows = (
             await self._exchange.ledger.query(select_fills(parse_fill_filter(request.query))) if "FILL" in asked else []
@@ -85,7 +85,7 @@ class AccountRoutes:
         return json_response([_fill_document(row) for row in rows])
 
     async def positions(self, _: web.Request) -> web.Response:
-        """List the positions that are not flat."""
+        """Return the positions that are not flat."""
         return await self._respond_when_durable(
             [self._position_document(held) for held in self._account.open_positions()]
         )
@@ -95,12 +95,12 @@ class AccountRoutes:
         return await self._respond_when_durable(self._position_document(self._find_position(request)))
 
     async def close(self, request: web.Request) -> web.Response:
-        """Close a position, or a part of it, at the market."""
+        """Close a position, or a part of it, with a market order."""
         held = self._find_position(request)
         return json_response(order_document(accepted_order(await self._close(held, _quantity_to_close(held, request)))))
 
     async def close_all(self, request: web.Request) -> web.Response:
-        """Close every position at the market, one answer each."""
+        """Close every position with a market order; one result each."""
         if parse_flag(request.query, "cancel_orders"):
             for order_id in list(self._account.orders):
                 await self._cancel_now(order_id)
@@ -118,14 +118,14 @@ class AccountRoutes:
         return await self._exchange.commit(self._exchange.venue.submit(body, self._exchange.now_ns()))
 
     async def _cancel_now(self, order_id: str) -> None:
-        # Shares must be free before they can be sold, so these cancels do not take their usual moment.
+        # Shares must be free before they can be sold, so these cancels complete immediately.
         venue, now_ns = self._exchange.venue, self._exchange.now_ns()
         if order_id in self._account.orders:
             asked, ended = venue.cancel(order_id, now_ns), venue.advance_order(order_id, now_ns)
             await self._exchange.persist(Transition((*asked.events, *ended.events)))
 
     async def _respond_when_durable(self, document: object) -> web.Response:
-        # What the books say may not be on disk yet; told is only what a crash cannot take back.
+        # The state in memory may not be durable yet; a response must only show what survives a crash.
         await self._exchange.ledger.query(lambda _: None)
         return json_response(document)
 

@@ -1,6 +1,6 @@
-"""The query strings of the market-data endpoints, read as the venue reads them.
+"""REST endpoints of the market data, and the parsing of their queries.
 
-The market-data endpoints: quotes, trades and bars since the venue opened, the latest of each, and snapshots.
+They serve the history since the venue opened, the latest values, and snapshots.
 """
 
 import re
@@ -11,7 +11,6 @@ from aiohttp import web
 
 from components.sandbox.alpaca.core.errors import ApiError, ApiErrorRaised
 from components.sandbox.alpaca.core.market_history import (
-    DAY_NS,
     Bar,
     HistoryRow,
     PageRequest,
@@ -23,26 +22,19 @@ from components.sandbox.alpaca.core.market_history import (
 )
 from components.sandbox.alpaca.core.matching import Quote
 from components.sandbox.alpaca.core.responses import bar_document, quote_document, trade_document
-from components.sandbox.alpaca.core.session import SECOND_NS, format_timestamp, parse_timestamp
+from components.sandbox.alpaca.core.session import format_timestamp, parse_timestamp
 from components.sandbox.alpaca.server.middleware import DATA_PREFIX
+from components.sandbox.numerics import DAY_NS, SECOND_NS
 
 Query = Mapping[str, str]
-
-
 ROWS_DEFAULT, ROWS_MAX = 1_000, 10_000
-
-
 _TIMEFRAME = re.compile(r"(?P<count>\d{1,2})(?P<unit>Min|T|Hour|H|Day|D)")
-
-
 _UNITS = {"Min": ("T", 60, 59), "Hour": ("H", 3_600, 23), "Day": ("D", 86_400, 1)}
-
-
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*(\.[A-Z]+)?")
 
 
 def parse_symbols(query: Query) -> list[str]:
-    """Read the symbols that are asked for, each once."""
+    """Return the requested symbols without duplicates."""
     named = [part for part in query.get("symbols", "").upper().split(",") if part]
     if not named:
         raise _bad_request("symbols is required")
@@ -53,7 +45,7 @@ def parse_symbols(query: Query) -> list[str]:
 
 
 def parse_page_request(query: Query, now_ns: int) -> PageRequest:
-    """Read the bounds of a page: by default today until now."""
+    """Return the parameters of a page; the default range is today until now."""
     return PageRequest(
         start_ns=_time(query, "start", bar_start_ns(now_ns, DAY_NS)),
         end_ns=_time(query, "end", now_ns),
@@ -64,7 +56,7 @@ def parse_page_request(query: Query, now_ns: int) -> PageRequest:
 
 
 def parse_timeframe_ns(query: Query) -> int:
-    """Read the length of a bar."""
+    """Return the length of a bar."""
     text = query.get("timeframe", "")
     found = _TIMEFRAME.fullmatch(text)
     for unit, (short, seconds, most) in _UNITS.items():
@@ -106,18 +98,16 @@ def _after_row(query: Query) -> tuple[str, int] | None:
 
 
 def _bad_request(message: str) -> ApiErrorRaised:
-    # These endpoints answer 400 without a code, unlike the trading ones.
+    # These endpoints answer 400 without a code, unlike the trading endpoints.
     return ApiErrorRaised(ApiError(400, None, message))
 
 
-_TO_JSON = msgspec.json.Encoder(decimal_format="number")  # prices are numbers here
-
-
+_TO_JSON = msgspec.json.Encoder(decimal_format="number")  # prices are JSON numbers here
 Document = dict[str, object]
 
 
 class MarketDataRoutes:
-    """Answers from the tapes of the listed symbols; a symbol without data is left out."""
+    """Handlers for the histories of the listed symbols; symbols without data are left out."""
 
     def __init__(
         self, histories: Mapping[str, SymbolHistory], listed: frozenset[str], now_ns: Callable[[], int]
@@ -127,7 +117,7 @@ class MarketDataRoutes:
         self._now_ns = now_ns
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the endpoints."""
         kinds = "{kind:quotes|trades|bars}"
         return [
             web.get(f"{DATA_PREFIX}/{kinds}", self.history),
@@ -136,7 +126,7 @@ class MarketDataRoutes:
         ]
 
     async def history(self, request: web.Request) -> web.Response:
-        """Return a page of what was said."""
+        """Return a page of quotes, trades or bars."""
         kind, query = request.match_info["kind"], request.query
         found = {symbol: _rows(tape, kind, query) for symbol, tape in self._requested(query).items()}
         page = select_page(found, parse_page_request(query, self._now_ns()))
@@ -144,13 +134,13 @@ class MarketDataRoutes:
         return _response({kind: rows, "next_page_token": page.token})
 
     async def latest(self, request: web.Request) -> web.Response:
-        """Return what was said last."""
+        """Return the latest quote, trade or bar of each symbol."""
         kind = request.match_info["kind"]
         last = {symbol: _last(_retained_rows(tape, kind)) for symbol, tape in self._requested(request.query).items()}
         return _response({kind: {symbol: row for symbol, row in last.items() if row is not None}})
 
     async def snapshots(self, request: web.Request) -> web.Response:
-        """Return the latest of everything."""
+        """Return the latest trade, quote, minute bar and daily bars of each symbol."""
         now_ns = self._now_ns()
         return _response({symbol: _snapshot(tape, now_ns) for symbol, tape in self._requested(request.query).items()})
 
@@ -185,7 +175,7 @@ def _last(rows: Sequence[HistoryRow]) -> Document | None:
 
 
 def _document(row: HistoryRow) -> Document:
-    # What a stream must repeat in each message is here said once, by the place in the answer.
+    # The message type and symbol, which a stream repeats in each message, are given here by the place in the response.
     return {
         "t": format_timestamp(row.at_ns),
         **{name: value for name, value in _stream_document(row).items() if name not in {"T", "S"}},

@@ -1,4 +1,4 @@
-"""The order endpoints: create, read, list, cancel, replace."""
+"""REST endpoints of the orders: create, read, list, cancel, replace."""
 
 import asyncio
 
@@ -24,13 +24,13 @@ from components.sandbox.transport.http_server import json_response, read_body
 
 
 class OrderRoutes:
-    """Answers everything below /v2/orders."""
+    """Handlers for the paths below /v2/orders."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the endpoints."""
         return [
             web.post("/v2/orders", self.create),
             web.get("/v2/orders", self.list),
@@ -42,7 +42,7 @@ class OrderRoutes:
         ]
 
     async def create(self, request: web.Request) -> web.Response:
-        """Accept an order; it is on disk before the reply leaves."""
+        """Accept an order; it is durable before the response is sent."""
         body = await read_body(request, OrderBody)
         step = await self._exchange.commit(self._exchange.venue.submit(body, self._exchange.now_ns()))
         return json_response(order_document(accepted_order(step)))
@@ -57,7 +57,7 @@ class OrderRoutes:
         return json_response(order_document(await self._find(request)))
 
     async def read_by_client_order_id(self, request: web.Request) -> web.Response:
-        """Return one order by its client's id."""
+        """Return one order by its client order id."""
         client_order_id = request.query.get("client_order_id", "")
         order = await self._exchange.ledger.query(find_order("client_order_id", client_order_id))
         if order is None or self._is_hidden_by_read_lag(order):
@@ -65,7 +65,7 @@ class OrderRoutes:
         return json_response(order_document(order))
 
     async def replace(self, request: web.Request) -> web.Response:
-        """Ask for a replacement; the reply is the new order, not yet in force."""
+        """Request a replacement; the response is the new order, which is not in force yet."""
         body = await read_body(request, ReplaceBody)
         old = await self._find(request)
         if old.order_id not in self._exchange.account.orders:
@@ -74,7 +74,7 @@ class OrderRoutes:
         return json_response(order_document(accepted_order(await self._exchange.commit(step))))
 
     async def cancel(self, request: web.Request) -> web.Response:
-        """Ask for a cancel; that it has happened is told by an event."""
+        """Request a cancel; an event on the stream reports its completion."""
         order = await self._find(request)
         refusal = await self._cancel(order.order_id, order.status)
         if refusal is not None:
@@ -82,7 +82,7 @@ class OrderRoutes:
         return web.Response(status=204)
 
     async def cancel_all(self, _: web.Request) -> web.Response:
-        """Ask to cancel everything that is open, one answer each."""
+        """Request the cancel of all open orders; one result each."""
         open_orders = list(self._exchange.account.orders.values())
         refusals = await asyncio.gather(*(self._cancel(order.order_id, order.status) for order in open_orders))
         answers = [
@@ -104,7 +104,7 @@ class OrderRoutes:
             return None
         ended = await self._exchange.ledger.query(find_order("order_id", wanted))
         status = last_seen if ended is None else ended.status
-        # Cancelling twice is granted twice; anything else that has ended cannot be cancelled.
+        # A second cancel succeeds too; other ended orders cannot be cancelled.
         return None if status is OrderStatus.CANCELED else already_in_status(status)
 
     def _is_hidden_by_read_lag(self, order: Order) -> bool:
@@ -113,7 +113,7 @@ class OrderRoutes:
 
 
 def accepted_order(transition: Transition) -> Order:
-    """Return the order a step made, or end the request with its refusal."""
+    """Return the order of a transition, or raise its error."""
     if transition.order is None:
         raise ApiErrorRaised(transition.error or BODY_MALFORMED)
     return transition.order

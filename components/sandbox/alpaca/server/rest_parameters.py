@@ -1,23 +1,19 @@
-"""Query strings as clients write them: booleans in any dress, times to the nanosecond, lists with commas."""
+"""Parsing of the trading API's query strings: booleans, times to the nanosecond, comma-separated lists."""
 
 from collections.abc import Mapping
 from uuid import UUID
 
 from components.sandbox.alpaca.core.errors import ORDER_ID_MALFORMED, ApiErrorRaised, invalid_request
-from components.sandbox.alpaca.core.session import SECOND_NS, parse_timestamp
+from components.sandbox.alpaca.core.session import parse_timestamp
 from components.sandbox.alpaca.server.storage import FillFilter, OrderFilter
+from components.sandbox.numerics import DAY_NS
 
 Query = Mapping[str, str]
-
-
 ORDERS_MAX, FILLS_MAX = 500, 100
 
 
-DAY_NS = 86_400 * SECOND_NS
-
-
 def parse_order_filter(query: Query) -> OrderFilter:
-    """Read the parameters of a list of orders."""
+    """Return the filter of a list of orders."""
     _check_one_paging_mode(query)
     status = _one_of(query, "status", ("open", "closed", "all"))
     return OrderFilter(
@@ -34,15 +30,15 @@ def parse_order_filter(query: Query) -> OrderFilter:
 
 
 def includes_equities(query: Query) -> bool:
-    """Tell whether a list may hold shares, the only class of assets this venue has."""
+    """Return whether a list may contain US equities, the only asset class of this venue."""
     return "us_equity" in query.get("asset_class", "us_equity").split(",")
 
 
 def parse_fill_filter(query: Query) -> FillFilter:
-    """Read the parameters of a page of fills."""
+    """Return the filter of a page of fills."""
     day_ns = _time(query, "date")
     return FillFilter(
-        # One day is everything after the last nanosecond of the day before.
+        # A day starts after the last nanosecond of the day before; both bounds are exclusive.
         after_ns=_time(query, "after") if day_ns is None else day_ns - 1,
         until_ns=_time(query, "until") if day_ns is None else day_ns + DAY_NS,
         after_execution_id=query["page_token"].split("::")[-1] if "page_token" in query else None,
@@ -52,12 +48,12 @@ def parse_fill_filter(query: Query) -> FillFilter:
 
 
 def parse_flag(query: Query, name: str) -> bool:
-    """Read a boolean as Python, JavaScript or a person writes it."""
+    """Return a boolean as Python, JavaScript or a person writes it."""
     return query.get(name, "").lower() in {"true", "1", "yes"}
 
 
 def parse_order_id(text: str) -> str:
-    """Read an order's id; the venue takes a malformed one for a missing one."""
+    """Return an order id; the real venue reports a malformed id as missing."""
     try:
         return str(UUID(text))
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The endpoints about the venue itself: clock, calendar, assets."""
+"""REST endpoints of reference data: clock, calendar, assets."""
 
 from datetime import date, timedelta
 
@@ -6,23 +6,24 @@ from aiohttp import web
 
 from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request, symbol_not_found
 from components.sandbox.alpaca.core.responses import EXCHANGE, Document, asset_document, asset_id
-from components.sandbox.alpaca.core.session import SECOND_NS, SessionPhase, new_york_time, trading_days
+from components.sandbox.alpaca.core.session import SessionPhase, new_york_time, trading_days
 from components.sandbox.alpaca.server.exchange import Exchange
 from components.sandbox.alpaca.server.rest_parameters import includes_equities
+from components.sandbox.numerics import SECOND_NS
 from components.sandbox.transport.http_server import json_response
 
 CALENDAR_DAYS = 30
 
 
 class ReferenceRoutes:
-    """Answers what can be traded, and when."""
+    """Handlers for the assets and the trading hours."""
 
     def __init__(self, exchange: Exchange, symbols: tuple[str, ...]) -> None:
         self._exchange = exchange
         self._symbols = symbols
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the endpoints."""
         return [
             web.get("/v2/clock", self.clock),
             web.get("/v2/calendar", self.calendar),
@@ -31,7 +32,7 @@ class ReferenceRoutes:
         ]
 
     async def clock(self, _: web.Request) -> web.Response:
-        """Return the time in New York and the session's next turns."""
+        """Return the time in New York, and the next opening and close."""
         now_ns, session = self._exchange.now_ns(), self._exchange.venue.session
         local = new_york_time(now_ns)
         zone = local.isoformat()[-6:]
@@ -45,14 +46,14 @@ class ReferenceRoutes:
         )
 
     async def calendar(self, request: web.Request) -> web.Response:
-        """Return the sessions between two dates, in New York's wall time."""
+        """Return the trading days between two dates, in New York time."""
         today = new_york_time(self._exchange.now_ns()).date()
         first = _day(request, "start", today)
         last = _day(request, "end", first + timedelta(days=CALENDAR_DAYS))
         return json_response([_session_document(day) for day in trading_days(first, last)])
 
     async def assets(self, request: web.Request) -> web.Response:
-        """List what can be traded here."""
+        """Return the listed assets."""
         wanted = request.query.get("status", "active") == "active"
         wanted = wanted and request.query.get("exchange", EXCHANGE) == EXCHANGE and includes_equities(request.query)
         return json_response([asset_document(symbol) for symbol in self._symbols] if wanted else [])

@@ -1,7 +1,4 @@
-"""The tables the venue remembers by, with the statements that write them and the reading at a start.
-
-The questions that only the ledger can answer: orders that ended, pages of them, fills and histories.
-"""
+"""The venue's database: schema, writes, the load at startup, and queries for ended orders, fills and histories."""
 
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -21,8 +18,6 @@ from components.sandbox.numerics import format_decimal_or_none
 from components.sandbox.transport.auth import Credentials
 
 SCHEMA_VERSION = 1
-
-
 _SCHEMA = """
 CREATE TABLE orders (
     order_id TEXT PRIMARY KEY, client_order_id TEXT NOT NULL UNIQUE, number INTEGER NOT NULL UNIQUE,
@@ -41,13 +36,11 @@ CREATE INDEX events_by_execution ON events (execution_id) WHERE execution_id IS 
 CREATE TABLE positions (symbol TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
-
-
 T = TypeVar("T")
 
 
 class AccountTotals(Struct, frozen=True):
-    """The counters and the cash that every order event may move."""
+    """Cash and counters, which every order event may change."""
 
     cash: Decimal = INITIAL_CASH
     orders_count: int = 0
@@ -55,7 +48,7 @@ class AccountTotals(Struct, frozen=True):
 
 
 class MarketState(Struct, frozen=True):
-    """Where the market stands."""
+    """The walks, quotes and trade count of the simulated market."""
 
     walks: list[PriceWalk] = []
     quotes: list[Quote] = []
@@ -63,7 +56,7 @@ class MarketState(Struct, frozen=True):
 
 
 class StateChange(Struct, frozen=True, kw_only=True):
-    """All that one step changed, written together or not at all."""
+    """All changes of one transition, written in one transaction."""
 
     events: tuple[OrderEvent, ...] = ()
     orders: tuple[Order, ...] = ()
@@ -75,7 +68,7 @@ class StateChange(Struct, frozen=True, kw_only=True):
 
 
 class StoredState(Struct, frozen=True):
-    """What a start finds."""
+    """The state that a start reads back."""
 
     account: AccountState
     credentials: Credentials | None
@@ -83,10 +76,10 @@ class StoredState(Struct, frozen=True):
 
 
 def open_database(path: Path | None) -> sqlite3.Connection:
-    """Open the tables, made anew where there are none; without a path they live in memory only."""
+    """Open the database, creating its tables if there are none; without a path it is in memory only."""
     try:
         if path is not None:
-            path.touch(mode=0o600)  # the account's secret is in it
+            path.touch(mode=0o600)  # it contains the account's secret
         connection = sqlite3.connect(
             path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=64
         )
@@ -105,7 +98,7 @@ def open_database(path: Path | None) -> sqlite3.Connection:
 
 
 def write_change(connection: sqlite3.Connection, change: StateChange) -> None:
-    """Write one change inside the present transaction."""
+    """Write one change inside the current transaction."""
     for event in change.events:
         _write_event(connection, event)
     _write_orders(connection, (*(event.order for event in change.events), *change.orders))
@@ -119,7 +112,7 @@ def write_change(connection: sqlite3.Connection, change: StateChange) -> None:
 
 
 def load_state(connection: sqlite3.Connection) -> StoredState:
-    """Read back everything a venue needs to go on."""
+    """Read back everything that the venue needs to continue."""
     try:
         return _load(connection)
     except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
@@ -165,7 +158,7 @@ def _write_event(connection: sqlite3.Connection, event: OrderEvent) -> None:
 
 
 def _write_orders(connection: sqlite3.Connection, orders: Iterable[Order]) -> None:
-    # The client id is unique in the table too: a second order under one id would fail here, loudly.
+    # The client order id is unique in the table too: a duplicate would raise here.
     for order in orders:
         connection.execute(
             "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
@@ -193,25 +186,19 @@ def _load_all(connection: sqlite3.Connection, statement: str, kind: type[T]) -> 
 
 
 Row = dict[str, object]
-
-
 _EVENT_FIELDS = ("kind", "status", "at_ns", "execution_id", "price", "qty", "position_qty", "cum_qty", "leaves_qty")
-
-
 _FILL = (
     "SELECT events.kind, events.status, events.at_ns, events.execution_id, events.price, events.qty, events.cum_qty,"
     " events.leaves_qty, orders.side, orders.symbol, orders.order_id FROM events JOIN orders USING (order_id)"
     " WHERE events.price IS NOT NULL"
 )
-
-
 _FILL_FIELDS = (
     "kind", "status", "at_ns", "execution_id", "price", "qty", "cum_qty", "leaves_qty", "side", "symbol", "order_id",
 )  # fmt: skip
 
 
 class OrderFilter(Struct, frozen=True, kw_only=True):
-    """Which orders a list is asked for."""
+    """Criteria of a list of orders."""
 
     open: bool | None = None
     after_ns: int | None = None
@@ -225,7 +212,7 @@ class OrderFilter(Struct, frozen=True, kw_only=True):
 
 
 class FillFilter(Struct, frozen=True, kw_only=True):
-    """Which fills a page is asked for; both bounds are strict."""
+    """Criteria of a page of fills; both time bounds are exclusive."""
 
     after_ns: int | None = None
     until_ns: int | None = None
@@ -235,7 +222,7 @@ class FillFilter(Struct, frozen=True, kw_only=True):
 
 
 def find_order(column: str, value: str) -> Callable[[sqlite3.Connection], Order | None]:
-    """Ask for one order by its id or its client's id."""
+    """Return a query for one order by its id or its client order id."""
     statement = {
         "order_id": "SELECT body FROM orders WHERE order_id = ?",
         "client_order_id": "SELECT body FROM orders WHERE client_order_id = ?",
@@ -249,7 +236,7 @@ def find_order(column: str, value: str) -> Callable[[sqlite3.Connection], Order 
 
 
 def select_orders(criteria: OrderFilter) -> Callable[[sqlite3.Connection], list[Order]]:
-    """Ask for a page of orders."""
+    """Return a query for a page of orders."""
     clauses: list[tuple[str, tuple[object, ...]]] = [
         ("open = ?", (criteria.open,)),
         ("submitted_at_ns > ?", (criteria.after_ns,)),
@@ -274,7 +261,7 @@ def select_orders(criteria: OrderFilter) -> Callable[[sqlite3.Connection], list[
 
 
 def select_fills(criteria: FillFilter) -> Callable[[sqlite3.Connection], list[Row]]:
-    """Ask for a page of fills."""
+    """Return a query for a page of fills."""
     sign = ">" if criteria.ascending else "<"
     past = f"events.sequence {sign} (SELECT sequence FROM events WHERE execution_id = ?)"  # noqa: S608 - a constant
     clauses = [
@@ -294,7 +281,7 @@ def select_fills(criteria: FillFilter) -> Callable[[sqlite3.Connection], list[Ro
 
 
 def order_histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
-    """Tell of every order everything that happened to it."""
+    """Return all events of every order."""
     statement = f"SELECT order_id, {', '.join(_EVENT_FIELDS)} FROM events ORDER BY sequence"  # noqa: S608 - constants only
     told: dict[str, list[Row]] = {}
     for order_id, *facts in connection.execute(statement):
@@ -303,6 +290,6 @@ def order_histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
 
 
 def count_events(connection: sqlite3.Connection) -> int:
-    """Ask how many order events there ever were."""
+    """Return the number of order events since the database was created."""
     count: int = connection.execute("SELECT coalesce(max(sequence), 0) FROM events").fetchone()[0]
     return count

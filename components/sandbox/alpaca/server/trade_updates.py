@@ -1,4 +1,4 @@
-"""The trade_updates websocket: one connection, JSON in binary frames, nothing repeated to a late comer."""
+"""The trade_updates websocket: one connection, JSON in binary frames; a late subscriber gets no past events."""
 
 import asyncio
 from collections.abc import Mapping
@@ -11,8 +11,6 @@ from components.sandbox.transport.faults import AlpacaFaultKind, AlpacaFaultSwit
 from components.sandbox.transport.websocket import Frame, QueuedWebSocket, QueueOverflow
 
 AUTH_TIMEOUT_S = 10
-
-
 STREAM = "trade_updates"
 
 
@@ -30,7 +28,7 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 class TradeUpdatesStream:
-    """Serves the one subscriber there may be."""
+    """Serves the one subscriber that the venue allows."""
 
     def __init__(self, credentials: Credentials, faults: AlpacaFaultSwitches) -> None:
         self._credentials = credentials
@@ -41,11 +39,11 @@ class TradeUpdatesStream:
 
     @property
     def has_listener(self) -> bool:
-        """Tell whether somebody listens, so that the next event is told."""
+        """Return whether a client has subscribed, so that the next event is sent."""
         return self._listening
 
     def publish(self, document: Mapping[str, object]) -> None:
-        """Tell the subscriber, if there is one that listens; the faults have their say first."""
+        """Send an event to the subscriber, if there is one, as the armed faults allow."""
         lost = self._faults.trigger(AlpacaFaultKind.LOSE_EVENT) is not None
         copies = 2 if self._faults.trigger(AlpacaFaultKind.DUPLICATE_EVENT) else 1
         if not self._listening or lost or self._faults.active_condition(AlpacaFaultKind.SILENCE_STREAM):
@@ -54,12 +52,12 @@ class TradeUpdatesStream:
             self._send(document)
 
     def disconnect(self) -> None:
-        """Cut the subscriber off without a word."""
+        """Abort the subscriber's connection."""
         if self._socket is not None:
             self._socket.abort()
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Serve a connection until it ends; a second one is refused before it is one."""
+        """Serve a connection until it ends; a second one is rejected in the handshake."""
         if self._socket is not None:
             return web.Response(status=429, text="too many requests.\n")
         self._socket = socket = QueuedWebSocket(request)
@@ -86,7 +84,7 @@ class TradeUpdatesStream:
         try:
             request = msgspec.json.decode(frame, type=_Request)
         except (msgspec.MsgspecError, ValueError):
-            return True  # the real venue says nothing about words it does not know
+            return True  # the real venue ignores unknown messages
         if request.action in {"auth", "authenticate"}:
             return self._authenticate(request)
         if request.action == "listen":
@@ -102,7 +100,7 @@ class TradeUpdatesStream:
     def _listen(self, streams: list[str]) -> bool:
         if not self._authorized:
             return self._send_authorization("listen")
-        # A listen request states the whole set: what it does not name is no longer heard.
+        # A listen request replaces the whole set: streams that it does not name are unsubscribed.
         self._listening = STREAM in streams
         known = [stream for stream in streams if stream == STREAM]
         self._send({"stream": "listening", "data": {"streams": known}})

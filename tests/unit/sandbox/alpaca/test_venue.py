@@ -6,8 +6,9 @@ import pytest
 
 from components.sandbox.alpaca.core.errors import ApiError
 from components.sandbox.alpaca.core.orders import EventKind, OrderStatus
-from components.sandbox.alpaca.core.session import SECOND_NS, SessionName
+from components.sandbox.alpaca.core.session import SessionName
 from components.sandbox.alpaca.core.validation import ReplaceBody
+from components.sandbox.numerics import SECOND_NS
 from tests.support.sandbox_venue import NOON_NS, event_kinds, make_quote, make_venue, order_body, place_order
 
 HOUR_NS = 3_600 * SECOND_NS

@@ -24,7 +24,8 @@ from components.sandbox.alpaca.core.market_history import (
     start_bar,
 )
 from components.sandbox.alpaca.core.price_walk import MarketTrade
-from components.sandbox.alpaca.core.session import NEW_YORK, SECOND_NS
+from components.sandbox.alpaca.core.session import NEW_YORK
+from components.sandbox.numerics import SECOND_NS
 from tests.support.sandbox_venue import NOON_NS, make_quote
 
 MINUTE_NS, HOUR_NS = 60 * SECOND_NS, 3_600 * SECOND_NS
