@@ -19,23 +19,13 @@ from components.runtime.config.secrets import Secret
 from tests.support.eventually import eventually_async
 
 Script = Callable[[ServerConnection], Awaitable[None]]
-
-
 Told = TypeVar("Told")
-
-
 SYMBOLS = (Symbol("AAPL"), Symbol("MSFT"))
-
-
 QUOTE = (
     '{"T":"q","S":"AAPL","bx":"V","bp":189.99,"bs":200,"ax":"V","ap":190.01,"as":300,"c":["R"],"z":"C",'
     '"t":"2026-11-20T14:31:24.700123456Z"}'
 )
-
-
 CONNECTED = '[{"T":"success","msg":"connected"}]'
-
-
 AUTHENTICATED = '[{"T":"success","msg":"authenticated"}]'
 
 

@@ -17,8 +17,6 @@ from components.runtime.process.manifest import Manifest, read_manifest
 from tests.support.machine import scaled
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
 EXIT_S_MAX = 15
 
 

@@ -22,11 +22,7 @@ from components.sandbox.transport.http_server import HOST, HttpServers
 from tests.support.machine import scaled
 
 CREDENTIALS = Credentials(account_id="account", key="key", secret="secret", opened_at_ns=0)
-
-
 Frame = dict[str, Any]
-
-
 Book = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 
 

@@ -8,7 +8,6 @@ from typing import TypeVar
 from tests.support.machine import scaled
 
 Seen = TypeVar("Seen")
-
 WITHIN_S = 5.0
 EVERY_S = 0.01
 STALLED_S = 20.0

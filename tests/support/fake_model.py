@@ -21,14 +21,8 @@ CARD = ModelCard(
     samples=0,
     accuracy=0.0,
 )
-
-
 UP = (0.1, 0.2, 0.7)
-
-
 DOWN = (0.7, 0.2, 0.1)
-
-
 FLAT = (0.3, 0.4, 0.3)
 
 

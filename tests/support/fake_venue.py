@@ -43,17 +43,9 @@ from components.runtime.metrics import Metrics
 from tests.support.eventually import eventually_async
 
 FAKE_VENUE = Venue("TOY")
-
-
 ONE, TWO, THREE = (Symbol(f"TOY:{base}-USD") for base in ("ONE", "TWO", "THREE"))
-
-
 Told = TypeVar("Told")
-
-
 Script = Callable[["FakeVenue", ServerConnection], Awaitable[None]]
-
-
 LIMITS = {
     "topics_per_request": 2,
     "topics_per_connection": 100,
@@ -64,8 +56,6 @@ LIMITS = {
     "requests_per_second": 100.0,
     "requests_burst": 10,
 }
-
-
 CONTROLS: dict[str, Callable[[dict[str, Any]], ControlMessage]] = {
     "ok": lambda said: SubscribeAck(tuple(said["ok"]), said.get("id")),
     "gone": lambda said: UnsubscribeAck(tuple(said["gone"]), said.get("id")),

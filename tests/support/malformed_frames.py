@@ -16,20 +16,10 @@ from components.runtime.bus.zeromq import FRAME_BYTES_MAX
 from tests.support.machine import scaled
 
 Frames: TypeAlias = list[bytes]
-
-
 REPLY_MS_MAX = 5_000
-
-
 HEADER = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "stranger", "e", 1, 0, 0, 0))
-
-
 NEXT_VERSION = encode(Header(SCHEMA_VERSION + 1, FrameKind.MESSAGE, "stranger", "e", 1, 0, 0, 0))
-
-
 EVERY_BYTE = bytes(range(256))
-
-
 MALFORMED: dict[str, tuple[Callable[[bytes, bytes], Frames], str]] = {
     "nothing": (lambda topic, body: [b""], "shape"),
     "no delimiter": (lambda topic, body: [topic, HEADER, body], "shape"),
@@ -48,17 +38,9 @@ MALFORMED: dict[str, tuple[Callable[[bytes, bytes], Frames], str]] = {
     "the longest that arrives": (lambda topic, body: [b"", topic, HEADER, bytes(FRAME_BYTES_MAX)], "oversize"),
 }
 """From a topic and a valid message of it: the frames, and the error that the bus must count."""
-
-
 GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
-
-
 READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity\x00\x00\x00\x00"
-
-
 HANDSHAKE = GREETING + b"\x04" + bytes((len(READY),)) + READY
-
-
 INVALID_BYTE_STREAMS: dict[str, bytes] = {
     "a web request": b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n",
     "noise": Random(7).randbytes(10_000),

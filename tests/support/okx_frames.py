@@ -11,9 +11,7 @@ from components.market_data.venues.okx.requests import OkxSettings
 
 AT_MS = 1_767_225_600_000
 AT_NS = AT_MS * 1_000_000
-
 Pair = tuple[str, ...]
-
 SPOT = {
     "instId": "BTC-USDT",
     "instType": "SPOT",

@@ -8,7 +8,6 @@ from tests.support.okx_frames import AT_MS, Pair, depth_row, snapshot, update
 
 LEVELS = 40
 MID = 1_000
-
 ShownBook = dict[str, list[list[str]]]
 
 

@@ -30,30 +30,16 @@ from components.runtime.metrics import Metrics
 from components.runtime.service import CallVenue, Effect, LogEvent, Publish, VenueCallCompleted, VenueEvent
 
 T0: Final = 1_700_000_000_000_000_000
-
-
 MS: Final = 1_000_000
-
-
 VENUE: Final = Venue("TEST")
-
-
 ONE, TWO = Symbol("TEST:ONE-USD"), Symbol("TEST:TWO-USD")
-
-
 FETCH_RULE: Final = RangeRule(
     resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=False
 )
-
-
 RESUBSCRIBE_RULE: Final = RangeRule(
     resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.FETCH, ranges_overlap=False
 )
-
-
 BIDS: Final[tuple[Level, ...]] = (("99", "1"), ("98", "1"), ("97", "1"), ("96", "1"))
-
-
 ASKS: Final[tuple[Level, ...]] = (("101", "1"), ("102", "1"), ("103", "1"), ("104", "1"))
 
 

@@ -17,26 +17,20 @@ from components.signals.core.features import SCHEMA
 from tests.support.sample_messages import AT_NS, DECISION_INPUTS, FILLED, INTENT, MESSAGES, PROVENANCE, TERMS
 
 MS = 1_000_000
-
-
-CHECK_HOLDS = CheckResult(CheckName.SPREAD, "1.60 bps", "30 bps", passed=True)
-
-
-CHECK_REFUSES = CheckResult(CheckName.DUPLICATE, "400 ms ago", "no repeat within 1000 ms", passed=False)
-
-
+CHECK_PASSED = CheckResult(CheckName.SPREAD, "1.60 bps", "30 bps", passed=True)
+CHECK_FAILED = CheckResult(CheckName.DUPLICATE, "400 ms ago", "no repeat within 1000 ms", passed=False)
 MODEL_HASH = "a" * 32
 
 
 def intent(name: str = "demo-abc-1", **changes: Any) -> Intent:
-    evidence = replace(
+    provenance = replace(
         PROVENANCE,
         model_hash=MODEL_HASH,
         schema_hash=SCHEMA.hash,
         features=tuple(float(index) for index in range(len(SCHEMA.features))),
         prediction=(0.125, 0.25, 0.625),
     )
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "signal_id": SignalId(name),
         "leg": 0,
         "symbol": Symbol("SPY"),
@@ -45,44 +39,44 @@ def intent(name: str = "demo-abc-1", **changes: Any) -> Intent:
         "order_type": OrderType.LIMIT,
         "limit_price": Decimal("560.10"),
         "time_in_force": TimeInForce.IOC,
-        "evidence": evidence,
+        "provenance": provenance,
         "tick_at_ns": AT_NS,
         "created_at_ns": AT_NS + MS // 2,
         "expires_at_ns": AT_NS + 2_000 * MS,
     }
-    return replace(INTENT, **facts | changes)
+    return replace(INTENT, **fields | changes)
 
 
-def decision(wanted: Intent | None = None, *, allowed: bool = True) -> Decision:
-    facts = replace(DECISION_INPUTS, now_ns=AT_NS + MS, bid_price=Decimal("559.95"), ask_price=Decimal("559.98"))
+def decision(proposed: Intent | None = None, *, allowed: bool = True) -> Decision:
+    inputs = replace(DECISION_INPUTS, now_ns=AT_NS + MS, bid_price=Decimal("559.95"), ask_price=Decimal("559.98"))
     terms = replace(TERMS, approved_at_ns=AT_NS + MS, expires_at_ns=AT_NS + 10_001 * MS) if allowed else None
-    checked = (CHECK_HOLDS,) if allowed else (CHECK_HOLDS, CHECK_REFUSES)
-    return Decision(wanted or intent(), checked, facts, "limits-3", terms)
+    checks = (CHECK_PASSED,) if allowed else (CHECK_PASSED, CHECK_FAILED)
+    return Decision(proposed or intent(), checks, inputs, "limits-3", terms)
 
 
-def order_events(wanted: Intent | None = None) -> tuple[OrderMessage, ...]:
-    wanted = wanted or intent()
-    name = ClientOrderId(f"{wanted.intent_id}-1")
-    about = {"intent_id": wanted.intent_id, "client_order_id": name, "symbol": wanted.symbol, "side": wanted.side}
+def order_events(proposed: Intent | None = None) -> tuple[OrderMessage, ...]:
+    proposed = proposed or intent()
+    name = ClientOrderId(f"{proposed.intent_id}-1")
+    ids = {"intent_id": proposed.intent_id, "client_order_id": name, "symbol": proposed.symbol, "side": proposed.side}
     updated = next(one for one in MESSAGES if isinstance(one, OrderUpdated))
     return (
-        IntentReceived(wanted, TERMS, name, AT_NS + 3 * MS),
-        OrderSending(wanted.intent_id, name, 1, AT_NS + 3 * MS),
-        replace(updated, **about, state=OrderState.OPEN, reason="new", at_ns=AT_NS + 8 * MS),
-        filled(wanted),
-        replace(updated, **about, state=OrderState.FILLED, reason="filled", at_ns=AT_NS + 12 * MS),
+        IntentReceived(proposed, TERMS, name, AT_NS + 3 * MS),
+        OrderSending(proposed.intent_id, name, 1, AT_NS + 3 * MS),
+        replace(updated, **ids, state=OrderState.OPEN, reason="new", at_ns=AT_NS + 8 * MS),
+        filled(proposed),
+        replace(updated, **ids, state=OrderState.FILLED, reason="filled", at_ns=AT_NS + 12 * MS),
     )
 
 
-def filled(wanted: Intent | None = None) -> Filled:
-    wanted = wanted or intent()
+def filled(proposed: Intent | None = None) -> Filled:
+    proposed = proposed or intent()
     return replace(
         FILLED,
-        intent_id=wanted.intent_id,
-        client_order_id=ClientOrderId(f"{wanted.intent_id}-1"),
-        symbol=wanted.symbol,
-        side=wanted.side,
-        quantity=wanted.quantity,
+        intent_id=proposed.intent_id,
+        client_order_id=ClientOrderId(f"{proposed.intent_id}-1"),
+        symbol=proposed.symbol,
+        side=proposed.side,
+        quantity=proposed.quantity,
         price=Decimal("559.98"),
         at_ns=AT_NS + 12 * MS,
     )

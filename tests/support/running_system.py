@@ -16,8 +16,6 @@ from tests.support.eventually import eventually
 from tests.support.machine import scaled
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
 STOP_S_MAX = 60.0
 
 

@@ -96,20 +96,10 @@ from components.contracts.values import (
 )
 
 AT_NS = 1_700_000_000_000_000_000
-
-
 ACCOUNT = AccountId("paper-1")
-
-
 VENUE = Venue("alpaca")
-
-
 SYMBOL = Symbol("AAPL")
-
-
 OFFSET = StreamOffset("market", "0123456789ab", 41)
-
-
 PROVENANCE = ModelProvenance(
     model_hash="m" * 8,
     schema_hash="s" * 8,
@@ -118,8 +108,6 @@ PROVENANCE = ModelProvenance(
     input_offsets=(OFFSET,),
     book_state=BookState.SYNCED,
 )
-
-
 INTENT = Intent(
     signal_id=SignalId("demo-0a1b-7"),
     leg=1,
@@ -136,20 +124,10 @@ INTENT = Intent(
     created_at_ns=AT_NS + 1,
     expires_at_ns=AT_NS + 2,
 )
-
-
 TERMS = ApprovalTerms(ACCOUNT, "limits-3", 17, AT_NS + 3, AT_NS + 4)
-
-
 CLIENT_ORDER_ID = ClientOrderId("demo-0a1b-7-1-0")
-
-
 VENUE_ORDER_ID = VenueOrderId("61e69015-8549-4bfd-b9c3-01e75843f47d")
-
-
 CHECK_RESULT = CheckResult(CheckName.ORDER_NOTIONAL, "468.12", "1000", passed=True)
-
-
 DECISION_INPUTS = DecisionInputs(
     AT_NS,
     Decimal("187.21"),
@@ -161,20 +139,10 @@ DECISION_INPUTS = DecisionInputs(
     causes=(Cause.DATA_STALE,),
     is_stopping=False,
 )
-
-
 CANCEL = Cancel(CommandId("c-1"), CLIENT_ORDER_ID, "operator")
-
-
 VENUE_ACCOUNT = VenueAccount("PA3", Decimal("1000.10"), Decimal(2000), Decimal(4000), trading_blocked=False)
-
-
 VENUE_POSITION = VenuePosition(SYMBOL, Decimal(-3), Decimal("180.5"))
-
-
 SESSION = VenueSession(is_open=True, next_open_at_ns=AT_NS + 6, next_close_at_ns=AT_NS + 7, clock_offset_ns=-8)
-
-
 FILLED = Filled(
     execution_id=ExecutionId("20211103:1"),
     intent_id=INTENT.intent_id,
@@ -189,8 +157,6 @@ FILLED = Filled(
     venue_at_ns=AT_NS + 9,
     at_ns=AT_NS + 10,
 )
-
-
 MESSAGES: tuple[Any, ...] = (
     Quote(VENUE, SYMBOL, Decimal("187.21"), Decimal(3), Decimal("187.23"), Decimal(5), AT_NS, AT_NS + 11),
     Trade(VENUE, SYMBOL, Decimal("187.22"), Decimal(100), AT_NS, AT_NS + 12),
@@ -279,8 +245,6 @@ MESSAGES: tuple[Any, ...] = (
     Withdraw(CommandId("c-6"), INTENT.intent_id, "halt"),
     SetTradingState(CommandId("c-7"), TradingState.ACTIVE, "reconciled"),
 )
-
-
 HEADERS: dict[str, Header] = {
     "Header of a message": Header(
         SCHEMA_VERSION,

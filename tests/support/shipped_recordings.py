@@ -11,12 +11,8 @@ from tests.support.project import ROOT
 from tests.support.synthetic_recordings import RecordedLine, Recording, binance_spot, binance_um, deribit, okx
 
 FOLDER = ROOT / "tests" / "recordings"
-
-
 UPDATES = 70
 """Few enough that each file stays below 60 kB."""
-
-
 QUIET_AFTER, RESET_AT, RESET_TO = (20, 55), 40, 7
 
 

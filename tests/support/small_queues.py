@@ -7,6 +7,7 @@ from components.market_data.__main__ import main
 
 MARK = 500
 
+
 if __name__ == "__main__":
     for stream in (MARKET, BOOKS):
         force_setattr(stream, "high_water_mark", MARK)

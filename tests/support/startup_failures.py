@@ -13,11 +13,7 @@ from tests.support.configuration_folder import ConfigurationFolder, shipped_conf
 from tests.support.machine import scaled
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
 EXIT_S_MAX = 30
-
-
 KEYS = {"APCA_API_KEY_ID": "PK0", "APCA_API_SECRET_KEY": "secret"}
 
 

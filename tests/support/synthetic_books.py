@@ -6,17 +6,9 @@ from decimal import Decimal
 from typing import NamedTuple
 
 MID_TICKS = 10_000
-
-
 DEPTH_TICKS = 40
-
-
 IDS_PER_BATCH_MAX = 6
-
-
 TOP = 10
-
-
 Level = tuple[int, int]
 """Price in ticks, quantity in lots; zero lots remove it."""
 

@@ -9,21 +9,11 @@ from zlib import crc32
 from tests.support.synthetic_books import Batch, BookSides, Level, SyntheticMarket, generate_market, plain_decimal
 
 START_MS = 1_767_225_600_000
-
-
 STEP_MS = 100
-
-
 LATENCY_NS = 7_000_000
-
-
 SNAPSHOT_AFTER = 3
 """Binance's snapshot comes after this many updates, and is as of the last of them."""
-
-
 NS_PER_MS = 1_000_000
-
-
 CHECKSUM_LEVELS = 25
 
 
