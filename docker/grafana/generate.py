@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the Overview dashboard: change it here, run this, commit both."""
+"""Generate the Overview dashboard: change this file, run it, commit both files."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ STATES: Final = {"0": ("active", "green"), "1": ("reducing", "orange"), "2": ("h
 
 @dataclass(frozen=True)
 class Query:
-    """One expression and the name of what it draws."""
+    """A PromQL expression and the legend of its series."""
 
     expr: str
     legend: str = ""
@@ -24,10 +24,10 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One picture; `bad_from` colours what is at or above it."""
+    """A panel; values at or above `bad_from` are red."""
 
     title: str
-    says: str
+    description: str
     unit: str
     queries: tuple[Query, ...]
     kind: str = "timeseries"
@@ -39,84 +39,91 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """A heading over what follows."""
+    """A heading above the panels that follow."""
 
     title: str
-    says: str
+    description: str
 
 
-def number(title: str, says: str, unit: str, expr: str, **more: Any) -> Panel:  # noqa: ANN401  # Panel's own
-    """Draw one number, as large as it matters."""
+def stat_panel(title: str, description: str, unit: str, expr: str, **more: Any) -> Panel:  # noqa: ANN401  # Panel's own
+    """Return a panel that shows a single number."""
     return Panel(
-        title=title, says=says, unit=unit, queries=(Query(expr),), kind="stat", **{"width": 4, "height": 4} | more
+        title=title,
+        description=description,
+        unit=unit,
+        queries=(Query(expr),),
+        kind="stat",
+        **{"width": 4, "height": 4} | more,
     )
 
 
 def rate(metric: str, *labels: str) -> str:
-    """Count a second, summed over everything but these labels."""
+    """Return the rate of a counter per second, summed over all labels but these."""
     return f"sum by ({', '.join(labels)}) (rate({metric}[$__rate_interval]))"
 
 
 def quantiles(metric: str) -> tuple[Query, ...]:
-    """Draw the median and the slowest hundredth of a span of time."""
+    """Return queries for p50 and p99 of a histogram."""
     buckets = f"sum by (le) (rate({metric}_bucket[$__rate_interval]))"
     return tuple(Query(f"histogram_quantile({q}, {buckets})", name) for q, name in ((0.5, "p50"), (0.99, "p99")))
 
 
 def last_hour(metric: str, among: str = "") -> str:
-    """Count what there was in an hour; what never happened has no series, and is 0."""
+    """Return the increase of a counter in an hour; 0 if it has no series yet."""
     return f"sum(increase({metric}{among}[1h])) or vector(0)"
 
 
 def rate_of_kinds(metric: str, kind: str, *, among: str = "") -> tuple[Query, ...]:
-    """Draw the rate of each kind at each venue."""
+    """Return a query for the rate of each kind at each venue."""
     return (Query(rate(metric + among, "venue", kind), f"{{{{venue}}}}: {{{{{kind}}}}}"),)
 
 
-UNWANTED: Final = '{outcome!~"changes|applied|images|stale"}'
-"""Of what happens to a book, what should not."""
+UNEXPECTED: Final = '{outcome!~"updates|applied|snapshots|stale"}'
+"""The events of a book that normal operation does not have."""
 
 TRADING: Final = (
-    number(
-        "Trading", "The worst of all present causes decides.", "none", "max(xtrader_risk_trading_state)", names=STATES
+    stat_panel(
+        "Trading", "The most severe active cause decides.", "none", "max(xtrader_risk_trading_state)", names=STATES
     ),
-    number("Ready", "Components that wait for nothing; four are all.", "none", "sum(xtrader_ready)"),
-    number("Unknown orders", "Only the venue knows their outcome.", "none", "sum(xtrader_orders_unknown)", bad_from=1),
-    number("Lost messages", "Missing on any stream.", "none", "sum(xtrader_bus_missing_total)", bad_from=1),
-    number(
+    stat_panel("Ready", "Components that are ready; four are all.", "none", "sum(xtrader_ready)"),
+    stat_panel(
+        "Unknown orders", "Only the venue knows their outcome.", "none", "sum(xtrader_orders_unknown)", bad_from=1
+    ),
+    stat_panel("Lost messages", "Missing on any stream.", "none", "sum(xtrader_bus_missing_total)", bad_from=1),
+    stat_panel(
         "Since reconciled",
         "Since journal and venue were last found equal.",
         "s",
         "time() - max(xtrader_reconciled_timestamp_seconds)",
         bad_from=90,
     ),
-    number(
-        "Result",
+    stat_panel(
+        "P&L",
         "Realised and unrealised.",
         "currencyUSD",
         "sum(xtrader_risk_realised_dollars) + sum(xtrader_risk_unrealised_dollars)",
     ),
     Panel(
         title="Tick to order",
-        says="From the venue's frame with the tick to the intent on execution's disk.",
+        description="From the venue's frame with the tick to the intent on execution's disk.",
         unit="s",
         queries=quantiles("xtrader_tick_to_order_seconds"),
     ),
     Panel(
         title="Decision",
-        says="From a request to risk to its answer, on disk.",
+        description="From a request to risk to its durable reply.",
         unit="s",
         queries=quantiles("xtrader_risk_decision_seconds"),
     ),
     Panel(
         title="Venue",
-        says="From sending an order to the venue's answer.",
+        description="From submitting an order to the venue's response.",
         unit="s",
         queries=quantiles("xtrader_submit_seconds"),
     ),
     Panel(
         title="Market",
-        says="Quotes published, and predictions made on them.",
+        description="Quotes published, and predictions made on them.",
         unit="ops",
         queries=(
             Query(rate("xtrader_market_quotes_total", "service"), "quotes from {{service}}"),
@@ -124,14 +131,14 @@ TRADING: Final = (
         ),
     ),
     Panel(
-        title="Verdicts",
-        says="What risk answered: allowed, or each check that did not hold.",
+        title="Decisions",
+        description="Replies of risk: allowed, or each check that failed.",
         unit="ops",
-        queries=(Query(rate("xtrader_signals_verdicts_total", "outcome"), "{{outcome}}"),),
+        queries=(Query(rate("xtrader_signals_replies_total", "outcome"), "{{outcome}}"),),
     ),
     Panel(
         title="Orders",
-        says="Orders that came into a state, and fills by where they were heard of.",
+        description="Orders that entered a state, and fills by source.",
         unit="ops",
         queries=(
             Query(rate("xtrader_orders_total", "state"), "{{state}}"),
@@ -140,13 +147,13 @@ TRADING: Final = (
     ),
     Panel(
         title="Positions",
-        says="Shares held, as risk counts them.",
+        description="Shares held, as risk counts them.",
         unit="none",
         queries=(Query("sum by (symbol) (xtrader_risk_position_quantity)", "{{symbol}}"),),
     ),
     Panel(
-        title="Result over time",
-        says="In dollars; unrealised at the last quotes.",
+        title="P&L over time",
+        description="In dollars; unrealised at the last quotes.",
         unit="currencyUSD",
         queries=(
             Query("sum(xtrader_risk_realised_dollars)", "realised"),
@@ -155,19 +162,19 @@ TRADING: Final = (
     ),
     Panel(
         title="Causes",
-        says="1 while the cause keeps trading from being free.",
+        description="1 while the cause is active.",
         unit="none",
         queries=(Query("max by (cause) (xtrader_risk_cause)", "{{cause}}"),),
     ),
     Panel(
         title="Bus",
-        says="Messages heard, by stream.",
+        description="Messages received, by stream.",
         unit="ops",
         queries=(Query(rate("xtrader_bus_received_total", "stream"), "{{stream}}"),),
     ),
     Panel(
-        title="Behind",
-        says="How far each hearer is behind, as it says itself.",
+        title="Subscriber lag",
+        description="Messages that each subscriber is behind, as it reports.",
         unit="none",
         queries=(
             Query("max by (stream, subscriber) (xtrader_bus_subscriber_lag_messages)", "{{subscriber}}: {{stream}}"),
@@ -175,93 +182,93 @@ TRADING: Final = (
     ),
     Panel(
         title="Processes",
-        says="Cores used.",
+        description="Cores used.",
         unit="none",
         queries=(Query(rate("process_cpu_seconds_total", "service"), "{{service}}"),),
     ),
 )
 
 BOOKS: Final = (
-    number("Books in sync", "Of all crypto venues.", "none", "sum(xtrader_market_books_synced)"),
-    number("Venues heard", "Every connection of theirs is subscribed.", "none", "sum(xtrader_market_venue_live)"),
-    number(
-        "Left alone",
-        "Doors of venues at which the breaker is open.",
+    stat_panel("Books in sync", "Of all crypto venues.", "none", "sum(xtrader_market_books_synced)"),
+    stat_panel("Venues live", "Every connection of the venue is subscribed.", "none", "sum(xtrader_market_venue_live)"),
+    stat_panel(
+        "Circuits open",
+        "Transports of venues whose circuit breaker is open.",
         "none",
         "sum(xtrader_venue_breaker_state == bool 2)",
         bad_from=1,
     ),
-    number(
+    stat_panel(
         "Gaps in an hour",
-        "Changes of books that were never heard; each book was fetched anew.",
+        "Updates of books that were lost; each of these books was resynchronised.",
         "none",
         last_hour("xtrader_market_book_events_total", '{outcome="gaps"}'),
     ),
-    number(
-        "Told to wait in an hour",
-        "Answers 418 and 429.",
+    stat_panel(
+        "Rate limited in an hour",
+        "Responses 418 and 429.",
         "none",
         last_hour("xtrader_venue_retry_after_total"),
         bad_from=1,
     ),
-    number(
+    stat_panel(
         "Dropped in an hour",
-        "What gave way in a full queue; never a change of a book.",
+        "Messages dropped by a full queue; never a book update.",
         "none",
         last_hour("xtrader_venue_queue_drops_total", '{policy!="conflate"}'),
         bad_from=1,
     ),
     Panel(
         title="Books in sync by venue",
-        says="A book that is not in sync is not published.",
+        description="A book that is not in sync is not published.",
         unit="none",
         queries=(Query("sum by (venue) (xtrader_market_books_synced)", "{{venue}}"),),
     ),
     Panel(
-        title="Changes",
-        says="Changes of books that were applied.",
+        title="Updates",
+        description="Book updates that were applied.",
         unit="ops",
         queries=(Query(rate('xtrader_market_book_events_total{outcome="applied"}', "venue"), "{{venue}}"),),
     ),
     Panel(
-        title="Trouble in books",
-        says="Gaps, crossed books, unreadable changes, and what followed from them.",
+        title="Book failures",
+        description="Gaps, crossed books, undecodable updates, and the resyncs that followed.",
         unit="ops",
-        queries=rate_of_kinds("xtrader_market_book_events_total", "outcome", among=UNWANTED),
+        queries=rate_of_kinds("xtrader_market_book_events_total", "outcome", among=UNEXPECTED),
     ),
     Panel(
-        title="Connections",
-        says="Those that ended or never came to be, and why.",
+        title="Disconnects",
+        description="Connections that ended or failed, by reason.",
         unit="ops",
-        queries=rate_of_kinds("xtrader_venue_drops_total", "ending"),
+        queries=rate_of_kinds("xtrader_venue_disconnects_total", "reason"),
     ),
     Panel(
         title="Requests to venues",
-        says="By what came of them.",
+        description="By outcome.",
         unit="ops",
         queries=rate_of_kinds("xtrader_venue_requests_total", "outcome"),
     ),
     Panel(
-        title="Odd parts of frames",
-        says="What had no effect but to be counted.",
+        title="Decode issues",
+        description="Parts of frames that could not be decoded.",
         unit="ops",
-        queries=rate_of_kinds("xtrader_market_odd_total", "kind"),
+        queries=rate_of_kinds("xtrader_market_decode_issues_total", "kind"),
     ),
     Panel(
         title="Received",
-        says="Bytes of frames.",
+        description="Bytes of frames.",
         unit="Bps",
         queries=(Query(rate("xtrader_venue_bytes_total", "venue"), "{{venue}}"),),
     ),
     Panel(
         title="Audits",
-        says="Books held against a fetched image; one that differs is fetched anew.",
+        description="Books compared with a fetched snapshot; one that differs is resynchronised.",
         unit="ops",
         queries=rate_of_kinds("xtrader_market_book_audits_total", "verdict"),
     ),
     Panel(
         title="Frames",
-        says="Frames received.",
+        description="Frames received.",
         unit="ops",
         queries=(Query(rate("xtrader_venue_frames_total", "venue"), "{{venue}}"),),
     ),
@@ -269,17 +276,17 @@ BOOKS: Final = (
 
 PANELS: Final[tuple[Panel | Row, ...]] = (
     *TRADING,
-    Row("Crypto books", "Empty where no crypto venue is listened to."),
+    Row("Crypto books", "Empty if no crypto venue is configured."),
     *BOOKS,
 )
 
 
 def dashboard() -> dict[str, Any]:
-    """Give the whole dashboard as Grafana reads it."""
+    """Return the dashboard as Grafana reads it."""
     return {
         "uid": "xtrader-overview",
         "title": "xtrader: overview",
-        "description": "Whether it trades, how fast, and what keeps it from trading.",
+        "description": "Whether the system trades, how fast, and what prevents it.",
         "tags": ["xtrader"],
         "schemaVersion": 39,
         "version": 1,
@@ -297,20 +304,20 @@ def dashboard() -> dict[str, Any]:
 
 
 def panels() -> Iterator[dict[str, Any]]:
-    """Lay the panels out from left to right, line under line; a row has a line of its own."""
+    """Return the panels, laid out from left to right; a row has a line of its own."""
     x = y = line_height = 0
     for number_, panel in enumerate(PANELS, start=1):
         width, height = (COLUMNS, 1) if isinstance(panel, Row) else (panel.width, panel.height)
         if x + width > COLUMNS:
             x, y, line_height = 0, y + line_height, 0
-        place = {"x": x, "y": y, "w": width, "h": height}
+        position = {"x": x, "y": y, "w": width, "h": height}
         x, line_height = x + width, max(line_height, height)
-        about = {"id": number_, "title": panel.title, "description": panel.says, "gridPos": place}
+        about = {"id": number_, "title": panel.title, "description": panel.description, "gridPos": position}
         yield about | (ROW if isinstance(panel, Row) else _drawn(panel))
 
 
 def text() -> str:
-    """Give the file's content."""
+    """Return the content of the dashboard file."""
     return json.dumps(dashboard(), indent=2, sort_keys=True) + "\n"
 
 
@@ -319,7 +326,7 @@ def _drawn(panel: Panel) -> dict[str, Any]:
         "type": panel.kind,
         "datasource": DATASOURCE,
         "targets": [_target(query, letter) for query, letter in zip(panel.queries, "ABCDEF", strict=False)],
-        "fieldConfig": {"defaults": _look(panel), "overrides": []},
+        "fieldConfig": {"defaults": _field_defaults(panel), "overrides": []},
         "options": _options(panel),
     }
 
@@ -328,7 +335,7 @@ def _target(query: Query, letter: str) -> dict[str, Any]:
     return {"refId": letter, "datasource": DATASOURCE, "expr": query.expr, "legendFormat": query.legend or "__auto"}
 
 
-def _look(panel: Panel) -> dict[str, Any]:
+def _field_defaults(panel: Panel) -> dict[str, Any]:
     steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
     if panel.bad_from is not None:
         steps.append({"color": "red", "value": panel.bad_from})

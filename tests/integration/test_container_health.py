@@ -8,15 +8,17 @@ from threading import Thread
 
 import pytest
 
+from tests.support.machine import scaled
+
 pytestmark = pytest.mark.integration
 
-SCRIPT = Path(__file__).resolve().parents[2] / "docker" / "healthy"
+SCRIPT = Path(__file__).resolve().parents[2] / "docker" / "healthcheck"
 OLD_S = 60
 
 
 def exit_code(run: Path, *arguments: str) -> int:
     environment = {"PATH": "/usr/bin:/bin", "XTRADER__RUNTIME__RUN_DIR": str(run), "XTRADER_COMPONENT": "risk"}
-    done = subprocess.run([SCRIPT, *arguments], env=environment, check=False, capture_output=True, timeout=10)
+    done = subprocess.run([SCRIPT, *arguments], env=environment, check=False, capture_output=True, timeout=scaled(10))
     return done.returncode
 
 
