@@ -250,7 +250,7 @@ def _drive(pipe: Connection, run: Path, bindings: StreamBindings, is_over: Calla
     service, bus = _LatencyService(pipe), _open(run, bindings)
     context = LoopContext(
         component=bindings.component, version="bench", service=service, bus=bus, clock=SystemClock(), log=logger(),
-        tick_ms=50, report_health=lambda _: None, should_stop=lambda: is_over(service), drain_ms_max=0
+        tick_ms=50, report_health=lambda _: None, should_stop=lambda: is_over(service), drain_timeout_ms=0
     )  # fmt: skip
     run_blocking(context)
     bus.close()

@@ -235,7 +235,7 @@ def _adapter(pipe: Connection, table: str, port: int, core: int | None) -> None:
             tick_ms=50,
             report_health=lambda _: None,
             should_stop=bus.is_over,
-            drain_ms_max=0,
+            drain_timeout_ms=0,
         )
         run_async(context)
         bus.close()

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from components.execution.core.next_action import FenceLimits, VenueHealthLimits
+from components.execution.core.next_action import FenceLimits
 from components.runtime.config.schema import SecretReference, Table, VenueUrl
 
 
@@ -27,6 +27,15 @@ class OrderConfig(Table):
     submits_in_flight_max: int = Field(ge=1, le=64)
     cancel_check_ms: int = Field(ge=100, le=60_000)
     buffered_events_max: int = Field(ge=100, le=1_000_000)
+
+
+class VenueHealthLimits(Table):
+    """Thresholds at which the venue counts as degraded and as lost."""
+
+    degraded_after_failures: int = Field(ge=1, le=100)
+    lost_after_failures: int = Field(ge=1, le=100)
+    slow_answer_ms: int = Field(ge=1, le=60_000)
+    degraded_after_slow: int = Field(ge=1, le=1_000)
 
 
 class AlpacaConfig(Table):

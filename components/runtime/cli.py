@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=str, decimal_format="string", order="deterministic")
-
-
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON line.")
 """Gives the verb an `as_json` argument."""
 
@@ -98,17 +96,9 @@ def usage_error(message: str) -> NoReturn:
 
 
 EXIT_USAGE: Final = 64
-
-
 EXIT_BUG: Final = 70
-
-
 EXIT_INTERRUPTED: Final = 130
-
-
 EXIT_SIGPIPE: Final = 141
-
-
 EXIT_CODES: Final[Mapping[type[Exception], int]] = {
     UsageError: EXIT_USAGE,
     ConfigError: 78,

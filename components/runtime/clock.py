@@ -29,6 +29,4 @@ class SystemClock:
 
 
 NS_PER_S: Final = 1_000_000_000
-
-
 NS_PER_MS: Final = 1_000_000

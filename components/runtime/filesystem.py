@@ -17,20 +17,10 @@ from typing import Concatenate, Final, ParamSpec, Protocol, TypeVar
 from components.contracts.errors import ConfigError, PeerUnreachable, ResourceBusy, StorageError
 
 Params = ParamSpec("Params")
-
-
 Result = TypeVar("Result")
-
-
 Self = TypeVar("Self")
-
-
 Where = TypeVar("Where", bound="Path | OpenFile")
-
-
 IN_MEMORY_FILE_SYSTEMS: Final = frozenset({"tmpfs", "ramfs"})
-
-
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from threading import Lock
 from typing import Any, Final, TextIO
 
@@ -15,7 +16,6 @@ from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 from typing_extensions import override
 
 from components.runtime.clock import Clock, SystemClock
-from components.runtime.config.schema import LogFormat, LogLevel
 
 NS_PER_S: Final = 1_000_000_000
 REDACTED: Final = "***"
@@ -24,6 +24,23 @@ REDACTED_LENGTH_MIN: Final = 8
 
 _secrets: set[str] = set()
 _encoder: Final = msgspec.json.Encoder(enc_hook=str, decimal_format="string")
+
+
+class LogFormat(StrEnum):
+    """How log lines are written."""
+
+    AUTO = "auto"
+    JSON = "json"
+    READABLE = "readable"
+
+
+class LogLevel(StrEnum):
+    """The lowest level that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 def configure(

@@ -12,8 +12,6 @@ from components.runtime.filesystem import make_private_folder
 
 SOCKET_PATH_BYTES_MAX: Final = 107
 """The kernel's bound on the path of a local socket."""
-
-
 SOCKET_NAME_BYTES_MAX: Final = 24
 
 

@@ -115,6 +115,7 @@ Inbound: TypeAlias = (
     | VenueCallCompleted
     | VenueEvent
 )
+Inbounds: TypeAlias = Sequence[Inbound]
 
 
 @final
@@ -195,8 +196,6 @@ class Terminate(Struct, frozen=True, gc=False):
 
 
 Effect: TypeAlias = Append | Publish | Reply | Request | SendCommand | CallVenue | LogEvent | ObserveLatency | Terminate
-
-
 Effects: TypeAlias = Sequence[Effect]
 
 

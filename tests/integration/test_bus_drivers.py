@@ -88,7 +88,7 @@ def parties() -> Iterator[BusHarness]:
 
 
 def a_seat(party: BusEndpoint, service: ScriptedService, **more: Any) -> LoopContext:
-    wanted: dict[str, Any] = {"tick_ms": 20, "drain_ms_max": 1_000, "should_stop": lambda: False, **more}
+    wanted: dict[str, Any] = {"tick_ms": 20, "drain_timeout_ms": 1_000, "should_stop": lambda: False, **more}
     return LoopContext(
         component=party.bindings.component,
         version="1",
@@ -158,8 +158,8 @@ def execution(parties: BusHarness, tmp_path: Path) -> Iterator[Journalled]:
         held.callback(journal.close)
         committer = GroupCommitter(journal)
         held.callback(committer.close, 1.0)
-        lines: dict[str, Any] = {"answers": (COMMANDS,), "record": ORDERS, "journal_id": journal.journal_id}
-        party = parties.open("execution", says=(HEALTH,), records=journal.records, **lines)
+        lines: dict[str, Any] = {"serves": (COMMANDS,), "journal_stream": ORDERS, "journal_id": journal.journal_id}
+        party = parties.open("execution", publishes=(HEALTH,), records=journal.records, **lines)
         parties.endpoints.remove(party)
         held.callback(party.bus.close)
         yield Journalled(party, journal, committer, [])
@@ -169,7 +169,7 @@ def execution(parties: BusHarness, tmp_path: Path) -> Iterator[Journalled]:
 def test_commands_are_acknowledged_behind_their_records_which_are_read_aloud(
     parties: BusHarness, execution: Journalled, drive: Callable[[LoopContext], None]
 ) -> None:
-    risk = parties.open("risk", sends_commands=(COMMANDS,), hears={ORDERS: StreamOffset("orders", "", 0)})
+    risk = parties.open("risk", sends_commands=(COMMANDS,), subscribes={ORDERS: StreamOffset("orders", "", 0)})
     with driven(drive, execution.party, ScriptedService(execution.acknowledge), committer=execution.committer):
         parties.poll_until(risk.synced_offsets)
         for number in range(50):
@@ -196,8 +196,8 @@ def test_a_blocking_loop_rests_after_it_heard_of_the_same_sync_twice(execution: 
 
 def test_a_message_whose_edge_a_send_swallowed_is_heard_all_the_same(parties: BusHarness) -> None:
     risk, signals = (
-        parties.open("risk", answers=(RISK_REQUESTS,), says=(HEALTH,)),
-        parties.open("signals", asks=(RISK_REQUESTS,)),
+        parties.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
+        parties.open("signals", requests=(RISK_REQUESTS,)),
     )
     (descriptor,) = risk.bus.filenos()
     service = ScriptedService()
@@ -228,8 +228,8 @@ def test_a_message_whose_edge_a_send_swallowed_is_heard_all_the_same(parties: Bu
 
 def test_more_messages_than_one_turn_takes_are_heard_without_another_edge(parties: BusHarness) -> None:
     risk, signals = (
-        parties.open("risk", answers=(RISK_REQUESTS,), says=(HEALTH,)),
-        parties.open("signals", asks=(RISK_REQUESTS,)),
+        parties.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
+        parties.open("signals", requests=(RISK_REQUESTS,)),
     )
     service = ScriptedService()
 
@@ -247,7 +247,7 @@ def test_more_messages_than_one_turn_takes_are_heard_without_another_edge(partie
 
 
 def test_calls_to_the_venue_run_at_once_up_to_a_bound_and_begin_in_order(parties: BusHarness) -> None:
-    execution, service, venue = parties.open("execution", says=(HEALTH,)), ScriptedService(), CallRecorder()
+    execution, service, venue = parties.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
     service.started = tuple(CallVenue(number) for number in range(CONCURRENT_CALLS_MAX + 10))
 
     async def all_answered() -> bool:
@@ -266,7 +266,7 @@ def test_calls_to_the_venue_run_at_once_up_to_a_bound_and_begin_in_order(parties
 
 
 def test_what_the_venue_says_is_heard_in_the_same_turn(parties: BusHarness) -> None:
-    execution, service = parties.open("execution", says=(HEALTH,)), ScriptedService()
+    execution, service = parties.open("execution", publishes=(HEALTH,)), ScriptedService()
 
     async def act(deliver: Deliver) -> None:
         deliver("a fill")
@@ -276,7 +276,7 @@ def test_what_the_venue_says_is_heard_in_the_same_turn(parties: BusHarness) -> N
 
 
 def test_a_stop_lets_calls_that_are_under_way_end_before_the_venue_is_closed(parties: BusHarness) -> None:
-    execution, service, venue = parties.open("execution", says=(HEALTH,)), ScriptedService(), CallRecorder()
+    execution, service, venue = parties.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
     service.started, service.drained = (CallVenue(1),), False
     venue.gate.set()
 
@@ -292,17 +292,17 @@ def test_a_stop_lets_calls_that_are_under_way_end_before_the_venue_is_closed(par
 
 
 def test_a_call_that_outlives_the_drain_is_cut_off(parties: BusHarness) -> None:
-    execution, service, venue = parties.open("execution", says=(HEALTH,)), ScriptedService(), CallRecorder()
+    execution, service, venue = parties.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
     service.started, service.drained = (CallVenue(1),), False
-    run_async(a_seat(execution, service, venue=venue, should_stop=lambda: True, drain_ms_max=50))
+    run_async(a_seat(execution, service, venue=venue, should_stop=lambda: True, drain_timeout_ms=50))
     assert venue.said == ["open", "close"]
     assert [name for _, name, _ in execution.log.lines] == ["drain_cut_short"]
 
 
 def test_a_halt_found_while_hearing_ends_the_async_loop_with_its_error(parties: BusHarness) -> None:
     risk, signals = (
-        parties.open("risk", answers=(RISK_REQUESTS,), says=(HEALTH,)),
-        parties.open("signals", asks=(RISK_REQUESTS,)),
+        parties.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
+        parties.open("signals", requests=(RISK_REQUESTS,)),
     )
     venue = CallRecorder()
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), FOR_EVER_MS)
@@ -320,7 +320,7 @@ def test_a_bug_in_an_adapter_ends_the_async_loop(parties: BusHarness) -> None:
     service.started = (CallVenue(1),)
     venue.call = _broken  # type: ignore[method-assign]
     with pytest.raises(ExceptionGroup) as ended:
-        run_async(a_seat(parties.open("execution", says=(HEALTH,)), service, venue=venue))
+        run_async(a_seat(parties.open("execution", publishes=(HEALTH,)), service, venue=venue))
     assert ended.group_contains(KeyError)
 
 

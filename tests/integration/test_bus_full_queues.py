@@ -85,7 +85,7 @@ def test_clients_that_fill_a_server_and_leave_at_once_do_not_end_it(
 
 def test_a_subscriber_whose_main_thread_is_blocked_loses_messages_and_lives(run: Path, risk: StalledBus) -> None:
     ring = BusHarness(run)
-    signals = ring.open("signals", says=(HEALTH,))
+    signals = ring.open("signals", publishes=(HEALTH,))
     try:
         eventually(lambda: signals.bus.poll_background() or signals.bus.needs_fast_polling)
         publish_health(signals, MANY)

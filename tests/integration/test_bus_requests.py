@@ -73,7 +73,7 @@ def answer(party: BusEndpoint, *, detail: str = "") -> int:
 
 
 def test_a_request_is_answered_under_its_id(parties: BusHarness) -> None:
-    signals, risk = parties.open("signals", asks=(RISK_REQUESTS,)), parties.open("risk", answers=(RISK_REQUESTS,))
+    signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 2_000)
     signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 2_000)
     parties.poll_until(lambda: len(risk.all(RequestReceived)) == 2)
@@ -84,10 +84,10 @@ def test_a_request_is_answered_under_its_id(parties: BusHarness) -> None:
 
 
 def test_a_request_to_nobody_is_sent_when_somebody_comes(parties: BusHarness) -> None:
-    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals = parties.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
     signals.poll()
-    risk = parties.open("risk", answers=(RISK_REQUESTS,))
+    risk = parties.open("risk", serves=(RISK_REQUESTS,))
     parties.poll_until(lambda: risk.all(RequestReceived))
     answer(risk)
     parties.poll_until(lambda: signals.all(ReplyReceived))
@@ -95,7 +95,7 @@ def test_a_request_to_nobody_is_sent_when_somebody_comes(parties: BusHarness) ->
 
 
 def test_an_unanswered_request_is_repeated_byte_for_byte_and_then_unknown(parties: BusHarness) -> None:
-    signals, risk = parties.open("signals", asks=(RISK_REQUESTS,)), parties.open("risk", answers=(RISK_REQUESTS,))
+    signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 200)
     parties.poll_until(lambda: signals.all(RequestTimedOut))
     bodies = [one.body for one in risk.all(RequestReceived)]
@@ -106,7 +106,7 @@ def test_an_unanswered_request_is_repeated_byte_for_byte_and_then_unknown(partie
 
 
 def test_a_late_answer_is_counted_and_never_taken_for_the_next(parties: BusHarness) -> None:
-    signals, risk = parties.open("signals", asks=(RISK_REQUESTS,)), parties.open("risk", answers=(RISK_REQUESTS,))
+    signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 50)
     parties.poll_until(lambda: signals.all(RequestTimedOut))
     late = risk.all(RequestReceived)
@@ -122,18 +122,18 @@ def test_a_late_answer_is_counted_and_never_taken_for_the_next(parties: BusHarne
 
 
 def test_a_request_survives_a_restart_of_who_is_asked(parties: BusHarness) -> None:
-    signals, risk = parties.open("signals", asks=(RISK_REQUESTS,)), parties.open("risk", answers=(RISK_REQUESTS,))
+    signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
     parties.poll_until(lambda: risk.all(RequestReceived))
     parties.close(risk)
-    again = parties.open("risk", answers=(RISK_REQUESTS,))
+    again = parties.open("risk", serves=(RISK_REQUESTS,))
     parties.poll_until(lambda: again.all(RequestReceived))
     answer(again)
     parties.poll_until(lambda: signals.all(ReplyReceived))
 
 
 def test_more_requests_than_can_be_in_flight_are_unknown_at_once(parties: BusHarness) -> None:
-    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals = parties.open("signals", requests=(RISK_REQUESTS,))
     for number in range(1_100):
         signals.bus.request(RISK_REQUESTS, f"c-{number}", operate(f"c-{number}"), 60_000)
     signals.poll()
@@ -141,7 +141,7 @@ def test_more_requests_than_can_be_in_flight_are_unknown_at_once(parties: BusHar
 
 
 def test_a_plain_req_is_answered(parties: BusHarness) -> None:
-    risk = parties.open("risk", answers=(RISK_REQUESTS,))
+    risk = parties.open("risk", serves=(RISK_REQUESTS,))
     with Answering(risk, detail="by a plain REQ"):
         assert request_once(parties.run_folder, RISK_REQUESTS, operate("c-1"), 2_000) == OperatorReply(
             CommandId("c-1"), True, "by a plain REQ"
@@ -154,7 +154,7 @@ def test_a_verb_that_nobody_answers_is_told_who_is_not_there(parties: BusHarness
 
 
 def test_a_plain_req_never_takes_a_late_answer_for_its_next_one(parties: BusHarness, raw: Raw) -> None:
-    risk = parties.open("risk", answers=(RISK_REQUESTS,))
+    risk = parties.open("risk", serves=(RISK_REQUESTS,))
     client = raw.socket(zmq.REQ)
     for option in (zmq.REQ_RELAXED, zmq.REQ_CORRELATE):
         client.setsockopt(option, 1)
@@ -168,7 +168,7 @@ def test_a_plain_req_never_takes_a_late_answer_for_its_next_one(parties: BusHarn
 
 
 def test_a_client_that_is_gone_or_never_reads_wedges_nobody(parties: BusHarness, raw: Raw) -> None:
-    risk = parties.open("risk", answers=(RISK_REQUESTS,))
+    risk = parties.open("risk", serves=(RISK_REQUESTS,))
     for _ in range(20):
         gone = raw.socket(zmq.DEALER)
         gone.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
@@ -185,7 +185,7 @@ def test_a_client_that_is_gone_or_never_reads_wedges_nobody(parties: BusHarness,
     while not risk.counts(RISK_REQUESTS).get("replies_undelivered"):
         risk.bus.reply(asked.ticket, OperatorReply(CommandId("c-1"), True, "x" * 10_000))
     risk.inbounds.clear()
-    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals = parties.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 5_000)
     parties.poll_until(lambda: risk.all(RequestReceived))
     answer(risk)
@@ -193,7 +193,7 @@ def test_a_client_that_is_gone_or_never_reads_wedges_nobody(parties: BusHarness,
 
 
 def test_a_sealed_frame_is_handed_over_and_acknowledged(parties: BusHarness) -> None:
-    risk, execution = parties.open("risk", sends_commands=(COMMANDS,)), parties.open("execution", answers=(COMMANDS,))
+    risk, execution = parties.open("risk", sends_commands=(COMMANDS,)), parties.open("execution", serves=(COMMANDS,))
 
     def handed_over() -> list[Any]:
         risk.bus.send_command(COMMANDS, b"sealed")
@@ -210,7 +210,7 @@ def test_a_sealed_frame_is_handed_over_and_acknowledged(parties: BusHarness) -> 
 def test_a_sealed_frame_for_nobody_is_counted_and_not_queued(parties: BusHarness) -> None:
     risk = parties.open("risk", sends_commands=(COMMANDS,))
     risk.bus.send_command(COMMANDS, b"sealed")
-    execution = parties.open("execution", answers=(COMMANDS,))
+    execution = parties.open("execution", serves=(COMMANDS,))
     risk.bus.send_command(COMMANDS, b"sealed")
     assert risk.counts(COMMANDS)["not_handed_over"] >= 1
     parties.poll_until(lambda: not execution.bus.is_readable())
@@ -246,7 +246,7 @@ def test_nonsense_asked_is_counted_and_answered_and_the_next_request_is_served(
     frames, flaw = BAD_REQUESTS[name]
     frames = [stream.name.encode() if frame == b"judge" else frame for frame in frames]
     (answerer,) = stream.consumers
-    party = parties.open(answerer, answers=(stream,))
+    party = parties.open(answerer, serves=(stream,))
     client = raw.socket(zmq.DEALER)
     client.connect(ipc_address(request_path(parties.run_folder, stream)))
     client.send_multipart(frames)
@@ -264,7 +264,7 @@ def test_nonsense_asked_is_counted_and_answered_and_the_next_request_is_served(
 def test_nonsense_answered_is_counted_and_the_next_answer_is_taken(parties: BusHarness, raw: Raw) -> None:
     server = raw.socket(zmq.ROUTER)
     server.bind(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
-    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals = parties.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
     (identity, *_) = parties.poll_until(lambda: received(server))
     good = encode(OperatorReply(CommandId("c-1"), True, ""))
@@ -287,7 +287,7 @@ def test_nonsense_answered_is_counted_and_the_next_answer_is_taken(parties: BusH
 def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: BusHarness, raw: Raw) -> None:
     speaker = raw.socket(zmq.XPUB)
     speaker.bind(ipc_address(publisher_path(parties.run_folder, "risk")))
-    signals = parties.open("signals", hears={HEALTH: None})
+    signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(lambda: received(speaker))
     mine = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "risk", "e", 1, 0, 0, 0))
     nobody = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "mallory", "e", 1, 0, 0, 0))
@@ -311,7 +311,7 @@ def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: BusHarnes
 
 
 def test_nonsense_at_the_side_is_counted_and_the_next_joiner_is_served(parties: BusHarness, raw: Raw) -> None:
-    risk = parties.open("risk", says=(HEALTH,))
+    risk = parties.open("risk", publishes=(HEALTH,))
     client = raw.socket(zmq.DEALER)
     client.connect(ipc_address(recovery_path(parties.run_folder, "risk")))
     for frames in (
@@ -324,26 +324,26 @@ def test_nonsense_at_the_side_is_counted_and_the_next_joiner_is_served(parties: 
     ):
         client.send_multipart(frames)
     parties.poll_until(lambda: risk.counts(HEALTH).get("refused") == 6)
-    signals = parties.open("signals", hears={HEALTH: None})
+    signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(signals.synced_offsets)
 
 
 def test_what_is_far_too_large_never_arrives_and_harms_nobody(parties: BusHarness, raw: Raw) -> None:
-    risk = parties.open("risk", answers=(RISK_REQUESTS,))
+    risk = parties.open("risk", serves=(RISK_REQUESTS,))
     client = raw.socket(zmq.DEALER)
     client.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
     client.send_multipart((b"", b"judge", HEADER, bytes(8 << 20)))
-    signals = parties.open("signals", asks=(RISK_REQUESTS,))
+    signals = parties.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
     parties.poll_until(lambda: risk.all(RequestReceived))
     assert [one.body for one in risk.all(RequestReceived)] == [operate("c-1")]
 
 
 def test_a_second_process_of_the_same_name_is_busy_and_steals_nothing(parties: BusHarness) -> None:
-    risk = parties.open("risk", says=(HEALTH,), answers=(RISK_REQUESTS,))
+    risk = parties.open("risk", publishes=(HEALTH,), serves=(RISK_REQUESTS,))
     with pytest.raises(ResourceBusy, match="held by process"):
-        parties.open("risk", says=(HEALTH,))
-    signals = parties.open("signals", hears={HEALTH: None})
+        parties.open("risk", publishes=(HEALTH,))
+    signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(signals.synced_offsets)
     publish_health(risk, 1)
     parties.poll_until(lambda: signals.sequences() == [1])

@@ -30,7 +30,7 @@ def parties() -> Iterator[BusHarness]:
 
 
 def a_speaker(parties: BusHarness, *, last: int = 0) -> BusEndpoint:
-    return parties.open("risk", says=(HEALTH,), state=lambda _: (health_message(last),))
+    return parties.open("risk", publishes=(HEALTH,), state=lambda _: (health_message(last),))
 
 
 class Reader:
@@ -43,7 +43,7 @@ class Reader:
     def start(self) -> None:
         self.party = self.parties.open(
             "execution",
-            record=ORDERS,
+            journal_stream=ORDERS,
             journal_id=self.journal_id,
             last_sequence=len(self.kept),
             records=lambda first: iter(self.kept[first - 1 :]),
@@ -69,7 +69,7 @@ class Reader:
 def test_a_late_joiner_gets_the_state_and_then_every_message(parties: BusHarness) -> None:
     risk = a_speaker(parties, last=7)
     publish_health(risk, 7)
-    signals = parties.open("signals", hears={HEALTH: None})
+    signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(signals.synced_offsets)
     publish_health(risk, 3, first=8)
     parties.poll_until(lambda: len(signals.sequences()) == 3)
@@ -80,7 +80,7 @@ def test_a_late_joiner_gets_the_state_and_then_every_message(parties: BusHarness
 
 
 def test_a_hearer_that_was_there_first_joins_when_the_speaker_comes(parties: BusHarness) -> None:
-    signals = parties.open("signals", hears={HEALTH: None})
+    signals = parties.open("signals", subscribes={HEALTH: None})
     signals.poll()
     risk = a_speaker(parties)
     parties.poll_until(signals.synced_offsets)
@@ -90,8 +90,8 @@ def test_a_hearer_that_was_there_first_joins_when_the_speaker_comes(parties: Bus
 
 def test_everything_said_while_joining_is_heard_or_in_the_state(parties: BusHarness) -> None:
     said = 0
-    risk = parties.open("risk", says=(HEALTH,), state=lambda _: (health_message(said),))
-    signals = parties.open("signals", hears={HEALTH: None})
+    risk = parties.open("risk", publishes=(HEALTH,), state=lambda _: (health_message(said),))
+    signals = parties.open("signals", subscribes={HEALTH: None})
 
     def speaks_on() -> bool:
         nonlocal said
@@ -108,7 +108,7 @@ def test_everything_said_while_joining_is_heard_or_in_the_state(parties: BusHarn
 
 def test_a_restarted_speaker_is_lost_and_joined_again_and_is_no_gap(parties: BusHarness) -> None:
     risk = a_speaker(parties)
-    signals = parties.open("signals", hears={HEALTH: None})
+    signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(signals.synced_offsets)
     parties.close(risk)
     again = a_speaker(parties)
@@ -121,7 +121,7 @@ def test_a_restarted_speaker_is_lost_and_joined_again_and_is_no_gap(parties: Bus
 
 def test_what_overflows_is_seen_counted_and_healed(parties: BusHarness) -> None:
     risk = a_speaker(parties)
-    signals = parties.open("signals", hears={HEALTH: None})
+    signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(signals.synced_offsets)
     for number in range(30_000):
         risk.bus.publish(HEALTH, health_message(number))
@@ -135,7 +135,7 @@ def test_what_overflows_is_seen_counted_and_healed(parties: BusHarness) -> None:
 
 def test_a_speaker_that_stops_saying_anything_is_lost(parties: BusHarness) -> None:
     risk = a_speaker(parties)
-    signals = parties.open("signals", hears={HEALTH: None})
+    signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(signals.synced_offsets)
     parties.close(risk)
     parties.poll_until(signals.lost, within_s=HEALTH.heartbeat_timeout_ms / 1000 + 2)
@@ -146,7 +146,7 @@ def test_events_are_replayed_from_the_first_record_and_then_live(parties: BusHar
     execution = Reader(parties)
     execution.append(5_000)
     execution.restart()
-    risk = parties.open("risk", hears={ORDERS: StreamOffset("orders", "", 0)})
+    risk = parties.open("risk", subscribes={ORDERS: StreamOffset("orders", "", 0)})
     parties.poll_until(lambda: len(risk.sequences()) >= 1_000)
     execution.say(10)
     parties.poll_until(risk.synced_offsets)
@@ -159,7 +159,7 @@ def test_events_are_replayed_from_the_first_record_and_then_live(parties: BusHar
 
 def test_events_go_on_across_a_restart_of_their_speaker(parties: BusHarness) -> None:
     execution = Reader(parties)
-    risk = parties.open("risk", hears={ORDERS: StreamOffset("orders", JOURNAL, 0)})
+    risk = parties.open("risk", subscribes={ORDERS: StreamOffset("orders", JOURNAL, 0)})
     execution.say(3)
     parties.poll_until(lambda: len(risk.sequences()) == 3)
     execution.restart(unheard=4)
@@ -171,20 +171,20 @@ def test_events_go_on_across_a_restart_of_their_speaker(parties: BusHarness) -> 
 
 def test_a_hearer_of_events_that_restarts_misses_and_repeats_nothing(parties: BusHarness) -> None:
     execution = Reader(parties)
-    risk = parties.open("risk", hears={ORDERS: StreamOffset("orders", "", 0)})
+    risk = parties.open("risk", subscribes={ORDERS: StreamOffset("orders", "", 0)})
     execution.say(3)
     parties.poll_until(lambda: len(risk.sequences()) == 3)
     place = risk.bus.offsets()[0]
     parties.close(risk)
     execution.say(3)
-    again = parties.open("risk", hears={ORDERS: place})
+    again = parties.open("risk", subscribes={ORDERS: place})
     parties.poll_until(lambda: len(again.sequences()) == 3)
     assert again.sequences() == [4, 5, 6]
 
 
 def test_another_journal_than_the_one_expected_is_told_and_never_heard(parties: BusHarness) -> None:
     execution = Reader(parties, journal_id="k" * 32)
-    risk = parties.open("risk", hears={ORDERS: StreamOffset("orders", JOURNAL, 0)})
+    risk = parties.open("risk", subscribes={ORDERS: StreamOffset("orders", JOURNAL, 0)})
     parties.poll_until(risk.lost)
     execution.say(3)
     parties.poll_until(lambda: risk.counts(ORDERS)["received"] >= 4)
@@ -194,7 +194,7 @@ def test_another_journal_than_the_one_expected_is_told_and_never_heard(parties: 
 
 def test_events_that_overflow_are_replayed_record_by_record(parties: BusHarness) -> None:
     execution = Reader(parties)
-    risk = parties.open("risk", hears={ORDERS: StreamOffset("orders", "", 0)})
+    risk = parties.open("risk", subscribes={ORDERS: StreamOffset("orders", "", 0)})
     parties.poll_until(risk.synced_offsets)
     execution.say(40_000)
     parties.poll_until(lambda: len(risk.sequences()) == 40_000, within_s=20, heartbeat_from=execution.party)
@@ -204,7 +204,7 @@ def test_events_that_overflow_are_replayed_record_by_record(parties: BusHarness)
 
 def test_a_hearer_tells_its_speaker_how_far_it_has_come(parties: BusHarness) -> None:
     risk = a_speaker(parties)
-    signals = parties.open("signals", hears={HEALTH: None})
+    signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(signals.synced_offsets)
     publish_health(risk, 5)
     signals.bus.publish_heartbeats()

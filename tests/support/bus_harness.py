@@ -56,7 +56,7 @@ class BusEndpoint:
         return [(one.missing, one.reason) for one in self.all(StreamLost)]
 
     def synced_offsets(self) -> list[StreamOffset]:
-        return [one.place for one in self.all(StreamSynced)]
+        return [one.offset for one in self.all(StreamSynced)]
 
     def counts(self, stream: Stream) -> Mapping[str, int]:
         (found,) = [one.counts for one in self.bus.statistics() if one.stream == stream.name]

@@ -50,8 +50,8 @@ health_host = "127.0.0.1"
 health_port = 0
 log_format = "auto"
 log_level = "info"
-drain_ms_max = 2_000
-watchdog_ms_max = 15_000
+drain_timeout_ms = 2_000
+watchdog_timeout_ms = 15_000
 
 [venues]
 allowed_hosts = []

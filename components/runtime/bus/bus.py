@@ -16,18 +16,15 @@ from components.runtime.bus.counters import BusCounters, Log, StreamStatistics
 from components.runtime.bus.publisher import Publisher, RecordReader, RecoveryServer, SnapshotRequested
 from components.runtime.bus.requests import RequestClient, RequestServer, decode_reply
 from components.runtime.bus.subscriber import RECOVERY_HIGH_WATER_MARK, Subscriber
-from components.runtime.bus.subscription import Inbounds
 from components.runtime.bus.transport import publisher_path, request_path
 from components.runtime.bus.transport import recovery_path as side_of
 from components.runtime.bus.zeromq import Socket, Transport, request_frames_once
 from components.runtime.clock import NS_PER_MS, Clock, SystemClock
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
-from components.runtime.service import Inbound, MessageReceived, RequestTimedOut, StreamBindings
+from components.runtime.service import Inbound, Inbounds, MessageReceived, RequestTimedOut, StreamBindings
 
 CLI_CLIENT: Final = "verb"
-
-
 CLI_POLL_MS: Final = 20
 """How often a verb that waits looks to its joins and retries."""
 
@@ -145,8 +142,6 @@ def follow(
 
 FAST_POLLING_MS: Final = 500
 """After somebody came to the side, more is expected there."""
-
-
 FrameHandler = Callable[[list[bytes]], Inbounds]
 
 

@@ -4,10 +4,9 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, final
 
 import msgspec
-from msgspec import Struct
 
 from components.contracts.commands import Rejected, RejectReason
 from components.contracts.decisions import MalformedRequest
@@ -17,6 +16,7 @@ from components.contracts.protocol import (
     SCHEMA_VERSIONS_READ,
     FrameKind,
     Header,
+    Message,
     RecoveryReply,
     RecoveryRequest,
 )
@@ -25,23 +25,12 @@ from components.contracts.values import CommandId
 from components.runtime.clock import Clock
 
 HEADER_BYTES_MAX: Final = 1024
-
-
 REQUEST_BYTES_MAX: Final = 64 * 1024
 """Far above any request or sealed frame; a peer cannot make a server hold more."""
-
-
 PAYLOAD_BYTES_MAX: Final = 1 << 20
 """The same as one journal entry, which is the largest thing ever published."""
-
-
 RECOVERY_BATCH_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
 """One largest entry always fits a part, with its wrapping."""
-
-
-Message = TypeVar("Message")
-
-
 Decode = Callable[[bytes], Any]
 
 
@@ -67,16 +56,12 @@ class InvalidFrame(ProtocolError):
 
 
 @final
-class _UnusedMember(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class _UnusedMember(Message, frozen=True, tag="UnusedMember"):
     """The second member that makes a union of one: only a union insists on the tag."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
-
-
 _header_decoder: Final = msgspec.msgpack.Decoder(Header)
-
-
 encode: Final[Callable[[Any], bytes]] = _encoder.encode
 """Write a message of a stream, a header, or a request; the same message always gives the same bytes."""
 
@@ -164,21 +149,13 @@ def _decoder(stream: Stream) -> Decode:
 
 
 _DECODERS: Final = {stream.name: _decoder(stream) for stream in STREAMS.values()}
-
-
 _REPLY_DECODERS: Final = {
     stream.name: typed_decoder(stream.replies, PAYLOAD_BYTES_MAX)
     for stream in STREAMS.values()
     if stream.replies is not None
 }
-
-
 decode_recovery_request: Final[Callable[[bytes], RecoveryRequest]] = typed_decoder(RecoveryRequest, REQUEST_BYTES_MAX)
-
-
 decode_recovery_reply: Final[Callable[[bytes], RecoveryReply]] = typed_decoder(RecoveryReply, RECOVERY_BATCH_BYTES_MAX)
-
-
 _MESSAGE: Final = FrameKind.MESSAGE
 
 

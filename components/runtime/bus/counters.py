@@ -13,8 +13,6 @@ from components.runtime.metrics import Metrics
 
 LOG_INTERVAL_NS: Final = 60_000_000_000
 """A frame that is refused is logged once a minute for each stream and flaw; every one is counted."""
-
-
 HELP: Final = {
     "published": "Messages said on a stream.",
     "published_bytes": "Bytes of those messages, without their headers.",

@@ -130,12 +130,8 @@ class Publisher:
 
 
 BATCH_BYTES_TARGET: Final = 256 * 1024
-
-
 BATCH_RECORDS_MAX: Final = 1_024
 """One part holds a service up for a few milliseconds, not more."""
-
-
 REQUESTS_PER_POLL_MAX: Final = 64
 
 

@@ -20,20 +20,20 @@ from components.runtime.bus.codec import (
     reply_decoder,
 )
 from components.runtime.bus.counters import StreamCounters
-from components.runtime.bus.subscription import Inbounds
 from components.runtime.bus.transport import Envelope, split_envelope
 from components.runtime.bus.zeromq import ClientSocket, ServerSocket
-from components.runtime.service import CommandAcknowledged, Inbound, ReplyReceived, RequestReceived, RequestTimedOut
+from components.runtime.service import (
+    CommandAcknowledged,
+    Inbound,
+    Inbounds,
+    ReplyReceived,
+    RequestReceived,
+    RequestTimedOut,
+)
 
 PENDING_REQUESTS_MAX: Final = 1_024
-
-
 RETRY_MS_MIN: Final = 25
-
-
 ATTEMPTS_PER_DEADLINE: Final = 4
-
-
 _ID_FIELDS: Final = ("intent_id", "command_id", "request_id")
 
 

@@ -18,7 +18,6 @@ from components.runtime.bus.codec import (
 )
 from components.runtime.bus.counters import BusCounters, StreamCounters
 from components.runtime.bus.subscription import (
-    Inbounds,
     StreamSubscription,
     SubscriptionState,
     make_subscription,
@@ -26,7 +25,7 @@ from components.runtime.bus.subscription import (
 from components.runtime.bus.transport import producers, publisher_path
 from components.runtime.bus.transport import recovery_path as side_of
 from components.runtime.bus.zeromq import ClientSocket, Socket, Transport
-from components.runtime.service import Inbound
+from components.runtime.service import Inbound, Inbounds
 
 RECOVERY_HIGH_WATER_MARK: Final = 1_000
 

@@ -9,7 +9,6 @@ Following a state stream: whole again with a snapshot that reaches up to the fir
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeAlias, final
 
@@ -27,17 +26,10 @@ from components.contracts.protocol import (
 from components.contracts.streams import Stream, StreamClass
 from components.contracts.values import StreamOffset
 from components.runtime.bus.codec import InvalidFrame, message_decoder
-from components.runtime.service import Inbound, MessageReceived, StreamLost, StreamSynced
-
-Inbounds: TypeAlias = Sequence[Inbound]
-
+from components.runtime.service import Inbound, Inbounds, MessageReceived, StreamLost, StreamSynced
 
 RETRY_MS_FIRST: Final = 100
-
-
 RETRY_MS_MAX: Final = 1_600
-
-
 MESSAGE: Final = int(FrameKind.MESSAGE)
 
 
@@ -275,14 +267,8 @@ class NewEpoch(Struct, frozen=True, gc=False):
 
 
 Continuity: TypeAlias = InOrder | Duplicate | SequenceGap | NewEpoch
-
-
 IN_ORDER: Final = InOrder()
-
-
 DUPLICATE: Final = Duplicate()
-
-
 NEW_EPOCH: Final = NewEpoch()
 
 

@@ -69,8 +69,6 @@ def claim_socket(path: Path) -> SocketLock:
 
 HOP_BYTES_MAX: Final = 255
 """The longest name that ZeroMQ gives a hop; a ticket says in one byte how long each is."""
-
-
 Envelope: TypeAlias = tuple[bytes, ...]
 
 

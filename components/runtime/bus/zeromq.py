@@ -12,31 +12,15 @@ from components.runtime.bus.transport import SocketLock, claim_socket, ipc_addre
 
 FRAMES_MAX: Final = 8
 """A delimiter, three frames, and room for the hops a request came through."""
-
-
 FRAME_BYTES_MAX: Final = 4 << 20
 """Twice the largest part: what is larger never reaches us, libzmq drops the peer that sends it."""
-
-
 LINGER_MS: Final = 300
 """What was said just before the end may still leave; nothing else may hold a process up."""
-
-
 RECONNECT_MS: Final = 20
-
-
 RECONNECT_MS_MAX: Final = 500
-
-
 _POLLIN, _EVENTS, _RCVMORE = int(zmq.POLLIN), zmq.EVENTS, zmq.RCVMORE
-
-
 _MORE: Final = zmq.SNDMORE
-
-
 _NOW: Final = zmq.DONTWAIT
-
-
 _MORE_NOW: Final = zmq.SNDMORE | zmq.DONTWAIT
 
 

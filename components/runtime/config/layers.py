@@ -19,11 +19,7 @@ from components.runtime.filesystem import write_atomic
 from components.runtime.paths import Paths
 
 KeyPath: TypeAlias = tuple[str, ...]
-
-
 VARIABLE_PREFIX: Final = "XTRADER__"
-
-
 SEPARATOR: Final = "__"
 
 

@@ -1,31 +1,41 @@
-"""The configuration tables that every process reads: [account], [runtime], [venues]."""
+"""The configuration tables that every process reads, and the field types that components use in their own tables."""
 
-from enum import StrEnum
+import re
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from components.runtime.logs import LogFormat, LogLevel
+
+
+class Redacted:
+    """Marks a field whose value no message may repeat."""
+
+
+class VenueUrlMarker:
+    """Marks a field that holds the URL of a venue; its host is checked when the configuration is loaded."""
+
+
+VenueUrl = Annotated[str, VenueUrlMarker()]
+
+SECRET_REFERENCE_PATTERN: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\0]+)")
+
+
+def _validate_secret_reference(text: str) -> str:
+    if not SECRET_REFERENCE_PATTERN.fullmatch(text):
+        raise PydanticCustomError("secret_reference", "must be a reference: env:NAME or file:path")
+    return text
+
+
+SecretReference = Annotated[str, AfterValidator(_validate_secret_reference), Redacted()]
+"""A reference to a secret. A secret written in its place is rejected, and the message does not repeat it."""
 
 
 class Table(BaseModel):
     """A table of the configuration: frozen, and a key it does not know is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    AUTO = "auto"
-    JSON = "json"
-    READABLE = "readable"
-
-
-class LogLevel(StrEnum):
-    """The least important line that is still written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
 
 
 class AccountConfig(Table):
@@ -43,8 +53,8 @@ class RuntimeConfig(Table):
     health_port: int = Field(ge=0, le=65535)
     log_format: LogFormat
     log_level: LogLevel
-    drain_ms_max: int = Field(ge=0, le=60_000)
-    watchdog_ms_max: int = Field(ge=100, le=120_000)
+    drain_timeout_ms: int = Field(ge=0, le=60_000)
+    watchdog_timeout_ms: int = Field(ge=100, le=120_000)
 
 
 class VenuesConfig(Table):
@@ -52,11 +62,3 @@ class VenuesConfig(Table):
 
     allowed_hosts: tuple[str, ...]
     live_trading: bool
-
-
-class Redacted:
-    """Marks a configured value that no message may repeat."""
-
-
-class VenueUrlMarker:
-    """Marks a field of a table as a venue's address, so that its host is checked when it is loaded."""

@@ -1,41 +1,21 @@
 """Secrets are references, resolved late and never shown."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from secrets import token_bytes
-from typing import Annotated, Final, final
+from typing import Final, final
 
-from pydantic import AfterValidator
-from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from components.contracts.errors import ConfigError
-from components.runtime.config.schema import Redacted
+from components.runtime.config.schema import SECRET_REFERENCE_PATTERN
 from components.runtime.filesystem import create_durable, make_private_folder
 from components.runtime.paths import Paths
 
 SEAL_KEY_BYTES: Final = 32
-
-
 SECRET_BYTES_MAX: Final = 64 * 1024
-
-
 REDACTED: Final = "***"
-
-
-SECRET_REFERENCE_PATTERN: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\0]+)")
-
-
-def _validate_secret_reference(text: str) -> str:
-    if not SECRET_REFERENCE_PATTERN.fullmatch(text):
-        raise PydanticCustomError("secret_reference", "must be a reference: env:NAME or file:path")
-    return text
-
-
-SecretReference = Annotated[str, AfterValidator(_validate_secret_reference), Redacted()]
-"""A configured reference to a secret; a secret pasted in its place is refused without being repeated."""
 
 
 @final

@@ -27,20 +27,10 @@ from components.runtime.config.venue_hosts import LiveTradingSwitches, VenueHost
 from components.runtime.paths import Paths, choose_run_dir, fits_socket_paths
 
 M = TypeVar("M", bound=BaseModel)
-
-
 BASE: Final = "base"
-
-
 DEFAULT_ENV: Final = "dev"
-
-
 SHARED_PACKAGES: Final = frozenset({"contracts", "runtime"})
-
-
-COMPONENTS_DIR: Final = Path(__file__).resolve().parents[1]
-
-
+COMPONENTS_DIR: Final = Path(__file__).resolve().parents[2]
 SYSTEM_TEMPORARY: Final = "/tmp"  # noqa: S108  # our own folder in it is private and its owner is checked
 
 
@@ -257,8 +247,6 @@ def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:
 
 
 Origin: TypeAlias = Callable[[KeyPath], str]
-
-
 KINDS: Final[dict[object, str]] = {
     bool: "true or false",
     int: "a whole number",
@@ -266,11 +254,7 @@ KINDS: Final[dict[object, str]] = {
     Decimal: "a number",
     str: "a text",
 }
-
-
 BOUNDS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-
-
 VALUE_LENGTH_MAX: Final = 60
 
 

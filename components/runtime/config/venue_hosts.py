@@ -2,32 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from components.contracts.errors import ConfigError
-from components.runtime.config.schema import VenueUrlMarker
 
 LIVE_HOSTS: Final = frozenset({"api.alpaca.markets", "broker-api.alpaca.markets"})
 """Orders sent here move real money."""
-
-
 ENCRYPTED_SCHEMES: Final = frozenset({"https", "wss"})
-
-
 PLAINTEXT_SCHEMES: Final = frozenset({"http", "ws"})
-
-
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
 NEVER_LIVE_ENVIRONMENT: Final = "dev"
-
-
 URL_LENGTH_MAX: Final = 1024
-
-
-VenueUrl = Annotated[str, VenueUrlMarker()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

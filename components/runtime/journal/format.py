@@ -12,51 +12,24 @@ from google_crc32c import value as crc32c
 from components.contracts.errors import ConfigError, CorruptData, InvariantError
 
 Entry: TypeAlias = tuple[int, bytes]  # at_ns, payload: what a writer hands in
-
-
 UnpackedRecord: TypeAlias = tuple[int, int, bytes, bytes]  # sequence, at_ns, payload, digest: what a reader gets
-
-
-FORMAT_VERSION: Final = 1
-
-
+FORMAT_VERSION: Final = 2
+"""Version 1 had the same layout, but its records carried other message tags."""
 SEGMENT_MAGIC: Final = b"XTRLOG\r\n"  # the line end shows a file that was copied as text
-
-
 FRAME_MAGIC: Final = b"\xf7XF\x96"
-
-
 DIGEST_BYTES: Final = 32
-
-
 HEADER_BYTES_MAX: Final = 1024
-
-
 PAYLOAD_BYTES_MAX: Final = 1 << 20  # far above any message; a larger one is a bug, not an entry
-
-
 FRAME_BYTES_MAX: Final = 1 << 26
 
 
 # Little-endian throughout. A checksum covers everything behind it.
 _SEAL: Final = Struct("<8sI")  # magic, CRC-32C
-
-
 _HEADER: Final = Struct("<HH16sqQ32sBB")  # length, version, journal id, created, first sequence, previous digest, names
-
-
 _FRAME: Final = Struct("<4sIHIIQQ")  # magic, CRC-32C, version, count, body length, offset, first sequence
-
-
 _RECORD: Final = Struct("<IQq32s")  # payload length, sequence, at, previous digest
-
-
 _FRAME_SEAL_BYTES: Final = 8
-
-
 FRAME_HEADER_BYTES: Final = _FRAME.size
-
-
 RECORD_HEADER_BYTES: Final = _RECORD.size
 
 
@@ -108,7 +81,7 @@ def pack_header(header: SegmentHeader) -> bytes:
     return _SEAL.pack(SEGMENT_MAGIC, crc32c(rest)) + rest
 
 
-def unpack_header(start: bytes) -> tuple[SegmentHeader, int] | None:
+def unpack_header(start: bytes, path: Path) -> tuple[SegmentHeader, int] | None:
     """Read the header from a segment's first bytes, with its length; None where it is torn or damaged."""
     if len(start) < _SEAL.size + _HEADER.size:
         return None
@@ -117,7 +90,10 @@ def unpack_header(start: bytes) -> tuple[SegmentHeader, int] | None:
     if magic != SEGMENT_MAGIC or length > len(start) or crc32c(start[_SEAL.size : length]) != crc:
         return None
     if version != FORMAT_VERSION:
-        raise CorruptData(f"log format {version} is not the one this program reads ({FORMAT_VERSION})")
+        raise ConfigError(
+            f"{path}: log format {version}, this release reads format {FORMAT_VERSION};"
+            " `xtrader up --fresh` moves the old state aside and starts with an empty one"
+        )
     names = start[_SEAL.size + _HEADER.size : length]
     owner, account = names[:owner_bytes].decode(errors="replace"), names[owner_bytes:].decode(errors="replace")
     return SegmentHeader(identity.hex(), owner, account, created, first, previous), length

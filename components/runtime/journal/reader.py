@@ -32,8 +32,6 @@ from components.runtime.journal.format import (
 )
 
 WINDOW_BYTES: Final = 1 << 20  # a segment of 64 MiB never sits whole in memory
-
-
 _NAME: Final = re.compile(r"\d{20}\.log")
 
 
@@ -63,7 +61,7 @@ class Segment:
 
     def header(self) -> tuple[SegmentHeader, int] | None:
         """Read the header and its length; None where it is torn or damaged, and not just being written."""
-        while (found := unpack_header(self.bytes_at(0, HEADER_BYTES_MAX))) is None and self._has_changed():
+        while (found := unpack_header(self.bytes_at(0, HEADER_BYTES_MAX), self.path)) is None and self._has_changed():
             pass
         return found
 
@@ -115,11 +113,7 @@ class Segment:
 
 
 INDEX_INTERVAL_BYTES: Final = 1 << 18  # stepping over a quarter of a MiB takes about a millisecond
-
-
 _identity: Final = attrgetter("journal_id", "owner", "account")
-
-
 _sequence: Final = attrgetter("sequence")
 
 

@@ -58,7 +58,7 @@ class Application:
 
 def run_application(context: ProcessContext, application: Application) -> None:
     """Open the bus, tell where it is, run the loop; at the end sync first and let the sockets go then."""
-    run, drain_ms_max = context.settings.paths.run, context.settings.runtime.drain_ms_max
+    run, drain_timeout_ms = context.settings.paths.run, context.settings.runtime.drain_timeout_ms
     with ExitStack() as held:
         records = application.journal.records if application.journal else None
         bus = open_bus(
@@ -72,7 +72,7 @@ def run_application(context: ProcessContext, application: Application) -> None:
         held.callback(bus.close)
         committer = GroupCommitter(application.journal) if application.journal else None
         if committer is not None:
-            held.callback(committer.close, drain_ms_max / 1000)
+            held.callback(committer.close, drain_timeout_ms / 1000)
         context.publish_endpoints(endpoints_of(run, application.bindings))
         seat = LoopContext(
             component=context.name,
@@ -87,7 +87,7 @@ def run_application(context: ProcessContext, application: Application) -> None:
             tick_ms=application.tick_ms,
             report_health=context.health.report,
             should_stop=lambda: context.signals.requested,
-            drain_ms_max=drain_ms_max,
+            drain_timeout_ms=drain_timeout_ms,
         )
         (run_async if application.is_async else run_blocking)(seat)
 
@@ -112,7 +112,7 @@ class ProcessRegistration:
         self.metrics = Metrics(name, version)
         self.health = HealthState(clock, settings.paths.ready(name), self.metrics.ready)
         held.callback(self._end)
-        self._start_watchdog(settings.runtime.watchdog_ms_max, held)
+        self._start_watchdog(settings.runtime.watchdog_timeout_ms, held)
         self._health_server = self._start_health_server(settings, clock, held)
         self.publish_endpoints({})
 
@@ -148,7 +148,7 @@ class ProcessRegistration:
 
     def _start_health_server(self, settings: Settings, clock: Clock, held: ExitStack) -> HealthServer:
         runtime = settings.runtime
-        pages = health_pages(self.health, self.metrics, stale_ms=runtime.watchdog_ms_max)
+        pages = health_pages(self.health, self.metrics, stale_ms=runtime.watchdog_timeout_ms)
         server = HealthServer(pages, clock, host=runtime.health_host, port=runtime.health_port)
         server.start()
         held.callback(server.close)

@@ -26,8 +26,6 @@ from components.runtime.logs import logger
 from components.runtime.metrics import CONTENT_TYPE, Metrics
 
 STARTING: Final = ("starting",)
-
-
 READY_FILE_INTERVAL_NS: Final = 1_000_000_000
 """How often the ready file is renewed; whoever looks at its age should allow several of these."""
 
@@ -79,27 +77,13 @@ class HealthState:
 
 
 CONNECTIONS_MAX: Final = 16
-
-
 BACKLOG: Final = 128
 """Above this the kernel lets a client wait a second before it tries again."""
-
-
 REQUEST_BYTES_MAX: Final = 4096
-
-
 CONNECTION_NS_MAX: Final = 2_000_000_000
-
-
 POLL_S: Final = 0.25
-
-
 READ_BYTES: Final = 4096
-
-
 JSON: Final = "application/json"
-
-
 REASONS: Final = {
     200: "OK",
     400: "Bad Request",
@@ -275,11 +259,7 @@ def _response(page: Page) -> bytes:
 
 
 CHECKS_PER_TIMEOUT: Final = 4
-
-
 EXIT_STUCK: Final = 70
-
-
 STDERR_FD: Final = 2
 
 

@@ -67,7 +67,7 @@ class LoopContext:
     tick_ms: int
     report_health: Callable[[tuple[str, ...]], None]
     should_stop: Callable[[], bool]
-    drain_ms_max: int
+    drain_timeout_ms: int
 
 
 class ServiceLoop:
@@ -106,13 +106,13 @@ class ServiceLoop:
         if self._drain_until_ns is None:
             if not self._context.should_stop():
                 return False
-            self._drain_until_ns = self._clock.monotonic_ns() + self._context.drain_ms_max * NS_PER_MS
+            self._drain_until_ns = self._clock.monotonic_ns() + self._context.drain_timeout_ms * NS_PER_MS
             self.executor.execute(self._service.on_stop(self._clock.now_ns()))
         if self._service.is_drained() and self.executor.is_idle:
             return True
         if self._clock.monotonic_ns() < self._drain_until_ns:
             return False
-        self._context.log.warning("drain_cut_short", drain_ms_max=self._context.drain_ms_max)
+        self._context.log.warning("drain_cut_short", drain_timeout_ms=self._context.drain_timeout_ms)
         return True
 
     def _run_due(self, now_ns: int) -> None:
@@ -139,8 +139,6 @@ class ServiceLoop:
 
 DRAIN_MESSAGES_MAX: Final = 64
 """So many messages of one socket, then the others and the venue have their turn."""
-
-
 CONCURRENT_CALLS_MAX: Final = 64
 """So many calls to the venue run at once; more wait, in order."""
 

@@ -28,7 +28,7 @@ from components.xtrader.simulation.venue import SimulatedVenueApi
 
 ITERATION_DELAY_NS: Final = 5 * NS_PER_US
 MESSAGES_PER_ITERATION: Final = 64
-DRAIN_MS_MAX: Final = 1_000
+DRAIN_TIMEOUT_MS: Final = 1_000
 UNEXPECTED_ERRORS: Final = (
     TradingError,
     ArithmeticError,
@@ -187,7 +187,7 @@ class NodeRun:
             tick_ms=wired.tick_ms,
             report_health=lambda _: None,
             should_stop=lambda: node.is_stopping,
-            drain_ms_max=DRAIN_MS_MAX,
+            drain_timeout_ms=DRAIN_TIMEOUT_MS,
         )
         self._loop = ServiceLoop(context, self._call_venue)
         if self.committer is not None:

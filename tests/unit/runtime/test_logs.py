@@ -8,8 +8,7 @@ from decimal import Decimal
 import pytest
 
 from components.runtime import logs
-from components.runtime.config.schema import LogFormat, LogLevel
-from components.runtime.logs import RateLimitedLog
+from components.runtime.logs import LogFormat, LogLevel, RateLimitedLog
 from tests.support.manual_clock import ManualClock
 
 

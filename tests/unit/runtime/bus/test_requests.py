@@ -23,7 +23,7 @@ from tests.support.sample_messages import MESSAGES, union_members
 ANSWERS = [
     one
     for one in MESSAGES
-    if type(one) in union_members(RISK_REQUESTS.replies) and type(one).__name__ != "NotUnderstood"
+    if type(one) in union_members(RISK_REQUESTS.replies) and type(one).__name__ != "MalformedRequest"
 ]
 
 

@@ -42,6 +42,7 @@ from components.runtime.service import Inbound, MessageReceived, StreamLost, Str
 from tests.support.fake_counters import FakeSubscriptionCounters
 
 JOURNAL = "j" * 32
+KINDS: dict[type, str] = {MessageReceived: "M", StreamSynced: "S", StreamLost: "L"}
 
 
 RUN = "run-1"
@@ -102,7 +103,7 @@ class Producer:
         return [one.header.sequence for one in self.got if isinstance(one, MessageReceived)]
 
     def kinds(self) -> str:
-        return "".join(type(one).__name__[0] for one in self.got)
+        return "".join(KINDS[type(one)] for one in self.got)
 
     def lost(self) -> list[tuple[int, str]]:
         return [(one.missing, one.reason) for one in self.got if isinstance(one, StreamLost)]
@@ -141,7 +142,7 @@ def test_a_late_joiner_gets_the_state_then_what_came_meanwhile_then_what_comes(p
     assert positions.follower.due_request(0) == SnapshotRequest("positions")
     positions.give([(0, 41)])
     positions.say()
-    assert positions.kinds() == "JHH"
+    assert positions.kinds() == "SMM"
     assert positions.got[0] == StreamSynced(POSITIONS, "risk", StreamOffset("positions", RUN, 41), (state(41),))
     assert positions.heard() == [42, 43]
 
@@ -159,7 +160,7 @@ def test_a_snapshot_from_before_the_first_frame_is_not_enough(positions: Produce
     positions.give([(0, 9)])
     assert positions.follower.state is SubscriptionState.SYNCING
     positions.give([(0, 10)])
-    assert positions.kinds() == "JH"
+    assert positions.kinds() == "SM"
 
 
 def test_a_snapshot_of_another_epoch_is_of_no_use(positions: Producer) -> None:
@@ -210,10 +211,10 @@ def test_a_gap_is_told_at_once_counted_and_healed_by_a_snapshot(
     positions: Producer, ledger: FakeSubscriptionCounters
 ) -> None:
     joined(positions).say(5, lose=[3, 4])
-    assert positions.kinds() == "HHL"
+    assert positions.kinds() == "MML"
     assert positions.lost() == [(2, "gap")]
     positions.answer()
-    assert positions.kinds() == "HHLJ"
+    assert positions.kinds() == "MMLS"
     assert ledger.gaps == [2]
 
 
@@ -239,7 +240,7 @@ def test_another_run_of_a_state_stream_is_lost_and_joined_again_but_no_gap(
     positions.restart(epoch="run-2")
     positions.beat()
     positions.answer()
-    assert positions.kinds() == "HLJ"
+    assert positions.kinds() == "MLS"
     assert positions.lost() == [(0, "new epoch")]
     assert (ledger.gaps, ledger.restarts) == ([], 1)
 
@@ -254,7 +255,7 @@ def test_silence_is_told_once_and_the_next_frame_joins_again(positions: Producer
     assert positions.lost() == [(0, "silence")]
     positions.beat()
     positions.answer()
-    assert positions.kinds() == "LJ"
+    assert positions.kinds() == "LS"
 
 
 def test_a_producer_that_was_never_heard_is_not_lost(positions: Producer) -> None:
@@ -293,7 +294,7 @@ def test_a_frame_kept_back_that_cannot_be_read_is_a_gap_when_its_turn_comes(
     positions.follower.due_request(0)
     positions.give([(0, 0)], place=0)
     assert ledger.invalid_frames == ["payload"]
-    assert positions.kinds() == "JL"
+    assert positions.kinds() == "SL"
 
 
 def test_more_than_can_be_kept_back_begins_again_and_is_no_gap(ledger: FakeSubscriptionCounters) -> None:
@@ -326,7 +327,7 @@ def test_an_event_stream_is_replayed_from_the_given_record_and_then_live(orders:
     orders.give([(1, 1), (2, 2), (3, 3)])
     orders.say()
     assert orders.heard() == [1, 2, 3, 4, 5, 6]
-    assert orders.kinds() == "HHHJHHH"
+    assert orders.kinds() == "MMMSMMM"
     assert orders.got[3] == StreamSynced(ORDERS, "execution", StreamOffset("orders", JOURNAL, 3), ())
 
 
@@ -346,7 +347,7 @@ def test_a_hearer_that_is_up_to_date_joins_without_a_replay(ledger: FakeSubscrip
     )
     orders.last = 7
     orders.beat()
-    assert orders.kinds() == "J"
+    assert orders.kinds() == "S"
     assert orders.follower.due_request(0) is None
 
 
@@ -354,15 +355,15 @@ def test_a_hearer_without_a_place_hears_only_what_is_said_next(ledger: FakeSubsc
     orders = Producer(make_subscription(ORDERS, "execution", ledger, None), event, epoch=JOURNAL)
     orders.last = 7
     orders.say()
-    assert orders.kinds() == "JH"
+    assert orders.kinds() == "SM"
     assert orders.heard() == [8]
 
 
 def test_a_gap_of_events_is_replayed_record_by_record(orders: Producer, ledger: FakeSubscriptionCounters) -> None:
     joined(orders).say(6, lose=[2, 3])
-    assert orders.kinds() == "HL"
+    assert orders.kinds() == "ML"
     orders.answer()
-    assert orders.kinds() == "HLHHHHHJ"
+    assert orders.kinds() == "MLMMMMMS"
     assert orders.heard() == [1, 2, 3, 4, 5, 6]
     assert ledger.gaps == [2]
 
@@ -396,7 +397,7 @@ def test_after_a_silence_events_go_on_where_they_were(orders: Producer) -> None:
     orders.answer()
     assert orders.lost() == [(0, "silence")]
     assert orders.heard() == [1, 2, 3, 4]
-    assert orders.kinds().endswith("J")
+    assert orders.kinds().endswith("S")
 
 
 def test_another_journal_than_the_one_expected_stays_lost(ledger: FakeSubscriptionCounters) -> None:
@@ -414,7 +415,7 @@ def test_another_journal_than_the_one_expected_stays_lost(ledger: FakeSubscripti
     orders.epoch, orders.last = "mine", 2
     orders.beat()
     orders.say()
-    assert orders.kinds() == "LLJH"
+    assert orders.kinds() == "LLSM"
 
 
 def test_another_journal_is_read_from_its_first_record_where_any_was_welcome(orders: Producer) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from components.contracts.errors import ConfigError
 from components.runtime import logs
-from components.runtime.config.schema import LogFormat
 from components.runtime.config.secrets import Secret, create_seal_key, read_seal_key, resolve
+from components.runtime.logs import LogFormat
 from components.runtime.paths import Paths
 
 VALUE = "sesame-open-0815"

@@ -8,10 +8,8 @@ import pytest
 from pydantic import Field
 
 from components.contracts.errors import ConfigError
-from components.runtime.config.schema import Table
-from components.runtime.config.secrets import SecretReference
+from components.runtime.config.schema import SecretReference, Table, VenueUrl
 from components.runtime.config.settings import check_all, child_environment, load_settings, read_layers
-from components.runtime.config.venue_hosts import VenueUrl
 from tests.support.configuration_folder import ConfigurationFolder, shared_configuration, shipped_configuration
 
 
@@ -148,7 +146,7 @@ def test_every_mistake_of_one_load_is_told(folder: ConfigurationFolder) -> None:
     folder.add("dev", "[risk]\nsymbls = []\n[runtime]\ndrain_ms_max = -1")
     assert [line.split(": ")[1] for line in problems(folder, XTRADER__ACCOUNT__NAME="no good")] == [
         "account.name",
-        "runtime.drain_ms_max",
+        "runtime.drain_timeout_ms",
         "risk.symbls",
     ]
 

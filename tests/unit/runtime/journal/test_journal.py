@@ -225,13 +225,13 @@ def test_a_durable_record_that_vanishes_beneath_the_writer_is_noticed() -> None:
         list(journal.records())
 
 
-def test_a_log_of_an_unknown_format_is_refused_by_name() -> None:
+def test_a_log_of_another_format_is_refused_and_the_way_out_is_named() -> None:
     disk = SimulatedDisk()
     open_journal(disk=disk).close()
     (content,) = (one for path, one in disk.named.items() if path.suffix == ".log")
-    newer = content.seen[12:14] + b"\x02\x00" + content.seen[16:]
-    content.seen = content.seen[:8] + crc32c(newer).to_bytes(4, "little") + newer
-    with pytest.raises(CorruptData, match=r"log format 2 is not the one this program reads \(1\)"):
+    older = content.seen[12:14] + b"\x01\x00" + content.seen[16:]
+    content.seen = content.seen[:8] + crc32c(older).to_bytes(4, "little") + older
+    with pytest.raises(ConfigError, match=r"\.log: log format 1, this release reads format 2; .*`xtrader up --fresh`"):
         open_journal(disk=disk)
 
 
@@ -253,7 +253,7 @@ def test_a_record_altered_together_with_its_checksum_breaks_the_chain() -> None:
     assert "does not follow from the one before it" in problem
 
 
-def test_the_bytes_of_format_1_stay_as_they_are() -> None:
+def test_the_bytes_of_format_2_stay_as_they_are() -> None:
     disk = SimulatedDisk()
     journal = open_journal(disk=disk)
     journal.write(entries(b"golden", b""))

@@ -37,7 +37,7 @@ class Scene:
             tick_ms=TICK_MS,
             report_health=self.pulses.append,
             should_stop=lambda: self.is_asked_to_stop,
-            drain_ms_max=1_000,
+            drain_timeout_ms=1_000,
         )
         self.life = ServiceLoop(self.seat)
 
