@@ -5,11 +5,11 @@ from hashlib import blake2b
 from typing import Final, TypeAlias, final
 
 import msgspec
-from msgspec import Struct
 
 from components.contracts._mint import MINT
 from components.contracts.commands import Control, RejectReason
 from components.contracts.errors import ConfigError, ProtocolError
+from components.contracts.protocol import Message
 from components.contracts.signals import ApprovalTerms, Approved, Intent, Signal, Unchecked
 from components.contracts.values import AccountId
 
@@ -21,14 +21,14 @@ KEY_BYTES: Final = 32
 FRAME_BYTES_MAX: Final = 64 * 1024
 
 
-class SealedIntent(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class SealedIntent(Message, frozen=True, tag="SealedIntent"):
     """An order and the terms it was approved under, as they travel under the seal."""
 
     intent: Intent
     terms: ApprovalTerms
 
 
-class SealedControl(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class SealedControl(Message, frozen=True, tag="SealedControl"):
     """A control and the terms it was given under, as they travel under the seal."""
 
     control: Control

@@ -3,13 +3,12 @@
 from enum import StrEnum
 from typing import TypeAlias
 
-from msgspec import Struct
-
+from components.contracts.protocol import Message
 from components.contracts.trading import TradingState
 from components.contracts.values import ClientOrderId, CommandId, IntentId
 
 
-class Cancel(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Cancel(Message, frozen=True, tag="Cancel"):
     """Cancel one working order."""
 
     command_id: CommandId
@@ -17,14 +16,14 @@ class Cancel(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fiel
     reason: str
 
 
-class CancelAll(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class CancelAll(Message, frozen=True, tag="CancelAll"):
     """Cancel every working order of the account."""
 
     command_id: CommandId
     reason: str
 
 
-class Withdraw(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Withdraw(Message, frozen=True, tag="Withdraw"):
     """Do not send this approved intent if it has not left yet."""
 
     command_id: CommandId
@@ -32,7 +31,7 @@ class Withdraw(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fi
     reason: str
 
 
-class SetTradingState(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class SetTradingState(Message, frozen=True, tag="SetTradingState"):
     """From now on the account's trading state is this one."""
 
     command_id: CommandId
@@ -55,14 +54,14 @@ class RejectReason(StrEnum):
     NOT_ACCEPTING = "not_accepting"
 
 
-class Accepted(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Accepted(Message, frozen=True, tag="Accepted"):
     """The command is on execution's disk (a repeat gets the same answer)."""
 
     command_id: CommandId
     sequence: int
 
 
-class Rejected(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Rejected(Message, frozen=True, tag="Rejected"):
     """The frame was not acted on; without a proven id `command_id` is empty."""
 
     command_id: CommandId

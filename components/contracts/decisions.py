@@ -9,6 +9,7 @@ from msgspec import Struct
 from components.contracts.commands import RejectReason
 from components.contracts.market import BookState
 from components.contracts.orders import OrderMessage
+from components.contracts.protocol import Message
 from components.contracts.signals import ApprovalTerms, Intent
 from components.contracts.trading import Cause, TradingState
 from components.contracts.values import AccountId, CommandId, IntentId, StreamOffset, Symbol
@@ -59,7 +60,7 @@ class DecisionInputs(Struct, frozen=True, array_like=True, forbid_unknown_fields
     is_stopping: bool
 
 
-class Decision(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Decision(Message, frozen=True, tag="Decision"):
     """Risk judged one intent; `terms` stand only where every check held."""
 
     intent: Intent
@@ -79,7 +80,7 @@ class Decision(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fi
         return tuple(one for one in self.checks if not one.passed)
 
 
-class CauseRaised(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class CauseRaised(Message, frozen=True, tag="CauseRaised"):
     """From now on this is a reason not to trade freely."""
 
     cause: Cause
@@ -87,7 +88,7 @@ class CauseRaised(Struct, frozen=True, array_like=True, tag=True, forbid_unknown
     at_ns: int
 
 
-class CauseCleared(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class CauseCleared(Message, frozen=True, tag="CauseCleared"):
     """This reason is gone."""
 
     cause: Cause
@@ -95,7 +96,7 @@ class CauseCleared(Struct, frozen=True, array_like=True, tag=True, forbid_unknow
     at_ns: int
 
 
-class OrderEventApplied(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OrderEventApplied(Message, frozen=True, tag="OrderEventApplied"):
     """One record of execution's journal, taken into risk's own log in sequence."""
 
     offset: StreamOffset
@@ -103,7 +104,7 @@ class OrderEventApplied(Struct, frozen=True, array_like=True, tag=True, forbid_u
     at_ns: int
 
 
-class CommandRejected(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class CommandRejected(Message, frozen=True, tag="CommandRejected"):
     """Execution refused an approved intent for good: it was never sent, its exposure is released."""
 
     intent_id: IntentId
@@ -112,7 +113,7 @@ class CommandRejected(Struct, frozen=True, array_like=True, tag=True, forbid_unk
     at_ns: int
 
 
-class RiskStarted(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class RiskStarted(Message, frozen=True, tag="RiskStarted"):
     """A start of risk on this log: as which build, under which limits (whole, so the log alone can be re-judged)."""
 
     account: AccountId
@@ -125,7 +126,7 @@ class RiskStarted(Struct, frozen=True, array_like=True, tag=True, forbid_unknown
 DecisionMessage: TypeAlias = Decision | CauseRaised | CauseCleared | OrderEventApplied | CommandRejected | RiskStarted
 
 
-class ApprovalRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ApprovalRequest(Message, frozen=True, tag="ApprovalRequest"):
     """Judge this intent; the request id is the intent id, so a repeat gets the stored answer."""
 
     intent: Intent
@@ -139,7 +140,7 @@ class OperatorAction(StrEnum):
     CANCEL_ALL = "cancel_all"
 
 
-class OperatorCommand(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OperatorCommand(Message, frozen=True, tag="OperatorCommand"):
     """An operator's request."""
 
     command_id: CommandId
@@ -147,7 +148,7 @@ class OperatorCommand(Struct, frozen=True, array_like=True, tag=True, forbid_unk
     reason: str
 
 
-class AccountQuery(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class AccountQuery(Message, frozen=True, tag="AccountQuery"):
     """Show the account as risk sees it."""
 
     request_id: str
@@ -156,7 +157,7 @@ class AccountQuery(Struct, frozen=True, array_like=True, tag=True, forbid_unknow
 RiskRequest: TypeAlias = ApprovalRequest | OperatorCommand | AccountQuery
 
 
-class ApprovalReply(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ApprovalReply(Message, frozen=True, tag="ApprovalReply"):
     """The answer to one intent: every check's account, and the record of the log that holds it."""
 
     intent_id: IntentId
@@ -165,7 +166,7 @@ class ApprovalReply(Struct, frozen=True, array_like=True, tag=True, forbid_unkno
     sequence: int
 
 
-class OperatorReply(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OperatorReply(Message, frozen=True, tag="OperatorReply"):
     """The answer to an operator."""
 
     command_id: CommandId
@@ -181,7 +182,7 @@ class AccountPosition(Struct, frozen=True, array_like=True, forbid_unknown_field
     average_price: Decimal
 
 
-class AccountSnapshot(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class AccountSnapshot(Message, frozen=True, tag="AccountSnapshot"):
     """The account as risk sees it now."""
 
     request_id: str
@@ -197,7 +198,7 @@ class AccountSnapshot(Struct, frozen=True, array_like=True, tag=True, forbid_unk
     sequence: int
 
 
-class MalformedRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class MalformedRequest(Message, frozen=True, tag="MalformedRequest"):
     """The request was no request; nothing was done."""
 
     detail: str

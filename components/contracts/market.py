@@ -4,8 +4,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TypeAlias
 
-from msgspec import Struct
-
+from components.contracts.protocol import Message
 from components.contracts.values import ZERO, Symbol, Venue
 
 
@@ -27,7 +26,7 @@ class FeedState(StrEnum):
     DOWN = "down"
 
 
-class Quote(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Quote(Message, frozen=True, tag="Quote"):
     """The best bid and ask of one symbol; a price of zero means that side is absent."""
 
     venue: Venue
@@ -50,7 +49,7 @@ class Quote(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_field
         return (self.bid_price + self.ask_price) / 2
 
 
-class Trade(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Trade(Message, frozen=True, tag="Trade"):
     """One print on the tape."""
 
     venue: Venue
@@ -61,7 +60,7 @@ class Trade(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_field
     received_at_ns: int
 
 
-class SymbolHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class SymbolHealth(Message, frozen=True, tag="SymbolHealth"):
     """A change of trust in one symbol's prices, with its reason."""
 
     venue: Venue
@@ -71,7 +70,7 @@ class SymbolHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknow
     at_ns: int
 
 
-class FeedHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class FeedHealth(Message, frozen=True, tag="FeedHealth"):
     """A change in whether a venue's feed is heard, with its reason."""
 
     venue: Venue
@@ -86,7 +85,7 @@ BookLevels: TypeAlias = tuple[tuple[Decimal, Decimal], ...]
 """Price and quantity; the quantity counts coins, or quote currency where the instrument is inverse."""
 
 
-class BookSnapshot(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class BookSnapshot(Message, frozen=True, tag="BookSnapshot"):
     """The whole published top of a book as of one of the venue's ids, best first; it replaces what was known."""
 
     venue: Venue
@@ -98,7 +97,7 @@ class BookSnapshot(Struct, frozen=True, array_like=True, tag=True, forbid_unknow
     received_at_ns: int
 
 
-class BookDelta(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class BookDelta(Message, frozen=True, tag="BookDelta"):
     """What is different in the published top since `previous_id`; a quantity of zero left it."""
 
     venue: Venue
@@ -111,7 +110,7 @@ class BookDelta(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_f
     received_at_ns: int
 
 
-class BookGap(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class BookGap(Message, frozen=True, tag="BookGap"):
     """Changes of a book that were never heard: after `expected`, the venue went on at `got`."""
 
     venue: Venue

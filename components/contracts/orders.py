@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from components.contracts.commands import Control
 from components.contracts.errors import InvariantError
+from components.contracts.protocol import Message
 from components.contracts.signals import ApprovalTerms, Intent
 from components.contracts.values import (
     CLIENT_ORDER_ID_LENGTH_MAX,
@@ -81,7 +82,7 @@ def client_order_id(intent: Intent, attempt: int) -> ClientOrderId:
     return ClientOrderId(name)
 
 
-class IntentReceived(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class IntentReceived(Message, frozen=True, tag="IntentReceived"):
     """An approved intent is on disk; from here on it can be acknowledged and sent.
 
     `frame` is what risk sealed, as it came: after a restart the approval is proven again from it before it is sent.
@@ -101,7 +102,7 @@ class FenceTerms(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tru
     limit_price: Decimal
 
 
-class OrderSending(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OrderSending(Message, frozen=True, tag="OrderSending"):
     """The request may leave from now on; with `fence` it is the fence of an order whose outcome is unknown."""
 
     intent_id: IntentId
@@ -111,7 +112,7 @@ class OrderSending(Struct, frozen=True, array_like=True, tag=True, forbid_unknow
     fence: FenceTerms | None = None
 
 
-class OrderUpdated(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OrderUpdated(Message, frozen=True, tag="OrderUpdated"):
     """An order is in this state now; `intent_id` is None for an order that is not ours."""
 
     intent_id: IntentId | None
@@ -128,7 +129,7 @@ class OrderUpdated(Struct, frozen=True, array_like=True, tag=True, forbid_unknow
     at_ns: int
 
 
-class Filled(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Filled(Message, frozen=True, tag="Filled"):
     """One execution: this quantity at this price; `cumulative_quantity` is the order's total after it."""
 
     execution_id: ExecutionId
@@ -145,7 +146,7 @@ class Filled(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fiel
     at_ns: int
 
 
-class ControlReceived(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ControlReceived(Message, frozen=True, tag="ControlReceived"):
     """A control from risk is on disk."""
 
     control: Control
@@ -180,7 +181,7 @@ class VenueSession(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     clock_offset_ns: int
 
 
-class OpeningBalance(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class OpeningBalance(Message, frozen=True, tag="OpeningBalance"):
     """Positions found at the venue when this journal was empty: where our own counting begins."""
 
     account: AccountId
@@ -189,7 +190,7 @@ class OpeningBalance(Struct, frozen=True, array_like=True, tag=True, forbid_unkn
     at_ns: int
 
 
-class Reconciled(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Reconciled(Message, frozen=True, tag="Reconciled"):
     """What the venue says of account, positions and session, held against the journal; `differences` empty = equal."""
 
     venue: Venue
@@ -209,7 +210,7 @@ class VenueConnectivity(StrEnum):
     LOST = "lost"
 
 
-class VenueConnectivityChanged(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class VenueConnectivityChanged(Message, frozen=True, tag="VenueConnectivityChanged"):
     """The venue's REST or order stream became better or worse."""
 
     venue: Venue
@@ -218,7 +219,7 @@ class VenueConnectivityChanged(Struct, frozen=True, array_like=True, tag=True, f
     at_ns: int
 
 
-class ClientOrderIdConflict(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ClientOrderIdConflict(Message, frozen=True, tag="ClientOrderIdConflict"):
     """The venue knows our client order id with another order: everything halts."""
 
     client_order_id: ClientOrderId

@@ -10,11 +10,19 @@ from msgspec import Struct
 
 from components.contracts.values import StreamOffset
 
-SCHEMA_VERSION: Final = 1
-
+SCHEMA_VERSION: Final = 2
+"""Version of the messages on the bus; it rises when an old reader could misread a new message."""
 
 SCHEMA_VERSIONS_READ: Final = frozenset({SCHEMA_VERSION})
-"""The current version and the one before it."""
+"""Versions that this release reads. Version 1 had tags that followed the class names of that time."""
+
+
+class Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Base of every tagged message on the bus and in the journals: an immutable array with the tag in front.
+
+    A subclass names its tag (`class Quote(Message, frozen=True, tag="Quote")`). A tag is never changed, fields are only
+    added at the end and with a default: every journal that a released version wrote must stay readable.
+    """
 
 
 class FrameKind(IntEnum):
@@ -44,20 +52,20 @@ class Header(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, g
     run: str = ""
 
 
-class SnapshotRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class SnapshotRequest(Message, frozen=True, tag="SnapshotRequest"):
     """Give me the present state of a state stream, and its place."""
 
     stream: str
 
 
-class ReplayRequest(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ReplayRequest(Message, frozen=True, tag="ReplayRequest"):
     """Give me an event stream's records from this one on (bounded; ask again for more)."""
 
     stream: str
     from_sequence: int
 
 
-class SubscriberProgress(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class SubscriberProgress(Message, frozen=True, tag="SubscriberProgress"):
     """How far a subscriber has come; it is not answered."""
 
     subscriber: str
@@ -67,7 +75,7 @@ class SubscriberProgress(Struct, frozen=True, array_like=True, tag=True, forbid_
 RecoveryRequest: TypeAlias = SnapshotRequest | ReplayRequest | SubscriberProgress
 
 
-class RecoveryBatch(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class RecoveryBatch(Message, frozen=True, tag="RecoveryBatch"):
     """Messages of a stream up to `place`, each with its sequence (0 in a snapshot); `complete` when nothing follows."""
 
     offset: StreamOffset
@@ -75,7 +83,7 @@ class RecoveryBatch(Struct, frozen=True, array_like=True, tag=True, forbid_unkno
     complete: bool
 
 
-class RecoveryUnavailable(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class RecoveryUnavailable(Message, frozen=True, tag="RecoveryUnavailable"):
     """The stream cannot be given, and why."""
 
     stream: str
@@ -85,7 +93,7 @@ class RecoveryUnavailable(Struct, frozen=True, array_like=True, tag=True, forbid
 RecoveryReply: TypeAlias = RecoveryBatch | RecoveryUnavailable
 
 
-class ComponentHealth(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ComponentHealth(Message, frozen=True, tag="ComponentHealth"):
     """I am alive; this is what I still wait for, and how far I have heard each stream."""
 
     component: str

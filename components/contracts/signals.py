@@ -10,6 +10,7 @@ from msgspec import Struct
 from components.contracts._mint import MINT, Mint
 from components.contracts.errors import InvariantError
 from components.contracts.market import BookState
+from components.contracts.protocol import Message
 from components.contracts.values import (
     SIGNAL_ID_LENGTH_MAX,
     ZERO,
@@ -56,7 +57,7 @@ class ModelProvenance(Struct, frozen=True, array_like=True, forbid_unknown_field
     book_state: BookState
 
 
-class Intent(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Intent(Message, frozen=True, tag="Intent"):
     """One order that somebody wants; `tick_at_ns` is when the venue frame behind it was decoded."""
 
     signal_id: SignalId
@@ -97,7 +98,7 @@ def _is_valid_amount(number: Decimal) -> bool:
     return number.is_finite() and ZERO < number <= AMOUNT_MAX and not number % AMOUNT_STEP
 
 
-class ApprovalTerms(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ApprovalTerms(Message, frozen=True, tag="ApprovalTerms"):
     """Under which limits, on which state and for how long an approval was given."""
 
     account: AccountId

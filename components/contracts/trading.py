@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from msgspec import Struct
 
+from components.contracts.protocol import Message
 from components.contracts.values import Symbol
 
 
@@ -76,7 +77,7 @@ def trading_state_of(causes: frozenset[Cause]) -> TradingState:
     )
 
 
-class Position(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class Position(Message, frozen=True, tag="Position"):
     """One symbol's position after a change; negative when short."""
 
     symbol: Symbol
@@ -88,7 +89,7 @@ class Position(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fi
     at_ns: int
 
 
-class ProfitAndLoss(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class ProfitAndLoss(Message, frozen=True, tag="ProfitAndLoss"):
     """The account's result, marked at the middle of the last quotes."""
 
     realised: Decimal
@@ -96,7 +97,7 @@ class ProfitAndLoss(Struct, frozen=True, array_like=True, tag=True, forbid_unkno
     at_ns: int
 
 
-class TradingStatus(Struct, frozen=True, array_like=True, tag=True, forbid_unknown_fields=True, gc=False):
+class TradingStatus(Message, frozen=True, tag="TradingStatus"):
     """The trading state and the causes behind it."""
 
     state: TradingState
