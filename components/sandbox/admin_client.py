@@ -23,10 +23,12 @@ def admin_url(url: str | None) -> str:
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"--url: {url!r} is not an http address")
         return url.rstrip("/")
-    places = load_settings().paths
-    manifest = read_manifest(places, "sandbox")
+    paths = load_settings().paths
+    manifest = read_manifest(paths, "sandbox")
     if manifest is None:
-        raise PeerUnreachable(f"no sandbox runs here ({places.manifest('sandbox')}); name another's admin_url by --url")
+        raise PeerUnreachable(
+            f"no sandbox is running here ({paths.manifest('sandbox')}); pass the admin_url of another by --url"
+        )
     return manifest.endpoints["admin"]
 
 
@@ -61,7 +63,7 @@ def _get(admin: str, path: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(_send(admin, path, "GET", None), type=kind)
     except msgspec.MsgspecError as error:
-        raise PeerUnreachable(f"{admin}: what answers there is no sandbox's side door") from error
+        raise PeerUnreachable(f"{admin}: the answer is not from a sandbox's admin API") from error
 
 
 def _send(admin: str, path: str, method: str, body: bytes | None) -> bytes:
@@ -73,7 +75,7 @@ def _send(admin: str, path: str, method: str, body: bytes | None) -> bytes:
     except HTTPError as error:
         raise UsageError(f"{admin}{path}: {error.read().decode('utf-8', 'replace')}") from error
     except (URLError, TimeoutError) as error:
-        raise PeerUnreachable(f"{admin}: no sandbox answers there ({error})") from error
+        raise PeerUnreachable(f"{admin}: no sandbox answers at this address ({error})") from error
 
 
 def state_lines(state: dict[str, Any]) -> str:
@@ -87,7 +89,7 @@ def state_lines(state: dict[str, Any]) -> str:
 def fault_line(fault: dict[str, Any]) -> str:
     """Format one armed fault with its counts."""
     what = " ".join(f"{name}={value}" for name, value in fault.items() if name not in {"kind", "seen", "done"})
-    return f"{fault['kind']:<18} struck {fault['done']} of {fault['seen']} chances  {what}"
+    return f"{fault['kind']:<18} triggered {fault['done']} of {fault['seen']} times  {what}"
 
 
 def order_line(order: dict[str, Any]) -> str:

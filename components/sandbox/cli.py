@@ -14,37 +14,49 @@ PORT = click.IntRange(0, 65535)
 RECORDING = click.Path(exists=True, dir_okay=False, path_type=Path)
 SCALE = click.FloatRange(0.001, 1000)
 RATE = click.FloatRange(0, 10_000)
-url_option = click.option("--url", help="The admin_url that `run` printed; without it the sandbox of `xtrader up`.")
+url_option = click.option("--url", help="admin_url as printed by `run`; default: the sandbox of `xtrader up`.")
 
 
-@click.group(help="Local venues: Alpaca's trading, order updates and data; Binance's, OKX's, Deribit's data.")
+@click.group(help="Local venues: Alpaca trading, order updates and data; Binance, OKX and Deribit data.")
 def cli() -> None:
     """Group the commands."""
 
 
 @cli.command()
-@click.option("--port", type=PORT, default=0, help="Trading and streams; 0 takes a free port.")
-@click.option("--admin-port", type=PORT, default=0, help="The operator's side door; 0 takes a free port.")
-@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same market.")
-@click.option("--state", type=click.Path(path_type=Path), help="Folder of the books; without it nothing is kept.")
-@click.option("--keys", type=click.Path(path_type=Path), help="Folder for the files `key` and `secret`.")
+@click.option("--port", type=PORT, default=0, help="Port of trading and streams; 0 takes a free port.")
+@click.option("--admin-port", type=PORT, default=0, help="Port of the admin API; 0 takes a free port.")
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Seed of the simulated markets.")
+@click.option(
+    "--state", type=click.Path(path_type=Path), help="Folder of the state database; without it nothing is stored."
+)
+@click.option("--keys", type=click.Path(path_type=Path), help="Folder for the key files `key` and `secret`.")
 @click.option(
     "--speed",
     type=click.FloatRange(0, 1000),
     default=1.0,
     show_default=True,
-    help="Of events and recordings, not of the clock.",
+    help="Speed of markets and recordings; the clock is not scaled.",
 )
-@click.option("--symbols", default="AAPL,MSFT,NVDA,SPY,TSLA", show_default=True, help="What alpaca lists.")
+@click.option("--symbols", default="AAPL,MSFT,NVDA,SPY,TSLA", show_default=True, help="Symbols that alpaca lists.")
 @click.option("--session", type=click.Choice(["always", "nyse"]), default="always", show_default=True)
 @click.option("--rate-limit-per-minute", type=click.IntRange(min=1), default=200, show_default=True)
-@click.option("--venues", default="alpaca", show_default=True, help="Of alpaca,binance,binanceum,okx,deribit.")
-@click.option("--venue-ports", default="", help="As binance=9001,okx=9002; the others take free ports.")
+@click.option(
+    "--venues", default="alpaca", show_default=True, help="Venues to serve: alpaca,binance,binanceum,okx,deribit."
+)
+@click.option("--venue-ports", default="", help="Fixed ports, as binance=9001,okx=9002; others take free ports.")
 @click.option("--recording", multiple=True, type=RECORDING, help="Serve this file as its crypto venue; repeatable.")
-@click.option("--heartbeat-scale", type=SCALE, default=1.0, show_default=True, help="Crypto pings, idleness, lifetime.")
-@click.option("--crypto-rate", type=RATE, default=50.0, show_default=True, help="Changes a second of each crypto book.")
+@click.option(
+    "--heartbeat-scale",
+    type=SCALE,
+    default=1.0,
+    show_default=True,
+    help="Scale of ping intervals, idle timeouts and ages of crypto connections.",
+)
+@click.option(
+    "--crypto-rate", type=RATE, default=50.0, show_default=True, help="Updates per second of each crypto book."
+)
 @json_option
-def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options above type them
+def run(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401  # the options above type them
     """Serve the venues until SIGTERM.
 
     The first line of the output holds the addresses and the credentials. At speed 0 the markets move only through the
@@ -56,7 +68,7 @@ def run(*, as_json: bool, **asked: Any) -> None:  # noqa: ANN401  # the options 
         from components.sandbox.config import settings_from_options
         from components.sandbox.wiring import serve
 
-        serve(settings_from_options(asked), signals, as_json=as_json)
+        serve(settings_from_options(options), signals, as_json=as_json)
 
 
 @cli.command()
@@ -72,7 +84,9 @@ def state(url: str | None, *, as_json: bool) -> None:
 
 @cli.command()
 @url_option
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Show so many, the newest.")
+@click.option(
+    "--last", type=click.IntRange(min=1), default=20, show_default=True, help="Number of orders to show, newest last."
+)
 @json_option
 def orders(url: str | None, last: int, *, as_json: bool) -> None:
     """Show the venue's own list of orders, read from its ledger."""
@@ -86,30 +100,44 @@ def orders(url: str | None, last: int, *, as_json: bool) -> None:
 
 @cli.command()
 @url_option
-@click.option("--arm", "kind", help="Switch this one on, as accept_then_504; a crypto venue's, as drop.")
-@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="How often it strikes.")
-@click.option("--skip", type=click.IntRange(min=0), default=0, show_default=True, help="Chances that pass before.")
-@click.option("--ms", type=click.IntRange(min=0), default=0, show_default=True, help="For those that delay.")
-@click.option("--status", type=click.IntRange(400, 599), default=503, show_default=True, help="For those that answer.")
-@click.option("--venue", default="*", show_default=True, help="Crypto: only this venue.")
-@click.option("--symbol", default="*", show_default=True, help="Crypto: only this one, by the venue's own name.")
-@click.option("--topic", default="*", show_default=True, help="Crypto: only these frames: book, quote, trade.")
-@click.option("--code", type=int, default=1011, show_default=True, help="Crypto: for close and reject_subscribe.")
-@click.option("--count", type=click.IntRange(min=0), default=1, show_default=True, help="Crypto: how far ids go back.")
-@click.option("--retry-after-s", type=click.IntRange(min=0), default=0, help="Crypto: said beside a status.")
-@click.option("--clear", "is_clearing", is_flag=True, help="Switch all off first.")
+@click.option("--arm", "kind", help="Fault to arm, as accept_then_504, or drop for a crypto venue.")
+@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="Number of failures.")
+@click.option(
+    "--skip",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Occasions that pass before the first failure.",
+)
+@click.option("--ms", type=click.IntRange(min=0), default=0, show_default=True, help="Delay, for faults that delay.")
+@click.option(
+    "--status",
+    type=click.IntRange(400, 599),
+    default=503,
+    show_default=True,
+    help="HTTP status, for faults that answer.",
+)
+@click.option("--venue", default="*", show_default=True, help="Crypto: only at this venue.")
+@click.option("--symbol", default="*", show_default=True, help="Crypto: only this symbol, by the venue's own name.")
+@click.option("--topic", default="*", show_default=True, help="Crypto: only frames of this topic: book, quote, trade.")
+@click.option("--code", type=int, default=1011, show_default=True, help="Crypto: code of close and reject_subscribe.")
+@click.option(
+    "--count", type=click.IntRange(min=0), default=1, show_default=True, help="Crypto: by how much ids are lowered."
+)
+@click.option("--retry-after-s", type=click.IntRange(min=0), default=0, help="Crypto: Retry-After sent with a status.")
+@click.option("--clear", "is_clearing", is_flag=True, help="Disarm all faults first.")
 @json_option
 def faults(url: str | None, kind: str | None, *, is_clearing: bool, as_json: bool, **how: Any) -> None:  # noqa: ANN401
     """Show the armed faults, and arm or clear faults: drop, delay, duplicate, reject, corrupt or stop data."""
     from components.sandbox.admin_client import admin_url, arm_fault, clear_faults, fault_line, read_faults
 
-    door = admin_url(url)
+    admin = admin_url(url)
     if is_clearing:
-        clear_faults(door)
+        clear_faults(admin)
     if kind:
-        arm_fault(door, _fault(kind, **how))
-    found = read_faults(door)
-    text = "\n".join(map(fault_line, found)) or "no fault is switched on"
+        arm_fault(admin, _fault(kind, **how))
+    found = read_faults(admin)
+    text = "\n".join(map(fault_line, found)) or "no fault is armed"
     print_result({"faults": found}, as_json=as_json, text=text)
 
 

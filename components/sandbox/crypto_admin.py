@@ -86,7 +86,7 @@ class CryptoAdminRoutes:
         venue, symbol = self._find(request.match_info["venue"], request.match_info["symbol"])
         book = venue.flow.book(symbol) if at_id is None else _book_at(venue, symbol, int(at_id))
         if book is None:
-            raise web.HTTPNotFound(text=f"{symbol} at {at_id} is no longer remembered")
+            raise web.HTTPNotFound(text=f"{symbol} at {at_id} is older than the history")
         return json_response(_book_document(book, int(depth)))
 
     async def books(self, request: web.Request) -> web.Response:
@@ -126,22 +126,22 @@ class CryptoAdminRoutes:
         """Change one mode of a venue; `set_mode` of the venue lists them."""
         body = await read_body(request, ModeBody)
         # The optional capabilities are runtime-checkable protocols, which are tested on a plain object.
-        moody: object = self._venues.get(body.venue)
-        if not isinstance(moody, SupportsModes):
-            raise web.HTTPNotFound(text=f"{body.venue} is not here or has no modes")
-        moody.set_mode(body.name, body.value)
+        venue: object = self._venues.get(body.venue)
+        if not isinstance(venue, SupportsModes):
+            raise web.HTTPNotFound(text=f"{body.venue} is not served here or has no modes")
+        venue.set_mode(body.name, body.value)
         return web.Response(status=204)
 
     def _find(self, name: str, symbol: str) -> tuple[CryptoVenue, str]:
         venue = self._venues.get(name)
         if venue is None or symbol not in venue.flow.instruments:
-            raise web.HTTPNotFound(text=f"no {symbol} at {name}; here are {', '.join(self._venues)}")
+            raise web.HTTPNotFound(text=f"no {symbol} at {name}; the venues are {', '.join(self._venues)}")
         return venue, symbol
 
     def _view(self, name: str, venue: CryptoVenue) -> Document:
         symbols = {symbol: venue.flow.last_id(symbol) for symbol in venue.flow.instruments}
-        listings = [msgspec.to_builtins(one) for one in venue.flow.instruments.values()]
-        return {**msgspec.to_builtins(self._urls[name]), "listings": listings, "last_ids": symbols, **venue.stats()}
+        instruments = [msgspec.to_builtins(one) for one in venue.flow.instruments.values()]
+        return {**msgspec.to_builtins(self._urls[name]), "listings": instruments, "last_ids": symbols, **venue.stats()}
 
     def _armed_faults(self) -> list[Document]:
         return [{**msgspec.to_builtins(one.fault), "seen": one.seen, "done": one.done} for one in self._faults.armed]

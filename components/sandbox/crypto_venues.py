@@ -94,10 +94,10 @@ class CryptoVenues:
     def _create(self, name: str, credentials: Credentials, recorded: Mapping[str, list[RecordedFrame]]) -> CryptoVenue:
         if name in recorded:
             return RecordedVenue(name, recorded[name], self.faults, self._now_ns, self._settings.speed)
-        make, listings, ids = SIMULATED_MARKETS[name]
+        create, instruments, ids = SIMULATED_MARKETS[name]
         # The same pair at two venues has two independent markets.
-        flow = OrderFlow(listings, self._settings.seed + VENUES.index(name), ids)
-        return make(listings, flow, self.faults, credentials, self._now_ns, self._settings.heartbeat_scale)
+        flow = OrderFlow(instruments, self._settings.seed + VENUES.index(name), ids)
+        return create(instruments, flow, self.faults, credentials, self._now_ns, self._settings.heartbeat_scale)
 
 
 def _read_recordings(paths: Sequence[Path]) -> dict[str, list[RecordedFrame]]:

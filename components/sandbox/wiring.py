@@ -76,79 +76,83 @@ def serve(settings: Settings, signals: ShutdownSignals, *, as_json: bool) -> Non
     log = configure("sandbox")
     with suppress(ShutdownRequested):
         uvloop.run(_serve_until_signal(settings, signals, as_json=as_json))
-    log.info("venue_closed")
+    log.info("sandbox_stopped")
 
 
 async def run(settings: Settings, announce: Callable[[Ready], None], stop: asyncio.Event) -> None:
     """Open the venues, announce their addresses, and serve until `stop` is set or the ledger fails."""
-    house, doors = build(settings), HttpServers()
+    parts, servers = build(settings), HttpServers()
     try:
-        house.ledger.start()
-        house.simulator.start((*house.symbols, TEST_SYMBOL), house.market_state)
-        await house.ledger.commit(StateChange(credentials=house.credentials, prices=house.exchange.market_state()))
+        parts.ledger.start()
+        parts.simulator.start((*parts.symbols, TEST_SYMBOL), parts.market_state)
+        await parts.ledger.commit(StateChange(credentials=parts.credentials, prices=parts.exchange.market_state()))
         if settings.keys is not None:
             # The key files exist before the first port opens, so a client that can connect can also read them.
-            write_key_files(house.credentials, settings.keys)
-        port = await doors.open(house.trading, settings.port) if ALPACA in settings.venues else 0
-        await house.crypto_venues.open(doors)
-        admin_port = await doors.open(house.admin, settings.admin_port)
-        house.exchange.resume_orders()
-        announce(_ready(house, port, admin_port, settings.keys))
-        await _until_stopped(house, settings, stop)
-        house.exchange.persist_prices()
+            write_key_files(parts.credentials, settings.keys)
+        port = await servers.open(parts.trading, settings.port) if ALPACA in settings.venues else 0
+        await parts.crypto_venues.open(servers)
+        admin_port = await servers.open(parts.admin, settings.admin_port)
+        parts.exchange.resume_orders()
+        announce(_ready(parts, port, admin_port, settings.keys))
+        await _until_stopped(parts, settings, stop)
+        parts.exchange.persist_prices()
     finally:
-        feeds = (*house.data_streams.values(), house.crypto_market.data_stream)
+        data_streams = (*parts.data_streams.values(), parts.crypto_market.data_stream)
         for cut in (
-            house.crypto_venues.disconnect_all,
-            house.trade_updates.disconnect,
-            *(feed.disconnect for feed in feeds),
+            parts.crypto_venues.disconnect_all,
+            parts.trade_updates.disconnect,
+            *(stream.disconnect for stream in data_streams),
         ):
             cut()
-        await doors.close()
-        house.ledger.close()
+        await servers.close()
+        parts.ledger.close()
 
 
 def build(settings: Settings) -> Parts:
     """Build all parts; nothing runs yet."""
     ledger, clock, faults = Ledger(settings.state), AdjustableClock(SystemClock().now_ns), AlpacaFaultSwitches()
     now_ns = clock.now_ns
-    memory = ledger.load()
-    credentials = memory.credentials or _new_credentials(now_ns())
+    stored = ledger.load()
+    credentials = stored.credentials or _new_credentials(now_ns())
     redact(credentials.secret)
-    symbols = _listed_symbols(settings, memory)
+    symbols = _listed_symbols(settings, stored)
     venue = AlpacaVenue(
-        memory.account, frozenset(symbols), TradingSession(settings.session), settings.seed, lambda: str(uuid4())
+        stored.account, frozenset(symbols), TradingSession(settings.session), settings.seed, lambda: str(uuid4())
     )
-    updates = TradeUpdatesStream(credentials, faults)
-    exchange = Exchange(venue, ledger, updates, faults, now_ns)
-    feeds = {name: DataStream(credentials, frozenset(symbols)) for name in ("iex", "sip")}
-    feeds["test"] = DataStream(credentials, frozenset({TEST_SYMBOL}))
-    floor = MarketSimulator(exchange, tuple(feeds.values()), settings.seed, now_ns)
-    coins = CryptoMarket(credentials, settings.seed, now_ns)
+    trade_updates = TradeUpdatesStream(credentials, faults)
+    exchange = Exchange(venue, ledger, trade_updates, faults, now_ns)
+    data_streams = {name: DataStream(credentials, frozenset(symbols)) for name in ("iex", "sip")}
+    data_streams["test"] = DataStream(credentials, frozenset({TEST_SYMBOL}))
+    simulator = MarketSimulator(exchange, tuple(data_streams.values()), settings.seed, now_ns)
+    crypto_market = CryptoMarket(credentials, settings.seed, now_ns)
 
     gate = auth_middleware(credentials, settings.rate_limit_per_minute, faults, now_ns)
     trading = web.Application(middlewares=[gate], client_max_size=BODY_BYTES_MAX)
     trading.add_routes(OrderRoutes(exchange).routes())
     trading.add_routes(AccountRoutes(exchange, credentials).routes())
     trading.add_routes(ReferenceRoutes(exchange, symbols).routes())
-    trading.add_routes(MarketDataRoutes(floor.histories, frozenset(symbols), now_ns).routes())
-    trading.add_routes(coins.routes())
-    trading.add_routes([web.get("/stream", updates.serve)])
-    trading.add_routes([web.get(f"/v2/{name}", feed.serve) for name, feed in feeds.items()])
+    trading.add_routes(MarketDataRoutes(simulator.histories, frozenset(symbols), now_ns).routes())
+    trading.add_routes(crypto_market.routes())
+    trading.add_routes([web.get("/stream", trade_updates.serve)])
+    trading.add_routes([web.get(f"/v2/{name}", stream.serve) for name, stream in data_streams.items()])
     admin = web.Application(middlewares=[error_middleware])
-    admin.add_routes(AdminRoutes(exchange, floor, updates, {**feeds, "crypto": coins.data_stream}, clock).routes())
+    admin.add_routes(
+        AdminRoutes(
+            exchange, simulator, trade_updates, {**data_streams, "crypto": crypto_market.data_stream}, clock
+        ).routes()
+    )
     crypto = CryptoVenues(settings, credentials, now_ns)
     admin.add_routes(crypto.admin_routes())
     return Parts(
         ledger,
         credentials,
         exchange,
-        floor,
-        updates,
-        feeds,
-        coins,
+        simulator,
+        trade_updates,
+        data_streams,
+        crypto_market,
         symbols,
-        memory.market_state,
+        stored.market_state,
         crypto,
         trading=trading,
         admin=admin,
@@ -245,5 +249,5 @@ def _ready(parts: Parts, port: int, admin_port: int, keys: Path | None) -> Ready
 
 
 def _announce(ready: Ready, *, as_json: bool) -> None:
-    logger().info("venue_open", trading_url=ready.trading_url, admin_url=ready.admin_url)
+    logger().info("sandbox_started", trading_url=ready.trading_url, admin_url=ready.admin_url)
     print_result(ready, as_json=as_json)

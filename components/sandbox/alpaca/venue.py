@@ -67,8 +67,8 @@ class AlpacaVenue:
         Only this method decides whether a client order id is new.
         """
         client_order_id = body.client_order_id or self._new_id()
-        if refusal := check_client_order_id(client_order_id):
-            return Transition(error=refusal)
+        if error := check_client_order_id(client_order_id):
+            return Transition(error=error)
         # Checked before everything that depends on the market: a repeated request must always get this error.
         if client_order_id in self.account.used_client_order_ids:
             return Transition(error=CLIENT_ORDER_ID_NOT_UNIQUE)
@@ -77,8 +77,8 @@ class AlpacaVenue:
             return Transition(error=terms)
         if terms.symbol not in self._listed:
             return Transition(error=unprocessable(f'asset "{terms.symbol}" not found'))
-        if refusal := check_admission(terms, self._admission_context(terms.symbol)):
-            return Transition(error=refusal)
+        if error := check_admission(terms, self._admission_context(terms.symbol)):
+            return Transition(error=error)
         order = self._add_order(client_order_id, terms, now_ns)
         return self._accept(order, now_ns)
 
@@ -92,22 +92,22 @@ class AlpacaVenue:
         # A cancel leaves nothing open, so a pending replacement ends together with the order it would replace.
         dropped = self._reject_replacement(order, now_ns)
         leaving = replace(order, status=OrderStatus.PENDING_CANCEL, replaced_by=None)
-        asked = self._update(leaving, EventKind.PENDING_CANCEL, now_ns)
-        return Transition((*dropped, *asked.events), asked.order)
+        requested = self._update(leaving, EventKind.PENDING_CANCEL, now_ns)
+        return Transition((*dropped, *requested.events), requested.order)
 
     def replace(self, order_id: str, body: ReplaceBody, now_ns: int) -> Transition:
         """Start the replacement of an open order by a new order with its own id."""
         old = self.account.orders[order_id]
         client_order_id = body.client_order_id or self._new_id()
-        if refusal := check_client_order_id(client_order_id):
-            return Transition(error=refusal)
+        if error := check_client_order_id(client_order_id):
+            return Transition(error=error)
         if client_order_id in self.account.used_client_order_ids:
             return Transition(error=CLIENT_ORDER_ID_NOT_UNIQUE)
         terms = replacement_terms(old, body)
         if isinstance(terms, ApiError):
             return Transition(error=terms)
-        if refusal := check_admission(terms, self._admission_context(terms.symbol, without=order_id)):
-            return Transition(error=refusal)
+        if error := check_admission(terms, self._admission_context(terms.symbol, without=order_id)):
+            return Transition(error=error)
         entered = self._add_order(client_order_id, terms, now_ns)
         new = self.account.store_order(
             replace(entered, replaces=order_id, waits=True, replaces_filled_qty=old.filled_qty)

@@ -63,21 +63,21 @@ def venue_of(frames: Iterable[RecordedFrame], path: Path) -> str:
         for sign, name in VENUE_URL_MARKS:
             if sign in frame.url:
                 return name
-    raise UsageError(f"--recording: {path}: its addresses belong to no venue that is known here")
+    raise UsageError(f"--recording: {path}: its URLs belong to no known venue")
 
 
 def channel_of(text: str) -> str | None:
     """Return the channel of a frame as a subscription names it; None for replies and heartbeats."""
     try:
-        place = msgspec.json.decode(text, type=_ChannelFields)
+        fields = msgspec.json.decode(text, type=_ChannelFields)
     except (msgspec.MsgspecError, ValueError):
         return None
-    if place.stream or place.params.channel:
-        return without_interval(place.stream or place.params.channel)
-    if place.arg.channel:
-        return f"{place.arg.channel}:{place.arg.instId}"
-    if place.s:
-        return f"{place.s.lower()}@{'depth' if place.e == 'depthUpdate' else place.e or 'bookTicker'}"
+    if fields.stream or fields.params.channel:
+        return without_interval(fields.stream or fields.params.channel)
+    if fields.arg.channel:
+        return f"{fields.arg.channel}:{fields.arg.instId}"
+    if fields.s:
+        return f"{fields.s.lower()}@{'depth' if fields.e == 'depthUpdate' else fields.e or 'bookTicker'}"
     return None
 
 
@@ -96,9 +96,13 @@ class RecordedResponses:
     def find(self, path: str, query: dict[str, str], at_ns: int) -> str | None:
         """Return the newest response to such a request up to a time, else the first one, else None."""
         wanted = {name: value for name, value in query.items() if name in SELECTING_PARAMETERS}
-        fitting = [frame for frame, there, facts in self._frames if there == path and _matches(facts, wanted)]
-        past = [frame for frame in fitting if frame.at_ns <= at_ns]
-        found = past[-1:] or fitting[:1]
+        matching = [
+            frame
+            for frame, recorded_path, parameters in self._frames
+            if recorded_path == path and _matches(parameters, wanted)
+        ]
+        past = [frame for frame in matching if frame.at_ns <= at_ns]
+        found = past[-1:] or matching[:1]
         return found[0].text if found else None
 
 

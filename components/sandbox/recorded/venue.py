@@ -19,6 +19,7 @@ from components.sandbox.transport.websocket import ClientConnection, ConnectionL
 
 Replies = list[str]
 Channels = dict[str, None]
+TOPIC_BY_CHANNEL_MARK = (("depth", "book"), ("book", "book"), ("trade", "trade"))
 
 
 def handle_message(venue: str, text: str, channels: Channels, now_ns: int) -> Replies:
@@ -56,17 +57,17 @@ def _okx(request: dict[str, Any], channels: Channels, _: int) -> Replies:
 
 
 def _deribit(request: dict[str, Any], channels: Channels, now_ns: int) -> Replies:
-    verb = str(request.get("method", "")).partition("/")[2]
+    method = str(request.get("method", "")).partition("/")[2]
     result: object = "ok"
-    if verb in {"subscribe", "unsubscribe"}:
+    if method in {"subscribe", "unsubscribe"}:
         names = [str(name) for name in request.get("params", {}).get("channels", [])]
-        _update_channels(channels, map(without_interval, names), is_subscribe=verb == "subscribe")
+        _update_channels(channels, map(without_interval, names), is_subscribe=method == "subscribe")
         result = names
-    elif verb == "auth":
+    elif method == "auth":
         result = {"access_token": "recorded", "refresh_token": "recorded", "expires_in": 900, "token_type": "bearer"}
-    elif verb == "test":
+    elif method == "test":
         result = {"version": "1.2.26"}
-    elif verb == "get_time":
+    elif method == "get_time":
         result = now_ns // 1_000_000
     now_us = now_ns // 1_000
     times = {"usIn": now_us, "usOut": now_us, "usDiff": 0, "testnet": False}
@@ -91,7 +92,6 @@ _MESSAGE_HANDLERS: dict[str, Callable[[dict[str, Any], Channels, int], Replies]]
     "okx": _okx,
     "deribit": _deribit,
 }
-TOPIC_BY_CHANNEL_MARK = (("depth", "book"), ("book", "book"), ("trade", "trade"))
 
 
 class _Client:

@@ -9,6 +9,9 @@ from typing import NamedTuple
 
 Level = tuple[Decimal, Decimal]
 Levels = list[Level]
+UPDATES_PER_BLOCK = 500
+BLOCKS_MAX = 41  # keeps at least 20,000 updates
+_ID = attrgetter("id")
 
 
 class LevelUpdate(NamedTuple):
@@ -80,11 +83,6 @@ class SimulatedBook:
         return SimulatedBook(self.id, self.bids.copy(), self.asks.copy())
 
 
-UPDATES_PER_BLOCK = 500
-BLOCKS_MAX = 41  # keeps at least 20,000 updates
-_ID = attrgetter("id")
-
-
 class _Block(NamedTuple):
     """Consecutive updates, and the book before the first of them."""
 
@@ -113,8 +111,8 @@ class BookHistory:
         """Return the book after the last update whose id is not above `at_id`; raise LookupError if it is too old."""
         block = self._block_of(at_id)
         book = block.before.copy()
-        for change in block.updates[: bisect_right(block.updates, at_id, key=_ID)]:
-            book.apply(change)
+        for update in block.updates[: bisect_right(block.updates, at_id, key=_ID)]:
+            book.apply(update)
         return book
 
     def updates_after(self, after_id: int, to_id: int) -> Iterator[LevelUpdate]:
@@ -125,10 +123,10 @@ class BookHistory:
         for block in self._blocks:
             if not block.updates or block.updates[-1].id <= after_id:
                 continue
-            for change in block.updates[bisect_right(block.updates, after_id, key=_ID) :]:
-                if change.id > to_id:
+            for update in block.updates[bisect_right(block.updates, after_id, key=_ID) :]:
+                if update.id > to_id:
                     return
-                yield change
+                yield update
 
     def id_before(self, count: int) -> int:
         """Return the id that the book had `count` updates ago, or the oldest id in the history."""
@@ -141,11 +139,11 @@ class BookHistory:
     def previous_id(self, update_id: int) -> int:
         """Return the id that the book had before this update."""
         block = self._block_of(update_id - 1)
-        place = bisect_left(block.updates, update_id, key=_ID)
-        return block.updates[place - 1].id if place else block.before.id
+        position = bisect_left(block.updates, update_id, key=_ID)
+        return block.updates[position - 1].id if position else block.before.id
 
     def _block_of(self, at_id: int) -> _Block:
         for block in reversed(self._blocks):
             if block.before.id <= at_id:
                 return block
-        raise LookupError(f"id {at_id} is older than what is remembered, which begins at {self._blocks[0].before.id}")
+        raise LookupError(f"id {at_id} is older than the history, which starts at {self._blocks[0].before.id}")

@@ -21,6 +21,9 @@ SPAN_TICKS_MIN = 60
 ZERO = Decimal(0)
 PRICE_RATIO_MAX, PRICE_RATIO_MIN = Decimal("1.1"), Decimal("0.9")
 Draws = tuple[int, ...]
+TRADES_MAX = 2_000
+FIRST_ID = 1_000_000
+ID_GAP_MAX = 4  # skipped ids stand for symbols that are not listed here
 
 
 class BookEvent(NamedTuple):
@@ -37,10 +40,10 @@ def initial_book(instrument: Instrument, first_id: int, drawn: Draws) -> Simulat
     sides = {True: BookSide(), False: BookSide()}
     for is_bid, side in sides.items():
         price = instrument.price
-        for place in range(LEVELS_INITIAL):  # the bid prices of a cheap instrument would reach zero
-            price += _ticks_away(instrument, 1 + (drawn[place % 8] >> place) % 3, is_bid=is_bid)
+        for depth in range(LEVELS_INITIAL):  # the bid prices of a cheap instrument would reach zero
+            price += _ticks_away(instrument, 1 + (drawn[depth % 8] >> depth) % 3, is_bid=is_bid)
             if price > 0:
-                side.set_level(price, _random_quantity(instrument, drawn[(place + 3) % 8] >> (place % 40)))
+                side.set_level(price, _random_quantity(instrument, drawn[(depth + 3) % 8] >> (depth % 40)))
     return SimulatedBook(first_id, sides[True], sides[False])
 
 
@@ -60,8 +63,8 @@ def next_event(book: SimulatedBook, instrument: Instrument, drawn: Draws, last: 
     return choice(book, instrument, drawn, is_bid=is_bid)
 
 
-def _resize(book: SimulatedBook, listing: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
-    return BookEvent(is_bid, _random_price(book, drawn, is_bid=is_bid), _random_quantity(listing, drawn[2]))
+def _resize(book: SimulatedBook, instrument: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
+    return BookEvent(is_bid, _random_price(book, drawn, is_bid=is_bid), _random_quantity(instrument, drawn[2]))
 
 
 def _restate(book: SimulatedBook, _: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
@@ -69,45 +72,45 @@ def _restate(book: SimulatedBook, _: Instrument, drawn: Draws, *, is_bid: bool) 
     return BookEvent(is_bid, price, book.side(is_bid=is_bid).quantities[price])
 
 
-def _add_or_remove(book: SimulatedBook, listing: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
+def _add_or_remove(book: SimulatedBook, instrument: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
     # The more levels a side has, the likelier one is removed.
     if drawn[5] % LEVELS_TARGET >= len(book.side(is_bid=is_bid).prices):
-        return _add(book, listing, drawn, is_bid=is_bid)
-    return BookEvent(is_bid, _random_price(book, drawn, is_bid=is_bid), listing.lot * 0)
+        return _add(book, instrument, drawn, is_bid=is_bid)
+    return BookEvent(is_bid, _random_price(book, drawn, is_bid=is_bid), instrument.lot * 0)
 
 
-def _add(book: SimulatedBook, listing: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
+def _add(book: SimulatedBook, instrument: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
     best, deepest = book.price(0, is_bid=is_bid), book.price(-1, is_bid=is_bid)
-    span = max(int(abs(best - deepest) / listing.tick) + 8, SPAN_TICKS_MIN)
-    price = best + _ticks_away(listing, 1 + drawn[3] % span, is_bid=is_bid)
-    return BookEvent(is_bid, price if price > 0 else best, _random_quantity(listing, drawn[2]))
+    span = max(int(abs(best - deepest) / instrument.tick) + 8, SPAN_TICKS_MIN)
+    price = best + _ticks_away(instrument, 1 + drawn[3] % span, is_bid=is_bid)
+    return BookEvent(is_bid, price if price > 0 else best, _random_quantity(instrument, drawn[2]))
 
 
-def _improve(book: SimulatedBook, listing: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
-    is_bid = _mean_reverting_side(book, listing, is_bid=is_bid)
-    room = int((book.price(0, is_bid=False) - book.price(0, is_bid=True)) / listing.tick) - 1
-    if room < 1:
-        return _resize(book, listing, drawn, is_bid=is_bid)
+def _improve(book: SimulatedBook, instrument: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
+    is_bid = _mean_reverting_side(book, instrument, is_bid=is_bid)
+    free_ticks = int((book.price(0, is_bid=False) - book.price(0, is_bid=True)) / instrument.tick) - 1
+    if free_ticks < 1:
+        return _resize(book, instrument, drawn, is_bid=is_bid)
     # Use most of the spread, so that spreads are narrow more often than not.
-    ticks = room - drawn[3] % (room // 4 + 1)
-    price = book.price(0, is_bid=is_bid) - _ticks_away(listing, ticks, is_bid=is_bid)
-    return BookEvent(is_bid, price, _random_quantity(listing, drawn[2]))
+    ticks = free_ticks - drawn[3] % (free_ticks // 4 + 1)
+    price = book.price(0, is_bid=is_bid) - _ticks_away(instrument, ticks, is_bid=is_bid)
+    return BookEvent(is_bid, price, _random_quantity(instrument, drawn[2]))
 
 
-def _trade(book: SimulatedBook, listing: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
-    is_bid = not _mean_reverting_side(book, listing, is_bid=is_bid)
+def _trade(book: SimulatedBook, instrument: Instrument, drawn: Draws, *, is_bid: bool) -> BookEvent:
+    is_bid = not _mean_reverting_side(book, instrument, is_bid=is_bid)
     price = book.price(0, is_bid=is_bid)
     resting = book.side(is_bid=is_bid).quantities[price]
-    taken = min(resting, _random_quantity(listing, drawn[2]))
-    return BookEvent(is_bid, price, resting - taken, taken)
+    traded = min(resting, _random_quantity(instrument, drawn[2]))
+    return BookEvent(is_bid, price, resting - traded, traded)
 
 
-def _mean_reverting_side(book: SimulatedBook, listing: Instrument, *, is_bid: bool) -> bool:
+def _mean_reverting_side(book: SimulatedBook, instrument: Instrument, *, is_bid: bool) -> bool:
     # Prices revert to the initial price: buyers appear when it is low, sellers when it is high.
     best = book.price(0, is_bid=True)
-    if best > listing.price * PRICE_RATIO_MAX:
+    if best > instrument.price * PRICE_RATIO_MAX:
         return False
-    return True if best < listing.price * PRICE_RATIO_MIN else is_bid
+    return True if best < instrument.price * PRICE_RATIO_MIN else is_bid
 
 
 EVENT_CHOICES: tuple[tuple[int, Callable[..., BookEvent]], ...] = (
@@ -125,18 +128,13 @@ def _random_price(book: SimulatedBook, drawn: Draws, *, is_bid: bool) -> Decimal
     return book.price((drawn[3] % count) * (drawn[4] % 64) // 64, is_bid=is_bid)
 
 
-def _random_quantity(listing: Instrument, draw: int) -> Decimal:
+def _random_quantity(instrument: Instrument, draw: int) -> Decimal:
     size = 1 + draw % 900
-    return listing.lot * (size * 37 if draw >> 20 & 7 == 0 else size)
+    return instrument.lot * (size * 37 if draw >> 20 & 7 == 0 else size)
 
 
-def _ticks_away(listing: Instrument, ticks: int, *, is_bid: bool) -> Decimal:
-    return listing.tick * (-ticks if is_bid else ticks)
-
-
-TRADES_MAX = 2_000
-FIRST_ID = 1_000_000
-ID_GAP_MAX = 4  # skipped ids stand for symbols that are not listed here
+def _ticks_away(instrument: Instrument, ticks: int, *, is_bid: bool) -> Decimal:
+    return instrument.tick * (-ticks if is_bid else ticks)
 
 
 class IdSpace(StrEnum):
@@ -159,9 +157,9 @@ class SimTrade(NamedTuple):
 class _SymbolState:
     """The state of one symbol: its book history, its latest trades, and the number of its events."""
 
-    def __init__(self, listing: Instrument, seed: int, first_id: int) -> None:
-        self.instrument = listing
-        self.history = BookHistory(initial_book(listing, first_id, draws(seed, listing.symbol, 0)))
+    def __init__(self, instrument: Instrument, seed: int, first_id: int) -> None:
+        self.instrument = instrument
+        self.history = BookHistory(initial_book(instrument, first_id, draws(seed, instrument.symbol, 0)))
         self.trades: deque[SimTrade] = deque(maxlen=TRADES_MAX)
         self.last_trade_id = 0
         self.events_count = 0
@@ -180,23 +178,23 @@ class OrderFlow:
 
     def step(self, symbol: str, at_ns: int) -> LevelUpdate:
         """Apply the next event of one symbol and return the update of its book."""
-        lane = self._symbols[symbol]
-        lane.events_count += 1
-        drawn = draws(self._seed, symbol, lane.events_count)
-        move = lane.last_event = next_event(lane.history.book, lane.instrument, drawn, lane.last_event)
-        change = LevelUpdate(self._next_id(symbol, drawn[7]), at_ns, move.is_bid, move.price, move.quantity)
-        lane.history.apply(change)
-        if move.traded:
-            lane.last_trade_id += 1
-            lane.trades.append(SimTrade(lane.last_trade_id, at_ns, move.price, move.traded, not move.is_bid))
-        return change
+        state = self._symbols[symbol]
+        state.events_count += 1
+        drawn = draws(self._seed, symbol, state.events_count)
+        event = state.last_event = next_event(state.history.book, state.instrument, drawn, state.last_event)
+        update = LevelUpdate(self._next_id(symbol, drawn[7]), at_ns, event.is_bid, event.price, event.quantity)
+        state.history.apply(update)
+        if event.traded:
+            state.last_trade_id += 1
+            state.trades.append(SimTrade(state.last_trade_id, at_ns, event.price, event.traded, not event.is_bid))
+        return update
 
     def last_id(self, symbol: str) -> int:
         """Return the id of the symbol's latest update."""
         return self._symbols[symbol].history.book.id
 
     def book(self, symbol: str) -> SimulatedBook:
-        """Return the current book; the caller must not change it."""
+        """Return the current book; the caller must not update it."""
         return self._symbols[symbol].history.book
 
     def book_at(self, symbol: str, at_id: int) -> SimulatedBook:
@@ -211,8 +209,8 @@ class OrderFlow:
     def levels_updated(self, symbol: str, after_id: int, to_id: int) -> tuple[Levels, Levels]:
         """Return each level that changed between two ids once, with its quantity at the second id: bids, then asks."""
         found: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = ({}, {})
-        for change in self._symbols[symbol].history.updates_after(after_id, to_id):
-            found[not change.is_bid][change.price] = change.quantity
+        for update in self._symbols[symbol].history.updates_after(after_id, to_id):
+            found[not update.is_bid][update.price] = update.quantity
         return sorted(found[0].items(), reverse=True), sorted(found[1].items())
 
     def id_before(self, symbol: str, updates: int) -> int:
@@ -225,9 +223,9 @@ class OrderFlow:
 
     def trades_after(self, symbol: str, after_id: int) -> list[SimTrade]:
         """Return the symbol's trades above a trade id, oldest first."""
-        lane = self._symbols[symbol]
-        newer = min(lane.last_trade_id - after_id, len(lane.trades))
-        return [lane.trades[place] for place in range(-newer, 0)]
+        state = self._symbols[symbol]
+        newer = min(state.last_trade_id - after_id, len(state.trades))
+        return [state.trades[index] for index in range(-newer, 0)]
 
     def last_trade_id(self, symbol: str) -> int:
         """Return the id of the symbol's latest trade; 0 before the first."""
@@ -273,21 +271,21 @@ class BatchCursor:
         """Return the next batch if its period is over and anything changed."""
         if not self.advance_if_due(now_ns):
             return None
-        changes = flow.updates_after(self.symbol, self._last)
-        if not changes:
+        updates = flow.updates_after(self.symbol, self._last)
+        if not updates:
             return None
-        prev, self._last = self._last, changes[-1].id
-        bids, asks = flow.levels_updated(self.symbol, prev, self._last)
-        return UpdateBatch(self.symbol, prev, changes[0].id, self._last, changes[-1].at_ns, bids, asks)
+        prev_id, self._last = self._last, updates[-1].id
+        bids, asks = flow.levels_updated(self.symbol, prev_id, self._last)
+        return UpdateBatch(self.symbol, prev_id, updates[0].id, self._last, updates[-1].at_ns, bids, asks)
 
     def unconflated_batches(self, flow: OrderFlow) -> list[UpdateBatch]:
         """Return every update as its own batch, for streams that are not conflated."""
         batches = []
-        for change in flow.updates_after(self.symbol, self._last):
-            prev, self._last = self._last, change.id
-            level = [(change.price, change.quantity)]
-            bids, asks = (level, []) if change.is_bid else ([], level)
-            batches.append(UpdateBatch(self.symbol, prev, change.id, change.id, change.at_ns, bids, asks))
+        for update in flow.updates_after(self.symbol, self._last):
+            prev_id, self._last = self._last, update.id
+            level = [(update.price, update.quantity)]
+            bids, asks = (level, []) if update.is_bid else ([], level)
+            batches.append(UpdateBatch(self.symbol, prev_id, update.id, update.id, update.at_ns, bids, asks))
         return batches
 
     def advance_if_due(self, now_ns: int) -> bool:

@@ -15,6 +15,7 @@ from components.sandbox.transport.faults import CryptoFault
 
 TICK_INTERVAL_S = 0.01
 """Interval at which a venue checks what is due: the resolution of its batches and heartbeats."""
+LAG_NS_MAX = SECOND_NS // 4
 
 
 class CryptoVenue(Protocol):
@@ -67,9 +68,6 @@ class MapsSequenceIds(Protocol):
     def flow_id(self, symbol: str, sequence: int) -> int:
         """Return the order flow's id for an id that was sent."""
         ...
-
-
-LAG_NS_MAX = SECOND_NS // 4
 
 
 class FlowDriver:

@@ -67,12 +67,12 @@ class FaultInjector:
 
     def apply(self, text: str, symbol: str, topic: str) -> list[Item]:
         """Return what to send in place of one data frame."""
-        chance = FaultTarget(self._venue, symbol, topic)
+        target = FaultTarget(self._venue, symbol, topic)
         if self._faults.armed:
-            self._maybe_silence(chance)
+            self._maybe_silence(target)
         if self.is_half_open or not self._silenced.isdisjoint((ANY, symbol)):
             return []
-        items: list[Item] = [text] if not self._faults.armed else self._apply_frame_faults(text, chance)
+        items: list[Item] = [text] if not self._faults.armed else self._apply_frame_faults(text, target)
         return self._with_held_frame(items, (symbol, topic))
 
     def _maybe_silence(self, target: FaultTarget) -> None:
@@ -119,9 +119,9 @@ def _corrupt(text: str, _: CryptoFault) -> list[Item]:
 
 
 def _with_unknown_fields(text: str, _: CryptoFault) -> list[Item]:
-    news = '"zzNew":{"since":2027,"of":[1,"two",null]},'
+    unknown = '"zzNew":{"since":2027,"of":[1,"two",null]},'
     # In the frame itself and in the object that it wraps.
-    return [text.replace("{", "{" + news, 1).replace('"data":{', '"data":{' + news, 1)]
+    return [text.replace("{", "{" + unknown, 1).replace('"data":{', '"data":{' + unknown, 1)]
 
 
 _FRAME_FAULTS: tuple[tuple[CryptoFaultKind, Callable[[str, CryptoFault], list[Item]]], ...] = (
@@ -136,12 +136,12 @@ _FRAME_FAULTS: tuple[tuple[CryptoFaultKind, Callable[[str, CryptoFault], list[It
 
 async def inject_rest_fault(faults: CryptoFaultSwitches, venue: str, symbol: str = "*") -> web.Response | None:
     """Delay a request if that is armed; return an error response if that is armed, else None."""
-    chance = FaultTarget(venue, symbol)
-    if slow := faults.trigger(CryptoFaultKind.REST_DELAY, chance):
+    target = FaultTarget(venue, symbol)
+    if slow := faults.trigger(CryptoFaultKind.REST_DELAY, target):
         await asyncio.sleep(slow.ms / 1000)
-    if fault := faults.trigger(CryptoFaultKind.REST_FAIL, chance):
+    if fault := faults.trigger(CryptoFaultKind.REST_FAIL, target):
         headers = {"Retry-After": str(fault.retry_after_s)} if fault.retry_after_s else None
-        return json_response({"code": -1000, "msg": "the operator wants this request to fail"}, fault.status, headers)
+        return json_response({"code": -1000, "msg": "failed by an armed fault"}, fault.status, headers)
     return None
 
 

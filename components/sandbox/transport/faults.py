@@ -103,8 +103,8 @@ class CryptoFaultSwitches:
 
     def arm(self, fault: CryptoFault) -> None:
         """Arm a fault; an immediate fault counts as triggered."""
-        struck = int(fault.kind in IMMEDIATE_KINDS)
-        self.armed.append(ArmedCryptoFault(fault, struck, struck))
+        count = int(fault.kind in IMMEDIATE_KINDS)
+        self.armed.append(ArmedCryptoFault(fault, count, count))
 
     def clear(self) -> None:
         """Disarm all faults."""
@@ -131,9 +131,6 @@ class AlpacaFaultKind(StrEnum):
     SILENCE_STREAM = "mute_stream"  # the trade_updates connection stays open and sends nothing
     READ_LAG = "read_lag"  # by_client_order_id does not find orders younger than `ms`
     STOP_QUOTES = "stop_quotes"  # the simulated market stops
-
-
-CONDITIONS = frozenset({AlpacaFaultKind.SILENCE_STREAM, AlpacaFaultKind.READ_LAG, AlpacaFaultKind.STOP_QUOTES})
 
 
 class AlpacaFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

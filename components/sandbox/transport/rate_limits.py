@@ -10,6 +10,9 @@ from typing import NamedTuple
 from components.sandbox.numerics import SECOND_NS
 
 WINDOW_NS = 60 * SECOND_NS
+MINUTE_S = 60
+VIOLATIONS_MAX = 10  # rejected requests in a row before the ban
+BAN_S = 120
 
 
 @dataclass(slots=True)
@@ -36,11 +39,6 @@ class FixedWindowLimit:
             "X-RateLimit-Remaining": str(max(0, self.per_minute - self.used)),
             "X-RateLimit-Reset": str(reset_s),
         }
-
-
-MINUTE_S = 60
-VIOLATIONS_MAX = 10  # rejected requests in a row before the ban
-BAN_S = 120
 
 
 class WeightCheck(NamedTuple):

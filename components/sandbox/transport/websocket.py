@@ -19,6 +19,8 @@ QUEUE_MAX = 10_000
 MESSAGE_BYTES_MAX = 1 << 20
 CLOSED_CHECK_INTERVAL_S = 0.05
 CLOSED_CHECKS_MAX = 2_400
+# Disconnects a peer that does not answer pings, which frees the only slot.
+HEARTBEAT_S = 20.0
 
 
 class ConnectionLimits(Struct, frozen=True, kw_only=True):
@@ -216,10 +218,6 @@ class ClientConnection:
             await asyncio.sleep(CLOSED_CHECK_INTERVAL_S)
 
 
-SOCKET_QUEUE_MAX = 10_000
-# Disconnects a peer that does not answer pings, which frees the only slot.
-HEARTBEAT_S = 20.0
-SOCKET_MESSAGE_BYTES_MAX = 1 << 20
 Frame = str | bytes
 
 
@@ -232,11 +230,9 @@ class QueuedWebSocket:
 
     def __init__(self, request: web.Request) -> None:
         # No compression: on loopback it costs more than it saves.
-        self._socket = web.WebSocketResponse(
-            compress=False, heartbeat=HEARTBEAT_S, max_msg_size=SOCKET_MESSAGE_BYTES_MAX
-        )
+        self._socket = web.WebSocketResponse(compress=False, heartbeat=HEARTBEAT_S, max_msg_size=MESSAGE_BYTES_MAX)
         self._request = request
-        self._queue: asyncio.Queue[Frame] = asyncio.Queue(SOCKET_QUEUE_MAX)
+        self._queue: asyncio.Queue[Frame] = asyncio.Queue(QUEUE_MAX)
 
     @property
     def response(self) -> web.WebSocketResponse:

@@ -1,6 +1,6 @@
 """The account: positions after fills, equity, buying power, and the current orders, positions and cash."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -125,9 +125,6 @@ def value_account(
     long_value = sum((value for value in values if value > ZERO), ZERO)
     short_value = sum((value for value in values if value < ZERO), ZERO)
     return Balances(cash, long_value, short_value, funds_reserved(orders, positions, quotes))
-
-
-Sieve = Callable[[Order], bool]
 
 
 @dataclass(slots=True)

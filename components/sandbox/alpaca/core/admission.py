@@ -40,8 +40,8 @@ class AdmissionContext(Struct, frozen=True, kw_only=True):
 def check_admission(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
     """Return the error of the first check that fails, in the order of the real venue; None if all pass."""
     for check in _CHECKS:
-        if refusal := check(terms, context):
-            return refusal
+        if error := check(terms, context):
+            return error
     return None
 
 

@@ -17,6 +17,10 @@ from components.sandbox.alpaca.core.session import NEW_YORK, new_york_time
 from components.sandbox.numerics import DAY_NS, SECOND_NS
 
 MINUTE_NS = 60 * SECOND_NS
+# At most about two megabytes per symbol, so that a sandbox can run for weeks.
+QUOTES_MAX = 2_000  # over six minutes at speed 1
+TRADES_MAX = 2_000  # half an hour at speed 1
+MINUTE_BARS_MAX = 3_000  # two days, so that the previous day is complete
 
 
 class Bar(Struct, frozen=True, kw_only=True):
@@ -72,12 +76,6 @@ def extend_bar(bar: Bar, price: Decimal, size: int) -> Bar:
 def is_complete(bar: Bar, now_ns: int) -> bool:
     """Return whether the bar's minute is over."""
     return now_ns >= bar.at_ns + MINUTE_NS
-
-
-# At most about two megabytes per symbol, so that a sandbox can run for weeks.
-QUOTES_MAX = 2_000  # over six minutes at speed 1
-TRADES_MAX = 2_000  # half an hour at speed 1
-MINUTE_BARS_MAX = 3_000  # two days, so that the previous day is complete
 
 
 class TradeRecord(Struct, frozen=True):
@@ -183,16 +181,16 @@ def parse_page_token(text: str) -> tuple[str, int] | None:
         return None
 
 
-def _matching_rows(symbol: str, rows: Sequence[HistoryRow], wanted: PageRequest) -> list[HistoryRow]:
-    if wanted.after_row is not None and symbol < wanted.after_row[0]:
+def _matching_rows(symbol: str, rows: Sequence[HistoryRow], request: PageRequest) -> list[HistoryRow]:
+    if request.after_row is not None and symbol < request.after_row[0]:
         return []
-    found = [row for row in rows if wanted.start_ns <= row.at_ns <= wanted.end_ns]
-    if not wanted.ascending:
+    found = [row for row in rows if request.start_ns <= row.at_ns <= request.end_ns]
+    if not request.ascending:
         found.reverse()
-    if wanted.after_row is None or symbol != wanted.after_row[0]:
+    if request.after_row is None or symbol != request.after_row[0]:
         return found
-    past_ns = wanted.after_row[1]
-    return [row for row in found if (row.at_ns > past_ns if wanted.ascending else row.at_ns < past_ns)]
+    past_ns = request.after_row[1]
+    return [row for row in found if (row.at_ns > past_ns if request.ascending else row.at_ns < past_ns)]
 
 
 def _page_token(last: tuple[str, int] | None) -> str | None:

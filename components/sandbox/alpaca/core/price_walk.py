@@ -34,6 +34,7 @@ INITIAL_PRICES_CENTS = {
     "SPY": 56_000,
     "TSLA": 25_000,
 }
+PRESSURE_LEADS = 350  # price change caused by full pressure, in thousandths of a basis point per quote
 
 
 class Regime(IntEnum):
@@ -54,7 +55,6 @@ PRESSURE_DRIFT = {
     Regime.DOWN: -18,
     Regime.VOLATILE: 0,
 }  # change of the pressure per quote in each regime
-PRESSURE_LEADS = 350  # price change caused by full pressure, in thousandths of a basis point per quote
 
 
 class PriceWalk(Struct, frozen=True, array_like=True):
@@ -100,8 +100,8 @@ def advance_walk(walk: PriceWalk, seed: int) -> tuple[PriceWalk, MarketQuote, Ma
     drawn = draws(seed, walk.symbol, walk.step)
     regime = Regime(drawn[1] % len(Regime)) if is_drawn(drawn[0], SWITCH_ONE_IN) else walk.regime
     pressure = _next_pressure(walk.pressure, regime, drawn[2])
-    middle = max(CENTS_MIN * MICROS_PER_CENT, walk.mid_micros + _price_change(walk, regime, drawn[3]))
-    moved = replace(walk, step=walk.step + 1, mid_micros=middle, regime=regime, pressure=pressure)
+    mid = max(CENTS_MIN * MICROS_PER_CENT, walk.mid_micros + _price_change(walk, regime, drawn[3]))
+    moved = replace(walk, step=walk.step + 1, mid_micros=mid, regime=regime, pressure=pressure)
     quote = _quote(moved, drawn[4], drawn[5])
     return moved, quote, _trade(quote, pressure, drawn[6], drawn[7])
 

@@ -187,10 +187,7 @@ def _ended_at(order: Order, status: OrderStatus) -> str | None:
     return format_timestamp_or_none(order.ended_at_ns) if order.status is status else None
 
 
-MarketDataDocument = dict[str, object]
-
-
-def quote_document(quote: Quote) -> MarketDataDocument:
+def quote_document(quote: Quote) -> Document:
     """Return a quote; sizes are in shares."""
     return {
         "T": "q",
@@ -206,7 +203,7 @@ def quote_document(quote: Quote) -> MarketDataDocument:
     }
 
 
-def trade_document(trade: MarketTrade, number: int) -> MarketDataDocument:
+def trade_document(trade: MarketTrade, number: int) -> Document:
     """Return a trade."""
     return {
         "T": "t",
@@ -220,7 +217,7 @@ def trade_document(trade: MarketTrade, number: int) -> MarketDataDocument:
     }
 
 
-def bar_document(bar: Bar) -> MarketDataDocument:
+def bar_document(bar: Bar) -> Document:
     """Return a finished bar."""
     return {
         "T": "b",

@@ -34,9 +34,9 @@ class Subscriptions:
         """Start without symbols."""
         self.channels = {name: set() for name in self.offered.subscribable}
 
-    def add(self, wanted: Mapping[str, Iterable[str]]) -> bool:
+    def add(self, requested: Mapping[str, Iterable[str]]) -> bool:
         """Add symbols; return False, with nothing added, if the plan's limit would be exceeded."""
-        after = {name: held | set(wanted.get(name, ())) for name, held in self.channels.items()}
+        after = {name: held | set(requested.get(name, ())) for name, held in self.channels.items()}
         if self._count(after) > self.symbols_max:
             return False
         self.channels = after

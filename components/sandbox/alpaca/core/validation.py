@@ -217,8 +217,8 @@ def replacement_terms(old: Order, body: ReplaceBody) -> OrderTerms | ApiError:
 
     Its quantity is the new total less what the old order has filled.
     """
-    if refusal := _check_replaceable(old, body):
-        return refusal
+    if error := _check_replaceable(old, body):
+        return error
     revised = parse_order_terms(_merged_body(old.terms, body))
     if isinstance(revised, ApiError):
         return revised

@@ -87,18 +87,20 @@ class AdminRoutes:
 
     async def state(self, _: web.Request) -> web.Response:
         """Return everything: orders with their histories, positions, cash, counts, faults, subscribers, quotes."""
-        told = await self._exchange.ledger.query(order_histories)
-        orders = [{**order_document(one), "history": told.get(one.order_id, [])} for one in await self._all_orders()]
-        books = self._exchange.account
+        histories = await self._exchange.ledger.query(order_histories)
+        orders = [
+            {**order_document(one), "history": histories.get(one.order_id, [])} for one in await self._all_orders()
+        ]
+        account = self._exchange.account
         return json_response(
             {
                 "orders": orders,
-                "positions": {held.symbol: format_decimal(held.qty) for held in books.open_positions()},
-                "cash": format_decimal(books.cash),
+                "positions": {held.symbol: format_decimal(held.qty) for held in account.open_positions()},
+                "cash": format_decimal(account.cash),
                 "counts": self._counts(await self._exchange.ledger.query(count_events)),
                 "faults": self._armed_faults(),
-                "heard": self._subscribers(),
-                "quotes": {quote.symbol: [str(quote.bid), str(quote.ask)] for quote in books.quotes.values()},
+                "subscribers": self._subscribers(),
+                "quotes": {quote.symbol: [str(quote.bid), str(quote.ask)] for quote in account.quotes.values()},
             }
         )
 
@@ -163,11 +165,11 @@ class AdminRoutes:
         return await self._exchange.ledger.query(select_orders(OrderFilter(ascending=True, limit=ORDERS_MAX)))
 
     def _counts(self, events: int) -> Document:
-        books = self._exchange.account
+        account = self._exchange.account
         return {
-            "orders": books.orders_count,
-            "executions": books.executions_count,
-            "open_orders": len(books.orders),
+            "orders": account.orders_count,
+            "executions": account.executions_count,
+            "open_orders": len(account.orders),
             "events": events,
             "trades": self._exchange.trades_count,
             "quotes_this_run": self._simulator.quotes_count,

@@ -20,6 +20,9 @@ from components.sandbox.transport.auth import Credentials
 from components.sandbox.transport.crypto_venue import FlowDriver
 
 Document = dict[str, object]
+BATCH_INTERVAL_NS = 50_000_000
+TICK_INTERVAL_S = 0.02
+_TO_JSON = msgspec.json.Encoder(decimal_format="number")
 
 
 def _instrument(base: str, tick: str, lot: str, price: str) -> Instrument:
@@ -64,9 +67,6 @@ def _levels(levels: Levels) -> list[Document]:
     return [{"p": price, "s": quantity} for price, quantity in levels]
 
 
-BATCH_INTERVAL_NS = 50_000_000
-TICK_INTERVAL_S = 0.02
-_TO_JSON = msgspec.json.Encoder(decimal_format="number")
 BestLevels = tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]
 
 
@@ -86,10 +86,10 @@ class CryptoMarket:
 
     async def latest(self, request: web.Request) -> web.Response:
         """Return complete books; pairs that are not listed are left out."""
-        asked = [part for part in request.query.get("symbols", "").upper().split(",") if part]
-        if not asked:
+        symbols = [part for part in request.query.get("symbols", "").upper().split(",") if part]
+        if not symbols:
             raise ApiErrorRaised(ApiError(400, None, "symbols is required"))
-        books = {one: self._latest_document(one) for one in dict.fromkeys(asked) if one in self.flow.instruments}
+        books = {one: self._latest_document(one) for one in dict.fromkeys(symbols) if one in self.flow.instruments}
         return web.Response(body=_TO_JSON.encode({"orderbooks": books}), content_type="application/json")
 
     async def run(self, updates_per_s: float) -> None:
@@ -103,15 +103,15 @@ class CryptoMarket:
     def publish_due(self) -> None:
         """Publish what is due for every pair."""
         now_ns = self._now_ns()
-        for voice in self._publishers:
-            voice.publish_due(now_ns)
+        for publisher in self._publishers:
+            publisher.publish_due(now_ns)
 
     def updated_at_ns(self, symbol: str) -> int:
         """Return the time of a book's latest update."""
         last_id = self.flow.last_id(symbol)
         before = self.flow.id_before(symbol, 1)
-        changes = self.flow.updates_after(symbol, before, last_id)
-        return changes[-1].at_ns if changes else self._opened_at_ns
+        updates = self.flow.updates_after(symbol, before, last_id)
+        return updates[-1].at_ns if updates else self._opened_at_ns
 
     def _latest_document(self, symbol: str) -> Document:
         document = snapshot_document(symbol, self.flow.book(symbol))
@@ -150,9 +150,9 @@ class _PairPublisher:
         batch = self._cursor.next_batch(flow, now_ns)
         if batch is None:
             return
-        prints = flow.trades_after(symbol, self._last_trade_id)
+        trades = flow.trades_after(symbol, self._last_trade_id)
         self._last_trade_id = flow.last_trade_id(symbol)
-        self._publish("trades", ((trade_document(symbol, one), one.at_ns) for one in prints))
+        self._publish("trades", ((trade_document(symbol, one), one.at_ns) for one in trades))
         self._publish("orderbooks", ((update_document(symbol, batch.bids, batch.asks), batch.at_ns),))
         book = flow.book(symbol)
         if (now := best_levels(book)) != self._best:

@@ -48,8 +48,8 @@ class _Request(msgspec.Struct, frozen=True):
         return {name: getattr(self, name) for name in offered.subscribable}
 
     def is_valid(self, offered: StreamChannels) -> bool:
-        wanted = self.requested(offered)
-        return all(one == ALL_SYMBOLS or _SYMBOL.fullmatch(one) for symbols in wanted.values() for one in symbols)
+        requested = self.requested(offered)
+        return all(one == ALL_SYMBOLS or _SYMBOL.fullmatch(one) for symbols in requested.values() for one in symbols)
 
 
 class DataStream:
@@ -97,11 +97,11 @@ class DataStream:
 class _StreamConnection:
     """One connection with its encoding, its login state and its subscriptions."""
 
-    def __init__(self, feed: DataStream, request: web.Request) -> None:
+    def __init__(self, stream: DataStream, request: web.Request) -> None:
         self.socket = QueuedWebSocket(request)
-        self._stream = feed
+        self._stream = stream
         self._is_msgpack = "msgpack" in request.headers.get("Content-Type", "")
-        self._subscriptions = Subscriptions(SYMBOLS_MAX, feed.listed, feed.offered)
+        self._subscriptions = Subscriptions(SYMBOLS_MAX, stream.listed, stream.offered)
 
     async def handle_messages(self, request: web.Request) -> None:
         self._send({"T": "success", "msg": "connected"})
@@ -163,12 +163,12 @@ class _StreamConnection:
         return None
 
     def _pairs(self) -> set[tuple[str, str]]:
-        heard, listed = self._subscriptions.includes, self._stream.listed
+        includes, listed = self._subscriptions.includes, self._stream.listed
         return {
             (channel, symbol)
             for channel in self._stream.offered.subscribable
             for symbol in listed
-            if heard(channel, symbol)
+            if includes(channel, symbol)
         }
 
     def _is_active(self) -> bool:

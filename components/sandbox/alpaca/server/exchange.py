@@ -30,7 +30,11 @@ from components.sandbox.transport.faults import AlpacaFaultKind, AlpacaFaultSwit
 
 # The real venue acknowledges after about this time; short enough for tests, long enough to be observed.
 ACKNOWLEDGE_MS = 3
-TICK_MS = 250
+QUOTES_PER_SECOND = 5  # per symbol, at speed 1
+SLEEP_S_MIN = 0.002  # below this the sleep itself would dominate, so several steps run per wake-up
+STEPS_MAX = 100  # per wake-up; a speed that this machine cannot keep up with must not block requests
+HOUSEKEEPING_S = 0.25
+PERSIST_EVERY = 4  # in housekeeping turns: prices are persisted once a second
 
 
 class Exchange:
@@ -114,13 +118,6 @@ class Exchange:
             return
         rejecting = seen is OrderStatus.PENDING_NEW and self.faults.trigger(AlpacaFaultKind.REJECT) is not None
         self._persist_if_changed(self.venue.advance_order(order_id, self.now_ns(), rejecting=rejecting))
-
-
-QUOTES_PER_SECOND = 5  # per symbol, at speed 1
-SLEEP_S_MIN = 0.002  # below this the sleep itself would dominate, so several steps run per wake-up
-STEPS_MAX = 100  # per wake-up; a speed that this machine cannot keep up with must not block requests
-HOUSEKEEPING_S = 0.25
-PERSIST_EVERY = 4  # in housekeeping turns: prices are persisted once a second
 
 
 class MarketSimulator:
@@ -210,30 +207,30 @@ class MarketSimulator:
     def _record_trade(self, trade: MarketTrade, now_ns: int) -> None:
         self._exchange.trades_count += 1
         self._publish("trades", trade.symbol, trade_document(trade, self._exchange.trades_count), now_ns)
-        tape, price = self.histories[trade.symbol], cents_to_dollars(trade.price_cents)
-        tape.trades.append(TradeRecord(trade, self._exchange.trades_count, now_ns))
-        self._finish_bar(tape, now_ns)
-        tape.current_minute = (
-            extend_bar(tape.current_minute, price, trade.size)
-            if tape.current_minute
+        history, price = self.histories[trade.symbol], cents_to_dollars(trade.price_cents)
+        history.trades.append(TradeRecord(trade, self._exchange.trades_count, now_ns))
+        self._finish_bar(history, now_ns)
+        history.current_minute = (
+            extend_bar(history.current_minute, price, trade.size)
+            if history.current_minute
             else start_bar(trade.symbol, price, trade.size, now_ns)
         )
 
     def _finish_bars(self) -> None:
         now_ns = self._now_ns()
-        for tape in self.histories.values():
-            self._finish_bar(tape, now_ns)
+        for history in self.histories.values():
+            self._finish_bar(history, now_ns)
 
-    def _finish_bar(self, tape: SymbolHistory, now_ns: int) -> None:
-        if (bar := tape.current_minute) is None or not is_complete(bar, now_ns):
+    def _finish_bar(self, history: SymbolHistory, now_ns: int) -> None:
+        if (bar := history.current_minute) is None or not is_complete(bar, now_ns):
             return
-        tape.current_minute = None
-        tape.minute_bars.append(bar)
+        history.current_minute = None
+        history.minute_bars.append(bar)
         self._publish("bars", bar.symbol, bar_document(bar), bar.at_ns)
 
     def _publish(self, channel: str, symbol: str, document: dict[str, object], at_ns: int) -> None:
-        for feed in self._data_streams:
-            feed.publish(channel, symbol, document, at_ns)
+        for stream in self._data_streams:
+            stream.publish(channel, symbol, document, at_ns)
 
 
 def _in_dollars(quote: MarketQuote, at_ns: int) -> Quote:

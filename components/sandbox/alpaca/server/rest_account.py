@@ -68,8 +68,8 @@ class AccountRoutes:
         """Change parts of the account's configuration."""
         present: dict[str, object] = msgspec.to_builtins(self._account.configuration)
         try:
-            wished = msgspec.json.decode(await request.read(), type=dict[str, object])
-            configuration = msgspec.convert({**present, **wished}, AccountConfiguration)
+            changes = msgspec.json.decode(await request.read(), type=dict[str, object])
+            configuration = msgspec.convert({**present, **changes}, AccountConfiguration)
         except (msgspec.MsgspecError, ValueError) as error:
             raise ApiErrorRaised(invalid_request(f"invalid configuration: {error}")) from error
         self._account.configuration = configuration
@@ -78,9 +78,9 @@ class AccountRoutes:
 
     async def fills(self, request: web.Request) -> web.Response:
         """Return a page of fills; there are no other account activities."""
-        asked = request.query.get("activity_types", "FILL").upper().split(",")
+        types = request.query.get("activity_types", "FILL").upper().split(",")
         rows = (
-            await self._exchange.ledger.query(select_fills(parse_fill_filter(request.query))) if "FILL" in asked else []
+            await self._exchange.ledger.query(select_fills(parse_fill_filter(request.query))) if "FILL" in types else []
         )
         return json_response([_fill_document(row) for row in rows])
 
@@ -107,11 +107,11 @@ class AccountRoutes:
         return json_response([await self._close_one(held) for held in self._account.open_positions()], 207)
 
     async def _close_one(self, held: Position) -> Document:
-        step = await self._close(held, abs(held.qty))
-        if step.order is not None:
-            return {"symbol": held.symbol, "status": 200, "body": order_document(step.order)}
-        refusal = step.error or NO_POSITION
-        return {"symbol": held.symbol, "status": refusal.status, "body": refusal.body()}
+        transition = await self._close(held, abs(held.qty))
+        if transition.order is not None:
+            return {"symbol": held.symbol, "status": 200, "body": order_document(transition.order)}
+        error = transition.error or NO_POSITION
+        return {"symbol": held.symbol, "status": error.status, "body": error.body()}
 
     async def _close(self, held: Position, qty: Decimal) -> Transition:
         body = OrderBody(symbol=held.symbol, qty=qty, side=closing_side(held), type="market", time_in_force="day")
@@ -121,8 +121,8 @@ class AccountRoutes:
         # Shares must be free before they can be sold, so these cancels complete immediately.
         venue, now_ns = self._exchange.venue, self._exchange.now_ns()
         if order_id in self._account.orders:
-            asked, ended = venue.cancel(order_id, now_ns), venue.advance_order(order_id, now_ns)
-            await self._exchange.persist(Transition((*asked.events, *ended.events)))
+            requested, ended = venue.cancel(order_id, now_ns), venue.advance_order(order_id, now_ns)
+            await self._exchange.persist(Transition((*requested.events, *ended.events)))
 
     async def _respond_when_durable(self, document: object) -> web.Response:
         # The state in memory may not be durable yet; a response must only show what survives a crash.

@@ -31,6 +31,7 @@ ROWS_DEFAULT, ROWS_MAX = 1_000, 10_000
 _TIMEFRAME = re.compile(r"(?P<count>\d{1,2})(?P<unit>Min|T|Hour|H|Day|D)")
 _UNITS = {"Min": ("T", 60, 59), "Hour": ("H", 3_600, 23), "Day": ("D", 86_400, 1)}
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]*(\.[A-Z]+)?")
+_TO_JSON = msgspec.json.Encoder(decimal_format="number")  # prices are JSON numbers here
 
 
 def parse_symbols(query: Query) -> list[str]:
@@ -102,7 +103,6 @@ def _bad_request(message: str) -> ApiErrorRaised:
     return ApiErrorRaised(ApiError(400, None, message))
 
 
-_TO_JSON = msgspec.json.Encoder(decimal_format="number")  # prices are JSON numbers here
 Document = dict[str, object]
 
 
@@ -128,7 +128,7 @@ class MarketDataRoutes:
     async def history(self, request: web.Request) -> web.Response:
         """Return a page of quotes, trades or bars."""
         kind, query = request.match_info["kind"], request.query
-        found = {symbol: _rows(tape, kind, query) for symbol, tape in self._requested(query).items()}
+        found = {symbol: _rows(history, kind, query) for symbol, history in self._requested(query).items()}
         page = select_page(found, parse_page_request(query, self._now_ns()))
         rows = {symbol: [_document(row) for row in some] for symbol, some in page.rows.items()}
         return _response({kind: rows, "next_page_token": page.token})
@@ -136,13 +136,17 @@ class MarketDataRoutes:
     async def latest(self, request: web.Request) -> web.Response:
         """Return the latest quote, trade or bar of each symbol."""
         kind = request.match_info["kind"]
-        last = {symbol: _last(_retained_rows(tape, kind)) for symbol, tape in self._requested(request.query).items()}
+        last = {
+            symbol: _last(_retained_rows(history, kind)) for symbol, history in self._requested(request.query).items()
+        }
         return _response({kind: {symbol: row for symbol, row in last.items() if row is not None}})
 
     async def snapshots(self, request: web.Request) -> web.Response:
         """Return the latest trade, quote, minute bar and daily bars of each symbol."""
         now_ns = self._now_ns()
-        return _response({symbol: _snapshot(tape, now_ns) for symbol, tape in self._requested(request.query).items()})
+        return _response(
+            {symbol: _snapshot(history, now_ns) for symbol, history in self._requested(request.query).items()}
+        )
 
     def _requested(self, query: Query) -> dict[str, SymbolHistory]:
         return {
@@ -150,21 +154,25 @@ class MarketDataRoutes:
         }
 
 
-def _rows(tape: SymbolHistory, kind: str, query: Query) -> Sequence[HistoryRow]:
-    return tape.bars(parse_timeframe_ns(query)) if kind == "bars" else _retained_rows(tape, kind)
+def _rows(history: SymbolHistory, kind: str, query: Query) -> Sequence[HistoryRow]:
+    return history.bars(parse_timeframe_ns(query)) if kind == "bars" else _retained_rows(history, kind)
 
 
-def _retained_rows(tape: SymbolHistory, kind: str) -> Sequence[HistoryRow]:
-    kept: dict[str, Sequence[HistoryRow]] = {"quotes": tape.quotes, "trades": tape.trades, "bars": tape.minute_bars}
+def _retained_rows(history: SymbolHistory, kind: str) -> Sequence[HistoryRow]:
+    kept: dict[str, Sequence[HistoryRow]] = {
+        "quotes": history.quotes,
+        "trades": history.trades,
+        "bars": history.minute_bars,
+    }
     return kept[kind]
 
 
-def _snapshot(tape: SymbolHistory, now_ns: int) -> Document:
-    today_ns, days = bar_start_ns(now_ns, DAY_NS), tape.daily_bars()
+def _snapshot(history: SymbolHistory, now_ns: int) -> Document:
+    today_ns, days = bar_start_ns(now_ns, DAY_NS), history.daily_bars()
     return {
-        "latestTrade": _last(tape.trades),
-        "latestQuote": _last(tape.quotes),
-        "minuteBar": _last(tape.minute_bars),
+        "latestTrade": _last(history.trades),
+        "latestQuote": _last(history.quotes),
+        "minuteBar": _last(history.minute_bars),
         "dailyBar": _last([day for day in days if day.at_ns == today_ns]),
         "prevDailyBar": _last([day for day in days if day.at_ns < today_ns]),
     }

@@ -44,8 +44,8 @@ class OrderRoutes:
     async def create(self, request: web.Request) -> web.Response:
         """Accept an order; it is durable before the response is sent."""
         body = await read_body(request, OrderBody)
-        step = await self._exchange.commit(self._exchange.venue.submit(body, self._exchange.now_ns()))
-        return json_response(order_document(accepted_order(step)))
+        transition = await self._exchange.commit(self._exchange.venue.submit(body, self._exchange.now_ns()))
+        return json_response(order_document(accepted_order(transition)))
 
     async def list(self, request: web.Request) -> web.Response:
         """Return a page of orders."""
@@ -70,24 +70,22 @@ class OrderRoutes:
         old = await self._find(request)
         if old.order_id not in self._exchange.account.orders:
             raise ApiErrorRaised(ORDER_NOT_OPEN)
-        step = self._exchange.venue.replace(old.order_id, body, self._exchange.now_ns())
-        return json_response(order_document(accepted_order(await self._exchange.commit(step))))
+        transition = self._exchange.venue.replace(old.order_id, body, self._exchange.now_ns())
+        return json_response(order_document(accepted_order(await self._exchange.commit(transition))))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Request a cancel; an event on the stream reports its completion."""
         order = await self._find(request)
-        refusal = await self._cancel(order.order_id, order.status)
-        if refusal is not None:
-            raise ApiErrorRaised(refusal)
+        error = await self._cancel(order.order_id, order.status)
+        if error is not None:
+            raise ApiErrorRaised(error)
         return web.Response(status=204)
 
     async def cancel_all(self, _: web.Request) -> web.Response:
         """Request the cancel of all open orders; one result each."""
         open_orders = list(self._exchange.account.orders.values())
-        refusals = await asyncio.gather(*(self._cancel(order.order_id, order.status) for order in open_orders))
-        answers = [
-            _bulk_cancel_result(order.order_id, refusal) for order, refusal in zip(open_orders, refusals, strict=True)
-        ]
+        errors = await asyncio.gather(*(self._cancel(order.order_id, order.status) for order in open_orders))
+        answers = [_bulk_cancel_result(order.order_id, error) for order, error in zip(open_orders, errors, strict=True)]
         return json_response(answers, 207)
 
     async def _find(self, request: web.Request) -> Order:
@@ -119,7 +117,7 @@ def accepted_order(transition: Transition) -> Order:
     return transition.order
 
 
-def _bulk_cancel_result(cancelled: str, refusal: ApiError | None) -> dict[str, object]:
-    if refusal is None:
+def _bulk_cancel_result(cancelled: str, error: ApiError | None) -> dict[str, object]:
+    if error is None:
         return {"id": cancelled, "status": 200}
-    return {"id": cancelled, "status": refusal.status, "body": refusal.body()}
+    return {"id": cancelled, "status": error.status, "body": error.body()}

@@ -37,6 +37,15 @@ CREATE TABLE positions (symbol TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROW
 CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
 T = TypeVar("T")
+_EVENT_FIELDS = ("kind", "status", "at_ns", "execution_id", "price", "qty", "position_qty", "cum_qty", "leaves_qty")
+_FILL = (
+    "SELECT events.kind, events.status, events.at_ns, events.execution_id, events.price, events.qty, events.cum_qty,"
+    " events.leaves_qty, orders.side, orders.symbol, orders.order_id FROM events JOIN orders USING (order_id)"
+    " WHERE events.price IS NOT NULL"
+)
+_FILL_FIELDS = (
+    "kind", "status", "at_ns", "execution_id", "price", "qty", "cum_qty", "leaves_qty", "side", "symbol", "order_id",
+)  # fmt: skip
 
 
 class AccountTotals(Struct, frozen=True):
@@ -116,13 +125,13 @@ def load_state(connection: sqlite3.Connection) -> StoredState:
     try:
         return _load(connection)
     except (sqlite3.DatabaseError, msgspec.MsgspecError, ValueError) as error:
-        raise CorruptData(f"the venue's books: {error}") from error
+        raise CorruptData(f"the venue database: {error}") from error
 
 
 def _load(connection: sqlite3.Connection) -> StoredState:
     account = _load_fact(connection, "account", AccountTotals) or AccountTotals()
     prices = _load_fact(connection, "prices", MarketState) or MarketState()
-    books = AccountState(
+    account_state = AccountState(
         cash=account.cash,
         positions={held.symbol: held for held in _load_all(connection, "SELECT body FROM positions", Position)},
         orders={
@@ -135,7 +144,7 @@ def _load(connection: sqlite3.Connection) -> StoredState:
         orders_count=account.orders_count,
         executions_count=account.executions_count,
     )
-    return StoredState(books, _load_fact(connection, "credentials", Credentials), prices)
+    return StoredState(account_state, _load_fact(connection, "credentials", Credentials), prices)
 
 
 def _write_event(connection: sqlite3.Connection, event: OrderEvent) -> None:
@@ -186,15 +195,6 @@ def _load_all(connection: sqlite3.Connection, statement: str, kind: type[T]) -> 
 
 
 Row = dict[str, object]
-_EVENT_FIELDS = ("kind", "status", "at_ns", "execution_id", "price", "qty", "position_qty", "cum_qty", "leaves_qty")
-_FILL = (
-    "SELECT events.kind, events.status, events.at_ns, events.execution_id, events.price, events.qty, events.cum_qty,"
-    " events.leaves_qty, orders.side, orders.symbol, orders.order_id FROM events JOIN orders USING (order_id)"
-    " WHERE events.price IS NOT NULL"
-)
-_FILL_FIELDS = (
-    "kind", "status", "at_ns", "execution_id", "price", "qty", "cum_qty", "leaves_qty", "side", "symbol", "order_id",
-)  # fmt: skip
 
 
 class OrderFilter(Struct, frozen=True, kw_only=True):
@@ -283,10 +283,10 @@ def select_fills(criteria: FillFilter) -> Callable[[sqlite3.Connection], list[Ro
 def order_histories(connection: sqlite3.Connection) -> dict[str, list[Row]]:
     """Return all events of every order."""
     statement = f"SELECT order_id, {', '.join(_EVENT_FIELDS)} FROM events ORDER BY sequence"  # noqa: S608 - constants only
-    told: dict[str, list[Row]] = {}
+    histories: dict[str, list[Row]] = {}
     for order_id, *facts in connection.execute(statement):
-        told.setdefault(order_id, []).append(dict(zip(_EVENT_FIELDS, facts, strict=True)))
-    return told
+        histories.setdefault(order_id, []).append(dict(zip(_EVENT_FIELDS, facts, strict=True)))
+    return histories
 
 
 def count_events(connection: sqlite3.Connection) -> int:

@@ -79,7 +79,7 @@ def test_an_id_in_a_hole_shows_the_book_before_it() -> None:
 
 def test_what_is_older_than_the_memory_cannot_be_shown() -> None:
     flow = _flow(1)
-    with pytest.raises(LookupError, match="older than what is remembered"):
+    with pytest.raises(LookupError, match="older than the history"):
         flow.book_at("ABC", 1)
 
 
