@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from components.sandbox.alpaca.core.errors import ApiErrorRaised
 from components.sandbox.deribit.instruments import INSTRUMENTS
 from components.sandbox.deribit.venue import DeribitVenue
 from components.sandbox.simulation.order_flow import IdSpace
 from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind
+from components.sandbox.transport.http_server import AdminError
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
 from tests.support.crypto_venue_server import CREDENTIALS, Frame, VenueClient, VenueServer, venue_client, venue_server
 
@@ -52,7 +52,7 @@ async def subscribe(one: VenueClient, *channels: str) -> Frame:
     return await call(one, "public/subscribe", channels=list(channels))
 
 
-async def hear_data(one: VenueClient) -> Frame:
+async def receive_data(one: VenueClient) -> Frame:
     frame = await one.receive()
     data: Frame = frame["params"]["data"]
     return data
@@ -101,16 +101,16 @@ def test_raw_books_are_refused_to_whoever_has_not_logged_in_and_nothing_is_subsc
     play(scenario())
 
 
-def test_a_raw_book_tells_every_change_by_itself_and_stays_true() -> None:
+def test_a_raw_book_sends_every_change_by_itself_and_stays_correct() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             assert (await call(one, "public/auth", **KEYS))["result"]["token_type"] == "bearer"
             assert (await call(one, "private/subscribe", channels=[RAW]))["result"] == [RAW]
-            book = Book(await hear_data(one))
+            book = Book(await receive_data(one))
             for _ in range(60):
                 venue.step(SYMBOL)
             while book.change_id < venue.venue.flow.last_id(SYMBOL):
-                change = await hear_data(one)
+                change = await receive_data(one)
                 assert len(change["bids"]) + len(change["asks"]) == 1
                 book.apply(change)
                 assert book.is_true(venue)
@@ -118,14 +118,14 @@ def test_a_raw_book_tells_every_change_by_itself_and_stays_true() -> None:
     play(scenario())
 
 
-def test_a_batched_book_says_what_became_of_each_level_and_stays_true() -> None:
+def test_a_batched_book_sends_the_action_of_each_level_and_stays_correct() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             await subscribe(one, FAST)
-            book = Book(await hear_data(one))
+            book = Book(await receive_data(one))
             for _ in range(4):
                 venue.step(SYMBOL, 60)
-                book.apply(await hear_data(one))
+                book.apply(await receive_data(one))
                 assert book.is_true(venue)
 
     play(scenario())
@@ -135,26 +135,26 @@ def test_a_repeated_subscription_brings_no_second_snapshot_and_a_fresh_one_does(
     async def scenario() -> None:
         async with deribit() as (venue, one):
             await subscribe(one, FAST)
-            await hear_data(one)
+            await receive_data(one)
             assert (await subscribe(one, FAST))["result"] == [FAST]
             venue.step(SYMBOL, 5)
-            assert (await hear_data(one))["type"] == "change"
+            assert (await receive_data(one))["type"] == "change"
             assert (await call(one, "public/unsubscribe", channels=[FAST]))["result"] == [FAST]
             venue.step(SYMBOL, 5)
             await subscribe(one, FAST)
-            snapshot = await hear_data(one)
+            snapshot = await receive_data(one)
             assert (snapshot["type"], snapshot["change_id"]) == ("snapshot", venue.venue.flow.last_id(SYMBOL))
 
     play(scenario())
 
 
-def test_when_more_happens_at_once_than_is_remembered_a_book_begins_anew() -> None:
+def test_a_book_restarts_when_more_happens_at_once_than_the_history_holds() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             await subscribe(one, FAST)
-            await hear_data(one)
+            await receive_data(one)
             venue.step(SYMBOL, 25_000)
-            assert Book(await hear_data(one)).is_true(venue)
+            assert Book(await receive_data(one)).is_true(venue)
 
     play(scenario())
 
@@ -162,8 +162,8 @@ def test_when_more_happens_at_once_than_is_remembered_a_book_begins_anew() -> No
 def test_the_result_is_in_the_venues_order_and_leaves_out_what_does_not_exist() -> None:
     async def scenario() -> None:
         async with deribit() as (_, one):
-            asked = [FAST, f"trades.{SYMBOL}.100ms", "book.FOO-PERPETUAL.100ms", "nonsense", FAST]
-            assert (await subscribe(one, *asked))["result"] == [f"trades.{SYMBOL}.100ms", FAST]
+            requested = [FAST, f"trades.{SYMBOL}.100ms", "book.FOO-PERPETUAL.100ms", "nonsense", FAST]
+            assert (await subscribe(one, *requested))["result"] == [f"trades.{SYMBOL}.100ms", FAST]
 
     play(scenario())
 
@@ -203,9 +203,9 @@ def test_quotes_come_when_the_best_changes() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             await subscribe(one, f"quote.{SYMBOL}")
-            first = await hear_data(one)
+            first = await receive_data(one)
             venue.step(SYMBOL, 100)
-            second = await hear_data(one)
+            second = await receive_data(one)
             names = ("best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount")
             assert [first[name] for name in names] != [second[name] for name in names]
 
@@ -292,7 +292,7 @@ def test_an_http_answer_can_be_stale_or_fail() -> None:
         ("auth", {"grant_type": "guess"}, -32602),
     ],
 )
-def test_a_call_that_is_wrong_is_told_why(path: str, query: dict[str, str], code: int) -> None:
+def test_an_invalid_call_gets_the_reason(path: str, query: dict[str, str], code: int) -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             reply = await venue.get(f"/api/v2/public/{path}", **query)
@@ -326,11 +326,11 @@ def test_a_login_can_be_renewed_and_a_token_opens_a_private_subscription() -> No
 def test_the_small_calls_answer() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
-            hello = await call(one, "public/hello", client_name="tests", client_version="1")
-            assert hello["result"] == (await call(one, "public/test"))["result"]
+            login = await call(one, "public/hello", client_name="tests", client_version="1")
+            assert login["result"] == (await call(one, "public/test"))["result"]
             assert (await call(one, "public/get_time"))["result"] > 1_600_000_000_000
             assert (await venue.get("/api/v2/public/get_time")).json()["usDiff"] >= 0
-            assert hello["testnet"] is False
+            assert login["testnet"] is False
 
     play(scenario())
 
@@ -376,18 +376,18 @@ def test_maintenance_is_announced_to_who_listens_and_everybody_is_closed() -> No
         async with deribit() as (venue, one):
             await subscribe(one, "platform_state")
             venue.venue.announce_shutdown(CryptoFault(kind=CryptoFaultKind.SERVE_SHUTDOWN, ms=20))
-            assert (await hear_data(one)) == {"maintenance": True}
+            assert (await receive_data(one)) == {"maintenance": True}
             assert await one.wait_closed() == 1001
 
     play(scenario())
 
 
 @pytest.mark.parametrize("kind", ["ids_back", "crossed", "drop"])
-def test_a_fault_makes_frames_wrong_for_one_client_and_never_the_truth(kind: str) -> None:
+def test_a_fault_corrupts_frames_for_one_client_and_leaves_the_flow_unchanged(kind: str) -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             await subscribe(one, FAST)
-            book = Book(await hear_data(one))
+            book = Book(await receive_data(one))
             venue.arm(kind=kind, venue="deribit", symbol=SYMBOL, topic="book", count=3)
             venue.step(SYMBOL, 30)
             if kind == "drop":
@@ -395,9 +395,9 @@ def test_a_fault_makes_frames_wrong_for_one_client_and_never_the_truth(kind: str
                 while not venue.faults.armed[0].done:
                     await call(one, "public/test")
                 venue.step(SYMBOL, 30)
-                assert (await hear_data(one))["prev_change_id"] == first_id
+                assert (await receive_data(one))["prev_change_id"] == first_id
                 return
-            change = await hear_data(one)
+            change = await receive_data(one)
             if kind == "ids_back":
                 assert change["prev_change_id"] <= book.change_id - 3
                 assert change["change_id"] <= book.change_id, "less would be a lie that no rule could find out"
@@ -425,34 +425,34 @@ def test_a_subscription_can_be_refused_or_confirmed_and_never_served() -> None:
     play(scenario())
 
 
-def test_a_running_sandbox_tells_the_true_book_at_every_id() -> None:
+def test_a_running_sandbox_reports_the_expected_book_at_every_id() -> None:
     async def scenario(sandbox: CryptoSandbox) -> dict[int, list[list[Decimal]]]:
         seen: dict[int, list[list[Decimal]]] = {}
         async with venue_client(sandbox.stream_url("deribit", "/ws/api/v2")) as one:
             keys = {**KEYS, "client_id": sandbox.key, "client_secret": sandbox.secret}
             assert "result" in await call(one, "public/auth", **keys)
             await subscribe(one, RAW)
-            book = Book(await hear_data(one))
+            book = Book(await receive_data(one))
             for _ in range(200):
-                book.apply(await hear_data(one))
+                book.apply(await receive_data(one))
                 sides = (sorted(book.bids.items(), reverse=True)[:10], sorted(book.asks.items())[:10])
                 seen[book.change_id] = [list(level) for side in sides for level in side]
         return seen
 
     with crypto_sandbox("--crypto-rate", "200", venues="deribit") as sandbox:
         seen = asyncio.run(scenario(sandbox))
-        truths = sandbox.venue_books("deribit", SYMBOL, list(seen))
-    for (change_id, mine), truth in zip(seen.items(), truths, strict=True):
-        assert truth is not None
-        assert truth["id"] == change_id
-        assert mine == [[Decimal(text) for text in level] for level in (*truth["bids"], *truth["asks"])]
+        expected_books = sandbox.venue_books("deribit", SYMBOL, list(seen))
+    for (change_id, mine), expected in zip(seen.items(), expected_books, strict=True):
+        assert expected is not None
+        assert expected["id"] == change_id
+        assert mine == [[Decimal(text) for text in level] for level in (*expected["bids"], *expected["asks"])]
 
 
 def test_an_unknown_mode_or_value_is_refused() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, _):
             for name, value in (("colour", "red"), ("unknown_channel", "maybe")):
-                with pytest.raises(ApiErrorRaised):
+                with pytest.raises(AdminError):
                     venue.venue.set_mode(name, value)
 
     play(scenario())

@@ -13,12 +13,12 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from components.runtime.clock import SystemClock
-from components.sandbox.alpaca.core.errors import ApiErrorRaised
 from components.sandbox.okx.instruments import INSTRUMENTS
 from components.sandbox.okx.messages import checksum
 from components.sandbox.okx.venue import OkxVenue
 from components.sandbox.simulation.order_flow import IdSpace
 from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind
+from components.sandbox.transport.http_server import AdminError
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
 from tests.support.crypto_venue_server import CREDENTIALS, Frame, VenueClient, VenueServer, venue_client, venue_server
 from tests.support.eventually import eventually_async
@@ -72,10 +72,10 @@ class Book:
         return best(self.bids, is_bid=True), best(self.asks, is_bid=False)
 
     def is_true(self, venue: VenueServer, flow_id: int, depth: int = 400) -> bool:
-        truth = venue.venue.flow.book_at(SYMBOL, flow_id).top(depth)
+        expected = venue.venue.flow.book_at(SYMBOL, flow_id).top(depth)
         return all(
             [(Decimal(price), Decimal(size)) for price, size in mine[:depth]] == theirs
-            for mine, theirs in zip(self.sides(), truth, strict=True)
+            for mine, theirs in zip(self.sides(), expected, strict=True)
         )
 
 
@@ -197,7 +197,7 @@ def test_a_text_ping_gets_a_text_pong() -> None:
     play(scenario())
 
 
-def test_a_socket_on_which_nothing_is_said_is_closed() -> None:
+def test_an_idle_socket_is_closed() -> None:
     async def scenario() -> None:
         async with okx(scale=0.002) as (_, one):
             assert await one.wait_closed() == 4004
@@ -227,27 +227,27 @@ def test_a_book_that_does_not_change_is_kept_alive_by_a_sequence_that_follows_it
 
 
 @pytest.mark.parametrize("mode", ["zero", "valid", "wrong", "absent"])
-def test_the_checksum_is_as_the_mode_says(mode: str) -> None:
+def test_the_checksum_follows_the_mode(mode: str) -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             venue.venue.set_mode("checksum", mode)
             await subscribe(one, "books")
             snapshot = await one.receive()
             book = Book(snapshot)
-            told, true = [snapshot["data"][0].get("checksum")], [checksum(*book.sides())]
+            sent, true = [snapshot["data"][0].get("checksum")], [checksum(*book.sides())]
             for _ in range(3):
                 venue.step(SYMBOL, 30)
                 frame = await one.receive()
                 book.apply(frame)
-                told.append(frame["data"][0].get("checksum"))
+                sent.append(frame["data"][0].get("checksum"))
                 true.append(checksum(*book.sides()))
             match mode:
                 case "zero" | "absent":
-                    assert set(told) == {0 if mode == "zero" else None}
+                    assert set(sent) == {0 if mode == "zero" else None}
                 case "valid":
-                    assert told == true
+                    assert sent == true
                 case _:
-                    assert all(said and said != is_so for said, is_so in zip(told, true, strict=True))
+                    assert all(received and received != is_so for received, is_so in zip(sent, true, strict=True))
 
     play(scenario())
 
@@ -283,7 +283,7 @@ def test_a_snapshot_may_come_at_any_time() -> None:
     play(scenario())
 
 
-def test_when_more_happens_at_once_than_is_remembered_a_book_begins_anew() -> None:
+def test_a_book_restarts_when_more_happens_at_once_than_the_history_holds() -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
@@ -369,7 +369,7 @@ def test_instruments_come_by_type() -> None:
     play(scenario())
 
 
-def test_the_first_trade_a_subscriber_hears_is_the_cached_last_one() -> None:
+def test_the_first_trade_a_subscriber_receives_is_the_cached_last_one() -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             venue.step_until_trade(SYMBOL)
@@ -395,7 +395,7 @@ def test_single_fills_are_served_by_the_business_endpoint_alone() -> None:
     play(scenario())
 
 
-def test_a_ticker_is_told_at_once_and_again_when_it_changes() -> None:
+def test_a_ticker_is_sent_at_once_and_again_when_it_changes() -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "tickers")
@@ -414,14 +414,14 @@ def test_an_upgrade_is_announced_and_then_the_socket_is_closed() -> None:
             await subscribe(one, "books")
             await one.receive()
             venue.venue.announce_shutdown(CryptoFault(kind=CryptoFaultKind.SERVE_SHUTDOWN, ms=20))
-            told = await one.receive()
-            assert (told["event"], told["code"]) == ("notice", "64008")
+            sent = await one.receive()
+            assert (sent["event"], sent["code"]) == ("notice", "64008")
             assert await one.wait_closed() == 1001
 
     play(scenario())
 
 
-def test_an_unsubscribed_book_is_silent_and_begins_anew_when_wanted_again() -> None:
+def test_an_unsubscribed_book_is_silent_and_restarts_when_subscribed_again() -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
@@ -452,15 +452,15 @@ def test_the_fourth_handshake_within_a_second_is_refused() -> None:
 def test_the_forty_first_rest_book_within_two_seconds_is_refused() -> None:
     async def scenario() -> None:
         async with okx() as (venue, _):
-            asked = [venue.get("/api/v5/market/books", instId=SYMBOL) for _ in range(41)]
-            replies = await asyncio.gather(*asked)
+            requested = [venue.get("/api/v5/market/books", instId=SYMBOL) for _ in range(41)]
+            replies = await asyncio.gather(*requested)
             assert sorted(reply.status_code for reply in replies) == [200] * 40 + [429]
 
     play(scenario())
 
 
 @pytest.mark.parametrize("kind", ["ids_back", "crossed"])
-def test_a_twisted_frame_is_wrong_for_one_client_and_never_for_the_truth(kind: str) -> None:
+def test_a_corrupted_frame_is_wrong_for_one_client_and_leaves_the_flow_unchanged(kind: str) -> None:
     async def scenario() -> None:
         async with okx() as (venue, one):
             await subscribe(one, "books")
@@ -481,7 +481,7 @@ def test_a_twisted_frame_is_wrong_for_one_client_and_never_for_the_truth(kind: s
     play(scenario())
 
 
-def test_a_running_sandbox_tells_the_true_book_at_every_id_across_a_maintenance() -> None:
+def test_a_running_sandbox_reports_the_expected_book_at_every_id_across_a_maintenance() -> None:
     async def scenario(sandbox: CryptoSandbox) -> dict[int, list[list[str]]]:
         seen: dict[int, list[list[str]]] = {}
         async with venue_client(sandbox.stream_url("okx", "/ws/v5/public")) as one:
@@ -496,18 +496,18 @@ def test_a_running_sandbox_tells_the_true_book_at_every_id_across_a_maintenance(
 
     with crypto_sandbox("--crypto-rate", "200", venues="okx") as sandbox:
         seen = asyncio.run(scenario(sandbox))
-        truths = sandbox.venue_books("okx", SYMBOL, list(seen))
+        expected_books = sandbox.venue_books("okx", SYMBOL, list(seen))
     assert max(seen) - min(seen) > 10_000
-    for mine, truth in zip(seen.values(), truths, strict=True):
-        assert truth is not None
-        assert mine == [*truth["bids"], *truth["asks"]]
+    for mine, expected in zip(seen.values(), expected_books, strict=True):
+        assert expected is not None
+        assert mine == [*expected["bids"], *expected["asks"]]
 
 
 def test_an_unknown_mode_or_value_is_refused() -> None:
     async def scenario() -> None:
         async with okx() as (venue, _):
             for name, value in (("colour", "red"), ("checksum", "maybe"), ("snapshot", "FOO")):
-                with pytest.raises(ApiErrorRaised):
+                with pytest.raises(AdminError):
                     venue.venue.set_mode(name, value)
 
     play(scenario())

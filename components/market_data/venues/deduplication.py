@@ -6,6 +6,8 @@ from typing import Final
 from components.contracts.values import Symbol
 
 NO_TRADE_ID: Final = -1
+REPEATS_MAX: Final = 50
+"""So many old ids in a row mean that the venue's ids went back, not that we hear old news."""
 
 
 class TradeNovelty(StrEnum):
@@ -42,10 +44,6 @@ class TradeDeduplicator:
             return TradeNovelty.OUT_OF_ORDER
         self._last_id = trade_id
         return TradeNovelty.NEW
-
-
-REPEATS_MAX: Final = 50
-"""So many old ids in a row mean that the venue's ids went back, not that we hear old news."""
 
 
 class DuplicateFilter:

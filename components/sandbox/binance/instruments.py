@@ -11,12 +11,9 @@ from components.sandbox.numerics import decimal_places
 from components.sandbox.simulation.instruments import Instrument, InstrumentKind
 
 Document = dict[str, object]
-
-
 PERPETUAL_DELIVERY_MS = 4_133_404_800_000
-
-
 ONBOARD_MS = 1_569_398_400_000
+DECEMBER_2026_MS = 1_798_185_600_000
 
 
 def exchange_info(rules: VenueRules, instruments: Iterable[Instrument], at_ms: int) -> Document:
@@ -92,9 +89,6 @@ def _filters(one: Instrument, form: str) -> list[Document]:
     ]
 
 
-DECEMBER_2026_MS = 1_798_185_600_000
-
-
 def _spot_instrument(base: str, quote: str, tick: str, lot: str, price: str) -> Instrument:
     return Instrument(
         symbol=base + quote, base=base, quote=quote, tick=Decimal(tick), lot=Decimal(lot), price=Decimal(price)
@@ -122,8 +116,6 @@ SPOT_INSTRUMENTS = (
     _spot_instrument("SOL", "USDC", "0.01", "0.001", "140.00"),
     _spot_instrument("1000SATS", "USDT", "0.00000001", "1", "0.00021000"),
 )
-
-
 USD_M_INSTRUMENTS = (
     _futures_instrument("BTC", "USDT", ("0.10", "0.001"), "91000.00"),
     _futures_instrument("ETH", "USDT", ("0.01", "0.001"), "3000.00"),

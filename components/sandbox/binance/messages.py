@@ -5,11 +5,9 @@ from decimal import Decimal
 import msgspec
 
 from components.sandbox.binance.rules import VenueRules
+from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.simulation.order_book import Level, Levels
 from components.sandbox.simulation.order_flow import SimTrade, UpdateBatch
-
-MS_NS = 1_000_000
-
 
 _encoder = msgspec.json.Encoder()
 
@@ -24,9 +22,9 @@ class MessageEncoder:
     def depth(self, batch: UpdateBatch, now_ns: int, ids_back: int = 0) -> str:
         """Write what a batch changed."""
         first = batch.first_id if self._is_futures else batch.prev_id + 1
-        document: dict[str, object] = {"e": "depthUpdate", "E": now_ns // MS_NS}
+        document: dict[str, object] = {"e": "depthUpdate", "E": now_ns // MILLISECOND_NS}
         if self._is_futures:
-            document["T"] = batch.at_ns // MS_NS
+            document["T"] = batch.at_ns // MILLISECOND_NS
         document |= {"s": batch.symbol, "U": first - ids_back, "u": batch.last_id - ids_back}
         if self._is_futures:
             document["pu"] = batch.prev_id - ids_back
@@ -47,21 +45,21 @@ class MessageEncoder:
         document |= {"u": at_id, "s": symbol, "b": self._number(bid), "B": self._number(bid_size)}
         document |= {"a": self._number(ask), "A": self._number(ask_size)}
         if self._is_futures:
-            document |= {"T": times_ns[0] // MS_NS, "E": times_ns[1] // MS_NS}
+            document |= {"T": times_ns[0] // MILLISECOND_NS, "E": times_ns[1] // MILLISECOND_NS}
         return _encode(document)
 
     def agg_trade(self, symbol: str, one: SimTrade, now_ns: int) -> str:
         """Write a trade as an aggregate of one."""
         document = {
             "e": "aggTrade",
-            "E": now_ns // MS_NS,
+            "E": now_ns // MILLISECOND_NS,
             "a": one.id,
             "s": symbol,
             "p": self._number(one.price),
             "q": self._number(one.quantity),
             "f": one.id,
             "l": one.id,
-            "T": one.at_ns // MS_NS,
+            "T": one.at_ns // MILLISECOND_NS,
             "m": not one.is_buy,
         }
         return _encode(document if self._is_futures else {**document, "M": True})
@@ -70,12 +68,12 @@ class MessageEncoder:
         """Write a trade."""
         document = {
             "e": "trade",
-            "E": now_ns // MS_NS,
+            "E": now_ns // MILLISECOND_NS,
             "s": symbol,
             "t": one.id,
             "p": self._number(one.price),
             "q": self._number(one.quantity),
-            "T": one.at_ns // MS_NS,
+            "T": one.at_ns // MILLISECOND_NS,
             "m": not one.is_buy,
         }
         return _encode({**document, **({"X": "MARKET"} if self._is_futures else {"M": True})})
@@ -83,7 +81,7 @@ class MessageEncoder:
     def mark_price(self, symbol: str, price: Decimal, now_ns: int) -> str:
         """Write the mark, which here is the middle of the book."""
         text = format(price, ".8f")
-        now_ms = now_ns // MS_NS
+        now_ms = now_ns // MILLISECOND_NS
         document = {"e": "markPriceUpdate", "E": now_ms, "s": symbol, "p": text, "i": text, "P": text}
         return _encode({**document, "r": "0.00010000", "T": now_ms - now_ms % 28_800_000 + 28_800_000})
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from components.sandbox.binance.instruments import exchange_info
 from components.sandbox.binance.messages import MessageEncoder
 from components.sandbox.binance.rules import VenueRules
-from components.sandbox.numerics import draws
+from components.sandbox.numerics import MILLISECOND_NS, draws
 from components.sandbox.simulation.instruments import Instrument
 from components.sandbox.simulation.order_flow import OrderFlow
 from components.sandbox.transport.fault_injection import inject_rest_fault, snapshot_id
@@ -17,7 +17,6 @@ from components.sandbox.transport.rate_limits import RequestWeights
 
 LAG_UPDATES_MAX = 4  # the nodes behind the load balancer are not all up to date
 DEPTH_DEFAULT = {False: 100, True: 500}
-MS_NS = 1_000_000
 
 
 class RestRoutes:
@@ -53,7 +52,7 @@ class RestRoutes:
 
     async def time(self, _: web.Request) -> web.Response:
         """Say what time it is here."""
-        return await self._inject_fault("*") or self._charge(1, {"serverTime": self._now_ns() // MS_NS})
+        return await self._inject_fault("*") or self._charge(1, {"serverTime": self._now_ns() // MILLISECOND_NS})
 
     async def exchange_info(self, request: web.Request) -> web.Response:
         """Say what is listed: all, or one symbol."""
@@ -63,7 +62,9 @@ class RestRoutes:
         listings = [one for one in self._instruments if wanted in {None, one.symbol}]
         if not listings:
             return _error(-1121, "Invalid symbol.")
-        return self._charge(self._rules.info_weight, exchange_info(self._rules, listings, self._now_ns() // MS_NS))
+        return self._charge(
+            self._rules.info_weight, exchange_info(self._rules, listings, self._now_ns() // MILLISECOND_NS)
+        )
 
     async def depth(self, request: web.Request) -> web.Response:
         """Give a snapshot of one book; its id may lie within a batch, and may be older than the stream."""
@@ -82,7 +83,7 @@ class RestRoutes:
     def _snapshot(self, symbol: str, limit: int) -> dict[str, object]:
         lag = draws(self.requests_count, symbol, 0)[0] % LAG_UPDATES_MAX
         at_id = snapshot_id(self._flow, self._faults, self._rules.name, symbol, lag)
-        book, now_ms = self._flow.book_at(symbol, at_id), self._now_ns() // MS_NS
+        book, now_ms = self._flow.book_at(symbol, at_id), self._now_ns() // MILLISECOND_NS
         times = {"E": now_ms, "T": now_ms} if self._rules.is_futures else {}
         return {"lastUpdateId": book.id, **times, **self._encoder.book_sides(*book.top(limit))}
 
@@ -91,12 +92,12 @@ class RestRoutes:
         return await inject_rest_fault(self._faults, self._rules.name, symbol)
 
     def _charge(self, weight: int, document: dict[str, object]) -> web.Response:
-        verdict = self.weights.spend(weight, self._now_ns())
-        headers = {"X-MBX-USED-WEIGHT": str(verdict.used), "X-MBX-USED-WEIGHT-1M": str(verdict.used)}
-        if verdict.status == 200:
+        check = self.weights.spend(weight, self._now_ns())
+        headers = {"X-MBX-USED-WEIGHT": str(check.used), "X-MBX-USED-WEIGHT-1M": str(check.used)}
+        if check.status == 200:
             return json_response(document, headers=headers)
-        headers["Retry-After"] = str(verdict.retry_after_s)
-        return json_response({"code": -1003, "msg": "Too many requests."}, verdict.status, headers)
+        headers["Retry-After"] = str(check.retry_after_s)
+        return json_response({"code": -1003, "msg": "Too many requests."}, check.status, headers)
 
 
 def _error(code: int, message: str) -> web.Response:

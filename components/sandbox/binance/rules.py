@@ -60,9 +60,7 @@ SPOT_RULES = VenueRules(
     depth_weights=((100, 5), (500, 25), (1000, 50), (5000, 250)),
     depth_limits=None,
 )
-
 _PUBLIC = frozenset({Channel.DEPTH, Channel.PARTIAL, Channel.BOOK_TICKER, Channel.TRADE})
-
 USD_M_RULES = VenueRules(
     name="binanceum",
     is_futures=True,

@@ -18,14 +18,8 @@ from components.sandbox.simulation.order_flow import BatchCursor, OrderFlow
 from components.sandbox.transport.websocket import ClientConnection
 
 STREAMS_MAX = 1024
-
-
 UNKNOWN_PROPERTY, WRONG_TYPE, INVALID_REQUEST, INVALID_JSON = range(4)
-
-
 METHODS = "SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, SET_PROPERTY, GET_PROPERTY"
-
-
 Identifier = int | str | None
 
 
@@ -75,20 +69,20 @@ class ClientSession:
         for name in names:
             if name in self.subscriptions:
                 continue
-            stream = parse_stream_name(name, self._rules, frozenset(self._flow.instruments))
-            self.connection.fault_injector.maybe_never_serve(stream.symbol if stream else name)
-            if stream is None or stream.channel not in self._served_channels:
+            spec = parse_stream_name(name, self._rules, frozenset(self._flow.instruments))
+            self.connection.fault_injector.maybe_never_serve(spec.symbol if spec else name)
+            if spec is None or spec.channel not in self._served_channels:
                 self.subscriptions[name] = None
             else:
-                self.subscriptions[name] = stream, self._make_stream(stream, now_ns)
+                self.subscriptions[name] = spec, self._make_stream(spec, now_ns)
         self._sort_streams()
 
     def tick(self, now_ns: int) -> None:
         """Say what is due: quotes before the books that agree with them."""
         self.connection.tick(now_ns)
-        for stream, source in self._active:
-            for text in source.pending_frames(now_ns):
-                self.connection.send_data(self._wrap(stream.name, text), stream.symbol, source.topic)
+        for spec, stream in self._active:
+            for text in stream.pending_frames(now_ns):
+                self.connection.send_data(self._wrap(spec.name, text), spec.symbol, stream.topic)
 
     def send_shutdown_notice(self, now_ns: int) -> None:
         """Tell that this server goes."""
@@ -129,26 +123,26 @@ class ClientSession:
             case _:
                 self._send_error(UNKNOWN_PROPERTY, "Unknown property", request.id)
 
-    def _make_stream(self, stream: StreamSpec, now_ns: int) -> Stream:
-        flow, frames = self._flow, self._encoder
-        match stream.channel:
+    def _make_stream(self, spec: StreamSpec, now_ns: int) -> Stream:
+        flow, encoder = self._flow, self._encoder
+        match spec.channel:
             case Channel.DEPTH:
-                return DepthStream(self._make_cursor(stream, now_ns), flow, frames, self.connection.fault_injector)
+                return DepthStream(self._make_cursor(spec, now_ns), flow, encoder, self.connection.fault_injector)
             case Channel.PARTIAL:
-                return PartialDepthStream(self._make_cursor(stream, now_ns), flow, frames, stream.levels)
+                return PartialDepthStream(self._make_cursor(spec, now_ns), flow, encoder, spec.levels)
             case Channel.MARK_PRICE:
-                return MarkPriceStream(self._make_cursor(stream, now_ns), flow, frames)
+                return MarkPriceStream(self._make_cursor(spec, now_ns), flow, encoder)
             case Channel.BOOK_TICKER:
-                return BookTickerStream(stream.symbol, flow, frames)
+                return BookTickerStream(spec.symbol, flow, encoder)
             case Channel.AGG_TRADE | Channel.TRADE:
-                return TradeStream(stream, flow, frames)
+                return TradeStream(spec, flow, encoder)
 
-    def _make_cursor(self, stream: StreamSpec, now_ns: int) -> BatchCursor:
+    def _make_cursor(self, spec: StreamSpec, now_ns: int) -> BatchCursor:
         # All symbols of a spot connection beat together; on futures each has its own beat.
-        phase_ns = self.connection.phase_ns(stream.period_ns, stream.symbol if self._rules.is_futures else "")
-        due_ns = now_ns - now_ns % stream.period_ns + phase_ns
-        due_ns += stream.period_ns if due_ns <= now_ns else 0
-        return BatchCursor(stream.symbol, self._flow.last_id(stream.symbol), stream.period_ns, due_ns)
+        phase_ns = self.connection.phase_ns(spec.period_ns, spec.symbol if self._rules.is_futures else "")
+        due_ns = now_ns - now_ns % spec.period_ns + phase_ns
+        due_ns += spec.period_ns if due_ns <= now_ns else 0
+        return BatchCursor(spec.symbol, self._flow.last_id(spec.symbol), spec.period_ns, due_ns)
 
     def _wrap(self, name: str, text: str) -> str:
         return f'{{"stream":"{name}","data":{text}}}' if self.is_combined else text

@@ -6,12 +6,12 @@ from typing import NamedTuple, Protocol
 
 from components.sandbox.binance.messages import MessageEncoder
 from components.sandbox.binance.rules import Channel, VenueRules
+from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.simulation.order_book import Level
 from components.sandbox.simulation.order_flow import BatchCursor, OrderFlow, UpdateBatch
 from components.sandbox.transport.fault_injection import FaultInjector
 from components.sandbox.transport.faults import CryptoFaultKind
 
-MS_NS = 1_000_000
 _NAME = re.compile(
     r"(?P<symbol>[a-z0-9_]+)@(?:depth(?P<levels>5|10|20)?(?:@(?P<speed>\d+)ms)?"
     r"|(?P<plain>bookTicker|aggTrade|trade)|(?P<mark>markPrice)(?P<fast>@1s)?)"
@@ -46,12 +46,12 @@ def parse_stream_name(name: str, rules: VenueRules, listed: frozenset[str]) -> S
     if found["plain"]:
         return StreamSpec(name, symbol, Channel(found["plain"]))
     if found["mark"]:
-        return StreamSpec(name, symbol, Channel.MARK_PRICE, (1000 if found["fast"] else 3000) * MS_NS)
+        return StreamSpec(name, symbol, Channel.MARK_PRICE, (1000 if found["fast"] else 3000) * MILLISECOND_NS)
     speed_ms = int(found["speed"] or rules.depth_speed_ms_default)
     if speed_ms not in rules.depth_speeds_ms:
         return None
     channel = Channel.PARTIAL if found["levels"] else Channel.DEPTH
-    return StreamSpec(name, symbol, channel, speed_ms * MS_NS, int(found["levels"] or 0))
+    return StreamSpec(name, symbol, channel, speed_ms * MILLISECOND_NS, int(found["levels"] or 0))
 
 
 class DepthStream:
@@ -80,9 +80,9 @@ class DepthStream:
 
 
 def _make_crossed(batch: UpdateBatch, flow: OrderFlow) -> UpdateBatch:
-    listing = flow.instruments[batch.symbol]
-    price = flow.book(batch.symbol).price(0, is_bid=False) + listing.tick
-    return batch._replace(bids=[(price, listing.lot), *(level for level in batch.bids if level[0] != price)])
+    instrument = flow.instruments[batch.symbol]
+    price = flow.book(batch.symbol).price(0, is_bid=False) + instrument.tick
+    return batch._replace(bids=[(price, instrument.lot), *(level for level in batch.bids if level[0] != price)])
 
 
 class PartialDepthStream:
@@ -134,10 +134,10 @@ class TradeStream:
 
     def pending_frames(self, now_ns: int) -> list[str]:
         """Say the trades since the last time."""
-        prints = self._flow.trades_after(self._symbol, self._last_trade_id)
-        if prints:
-            self._last_trade_id = prints[-1].id
-        return [self._write(self._symbol, one, now_ns) for one in prints]
+        trades = self._flow.trades_after(self._symbol, self._last_trade_id)
+        if trades:
+            self._last_trade_id = trades[-1].id
+        return [self._write(self._symbol, one, now_ns) for one in trades]
 
 
 class MarkPriceStream:

@@ -43,12 +43,12 @@ class BinanceSpotVenue:
 
     def routes(self) -> list[web.RouteDef]:
         """List its endpoints."""
-        doors = [
+        websocket_routes = [
             web.get(f"{route}{path}", partial(self._serve, route=route))
             for route in self.rules.routes
             for path in ("/ws", "/ws/{streams:.*}", "/stream")
         ]
-        return [*doors, *self._rest.routes()]
+        return [*websocket_routes, *self._rest.routes()]
 
     async def run(self) -> None:
         """Serve every client's streams, for ever."""

@@ -10,16 +10,13 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from components.sandbox.numerics import MILLISECOND_NS, ZERO
 from components.sandbox.simulation.order_book import Levels, LevelUpdate, SimulatedBook
 from components.sandbox.simulation.order_flow import OrderFlow
 
 RAW, FAST, AGGREGATED = "raw", "100ms", "agg2"
-
-
 # How often each interval is pushed; raw follows every change.
 PERIOD_MS = {RAW: 0, FAST: 100, AGGREGATED: 1000}
-
-
 PLATFORM = "platform_state"
 
 
@@ -74,12 +71,6 @@ def parse_channel(name: str) -> Channel | None:
             return None
 
 
-MILLISECOND_NS = 1_000_000
-
-
-ZERO = Decimal(0)
-
-
 class LevelRow(NamedTuple):
     """One level and what became of it."""
 
@@ -91,7 +82,7 @@ class LevelRow(NamedTuple):
 class BookPush(NamedTuple):
     """What has happened to a book between two ids; a snapshot has no id before it."""
 
-    previous: int | None
+    prev_change_id: int | None
     change_id: int
     at_ms: int
     bids: list[LevelRow]

@@ -14,76 +14,13 @@ KIND_NAMES = {
     InstrumentKind.FUTURE: "future",
     InstrumentKind.OPTION: "option",
 }
-
-
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
-
-
 NO_EXPIRY_MS = 32_503_708_800_000  # what the venue gives for contracts without end
-
-
 # Options are finer below this price.
 TICK_BAND_PRICE, TICK_DIVISOR = Decimal("0.005"), Decimal(5)
-
-
 Document = dict[str, object]
-
-
-def encode_instrument(listing: Instrument, index: int) -> Document:
-    """Describe one instrument."""
-    is_option = listing.kind is InstrumentKind.OPTION
-    steps = [{"above_price": json_number(TICK_BAND_PRICE), "tick_size": json_number(listing.tick)}] if is_option else []
-    return {
-        "instrument_name": listing.symbol,
-        "instrument_id": 210_000 + index,
-        "kind": KIND_NAMES[listing.kind],
-        "instrument_type": "reversed" if listing.is_inverse else "linear",
-        "base_currency": listing.base,
-        "quote_currency": listing.quote,
-        # Options on coins are priced in the coin and counted against dollars.
-        "counter_currency": "USD" if is_option else listing.quote,
-        "settlement_currency": listing.settle,
-        "tick_size": json_number(listing.tick / TICK_DIVISOR if is_option else listing.tick),
-        "tick_size_steps": steps,
-        "contract_size": json_number(listing.contract),
-        "min_trade_amount": json_number(listing.lot),
-        "is_active": True,
-        "state": "open",
-        "creation_timestamp": 1_534_167_754_000,
-        "expiration_timestamp": listing.expiry_ms or NO_EXPIRY_MS,
-        **_expiry_fields(listing),
-    }
-
-
-def matches(listing: Instrument, currency: str, kind: str | None) -> bool:
-    """Tell whether a question for a currency, and maybe a kind, is about this instrument."""
-    coins = {listing.base, listing.quote} if listing.kind is InstrumentKind.SPOT else {listing.settle}
-    return (currency == "any" or currency in coins) and kind in {None, "any", KIND_NAMES[listing.kind]}
-
-
-def _expiry_fields(listing: Instrument) -> Document:
-    match listing.kind:
-        case InstrumentKind.SPOT:
-            return {}
-        case InstrumentKind.PERPETUAL:
-            return {"settlement_period": "perpetual", **_future_type_field(listing)}
-        case InstrumentKind.FUTURE:
-            return {"settlement_period": "month", **_future_type_field(listing)}
-        case InstrumentKind.OPTION:
-            strike = json_number(listing.strike or Decimal(0))
-            return {"settlement_period": "month", "strike": strike, "option_type": listing.option_type}
-
-
-def _future_type_field(listing: Instrument) -> Document:
-    return {"future_type": "reversed" if listing.is_inverse else "linear"}
-
-
 CHRISTMAS_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC, when dated contracts settle
-
-
 BITCOIN, ETHER, DOGE = Decimal(92_000), Decimal(3_100), Decimal("0.14")
-
-
 INSTRUMENTS = (
     Instrument(
         symbol="BTC-PERPETUAL",
@@ -157,3 +94,54 @@ INSTRUMENTS = (
         price=BITCOIN,
     ),
 )
+
+
+def encode_instrument(instrument: Instrument, index: int) -> Document:
+    """Describe one instrument."""
+    is_option = instrument.kind is InstrumentKind.OPTION
+    steps = (
+        [{"above_price": json_number(TICK_BAND_PRICE), "tick_size": json_number(instrument.tick)}] if is_option else []
+    )
+    return {
+        "instrument_name": instrument.symbol,
+        "instrument_id": 210_000 + index,
+        "kind": KIND_NAMES[instrument.kind],
+        "instrument_type": "reversed" if instrument.is_inverse else "linear",
+        "base_currency": instrument.base,
+        "quote_currency": instrument.quote,
+        # Options on coins are priced in the coin and counted against dollars.
+        "counter_currency": "USD" if is_option else instrument.quote,
+        "settlement_currency": instrument.settle,
+        "tick_size": json_number(instrument.tick / TICK_DIVISOR if is_option else instrument.tick),
+        "tick_size_steps": steps,
+        "contract_size": json_number(instrument.contract),
+        "min_trade_amount": json_number(instrument.lot),
+        "is_active": True,
+        "state": "open",
+        "creation_timestamp": 1_534_167_754_000,
+        "expiration_timestamp": instrument.expiry_ms or NO_EXPIRY_MS,
+        **_expiry_fields(instrument),
+    }
+
+
+def matches(instrument: Instrument, currency: str, kind: str | None) -> bool:
+    """Tell whether a question for a currency, and maybe a kind, is about this instrument."""
+    coins = {instrument.base, instrument.quote} if instrument.kind is InstrumentKind.SPOT else {instrument.settle}
+    return (currency == "any" or currency in coins) and kind in {None, "any", KIND_NAMES[instrument.kind]}
+
+
+def _expiry_fields(instrument: Instrument) -> Document:
+    match instrument.kind:
+        case InstrumentKind.SPOT:
+            return {}
+        case InstrumentKind.PERPETUAL:
+            return {"settlement_period": "perpetual", **_future_type_field(instrument)}
+        case InstrumentKind.FUTURE:
+            return {"settlement_period": "month", **_future_type_field(instrument)}
+        case InstrumentKind.OPTION:
+            strike = json_number(instrument.strike or Decimal(0))
+            return {"settlement_period": "month", "strike": strike, "option_type": instrument.option_type}
+
+
+def _future_type_field(instrument: Instrument) -> Document:
+    return {"future_type": "reversed" if instrument.is_inverse else "linear"}

@@ -13,10 +13,16 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from components.sandbox.deribit.book_channels import MILLISECOND_NS, ZERO, BookChannelState, BookPush, LevelRow
+from components.sandbox.deribit.book_channels import BookChannelState, BookPush, LevelRow
+from components.sandbox.numerics import MILLISECOND_NS, ZERO
 from components.sandbox.simulation.instruments import Instrument, InstrumentKind
 from components.sandbox.simulation.order_book import Levels, SimulatedBook
 from components.sandbox.simulation.order_flow import SimTrade
+
+MICROSECOND_NS = 1_000
+# Below 10^-4 the venue changes to scientific notation, as most languages print their floats.
+_TINY = -4
+TRADES_PER_INSTRUMENT_MAX = 10**9
 
 
 class RpcError(Struct, frozen=True):
@@ -28,29 +34,13 @@ class RpcError(Struct, frozen=True):
 
 
 TOO_MANY_REQUESTS = RpcError(10028, "too_many_requests")
-
-
 BAD_INSTRUMENT = RpcError(10020, "bad_instrument")
-
-
 BAD_REQUEST = RpcError(11050, "bad_request")
-
-
 INVALID_CREDENTIALS = RpcError(13004, "invalid_credentials")
-
-
 UNAUTHORIZED = RpcError(13009, "unauthorized")
-
-
 RAW_NEEDS_LOGIN = RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
-
-
 METHOD_NOT_FOUND = RpcError(-32601, "Method not found")
-
-
 PARSE_ERROR = RpcError(-32700, "Parse error")
-
-
 UNAVAILABLE = RpcError(11051, "system_maintenance")
 
 
@@ -59,12 +49,7 @@ def invalid_params(parameter: str, reason: str) -> RpcError:
     return RpcError(-32602, "Invalid params", {"param": parameter, "reason": reason})
 
 
-MICROSECOND_NS = 1_000
-
-
 Document = dict[str, object]
-
-
 RequestId = int | str | None
 
 
@@ -104,10 +89,6 @@ def encode_heartbeat(kind: str) -> str:
     return msgspec.json.encode({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": kind}}).decode()
 
 
-# Below 10^-4 the venue changes to scientific notation, as most languages print their floats.
-_TINY = -4
-
-
 def json_number(value: Decimal) -> Raw:
     """Write a decimal as a JSON number."""
     return Raw(_number_text(value).encode())
@@ -132,14 +113,11 @@ def _scientific(value: Decimal) -> str:
     return f"{'-' if sign else ''}{mantissa}e-{-value.adjusted():02d}"
 
 
-TRADES_PER_INSTRUMENT_MAX = 10**9
-
-
 def book_document(symbol: str, moment: BookPush) -> Document:
     """Write a push of a book channel."""
-    chained: Document = {} if moment.previous is None else {"prev_change_id": moment.previous}
+    chained: Document = {} if moment.prev_change_id is None else {"prev_change_id": moment.prev_change_id}
     return {
-        "type": "snapshot" if moment.previous is None else "change",
+        "type": "snapshot" if moment.prev_change_id is None else "change",
         "timestamp": moment.at_ms,
         **chained,
         "instrument_name": symbol,
@@ -149,22 +127,22 @@ def book_document(symbol: str, moment: BookPush) -> Document:
     }
 
 
-def order_book_document(listing: Instrument, book: SimulatedBook, depth: int, at_ms: int) -> Document:
+def order_book_document(instrument: Instrument, book: SimulatedBook, depth: int, at_ms: int) -> Document:
     """Write the answer to a question for a book: all of a ticker, and levels."""
     bids, asks = book.top(depth)
     levels = {"bids": _pairs(bids), "asks": _pairs(asks), "change_id": book.id}
-    return {**ticker_document(listing, book, None, at_ms), **levels}
+    return {**ticker_document(instrument, book, None, at_ms), **levels}
 
 
-def ticker_document(listing: Instrument, book: SimulatedBook, last: SimTrade | None, at_ms: int) -> Document:
+def ticker_document(instrument: Instrument, book: SimulatedBook, last: SimTrade | None, at_ms: int) -> Document:
     """Write an instrument's state; a side without levels is all zeros, which is no quote."""
     (bid, _), (ask, _) = bids, asks = _best(book)
     middle = json_number((bid + ask) / 2)
-    price = json_number(listing.price)
+    price = json_number(instrument.price)
     funding = {"current_funding": json_number(ZERO), "funding_8h": json_number(ZERO)}
     return {
         **_best_fields(bids, asks),
-        **(funding if listing.kind is InstrumentKind.PERPETUAL else {}),
+        **(funding if instrument.kind is InstrumentKind.PERPETUAL else {}),
         "timestamp": at_ms,
         "state": "open",
         "stats": {"volume": json_number(ZERO), "price_change": None, "low": price, "high": price},
@@ -174,21 +152,21 @@ def ticker_document(listing: Instrument, book: SimulatedBook, last: SimTrade | N
         "mark_price": middle,
         "index_price": price,
         "last_price": None if last is None else json_number(last.price),
-        "instrument_name": listing.symbol,
+        "instrument_name": instrument.symbol,
         "estimated_delivery_price": price,
     }
 
 
-def quote_document(symbol: str, lane: BookChannelState, at_ms: int) -> Document:
+def quote_document(symbol: str, state: BookChannelState, at_ms: int) -> Document:
     """Write the best prices."""
-    bids, asks = _best(lane.book)
+    bids, asks = _best(state.book)
     return {**_best_fields(bids, asks), "timestamp": at_ms, "instrument_name": symbol}
 
 
-def trade_document(listing: Instrument, index: int, fill: SimTrade) -> Document:
+def trade_document(instrument: Instrument, index: int, fill: SimTrade) -> Document:
     """Write one trade; its id is of the venue, its sequence of the instrument."""
     price = json_number(fill.price)
-    prefix = "" if listing.base == "BTC" else f"{listing.base}-"
+    prefix = "" if instrument.base == "BTC" else f"{instrument.base}-"
     return {
         "trade_seq": fill.id,
         "trade_id": f"{prefix}{(index + 1) * TRADES_PER_INSTRUMENT_MAX + fill.id}",
@@ -196,12 +174,12 @@ def trade_document(listing: Instrument, index: int, fill: SimTrade) -> Document:
         "tick_direction": 0,
         "price": price,
         "mark_price": price,
-        "index_price": json_number(listing.price),
-        "instrument_name": listing.symbol,
+        "index_price": json_number(instrument.price),
+        "instrument_name": instrument.symbol,
         "direction": "buy" if fill.is_buy else "sell",
         "amount": json_number(fill.quantity),
-        "contracts": json_number(fill.quantity / listing.contract),
-        **({"iv": json_number(Decimal(55))} if listing.kind is InstrumentKind.OPTION else {}),
+        "contracts": json_number(fill.quantity / instrument.contract),
+        **({"iv": json_number(Decimal(55))} if instrument.kind is InstrumentKind.OPTION else {}),
     }
 
 

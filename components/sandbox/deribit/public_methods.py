@@ -7,7 +7,6 @@ import hmac
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 
-from components.sandbox.deribit.book_channels import MILLISECOND_NS
 from components.sandbox.deribit.instruments import CURRENCIES, KIND_NAMES, encode_instrument, matches
 from components.sandbox.deribit.messages import (
     BAD_INSTRUMENT,
@@ -17,6 +16,7 @@ from components.sandbox.deribit.messages import (
     invalid_params,
     order_book_document,
 )
+from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.simulation.instruments import Instrument, by_symbol
 from components.sandbox.simulation.order_flow import OrderFlow
 from components.sandbox.transport.auth import Credentials
@@ -24,15 +24,10 @@ from components.sandbox.transport.fault_injection import snapshot_id
 from components.sandbox.transport.faults import CryptoFaultSwitches
 
 VENUE = "deribit"
-
-
 VERSION = {"version": "1.2.26"}
-
-
 DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
-
-
 Params = Mapping[str, object]
+EXPIRES_S = 900
 
 
 class PublicMethods:
@@ -43,7 +38,7 @@ class PublicMethods:
     ) -> None:
         self._by_symbol = by_symbol(instruments)
         self._flow, self._faults, self._now_ns = flow, faults, now_ns
-        self._indexes = {symbol: place for place, symbol in enumerate(self._by_symbol)}
+        self._indexes = {symbol: index for index, symbol in enumerate(self._by_symbol)}
         self._methods: dict[str, Callable[[Params], object]] = {
             "public/get_time": lambda _: self._now_ms(),
             "public/test": lambda _: VERSION,
@@ -55,8 +50,8 @@ class PublicMethods:
 
     def call(self, method: str, params: Params) -> object:
         """Answer a call, be it by a refusal."""
-        known = self._methods.get(method)
-        return METHOD_NOT_FOUND if known is None else known(params)
+        handler = self._methods.get(method)
+        return METHOD_NOT_FOUND if handler is None else handler(params)
 
     def _get_instruments(self, params: Params) -> object:
         currency, kind = params.get("currency"), params.get("kind")
@@ -72,23 +67,22 @@ class PublicMethods:
         return [encode_instrument(one, self._indexes[one.symbol]) for one in found]
 
     def _get_instrument(self, params: Params) -> object:
-        listing = self._by_symbol.get(str(params.get("instrument_name")))
-        return BAD_INSTRUMENT if listing is None else encode_instrument(listing, self._indexes[listing.symbol])
+        instrument = self._by_symbol.get(str(params.get("instrument_name")))
+        return BAD_INSTRUMENT if instrument is None else encode_instrument(instrument, self._indexes[instrument.symbol])
 
     def _get_order_book(self, params: Params) -> object | RpcError:
-        listing, depth = self._by_symbol.get(str(params.get("instrument_name"))), str(params.get("depth", 5))
-        if listing is None:
+        instrument, depth = self._by_symbol.get(str(params.get("instrument_name"))), str(params.get("depth", 5))
+        if instrument is None:
             return BAD_INSTRUMENT
         if depth not in DEPTHS:
             return invalid_params("depth", f"must be one of {', '.join(DEPTHS)}")
-        flow_id = snapshot_id(self._flow, self._faults, VENUE, listing.symbol)
-        return order_book_document(listing, self._flow.book_at(listing.symbol, flow_id), int(depth), self._now_ms())
+        flow_id = snapshot_id(self._flow, self._faults, VENUE, instrument.symbol)
+        return order_book_document(
+            instrument, self._flow.book_at(instrument.symbol, flow_id), int(depth), self._now_ms()
+        )
 
     def _now_ms(self) -> int:
         return self._now_ns() // MILLISECOND_NS
-
-
-EXPIRES_S = 900
 
 
 Document = dict[str, object]

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from components.sandbox.deribit.book_channels import (
-    MILLISECOND_NS,
     PERIOD_MS,
     BookChannelState,
     BookPush,
@@ -24,10 +23,15 @@ from components.sandbox.deribit.messages import (
     ticker_document,
     trade_document,
 )
+from components.sandbox.numerics import MILLISECOND_NS, SECOND_NS
 from components.sandbox.simulation.order_flow import OrderFlow, SimTrade
 from components.sandbox.transport.faults import CryptoFaultKind
-from components.sandbox.transport.rate_limits import DERIBIT_SECOND_NS, TokenBucket
+from components.sandbox.transport.rate_limits import TokenBucket
 from components.sandbox.transport.websocket import ClientConnection
+
+BOOK_TOPICS = frozenset({Topic.BOOK, Topic.TICKER, Topic.QUOTE})
+# What a channel is called in the fault switches.
+FAULT_TOPICS = {Topic.BOOK: "book", Topic.TICKER: "quote", Topic.QUOTE: "quote", Topic.TRADES: "trade"}
 
 
 @dataclass(slots=True)
@@ -60,20 +64,13 @@ class Client:
 
     def start_heartbeat(self, interval_s: float, now_ns: int) -> None:
         """Begin a heartbeat; the interval passes here as fast as the venue's scale says."""
-        interval_ns = int(interval_s * self._scale * DERIBIT_SECOND_NS)
+        interval_ns = int(interval_s * self._scale * SECOND_NS)
         self.heartbeat = Heartbeat(interval_ns, now_ns + interval_ns)
 
     def on_heartbeat_reply(self) -> None:
         """Note that the client has shown that it lives."""
         if self.heartbeat is not None:
             self.heartbeat.is_awaiting_reply = False
-
-
-BOOK_TOPICS = frozenset({Topic.BOOK, Topic.TICKER, Topic.QUOTE})
-
-
-# What a channel is called in the fault switches.
-FAULT_TOPICS = {Topic.BOOK: "book", Topic.TICKER: "quote", Topic.QUOTE: "quote", Topic.TRADES: "trade"}
 
 
 StateKey = tuple[str, str]
@@ -84,7 +81,7 @@ class Publisher:
 
     def __init__(self, flow: OrderFlow, now_ns: Callable[[], int]) -> None:
         self._flow, self._now_ns = flow, now_ns
-        self._instrument_indexes = {symbol: place for place, symbol in enumerate(flow.instruments)}
+        self._instrument_indexes = {symbol: index for index, symbol in enumerate(flow.instruments)}
         self._subscribers: dict[Channel, list[Client]] = {}
         self._states: dict[StateKey, BookChannelState] = {}
         self._periods = dict.fromkeys(PERIOD_MS, 0)
@@ -115,11 +112,11 @@ class Publisher:
         self._subscribers.setdefault(channel, []).append(client)
         if channel.topic not in BOOK_TOPICS:
             return
-        lane, now_ns = self._state(channel), self._now_ns()
+        state, now_ns = self._state(channel), self._now_ns()
         if channel.topic is Topic.BOOK:
-            self._send_book([client], channel, lane, lane.snapshot(now_ns))
+            self._send_book([client], channel, state, state.snapshot(now_ns))
         else:
-            self._send([client], channel, lane.symbol, self._best_prices(channel, lane, now_ns // MILLISECOND_NS))
+            self._send([client], channel, state.symbol, self._best_prices(channel, state, now_ns // MILLISECOND_NS))
 
     def unsubscribe(self, client: Client, channel: Channel) -> bool:
         """Let a client hear a channel no longer; false where it did not."""
@@ -138,13 +135,13 @@ class Publisher:
 
     def tick(self, now_ns: int) -> None:
         """Tell everybody what is due."""
-        for lane in list(self._states.values()):
-            for moment in lane.next_pushes(now_ns):
-                self._send_push(lane, moment)
+        for state in list(self._states.values()):
+            for push in state.next_pushes(now_ns):
+                self._send_push(state, push)
         for interval, period_ms in PERIOD_MS.items():
-            beat = now_ns // (max(1, period_ms) * MILLISECOND_NS)
-            if beat != self._periods[interval]:
-                self._periods[interval] = beat
+            period = now_ns // (max(1, period_ms) * MILLISECOND_NS)
+            if period != self._periods[interval]:
+                self._periods[interval] = period
                 self._send_trades(interval)
 
     def announce_maintenance(self) -> None:
@@ -160,58 +157,56 @@ class Publisher:
         return self._states[key]
 
     def _drop_unused_state(self, key: StateKey) -> None:
-        heard = {
-            (channel.instrument, channel.interval) for channel in self._subscribers if channel.topic in BOOK_TOPICS
-        }
-        if key not in heard:
+        used = {(channel.instrument, channel.interval) for channel in self._subscribers if channel.topic in BOOK_TOPICS}
+        if key not in used:
             self._states.pop(key, None)
 
-    def _send_push(self, lane: BookChannelState, moment: BookPush) -> None:
+    def _send_push(self, state: BookChannelState, push: BookPush) -> None:
         # The ticker of a change is told before the book it comes from.
         for topic in (Topic.TICKER, Topic.QUOTE, Topic.BOOK):
-            channel = Channel(topic, lane.interval, instrument=lane.symbol)
+            channel = Channel(topic, state.interval, instrument=state.symbol)
             clients = self._subscribers.get(channel, [])
             if not clients:
                 continue
             if topic is Topic.BOOK:
-                self._send_book(clients, channel, lane, moment)
-            elif topic is Topic.TICKER or moment.is_new_best:
-                self._send(clients, channel, lane.symbol, self._best_prices(channel, lane, moment.at_ms))
+                self._send_book(clients, channel, state, push)
+            elif topic is Topic.TICKER or push.is_new_best:
+                self._send(clients, channel, state.symbol, self._best_prices(channel, state, push.at_ms))
 
-    def _best_prices(self, channel: Channel, lane: BookChannelState, at_ms: int) -> dict[str, object]:
+    def _best_prices(self, channel: Channel, state: BookChannelState, at_ms: int) -> dict[str, object]:
         if channel.topic is Topic.QUOTE:
-            return quote_document(lane.symbol, lane, at_ms)
-        last = self._flow.trades_after(lane.symbol, self._flow.last_trade_id(lane.symbol) - 1)
-        return ticker_document(self._flow.instruments[lane.symbol], lane.book, last[0] if last else None, at_ms)
+            return quote_document(state.symbol, state, at_ms)
+        last = self._flow.trades_after(state.symbol, self._flow.last_trade_id(state.symbol) - 1)
+        return ticker_document(self._flow.instruments[state.symbol], state.book, last[0] if last else None, at_ms)
 
-    def _send_book(self, clients: list[Client], channel: Channel, lane: BookChannelState, moment: BookPush) -> None:
-        text = encode_notification(channel.name, book_document(lane.symbol, moment))
+    def _send_book(self, clients: list[Client], channel: Channel, state: BookChannelState, push: BookPush) -> None:
+        text = encode_notification(channel.name, book_document(state.symbol, push))
         for client in clients:
-            twisted = _corrupt(client, lane, moment, self._flow.instruments[lane.symbol].tick)
-            if twisted is moment:
-                client.connection.send_data(text, lane.symbol, "book")
+            corrupted = _corrupt(client, state, push, self._flow.instruments[state.symbol].tick)
+            if corrupted is push:
+                client.connection.send_data(text, state.symbol, "book")
             else:
-                wrong = encode_notification(channel.name, book_document(lane.symbol, twisted))
-                client.connection.send_data(wrong, lane.symbol, "book")
+                corrupted_text = encode_notification(channel.name, book_document(state.symbol, corrupted))
+                client.connection.send_data(corrupted_text, state.symbol, "book")
 
     def _send_trades(self, interval: str) -> None:
         for symbol in self._flow.instruments:
-            prints = self._flow.trades_after(symbol, self._last_trade_ids[symbol, interval])
-            if prints:
-                self._last_trade_ids[symbol, interval] = prints[-1].id
+            trades = self._flow.trades_after(symbol, self._last_trade_ids[symbol, interval])
+            if trades:
+                self._last_trade_ids[symbol, interval] = trades[-1].id
                 for channel in self._trade_channels(symbol, interval):
-                    self._send(self._subscribers[channel], channel, symbol, self._trade_documents(symbol, prints))
+                    self._send(self._subscribers[channel], channel, symbol, self._trade_documents(symbol, trades))
 
     def _trade_channels(self, symbol: str, interval: str) -> Iterator[Channel]:
-        listing = self._flow.instruments[symbol]
+        instrument = self._flow.instruments[symbol]
         for channel in self._subscribers:
             if channel.topic is not Topic.TRADES or channel.interval != interval:
                 continue
-            if channel.instrument == symbol or (channel.kind and matches(listing, channel.currency, channel.kind)):
+            if channel.instrument == symbol or (channel.kind and matches(instrument, channel.currency, channel.kind)):
                 yield channel
 
-    def _trade_documents(self, symbol: str, prints: list[SimTrade]) -> list[dict[str, object]]:
-        return [trade_document(self._flow.instruments[symbol], self._instrument_indexes[symbol], one) for one in prints]
+    def _trade_documents(self, symbol: str, trades: list[SimTrade]) -> list[dict[str, object]]:
+        return [trade_document(self._flow.instruments[symbol], self._instrument_indexes[symbol], one) for one in trades]
 
     def _send(self, clients: list[Client], channel: Channel, symbol: str, data: object) -> None:
         text = encode_notification(channel.name, data)
@@ -219,18 +214,18 @@ class Publisher:
             client.connection.send_data(text, symbol, FAULT_TOPICS[channel.topic])
 
 
-def _corrupt(client: Client, lane: BookChannelState, moment: BookPush, tick: Decimal) -> BookPush:
+def _corrupt(client: Client, state: BookChannelState, push: BookPush, tick: Decimal) -> BookPush:
     """Make a push wrong for one client, where that is armed."""
-    script = client.connection.fault_injector
+    injector = client.connection.fault_injector
     # Of an image under another's id nobody could ever know; changes go back by so much that they are old.
-    if moment.previous is not None and (fault := script.should_corrupt(CryptoFaultKind.IDS_BACK, lane.symbol)):
-        step = max(fault.count, moment.change_id - moment.previous)
-        moment = moment._replace(previous=moment.previous - step, change_id=moment.change_id - step)
-    if lane.book.asks.prices and script.should_corrupt(CryptoFaultKind.CROSSED, lane.symbol):
-        best = lane.book.asks.prices[0]
-        bid = LevelRow("new", best + tick, lane.book.asks.quantities[best])
-        moment = moment._replace(bids=[bid, *moment.bids])
-    return moment
+    if push.prev_change_id is not None and (fault := injector.should_corrupt(CryptoFaultKind.IDS_BACK, state.symbol)):
+        step = max(fault.count, push.change_id - push.prev_change_id)
+        push = push._replace(prev_change_id=push.prev_change_id - step, change_id=push.change_id - step)
+    if state.book.asks.prices and injector.should_corrupt(CryptoFaultKind.CROSSED, state.symbol):
+        best = state.book.asks.prices[0]
+        bid = LevelRow("new", best + tick, state.book.asks.quantities[best])
+        push = push._replace(bids=[bid, *push.bids])
+    return push
 
 
 def subscription_bucket(now_ns: int) -> TokenBucket:

@@ -6,7 +6,6 @@ What a Deribit client calls over its websocket, and what it is answered.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request
 from components.sandbox.deribit.book_channels import Channel, parse_channel
 from components.sandbox.deribit.messages import (
     BAD_REQUEST,
@@ -23,6 +22,7 @@ from components.sandbox.deribit.messages import (
 from components.sandbox.deribit.messages import invalid_params as invalid_parameter
 from components.sandbox.deribit.public_methods import Params, PublicMethods, TokenIssuer
 from components.sandbox.deribit.publisher import Client, Publisher
+from components.sandbox.transport.http_server import AdminError
 
 # What a subscription to a channel that does not exist is answered with; nothing where it is only left out.
 UNKNOWN_CHANNEL_ERRORS: dict[str, RpcError | None] = {
@@ -30,6 +30,9 @@ UNKNOWN_CHANNEL_ERRORS: dict[str, RpcError | None] = {
     "11050": BAD_REQUEST,
     "-32602": invalid_parameter("channels", "unknown channel"),
 }
+HEARTBEAT_S_MIN = 10
+DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
+CHANNELS_MAX = 500
 
 
 @dataclass(slots=True)
@@ -41,19 +44,10 @@ class BehaviorSettings:
     def set(self, name: str, value: str) -> None:
         """Change one manner by name."""
         if name != "unknown_channel":
-            raise ApiErrorRaised(invalid_request(f"no mode {name!r}, there is unknown_channel"))
+            raise AdminError(f"no mode {name!r}, there is unknown_channel")
         if value not in UNKNOWN_CHANNEL_ERRORS:
-            raise ApiErrorRaised(invalid_request(f"mode {name!r} is one of {', '.join(UNKNOWN_CHANNEL_ERRORS)}"))
+            raise AdminError(f"mode {name!r} is one of {', '.join(UNKNOWN_CHANNEL_ERRORS)}")
         self.unknown_channel = value
-
-
-HEARTBEAT_S_MIN = 10
-
-
-DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
-
-
-CHANNELS_MAX = 500
 
 
 Method = Callable[[Params, int], object]
@@ -99,8 +93,8 @@ class ClientSession:
         outcome = PARSE_ERROR if request is None else self._outcome(request, now_ns)
         request_id = None if request is None else request.id
         self._client.connection.send(encode_reply(request_id, outcome, now_ns, done_ns()).decode())
-        fresh, self._new_channels = self._new_channels, []
-        for channel in fresh:
+        new_channels, self._new_channels = self._new_channels, []
+        for channel in new_channels:
             self._client.connection.fault_injector.maybe_never_serve(channel.instrument)
             self._publisher.subscribe(self._client, channel)
 
@@ -146,10 +140,10 @@ class ClientSession:
         names = _names(params)
         if names is None:
             return invalid_params("channels", f"must be 1 to {CHANNELS_MAX} names")
-        read = [parse_channel(name) for name in names]
-        known = [one for one in read if one is not None and self._publisher.exists(one)]
-        if (refusal := self._rejection(known, has_unknown=len(known) < len(read))) is not None:
-            return refusal
+        parsed = [parse_channel(name) for name in names]
+        known = [one for one in parsed if one is not None and self._publisher.exists(one)]
+        if (rejection := self._rejection(known, has_unknown=len(known) < len(parsed))) is not None:
+            return rejection
         self._new_channels = [
             one for one in dict.fromkeys(known) if not self._publisher.is_subscribed(self._client, one)
         ]
@@ -160,8 +154,8 @@ class ClientSession:
         # One bad channel and the whole request is refused.
         if not self._client.is_logged_in and any(one.needs_login for one in channels):
             return RAW_NEEDS_LOGIN
-        if has_unknown and (refusal := UNKNOWN_CHANNEL_ERRORS[self._behavior.unknown_channel]) is not None:
-            return refusal
+        if has_unknown and (rejection := UNKNOWN_CHANNEL_ERRORS[self._behavior.unknown_channel]) is not None:
+            return rejection
         codes = (self._client.connection.rejection_code(one.instrument) for one in channels)
         code = next((code for code in codes if code is not None), None)
         if code is None:

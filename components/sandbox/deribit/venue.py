@@ -101,11 +101,11 @@ class DeribitVenue:
         self._opened_count += 1
         connection = ClientConnection(VENUE, self._faults, ConnectionLimits(), self._opened_count, self._now_ns)
         client = Client(connection, self._now_ns(), self._scale)
-        dialogue = ClientSession(client, self._publisher, self._public_methods, self._token_issuer, self._behavior)
+        session = ClientSession(client, self._publisher, self._public_methods, self._token_issuer, self._behavior)
         self._clients.append(client)
         try:
             async for text in connection.messages(request):
-                dialogue.on_message(text, self._now_ns(), self._now_ns)
+                session.on_message(text, self._now_ns(), self._now_ns)
         finally:
             self._clients.remove(client)
             self._publisher.unsubscribe_all(client)
@@ -132,9 +132,9 @@ class DeribitVenue:
         return web.Response(body=body, status=status, content_type="application/json")
 
     def _tick_heartbeat(self, client: Client, now_ns: int) -> None:
-        if client.heartbeat is None or (lives := client.heartbeat.tick(now_ns)) is None:
+        if client.heartbeat is None or (is_alive := client.heartbeat.tick(now_ns)) is None:
             return
-        if lives:
+        if is_alive:
             client.connection.send(encode_heartbeat("heartbeat"))
             client.connection.send(encode_heartbeat("test_request"))
         else:

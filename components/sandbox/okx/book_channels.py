@@ -12,12 +12,17 @@ from decimal import Decimal
 
 from msgspec import Struct
 
+from components.sandbox.numerics import MILLISECOND_NS, ZERO
 from components.sandbox.simulation.order_flow import OrderFlow
 
 PUBLIC, BUSINESS = "public", "business"
-
-
 BOOK_DEPTH_MAX = 400
+TRADES, TRADES_ALL, TICKERS = "trades", "trades-all", "tickers"
+TICKER_PERIOD_MS = 100
+# Each maintenance begins this far below all that was ever sent. An id that is sent twice was sent the first time more
+# changes ago than any history here remembers.
+RESET_STEP = 50_000
+NO_PREV_SEQUENCE = -1
 
 
 class BookChannel(Struct, frozen=True):
@@ -41,20 +46,7 @@ BOOKS = {
         BookChannel("books5", 5, 100, is_chained=False),
     )
 }
-
-
-TRADES, TRADES_ALL, TICKERS = "trades", "trades-all", "tickers"
-
-
-TICKER_PERIOD_MS = 100
-
-
 ENDPOINT_CHANNELS = {PUBLIC: frozenset({*BOOKS, TRADES, TICKERS}), BUSINESS: frozenset({TRADES_ALL})}
-
-
-# Each maintenance begins this far below all that was ever sent. An id that is sent twice was sent the first time more
-# changes ago than any history here remembers.
-RESET_STEP = 50_000
 
 
 class IdEpoch(Struct, frozen=True):
@@ -72,16 +64,16 @@ class SequenceIds:
 
     def to_wire(self, flow_id: int) -> int:
         """Turn the flow's id into the one that is sent."""
-        era = next((era for era in reversed(self._epochs) if era.after < flow_id), self._epochs[0])
-        return flow_id - era.offset
+        epoch = next((epoch for epoch in reversed(self._epochs) if epoch.after < flow_id), self._epochs[0])
+        return flow_id - epoch.offset
 
     def from_wire(self, sequence: int, last: int) -> int:
         """Turn an id that was sent into the flow's, whose latest is given; one still to come means the latest."""
         until = last
-        for era in reversed(self._epochs):
-            if era.after < sequence + era.offset <= until:
-                return sequence + era.offset
-            until = era.after
+        for epoch in reversed(self._epochs):
+            if epoch.after < sequence + epoch.offset <= until:
+                return sequence + epoch.offset
+            until = epoch.after
         # What lies below everything that was ever sent is no id of the flow's either.
         return last if sequence > self.to_wire(last) else sequence
 
@@ -94,20 +86,14 @@ class SequenceIds:
         return True
 
 
-ZERO = Decimal(0)
-
-
 Level = tuple[Decimal, Decimal]
-
-
-NO_PREV_SEQUENCE = -1
 
 
 class BookPush(Struct, frozen=True):
     """One message of a book channel, sides best first; an update holds changed levels only."""
 
     is_snapshot: bool
-    previous: int
+    prev_sequence: int
     sequence: int
     bids: Sequence[Level]
     asks: Sequence[Level]
@@ -124,7 +110,7 @@ class BookView:
         """State the whole window."""
         return BookPush(
             is_snapshot=True,
-            previous=NO_PREV_SEQUENCE,
+            prev_sequence=NO_PREV_SEQUENCE,
             sequence=self.sequence,
             bids=list(self.bids.items()),
             asks=list(self.asks.items()),
@@ -132,13 +118,13 @@ class BookView:
 
     def keep_alive(self) -> BookPush:
         """Say that nothing has changed: the sequence follows itself."""
-        return BookPush(is_snapshot=False, previous=self.sequence, sequence=self.sequence, bids=(), asks=())
+        return BookPush(is_snapshot=False, prev_sequence=self.sequence, sequence=self.sequence, bids=(), asks=())
 
     def advance(self, after: "BookView", touched_bids: Iterable[Level], touched_asks: Iterable[Level]) -> BookPush:
         """Move on to a later window; name every level touched on the way, also where nothing remains of it."""
         bids = sorted(_difference(self.bids, after.bids, touched_bids), reverse=True)
         asks = sorted(_difference(self.asks, after.asks, touched_asks))
-        push = BookPush(is_snapshot=False, previous=self.sequence, sequence=after.sequence, bids=bids, asks=asks)
+        push = BookPush(is_snapshot=False, prev_sequence=self.sequence, sequence=after.sequence, bids=bids, asks=asks)
         self.sequence, self.bids, self.asks = after.sequence, after.bids, after.asks
         return push
 
@@ -153,9 +139,6 @@ def _difference(
         if quantity == ZERO or price in after:
             changed[price] = after.get(price, ZERO)
     return changed.items()
-
-
-MILLISECOND_NS = 1_000_000
 
 
 class BookChannelState:

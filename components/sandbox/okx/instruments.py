@@ -14,71 +14,10 @@ TYPE_NAMES = {
     InstrumentKind.FUTURE: "FUTURES",
     InstrumentKind.OPTION: "OPTION",
 }
-
-
 # An option's contract is told in two factors: whoever forgets the second is off by ten.
 OPTION_MULTIPLIER = Decimal("0.1")
-
-
-def encode_instrument(listing: Instrument) -> dict[str, str]:
-    """Describe one instrument."""
-    return {
-        "instId": listing.symbol,
-        "instType": TYPE_NAMES[listing.kind],
-        "state": "live",
-        "tickSz": format_decimal(listing.tick),
-        "lotSz": format_decimal(listing.lot),
-        "minSz": format_decimal(listing.lot),
-        "alias": "",
-        "category": "1",
-        "lever": "10",
-        "listTime": "1548133413000",
-        **(_spot(listing) if listing.kind is InstrumentKind.SPOT else _contract(listing)),
-        **(_option(listing) if listing.kind is InstrumentKind.OPTION else {"optType": "", "stk": ""}),
-    }
-
-
-def family(listing: Instrument) -> str:
-    """Name the family of a contract; empty for spot."""
-    return "" if listing.kind is InstrumentKind.SPOT else f"{listing.base}-{listing.quote}"
-
-
-def _spot(listing: Instrument) -> dict[str, str]:
-    unused = dict.fromkeys(("uly", "instFamily", "settleCcy", "ctType", "ctVal", "ctMult", "ctValCcy", "expTime"), "")
-    return {**unused, "baseCcy": listing.base, "quoteCcy": listing.quote}
-
-
-def _contract(listing: Instrument) -> dict[str, str]:
-    is_option = listing.kind is InstrumentKind.OPTION
-    multiplier = OPTION_MULTIPLIER if is_option else Decimal(1)
-    return {
-        "baseCcy": "",
-        "quoteCcy": "",
-        "uly": family(listing),
-        "instFamily": family(listing),
-        "settleCcy": listing.settle,
-        "ctType": "" if is_option else ("inverse" if listing.is_inverse else "linear"),
-        "ctVal": format_decimal(listing.contract / multiplier),
-        "ctMult": format_decimal(multiplier),
-        # An inverse contract is worth dollars, except that of an option, which is worth coins.
-        "ctValCcy": listing.quote if listing.is_inverse and not is_option else listing.base,
-        "expTime": str(listing.expiry_ms or ""),
-    }
-
-
-def _option(listing: Instrument) -> dict[str, str]:
-    return {
-        "optType": "P" if listing.option_type == "put" else "C",
-        "stk": format_decimal(listing.strike or Decimal(0)),
-    }
-
-
 CHRISTMAS_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC, when dated contracts settle
-
-
 BITCOIN, ETHER = Decimal(92_000), Decimal(3_100)
-
-
 INSTRUMENTS = (
     Instrument(symbol="BTC-USDT", base="BTC", quote="USDT", tick=Decimal("0.1"), lot=Decimal("0.00001"), price=BITCOIN),
     Instrument(symbol="ETH-USDT", base="ETH", quote="USDT", tick=Decimal("0.01"), lot=Decimal("0.000001"), price=ETHER),
@@ -134,3 +73,56 @@ INSTRUMENTS = (
         option_type="put",
     ),
 )
+
+
+def encode_instrument(instrument: Instrument) -> dict[str, str]:
+    """Describe one instrument."""
+    return {
+        "instId": instrument.symbol,
+        "instType": TYPE_NAMES[instrument.kind],
+        "state": "live",
+        "tickSz": format_decimal(instrument.tick),
+        "lotSz": format_decimal(instrument.lot),
+        "minSz": format_decimal(instrument.lot),
+        "alias": "",
+        "category": "1",
+        "lever": "10",
+        "listTime": "1548133413000",
+        **(_spot(instrument) if instrument.kind is InstrumentKind.SPOT else _contract(instrument)),
+        **(_option(instrument) if instrument.kind is InstrumentKind.OPTION else {"optType": "", "stk": ""}),
+    }
+
+
+def family(instrument: Instrument) -> str:
+    """Name the family of a contract; empty for spot."""
+    return "" if instrument.kind is InstrumentKind.SPOT else f"{instrument.base}-{instrument.quote}"
+
+
+def _spot(instrument: Instrument) -> dict[str, str]:
+    unused = dict.fromkeys(("uly", "instFamily", "settleCcy", "ctType", "ctVal", "ctMult", "ctValCcy", "expTime"), "")
+    return {**unused, "baseCcy": instrument.base, "quoteCcy": instrument.quote}
+
+
+def _contract(instrument: Instrument) -> dict[str, str]:
+    is_option = instrument.kind is InstrumentKind.OPTION
+    multiplier = OPTION_MULTIPLIER if is_option else Decimal(1)
+    return {
+        "baseCcy": "",
+        "quoteCcy": "",
+        "uly": family(instrument),
+        "instFamily": family(instrument),
+        "settleCcy": instrument.settle,
+        "ctType": "" if is_option else ("inverse" if instrument.is_inverse else "linear"),
+        "ctVal": format_decimal(instrument.contract / multiplier),
+        "ctMult": format_decimal(multiplier),
+        # An inverse contract is worth dollars, except that of an option, which is worth coins.
+        "ctValCcy": instrument.quote if instrument.is_inverse and not is_option else instrument.base,
+        "expTime": str(instrument.expiry_ms or ""),
+    }
+
+
+def _option(instrument: Instrument) -> dict[str, str]:
+    return {
+        "optType": "P" if instrument.option_type == "put" else "C",
+        "stk": format_decimal(instrument.strike or Decimal(0)),
+    }

@@ -22,17 +22,18 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request
-from components.sandbox.numerics import format_decimal
-from components.sandbox.okx.book_channels import ZERO, BookPush
+from components.sandbox.numerics import MILLISECOND_NS, ZERO, format_decimal
+from components.sandbox.okx.book_channels import BookPush
 from components.sandbox.okx.instruments import TYPE_NAMES
 from components.sandbox.simulation.instruments import Instrument
 from components.sandbox.simulation.order_flow import OrderFlow, SimTrade
+from components.sandbox.transport.http_server import AdminError
 
 REQUEST_BYTES_MAX = 64 * 1024
-
-
 _LOGIN_PATH = "GET/users/self/verify"
+CHECKSUM_LEVELS = 25
+NOTICE_UPGRADE = "64008"
+SWITCH_VALUES = {"on": True, "off": False}
 
 
 class Operation(StrEnum):
@@ -99,9 +100,6 @@ def is_valid_login(login: LoginArgument, key: str, secret: str) -> bool:
     return hmac.compare_digest(login.sign.encode(), base64.b64encode(digest)) and login.apiKey == key
 
 
-CHECKSUM_LEVELS = 25
-
-
 LevelText = tuple[str, str]
 
 
@@ -117,12 +115,7 @@ def _signed(value: int) -> int:
 
 
 Document = dict[str, object]
-
-
 Level = tuple[Decimal, Decimal]
-
-
-NOTICE_UPGRADE = "64008"
 
 
 class ChecksumMode(StrEnum):
@@ -209,9 +202,6 @@ def _id_field(request_id: str | None) -> Document:
     return {} if request_id is None else {"id": request_id}
 
 
-MILLISECOND_NS = 1_000_000
-
-
 class MergedTrade(NamedTuple):
     """Fills of one taker at one price: the last of them, their number, their whole size."""
 
@@ -282,9 +272,6 @@ def _is_same_trade(one: SimTrade, other: SimTrade) -> bool:
     return (one.at_ns, one.price, one.is_buy) == (other.at_ns, other.price, other.is_buy)
 
 
-SWITCH_VALUES = {"on": True, "off": False}
-
-
 BEHAVIOR_CHOICES: dict[str, dict[str, object]] = {
     "checksum": {str(one): one for one in ChecksumMode},
     "ws_snapshot": dict(SWITCH_VALUES),
@@ -305,7 +292,7 @@ class BehaviorSettings:
     def set(self, name: str, value: str) -> None:
         """Change one manner by name."""
         if name not in BEHAVIOR_CHOICES:
-            raise ApiErrorRaised(invalid_request(f"no mode {name!r}, there are {', '.join(BEHAVIOR_CHOICES)}"))
+            raise AdminError(f"no mode {name!r}, there are {', '.join(BEHAVIOR_CHOICES)}")
         if value not in BEHAVIOR_CHOICES[name]:
-            raise ApiErrorRaised(invalid_request(f"mode {name!r} is one of {', '.join(BEHAVIOR_CHOICES[name])}"))
+            raise AdminError(f"mode {name!r} is one of {', '.join(BEHAVIOR_CHOICES[name])}")
         setattr(self, name, BEHAVIOR_CHOICES[name][value])

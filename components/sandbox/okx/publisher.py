@@ -8,10 +8,9 @@ from decimal import Decimal
 
 from msgspec import structs
 
-from components.sandbox.numerics import draws
+from components.sandbox.numerics import MILLISECOND_NS, draws
 from components.sandbox.okx.book_channels import (
     BOOKS,
-    MILLISECOND_NS,
     TICKER_PERIOD_MS,
     TICKERS,
     TRADES,
@@ -38,6 +37,9 @@ from components.sandbox.transport.faults import CryptoFaultKind
 from components.sandbox.transport.rate_limits import SlidingWindowLimit
 from components.sandbox.transport.websocket import ClientConnection
 
+KEEP_ALIVE_S = 60
+QUOTE_CHANNELS = frozenset({"bbo-tbt", TICKERS})
+
 
 class Client:
     """A connection with its standing."""
@@ -47,12 +49,6 @@ class Client:
         self.connection_id = f"{draws(connection.number, connection.venue, 0)[0] % (1 << 32):08x}"
         self.is_logged_in = False
         self.subscription_limit = subscription_limit()
-
-
-KEEP_ALIVE_S = 60
-
-
-QUOTE_CHANNELS = frozenset({"bbo-tbt", TICKERS})
 
 
 class Publisher:
@@ -85,8 +81,8 @@ class Publisher:
             self._send(client, argument, self._ticker(argument.instId))
         elif argument.channel == TRADES:
             # The last trade is cached, however old it is; what was not told yet comes with the next beat.
-            told = self._last_trade_ids[argument.instId]
-            cached = self._flow.trades_after(argument.instId, told - 1) if told else []
+            last_trade_id = self._last_trade_ids[argument.instId]
+            cached = self._flow.trades_after(argument.instId, last_trade_id - 1) if last_trade_id else []
             self._send_trades([client], argument, cached[:1])
 
     def unsubscribe(self, client: Client, argument: ChannelArgument) -> None:
@@ -108,67 +104,67 @@ class Publisher:
             for channel in BOOKS:
                 self._tick_book(ChannelArgument(channel, symbol), now_ns)
             self._tick_trades(symbol)
-        beat = now_ns // (TICKER_PERIOD_MS * MILLISECOND_NS)
-        if beat != self._ticker_period:
-            self._ticker_period = beat
+        period = now_ns // (TICKER_PERIOD_MS * MILLISECOND_NS)
+        if period != self._ticker_period:
+            self._ticker_period = period
             self._tick_tickers()
 
     def resend_snapshot(self, symbol: str) -> None:
         """Send every listener of a chained book of this symbol a new snapshot, as the venue may at any time."""
-        for argument, line in self._books.items():
-            if argument.instId == symbol and line.channel.is_chained:
-                self._send_book(self._subscribers[argument], line, line.view.snapshot())
+        for argument, book in self._books.items():
+            if argument.instId == symbol and book.channel.is_chained:
+                self._send_book(self._subscribers[argument], book, book.view.snapshot())
 
     def _subscribe_book(self, client: Client, argument: ChannelArgument) -> None:
-        line = self._books.get(argument)
-        if line is None:
-            numbering = self.sequence_ids[argument.instId]
-            line = BookChannelState(BOOKS[argument.channel], argument.instId, self._flow, numbering, self._now_ns())
-            self._books[argument] = line
-        if self._behavior.ws_snapshot or not line.channel.is_chained:
-            self._send_book([client], line, line.view.snapshot())
+        book = self._books.get(argument)
+        if book is None:
+            sequence_ids = self.sequence_ids[argument.instId]
+            book = BookChannelState(BOOKS[argument.channel], argument.instId, self._flow, sequence_ids, self._now_ns())
+            self._books[argument] = book
+        if self._behavior.ws_snapshot or not book.channel.is_chained:
+            self._send_book([client], book, book.view.snapshot())
 
     def _tick_book(self, argument: ChannelArgument, now_ns: int) -> None:
-        line = self._books.get(argument)
-        if line is not None and (push := line.push(now_ns, self._keep_alive_ns)) is not None:
-            self._send_book(self._subscribers[argument], line, push)
+        book = self._books.get(argument)
+        if book is not None and (push := book.push(now_ns, self._keep_alive_ns)) is not None:
+            self._send_book(self._subscribers[argument], book, push)
 
-    def _send_book(self, clients: list[Client], line: BookChannelState, push: BookPush) -> None:
-        text, topic = self._encode_book(line, push), "quote" if line.channel.name in QUOTE_CHANNELS else "book"
+    def _send_book(self, clients: list[Client], book: BookChannelState, push: BookPush) -> None:
+        text, topic = self._encode_book(book, push), "quote" if book.channel.name in QUOTE_CHANNELS else "book"
         for client in clients:
-            twisted = _corrupt(
-                client.connection.fault_injector, line, push, self._flow.instruments[line.symbol].tick, topic
+            corrupted = _corrupt(
+                client.connection.fault_injector, book, push, self._flow.instruments[book.symbol].tick, topic
             )
             client.connection.send_data(
-                text if twisted is push else self._encode_book(line, twisted), line.symbol, topic
+                text if corrupted is push else self._encode_book(book, corrupted), book.symbol, topic
             )
 
-    def _encode_book(self, line: BookChannelState, push: BookPush) -> str:
-        argument, at_ms = ChannelArgument(line.channel.name, line.symbol), self._now_ns() // MILLISECOND_NS
-        if not line.channel.is_chained:
+    def _encode_book(self, book: BookChannelState, push: BookPush) -> str:
+        argument, at_ms = ChannelArgument(book.channel.name, book.symbol), self._now_ns() // MILLISECOND_NS
+        if not book.channel.is_chained:
             return full_book_message(argument, push, at_ms)
-        check = checksum_field(self._behavior.checksum, line.view.bids.items(), line.view.asks.items())
+        check = checksum_field(self._behavior.checksum, book.view.bids.items(), book.view.asks.items())
         return chained_book_message(argument, push, at_ms, check)
 
     def _tick_trades(self, symbol: str) -> None:
-        prints = self._flow.trades_after(symbol, self._last_trade_ids[symbol])
-        if prints:
-            self._last_trade_ids[symbol] = prints[-1].id
+        trades = self._flow.trades_after(symbol, self._last_trade_ids[symbol])
+        if trades:
+            self._last_trade_ids[symbol] = trades[-1].id
             for channel in (TRADES, TRADES_ALL):
                 argument = ChannelArgument(channel, symbol)
-                self._send_trades(self._subscribers.get(argument, []), argument, prints)
+                self._send_trades(self._subscribers.get(argument, []), argument, trades)
 
-    def _send_trades(self, clients: list[Client], argument: ChannelArgument, prints: list[SimTrade]) -> None:
-        for document in self._trade_documents(argument, prints) if clients else ():
+    def _send_trades(self, clients: list[Client], argument: ChannelArgument, trades: list[SimTrade]) -> None:
+        for document in self._trade_documents(argument, trades) if clients else ():
             for client in clients:
                 self._send(client, argument, document)
 
-    def _trade_documents(self, argument: ChannelArgument, prints: list[SimTrade]) -> Iterator[dict[str, object]]:
+    def _trade_documents(self, argument: ChannelArgument, trades: list[SimTrade]) -> Iterator[dict[str, object]]:
         symbol = argument.instId
         sequence = self.sequence_ids[symbol].to_wire(self._flow.last_id(symbol))
         if argument.channel == TRADES:
-            return (trade_document(symbol, one, sequence) for one in merge_fills(prints))
-        return (fill_document(symbol, one, sequence) for one in prints)
+            return (trade_document(symbol, one, sequence) for one in merge_fills(trades))
+        return (fill_document(symbol, one, sequence) for one in trades)
 
     def _tick_tickers(self) -> None:
         for argument, clients in self._subscribers.items():
@@ -190,16 +186,16 @@ class Publisher:
         client.connection.send_data(encode({"arg": argument, "data": [document]}), argument.instId, topic)
 
 
-def _corrupt(script: FaultInjector, line: BookChannelState, push: BookPush, tick: Decimal, topic: str) -> BookPush:
+def _corrupt(injector: FaultInjector, book: BookChannelState, push: BookPush, tick: Decimal, topic: str) -> BookPush:
     """Make a push wrong for one client, where that is armed."""
     # Of an image under another's id nobody could ever know; changes go back by so much that they are old.
-    if not push.is_snapshot and (fault := script.should_corrupt(CryptoFaultKind.IDS_BACK, line.symbol, topic)):
-        step = max(fault.count, push.sequence - push.previous)
-        push = structs.replace(push, previous=push.previous - step, sequence=push.sequence - step)
-    if line.view.asks and script.should_corrupt(CryptoFaultKind.CROSSED, line.symbol, topic):
-        best, quantity = next(iter(line.view.asks.items()))
+    if not push.is_snapshot and (fault := injector.should_corrupt(CryptoFaultKind.IDS_BACK, book.symbol, topic)):
+        step = max(fault.count, push.sequence - push.prev_sequence)
+        push = structs.replace(push, prev_sequence=push.prev_sequence - step, sequence=push.sequence - step)
+    if book.view.asks and injector.should_corrupt(CryptoFaultKind.CROSSED, book.symbol, topic):
+        best, quantity = next(iter(book.view.asks.items()))
         # A whole book keeps its depth; an update has room for one more level.
-        bids = push.bids if line.channel.is_chained else push.bids[:-1]
+        bids = push.bids if book.channel.is_chained else push.bids[:-1]
         push = structs.replace(push, bids=[(best + tick, quantity), *bids])
     return push
 

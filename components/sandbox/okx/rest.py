@@ -10,7 +10,8 @@ from itertools import cycle
 
 from aiohttp import web
 
-from components.sandbox.okx.book_channels import BOOK_DEPTH_MAX, MILLISECOND_NS, SequenceIds
+from components.sandbox.numerics import MILLISECOND_NS
+from components.sandbox.okx.book_channels import BOOK_DEPTH_MAX, SequenceIds
 from components.sandbox.okx.instruments import TYPE_NAMES, encode_instrument, family
 from components.sandbox.okx.messages import BehaviorSettings, level_rows
 from components.sandbox.simulation.instruments import Instrument
@@ -21,10 +22,9 @@ from components.sandbox.transport.http_server import json_response
 from components.sandbox.transport.rate_limits import SlidingWindowLimit
 
 REFRESH_NS = 50_000_000
-
-
 # The second server is so many refreshes behind the first.
 REFRESHES_BEHIND = 3
+VENUE = "okx"
 
 
 class RestCaches:
@@ -51,9 +51,6 @@ class RestCaches:
         """Wait for the next refresh, then give the id of whichever server's turn it is."""
         await self._refreshed.wait()
         return self._ids[symbol][next(self._server)]
-
-
-VENUE = "okx"
 
 
 SequenceIdsBySymbol = Mapping[str, SequenceIds]
@@ -135,8 +132,8 @@ class RestRoutes:
         }
 
 
-def _matches(listing: Instrument, wanted: str, group: str) -> bool:
-    return TYPE_NAMES[listing.kind] == wanted and group in {"", family(listing)}
+def _matches(instrument: Instrument, wanted: str, group: str) -> bool:
+    return TYPE_NAMES[instrument.kind] == wanted and group in {"", family(instrument)}
 
 
 def _ok(data: list[dict[str, str]] | list[dict[str, object]]) -> web.Response:

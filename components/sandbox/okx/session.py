@@ -18,14 +18,8 @@ from components.sandbox.okx.publisher import Client, Publisher
 from components.sandbox.transport.auth import Credentials
 
 MALFORMED, UNKNOWN, LOGIN_FIRST, TIER_TOO_LOW = "60012", "60018", "60011", "64003"
-
-
 TOO_OFTEN, LOGIN_FAILED = "60014", "60009"
-
-
 DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
-
-
 MESSAGES = {
     LOGIN_FIRST: "Please log in.",
     TIER_TOO_LOW: "Your trading fee tier doesn't meet the requirement to access this channel.",

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 
 from aiohttp import WSCloseCode, web
 
-from components.sandbox.alpaca.core.errors import ApiErrorRaised, invalid_request
 from components.sandbox.okx.book_channels import BUSINESS, PUBLIC
 from components.sandbox.okx.messages import BehaviorSettings, upgrade_notice
 from components.sandbox.okx.publisher import Client, Publisher
@@ -16,6 +15,7 @@ from components.sandbox.simulation.order_flow import OrderFlow
 from components.sandbox.transport.auth import Credentials
 from components.sandbox.transport.crypto_venue import TICK_INTERVAL_S
 from components.sandbox.transport.faults import CryptoFault, CryptoFaultSwitches
+from components.sandbox.transport.http_server import AdminError
 from components.sandbox.transport.rate_limits import SlidingWindowLimit
 from components.sandbox.transport.websocket import (
     ClientConnection,
@@ -25,8 +25,6 @@ from components.sandbox.transport.websocket import (
 )
 
 IDLE_S, IDLE_CODE = 30.0, 4004
-
-
 EVERY_SYMBOL = "*"
 
 
@@ -126,11 +124,11 @@ class OkxVenue:
             raise HandshakeRejected(429, None)
         self._opened_count += 1
         client = Client(ClientConnection(VENUE, self._faults, self._limits, self._opened_count, self._now_ns))
-        dialogue = ClientSession(client, endpoint, self._publisher, self._behavior, self._credentials)
+        session = ClientSession(client, endpoint, self._publisher, self._behavior, self._credentials)
         self._clients.append(client)
         try:
             async for text in client.connection.messages(request):
-                dialogue.on_message(text, self._now_ns())
+                session.on_message(text, self._now_ns())
         finally:
             self._clients.remove(client)
             self._publisher.unsubscribe_all(client)
@@ -138,7 +136,7 @@ class OkxVenue:
 
     def _symbols_for(self, value: str) -> tuple[str, ...]:
         if value != EVERY_SYMBOL and value not in self._symbols:
-            raise ApiErrorRaised(invalid_request(f"no symbol {value!r}, there are {', '.join(self._symbols)}"))
+            raise AdminError(f"no symbol {value!r}, there are {', '.join(self._symbols)}")
         return self._symbols if value == EVERY_SYMBOL else (value,)
 
 

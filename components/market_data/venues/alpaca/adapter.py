@@ -36,11 +36,11 @@ class AlpacaCryptoAdapter:
         rest_url: str,
         settings: CryptoSettings,
         credentials: ApiCredentials,
-        allowed: Limits = requests.LIMITS,
+        limits: Limits = requests.LIMITS,
     ) -> None:
         """Take where it is, what is wanted of it, and who asks."""
         self.stream_url, self.rest_url = stream_url, rest_url
-        self._settings, self._credentials, self._limits = settings, credentials, allowed
+        self._settings, self._credentials, self._limits = settings, credentials, limits
         self._pending = PendingRequests()
         self._registry = InstrumentRegistry(())
         self._decoder = CryptoDecoder()
@@ -106,8 +106,8 @@ class AlpacaCryptoAdapter:
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         """Read one frame."""
-        data, words = self._decoder.decode(frame, received_at_ns)
-        return Decoded(data, [control for word in words for control in self._to_control(word)])
+        data, messages = self._decoder.decode(frame, received_at_ns)
+        return Decoded(data, [control for message in messages for control in self._to_control(message)])
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
         """Ask for a whole book."""
@@ -121,12 +121,12 @@ class AlpacaCryptoAdapter:
         """Say whether an HTTP status means that trying again cannot help."""
         return requests.is_permanent_status(status)
 
-    def _to_control(self, word: CryptoControlMessage) -> Sequence[ControlMessage]:
-        if isinstance(word, Success):
-            return (Authenticated() if word.msg == AUTHENTICATED_MESSAGE else Heartbeat(),)
-        if isinstance(word, ErrorMessage):
-            return (self._on_error(word),)
-        channels = (("orderbooks", word.orderbooks), ("quotes", word.quotes), ("trades", word.trades))
+    def _to_control(self, message: CryptoControlMessage) -> Sequence[ControlMessage]:
+        if isinstance(message, Success):
+            return (Authenticated() if message.msg == AUTHENTICATED_MESSAGE else Heartbeat(),)
+        if isinstance(message, ErrorMessage):
+            return (self._on_error(message),)
+        channels = (("orderbooks", message.orderbooks), ("quotes", message.quotes), ("trades", message.trades))
         return self._pending.on_subscription(topic_name(channel, pair) for channel, pairs in channels for pair in pairs)
 
     def _on_error(self, failure: ErrorMessage) -> ControlMessage:

@@ -13,12 +13,11 @@ from components.contracts.values import Symbol
 from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.market_data.core.numerics import DecimalCache, JsonNumber, Levels, NumberTexts
+from components.market_data.venues.adapter import DECODE_ERRORS
 from components.market_data.venues.alpaca.instruments import ALPACA
 from components.market_data.venues.alpaca.messages import ErrorMessage, Success, parse_timestamp
 
 DETAIL_CHARACTERS_MAX: Final = 160
-DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
-"""All that bytes can do to the decoders; what is no number and no text cannot be looked up, a TypeError."""
 KNOWN_TYPES: Final = frozenset({"o", "q", "t", "success", "error", "subscription"})
 _SYMBOL: Final = re.compile(rb'"S"\s*:\s*"([^"\\]{1,40})"')
 _BOOK_MESSAGE: Final = re.compile(rb'"T"\s*:\s*"o"')
@@ -113,29 +112,29 @@ class CryptoDecoder:
         except DECODE_ERRORS:
             messages = self._decode_parts(frame)
         data: list[MarketEvent] = []
-        words: list[CryptoControlMessage] = []
+        control_messages: list[CryptoControlMessage] = []
         for message in messages:
             if isinstance(message, CryptoBook | CryptoQuote | CryptoTrade):
                 data.append(self._decode_data(message, received_at_ns))
             elif isinstance(message, DecodeIssue):
                 data.append(message)
             else:
-                words.append(message)
-        return data, words
+                control_messages.append(message)
+        return data, control_messages
 
     def decode_snapshot(self, instrument: Instrument, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read a book that was fetched."""
         try:
             found = _books_decoder.decode(body).orderbooks[instrument.venue_symbol]
             bids, asks, at_ns = self._levels(found.b), self._levels(found.a), parse_timestamp(found.t)
-        except (*DECODE_ERRORS, KeyError) as error:
-            raise ProtocolError(f"{instrument.symbol}: this is no book: {error}") from error
+        except DECODE_ERRORS as error:
+            raise ProtocolError(f"{instrument.symbol}: no order book: {error}") from error
         return DepthSnapshot(instrument.symbol, NO_ID, bids, asks, at_ns, received_at_ns, is_pushed=False)
 
     def _decode_data(self, message: DataMessage, received_at_ns: int) -> MarketEvent:
         instrument = self._by_venue_symbol.get(message.S)
         if instrument is None:
-            return DecodeIssue(IssueKind.UNLISTED, f"tells of {message.S[:DETAIL_CHARACTERS_MAX]}")
+            return DecodeIssue(IssueKind.UNLISTED, f"message for {message.S[:DETAIL_CHARACTERS_MAX]}")
         symbol = instrument.symbol
         try:
             if isinstance(message, CryptoBook):

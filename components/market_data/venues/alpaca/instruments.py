@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from components.contracts.errors import ProtocolError
 from components.contracts.values import Venue
 from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
-from components.market_data.venues.adapter import RestRequest
+from components.market_data.venues.adapter import DECODE_ERRORS, RestRequest
 
 ALPACA: Final = Venue("ALPACA")
 ORDER_BOOKS_PATH: Final = "/v1beta3/crypto/us/latest/orderbooks"
@@ -46,8 +46,8 @@ def decode_instruments(bodies: Iterable[bytes], increment: Decimal) -> list[Inst
     for body in bodies:
         try:
             names = _order_books_decoder.decode(body).orderbooks
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-            raise ProtocolError(f"{ALPACA}: pairs that cannot be read: {error}") from error
+        except DECODE_ERRORS as error:
+            raise ProtocolError(f"{ALPACA}: cannot decode the pairs: {error}") from error
         found.update((name, _instrument(name, increment)) for name in names if name.count("/") == 1)
     return list(found.values())
 

@@ -16,23 +16,34 @@ import msgspec
 from msgspec import Struct, field
 
 from components.contracts.errors import VenueRejected, VenueUnavailable
+from components.market_data.venues.adapter import DECODE_ERRORS
 
 NS_PER_S: Final = 1_000_000_000
-
-
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
-
-
 _SECOND_PATTERN: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)", re.ASCII)
-
-
 _FRACTION_PATTERN: Final = re.compile(r"(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
-
-
 _SECOND_LENGTH: Final = len("2026-11-20T14:31:24")
-
-
 _FULL_LENGTH: Final = len("2026-11-20T14:31:24.700123456Z")
+KNOWN_TYPES: Final = frozenset({"t", "q", "success", "error", "subscription"})
+RETRYABLE_CODES: Final = {
+    401: "not authenticated",
+    403: "already authenticated",
+    404: "authentication timed out",
+    406: "the account's one connection is still open, perhaps the previous one of this process",
+    407: "the client reads too slowly",
+    500: "internal error of the venue",
+}
+PERMANENT_CODES: Final = {
+    400: "invalid subscription (does the venue list every symbol?)",
+    402: "key and secret are rejected",
+    405: "more symbols than the plan allows",
+    408: "this stream is not enabled for the account",
+    409: "the plan does not include this feed",
+    410: "this feed does not support the subscription",
+    411: "the key may not read market data",
+    412: "this feed supports msgpack only",
+    413: "this feed allows no wildcard",
+}
 
 
 def parse_timestamp(text: str) -> int:
@@ -48,7 +59,7 @@ def parse_timestamp(text: str) -> int:
 def _parse_general(second: int, text: str) -> int:
     rest = _FRACTION_PATTERN.fullmatch(text, _SECOND_LENGTH)
     if rest is None:
-        raise ValueError(f"{text!r} is no RFC 3339 instant of at most 9 decimals")
+        raise ValueError(f"{text!r} is not an RFC 3339 instant with at most 9 decimals")
     fraction, sign, hours, minutes = rest.groups()
     offset = (int(hours) * 3600 + int(minutes) * 60) * (1 if sign == "+" else -1) if sign else 0
     return (second - offset) * NS_PER_S + int((fraction or "").ljust(9, "0"))
@@ -59,7 +70,7 @@ def _parse_general(second: int, text: str) -> int:
 def _parse_second(text: str) -> int:
     parts = _SECOND_PATTERN.fullmatch(text)
     if parts is None:
-        raise ValueError(f"{text!r} is no date and time of day")
+        raise ValueError(f"{text!r} is not a date and time of day")
     year, month, day, hour, minute, second = map(int, parts.groups())
     days = date(year, month, day).toordinal() - _EPOCH_DAY
     return days * 86_400 + hour * 3600 + minute * 60 + second
@@ -130,29 +141,14 @@ class DecodedStockFrame(Struct, frozen=True, gc=False):
     malformed: int = 0
 
 
-DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""All that bytes can do to the decoder; broken UTF-8 is a ValueError, deep nesting a RecursionError."""
-
-
-KNOWN_TYPES: Final = frozenset({"t", "q", "success", "error", "subscription"})
-
-
 class _MessageType(Struct, frozen=True, gc=False):
     T: str
 
 
 _frame_decoder: Final = msgspec.json.Decoder(list[StockMessage])
-
-
 _parts_decoder: Final = msgspec.json.Decoder(list[msgspec.Raw])
-
-
 _message_decoder: Final = msgspec.json.Decoder(StockMessage)
-
-
 _type_decoder: Final = msgspec.json.Decoder(_MessageType)
-
-
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -191,29 +187,6 @@ def _is_unknown(part: msgspec.Raw) -> bool:
         return False
 
 
-RETRYABLE_CODES: Final = {
-    401: "not authenticated",
-    403: "already authenticated",
-    404: "authentication came too late",
-    406: "the account's one connection is still held, perhaps by our last one",
-    407: "we read too slowly",
-    500: "internal error of the venue",
-}
-
-
-PERMANENT_CODES: Final = {
-    400: "the venue does not understand the subscription (is every symbol one of its own?)",
-    402: "key and secret are refused",
-    405: "more symbols than the plan allows",
-    408: "this stream is not enabled for the account",
-    409: "the plan does not include this feed",
-    410: "this feed does not know the subscription",
-    411: "the key may not read market data",
-    412: "this feed speaks only msgpack",
-    413: "this feed allows no star",
-}
-
-
 def error_from_code(code: int, message: str) -> VenueRejected | VenueUnavailable:
     """Sort an error frame; a code nobody documented may pass, so it is tried again."""
     if code in PERMANENT_CODES:
@@ -224,5 +197,7 @@ def error_from_code(code: int, message: str) -> VenueRejected | VenueUnavailable
 def error_from_status(status: int) -> VenueRejected | VenueUnavailable:
     """Sort an HTTP answer to the upgrade: only a refusal that is about us is final."""
     if 300 <= status < 500 and status != 429:
-        return VenueRejected(f"the venue refuses the connection with HTTP {status}: are stream_url and the keys right?")
-    return VenueUnavailable(f"the venue answers the connection with HTTP {status}")
+        return VenueRejected(
+            f"the venue rejected the connection with HTTP {status}: are stream_url and the credentials right?"
+        )
+    return VenueUnavailable(f"the venue replied to the connection with HTTP {status}")

@@ -27,9 +27,21 @@ from components.market_data.venues.alpaca.instruments import CryptoSettings
 from components.market_data.venues.alpaca.messages import Authenticate, error_from_status
 
 CHANNEL_NAMES: Final = {Channel.DEPTH: "orderbooks", Channel.QUOTES: "quotes", Channel.TRADES: "trades"}
-
-
 _encoder: Final = msgspec.json.Encoder()
+LIMITS: Final = Limits(
+    topics_per_request=300,
+    topics_per_connection=100_000,  # an account has one connection, whatever is heard on it
+    sends_per_second=10,
+    connects_per_second=1,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
+    requests_per_second=200 / 60,
+    requests_burst=10,
+)
+REQUEST_ERROR_CODES: Final = frozenset({400, 401, 405, 410})
+"""Errors that answer a subscription; all others are about the connection."""
+ALREADY_AUTHENTICATED_CODE: Final = 403
+"""Being told twice that we are in is no trouble."""
 
 
 class PendingRequest(Struct, frozen=True, gc=False):
@@ -87,49 +99,29 @@ class PendingRequests:
         present = tuple(names)
         if not self._waiting:
             return (SubscribeAck(present),)
-        asked = self._waiting.popleft()
-        if asked.is_unsubscribe:
-            return (UnsubscribeAck(asked.names, asked.request_id),)
-        return _compare_with_subscription(asked, set(present))
+        request = self._waiting.popleft()
+        if request.is_unsubscribe:
+            return (UnsubscribeAck(request.names, request.request_id),)
+        return _compare_with_subscription(request, set(present))
 
     def on_error(self, reason: str, *, is_permanent: bool) -> SubscribeRejected:
         """Hear that the oldest request is refused."""
         if not self._waiting:
             return SubscribeRejected((), reason, is_permanent)
-        asked = self._waiting.popleft()
-        return SubscribeRejected(asked.names, reason, is_permanent, asked.request_id)
+        request = self._waiting.popleft()
+        return SubscribeRejected(request.names, reason, is_permanent, request.request_id)
 
 
-def _compare_with_subscription(asked: PendingRequest, present: set[str]) -> Sequence[ControlMessage]:
-    begun = tuple(one for one in asked.names if one in present)
-    missing = tuple(one for one in asked.names if one not in present)
-    said: list[ControlMessage] = []
-    if begun:
-        said.append(SubscribeAck(begun, asked.request_id))
+def _compare_with_subscription(request: PendingRequest, present: set[str]) -> Sequence[ControlMessage]:
+    confirmed = tuple(one for one in request.names if one in present)
+    missing = tuple(one for one in request.names if one not in present)
+    controls: list[ControlMessage] = []
+    if confirmed:
+        controls.append(SubscribeAck(confirmed, request.request_id))
     if missing:
-        reason = f"the venue left out of the subscription: {', '.join(missing)}"
-        said.append(SubscribeRejected(missing, reason, is_permanent=True, request_id=asked.request_id))
-    return said
-
-
-LIMITS: Final = Limits(
-    topics_per_request=300,
-    topics_per_connection=100_000,  # an account has one connection, whatever is heard on it
-    sends_per_second=10,
-    connects_per_second=1,
-    ping_after_idle_ms=10_000,
-    reply_timeout_ms=10_000,
-    requests_per_second=200 / 60,
-    requests_burst=10,
-)
-
-
-REQUEST_ERROR_CODES: Final = frozenset({400, 401, 405, 410})
-"""Errors that answer a subscription; all others are about the connection."""
-
-
-ALREADY_AUTHENTICATED_CODE: Final = 403
-"""Being told twice that we are in is no trouble."""
+        reason = f"missing in the subscription: {', '.join(missing)}"
+        controls.append(SubscribeRejected(missing, reason, is_permanent=True, request_id=request.request_id))
+    return controls
 
 
 def is_permanent_status(status: int) -> bool:

@@ -19,6 +19,7 @@ from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
 from components.market_data.config import AlpacaConfig
 from components.market_data.core.events import StockFeedDown, StockFeedUp, StockFrame
+from components.market_data.venues.adapter import ApiCredentials
 from components.market_data.venues.alpaca.messages import (
     Authenticate,
     ErrorMessage,
@@ -35,21 +36,10 @@ from components.market_data.venues.alpaca.messages import (
     parse_timestamp,
 )
 from components.runtime.clock import Clock
-from components.runtime.config.secrets import Secret
 from components.runtime.retry import Backoff
 
 MS_PER_S = 1_000
-
-
-class StockCredentials:
-    """The two secrets of an account."""
-
-    __slots__ = ("key", "secret")
-
-    def __init__(self, key: Secret, secret: Secret) -> None:
-        """Take them as references gave them."""
-        self.key = key
-        self.secret = secret
+ALPACA_STOCKS: Final = Venue("alpaca")
 
 
 class StockConnection:
@@ -61,10 +51,10 @@ class StockConnection:
         self._reply_s_max = reply_ms_max / MS_PER_S
         self._replies: list[StockMessage] = []
 
-    async def authenticate(self, credentials: StockCredentials) -> None:
+    async def authenticate(self, credentials: ApiCredentials) -> None:
         """Go through Alpaca's handshake: wait to be connected, then say who we are."""
         await self._expect_success("connected")
-        key, secret = credentials.key.reveal().decode(), credentials.secret.reveal().decode()
+        key, secret = credentials.reveal()
         await self._connection.send(encode_request(Authenticate(key, secret)))
         await self._expect_success("authenticated")
 
@@ -73,10 +63,10 @@ class StockConnection:
         await self._connection.send(encode_request(SubscribeStocks(tuple(symbols), tuple(symbols))))
         reply = await self._next_reply()
         if not isinstance(reply, StockSubscription):
-            raise VenueUnavailable(f"the venue answered the subscription with {type(reply).__name__}")
+            raise VenueUnavailable(f"the venue replied to the subscription with {type(reply).__name__}")
         missing = sorted(set(symbols) - (set(reply.trades) & set(reply.quotes)))
         if missing:
-            raise VenueUnavailable(f"the venue left out of the subscription: {', '.join(missing)}")
+            raise VenueUnavailable(f"missing in the subscription: {', '.join(missing)}")
 
     async def receive(self) -> bytes:
         """Wait for the next frame."""
@@ -85,7 +75,7 @@ class StockConnection:
     async def _expect_success(self, expected: str) -> None:
         reply = await self._next_reply()
         if not isinstance(reply, Success) or reply.msg != expected:
-            raise VenueUnavailable(f"the venue did not say {expected!r} but {reply}")
+            raise VenueUnavailable(f"expected {expected!r} from the venue, received {reply}")
 
     async def _next_reply(self) -> StockMessage:
         # An array may hold more than one reply; and a server may send nothing at all, so each wait has an end.
@@ -100,13 +90,13 @@ class StockConnection:
 
 @asynccontextmanager
 async def open_connection(
-    config: AlpacaConfig, credentials: StockCredentials, symbols: Sequence[Symbol]
+    config: AlpacaConfig, credentials: ApiCredentials, symbols: Sequence[Symbol]
 ) -> AsyncIterator[StockConnection]:
     """Connect, authenticate, subscribe; close cleanly at the end, for the account has only one connection."""
     try:
         async with _connect(config) as connection:
             try:
-                session = StockConnection(connection, config.reply_ms_max)
+                session = StockConnection(connection, config.reply_timeout_ms)
                 await session.authenticate(credentials)
                 await session.subscribe(symbols)
                 yield session
@@ -120,7 +110,7 @@ async def open_connection(
     except ConnectionClosed as error:
         raise VenueUnavailable(f"the connection ended: {error}") from error
     except TimeoutError as error:
-        raise VenueUnavailable("the venue did not answer in time") from error
+        raise VenueUnavailable("the venue did not reply in time") from error
     except (WebSocketException, OSError) as error:
         raise VenueUnavailable(f"cannot connect to {config.stream_url}: {error}") from error
 
@@ -138,15 +128,12 @@ def _connect(config: AlpacaConfig) -> connect:
         config.stream_url,
         compression=None,  # inflating costs more than the bytes it saves on one host, or in one data centre
         proxy=None,
-        open_timeout=config.connect_ms_max / MS_PER_S,
-        close_timeout=config.close_ms_max / MS_PER_S,
+        open_timeout=config.connect_timeout_ms / MS_PER_S,
+        close_timeout=config.close_timeout_ms / MS_PER_S,
         ping_interval=config.ping_every_ms / MS_PER_S,
-        ping_timeout=config.ping_ms_max / MS_PER_S,
+        ping_timeout=config.pong_timeout_ms / MS_PER_S,
         max_size=config.frame_bytes_max,
     )
-
-
-ALPACA_STOCKS: Final = Venue("alpaca")
 
 
 class AlpacaStockFeed:
@@ -155,7 +142,7 @@ class AlpacaStockFeed:
     def __init__(
         self,
         config: AlpacaConfig,
-        credentials: StockCredentials,
+        credentials: ApiCredentials,
         symbols: Sequence[Symbol],
         clock: Clock,
         jitter: Callable[[], float],
@@ -190,22 +177,22 @@ class AlpacaStockFeed:
                 await self._receive_frames(session, deliver)
             except TimeoutError as error:
                 self._silent_connections += 1
-                raise VenueUnavailable("the venue is mute: connected, but no frame came") from error
+                raise VenueUnavailable("no data: connected, but no frame was received") from error
 
     async def _receive_frames(self, session: StockConnection, deliver: Callable[[object], None]) -> None:
         now_s = asyncio.get_running_loop().time
-        patience_s = self._no_data_timeout_ms() / MS_PER_S
-        async with asyncio.timeout(patience_s) as patience:
+        timeout_s = self._no_data_timeout_ms() / MS_PER_S
+        async with asyncio.timeout(timeout_s) as timeout:
             while True:
                 frame = await session.receive()
-                patience.reschedule(now_s() + patience_s)
+                timeout.reschedule(now_s() + timeout_s)
                 deliver(decode_frame(frame, self._clock.now_ns()))
                 self._failures = self._silent_connections = 0
 
     def _no_data_timeout_ms(self) -> int:
         # Outside its session a healthy venue is mute too: each mute connection makes the next one more patient.
-        doubled = self._config.mute_ms_first << min(self._silent_connections, 16)
-        return min(doubled, self._config.mute_ms_max)
+        doubled = self._config.no_data_timeout_ms << min(self._silent_connections, 16)
+        return min(doubled, self._config.no_data_timeout_ms_max)
 
     def _describe(self, error: VenueRejected) -> str:
         return f"{error} [{self._config.stream_url}, {len(self._symbols)} symbols: {', '.join(self._symbols)}]"

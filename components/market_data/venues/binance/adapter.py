@@ -15,11 +15,10 @@ from components.contracts.values import Symbol, Venue
 from components.market_data.core.book.sequencing import RangeRule, ResyncMethod, SequenceRule
 from components.market_data.core.events import DepthSnapshot
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.venues.adapter import ConnectionPlan, Decoded, Limits, RestRequest
+from components.market_data.venues.adapter import DECODE_ERRORS, ConnectionPlan, Decoded, Limits, RestRequest
 from components.market_data.venues.binance import instruments, requests
 from components.market_data.venues.binance.decode import Decoder, FuturesDecoder, SpotDecoder
 from components.market_data.venues.binance.messages import (
-    DECODE_ERRORS,
     DETAIL_CHARACTERS_MAX,
     SnapshotResponse,
     timestamp_ns,
@@ -29,8 +28,6 @@ from components.market_data.venues.binance.requests import BinanceSettings, Snap
 SPOT_SEQUENCE_RULE: Final = RangeRule(
     resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=True
 )
-
-
 FUTURES_SEQUENCE_RULE: Final = RangeRule(
     resync_method=ResyncMethod.FETCH,
     fallback_method=ResyncMethod.FETCH,
@@ -38,8 +35,6 @@ FUTURES_SEQUENCE_RULE: Final = RangeRule(
     reapplies_snapshot_id=True,
 )
 """Its ids are global to the venue and so have holes: only `pu` tells whether a change follows."""
-
-
 _snapshot_decoder: Final = msgspec.json.Decoder(SnapshotResponse)
 
 
@@ -72,8 +67,6 @@ SPOT_MARKET: Final = MarketSpec(
     snapshot_depths=range(100, 5001),
     decode_instruments=instruments.decode_spot_instruments,
 )
-
-
 FUTURES_MARKET: Final = MarketSpec(
     venue=instruments.BINANCE_FUTURES,
     sequence_rule=FUTURES_SEQUENCE_RULE,
@@ -114,7 +107,7 @@ class _BinanceAdapter:
     def set_instruments(self, registry: InstrumentRegistry) -> None:
         """Take the instruments by whose names frames are read from now on."""
         self._registry = registry
-        self._decoder.symbols = {native: one.symbol for native, one in registry.by_venue_symbol.items()}
+        self._decoder.symbols = {venue_symbol: one.symbol for venue_symbol, one in registry.by_venue_symbol.items()}
 
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Spread the subscriptions of these symbols over connections, no route with another's streams."""
@@ -148,22 +141,22 @@ class _BinanceAdapter:
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
         """Ask for a whole book, as deep as the settings want it."""
-        native, depth = self._registry.require(symbol).venue_symbol, self._settings.snapshot_depth
-        path = f"{self._market.rest_prefix}/depth?symbol={quote(native)}&limit={depth}"
+        venue_symbol, depth = self._registry.require(symbol).venue_symbol, self._settings.snapshot_depth
+        path = f"{self._market.rest_prefix}/depth?symbol={quote(venue_symbol)}&limit={depth}"
         return RestRequest(path=path, weight=requests.snapshot_weight(self._market.snapshot_weights, depth))
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read the answer; it names no symbol, and on spot no time, so that of receipt stands in."""
         try:
-            said = _snapshot_decoder.decode(body)
+            response = _snapshot_decoder.decode(body)
         except DECODE_ERRORS as error:
-            raise ProtocolError(f"{symbol}: no image: {error}; {body[:DETAIL_CHARACTERS_MAX]!r}") from error
+            raise ProtocolError(f"{symbol}: no snapshot: {error}; {body[:DETAIL_CHARACTERS_MAX]!r}") from error
         return DepthSnapshot(
             symbol=symbol,
-            last_id=said.last_update_id,
-            bids=said.bids,
-            asks=said.asks,
-            venue_at_ns=timestamp_ns(said.E) or received_at_ns,
+            last_id=response.last_update_id,
+            bids=response.bids,
+            asks=response.asks,
+            venue_at_ns=timestamp_ns(response.E) or received_at_ns,
             received_at_ns=received_at_ns,
             is_pushed=False,
             depth_max=self._settings.snapshot_depth,

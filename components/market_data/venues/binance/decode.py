@@ -13,6 +13,7 @@ from components.contracts.values import Symbol, Venue
 from components.market_data.core.events import DecodeIssue, DepthUpdate, IssueKind
 from components.market_data.core.numerics import DecimalCache, PriceCache
 from components.market_data.venues.adapter import (
+    DECODE_ERRORS,
     ControlMessage,
     Decoded,
     Heartbeat,
@@ -22,7 +23,6 @@ from components.market_data.venues.adapter import (
     UnsubscribeAck,
 )
 from components.market_data.venues.binance.messages import (
-    DECODE_ERRORS,
     DETAIL_CHARACTERS_MAX,
     AggTrade,
     BookTicker,
@@ -37,11 +37,7 @@ from components.market_data.venues.binance.requests import from_wire_id, is_perm
 from components.market_data.venues.deduplication import DuplicateFilter
 
 SHUTDOWN_EVENT: Final = "serverShutdown"
-
-
 _SYMBOL: Final = re.compile(rb'"s"\s*:\s*"([^"\\]{1,40})"')
-
-
 _control_decoder: Final = msgspec.json.Decoder(OtherMessage)
 
 
@@ -77,26 +73,26 @@ class Decoder(ABC):
         """Read a change of a book."""
 
     def _decode_quote(self, frame: bytes, received_at_ns: int) -> Decoded:
-        said, numbers = self._quotes.decode(frame), self._numbers
-        symbol = self.symbols.get(said.s)
+        message, numbers = self._quotes.decode(frame), self._numbers
+        symbol = self.symbols.get(message.s)
         if symbol is None:
-            return _unlisted(said.s)
-        bid, bid_size, ask, ask_size = numbers[said.b], numbers[said.B], numbers[said.a], numbers[said.A]
-        if not self._quote_filter.accept(symbol, said.u):
+            return _unlisted(message.s)
+        bid, bid_size, ask, ask_size = numbers[message.b], numbers[message.B], numbers[message.a], numbers[message.A]
+        if not self._quote_filter.accept(symbol, message.u):
             return Decoded()
         # Where the venue gives no time, that of receipt is the nearest to it.
-        at_ns = timestamp_ns(said.E) or received_at_ns
+        at_ns = timestamp_ns(message.E) or received_at_ns
         return Decoded((Quote(self._venue, symbol, bid, bid_size, ask, ask_size, at_ns, received_at_ns),))
 
     def _decode_trade(self, frame: bytes, received_at_ns: int) -> Decoded:
-        said = self._trades.decode(frame)
-        symbol = self.symbols.get(said.s)
+        message = self._trades.decode(frame)
+        symbol = self.symbols.get(message.s)
         if symbol is None:
-            return _unlisted(said.s)
-        price, size = self._prices[said.p], self._numbers[said.q]
-        if not self._trade_filter.accept(symbol, said.a):
+            return _unlisted(message.s)
+        price, size = self._prices[message.p], self._numbers[message.q]
+        if not self._trade_filter.accept(symbol, message.a):
             return Decoded()
-        return Decoded((Trade(self._venue, symbol, price, size, timestamp_ns(said.T), received_at_ns),))
+        return Decoded((Trade(self._venue, symbol, price, size, timestamp_ns(message.T), received_at_ns),))
 
     def _symbol_in(self, frame: bytes) -> Symbol | None:
         """Say whose book missed this frame, as far as what is left of it tells."""
@@ -113,11 +109,17 @@ class SpotDecoder(Decoder):
 
     @override
     def _decode_depth(self, frame: bytes, received_at_ns: int) -> Decoded:
-        said = self._depths.decode(frame)
-        symbol = self.symbols.get(said.s)
+        message = self._depths.decode(frame)
+        symbol = self.symbols.get(message.s)
         if symbol is None:
-            return _unlisted(said.s)
-        return Decoded((DepthUpdate(symbol, said.U - 1, said.u, said.b, said.a, timestamp_ns(said.E), received_at_ns),))
+            return _unlisted(message.s)
+        return Decoded(
+            (
+                DepthUpdate(
+                    symbol, message.U - 1, message.u, message.b, message.a, timestamp_ns(message.E), received_at_ns
+                ),
+            )
+        )
 
 
 class FuturesDecoder(Decoder):
@@ -129,38 +131,40 @@ class FuturesDecoder(Decoder):
 
     @override
     def _decode_depth(self, frame: bytes, received_at_ns: int) -> Decoded:
-        said = self._depths.decode(frame)
-        symbol = self.symbols.get(said.s)
+        message = self._depths.decode(frame)
+        symbol = self.symbols.get(message.s)
         if symbol is None:
-            return _unlisted(said.s)
-        return Decoded((DepthUpdate(symbol, said.pu, said.u, said.b, said.a, timestamp_ns(said.E), received_at_ns),))
+            return _unlisted(message.s)
+        return Decoded(
+            (DepthUpdate(symbol, message.pu, message.u, message.b, message.a, timestamp_ns(message.E), received_at_ns),)
+        )
 
 
 def _decode_control(frame: bytes) -> Decoded:
-    said = _control_decoder.decode(frame)
-    if SHUTDOWN_EVENT in (said.e, said.stream.removeprefix("!")):
-        return Decoded(control=(ShutdownNotice("the venue says that this server shuts down"),))
-    failure = said.error or (ErrorMessage(said.code, said.msg) if said.code is not None else None)
+    message = _control_decoder.decode(frame)
+    if SHUTDOWN_EVENT in (message.e, message.stream.removeprefix("!")):
+        return Decoded(control=(ShutdownNotice("the venue announced that this server shuts down"),))
+    failure = message.error or (ErrorMessage(message.code, message.msg) if message.code is not None else None)
     if failure is not None:
-        return Decoded(control=(_rejection(failure, said.id),))
-    if said.result is not UNSET:
-        return Decoded(control=(_acknowledgement(said.id),))
-    return Decoded((DecodeIssue(IssueKind.UNKNOWN, (said.stream or said.e)[:DETAIL_CHARACTERS_MAX]),))
+        return Decoded(control=(_rejection(failure, message.id),))
+    if message.result is not UNSET:
+        return Decoded(control=(_acknowledgement(message.id),))
+    return Decoded((DecodeIssue(IssueKind.UNKNOWN, (message.stream or message.e)[:DETAIL_CHARACTERS_MAX]),))
 
 
-def _rejection(failure: ErrorMessage, given: int | str | None) -> SubscribeRejected:
-    request_id, _ = from_wire_id(given)
+def _rejection(failure: ErrorMessage, wire_id: int | str | None) -> SubscribeRejected:
+    request_id, _ = from_wire_id(wire_id)
     return SubscribeRejected(
         (), f"{failure.code}: {failure.msg[:DETAIL_CHARACTERS_MAX]}", is_permanent_code(failure.code), request_id
     )
 
 
-def _acknowledgement(given: int | str | None) -> ControlMessage:
-    request_id, is_ending = from_wire_id(given)
+def _acknowledgement(wire_id: int | str | None) -> ControlMessage:
+    request_id, is_unsubscribe = from_wire_id(wire_id)
     if request_id is None:
         return Heartbeat()
-    return UnsubscribeAck((), request_id) if is_ending else SubscribeAck((), request_id)
+    return UnsubscribeAck((), request_id) if is_unsubscribe else SubscribeAck((), request_id)
 
 
-def _unlisted(native: str) -> Decoded:
-    return Decoded((DecodeIssue(IssueKind.UNLISTED, native[:DETAIL_CHARACTERS_MAX]),))
+def _unlisted(venue_symbol: str) -> Decoded:
+    return Decoded((DecodeIssue(IssueKind.UNLISTED, venue_symbol[:DETAIL_CHARACTERS_MAX]),))

@@ -12,14 +12,14 @@ from components.contracts.errors import ProtocolError
 from components.contracts.values import Venue
 from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
 from components.market_data.core.numerics import parse_number
-from components.market_data.venues.binance.messages import DECODE_ERRORS, DETAIL_CHARACTERS_MAX, NS_PER_MS
+from components.market_data.venues.adapter import DECODE_ERRORS
+from components.market_data.venues.binance.messages import DETAIL_CHARACTERS_MAX, NS_PER_MS
 
 BINANCE: Final = Venue("BINANCE")
 BINANCE_FUTURES: Final = Venue("BINANCEUM")
 NO_DELIVERY_MS: Final = 4_000_000_000_000
 """Perpetuals are said to be delivered in the year 2100."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
 Name = Annotated[str, Meta(min_length=1, max_length=40)]
 
 
@@ -126,7 +126,7 @@ def _futures_instrument(raw: msgspec.Raw) -> Instrument:
 
 def _day(row: _FuturesRow) -> str:
     if not 0 < row.delivery_date < NO_DELIVERY_MS:
-        raise ValueError(f"{row.symbol}: a {row.contract_type or 'nameless'} contract that is never delivered")
+        raise ValueError(f"{row.symbol}: a {row.contract_type or 'nameless'} contract without a delivery date")
     return f"{EPOCH + timedelta(milliseconds=row.delivery_date):%y%m%d}"
 
 

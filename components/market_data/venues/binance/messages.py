@@ -10,13 +10,10 @@ NS_PER_US: Final = 1_000
 TIMESTAMP_MS_MAX: Final = 9_000_000_000_000
 """The year 2255 in milliseconds; a stamp above it counts microseconds, as a stream sends them when asked to."""
 DETAIL_CHARACTERS_MAX: Final = 160
-DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""All that bytes can do to the decoder; broken UTF-8 is a ValueError, deep nesting a RecursionError."""
-
 Timestamp: TypeAlias = Annotated[int, Meta(ge=0, le=TIMESTAMP_MS_MAX * 1000)]
 SequenceId: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 WireLevels: TypeAlias = list[tuple[str, str]]
-Body = TypeVar("Body")
+Payload = TypeVar("Payload")
 
 
 class SpotDepth(Struct, frozen=True, gc=False):
@@ -91,21 +88,21 @@ class OtherMessage(Struct, frozen=True, gc=False):
     error: ErrorMessage | None = None
 
 
-class _Wrapped(Struct, Generic[Body], frozen=True, gc=False):
-    data: Body
+class _Wrapped(Struct, Generic[Payload], frozen=True, gc=False):
+    data: Payload
 
 
-class PayloadDecoder(Generic[Body]):
+class PayloadDecoder(Generic[Payload]):
     """Reads a payload that stands alone or, on a combined stream, within its wrapping."""
 
     __slots__ = ("_bare", "_wrapped")
 
-    def __init__(self, body: type[Body]) -> None:
+    def __init__(self, body: type[Payload]) -> None:
         self._bare = msgspec.json.Decoder(body)
         # mypy takes the subscript for a type and its argument is a value here; msgspec reads it at run time.
         self._wrapped = msgspec.json.Decoder(_Wrapped[body])  # type: ignore[valid-type]
 
-    def decode(self, frame: bytes) -> Body:
+    def decode(self, frame: bytes) -> Payload:
         """Read the payload in one pass."""
         if b'"stream"' in frame:
             return self._wrapped.decode(frame).data

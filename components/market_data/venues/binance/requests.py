@@ -15,6 +15,38 @@ from components.contracts.errors import ConfigError, InvariantError
 from components.market_data.core.instruments import Instrument
 from components.market_data.venues.adapter import Channel, ConnectionPlan, Limits, Topic
 
+SPOT_METADATA_WEIGHT: Final = 20
+FUTURES_METADATA_WEIGHT: Final = 1
+# Pongs count as messages too, hence one less than the 5 and 10 a second that are allowed. A minute's weight is the
+# burst and 60 seconds of the pace: 5,800 of 6,000 on spot; 2,200 of the 2,400 that USD-M shares with COIN-M.
+SPOT_LIMITS: Final = Limits(
+    topics_per_request=100,
+    topics_per_connection=1024,
+    sends_per_second=4,
+    connects_per_second=1,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
+    requests_per_second=80,
+    requests_burst=1000,
+)
+FUTURES_LIMITS: Final = Limits(
+    topics_per_request=100,
+    topics_per_connection=1024,
+    sends_per_second=8,
+    connects_per_second=1,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
+    requests_per_second=30,
+    requests_burst=400,
+)
+REQUEST_CODES: Final = frozenset({0, 1, 2, 3})
+"""The socket's own: unknown property, wrong type, invalid request, invalid JSON."""
+PERMANENT_CODES: Final = frozenset({-1002, -1014, -1020, -1022, -2014, -2015}) | REQUEST_CODES
+"""Not authorised, not supported, a bad key: the same question gets the same answer."""
+PERMANENT_STATUSES: Final = frozenset({400, 401, 404, 405, 451})
+"""A bad request, and a country that is not served; 403, 418 and 429 pass, and so does what is 5xx."""
+STREAM_CHANNELS: Final = {"depth": Channel.DEPTH, "bookTicker": Channel.QUOTES, "aggTrade": Channel.TRADES}
+
 
 class BinanceSettings(Struct, frozen=True, kw_only=True):
     """The depth of the images, the pace of the changes, and what is heard beside the book."""
@@ -31,61 +63,13 @@ def check_settings(settings: BinanceSettings, speeds_ms: Container[int], snapsho
     if settings.depth_speed_ms not in speeds_ms:
         raise ConfigError(f"depth_speed_ms: {settings.depth_speed_ms} is none of {speeds_ms}")
     if settings.snapshot_depth not in snapshot_depths:
-        raise ConfigError(f"image_depth: {settings.snapshot_depth} is none of {snapshot_depths}")
+        raise ConfigError(f"snapshot_depth: {settings.snapshot_depth} is none of {snapshot_depths}")
 
 
 SnapshotWeights: TypeAlias = Sequence[tuple[int, int]]
 """An image of up to so many levels weighs so much."""
-
-
 SPOT_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((100, 5), (500, 25), (1000, 50), (5000, 250))
-
-
 FUTURES_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((50, 2), (100, 5), (500, 10), (1000, 20))
-
-
-SPOT_METADATA_WEIGHT: Final = 20
-
-
-FUTURES_METADATA_WEIGHT: Final = 1
-
-
-# Pongs count as messages too, hence one less than the 5 and 10 a second that are allowed. A minute's weight is the
-# burst and 60 seconds of the pace: 5,800 of 6,000 on spot; 2,200 of the 2,400 that USD-M shares with COIN-M.
-SPOT_LIMITS: Final = Limits(
-    topics_per_request=100,
-    topics_per_connection=1024,
-    sends_per_second=4,
-    connects_per_second=1,
-    ping_after_idle_ms=10_000,
-    reply_timeout_ms=10_000,
-    requests_per_second=80,
-    requests_burst=1000,
-)
-
-
-FUTURES_LIMITS: Final = Limits(
-    topics_per_request=100,
-    topics_per_connection=1024,
-    sends_per_second=8,
-    connects_per_second=1,
-    ping_after_idle_ms=10_000,
-    reply_timeout_ms=10_000,
-    requests_per_second=30,
-    requests_burst=400,
-)
-
-
-REQUEST_CODES: Final = frozenset({0, 1, 2, 3})
-"""The socket's own: unknown property, wrong type, invalid request, invalid JSON."""
-
-
-PERMANENT_CODES: Final = frozenset({-1002, -1014, -1020, -1022, -2014, -2015}) | REQUEST_CODES
-"""Not authorised, not supported, a bad key: the same question gets the same answer."""
-
-
-PERMANENT_STATUSES: Final = frozenset({400, 401, 404, 405, 451})
-"""A bad request, and a country that is not served; 403, 418 and 429 pass, and so does what is 5xx."""
 
 
 def snapshot_weight(weights: SnapshotWeights, depth: int) -> int:
@@ -93,7 +77,7 @@ def snapshot_weight(weights: SnapshotWeights, depth: int) -> int:
     for levels, weight in weights:
         if depth <= levels:
             return weight
-    raise InvariantError(f"an image of {depth} levels has no weight")
+    raise InvariantError(f"no weight for a snapshot of {depth} levels")
 
 
 def is_permanent_code(code: int) -> bool:
@@ -108,15 +92,8 @@ def is_permanent_status(status: int) -> bool:
 
 Routes: TypeAlias = Mapping[Channel, str]
 """The path under which each channel flows."""
-
-
 SPOT_ROUTES: Final[Routes] = {Channel.DEPTH: "", Channel.QUOTES: "", Channel.TRADES: ""}
-
-
 FUTURES_ROUTES: Final[Routes] = {Channel.DEPTH: "/public", Channel.QUOTES: "/public", Channel.TRADES: "/market"}
-
-
-STREAM_CHANNELS: Final = {"depth": Channel.DEPTH, "bookTicker": Channel.QUOTES, "aggTrade": Channel.TRADES}
 
 
 class _Request(Struct, frozen=True):
@@ -130,8 +107,8 @@ _encoder: Final = msgspec.json.Encoder()
 
 def topics(instruments: Iterable[Instrument], settings: BinanceSettings, speed_ms_default: int) -> list[Topic]:
     """List what is listened to; a depth stream at the market's own pace does not name it."""
-    pace = "" if settings.depth_speed_ms == speed_ms_default else f"@{settings.depth_speed_ms}ms"
-    streams = {Channel.DEPTH: f"depth{pace}"}
+    interval = "" if settings.depth_speed_ms == speed_ms_default else f"@{settings.depth_speed_ms}ms"
+    streams = {Channel.DEPTH: f"depth{interval}"}
     if settings.quotes:
         streams[Channel.QUOTES] = "bookTicker"
     if settings.trades:
@@ -147,20 +124,22 @@ def plan_connections(
     stream_url: str, topics: Sequence[Topic], routes: Routes, topics_max: int
 ) -> tuple[ConnectionPlan, ...]:
     """Spread topics over connections, each of one route; all of a symbol's that share a route share a connection."""
-    lines = []
+    connections = []
     for route in dict.fromkeys(routes.values()):
-        carried = [topic for topic in topics if routes[topic.channel] == route]
-        channels = len({topic.channel for topic in carried}) or 1
-        for number, part in enumerate(_batches(carried, topics_max // channels * channels), start=1):
-            lines.append(ConnectionPlan(f"{route.strip('/') or 'spot'}-{number}", f"{stream_url}{route}/stream", part))
-    return tuple(lines)
+        route_topics = [topic for topic in topics if routes[topic.channel] == route]
+        channels = len({topic.channel for topic in route_topics}) or 1
+        for number, part in enumerate(_batches(route_topics, topics_max // channels * channels), start=1):
+            connections.append(
+                ConnectionPlan(f"{route.strip('/') or 'spot'}-{number}", f"{stream_url}{route}/stream", part)
+            )
+    return tuple(connections)
 
 
 def encode_request(method: str, names: Sequence[str], routes: Routes, wire_id: int) -> str:
     """Write a request; one whose streams belong on different routes would lose some without a word."""
-    ways = {routes[_channel_of(name)] for name in names}
-    if len(ways) > 1:
-        raise InvariantError(f"one request for the routes {sorted(ways)}: {', '.join(names)}")
+    used_routes = {routes[_channel_of(name)] for name in names}
+    if len(used_routes) > 1:
+        raise InvariantError(f"one request for the routes {sorted(used_routes)}: {', '.join(names)}")
     return _encoder.encode(_Request(method, names, wire_id)).decode()
 
 
@@ -177,7 +156,7 @@ def from_wire_id(wire_id: int | str | None) -> tuple[int | None, bool]:
 def _channel_of(name: str) -> Channel:
     stream = name.partition("@")[2].partition("@")[0]
     if stream not in STREAM_CHANNELS:
-        raise InvariantError(f"{name}: no stream that we listen to")
+        raise InvariantError(f"{name}: no stream of this adapter")
     return STREAM_CHANNELS[stream]
 
 

@@ -10,10 +10,17 @@ from components.contracts.values import Symbol, Venue
 from components.market_data.core.book.sequencing import RangeRule, ResyncMethod, SequenceRule
 from components.market_data.core.events import DecodeIssue, DepthSnapshot, IssueKind, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
-from components.market_data.venues.adapter import ApiCredentials, ConnectionPlan, Decoded, Limits, RestRequest
+from components.market_data.venues.adapter import (
+    DECODE_ERRORS,
+    ApiCredentials,
+    ConnectionPlan,
+    Decoded,
+    Limits,
+    RestRequest,
+)
 from components.market_data.venues.deribit import instruments, requests
 from components.market_data.venues.deribit.decode import CHANNEL_FIELD, CHANNEL_SEARCH_BYTES, Decoder
-from components.market_data.venues.deribit.messages import DECODE_ERRORS, message_decoder
+from components.market_data.venues.deribit.messages import message_decoder
 from components.market_data.venues.deribit.requests import (
     DETAIL_CHARACTERS_MAX,
     RAW,
@@ -26,11 +33,7 @@ from components.market_data.venues.deribit.requests import (
 SEQUENCE_RULE: Final = RangeRule(
     resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.RESUBSCRIBE, ranges_overlap=False
 )
-
-
 NO_EVENTS: Final[Sequence[MarketEvent]] = ()
-
-
 BOOK_FRAME_PREFIX: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.'
 """As this venue writes it today; however else it may be written, the second look finds the channel."""
 
@@ -42,20 +45,20 @@ class DeribitAdapter:
         self,
         stream_url: str,
         rest_url: str,
-        chosen: DeribitSettings,
+        settings: DeribitSettings,
         credentials: ApiCredentials | None = None,
-        allowed: Limits = requests.LIMITS,
+        limits: Limits = requests.LIMITS,
     ) -> None:
         """Take where it is and what is wanted of it; ValueError where that cannot be had."""
         self.stream_url, self.rest_url = stream_url, rest_url
-        self._settings = requests.checked_settings(chosen, has_keys=credentials is not None)
-        self._limits = allowed
+        self._settings = requests.checked_settings(settings, has_keys=credentials is not None)
+        self._limits = limits
         self._login = (
-            Authenticator(credentials, chosen.heartbeat_s)
-            if credentials is not None and chosen.interval == RAW
+            Authenticator(credentials, settings.heartbeat_s)
+            if credentials is not None and settings.interval == RAW
             else None
         )
-        self._pending = requests.PendingRequests(chosen)
+        self._pending = requests.PendingRequests(settings)
         self._replies = ReplyDecoder(self._pending, self._login)
         self._registry = InstrumentRegistry(())
         self._decoder = Decoder()
@@ -108,8 +111,8 @@ class DeribitAdapter:
 
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
         """Spread the channels of these symbols over connections."""
-        most = self._limits.topics_per_connection
-        return tuple(requests.plan_connections(self._settings, self.stream_url, symbols, self._registry, most))
+        topics_max = self._limits.topics_per_connection
+        return tuple(requests.plan_connections(self._settings, self.stream_url, symbols, self._registry, topics_max))
 
     def login_messages(self) -> Iterable[str]:
         """Log in where that is needed, and ask to be tested for being alive."""
@@ -148,8 +151,8 @@ class DeribitAdapter:
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
         """Ask for a whole book."""
-        native, depth = self._registry.require(symbol).venue_symbol, self._settings.snapshot_depth
-        return RestRequest(path=f"{instruments.API_PREFIX}/get_order_book?instrument_name={native}&depth={depth}")
+        venue_symbol, depth = self._registry.require(symbol).venue_symbol, self._settings.snapshot_depth
+        return RestRequest(path=f"{instruments.API_PREFIX}/get_order_book?instrument_name={venue_symbol}&depth={depth}")
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read the answer."""

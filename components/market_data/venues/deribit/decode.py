@@ -11,9 +11,9 @@ from components.market_data.core.book.order_book import NO_LEVELS
 from components.market_data.core.events import DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.market_data.core.numerics import DecimalCache, JsonNumber, Levels, NumberTexts
+from components.market_data.venues.adapter import DECODE_ERRORS
 from components.market_data.venues.deribit.instruments import DERIBIT, NS_PER_MS
 from components.market_data.venues.deribit.messages import (
-    DECODE_ERRORS,
     LevelChange,
     TradeData,
     book_decoder,
@@ -68,12 +68,12 @@ class Decoder:
         bids = self._updated_levels(data.bids) if data.bids else NO_LEVELS
         asks = self._updated_levels(data.asks) if data.asks else NO_LEVELS
         at_ns = data.timestamp * NS_PER_MS
-        symbol, final, previous = instrument.symbol, data.change_id, data.prev_change_id
+        symbol, last_id, prev_id = instrument.symbol, data.change_id, data.prev_change_id
         if data.type == "snapshot":
-            return (DepthSnapshot(symbol, final, bids, asks, at_ns, received_at_ns, is_pushed=True),)
-        if previous is None:
-            return (DecodeIssue(IssueKind.MALFORMED, f"change {final} stands on nothing", symbol),)
-        return (DepthUpdate(symbol, previous, final, bids, asks, at_ns, received_at_ns),)
+            return (DepthSnapshot(symbol, last_id, bids, asks, at_ns, received_at_ns, is_pushed=True),)
+        if prev_id is None:
+            return (DecodeIssue(IssueKind.MALFORMED, f"change {last_id} has no previous id", symbol),)
+        return (DepthUpdate(symbol, prev_id, last_id, bids, asks, at_ns, received_at_ns),)
 
     def decode_quotes(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
         """Read the best bid and ask."""
@@ -100,10 +100,10 @@ class Decoder:
         """Read prints, in the order in which the venue counts them."""
         params = trades_decoder.decode(frame).params
         instrument = self._channels[params.channel]
-        prints = params.data
-        if len(prints) > 1:
-            prints.sort(key=_trade_sequence)
-        return [self._to_trade(one, instrument, params.channel, received_at_ns) for one in prints]
+        trades = params.data
+        if len(trades) > 1:
+            trades.sort(key=_trade_sequence)
+        return [self._to_trade(one, instrument, params.channel, received_at_ns) for one in trades]
 
     def decode_snapshot(self, instrument: Instrument, body: bytes, received_at_ns: int) -> DepthSnapshot:
         """Read a book that was fetched."""
@@ -111,9 +111,11 @@ class Decoder:
             data = snapshot_decoder.decode(body).result
             bids, asks = self._levels(data.bids), self._levels(data.asks)
         except DECODE_ERRORS as error:
-            raise ProtocolError(f"{instrument.symbol}: this is no book: {error}") from error
+            raise ProtocolError(f"{instrument.symbol}: no order book: {error}") from error
         if data.instrument_name != instrument.venue_symbol:
-            raise ProtocolError(f"{instrument.symbol}: asked for {instrument.venue_symbol}, got {data.instrument_name}")
+            raise ProtocolError(
+                f"{instrument.symbol}: requested {instrument.venue_symbol}, received {data.instrument_name}"
+            )
         at_ns = data.timestamp * NS_PER_MS
         return DepthSnapshot(instrument.symbol, data.change_id, bids, asks, at_ns, received_at_ns, is_pushed=False)
 
@@ -149,5 +151,5 @@ def _trade_sequence(one: TradeData) -> int:
     return one.trade_seq
 
 
-def _unlisted(channel: str, native: str) -> DecodeIssue:
-    return DecodeIssue(IssueKind.UNLISTED, f"{channel[:80]} tells of {native[:80]}")
+def _unlisted(channel: str, venue_symbol: str) -> DecodeIssue:
+    return DecodeIssue(IssueKind.UNLISTED, f"{channel[:80]} carries {venue_symbol[:80]}")

@@ -12,7 +12,7 @@ from components.contracts.errors import ProtocolError
 from components.contracts.values import ZERO, Symbol, Venue, format_decimal
 from components.market_data.core.instruments import Instrument, InstrumentType, TickBand, unified_symbol
 from components.market_data.core.numerics import parse_number
-from components.market_data.venues.adapter import RestRequest
+from components.market_data.venues.adapter import DECODE_ERRORS, RestRequest
 from components.market_data.venues.deribit.requests import DeribitSettings
 
 DERIBIT: Final = Venue("DERIBIT")
@@ -21,8 +21,6 @@ NS_PER_MS: Final = 1_000_000
 PERPETUAL: Final = "perpetual"
 INVERSE: Final = "reversed"
 USD: Final = "USD"
-DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError, ArithmeticError)
-"""All that an answer's bytes can do to its reader."""
 
 
 class _TickSizeStep(Struct, frozen=True):
@@ -84,7 +82,7 @@ def _rows(body: bytes) -> list[Raw]:
     try:
         return _response_decoder.decode(body).result
     except DECODE_ERRORS as error:
-        raise ProtocolError(f"{DERIBIT}: instruments that cannot be read: {error}") from error
+        raise ProtocolError(f"{DERIBIT}: cannot decode the instruments: {error}") from error
 
 
 def _decode_row(raw: Raw) -> Instrument | None:
@@ -164,5 +162,5 @@ def _strike_and_right(row: _Row) -> tuple[str, str]:
 
 def _day(row: _Row) -> str:
     if row.expiration_timestamp is None:
-        raise ValueError(f"{row.instrument_name} ends, but not when")
+        raise ValueError(f"{row.instrument_name} has no expiry")
     return f"{datetime.fromtimestamp(row.expiration_timestamp // 1_000, UTC):%y%m%d}"

@@ -130,6 +130,3 @@ quote_decoder: Final = msgspec.json.Decoder(QuoteFrame, float_hook=str)
 trades_decoder: Final = msgspec.json.Decoder(TradesFrame, float_hook=str)
 snapshot_decoder: Final = msgspec.json.Decoder(SnapshotResponse, float_hook=str)
 message_decoder: Final = msgspec.json.Decoder(Message)
-
-DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, TypeError, RecursionError, OverflowError)
-"""All that bytes can do to the decoders; what is no number and no text cannot be looked up, a TypeError."""

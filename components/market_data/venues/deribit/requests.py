@@ -37,12 +37,53 @@ from components.market_data.venues.adapter import (
 from components.market_data.venues.deribit.messages import ErrorMessage, Message
 
 RAW: Final = "raw"
-
-
 INTERVALS: Final = (RAW, "100ms", "agg2")
-
-
 HEARTBEAT_S_MIN: Final = 10
+LIMITS: Final = Limits(
+    topics_per_request=100,
+    topics_per_connection=500,
+    sends_per_second=3,  # a subscription costs 3,000 of 30,000 credits, refilled with 10,000 a second
+    connects_per_second=1,
+    ping_after_idle_ms=10_000,
+    reply_timeout_ms=10_000,
+    requests_per_second=20,  # 500 of 50,000 credits, refilled with 10,000 a second
+    requests_burst=100,
+)
+RETRYABLE_CODES: Final = {
+    10028: "too many requests",
+    10040: "the venue asks for a retry",
+    10041: "settlement in progress",
+    10047: "the matching engine's queue is full",
+    10066: "too many concurrent requests",
+    11051: "maintenance",
+    11094: "internal error of the venue",
+    13028: "temporarily unavailable",
+    13888: "the request timed out",
+}
+PERMANENT_CODES: Final = {
+    10020: "no such instrument",
+    11029: "invalid arguments",
+    11050: "bad request",
+    13004: "key and secret are rejected",
+    13009: "not logged in, or not allowed",
+    13021: "forbidden to this key",
+    13778: "raw channels need a login",
+    -32601: "no such method",
+    -32602: "invalid parameters",
+}
+LOGIN_ID: Final = 9_000_000_001
+REFRESH_ID: Final = 9_000_000_002
+HEARTBEAT_ID: Final = 9_000_000_003
+TEST_ID: Final = 9_000_000_004
+"""Our own requests; whoever subscribes counts from small numbers."""
+PENDING_REQUESTS_MAX: Final = 10_000
+"""A request whose connection died is never answered; the oldest of so many is forgotten."""
+NS_PER_S: Final = 1_000_000_000
+REFRESH_DIVISOR: Final = 3
+"""After the third part of a grant's life it is renewed."""
+REFRESH_WINDOW_HEARTBEATS: Final = 2
+"""Renewals are said in answer to heartbeats, of which each connection hears its own within so many intervals."""
+DETAIL_CHARACTERS_MAX: Final = 160
 
 
 class DeribitSettings(Struct, frozen=True, kw_only=True):
@@ -64,48 +105,10 @@ def checked_settings(settings: DeribitSettings, *, has_keys: bool) -> DeribitSet
     if settings.interval not in INTERVALS:
         raise ValueError(f"deribit: interval {settings.interval!r} is none of {', '.join(INTERVALS)}")
     if settings.interval == RAW and not has_keys:
-        raise ValueError("deribit: interval 'raw' needs a key and a secret; without them the best is '100ms'")
+        raise ValueError("deribit: interval 'raw' needs a key and a secret; without them the fastest is '100ms'")
     if settings.heartbeat_s < HEARTBEAT_S_MIN:
-        raise ValueError(f"deribit: heartbeat_s {settings.heartbeat_s} is below {HEARTBEAT_S_MIN}, the venue's least")
+        raise ValueError(f"deribit: heartbeat_s {settings.heartbeat_s} is below {HEARTBEAT_S_MIN}, the venue's minimum")
     return settings
-
-
-LIMITS: Final = Limits(
-    topics_per_request=100,
-    topics_per_connection=500,
-    sends_per_second=3,  # a subscription costs 3,000 of 30,000 credits, refilled with 10,000 a second
-    connects_per_second=1,
-    ping_after_idle_ms=10_000,
-    reply_timeout_ms=10_000,
-    requests_per_second=20,  # 500 of 50,000 credits, refilled with 10,000 a second
-    requests_burst=100,
-)
-
-
-RETRYABLE_CODES: Final = {
-    10028: "too many requests",
-    10040: "the venue has it tried again",
-    10041: "settlement in progress",
-    10047: "the matching engine's queue is full",
-    10066: "too many concurrent requests",
-    11051: "maintenance",
-    11094: "internal error of the venue",
-    13028: "temporarily unavailable",
-    13888: "the request timed out",
-}
-
-
-PERMANENT_CODES: Final = {
-    10020: "no such instrument",
-    11029: "invalid arguments",
-    11050: "bad request",
-    13004: "key and secret are refused",
-    13009: "not logged in, or not allowed",
-    13021: "forbidden to this key",
-    13778: "raw channels need a login",
-    -32601: "no such method",
-    -32602: "invalid parameters",
-}
 
 
 def explain(code: int, message: str) -> str:
@@ -122,23 +125,6 @@ def is_permanent_code(code: int) -> bool:
 def is_permanent_status(status: int) -> bool:
     """Say the same of an HTTP status; 429 is the 33rd connection of one address."""
     return 300 <= status < 500 and status not in {408, 418, 429}
-
-
-LOGIN_ID: Final = 9_000_000_001
-
-
-REFRESH_ID: Final = 9_000_000_002
-
-
-HEARTBEAT_ID: Final = 9_000_000_003
-
-
-TEST_ID: Final = 9_000_000_004
-"""Our own requests; whoever subscribes counts from small numbers."""
-
-
-PENDING_REQUESTS_MAX: Final = 10_000
-"""A request whose connection died is never answered; the oldest of so many is forgotten."""
 
 
 _encoder: Final = msgspec.json.Encoder()
@@ -168,21 +154,21 @@ def plan_connections(
 ) -> list[ConnectionPlan]:
     """Spread the topics over connections of at most `most`; those of one instrument stay together."""
     each = [topics_of(settings, symbol, registry.require(symbol).venue_symbol) for symbol in symbols]
-    per_line = max(1, topics_max // (1 + settings.quotes + settings.trades))
-    lines = [each[start : start + per_line] for start in range(0, len(each), per_line)]
+    per_connection = max(1, topics_max // (1 + settings.quotes + settings.trades))
+    groups = [each[start : start + per_connection] for start in range(0, len(each), per_connection)]
     return [
-        ConnectionPlan(f"line-{number}", url, tuple(topic for topics in line for topic in topics))
-        for number, line in enumerate(lines, 1)
+        ConnectionPlan(f"connection-{number}", url, tuple(topic for topics in group for topic in topics))
+        for number, group in enumerate(groups, 1)
     ]
 
 
-def topics_of(settings: DeribitSettings, symbol: Symbol, native: str) -> list[Topic]:
+def topics_of(settings: DeribitSettings, symbol: Symbol, venue_symbol: str) -> list[Topic]:
     """Name the channels of one instrument."""
-    topics = [Topic(Channel.DEPTH, symbol, f"book.{native}.{settings.interval}")]
+    topics = [Topic(Channel.DEPTH, symbol, f"book.{venue_symbol}.{settings.interval}")]
     if settings.quotes:
-        topics.append(Topic(Channel.QUOTES, symbol, f"quote.{native}"))
+        topics.append(Topic(Channel.QUOTES, symbol, f"quote.{venue_symbol}"))
     if settings.trades:
-        topics.append(Topic(Channel.TRADES, symbol, f"trades.{native}.{settings.interval}"))
+        topics.append(Topic(Channel.TRADES, symbol, f"trades.{venue_symbol}.{settings.interval}"))
     return topics
 
 
@@ -221,17 +207,6 @@ class PendingRequests:
         # Asked again under the same number: the first was asked on a connection that is gone.
         self._waiting[request_id] = [*(one for one in waiting if one.names != request.names), request]
         return encode_call(f"{self._scope}/{action}", request_id, channels=list(request.names))
-
-
-NS_PER_S: Final = 1_000_000_000
-
-
-REFRESH_DIVISOR: Final = 3
-"""After the third part of a grant's life it is renewed."""
-
-
-REFRESH_WINDOW_HEARTBEATS: Final = 2
-"""Renewals are said in answer to heartbeats, of which each connection hears its own within so many intervals."""
 
 
 class TokenGrant(Struct, frozen=True, gc=False):
@@ -275,12 +250,7 @@ class Authenticator:
         return encode_call("public/auth", REFRESH_ID, grant_type="refresh_token", refresh_token=self._token)
 
 
-DETAIL_CHARACTERS_MAX: Final = 160
-
-
 _names_decoder: Final = msgspec.json.Decoder(list[str])
-
-
 _token_decoder: Final = msgspec.json.Decoder(TokenGrant)
 
 
@@ -301,16 +271,16 @@ class ReplyDecoder:
             return Decoded(
                 (
                     DecodeIssue(
-                        IssueKind.UNKNOWN, f"neither notice nor answer: {message.method[:DETAIL_CHARACTERS_MAX]}"
+                        IssueKind.UNKNOWN, f"neither notification nor reply: {message.method[:DETAIL_CHARACTERS_MAX]}"
                     ),
                 )
             )
         return Decoded(control=self._on_result(message.id, message.result, at_ns))
 
     def _heartbeat(self, kind: str, at_ns: int) -> Sequence[ControlMessage]:
-        said: list[ControlMessage] = [Reply(test_message()) if kind == "test_request" else Heartbeat()]
-        renewal = None if self._login is None else self._login.refresh_message(at_ns)
-        return said if renewal is None else [*said, Reply(renewal)]
+        controls: list[ControlMessage] = [Reply(test_message()) if kind == "test_request" else Heartbeat()]
+        refresh = None if self._login is None else self._login.refresh_message(at_ns)
+        return controls if refresh is None else [*controls, Reply(refresh)]
 
     def _on_result(self, request_id: int, result: Raw, at_ns: int) -> Sequence[ControlMessage]:
         if request_id in {LOGIN_ID, REFRESH_ID}:
@@ -330,45 +300,45 @@ class ReplyDecoder:
     def _on_error(self, request_id: int | None, failure: ErrorMessage) -> Decoded:
         reason, is_permanent = explain(failure.code, failure.message), is_permanent_code(failure.code)
         if request_id == LOGIN_ID:
-            return Decoded(control=(SubscribeRejected((), f"login refused: {reason}", is_permanent),))
+            return Decoded(control=(SubscribeRejected((), f"login rejected: {reason}", is_permanent),))
         if request_id == REFRESH_ID:
             # A new connection logs in by key and secret.
-            return Decoded(control=(ShutdownNotice(f"login not renewed: {reason}"),))
+            return Decoded(control=(ShutdownNotice(f"login not refreshed: {reason}"),))
         request = None if request_id is None else self._pending.pop(request_id)
         if request is None:
             return Decoded(
-                (DecodeIssue(IssueKind.UNKNOWN, f"an error that answers nothing: {reason}"[:DETAIL_CHARACTERS_MAX]),)
+                (DecodeIssue(IssueKind.UNKNOWN, f"error without a pending request: {reason}"[:DETAIL_CHARACTERS_MAX]),)
             )
         return Decoded(control=_rejected(request, failure, reason, request_id))
 
 
 def _subscribed(request: PendingRequest, names: Sequence[str], request_id: int) -> Sequence[ControlMessage]:
-    begun, missing = _split(request.names, set(names))
-    said: list[ControlMessage] = []
-    if begun:
-        said.append(SubscribeAck(begun, request_id))
+    confirmed, missing = _split(request.names, set(names))
+    controls: list[ControlMessage] = []
+    if confirmed:
+        controls.append(SubscribeAck(confirmed, request_id))
     if missing:
-        reason = f"the venue left out of the subscription: {', '.join(missing)}"
-        said.append(SubscribeRejected(missing, reason, is_permanent=True, request_id=request_id))
-    return said
+        reason = f"missing in the subscription: {', '.join(missing)}"
+        controls.append(SubscribeRejected(missing, reason, is_permanent=True, request_id=request_id))
+    return controls
 
 
 def _rejected(
     request: PendingRequest, failure: ErrorMessage, reason: str, request_id: int | None
 ) -> Sequence[ControlMessage]:
     # One bad channel turns the whole request down: where the venue says which, the others may be asked for again.
-    told = bytes(failure.data).decode("utf-8", "replace") + failure.message
-    bad, others = _split(request.names, {name for name in request.names if name in told})
+    details = bytes(failure.data).decode("utf-8", "replace") + failure.message
+    bad, others = _split(request.names, {name for name in request.names if name in details})
     is_permanent = is_permanent_code(failure.code)
     if not bad or not others:
         return (SubscribeRejected(request.names, reason, is_permanent, request_id),)
     return (
         SubscribeRejected(bad, reason, is_permanent, request_id),
         SubscribeRejected(
-            others, f"asked for together with {', '.join(bad)}", is_permanent=False, request_id=request_id
+            others, f"requested together with {', '.join(bad)}", is_permanent=False, request_id=request_id
         ),
     )
 
 
-def _split(names: Sequence[str], chosen: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return tuple(name for name in names if name in chosen), tuple(name for name in names if name not in chosen)
+def _split(names: Sequence[str], selected: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return tuple(name for name in names if name in selected), tuple(name for name in names if name not in selected)

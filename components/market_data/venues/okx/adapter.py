@@ -30,6 +30,9 @@ from components.market_data.venues.okx.decode import Decoder, decode_snapshot
 from components.market_data.venues.okx.requests import DepthChannel, OkxSettings, decode_event
 
 CHECKSUM_LEVELS: Final = 25
+PONG: Final = b"pong"
+EVENT: Final = b'"event"'
+_CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"([\w-]{1,40})"', re.ASCII)
 
 
 class OkxSequenceRule(Struct, frozen=True, gc=False, kw_only=True):
@@ -65,15 +68,6 @@ def book_checksum(bids: Levels, asks: Levels) -> int:
     texts += [f"{level[0]}:{level[1]}" for level in rest]
     value = crc32(":".join(texts).encode())
     return value - (1 << 32) if value >> 31 else value
-
-
-PONG: Final = b"pong"
-
-
-EVENT: Final = b'"event"'
-
-
-_CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"([\w-]{1,40})"', re.ASCII)
 
 
 class OkxAdapter:

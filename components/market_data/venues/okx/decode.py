@@ -16,6 +16,7 @@ from components.contracts.values import ZERO, Symbol
 from components.market_data.core.events import NO_ID, DecodeIssue, DepthSnapshot, DepthUpdate, IssueKind, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.market_data.core.numerics import DecimalCache, Level, PriceCache
+from components.market_data.venues.adapter import DECODE_ERRORS
 from components.market_data.venues.deduplication import TradeDeduplicator, TradeNovelty
 from components.market_data.venues.okx.instruments import NS_PER_MS, OKX
 from components.market_data.venues.okx.messages import (
@@ -30,25 +31,12 @@ from components.market_data.venues.okx.messages import (
 from components.market_data.venues.okx.requests import TRADES, ChecksumMode, DepthChannel, OkxSettings
 
 INSTRUMENT_ID: Final = re.compile(rb'"instId"\s*:\s*"([\w.-]{1,64})"', re.ASCII)
-
-
-DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
-"""All that bytes of a stranger make the decoders raise: bad UTF-8 is a ValueError, deep nesting a RecursionError."""
-
-
 ONE: Final = Decimal(1)
-
-
 AnyDepthRow: TypeAlias = DepthRow[FullLevel] | DepthRow[AnyLevel]
-
-
 _full_depth_decoder: Final = msgspec.json.Decoder(PushMessage[DepthRow[FullLevel]], strict=False)
-
-
 _any_depth_decoder: Final = msgspec.json.Decoder(PushMessage[DepthRow[AnyLevel]], strict=False)
-
-
 _trades_decoder: Final = msgspec.json.Decoder(PushMessage[TradeRow], strict=False)
+NO_ERROR: Final = "0"
 
 
 class Decoder:
@@ -73,14 +61,18 @@ class Decoder:
     def set_instruments(self, registry: InstrumentRegistry) -> None:
         """Take the instruments that are read of from now on."""
         self._instruments = dict(registry.by_venue_symbol)
-        self._symbols = {native: one.symbol for native, one in registry.by_venue_symbol.items()}
-        self._deduplicators = {native: tape for native, tape in self._deduplicators.items() if native in self._symbols}
+        self._symbols = {venue_symbol: one.symbol for venue_symbol, one in registry.by_venue_symbol.items()}
+        self._deduplicators = {
+            venue_symbol: deduplicator
+            for venue_symbol, deduplicator in self._deduplicators.items()
+            if venue_symbol in self._symbols
+        }
 
     def on_trades_subscribed(self, venue_symbol: str) -> None:
         """Hear that the trades of an instrument are subscribed."""
-        tape = self._deduplicators.get(venue_symbol)
-        if tape is not None:
-            tape.on_subscribed()
+        deduplicator = self._deduplicators.get(venue_symbol)
+        if deduplicator is not None:
+            deduplicator.on_subscribed()
 
     def decode(self, channel: str, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
         """Read a frame of any channel."""
@@ -92,47 +84,47 @@ class Decoder:
     def decode_depth(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
         """Read a frame of the channel that books are made from."""
         try:
-            pushed = _decode_depth_push(frame)
+            push = _decode_depth_push(frame)
         except DECODE_ERRORS as error:
             return (DecodeIssue(IssueKind.MALFORMED, str(error), self._symbol_in(frame)),)
-        argument = pushed.arg
+        argument = push.arg
         symbol = self._symbols.get(argument.inst_id)
         if symbol is None or argument.channel != self._channel:
             return (_unlisted(argument),)
-        read = [self._to_depth(symbol, pushed.action, row, received_at_ns) for row in pushed.data]
+        events = [self._to_depth(symbol, push.action, row, received_at_ns) for row in push.data]
         if self._channel is DepthChannel.BBO_TBT and self._emits_quotes:
-            read += self._to_quotes(self._instruments[argument.inst_id], pushed.data, received_at_ns)
-        return read
+            events += self._to_quotes(self._instruments[argument.inst_id], push.data, received_at_ns)
+        return events
 
     def decode_quotes(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
         """Read a frame of best prices."""
         try:
-            pushed = _decode_depth_push(frame)
+            push = _decode_depth_push(frame)
         except DECODE_ERRORS as error:
             return (DecodeIssue(IssueKind.MALFORMED, str(error)),)
-        instrument = self._instruments.get(pushed.arg.inst_id)
-        if instrument is None or pushed.arg.channel != DepthChannel.BBO_TBT:
-            return (_unlisted(pushed.arg),)
-        return self._to_quotes(instrument, pushed.data, received_at_ns)
+        instrument = self._instruments.get(push.arg.inst_id)
+        if instrument is None or push.arg.channel != DepthChannel.BBO_TBT:
+            return (_unlisted(push.arg),)
+        return self._to_quotes(instrument, push.data, received_at_ns)
 
     def decode_trades(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
         """Read a frame of trades; one that was already seen, or lies before the subscription, is not given."""
         try:
-            pushed = _trades_decoder.decode(frame)
+            push = _trades_decoder.decode(frame)
         except DECODE_ERRORS as error:
             return (DecodeIssue(IssueKind.MALFORMED, str(error)),)
-        instrument = self._instruments.get(pushed.arg.inst_id)
-        if instrument is None or pushed.arg.channel != TRADES:
-            return (_unlisted(pushed.arg),)
-        tape = self._deduplicators.get(instrument.venue_symbol)
-        if tape is None:
-            tape = self._deduplicators[instrument.venue_symbol] = TradeDeduplicator(self._trade_age_ns_max)
-        read = [self._to_trade(instrument, tape, row, received_at_ns) for row in pushed.data]
-        return [one for one in read if one is not None]
+        instrument = self._instruments.get(push.arg.inst_id)
+        if instrument is None or push.arg.channel != TRADES:
+            return (_unlisted(push.arg),)
+        deduplicator = self._deduplicators.get(instrument.venue_symbol)
+        if deduplicator is None:
+            deduplicator = self._deduplicators[instrument.venue_symbol] = TradeDeduplicator(self._trade_age_ns_max)
+        events = [self._to_trade(instrument, deduplicator, row, received_at_ns) for row in push.data]
+        return [one for one in events if one is not None]
 
     def _to_depth(self, symbol: Symbol, action: str, row: AnyDepthRow, received_at_ns: int) -> MarketEvent:
         if not row.ts:
-            return DecodeIssue(IssueKind.OUT_OF_RANGE, "a book of no time", symbol)
+            return DecodeIssue(IssueKind.OUT_OF_RANGE, "an order book without a timestamp", symbol)
         if action == "update":
             return self._to_update(symbol, row, received_at_ns)
         if action != "snapshot" and self._channel.is_chained:
@@ -149,13 +141,13 @@ class Decoder:
         )
 
     def _to_update(self, symbol: Symbol, row: AnyDepthRow, received_at_ns: int) -> MarketEvent:
-        previous, final = row.prev_seq_id, row.seq_id
-        if previous is None or final is None:
-            if previous is not final:
-                return DecodeIssue(IssueKind.MALFORMED, f"half a pair of ids: {previous}, {final}", symbol)
-            previous = final = NO_ID
+        prev_id, last_id = row.prev_seq_id, row.seq_id
+        if prev_id is None or last_id is None:
+            if prev_id is not last_id:
+                return DecodeIssue(IssueKind.MALFORMED, f"only one of two ids: {prev_id}, {last_id}", symbol)
+            prev_id = last_id = NO_ID
         checksum = (row.checksum or 0) if self._uses_checksums else 0
-        return DepthUpdate(symbol, previous, final, row.bids, row.asks, row.ts * NS_PER_MS, received_at_ns, checksum)
+        return DepthUpdate(symbol, prev_id, last_id, row.bids, row.asks, row.ts * NS_PER_MS, received_at_ns, checksum)
 
     def _to_quotes(self, instrument: Instrument, rows: Sequence[AnyDepthRow], received_at_ns: int) -> list[MarketEvent]:
         return [self._to_quote(instrument, row, received_at_ns) for row in rows]
@@ -187,7 +179,7 @@ class Decoder:
             case TradeNovelty.NEW:
                 return Trade(OKX, instrument.symbol, price, size, at_ns, received_at_ns)
             case TradeNovelty.OUT_OF_ORDER:
-                return DecodeIssue(IssueKind.OUT_OF_RANGE, f"trade {row.trade_id} was already covered")
+                return DecodeIssue(IssueKind.OUT_OF_RANGE, f"trade {row.trade_id} is not above the last id")
             case TradeNovelty.REPEATED:
                 return None
 
@@ -213,9 +205,6 @@ def _unlisted(argument: ChannelArgument) -> DecodeIssue:
     return DecodeIssue(IssueKind.UNLISTED, f"{argument.channel[:40]} of {argument.inst_id[:64]}")
 
 
-NO_ERROR: Final = "0"
-
-
 _snapshot_decoder: Final = msgspec.json.Decoder(Response[DepthRow[AnyLevel]], strict=False)
 
 
@@ -223,16 +212,18 @@ def decode_snapshot(symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSn
     """Read the answer; ContractError where it is no book, or does not say as of which id."""
     row = _single_row(symbol, body)
     if row.seq_id is None:
-        raise ProtocolError(f"{symbol}: an image without seqId cannot be joined to the stream")
+        raise ProtocolError(f"{symbol}: a snapshot without seqId cannot be joined to the stream")
     at_ns = row.ts * NS_PER_MS
     return DepthSnapshot(symbol, row.seq_id, row.bids, row.asks, at_ns, received_at_ns, is_pushed=False)
 
 
 def _single_row(symbol: Symbol, body: bytes) -> DepthRow[AnyLevel]:
     try:
-        answer = _snapshot_decoder.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ProtocolError(f"{symbol}: unreadable image: {error}") from error
-    if answer.code != NO_ERROR or len(answer.data) != 1:
-        raise ProtocolError(f"{symbol}: no image: {answer.code[:20]} {answer.msg[:200]} ({len(answer.data)} books)")
-    return answer.data[0]
+        response = _snapshot_decoder.decode(body)
+    except DECODE_ERRORS as error:
+        raise ProtocolError(f"{symbol}: cannot decode the snapshot: {error}") from error
+    if response.code != NO_ERROR or len(response.data) != 1:
+        raise ProtocolError(
+            f"{symbol}: no snapshot: {response.code[:20]} {response.msg[:200]} ({len(response.data)} books)"
+        )
+    return response.data[0]

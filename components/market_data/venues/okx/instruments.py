@@ -10,7 +10,7 @@ import msgspec
 from components.contracts.values import ZERO, Symbol, Venue, format_decimal
 from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
 from components.market_data.core.numerics import parse_number
-from components.market_data.venues.adapter import RestRequest
+from components.market_data.venues.adapter import DECODE_ERRORS, RestRequest
 from components.market_data.venues.okx.messages import InstrumentRow, Response
 from components.market_data.venues.okx.requests import OkxInstrumentType, OkxSettings
 
@@ -24,7 +24,6 @@ INSTRUMENT_TYPES: Final = {
 NS_PER_MS: Final = 1_000_000
 REQUEST_WEIGHT: Final = 2
 """Metadata: 20 requests in 2 s, half of what is allowed for books."""
-
 _response_decoder: Final = msgspec.json.Decoder(Response[msgspec.Raw])
 _row_decoder: Final = msgspec.json.Decoder(InstrumentRow)
 
@@ -53,19 +52,19 @@ def decode_instruments(bodies: Sequence[bytes]) -> list[Instrument]:
 def _rows(body: bytes) -> Iterator[InstrumentRow]:
     try:
         rows = _response_decoder.decode(body).data
-    except (msgspec.MsgspecError, ValueError, RecursionError):
+    except DECODE_ERRORS:
         return
     for row in rows:
         try:
             yield _row_decoder.decode(row)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except DECODE_ERRORS:
             continue
 
 
 def _to_instrument_or_none(row: InstrumentRow) -> Instrument | None:
     try:
         return _to_instrument(row)
-    except (ValueError, OverflowError):
+    except DECODE_ERRORS:
         return None
 
 
@@ -134,5 +133,5 @@ def _symbol(row: InstrumentRow, kind: InstrumentType, currencies: tuple[str, str
 def _positive(text: str) -> Decimal:
     number = parse_number(text)
     if number <= ZERO:
-        raise ValueError(f"{text!r} is not above zero")
+        raise ValueError(f"{text!r} is not positive")
     return number

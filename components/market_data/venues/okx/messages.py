@@ -6,26 +6,14 @@ from msgspec import Meta, Struct
 
 FullLevel: TypeAlias = tuple[str, str, str, str]
 """Price, size, a dead field, the count of orders: what the venue sends today; a fixed shape is read faster."""
-
-
 AnyLevel: TypeAlias = Annotated[tuple[str, ...], Meta(min_length=2)]
 """Some channels and years leave out the last ones."""
-
-
 TimestampMs: TypeAlias = Annotated[int, Meta(ge=0, le=9_000_000_000_000)]
 """Unix time in ms; written as text."""
-
-
 SequenceId: TypeAlias = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-
-
 PrevSequenceId: TypeAlias = Annotated[int, Meta(ge=-1, le=(1 << 63) - 1)]
 """-1 where nothing came before."""
-
-
 Row = TypeVar("Row")
-
-
 WireLevel = TypeVar("WireLevel", FullLevel, AnyLevel)
 
 

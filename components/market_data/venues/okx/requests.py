@@ -33,6 +33,48 @@ from components.market_data.venues.adapter import (
 )
 from components.market_data.venues.okx.messages import EventMessage
 
+LIMITS: Final = Limits(
+    topics_per_request=100,  # a request's list of channels may take 64 KB: some 600 of them
+    topics_per_connection=90,
+    sends_per_second=3.0,
+    connects_per_second=3.0,
+    ping_after_idle_ms=20_000,  # the venue closes a connection on which nothing was said for 30 s
+    reply_timeout_ms=8_000,
+    requests_per_second=20.0,  # books: 40 in 2 s
+    requests_burst=20,
+)
+PERMANENT_CODES: Final = frozenset(
+    {
+        "60011",  # please log in
+        "60012",  # no such request
+        "60013",  # no such arguments
+        "60017",  # wrong address
+        "60018",  # no such channel or instrument
+        "60019",  # no such operation
+        "60029",  # only for higher fee tiers
+        "64003",  # only for higher fee tiers
+    }
+)
+RETRYABLE_CODES: Final = frozenset(
+    {
+        "50001",  # service unavailable
+        "50004",  # timed out
+        "50011",  # too many requests
+        "50013",  # too busy
+        "50026",  # the venue's own error
+        "50113",  # too many requests
+        "60014",  # too many requests on this connection
+        "63999",  # the venue's own error
+    }
+)
+"""An unknown code is tried again too: trying is paced, and giving up a symbol is not undone by itself."""
+SHUTDOWN_NOTICE_CODE: Final = "64008"
+RETRYABLE_STATUSES: Final = frozenset({403, 408, 425, 429})
+"""A guard before the venue answers 403 to who asks too fast."""
+TRADES = "trades"
+DETAIL_CHARACTERS_MAX: Final = 200
+_TOPIC_IN_TEXT: Final = re.compile(r'channel"?\s*:\s*"?([\w-]{1,40})"?\s*,\s*"?instId"?\s*:\s*"?([\w.-]{1,60})')
+
 
 class DepthChannel(StrEnum):
     """The venue's channels of one book."""
@@ -101,54 +143,6 @@ class OkxSettings(Struct, frozen=True, kw_only=True):
     """The first trade after a subscription is the last there was; older than this it is nobody's news."""
 
 
-LIMITS: Final = Limits(
-    topics_per_request=100,  # a request's list of channels may take 64 KB: some 600 of them
-    topics_per_connection=90,
-    sends_per_second=3.0,
-    connects_per_second=3.0,
-    ping_after_idle_ms=20_000,  # the venue closes a connection on which nothing was said for 30 s
-    reply_timeout_ms=8_000,
-    requests_per_second=20.0,  # books: 40 in 2 s
-    requests_burst=20,
-)
-
-
-PERMANENT_CODES: Final = frozenset(
-    {
-        "60011",  # please log in
-        "60012",  # no such request
-        "60013",  # no such arguments
-        "60017",  # wrong address
-        "60018",  # no such channel or instrument
-        "60019",  # no such operation
-        "60029",  # only for higher fee tiers
-        "64003",  # only for higher fee tiers
-    }
-)
-
-
-RETRYABLE_CODES: Final = frozenset(
-    {
-        "50001",  # service unavailable
-        "50004",  # timed out
-        "50011",  # too many requests
-        "50013",  # too busy
-        "50026",  # the venue's own error
-        "50113",  # too many requests
-        "60014",  # too many requests on this connection
-        "63999",  # the venue's own error
-    }
-)
-"""An unknown code is tried again too: trying is paced, and giving up a symbol is not undone by itself."""
-
-
-SHUTDOWN_NOTICE_CODE: Final = "64008"
-
-
-RETRYABLE_STATUSES: Final = frozenset({403, 408, 425, 429})
-"""A guard before the venue answers 403 to who asks too fast."""
-
-
 def is_permanent_code(code: str) -> bool:
     """Say whether asking again can never help."""
     return code in PERMANENT_CODES
@@ -157,9 +151,6 @@ def is_permanent_code(code: str) -> bool:
 def is_permanent_status(status: int) -> bool:
     """Say whether an HTTP status means that asking again can never help."""
     return 400 <= status < 500 and status not in RETRYABLE_STATUSES
-
-
-TRADES = "trades"
 
 
 def topic_name(channel: str, venue_symbol: str) -> str:
@@ -184,25 +175,19 @@ def encode_request(operation: str, names: Iterable[str], request_id: int) -> str
 
 
 def _topics(instrument: Instrument, settings: OkxSettings) -> list[Topic]:
-    symbol, native = instrument.symbol, instrument.venue_symbol
-    topics = [Topic(Channel.DEPTH, symbol, topic_name(settings.depth_channel, native))]
+    symbol, venue_symbol = instrument.symbol, instrument.venue_symbol
+    topics = [Topic(Channel.DEPTH, symbol, topic_name(settings.depth_channel, venue_symbol))]
     # Where the book is the best prices, one topic serves as both.
     if settings.quotes and settings.depth_channel is not DepthChannel.BBO_TBT:
-        topics.append(Topic(Channel.QUOTES, symbol, topic_name(DepthChannel.BBO_TBT, native)))
+        topics.append(Topic(Channel.QUOTES, symbol, topic_name(DepthChannel.BBO_TBT, venue_symbol)))
     if settings.trades:
-        topics.append(Topic(Channel.TRADES, symbol, topic_name(TRADES, native)))
+        topics.append(Topic(Channel.TRADES, symbol, topic_name(TRADES, venue_symbol)))
     return topics
 
 
 def _argument(name: str) -> dict[str, str]:
-    channel, _, native = name.partition(":")
-    return {"channel": channel, "instId": native}
-
-
-DETAIL_CHARACTERS_MAX: Final = 200
-
-
-_TOPIC_IN_TEXT: Final = re.compile(r'channel"?\s*:\s*"?([\w-]{1,40})"?\s*,\s*"?instId"?\s*:\s*"?([\w.-]{1,60})')
+    channel, _, venue_symbol = name.partition(":")
+    return {"channel": channel, "instId": venue_symbol}
 
 
 _event_decoder: Final = msgspec.json.Decoder(EventMessage)

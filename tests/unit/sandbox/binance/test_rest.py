@@ -19,7 +19,7 @@ def test_a_minutes_weight_is_counted_and_forgotten_with_the_minute() -> None:
     assert weights.spend(40, 60 * SECOND_NS).status == 200
 
 
-def test_who_goes_on_after_429_is_banned_beyond_the_minute() -> None:
+def test_a_client_that_ignores_429_is_banned_beyond_the_minute() -> None:
     weights = RequestWeights(10)
     statuses = [weights.spend(20, 30 * SECOND_NS).status for _ in range(VIOLATIONS_MAX + 1)]
     assert statuses == [429] * VIOLATIONS_MAX + [418]
@@ -46,7 +46,7 @@ def test_a_deeper_book_weighs_more(rules: VenueRules, limit: int, weight: int) -
 @pytest.mark.parametrize(
     ("rules", "limit"), [(SPOT_RULES, 0), (SPOT_RULES, 5001), (USD_M_RULES, 7), (USD_M_RULES, 5000)]
 )
-def test_not_every_depth_may_be_asked(rules: VenueRules, limit: int) -> None:
+def test_not_every_depth_is_allowed(rules: VenueRules, limit: int) -> None:
     assert not rules.allows_depth(limit)
 
 

@@ -2,10 +2,11 @@
 
 from decimal import Decimal
 
-from components.sandbox.deribit.book_channels import MILLISECOND_NS, BookChannelState, LevelRow, apply_updates
+from components.sandbox.deribit.book_channels import BookChannelState, LevelRow, apply_updates
 from components.sandbox.deribit.instruments import INSTRUMENTS
 from components.sandbox.deribit.messages import ticker_document, trade_document
 from components.sandbox.deribit.publisher import Heartbeat
+from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.simulation.order_book import BookSide, LevelUpdate, SimulatedBook
 from components.sandbox.simulation.order_flow import IdSpace, OrderFlow, SimTrade
 
@@ -33,7 +34,7 @@ def test_a_level_is_new_changed_or_deleted_by_what_was_there_before() -> None:
     assert asks == []
 
 
-def test_a_level_that_came_and_went_between_two_pushes_is_not_told() -> None:
+def test_a_level_that_came_and_went_between_two_pushes_is_not_sent() -> None:
     assert apply_updates(book(), [bid(11, 99, 30), bid(12, 99, 0)]) == ([], [])
 
 
@@ -41,25 +42,25 @@ def test_a_level_that_went_and_came_back_has_changed() -> None:
     assert apply_updates(book((99, 10)), [bid(11, 99, 0), bid(12, 99, 7)])[0] == [row("change", 99, 7)]
 
 
-def test_a_batch_follows_the_last_id_that_was_told() -> None:
+def test_a_push_chains_to_the_last_id_sent() -> None:
     flow = OrderFlow(INSTRUMENTS, 7, IdSpace.VENUE_WIDE)
-    lane = BookChannelState("100ms", SYMBOL, flow, 0)
-    told = flow.last_id(SYMBOL)
+    state = BookChannelState("100ms", SYMBOL, flow, 0)
+    last_sent = flow.last_id(SYMBOL)
     for at_ms in range(100, 1_000, 100):
         for one in flow.instruments:
             flow.step(one, at_ms * MILLISECOND_NS)
-        (moment,) = lane.next_pushes(at_ms * MILLISECOND_NS)
-        assert (moment.previous, moment.change_id) == (told, flow.last_id(SYMBOL))
-        told = moment.change_id
+        (push,) = state.next_pushes(at_ms * MILLISECOND_NS)
+        assert (push.prev_change_id, push.change_id) == (last_sent, flow.last_id(SYMBOL))
+        last_sent = push.change_id
 
 
 def test_raw_gives_every_change_by_itself() -> None:
     flow = OrderFlow(INSTRUMENTS, 7, IdSpace.VENUE_WIDE)
-    lane = BookChannelState("raw", SYMBOL, flow, 0)
+    state = BookChannelState("raw", SYMBOL, flow, 0)
     for _ in range(5):
         flow.step(SYMBOL, 3 * MILLISECOND_NS)
-    assert len(list(lane.next_pushes(4 * MILLISECOND_NS))) == 5
-    assert list(lane.next_pushes(5 * MILLISECOND_NS)) == []
+    assert len(list(state.next_pushes(4 * MILLISECOND_NS))) == 5
+    assert list(state.next_pushes(5 * MILLISECOND_NS)) == []
 
 
 def test_an_empty_side_is_zeros_in_a_ticker() -> None:
@@ -75,8 +76,8 @@ def test_trade_ids_are_of_the_venue_and_prefixed_beside_bitcoin() -> None:
     assert bitcoin["direction"] == "sell"
 
 
-def test_a_client_is_asked_each_interval_and_ended_when_it_did_not_answer() -> None:
-    pulse = Heartbeat(interval_ns=10, due_ns=10)
-    assert [pulse.tick(5), pulse.tick(10)] == [None, True]
-    pulse.is_awaiting_reply = False
-    assert [pulse.tick(20), pulse.tick(25), pulse.tick(30)] == [True, None, False]
+def test_a_client_that_misses_a_test_request_is_closed() -> None:
+    heartbeat = Heartbeat(interval_ns=10, due_ns=10)
+    assert [heartbeat.tick(5), heartbeat.tick(10)] == [None, True]
+    heartbeat.is_awaiting_reply = False
+    assert [heartbeat.tick(20), heartbeat.tick(25), heartbeat.tick(30)] == [True, None, False]

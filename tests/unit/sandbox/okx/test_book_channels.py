@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from components.sandbox.okx.book_channels import BOOKS, MILLISECOND_NS, BookChannelState, SequenceIds
+from components.sandbox.numerics import MILLISECOND_NS, SECOND_NS
+from components.sandbox.okx.book_channels import BOOKS, BookChannelState, SequenceIds
 from components.sandbox.okx.instruments import INSTRUMENTS
 from components.sandbox.okx.messages import merge_fills, ticker_document, trade_document
 from components.sandbox.simulation.order_flow import IdSpace, OrderFlow, SimTrade
@@ -12,9 +13,6 @@ SYMBOL = "BTC-USDT"
 
 
 NEVER_NS = 10**18
-
-
-SECOND_NS = 1_000_000_000
 
 
 def market() -> OrderFlow:
@@ -38,7 +36,7 @@ def test_a_book_that_stands_still_is_kept_alive_once_a_minute() -> None:
     assert made.push(59 * SECOND_NS, 60 * SECOND_NS) is None
     push = made.push(60 * SECOND_NS, 60 * SECOND_NS)
     assert push is not None
-    assert push.previous == push.sequence
+    assert push.prev_sequence == push.sequence
     assert made.push(61 * SECOND_NS, 60 * SECOND_NS) is None
 
 
@@ -70,7 +68,7 @@ def test_ids_start_below_after_maintenance_and_chain_to_those_before() -> None:
     flow.step(SYMBOL, 1)
     push = made.push(SECOND_NS, NEVER_NS)
     assert push is not None
-    assert push.previous == before > push.sequence
+    assert push.prev_sequence == before > push.sequence
 
 
 def fill(number: int, at_ns: int, price: str = "100", *, is_buy: bool = True) -> SimTrade:

@@ -52,13 +52,13 @@ def test_the_default_checksum_is_zero_and_an_absent_one_is_nothing() -> None:
 
 def test_a_snapshot_has_no_predecessor() -> None:
     push = BookView(10, [level(99, 1)], [level(101, 1)]).snapshot()
-    assert (push.is_snapshot, push.previous, push.sequence) == (True, -1, 10)
+    assert (push.is_snapshot, push.prev_sequence, push.sequence) == (True, -1, 10)
 
 
 def test_an_update_follows_the_window_before_it() -> None:
     window = BookView(10, [level(99, 1)], [])
     push = window.advance(BookView(15, [level(99, 2)], []), [level(99, 2)], [])
-    assert (push.previous, push.sequence, push.bids) == (10, 15, [level(99, 2)])
+    assert (push.prev_sequence, push.sequence, push.bids) == (10, 15, [level(99, 2)])
     assert window.sequence == 15
 
 
@@ -72,7 +72,7 @@ def test_an_update_deletes_levels_the_client_never_saw() -> None:
     assert window.advance(BookView(12, [level(99, 1)], []), [level(98, 0)], []).bids == [level(98, 0)]
 
 
-def test_a_level_pushed_out_of_the_window_is_deleted_and_one_that_enters_is_told() -> None:
+def test_a_level_displaced_from_the_view_is_deleted_and_one_that_enters_is_sent() -> None:
     window = BookView(10, [level(99, 1), level(98, 1)], [])
     pushed_out = window.advance(BookView(11, [level(100, 5), level(99, 1)], []), [level(100, 5)], [])
     assert sorted(pushed_out.bids) == [level(98, 0), level(100, 5)]
@@ -80,14 +80,14 @@ def test_a_level_pushed_out_of_the_window_is_deleted_and_one_that_enters_is_told
     assert sorted(entered.bids) == [level(98, 1), level(100, 0)]
 
 
-def test_a_touched_level_below_the_window_is_not_told() -> None:
+def test_a_touched_level_below_the_view_is_not_sent() -> None:
     window = BookView(10, [level(99, 1)], [])
     assert window.advance(BookView(11, [level(99, 1)], []), [level(50, 3)], []).bids == []
 
 
 def test_a_keep_alive_follows_itself_and_carries_nothing() -> None:
     push = BookView(15, [level(99, 1)], []).keep_alive()
-    assert (push.previous, push.sequence, push.bids, push.asks) == (15, 15, (), ())
+    assert (push.prev_sequence, push.sequence, push.bids, push.asks) == (15, 15, (), ())
 
 
 def test_ids_are_the_flows_until_they_are_set_back() -> None:

@@ -133,14 +133,14 @@ def test_control_frames_are_understood() -> None:
     assert failure == ErrorMessage(406, "connection limit exceeded")
 
 
-def test_what_we_say_is_what_the_venue_expects() -> None:
+def test_requests_are_encoded_as_the_venue_expects() -> None:
     assert json.loads(encode_request(Authenticate("KEY", "SECRET"))) == {
         "action": "auth",
         "key": "KEY",
         "secret": "SECRET",
     }
-    asked = json.loads(encode_request(SubscribeStocks(("AAPL",), ("AAPL",))))
-    assert asked == {"action": "subscribe", "trades": ["AAPL"], "quotes": ["AAPL"]}
+    request = json.loads(encode_request(SubscribeStocks(("AAPL",), ("AAPL",))))
+    assert request == {"action": "subscribe", "trades": ["AAPL"], "quotes": ["AAPL"]}
 
 
 def test_every_documented_code_is_sorted_once() -> None:

@@ -43,14 +43,14 @@ def test_spot_ranges_may_overlap_at_any_time(
         (101, 105, GAP, GAP),
     ],
 )
-def test_usdm_joins_by_range_and_then_stands_exactly(
+def test_usdm_joins_by_range_and_then_chains_exactly(
     previous: int, final: int, joining: SequenceOutcome, live: SequenceOutcome
 ) -> None:
     assert FUTURES_SEQUENCE_RULE.classify(change(previous, final), 100, is_joining=True) is joining
     assert FUTURES_SEQUENCE_RULE.classify(change(previous, final), 100, is_joining=False) is live
 
 
-def test_both_fetch_an_image_when_they_lost_the_way() -> None:
+def test_both_fetch_a_snapshot_to_resynchronize() -> None:
     assert {
         SPOT_SEQUENCE_RULE.resync_method,
         SPOT_SEQUENCE_RULE.fallback_method,

@@ -79,15 +79,15 @@ def listing(*natives: tuple[str, str]) -> bytes:
 
 
 def spot() -> BinanceSpotAdapter:
-    dialect = BinanceSpotAdapter("wss://stream", "https://rest", BinanceSettings())
-    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([listing(("BNB", "BTC"))])))
-    return dialect
+    adapter = BinanceSpotAdapter("wss://stream", "https://rest", BinanceSettings())
+    adapter.set_instruments(InstrumentRegistry(adapter.decode_instruments([listing(("BNB", "BTC"))])))
+    return adapter
 
 
 def um() -> BinanceFuturesAdapter:
-    dialect = BinanceFuturesAdapter("wss://stream", "https://rest", BinanceSettings(snapshot_depth=500))
-    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([listing(("BTC", "USDT"))])))
-    return dialect
+    adapter = BinanceFuturesAdapter("wss://stream", "https://rest", BinanceSettings(snapshot_depth=500))
+    adapter.set_instruments(InstrumentRegistry(adapter.decode_instruments([listing(("BTC", "USDT"))])))
+    return adapter
 
 
 def wrapped(payload: str, stream: str = "bnbbtc@stream") -> str:
@@ -107,18 +107,18 @@ def data_of(read: Decoded) -> list[object]:
     return list(read.data)
 
 
-def odd_of(read: Decoded) -> DecodeIssue:
-    (odd,) = read.data
-    assert isinstance(odd, DecodeIssue)
-    return odd
+def issue_of(read: Decoded) -> DecodeIssue:
+    (issue,) = read.data
+    assert isinstance(issue, DecodeIssue)
+    return issue
 
 
 @pytest.mark.parametrize("form", [str, wrapped, spaced, turned, lambda text: spaced(wrapped(turned(text)))])
 def test_a_payload_is_read_alone_or_wrapped_and_however_it_is_spaced_or_ordered(form: Callable[[str], str]) -> None:
     levels = [("0.0024", "10")], [("0.0026", "0")]
     frames = [form(text).encode() for text in GOLDEN[BINANCE]]
-    dialect = spot()
-    assert [data_of(dialect.decode(frame, AT_NS)) for frame in frames] == [
+    adapter = spot()
+    assert [data_of(adapter.decode(frame, AT_NS)) for frame in frames] == [
         [DepthUpdate(BNBBTC, 156, 160, *levels, EVENT_NS, AT_NS)],
         [
             Quote(
@@ -137,11 +137,11 @@ def test_a_payload_is_read_alone_or_wrapped_and_however_it_is_spaced_or_ordered(
 
 
 @pytest.mark.parametrize("form", [str, wrapped, spaced, turned])
-def test_a_usdm_change_stands_on_its_pu_and_carries_the_time_it_was_pushed(form: Callable[[str], str]) -> None:
+def test_a_usdm_update_chains_by_pu_and_carries_the_event_time(form: Callable[[str], str]) -> None:
     levels = [("0.0024", "10")], [("0.0026", "100")]
     frames = [form(text).encode() for text in GOLDEN[BINANCE_FUTURES]]
-    dialect = um()
-    change, quote, trade = [data_of(dialect.decode(frame, AT_NS))[0] for frame in frames]
+    adapter = um()
+    change, quote, trade = [data_of(adapter.decode(frame, AT_NS))[0] for frame in frames]
     assert change == DepthUpdate(BTCUSDT, 149, 160, *levels, EVENT_NS, AT_NS)
     assert isinstance(quote, Quote)
     assert (quote.venue, quote.bid_price, quote.venue_at_ns) == (BINANCE_FUTURES, Decimal("25.3519"), EVENT_NS)
@@ -155,31 +155,31 @@ def test_a_stream_that_counts_microseconds_gives_the_same_time() -> None:
     assert change.venue_at_ns == EVENT_NS + 456_000
 
 
-def test_only_quotes_that_are_newer_pass() -> None:
-    dialect = spot()
+def test_only_newer_quotes_pass() -> None:
+    adapter = spot()
     frames = [SPOT_QUOTE.replace("400900217", str(number)).encode() for number in (10, 10, 9, 11)]
-    assert [len(dialect.decode(frame, AT_NS).data) for frame in frames] == [1, 0, 0, 1]
+    assert [len(adapter.decode(frame, AT_NS).data) for frame in frames] == [1, 0, 0, 1]
 
 
-def test_a_trade_that_comes_twice_is_told_once() -> None:
-    dialect = um()
-    assert [len(dialect.decode(UM_TRADE.encode(), AT_NS).data) for _ in range(3)] == [1, 0, 0]
+def test_a_repeated_trade_is_dropped() -> None:
+    adapter = um()
+    assert [len(adapter.decode(UM_TRADE.encode(), AT_NS).data) for _ in range(3)] == [1, 0, 0]
 
 
-def test_ids_that_went_back_do_not_silence_quotes_for_ever() -> None:
-    dialect = spot()
-    dialect.decode(SPOT_QUOTE.encode(), AT_NS)
+def test_quotes_resume_after_the_ids_were_reset() -> None:
+    adapter = spot()
+    adapter.decode(SPOT_QUOTE.encode(), AT_NS)
     old = [SPOT_QUOTE.replace("400900217", str(number)).encode() for number in range(1, REPEATS_MAX + 2)]
-    assert [len(dialect.decode(frame, AT_NS).data) for frame in old] == [0] * (REPEATS_MAX - 1) + [1, 1]
+    assert [len(adapter.decode(frame, AT_NS).data) for frame in old] == [0] * (REPEATS_MAX - 1) + [1, 1]
 
 
 def test_a_frame_of_another_symbol_is_unlisted() -> None:
-    dialect = spot()
+    adapter = spot()
     for text in GOLDEN[BINANCE_FUTURES]:
-        assert odd_of(um().decode(text.replace('"BTCUSDT"', '"ETHUSDT"').encode(), AT_NS)).kind is IssueKind.UNLISTED
+        assert issue_of(um().decode(text.replace('"BTCUSDT"', '"ETHUSDT"').encode(), AT_NS)).kind is IssueKind.UNLISTED
     for text in GOLDEN[BINANCE]:
-        odd = odd_of(dialect.decode(text.replace("BNBBTC", "ETHBTC").encode(), AT_NS))
-        assert (odd.kind, odd.detail, odd.symbol) == (IssueKind.UNLISTED, "ETHBTC", None)
+        issue = issue_of(adapter.decode(text.replace("BNBBTC", "ETHBTC").encode(), AT_NS))
+        assert (issue.kind, issue.detail, issue.symbol) == (IssueKind.UNLISTED, "ETHBTC", None)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_a_frame_of_another_symbol_is_unlisted() -> None:
         "{}",
     ],
 )
-def test_a_stream_that_nobody_asked_for_is_unknown(text: str) -> None:
-    assert odd_of(spot().decode(text.encode(), AT_NS)).kind is IssueKind.UNKNOWN
+def test_a_stream_that_was_not_subscribed_is_unknown(text: str) -> None:
+    assert issue_of(spot().decode(text.encode(), AT_NS)).kind is IssueKind.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -210,10 +210,10 @@ def test_a_stream_that_nobody_asked_for_is_unknown(text: str) -> None:
         SPOT_DEPTH.replace('["0.0024","10"]', "null"),
     ],
 )
-def test_a_broken_change_names_the_book_that_missed_it(broken: str) -> None:
+def test_a_malformed_update_is_reported_for_its_book(broken: str) -> None:
     for frame in (broken, wrapped(broken)):
-        odd = odd_of(spot().decode(frame.encode(), AT_NS))
-        assert (odd.kind, odd.symbol) == (IssueKind.MALFORMED, BNBBTC)
+        issue = issue_of(spot().decode(frame.encode(), AT_NS))
+        assert (issue.kind, issue.symbol) == (IssueKind.MALFORMED, BNBBTC)
 
 
 @pytest.mark.parametrize(
@@ -235,10 +235,10 @@ def test_a_broken_change_names_the_book_that_missed_it(broken: str) -> None:
         SPOT_TRADE.replace("BNBBTC", "BNB\xff").encode("latin-1"),
     ],
 )
-def test_what_cannot_be_read_is_malformed_and_blames_no_book(frame: bytes) -> None:
-    odd = odd_of(spot().decode(frame, AT_NS))
-    assert (odd.kind, odd.symbol) == (IssueKind.MALFORMED, None)
-    assert len(odd.detail) < 200
+def test_a_malformed_frame_without_depth_is_reported_for_no_book(frame: bytes) -> None:
+    issue = issue_of(spot().decode(frame, AT_NS))
+    assert (issue.kind, issue.symbol) == (IssueKind.MALFORMED, None)
+    assert len(issue.detail) < 200
 
 
 def test_exponents_are_read_exactly() -> None:
@@ -247,26 +247,26 @@ def test_exponents_are_read_exactly() -> None:
     assert trade.price == Decimal("0.001")
 
 
-def test_an_answer_says_whether_streams_began_or_ended() -> None:
-    dialect = um()
-    for write, word in ((dialect.subscribe_message, SubscribeAck), (dialect.unsubscribe_message, UnsubscribeAck)):
-        number = json.loads(write(["btcusdt@aggTrade"], 7))["id"]
-        assert dialect.decode(f'{{"result":null,"id":{number}}}'.encode(), AT_NS) == Decoded(control=(word((), 7),))
-    assert dialect.decode(b'{"result":["a@depth"],"id":null}', AT_NS) == Decoded(control=(Heartbeat(),))
+def test_a_reply_confirms_a_subscribe_or_an_unsubscribe() -> None:
+    adapter = um()
+    for encode, ack in ((adapter.subscribe_message, SubscribeAck), (adapter.unsubscribe_message, UnsubscribeAck)):
+        number = json.loads(encode(["btcusdt@aggTrade"], 7))["id"]
+        assert adapter.decode(f'{{"result":null,"id":{number}}}'.encode(), AT_NS) == Decoded(control=(ack((), 7),))
+    assert adapter.decode(b'{"result":["a@depth"],"id":null}', AT_NS) == Decoded(control=(Heartbeat(),))
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3])
 @pytest.mark.parametrize(
     "form", ['{{"code":{0},"msg":"why","id":14}}', '{{"error":{{"code":{0},"msg":"why"}},"id":14}}']
 )
-def test_a_complaint_is_a_refusal_in_either_of_its_forms(form: str, code: int) -> None:
+def test_an_error_is_a_rejection_in_both_of_its_forms(form: str, code: int) -> None:
     frame = form.format(code).encode()
     assert spot().decode(frame, AT_NS) == Decoded(
         control=(SubscribeRejected((), f"{code}: why", is_permanent=True, request_id=7),)
     )
 
 
-def test_a_complaint_may_name_no_request_and_may_pass() -> None:
+def test_an_error_may_name_no_request_and_be_temporary() -> None:
     frame = b'{"code":-1003,"msg":"Too many requests \\"depthUpdate\\""}'
     (refused,) = spot().decode(frame, AT_NS).control
     assert isinstance(refused, SubscribeRejected)
@@ -276,24 +276,24 @@ def test_a_complaint_may_name_no_request_and_may_pass() -> None:
 @pytest.mark.parametrize(
     "text", ['{"e":"serverShutdown","E":1767225600123}', wrapped('{"e":"serverShutdown","E":1}', "!serverShutdown")]
 )
-def test_a_server_that_goes_says_so(text: str) -> None:
+def test_a_server_shutdown_is_a_shutdown_notice(text: str) -> None:
     (leaving,) = spot().decode(text.encode(), AT_NS).control
     assert isinstance(leaving, ShutdownNotice)
 
 
-def test_an_image_is_as_deep_as_it_was_asked_for() -> None:
+def test_a_snapshot_is_as_deep_as_requested() -> None:
     body = b'{"lastUpdateId":1027024,"bids":[["0.0024","10"]],"asks":[["0.0026","100"]]}'
     levels = [("0.0024", "10")], [("0.0026", "100")]
-    image = spot().decode_snapshot(BNBBTC, body, AT_NS)
-    assert image == DepthSnapshot(BNBBTC, 1_027_024, *levels, AT_NS, AT_NS, is_pushed=False, depth_max=1000)
+    snapshot = spot().decode_snapshot(BNBBTC, body, AT_NS)
+    assert snapshot == DepthSnapshot(BNBBTC, 1_027_024, *levels, AT_NS, AT_NS, is_pushed=False, depth_max=1000)
     dated = body.replace(b"{", b'{"E":1767225600123,"T":1767225600120,', 1)
-    image = um().decode_snapshot(BTCUSDT, dated, AT_NS)
-    assert image == DepthSnapshot(BTCUSDT, 1_027_024, *levels, EVENT_NS, AT_NS, is_pushed=False, depth_max=500)
+    snapshot = um().decode_snapshot(BTCUSDT, dated, AT_NS)
+    assert snapshot == DepthSnapshot(BTCUSDT, 1_027_024, *levels, EVENT_NS, AT_NS, is_pushed=False, depth_max=500)
 
 
 @pytest.mark.parametrize("body", [b'{"code":-1121,"msg":"Invalid symbol."}', b"<html>", b"", b'{"lastUpdateId":1}'])
-def test_what_is_no_image_says_what_it_was(body: bytes) -> None:
-    with pytest.raises(ProtocolError, match="no image"):
+def test_a_body_that_is_no_snapshot_is_quoted_in_the_error(body: bytes) -> None:
+    with pytest.raises(ProtocolError, match="no snapshot"):
         spot().decode_snapshot(BNBBTC, body, AT_NS)
 
 
@@ -301,14 +301,14 @@ def test_what_is_no_image_says_what_it_was(body: bytes) -> None:
     text=st.sampled_from([form(text) for texts in GOLDEN.values() for text in texts for form in (str, wrapped)]),
     cuts=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 12), st.binary(max_size=6)), max_size=4),
 )
-def test_no_bytes_do_harm(text: str, cuts: list[tuple[int, int, bytes]]) -> None:
+def test_mutated_frames_never_raise(text: str, cuts: list[tuple[int, int, bytes]]) -> None:
     frame = text.encode()
     for start, length, patch in cuts:
         frame = frame[:start] + patch + frame[start + length :]
-    for dialect in (spot(), um()):
-        assert isinstance(dialect.decode(frame, AT_NS), Decoded)
+    for adapter in (spot(), um()):
+        assert isinstance(adapter.decode(frame, AT_NS), Decoded)
 
 
 @given(frame=st.binary(max_size=200))
-def test_no_noise_does_harm(frame: bytes) -> None:
+def test_random_bytes_never_raise(frame: bytes) -> None:
     assert isinstance(spot().decode(frame, AT_NS), Decoded)

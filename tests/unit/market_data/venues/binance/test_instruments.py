@@ -106,7 +106,7 @@ def test_a_pair_is_never_cut_at_what_looks_like_a_suffix() -> None:
 
 
 @pytest.mark.parametrize("status", ["HALT", "BREAK", "SETTLING"])
-def test_what_does_not_trade_says_so(status: str) -> None:
+def test_an_instrument_that_does_not_trade_is_marked(status: str) -> None:
     (pair,) = decode_spot_instruments([body(row("BTCUSDT", "BTC", "USDT", status=status))])
     assert not pair.is_trading
 
@@ -117,7 +117,7 @@ def test_every_filter_is_optional() -> None:
 
 
 @pytest.mark.parametrize(
-    "strange",
+    "invalid",
     [
         None,
         {},
@@ -129,12 +129,12 @@ def test_every_filter_is_optional() -> None:
         perpetual("X", "BTC", deliveryDate=10**17),
     ],
 )
-def test_a_row_that_cannot_be_read_is_left_out_alone(strange: object) -> None:
-    listed = decode_futures_instruments([body(perpetual("BTCUSDT", "BTC"), strange, perpetual("ETHUSDT", "ETH"))])
-    assert [one.venue_symbol for one in listed] == ["BTCUSDT", "ETHUSDT"]
+def test_a_row_that_cannot_be_read_is_left_out_alone(invalid: object) -> None:
+    instruments = decode_futures_instruments([body(perpetual("BTCUSDT", "BTC"), invalid, perpetual("ETHUSDT", "ETH"))])
+    assert [one.venue_symbol for one in instruments] == ["BTCUSDT", "ETHUSDT"]
 
 
 @pytest.mark.parametrize("answer", [b"", b"<html>", b'{"code":-1003,"msg":"Too many requests"}', b'{"symbols":1}'])
-def test_an_answer_that_is_no_listing_is_told(answer: bytes) -> None:
+def test_a_body_without_exchange_information_is_rejected(answer: bytes) -> None:
     with pytest.raises(ProtocolError, match="no exchange information"):
         decode_spot_instruments([answer])

@@ -29,41 +29,41 @@ LISTING = json.dumps({"symbols": [ROW]}).encode()
 @pytest.mark.parametrize(
     ("depth", "weight"), [(100, 5), (101, 25), (500, 25), (501, 50), (1000, 50), (1001, 250), (5000, 250)]
 )
-def test_a_deep_image_of_spot_weighs_more(depth: int, weight: int) -> None:
-    dialect = BinanceSpotAdapter("wss://s", "https://r", BinanceSettings(snapshot_depth=depth))
-    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([LISTING])))
+def test_a_deeper_spot_snapshot_weighs_more(depth: int, weight: int) -> None:
+    adapter = BinanceSpotAdapter("wss://s", "https://r", BinanceSettings(snapshot_depth=depth))
+    adapter.set_instruments(InstrumentRegistry(adapter.decode_instruments([LISTING])))
     path = f"/api/v3/depth?symbol=BTCUSDT&limit={depth}"
-    assert dialect.snapshot_request(Symbol("BINANCE:BTC-USDT")) == RestRequest(path=path, weight=weight)
+    assert adapter.snapshot_request(Symbol("BINANCE:BTC-USDT")) == RestRequest(path=path, weight=weight)
 
 
 @pytest.mark.parametrize(("depth", "weight"), [(5, 2), (10, 2), (20, 2), (50, 2), (100, 5), (500, 10), (1000, 20)])
-def test_a_deep_image_of_usdm_weighs_more(depth: int, weight: int) -> None:
-    dialect = BinanceFuturesAdapter("wss://s", "https://r", BinanceSettings(snapshot_depth=depth))
-    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([LISTING])))
+def test_a_deeper_usdm_snapshot_weighs_more(depth: int, weight: int) -> None:
+    adapter = BinanceFuturesAdapter("wss://s", "https://r", BinanceSettings(snapshot_depth=depth))
+    adapter.set_instruments(InstrumentRegistry(adapter.decode_instruments([LISTING])))
     path = f"/fapi/v1/depth?symbol=BTCUSDT&limit={depth}"
-    assert dialect.snapshot_request(Symbol("BINANCEUM:BTC-USDT-PERP")) == RestRequest(path=path, weight=weight)
+    assert adapter.snapshot_request(Symbol("BINANCEUM:BTC-USDT-PERP")) == RestRequest(path=path, weight=weight)
 
 
 @pytest.mark.parametrize("weights", [SPOT_SNAPSHOT_WEIGHTS, FUTURES_SNAPSHOT_WEIGHTS])
-def test_what_is_deeper_than_all_images_has_no_weight(weights: tuple[tuple[int, int], ...]) -> None:
+def test_a_depth_beyond_all_snapshots_has_no_weight(weights: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(InvariantError):
         snapshot_weight(weights, 5001)
 
 
 @pytest.mark.parametrize(("limits", "minute", "sends"), [(SPOT_LIMITS, 6000, 5), (FUTURES_LIMITS, 2400, 10)])
-def test_no_minute_and_no_second_asks_for_more_than_is_allowed(limits: Limits, minute: int, sends: int) -> None:
+def test_the_limits_stay_below_those_of_the_venue(limits: Limits, minute: int, sends: int) -> None:
     assert limits.requests_burst + 60 * limits.requests_per_second <= minute
     assert limits.sends_per_second < sends
     assert (limits.connects_per_second, limits.topics_per_connection) == (1, 1024)
 
 
-def test_the_metadata_is_asked_for_at_its_weight() -> None:
+def test_the_metadata_request_carries_its_weight() -> None:
     settings = BinanceSettings()
-    asks = [
+    requests = [
         kind("wss://s", "https://r", settings).instrument_requests()
         for kind in (BinanceSpotAdapter, BinanceFuturesAdapter)
     ]
-    assert asks == [
+    assert requests == [
         (RestRequest(path="/api/v3/exchangeInfo", weight=20),),
         (RestRequest(path="/fapi/v1/exchangeInfo", weight=1),),
     ]

@@ -68,26 +68,26 @@ TICKER = (
 )
 
 
-def a_dialect() -> DeribitAdapter:
-    dialect = DeribitAdapter("wss://venue/ws/api/v2", "https://venue", DeribitSettings())
-    dialect.set_instruments(InstrumentRegistry(dialect.decode_instruments([ROWS])))
-    return dialect
+def make_adapter() -> DeribitAdapter:
+    adapter = DeribitAdapter("wss://venue/ws/api/v2", "https://venue", DeribitSettings())
+    adapter.set_instruments(InstrumentRegistry(adapter.decode_instruments([ROWS])))
+    return adapter
 
 
-def only(text: str, dialect: DeribitAdapter | None = None) -> object:
-    read = (dialect or a_dialect()).decode(text.encode(), AT_NS)
-    assert not read.control
-    (found,) = read.data
+def only(text: str, adapter: DeribitAdapter | None = None) -> object:
+    decoded = (adapter or make_adapter()).decode(text.encode(), AT_NS)
+    assert not decoded.control
+    (found,) = decoded.data
     return found
 
 
-def odd(text: str) -> DecodeIssue:
+def issue_of(text: str) -> DecodeIssue:
     found = only(text)
     assert isinstance(found, DecodeIssue)
     return found
 
 
-def test_a_snapshot_is_a_pushed_image_in_plain_texts() -> None:
+def test_a_snapshot_is_pushed_and_in_plain_texts() -> None:
     assert only(SNAPSHOT) == DepthSnapshot(
         PERPETUAL,
         100,
@@ -99,12 +99,12 @@ def test_a_snapshot_is_a_pushed_image_in_plain_texts() -> None:
     )
 
 
-def test_a_snapshot_may_say_that_it_stands_on_nothing() -> None:
+def test_a_snapshot_may_carry_a_null_previous_id() -> None:
     found = only(SNAPSHOT.replace('"change_id":100', '"change_id":100,"prev_change_id":null'))
     assert isinstance(found, DepthSnapshot)
 
 
-def test_a_change_stands_on_the_one_before_and_deletes_by_zero() -> None:
+def test_a_change_chains_to_the_one_before_and_deletes_by_zero() -> None:
     assert only(CHANGE) == DepthUpdate(
         PERPETUAL,
         100,
@@ -122,14 +122,14 @@ def test_a_delete_that_carries_an_amount_deletes_all_the_same() -> None:
     assert found.bids[0] == ("90000.5", "0")
 
 
-def test_a_change_that_stands_on_nothing_is_odd_and_its_book_knows() -> None:
-    found = odd(CHANGE.replace('"prev_change_id":100,', ""))
+def test_a_change_without_a_previous_id_is_reported_for_its_book() -> None:
+    found = issue_of(CHANGE.replace('"prev_change_id":100,', ""))
     assert (found.kind, found.symbol) == (IssueKind.MALFORMED, PERPETUAL)
 
 
 def test_a_quote_is_the_best_bid_and_ask() -> None:
     assert only(QUOTE) == Quote(
-        a_dialect().venue,
+        make_adapter().venue,
         PERPETUAL,
         Decimal("90000.5"),
         Decimal(1000),
@@ -149,18 +149,18 @@ def test_an_absent_side_of_a_quote_is_zero(absent: str) -> None:
 
 
 def test_trades_come_in_the_order_the_venue_counts_them() -> None:
-    read = a_dialect().decode(TRADES.encode(), AT_NS)
-    trades = [one for one in read.data if isinstance(one, Trade)]
+    decoded = make_adapter().decode(TRADES.encode(), AT_NS)
+    trades = [one for one in decoded.data if isinstance(one, Trade)]
     assert [(one.price, one.size) for one in trades] == [
         (Decimal("90000.5"), Decimal(10)),
         (Decimal(90001), Decimal(20)),
     ]
 
 
-def test_a_ticker_says_nothing() -> None:
-    read = a_dialect().decode(TICKER.encode(), AT_NS)
-    assert not read.data
-    assert not read.control
+def test_a_ticker_has_no_events() -> None:
+    decoded = make_adapter().decode(TICKER.encode(), AT_NS)
+    assert not decoded.data
+    assert not decoded.control
 
 
 def test_a_frame_that_is_spaced_otherwise_is_read_the_same() -> None:
@@ -171,19 +171,19 @@ def test_a_frame_that_is_spaced_otherwise_is_read_the_same() -> None:
 @pytest.mark.parametrize("frame", [SNAPSHOT, CHANGE, QUOTE, TRADES])
 def test_unknown_fields_change_nothing(frame: str) -> None:
     more = frame.replace('"timestamp"', '"news":{"a":[1,2.5,null]},"timestamp"')
-    assert a_dialect().decode(more.encode(), AT_NS) == a_dialect().decode(frame.encode(), AT_NS)
+    assert make_adapter().decode(more.encode(), AT_NS) == make_adapter().decode(frame.encode(), AT_NS)
 
 
 @pytest.mark.parametrize("frame", [SNAPSHOT, CHANGE, QUOTE, TRADES])
-def test_an_instrument_nobody_asked_for_is_unlisted(frame: str) -> None:
-    for found in a_dialect().decode(frame.replace("BTC-PERPETUAL", "BTC-1JAN99").encode(), AT_NS).data:
+def test_an_instrument_that_was_not_subscribed_is_unlisted(frame: str) -> None:
+    for found in make_adapter().decode(frame.replace("BTC-PERPETUAL", "BTC-1JAN99").encode(), AT_NS).data:
         assert isinstance(found, DecodeIssue)
         assert (found.kind, found.symbol) == (IssueKind.UNLISTED, None)
 
 
 @pytest.mark.parametrize("frame", [SNAPSHOT, CHANGE, QUOTE])
-def test_a_channel_that_tells_of_another_instrument_touches_no_book(frame: str) -> None:
-    found = odd(frame.replace('instrument_name":"BTC', 'instrument_name":"ETH'))
+def test_a_channel_with_data_of_another_instrument_changes_no_book(frame: str) -> None:
+    found = issue_of(frame.replace('instrument_name":"BTC', 'instrument_name":"ETH'))
     assert (found.kind, found.symbol) == (IssueKind.UNLISTED, None)
 
 
@@ -209,41 +209,43 @@ def test_a_channel_that_tells_of_another_instrument_touches_no_book(frame: str) 
         ("}}}", "[" * 5_000),
     ],
 )
-def test_a_change_that_cannot_be_read_is_odd_and_its_book_knows(good: str, bad: str) -> None:
+def test_a_malformed_change_is_reported_for_its_book(good: str, bad: str) -> None:
     assert good in CHANGE
-    found = odd(CHANGE.replace(good, bad))
+    found = issue_of(CHANGE.replace(good, bad))
     assert (found.kind, found.symbol) == (IssueKind.MALFORMED, PERPETUAL)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"x"', '{"id":"one","result":[]}', "[" * 100_000])
 def test_what_is_no_message_is_malformed_and_touches_no_book(text: str) -> None:
-    found = odd(text)
+    found = issue_of(text)
     assert (found.kind, found.symbol) == (IssueKind.MALFORMED, None)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"method":"subscription","params":{"channel":"chart.trades.BTC"}}'])
 def test_what_nobody_knows_is_unknown(text: str) -> None:
-    assert odd(text).kind is IssueKind.UNKNOWN
+    assert issue_of(text).kind is IssueKind.UNKNOWN
 
 
 def test_broken_utf8_in_a_quote_touches_no_book() -> None:
-    (found,) = a_dialect().decode(QUOTE.replace("quote.B", "quote.\udcff").encode(errors="surrogateescape"), AT_NS).data
+    (found,) = (
+        make_adapter().decode(QUOTE.replace("quote.B", "quote.\udcff").encode(errors="surrogateescape"), AT_NS).data
+    )
     assert isinstance(found, DecodeIssue)
     assert found.symbol is None
 
 
-DIALECT = a_dialect()
+ADAPTER = make_adapter()
 
 
 @given(st.sampled_from((SNAPSHOT, CHANGE, QUOTE, TRADES, TICKER)), st.data())
-def test_no_bytes_do_harm(frame: str, data: st.DataObject) -> None:
+def test_mutated_frames_never_raise(frame: str, data: st.DataObject) -> None:
     mutated = bytearray(frame.encode())
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(mutated) - 1))
         mutated[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-    DIALECT.decode(bytes(mutated), AT_NS)
+    ADAPTER.decode(bytes(mutated), AT_NS)
 
 
 @given(st.binary(max_size=200))
-def test_no_noise_does_harm(noise: bytes) -> None:
-    DIALECT.decode(noise, AT_NS)
+def test_random_bytes_never_raise(noise: bytes) -> None:
+    ADAPTER.decode(noise, AT_NS)

@@ -59,10 +59,10 @@ ROWS = {
 
 
 def listed(*rows: object) -> list[Instrument]:
-    return a_dialect().decode_instruments([json.dumps({"jsonrpc": "2.0", "result": rows}).encode()])
+    return make_adapter().decode_instruments([json.dumps({"jsonrpc": "2.0", "result": rows}).encode()])
 
 
-def a_dialect() -> DeribitAdapter:
+def make_adapter() -> DeribitAdapter:
     return DeribitAdapter("wss://venue/ws/api/v2", "https://venue", DeribitSettings())
 
 
@@ -127,7 +127,7 @@ def test_ticks_may_grow_with_the_price() -> None:
         (PUT, "DERIBIT:BTC-USD-261225-80000-P", False),
     ],
 )
-def test_rows_of_long_ago_say_less(facts: dict[str, object], symbol: str, is_inverse: bool) -> None:
+def test_old_rows_lack_fields(facts: dict[str, object], symbol: str, is_inverse: bool) -> None:
     old = {"instrument_name": "X", "kind": "future", "base_currency": "BTC", "quote_currency": "USD", **facts}
     (found,) = listed(old)
     assert (found.symbol, found.is_inverse, found.settle) == (symbol, is_inverse, "BTC")
@@ -151,10 +151,10 @@ def test_combinations_and_nonsense_are_left_out() -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error":{"code":10028}}'])
 def test_an_answer_without_instruments_is_refused(body: bytes) -> None:
     with pytest.raises(ProtocolError):
-        a_dialect().decode_instruments([body])
+        make_adapter().decode_instruments([body])
 
 
-def test_every_kind_is_asked_for_in_every_currency() -> None:
+def test_every_kind_is_requested_in_every_currency() -> None:
     settings = DeribitSettings(currencies=("BTC", "USDC"), kinds=("future", "option"))
     asks = DeribitAdapter("wss://venue", "https://venue", settings).instrument_requests()
     assert [ask.path for ask in asks] == [
