@@ -1,4 +1,4 @@
-"""Hands over to the command line."""
+"""Entry point of the `xtrader` command."""
 
 import sys
 
@@ -7,7 +7,7 @@ from components.xtrader.cli import cli
 
 
 def main() -> None:
-    """Run the umbrella command."""
+    """Run the command line and exit with its code."""
     sys.exit(run_command(cli))
 
 

@@ -1,15 +1,10 @@
-"""The umbrella's verbs, and every component's verbs under its name.
+"""The `xtrader` command line: the umbrella's own commands, and every component's commands under its name.
 
-The verbs that look into the configuration; nothing needs to run.
-
-The verbs that look into a journal's folder; nothing needs to run.
-
-The drills' verbs.
-
-The verb `xtrader simulate`.
+Heavy modules are imported inside the commands, so that `--help` stays fast.
 """
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,47 +12,44 @@ from components.runtime.cli import LazyGroup, json_option, print_result, to_json
 
 if TYPE_CHECKING:
     from components.xtrader.configuration import ConfigKey
-import shutil
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final
 
-LAZY_COMMANDS = {
-    "market-data": ("components.market_data.cli:cli", "Venue feeds: run, and look into them."),
-    "signals": ("components.signals.cli:cli", "Features and the model: run, and look into them."),
-    "risk": ("components.risk.cli:cli", "The only gate: run, look into it, halt and resume."),
-    "execution": ("components.execution.cli:cli", "Orders at the venue: run, and look into them."),
-    "sandbox": ("components.sandbox.cli:cli", "A local venue that speaks Alpaca's protocols."),
-    "config": ("components.xtrader.cli:config", "What is configured, and where each key comes from."),
-    "journal": ("components.xtrader.cli:journal", "Verify a journal's hash chain, or read it."),
-    "drill": ("components.xtrader.cli:drill", "Hurt a system of its own, and prove what it kept."),
-    "simulate": ("components.xtrader.cli:simulate", "Crash all four at every effect, in one process."),
+COMPONENT_COMMANDS: Final = {
+    "market-data": ("components.market_data.cli:cli", "Venue feeds: run, inspect, record, replay."),
+    "signals": ("components.signals.cli:cli", "Features and the model: run, inspect."),
+    "risk": ("components.risk.cli:cli", "Order approval: run, inspect, halt and resume."),
+    "execution": ("components.execution.cli:cli", "Orders at the venue: run, inspect."),
+    "sandbox": ("components.sandbox.cli:cli", "A local venue with the APIs of the real ones."),
 }
+KILLS_DEFAULT: Final = 20
+RUN_DIR_PREFIX: Final = "xtrader-"
 
 
 @click.group(
-    cls=LazyGroup, lazy=LAZY_COMMANDS, help="Trade on one machine: start everything, watch it, ask it questions."
+    cls=LazyGroup, lazy=COMPONENT_COMMANDS, help="A trading system on one machine: start, watch, explain, stop."
 )
 def cli() -> None:
-    """Group the verbs."""
+    """Define the root group; the commands below register themselves with it."""
 
 
 @cli.command()
-@click.option("--headless", is_flag=True, help="Plain lines also on a terminal.")
+@click.option("--headless", is_flag=True, help="Plain lines instead of the live view.")
 @click.option("--for", "for_s", type=click.FloatRange(min=0), help="Seconds to trade, counted from ready.")
-@click.option("--fresh", is_flag=True, help="Set the old state aside (never deleted) and begin anew.")
-@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="The sandbox's market.")
-@click.option("--speed", type=click.FloatRange(min=0, max=1000), help="The sandbox's events per second, as a factor.")
+@click.option("--fresh", is_flag=True, help="Archive the old state (nothing is deleted) and start without it.")
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Seed of the sandbox's market.")
+@click.option("--speed", type=click.FloatRange(min=0, max=1000), help="Factor for the sandbox's events per second.")
 @json_option
 def up(*, headless: bool, as_json: bool, **options: Any) -> int:  # noqa: ANN401  # the options above type them
-    """Start everything in order of readiness and trade until Ctrl-C or --for; on a terminal with a live view."""
+    """Start all processes and trade.
+
+    Processes start in dependency order. The run ends with Ctrl-C or after --for. On a terminal the live view is shown.
+    """
     import sys
 
     from components.xtrader.up.console import format_summary
     from components.xtrader.wiring import run_trading
 
-    live = not headless and sys.stdout.isatty()
-    result = run_trading(as_json=as_json, live=live, **options)
+    is_live = not headless and sys.stdout.isatty()
+    result = run_trading(as_json=as_json, is_live=is_live, **options)
     print_result(result, as_json=as_json, text=format_summary(result))
     return 0 if result["ok"] else 1
 
@@ -65,22 +57,28 @@ def up(*, headless: bool, as_json: bool, **options: Any) -> int:  # noqa: ANN401
 @cli.command()
 @json_option
 def status(*, as_json: bool) -> int:
-    """Say of each component whether it runs and is ready; exit 1 where one is not."""
+    """Print the state of each component.
+
+    Exit 1 if any is not ready.
+    """
     from components.runtime.config.settings import load_settings
     from components.xtrader.supervisor.health import component_statuses
 
-    settings = load_settings()
-    found = component_statuses(settings.paths, with_sandbox=settings.paths.env == "dev")
-    plain = {"ok": all(one.state == "ready" for one in found), "components": [one.as_dict() for one in found]}
-    print_result(plain, as_json=as_json, text="\n".join(one.as_text() for one in found))
-    return 0 if plain["ok"] else 1
+    paths = load_settings().paths
+    statuses = component_statuses(paths, with_sandbox=paths.env == "dev")
+    result = {"ok": all(one.state == "ready" for one in statuses), "components": [one.as_dict() for one in statuses]}
+    print_result(result, as_json=as_json, text="\n".join(one.as_text() for one in statuses))
+    return 0 if result["ok"] else 1
 
 
 @cli.command()
 @click.option("--within", "within_s", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds.")
 @json_option
 def down(within_s: float, *, as_json: bool) -> int:
-    """Stop a running `up` in order, as Ctrl-C there would; exit 69 where none runs, 1 where it does not stop."""
+    """Stop a running `up` gracefully, as Ctrl-C does.
+
+    Exit 69 if none is running, 1 if it does not stop in time.
+    """
     from threading import Event
 
     from components.runtime.clock import SystemClock
@@ -96,120 +94,137 @@ def down(within_s: float, *, as_json: bool) -> int:
 @cli.command()
 @json_option
 def doctor(*, as_json: bool) -> int:
-    """Look for whatever would keep `up` from running, and say how to mend it; exit 1 where something would."""
+    """Check what would prevent `up` from starting.
+
+    A fix is printed for each problem. Exit 1 if any was found.
+    """
     from components.xtrader.doctor.installation import run_checks
 
-    found = run_checks()
-    facts = {"ok": not any(one.is_blocker for one in found), "findings": [one.as_dict() for one in found]}
-    print_result(facts, as_json=as_json, text="\n".join(line for one in found for line in one.text_lines()))
-    return 0 if facts["ok"] else 1
+    findings = run_checks()
+    result = {"ok": not any(one.is_blocker for one in findings), "findings": [one.as_dict() for one in findings]}
+    print_result(result, as_json=as_json, text="\n".join(line for one in findings for line in one.text_lines()))
+    return 0 if result["ok"] else 1
 
 
 @cli.command()
 @click.argument("order")
 @json_option
 def explain(order: str, *, as_json: bool) -> int:
-    """Tell an order's whole story from the journals: its client order, intent or signal id, or `last`; exit 1 if none.
+    """Print an order's history from the journals.
 
-    Nothing needs to run. A signal that risk refused has a story too.
+    ORDER is a client order id, an intent id, a signal id or `last`; exit 1 if it is unknown. No process needs to run. A
+    signal that risk refused has a history too.
     """
     from components.xtrader.explain.explain import explain_order
 
-    story = explain_order(order)
-    if story is None:
-        print_result({"order": order, "found": False}, as_json=as_json, text=f"no journal knows an order {order}")
+    explanation = explain_order(order)
+    if explanation is None:
+        print_result({"order": order, "found": False}, as_json=as_json, text=f"no journal holds an order {order}")
         return 1
-    print_result({"found": True, **story.as_dict()}, as_json=as_json, text="\n".join(story.text_lines()))
+    result = {"found": True, **explanation.as_dict()}
+    print_result(result, as_json=as_json, text="\n".join(explanation.text_lines()))
     return 0
 
 
-@click.group()
+@cli.group()
 def config() -> None:
-    """Look into the configuration; nothing needs to run."""
+    """Inspect the configuration."""
 
 
-@config.command()
+@config.command("check")
 @json_option
-def check(*, as_json: bool) -> None:
-    """Check every table of every component; exit 78 with one line for each mistake."""
-    from components.runtime.config.settings import check_all
+def config_check(*, as_json: bool) -> None:
+    """Validate every configuration table.
+
+    Exit 78 with one line for each error.
+    """
+    from components.runtime.config.settings import load_settings
     from components.xtrader.configuration import table_models
 
-    checked = check_all(table_models())
-    facts = {"ok": True, "env": checked.paths.env, "account": checked.paths.account, "tables": sorted(checked.tables)}
-    tables = ", ".join(sorted(checked.tables))
-    text = f"{checked.paths.env}: every table is right ({tables})"
-    print_result(facts, as_json=as_json, text=text)
+    settings = load_settings(table_models())
+    env, tables = settings.paths.env, sorted(settings.tables)
+    result = {"ok": True, "env": env, "account": settings.paths.account, "tables": tables}
+    print_result(result, as_json=as_json, text=f"{env}: every table is valid ({', '.join(tables)})")
 
 
-@config.command()
-@click.option("--origins", is_flag=True, help="Name the file or variable that decides each key.")
-@click.option("--table", help="Only this table, as risk or risk.limits.")
+@config.command("show")
+@click.option("--origins", is_flag=True, help="Name the file or variable that sets each key.")
+@click.option("--table", help="Only this table, for example risk or risk.limits.")
 @json_option
-def show(table: str | None, *, origins: bool, as_json: bool) -> None:
-    """Show every key as it holds, all layers together; secrets stay references."""
+def config_show(table: str | None, *, origins: bool, as_json: bool) -> None:
+    """Print every effective key.
+
+    All layers are merged; secrets stay references.
+    """
     from components.contracts.errors import UsageError
     from components.xtrader.configuration import list_keys, nested_values
 
-    found = list_keys(table)
-    if not found:
+    keys = list_keys(table)
+    if not keys:
         known = ", ".join(sorted({one.name.partition(".")[0] for one in list_keys(None)}))
         raise UsageError(f"--table {table}: no such table; there are {known}")
     if as_json:
-        click.echo(to_json({"config": nested_values(found), **({"origins": _origins(found)} if origins else {})}))
-    else:
-        width = max(len(one.as_toml()) for one in found)
-        click.echo(
-            "\n".join(f"{one.as_toml():<{width}}  # {one.origin}" if origins else one.as_toml() for one in found)
-        )
+        click.echo(to_json({"config": nested_values(keys), **({"origins": _origins(keys)} if origins else {})}))
+        return
+    lines = [one.as_toml() for one in keys]
+    width = max(map(len, lines))
+    if origins:
+        lines = [f"{line:<{width}}  # {one.origin}" for line, one in zip(lines, keys, strict=True)]
+    click.echo("\n".join(lines))
 
 
-@config.command()
+@config.command("schema")
 @json_option
-def schema(*, as_json: bool) -> None:
-    """Print the JSON schema of all tables: each key with its kind and range."""
+def config_schema(*, as_json: bool) -> None:
+    """Print the JSON schema of all tables."""
     import json
 
     from components.xtrader.configuration import json_schema
 
-    found = json_schema()
-    click.echo(to_json(found) if as_json else json.dumps(found, indent=1))
+    schema = json_schema()
+    click.echo(to_json(schema) if as_json else json.dumps(schema, indent=1))
 
 
-@config.command("make-seal")
+@config.command("create-seal-key")
 @json_option
-def create_seal_key(*, as_json: bool) -> None:
-    """Make the key that risk and execution share, once; an existing one is never touched."""
-    from components.runtime.config.secrets import create_seal_key as make
+def config_create_seal_key(*, as_json: bool) -> None:
+    """Create the seal key.
+
+    Risk and execution share it. An existing key is never overwritten.
+    """
+    from components.runtime.config.secrets import create_seal_key
     from components.runtime.config.settings import load_settings
 
-    places = load_settings().paths
-    made = make(places)
-    text = f"{places.seal_key()}: " + ("made" if made else "was there already, left as it is")
-    print_result({"made": made, "path": str(places.seal_key())}, as_json=as_json, text=text)
+    paths = load_settings().paths
+    created = create_seal_key(paths)
+    text = f"{paths.seal_key()}: " + ("created" if created else "exists already, left unchanged")
+    print_result({"created": created, "path": str(paths.seal_key())}, as_json=as_json, text=text)
 
 
 def _origins(keys: "list[ConfigKey]") -> dict[str, str]:
     return {one.name: one.origin for one in keys}
 
 
-@click.group()
+@cli.group()
 def journal() -> None:
-    """Look into a journal's folder; nothing needs to run."""
+    """Verify a journal's hash chain, or dump it."""
 
 
 @journal.command("verify")
 @click.argument("folder", type=click.Path(path_type=Path))
 @json_option
 def journal_verify(folder: Path, *, as_json: bool) -> int:
-    """Follow the hash chain from the first record; exit 65 where it breaks."""
+    """Verify the hash chain from the first record.
+
+    Exit 65 if it is broken.
+    """
     from components.contracts.errors import CorruptData
     from components.runtime.cli import EXIT_CODES
     from components.xtrader.journals import verify
 
-    found = verify(folder)
-    print_result(found, as_json=as_json)
-    return 0 if found["ok"] else EXIT_CODES[CorruptData]
+    result = verify(folder)
+    print_result(result, as_json=as_json)
+    return 0 if result["ok"] else EXIT_CODES[CorruptData]
 
 
 @journal.command("dump")
@@ -217,7 +232,7 @@ def journal_verify(folder: Path, *, as_json: bool) -> int:
 @click.option("--from", "from_sequence", type=click.IntRange(min=1), default=1, show_default=True)
 @json_option
 def journal_dump(folder: Path, from_sequence: int, *, as_json: bool) -> None:
-    """Print each record, one a line."""
+    """Print the records, one per line."""
     from components.xtrader.journals import dump
 
     for row in dump(folder, from_sequence):
@@ -225,26 +240,25 @@ def journal_dump(folder: Path, from_sequence: int, *, as_json: bool) -> None:
         click.echo(to_json(row) if as_json else f"{row['sequence']:>8} {row['kind'] or '?':<20} {to_json(entry)}")
 
 
-KILLS_DEFAULT: Final = 20
-
-
-@click.group(help="Hurt a system of its own on purpose, and prove what it kept.")
+@cli.group()
 def drill() -> None:
-    """Group the drills."""
+    """Inject faults and check that nothing is lost."""
 
 
-@drill.command()
-@click.option("--kills", type=click.IntRange(min=1), help=f"How many processes to kill [default: {KILLS_DEFAULT}].")
-@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same plan.")
-@click.option("--for", "for_s", type=click.FloatRange(min=1), help="Kill for so many seconds; with --kills, at most.")
-@click.option("--state", type=click.Path(path_type=Path), help="Folder to keep the state in; else it is a passing one.")
+@drill.command("kill")
+@click.option("--kills", type=click.IntRange(min=1), help=f"Number of processes to kill [default: {KILLS_DEFAULT}].")
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same schedule.")
+@click.option("--for", "for_s", type=click.FloatRange(min=1), help="Seconds to kill; with --kills the upper bound.")
+@click.option("--state", type=click.Path(path_type=Path), help="Folder for the state; else a temporary one.")
 @json_option
-def kill(*, kills: int | None, seed: int, for_s: float | None, state: Path | None, as_json: bool) -> int:
-    """Kill random processes of a trading system; exit 0 only if nothing was doubled or lost.
+def drill_kill(*, kills: int | None, seed: int, for_s: float | None, state: Path | None, as_json: bool) -> int:
+    """Kill random processes of a trading system.
 
-    The system is an `up` of its own in the sandbox, beside any other that runs. A folder of state is kept where the
-    proof fails.
+    Exit 0 only if no order was duplicated or lost. The drill starts an `up` of its own in the sandbox, beside any other
+    that is running. A temporary state folder is kept if a check fails.
     """
+    from tempfile import TemporaryDirectory
+
     from components.xtrader.drills.process_kills import (
         PROCESS_NAMES,
         kill_report_text,
@@ -253,51 +267,61 @@ def kill(*, kills: int | None, seed: int, for_s: float | None, state: Path | Non
         run_kill_drill,
     )
 
-    plan = limit_kills(kill_schedule(PROCESS_NAMES, seed), kills if kills or for_s else KILLS_DEFAULT)
-    with TemporaryDirectory(prefix="xtrader-") as run:
-        found = run_kill_drill(state, Path(run), plan, for_s=for_s, seed=seed)
-    if found["ok"] and state is None:
-        shutil.rmtree(found["state"], ignore_errors=True)
-    print_result(found, as_json=as_json, text=kill_report_text(found))
-    return 0 if found["ok"] else 1
+    schedule = limit_kills(kill_schedule(PROCESS_NAMES, seed), kills if kills or for_s else KILLS_DEFAULT)
+    with TemporaryDirectory(prefix=RUN_DIR_PREFIX) as run_dir:
+        report = run_kill_drill(state, Path(run_dir), schedule, for_s=for_s, seed=seed)
+    return _print_drill(report, kill_report_text(report), is_temporary=state is None, as_json=as_json)
 
 
-@drill.command()
-@click.option("--for", "for_s", type=click.FloatRange(min=1), default=120.0, show_default=True, help="Lie so long.")
-@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same lies.")
-@click.option("--state", type=click.Path(path_type=Path), help="Folder to keep the state in; else it is a passing one.")
+@drill.command("feeds")
+@click.option(
+    "--for", "for_s", type=click.FloatRange(min=1), default=120.0, show_default=True, help="Seconds of faults."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Same seed, same faults.")
+@click.option("--state", type=click.Path(path_type=Path), help="Folder for the state; else a temporary one.")
 @json_option
-def feeds(*, for_s: float, seed: int, state: Path | None, as_json: bool) -> int:
-    """Break the crypto venues' feeds at random; exit 0 only if every published book was the venue's own.
+def drill_feeds(*, for_s: float, seed: int, state: Path | None, as_json: bool) -> int:
+    """Inject random faults into the crypto feeds.
 
-    Connections are cut, mute or slow, frames lost, doubled, swapped or nonsense, images old or refused. Each published
-    top is held against the venue's book at the same id.
+    Exit 0 only if every published book equals the venue's book. Connections are cut, silent or slow; frames are lost,
+    duplicated, reordered or corrupt; snapshots are stale or refused. Each published top of book is compared with the
+    venue's book at the same id.
     """
+    from tempfile import TemporaryDirectory
+
     from components.xtrader.drills.feed_faults import feed_report_text, run_feed_drill
 
-    with TemporaryDirectory(prefix="xtrader-") as run:
-        found = run_feed_drill(state, Path(run), for_s=for_s, seed=seed)
-    if found["ok"] and state is None:
-        shutil.rmtree(found["state"], ignore_errors=True)
-    print_result(found, as_json=as_json, text=feed_report_text(found))
-    return 0 if found["ok"] else 1
+    with TemporaryDirectory(prefix=RUN_DIR_PREFIX) as run_dir:
+        report = run_feed_drill(state, Path(run_dir), for_s=for_s, seed=seed)
+    return _print_drill(report, feed_report_text(report), is_temporary=state is None, as_json=as_json)
 
 
-@click.command()
-@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="The first run's seed.")
-@click.option("--runs", type=click.IntRange(min=1), help="So many runs, whatever they crash.")
+def _print_drill(report: dict[str, Any], text: str, *, is_temporary: bool, as_json: bool) -> int:
+    """Print a drill's report and return the exit code; the temporary state of a passed drill is removed."""
+    import shutil
+
+    if report["ok"] and is_temporary:
+        shutil.rmtree(report["state"], ignore_errors=True)
+    print_result(report, as_json=as_json, text=text)
+    return 0 if report["ok"] else 1
+
+
+@cli.command()
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the first run.")
+@click.option("--runs", type=click.IntRange(min=1), help="Number of runs, however many crash points they have.")
 @click.option(
     "--crash-points", type=click.IntRange(min=1), default=1_000, show_default=True, help="As many runs as this takes."
 )
 @click.option("--every", type=click.IntRange(min=1), help="One seed only, crashed before each of its first effects.")
-@click.option("--crash-at", type=click.IntRange(min=1), help="One run of it: crashed before this effect.")
+@click.option("--crash-at", type=click.IntRange(min=1), help="One run of one seed, crashed before this effect.")
 @json_option
 def simulate(
     *, seed: int, runs: int | None, crash_points: int, every: int | None, crash_at: int | None, as_json: bool
 ) -> int:
-    """Crash all four services at random effects and hold them to their promises; exit 1 with the seed of a broken one.
+    """Crash all four services at random effects.
 
-    Nothing real is touched: files, clocks, network and venue are simulated, and one seed always gives the same run.
+    Invariants are checked at every effect; exit 1 with the seed of a violation. Files, clocks, network and venue are
+    simulated. The same seed always gives the same run.
     """
     from components.runtime.clock import SystemClock
     from components.xtrader.simulation.campaign import random_runs, runs_crashed_at, summarize
@@ -308,6 +332,6 @@ def simulate(
         reports = runs_crashed_at(seed, range(1, every + 1))
     else:
         reports = random_runs(seed, runs, crash_points)
-    figures = summarize(reports, SystemClock())
-    print_result(figures, as_json=as_json, text=figures.as_text())
-    return 1 if figures.violations else 0
+    result = summarize(reports, SystemClock())
+    print_result(result, as_json=as_json, text=result.as_text())
+    return 1 if result.violations else 0

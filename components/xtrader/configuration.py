@@ -1,7 +1,4 @@
-"""Every key of the checked configuration with its value and its origin, and the schema of all tables.
-
-Every table of the configuration and the model that checks it.
-"""
+"""The validated configuration: every key with its value and origin, and the models and JSON schema of all tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +18,7 @@ from components.signals.config import SignalsConfig
 
 @dataclass(frozen=True, slots=True)
 class ConfigKey:
-    """One key as it holds."""
+    """One effective key: its path, its value, and the layer that set it."""
 
     path: KeyPath
     value: Any
@@ -29,26 +26,29 @@ class ConfigKey:
 
     @property
     def name(self) -> str:
-        """Its path with dots."""
+        """The dotted path, for example `risk.limits.open_orders_max`."""
         return ".".join(self.path)
 
     def as_toml(self) -> str:
-        """Write it as TOML would."""
+        """Return the key as a line of TOML."""
         return f"{self.name} = {_toml(self.value)}"
 
 
 def list_keys(table: str | None = None, environ: Mapping[str, str] | None = None) -> list[ConfigKey]:
-    """List every key that holds, or those of one table; a configuration that is wrong is refused as everywhere."""
+    """Return every effective key, or those of one table.
+
+    An invalid configuration raises ConfigError, as in every process.
+    """
     layers = read_layers(environ)
     settings = layers.validate(table_models())
     shared = {"account": settings.account, "runtime": settings.runtime, "venues": settings.venues}
-    found = [key for name, model in {**shared, **settings.tables}.items() for key in _keys(model, (name,), layers)]
-    wanted = tuple(table.split(".")) if table else ()
-    return [key for key in found if key.path[: len(wanted)] == wanted]
+    keys = [key for name, model in {**shared, **settings.tables}.items() for key in _keys(model, (name,), layers)]
+    prefix = tuple(table.split(".")) if table else ()
+    return [key for key in keys if key.path[: len(prefix)] == prefix]
 
 
 def nested_values(keys: Sequence[ConfigKey]) -> dict[str, Any]:
-    """Put the keys back into their tables."""
+    """Return the values nested by table."""
     root: dict[str, Any] = {}
     for key in keys:
         node = root
@@ -59,7 +59,7 @@ def nested_values(keys: Sequence[ConfigKey]) -> dict[str, Any]:
 
 
 def json_schema() -> Mapping[str, Any]:
-    """Give the JSON schema of all tables together."""
+    """Return the JSON schema of all tables."""
     tables = {"account": AccountConfig, "runtime": RuntimeConfig, "venues": VenuesConfig, **table_models()}
     fields: dict[str, Any] = {name: (model, ...) for name, model in tables.items()}
     schema: dict[str, Any] = create_model("Configuration", **fields).model_json_schema()
@@ -82,7 +82,7 @@ def _toml(value: Any) -> str:  # noqa: ANN401  # whatever a key may hold
 
 
 def table_models() -> Mapping[str, type[BaseModel]]:
-    """Name the tables that must all be right before anything starts."""
+    """Return the model of each table that must be valid before any process starts."""
     return {
         "market_data": MarketDataConfig,
         "signals": SignalsConfig,

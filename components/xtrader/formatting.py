@@ -1,33 +1,27 @@
-"""How moments and spans of time are written for a person."""
+"""Timestamps and durations as text."""
 
 from datetime import UTC, datetime
 from typing import Final
 
 NS_PER_S: Final = 1_000_000_000
-
-
 MS_PER_S: Final = 1_000
-
-
 S_PER_MINUTE: Final = 60
-
-
 MINUTES_PER_HOUR: Final = 60
 
 
 def format_timestamp(at_ns: int) -> str:
-    """Write a wall-clock time in UTC, to the microsecond."""
+    """Return a wall-clock time in UTC, to the microsecond."""
     seconds, rest_ns = divmod(at_ns, NS_PER_S)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest_ns // 1_000:06d} UTC"
 
 
 def format_time(at_ns: int) -> str:
-    """Write only hours, minutes and seconds, in UTC."""
+    """Return hours, minutes and seconds in UTC."""
     return f"{datetime.fromtimestamp(at_ns // NS_PER_S, UTC):%H:%M:%S}"
 
 
 def format_duration(duration_ms: float) -> str:
-    """Write a length of time with as many digits as it deserves."""
+    """Return a duration in milliseconds, seconds or minutes, whichever suits its length."""
     if duration_ms < MS_PER_S:
         return f"{duration_ms:.1f} ms"
     seconds = duration_ms / MS_PER_S
@@ -35,7 +29,7 @@ def format_duration(duration_ms: float) -> str:
 
 
 def format_elapsed(seconds: float) -> str:
-    """Write a longer time as 1:02:03 or 2:03."""
+    """Return a longer duration as 1:02:03 or 2:03."""
     minutes, rest = divmod(int(seconds), S_PER_MINUTE)
     hours, minutes = divmod(minutes, MINUTES_PER_HOUR)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

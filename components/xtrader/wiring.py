@@ -1,7 +1,4 @@
-"""Everything that `up` is made of, on one page.
-
-Sets old state aside for a fresh start; nothing is ever deleted.
-"""
+"""Composition root of `xtrader up`: every part of a run is created here."""
 
 import signal
 from collections.abc import Iterator
@@ -37,62 +34,60 @@ from components.xtrader.up.monitor import JournalMonitor, RunMonitor, RunStatist
 from components.xtrader.up.run import RequestRisk, RunContext, TradingRun, read_venue_positions
 
 RISK_REPLY_MS_MAX = 2_000
-
-
 STDIN, STDOUT = 0, 1
 
 
 def run_trading(
-    *, for_s: float | None, fresh: bool, seed: int, speed: float | None, live: bool, as_json: bool
+    *, for_s: float | None, fresh: bool, seed: int, speed: float | None, is_live: bool, as_json: bool
 ) -> dict[str, Any]:
-    """Start everything, trade, stop everything, and give the account of the run."""
+    """Start all processes, trade, stop them, and return the summary of the run."""
     layers, clock = read_layers(), SystemClock()
     settings = layers.validate(table_models())
-    places = settings.paths
-    with ExitStack() as held:
-        places.create_run_dir()
-        held.callback(REAL_DISK.close, REAL_DISK.lock(places.lock("up")))
-        held.callback(remove_overlay, places)
-        stop = held.enter_context(_stop_event_on_signals())
-        show = _open_output(layers, settings, clock, is_live=live and not as_json, to_errors=as_json)
-        held.callback(show.close)
-        if fresh and (aside := archive_state(places.state, clock.now_ns())):
-            show.event(f"old state set aside: {aside}")
-        if create_seal_key(places):
-            show.event(f"made the seal key: {places.seal_key()}")
-        with_sandbox = places.env == "dev"
-        children = tuple(child for child in PROCESSES if with_sandbox or child is not SANDBOX)
-        address = None if with_sandbox else _live_venue_endpoints(layers, settings)
-        yard = ProcessLauncher(places, _sandbox_arguments(settings, seed, speed), clock.now_ns, address)
-        seen = RunMonitor(
-            title=f"{places.env}/{places.account}",
+    paths = settings.paths
+    with ExitStack() as stack:
+        paths.create_run_dir()
+        stack.callback(REAL_DISK.close, REAL_DISK.lock(paths.lock("up")))
+        stack.callback(remove_overlay, paths)
+        stop = stack.enter_context(_stop_event_on_signals())
+        output = _open_output(layers, settings, clock, is_live=is_live and not as_json, to_errors=as_json)
+        stack.callback(output.close)
+        if fresh and (archived := archive_state(paths.state, clock.now_ns())):
+            output.event(f"old state archived: {archived}")
+        if create_seal_key(paths):
+            output.event(f"created the seal key: {paths.seal_key()}")
+        with_sandbox = paths.env == "dev"
+        specs = tuple(spec for spec in PROCESSES if with_sandbox or spec is not SANDBOX)
+        endpoints = None if with_sandbox else _live_venue_endpoints(layers, settings)
+        launcher = ProcessLauncher(paths, _sandbox_arguments(settings, seed, speed), clock.now_ns, endpoints)
+        monitor = RunMonitor(
+            title=f"{paths.env}/{paths.account}",
             started_at_ns=clock.now_ns(),
-            supervisor=Supervisor(children, yard, clock, show.event),
+            supervisor=Supervisor(specs, launcher, clock, output.event),
             statistics=RunStatistics(),
             histories=RecentHistories(),
         )
-        parts = RunContext(
-            monitor=seen,
-            launcher=yard,
+        context = RunContext(
+            monitor=monitor,
+            launcher=launcher,
             clock=clock,
-            journals=JournalMonitor(places, seen.statistics, seen.histories),
-            request_risk=_risk_requester(places),
-            read_venue=lambda: read_venue_positions(yard.endpoints),
+            journals=JournalMonitor(paths, monitor.statistics, monitor.histories),
+            request_risk=_risk_requester(paths),
+            read_venue=lambda: read_venue_positions(launcher.endpoints),
             stop_requested=stop,
-            output=show,
+            output=output,
         )
-        return TradingRun(parts, for_s=for_s).run()
+        return TradingRun(context, for_s=for_s).run()
 
 
 def _open_output(layers: ConfigLayers, settings: Settings, clock: Clock, *, is_live: bool, to_errors: bool) -> Output:
-    """Speak in frames where a person looks at a terminal that can draw them, else in lines."""
-    card = settings.paths.root / settings.table("signals", SignalsConfig).model
-    name_model = partial(model_name, card)
+    """Return the live view on a capable terminal, plain output otherwise."""
+    model_card = settings.paths.root / settings.table("signals", SignalsConfig).model
+    model_name_of = partial(model_name, model_card)
     if not is_live or layers.environ.get("TERM", "dumb") == "dumb":
-        return PlainOutput(name_model, to_errors=to_errors)
-    ear, colour = open_market_view(settings.paths.run, clock), not layers.environ.get("NO_COLOR")
-    # The screen last: whatever fails before it leaves the terminal as it was.
-    return LiveView(Screen(STDOUT, STDIN), ear, clock, name_model, colour=colour)
+        return PlainOutput(model_name_of, to_errors=to_errors)
+    market, colour = open_market_view(settings.paths.run, clock), not layers.environ.get("NO_COLOR")
+    # The screen is opened last: a failure before it leaves the terminal unchanged.
+    return LiveView(Screen(STDOUT, STDIN), market, clock, model_name_of, colour=colour)
 
 
 @contextmanager
@@ -100,7 +95,7 @@ def _stop_event_on_signals() -> Iterator[Event]:
     stop = Event()
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        numbers.append(signal.SIGHUP)  # the terminal was closed; nohup asks not to hear of it
+        numbers.append(signal.SIGHUP)  # sent when the terminal closes; nohup has it ignored
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield stop
@@ -112,7 +107,7 @@ def _stop_event_on_signals() -> Iterator[Event]:
 def _sandbox_arguments(settings: Settings, seed: int, speed: float | None) -> tuple[str, ...]:
     market_data = settings.table("market_data", MarketDataConfig)
     venues = ",".join(("alpaca", *(venue.VENUE.lower() for venue in market_data.venues if venue.VENUE != "ALPACA")))
-    pace = () if speed is None else ("--speed", str(speed))
+    speed_option = () if speed is None else ("--speed", str(speed))
     state = str(settings.paths.state / SANDBOX.name)
     return (
         "--state",
@@ -123,13 +118,13 @@ def _sandbox_arguments(settings: Settings, seed: int, speed: float | None) -> tu
         ",".join(market_data.symbols),
         "--venues",
         venues,
-        *pace,
+        *speed_option,
         "--json",
     )
 
 
 def _live_venue_endpoints(layers: ConfigLayers, settings: Settings) -> VenueEndpoints:
-    """Find the real venue where the configuration says it is."""
+    """Return the endpoints and keys of the configured venue."""
     alpaca = settings.table("execution", ExecutionConfig).alpaca
     data = settings.table("market_data", MarketDataConfig).alpaca
     references = (alpaca.key, alpaca.secret)
@@ -137,23 +132,23 @@ def _live_venue_endpoints(layers: ConfigLayers, settings: Settings) -> VenueEndp
     return VenueEndpoints(alpaca.trading_url, alpaca.stream_url, data.stream_url, "", key, secret)
 
 
-def _risk_requester(places: Paths) -> RequestRisk:
-    def ask_risk(request: RiskRequest) -> RiskReply:
-        reply: RiskReply = request_once(places.run, RISK_REQUESTS, request, RISK_REPLY_MS_MAX)
+def _risk_requester(paths: Paths) -> RequestRisk:
+    def request_risk(request: RiskRequest) -> RiskReply:
+        reply: RiskReply = request_once(paths.run, RISK_REQUESTS, request, RISK_REPLY_MS_MAX)
         return reply
 
-    return ask_risk
+    return request_risk
 
 
 def archive_state(state: Path, now_ns: int) -> Path | None:
-    """Move an account's state folder beside itself; None where there was none."""
+    """Move an account's state folder aside, to a name with the time; nothing is deleted. None if there was none."""
     if not state.exists():
         return None
-    aside = state.with_name(f"{state.name}.aside-{now_ns // 1_000_000_000}")
+    archive = state.with_name(f"{state.name}.archived-{now_ns // 1_000_000_000}")
     try:
-        while aside.exists():
-            aside = aside.with_name(f"{aside.name}x")
-        state.rename(aside)
+        while archive.exists():
+            archive = archive.with_name(f"{archive.name}x")
+        state.rename(archive)
     except OSError as error:
-        raise StorageError(f"set {state} aside: {error.strerror or error}") from error
-    return aside
+        raise StorageError(f"archive {state}: {error.strerror or error}") from error
+    return archive

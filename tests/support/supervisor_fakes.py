@@ -1,3 +1,5 @@
+"""A clock, processes and a launcher under the control of a test, for a supervisor."""
+
 import signal
 
 from components.xtrader.supervisor.health import Readiness

@@ -1,4 +1,4 @@
-"""One thing that the doctor looked at."""
+"""The result of one check."""
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -6,16 +6,16 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """What a finding means for `up`."""
+    """What a finding means for `xtrader up`."""
 
-    OK = "fine"
-    WARNING = "worth knowing"
-    BLOCKER = "stops up"
+    OK = "ok"
+    WARNING = "warning"
+    BLOCKER = "blocker"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was looked at, what was found, and how to mend it."""
+    """What was checked, what was found, and how to fix it."""
 
     subject: str
     severity: Severity
@@ -24,29 +24,29 @@ class Finding:
 
     @property
     def is_blocker(self) -> bool:
-        """Say whether `up` would not run."""
+        """Whether `up` would not start."""
         return self.severity is Severity.BLOCKER
 
     def text_lines(self) -> list[str]:
-        """Give what a person reads."""
-        head = f"{self.severity:<14} {self.subject:<12} {self.found}"
-        return [head, f"{'':<14} {'':<12} mend: {self.fix}"] if self.fix else [head]
+        """Return the lines for a person."""
+        head = f"{self.severity:<8} {self.subject:<12} {self.found}"
+        return [head, f"{'':<8} {'':<12} fix: {self.fix}"] if self.fix else [head]
 
     def as_dict(self) -> dict[str, Any]:
-        """Give names and values."""
+        """Return the fields for the JSON output."""
         return asdict(self)
 
 
 def ok(subject: str, found: str) -> Finding:
-    """Nothing to do."""
+    """Return a finding that needs no action."""
     return Finding(subject, Severity.OK, found)
 
 
 def warning(subject: str, found: str, fix: str) -> Finding:
-    """Something that `up` can live with."""
+    """Return a finding that does not prevent `up` from running."""
     return Finding(subject, Severity.WARNING, found, fix)
 
 
 def blocker(subject: str, found: str, fix: str) -> Finding:
-    """Something that `up` would trip over."""
+    """Return a finding that prevents `up` from running."""
     return Finding(subject, Severity.BLOCKER, found, fix)

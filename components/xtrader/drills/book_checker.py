@@ -1,8 +1,7 @@
-"""Follows the published books as any hearer would, and remembers what it was shown at which of the venue's ids.
+"""Rebuilds the published books as any subscriber would, to compare them with the venue's own books.
 
-The unified names of the sandbox's instruments, and what their quantities are worth, from its listings alone.
-
-It is worked out here once more, beside market_data, so that a mistake there is not repeated by its judge.
+Symbols and units are derived here independently of market_data, from the sandbox's listings alone, so that the checker
+does not repeat a mistake of the code under test.
 """
 
 from collections import Counter
@@ -24,11 +23,13 @@ from components.contracts.market import (
 from components.contracts.values import Symbol, Venue, format_decimal
 
 TOP_LEVELS: Final = 10
+QUANTITIES_IN_COINS: Final = frozenset({"binance", "binanceum", "deribit"})
+"""These venues quote quantities in coins or dollars; the others count contracts."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedTop:
-    """The top of one book as it was published, best first."""
+    """The published top of one book, best price first."""
 
     venue: Venue
     symbol: Symbol
@@ -37,13 +38,13 @@ class PublishedTop:
     asks: tuple[tuple[Decimal, Decimal], ...]
 
     def as_strings(self) -> dict[str, list[list[str]]]:
-        """Write both sides in canonical decimals."""
+        """Return both sides as canonical decimal strings."""
         return {"bids": _levels_as_strings(self.bids), "asks": _levels_as_strings(self.asks)}
 
 
 @dataclass(slots=True)
 class ReplicaBook:
-    """One book as far as it was published."""
+    """One book as published so far."""
 
     venue: Venue
     book_id: int
@@ -53,7 +54,10 @@ class ReplicaBook:
 
 @dataclass(slots=True)
 class BookReplica:
-    """Puts snapshots and deltas together; a delta that stands on nothing that was shown is held against market_data."""
+    """Applies snapshots and deltas.
+
+    A delta that does not continue the last published id is a violation by market_data.
+    """
 
     books: dict[Symbol, ReplicaBook] = field(default_factory=dict)
     health: dict[Symbol, SymbolHealth] = field(default_factory=dict)
@@ -62,13 +66,13 @@ class BookReplica:
     message_counts: Counter[str] = field(default_factory=Counter)
 
     def reset(self, messages: tuple[BookMessage, ...]) -> None:
-        """Join: what was heard before means nothing now."""
+        """Start again from the snapshot of the stream; earlier books are dropped."""
         self.books.clear()
         for message in messages:
             self.apply(message)
 
     def apply(self, message: BookMessage) -> PublishedTop | None:
-        """Hear the next message; give what it shows, where it shows a book."""
+        """Apply the next message; return the published top if the message changed a book."""
         self.message_counts[type(message).__name__] += 1
         match message:
             case BookSnapshot():
@@ -86,14 +90,14 @@ class BookReplica:
         return self._published_top(message.symbol)
 
     def synced_symbols(self) -> Iterator[Symbol]:
-        """List the books that are said to be in sync."""
+        """Return the symbols whose last published health is SYNCED."""
         return (symbol for symbol, health in self.health.items() if health.state is BookState.SYNCED)
 
     def _apply_delta(self, delta: BookDelta) -> bool:
         book = self.books.get(delta.symbol)
         if book is None or book.book_id != delta.previous_id:
-            stands = "nothing" if book is None else book.book_id
-            self.violations.append(f"{delta.symbol}: a delta from {delta.previous_id} where {stands} was shown")
+            last_id = "nothing" if book is None else book.book_id
+            self.violations.append(f"{delta.symbol}: delta continues {delta.previous_id}, last published is {last_id}")
             return False
         _apply_levels(book.bids, delta.bids)
         _apply_levels(book.asks, delta.asks)
@@ -119,13 +123,9 @@ def _levels_as_strings(levels: tuple[tuple[Decimal, Decimal], ...]) -> list[list
     return [[format_decimal(price), format_decimal(quantity)] for price, quantity in levels]
 
 
-QUANTITIES_IN_COINS: Final = frozenset({"binance", "binanceum", "deribit"})
-"""These venues quote quantities in coins or dollars; only the others count contracts."""
-
-
 @dataclass(frozen=True, slots=True)
 class ListedInstrument:
-    """One instrument at its venue."""
+    """One instrument at its venue: its native symbol, and the value of one unit of quantity."""
 
     venue: str
     native: str
@@ -133,16 +133,16 @@ class ListedInstrument:
 
 
 def instruments_by_symbol(venues: Mapping[str, Any]) -> dict[Symbol, ListedInstrument]:
-    """Name everything that the venues list."""
+    """Return every listed instrument by its unified symbol."""
     return {
         _symbol(venue, listing): ListedInstrument(venue, listing["symbol"], _unit(venue, listing))
-        for venue, told in venues.items()
-        for listing in told["listings"]
+        for venue, description in venues.items()
+        for listing in description["listings"]
     }
 
 
 def _symbol(venue: str, listing: Mapping[str, Any]) -> Symbol:
-    # An option that is paid in its own coin is still one on the coin's price in dollars.
+    # An option that is settled in its own coin still has the coin's price in dollars as its underlying.
     quote = "USD" if listing["quote"] == listing["base"] else listing["quote"]
     parts = [listing["base"], quote, *_contract_suffix(listing)]
     return Symbol(f"{venue}:{'-'.join(parts)}".upper())
@@ -166,5 +166,5 @@ def _unit(venue: str, listing: Mapping[str, Any]) -> Decimal:
 
 
 def levels_in_units(levels: Sequence[Sequence[str]], unit: Decimal) -> list[list[str]]:
-    """Write the venue's levels as they should be published: one of the venue's quantity is worth `unit`."""
+    """Return the venue's levels as they should be published: each quantity times `unit`."""
     return [[format_decimal(Decimal(price)), format_decimal(Decimal(quantity) * unit)] for price, quantity in levels]

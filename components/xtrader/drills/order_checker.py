@@ -1,6 +1,7 @@
-"""Proves from the venue's own books and both journals that no order was doubled and none was lost.
+"""Proves from the venue's order list and both journals that no order was duplicated, lost or unapproved.
 
-Gathers what a system wrote, once nothing runs any longer: the venue's own books and both journals.
+The evidence is gathered after all processes have stopped: the venue is started once more on its own state with a market
+that stands still, and both journals are verified and read from their first record.
 """
 
 import json
@@ -31,19 +32,21 @@ from components.contracts.orders import (
 from components.contracts.streams import DECISIONS, ORDERS, Stream
 from components.contracts.values import ZERO, format_decimal
 from components.runtime.bus.codec import message_decoder
-from components.runtime.journal import reader
+from components.runtime.journal.reader import read_records, verify_journal
 from components.runtime.paths import Paths
 from components.xtrader.supervisor.launcher import stop_with_parent
 from components.xtrader.supervisor.processes import SANDBOX, VenueEndpoints
 
 MAY_BE_UNLISTED: Final = frozenset({OrderState.NEVER_LANDED, OrderState.NEVER_SENT, OrderState.REJECTED})
-"""What became of an order that the venue may rightly not list."""
+"""Final states of orders that the venue need not list."""
+VENUE_RESPONSE_S_MAX: Final = 10.0
+JOURNALS: Final = ("execution", "risk")
 
 
 class Violation(StrEnum):
-    """What a system that was hurt must not show."""
+    """The kinds of violation that a drill looks for."""
 
-    DOUBLED = "doubled"
+    DUPLICATED = "duplicated"
     LOST = "lost"
     UNKNOWN = "unknown"
     UNAPPROVED = "unapproved"
@@ -54,7 +57,7 @@ class Violation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ViolationFound:
-    """One flaw, and what shows it."""
+    """One violation and the evidence of it."""
 
     violation: Violation
     detail: str
@@ -62,7 +65,7 @@ class ViolationFound:
 
 @dataclass(frozen=True, slots=True)
 class ListedOrder:
-    """One line of the venue's own list."""
+    """One order of the venue's own list."""
 
     client_order_id: str
     filled_quantity: Decimal
@@ -70,7 +73,7 @@ class ListedOrder:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that was written: the venue's books, execution's journal, risk's log; read when nobody writes."""
+    """What the venue and both journals hold after the run; nothing writes any more."""
 
     listed: Sequence[ListedOrder]
     venue_positions: Mapping[str, str]
@@ -79,46 +82,46 @@ class Evidence:
 
     @cached_property
     def applied(self) -> tuple[OrderEventApplied, ...]:
-        """What risk took over from execution's journal."""
+        """The order events that risk applied from execution's journal."""
         return tuple(one for one in self.decisions if isinstance(one, OrderEventApplied))
 
     @cached_property
     def fills(self) -> tuple[Filled, ...]:
-        """Every execution that execution wrote down."""
+        """Every fill in execution's journal."""
         return tuple(one for one in self.orders if isinstance(one, Filled))
 
     @cached_property
     def sent(self) -> frozenset[str]:
-        """The names under which a request may have left."""
+        """The client order ids of every order that may have been sent."""
         return frozenset(one.client_order_id for one in self.orders if isinstance(one, OrderSending))
 
     @cached_property
     def states(self) -> Mapping[str, OrderState]:
-        """What each of our orders became last."""
-        found: dict[str, OrderState] = {}
+        """The last state of each of our orders."""
+        states: dict[str, OrderState] = {}
         for one in self.orders:
             if isinstance(one, IntentReceived):
-                found[one.client_order_id] = OrderState.RECEIVED
+                states[one.client_order_id] = OrderState.RECEIVED
             elif isinstance(one, OrderSending) and one.fence is None:
-                found[one.client_order_id] = OrderState.SENDING
+                states[one.client_order_id] = OrderState.SENDING
             elif isinstance(one, OrderUpdated) and one.intent_id is not None:
-                found[one.client_order_id] = one.state
-        return found
+                states[one.client_order_id] = one.state
+        return states
 
     @cached_property
     def allowed(self) -> Mapping[str, str]:
-        """The intents that risk said yes to, by the stem that their orders' names begin with."""
-        yes = (one.intent for one in self.decisions if isinstance(one, Decision) and one.allowed)
-        return {f"{intent.signal_id}-{intent.leg}": intent.intent_id for intent in yes}
+        """The ids of approved intents, by the prefix of their client order ids."""
+        approved = (one.intent for one in self.decisions if isinstance(one, Decision) and one.allowed)
+        return {f"{intent.signal_id}-{intent.leg}": intent.intent_id for intent in approved}
 
 
 def find_violations(evidence: Evidence) -> list[ViolationFound]:
-    """Hold every proof against the evidence; nothing found means that all of them hold."""
-    return [ViolationFound(flaw, detail) for flaw, proof in CHECKS for detail in proof(evidence)]
+    """Run every check on the evidence and return the violations; an empty list means that all hold."""
+    return [ViolationFound(violation, detail) for violation, check in CHECKS for detail in check(evidence)]
 
 
 def positions_from(messages: Iterator[OrderMessage]) -> dict[str, str]:
-    """Add positions up from where they began; canonical, flat symbols left out."""
+    """Return the positions after the opening balance and all fills; canonical, without flat symbols."""
     held: dict[str, Decimal] = {}
     for one in messages:
         if isinstance(one, OpeningBalance):
@@ -129,58 +132,61 @@ def positions_from(messages: Iterator[OrderMessage]) -> dict[str, str]:
 
 
 def _listed_twice(evidence: Evidence) -> Iterator[str]:
-    names = Counter(one.client_order_id for one in evidence.listed)
-    yield from (f"{name} stands {count} times in the venue's list" for name, count in names.items() if count > 1)
-    stems = Counter(_intent_prefix(name) for name in names)
-    yield from (f"intent {stem} became {count} orders" for stem, count in stems.items() if count > 1)
+    ids = Counter(one.client_order_id for one in evidence.listed)
+    yield from (f"the venue lists {name} {count} times" for name, count in ids.items() if count > 1)
+    prefixes = Counter(_intent_prefix(name) for name in ids)
+    yield from (f"intent {prefix} became {count} orders" for prefix, count in prefixes.items() if count > 1)
 
 
 def _filled_twice(evidence: Evidence) -> Iterator[str]:
     executions = Counter(one.execution_id for one in evidence.fills)
-    yield from (f"execution {name} was written {count} times" for name, count in executions.items() if count > 1)
-    written = _filled_quantities(evidence.fills)
+    yield from (f"execution {name} was journaled {count} times" for name, count in executions.items() if count > 1)
+    filled_by_order = _filled_quantities(evidence.fills)
     for one in evidence.listed:
-        ours = written.get(one.client_order_id, ZERO)
-        if ours > one.filled_quantity:
-            yield f"{one.client_order_id}: {ours} filled here, {one.filled_quantity} at the venue"
+        filled = filled_by_order.get(one.client_order_id, ZERO)
+        if filled > one.filled_quantity:
+            yield f"{one.client_order_id}: {filled} filled here, {one.filled_quantity} at the venue"
 
 
 def _applied_twice(evidence: Evidence) -> Iterator[str]:
-    places = Counter(one.offset.sequence for one in evidence.applied)
-    yield from (f"risk applied record {place} {count} times" for place, count in places.items() if count > 1)
+    sequences = Counter(one.offset.sequence for one in evidence.applied)
+    yield from (f"risk applied record {sequence} {count} times" for sequence, count in sequences.items() if count > 1)
 
 
 def _listed_but_not_journaled(evidence: Evidence) -> Iterator[str]:
-    unwritten = {one.client_order_id for one in evidence.listed} - evidence.sent
-    yield from (f"{name} is at the venue and was never written down" for name in sorted(unwritten))
+    not_journaled = {one.client_order_id for one in evidence.listed} - evidence.sent
+    yield from (f"{name} is at the venue but was never journaled" for name in sorted(not_journaled))
 
 
 def _missing_at_venue(evidence: Evidence) -> Iterator[str]:
     listed = {one.client_order_id for one in evidence.listed}
     for name in sorted(evidence.sent - listed):
         if evidence.states.get(name) not in MAY_BE_UNLISTED:
-            yield f"{name} may have left, is {evidence.states.get(name, 'without a state')} and not at the venue"
+            state = evidence.states.get(name, "without a state")
+            yield f"{name} may have been sent, is {state} and is not at the venue"
 
 
 def _missed_fills(evidence: Evidence) -> Iterator[str]:
-    written = _filled_quantities(evidence.fills)
+    filled_by_order = _filled_quantities(evidence.fills)
     for one in evidence.listed:
-        ours = written.get(one.client_order_id, ZERO)
-        if ours < one.filled_quantity:
-            yield f"{one.client_order_id}: {one.filled_quantity} filled at the venue, {ours} here"
+        filled = filled_by_order.get(one.client_order_id, ZERO)
+        if filled < one.filled_quantity:
+            yield f"{one.client_order_id}: {one.filled_quantity} filled at the venue, {filled} here"
 
 
 def _approvals_without_outcome(evidence: Evidence) -> Iterator[str]:
     ended = {one.intent.intent_id for one in evidence.orders if isinstance(one, IntentReceived)}
     ended |= {one.intent_id for one in evidence.orders if isinstance(one, OrderUpdated) and one.intent_id}
     ended |= {one.intent_id for one in evidence.decisions if isinstance(one, CommandRejected)}
-    yield from (f"intent {one} was approved and never ended" for one in evidence.allowed.values() if one not in ended)
+    yield from (
+        f"intent {one} was approved and has no outcome" for one in evidence.allowed.values() if one not in ended
+    )
 
 
 def _records_not_applied(evidence: Evidence) -> Iterator[str]:
     sequences = [one.offset.sequence for one in evidence.applied]
     missed = set(range(1, max(sequences, default=0) + 1)) - set(sequences)
-    yield from (f"risk never applied record {place} of execution's journal" for place in sorted(missed))
+    yield from (f"risk never applied record {sequence} of execution's journal" for sequence in sorted(missed))
 
 
 def _orders_not_final(evidence: Evidence) -> Iterator[str]:
@@ -190,16 +196,16 @@ def _orders_not_final(evidence: Evidence) -> Iterator[str]:
 def _orders_without_approval(evidence: Evidence) -> Iterator[str]:
     for one in evidence.listed:
         if _intent_prefix(one.client_order_id) not in evidence.allowed:
-            yield f"{one.client_order_id} is at the venue without risk's yes"
+            yield f"{one.client_order_id} is at the venue without an approval"
 
 
 def _position_mismatches(evidence: Evidence) -> Iterator[str]:
     venue = dict(sorted(evidence.venue_positions.items()))
-    books = {
+    ours = {
         "execution's journal": positions_from(iter(evidence.orders)),
         "risk's log": positions_from(one.event for one in evidence.applied),
     }
-    yield from (f"{whose} says {held}, the venue {venue}" for whose, held in books.items() if held != venue)
+    yield from (f"{whose} has {held}, the venue {venue}" for whose, held in ours.items() if held != venue)
 
 
 def _filled_quantities(fills: Sequence[Filled]) -> Mapping[str, Decimal]:
@@ -210,14 +216,14 @@ def _filled_quantities(fills: Sequence[Filled]) -> Mapping[str, Decimal]:
 
 
 def _intent_prefix(client_order_id: str) -> str:
-    """Cut the attempt off an order's name: what is left names signal and leg."""
+    """Return the client order id without its attempt: signal and leg."""
     return client_order_id.rpartition("-")[0]
 
 
 CHECKS: Final[tuple[tuple[Violation, Callable[[Evidence], Iterator[str]]], ...]] = (
-    (Violation.DOUBLED, _listed_twice),
-    (Violation.DOUBLED, _filled_twice),
-    (Violation.DOUBLED, _applied_twice),
+    (Violation.DUPLICATED, _listed_twice),
+    (Violation.DUPLICATED, _filled_twice),
+    (Violation.DUPLICATED, _applied_twice),
     (Violation.LOST, _listed_but_not_journaled),
     (Violation.LOST, _missing_at_venue),
     (Violation.LOST, _missed_fills),
@@ -229,29 +235,28 @@ CHECKS: Final[tuple[tuple[Violation, Callable[[Evidence], Iterator[str]]], ...]]
 )
 
 
-VENUE_RESPONSE_S_MAX: Final = 10.0
-
-
-JOURNALS: Final = ("execution", "risk")
-
-
 def check_orders(paths: Paths) -> tuple[list[ViolationFound], Evidence | None]:
-    """Verify both journals, then hold them against the venue's books; without evidence nothing is proven."""
-    damage = [ViolationFound(Violation.JOURNAL, f"{name}: {problem}") for name, problem in _journal_problems(paths)]
+    """Verify both journals and compare them with the venue.
+
+    Return the violations, and the evidence if it is readable.
+    """
+    journal_violations = [
+        ViolationFound(Violation.JOURNAL, f"{name}: {problem}") for name, problem in _journal_problems(paths)
+    ]
     try:
         evidence = gather_evidence(paths)
     except TradingError as error:
-        return [*damage, ViolationFound(Violation.JOURNAL, str(error))], None
-    return [*damage, *find_violations(evidence)], evidence
+        return [*journal_violations, ViolationFound(Violation.JOURNAL, str(error))], None
+    return [*journal_violations, *find_violations(evidence)], evidence
 
 
 def gather_evidence(paths: Paths) -> Evidence:
-    """Open the venue's books once more and read the journals from their first record."""
-    with _restarted_venue(paths) as address:
-        books = _venue_state(address)
+    """Start the venue once more on its state, and read both journals from their first record."""
+    with _restarted_venue(paths) as endpoints:
+        venue_state = _venue_state(endpoints)
     return Evidence(
-        listed=tuple(ListedOrder(one["client_order_id"], Decimal(one["filled_qty"])) for one in books["orders"]),
-        venue_positions={symbol: format_decimal(Decimal(quantity)) for symbol, quantity in books["positions"].items()},
+        listed=tuple(ListedOrder(one["client_order_id"], Decimal(one["filled_qty"])) for one in venue_state["orders"]),
+        venue_positions={name: format_decimal(Decimal(held)) for name, held in venue_state["positions"].items()},
         orders=_read_messages(paths, "execution", ORDERS),
         decisions=_read_messages(paths, "risk", DECISIONS),
     )
@@ -260,7 +265,7 @@ def gather_evidence(paths: Paths) -> Evidence:
 def _journal_problems(paths: Paths) -> Iterator[tuple[str, str]]:
     for name in JOURNALS:
         try:
-            problem = reader.verify_journal(paths.journal(name)).problem
+            problem = verify_journal(paths.journal(name)).problem
         except TradingError as error:
             problem = str(error)
         if problem is not None:
@@ -269,12 +274,12 @@ def _journal_problems(paths: Paths) -> Iterator[tuple[str, str]]:
 
 def _read_messages(paths: Paths, name: str, stream: Stream) -> tuple[Any, ...]:
     decode = message_decoder(stream)
-    return tuple(decode(record.payload) for record in reader.read_records(paths.journal(name)))
+    return tuple(decode(record.payload) for record in read_records(paths.journal(name)))
 
 
 @contextmanager
 def _restarted_venue(paths: Paths) -> Iterator[VenueEndpoints]:
-    """Run the venue on its own state, with a market that stands still."""
+    """Run the venue on its own state at speed 0, so that nothing changes while it is read."""
     command = SANDBOX.command("--state", str(paths.state / SANDBOX.name), "--speed", "0", "--json")
     venue = subprocess.Popen(
         command,
@@ -295,14 +300,13 @@ def _parse_endpoints(line: bytes) -> VenueEndpoints:
     try:
         return msgspec.json.decode(line, type=VenueEndpoints)
     except msgspec.MsgspecError as error:
-        raise CorruptData(f"the venue's books could not be opened again: {error}") from error
+        raise CorruptData(f"the venue could not be restarted on its state: {error}") from error
 
 
 def _venue_state(endpoints: VenueEndpoints) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = (
-            httpx.get(f"{endpoints.admin_url}/state", timeout=VENUE_RESPONSE_S_MAX).raise_for_status().json()
-        )
+        response = httpx.get(f"{endpoints.admin_url}/state", timeout=VENUE_RESPONSE_S_MAX)
+        state: dict[str, Any] = response.raise_for_status().json()
     except (httpx.HTTPError, json.JSONDecodeError) as error:
-        raise VenueUnavailable(f"the venue's books at {endpoints.admin_url}: {error}") from error
-    return found
+        raise VenueUnavailable(f"the venue's state at {endpoints.admin_url}: {error}") from error
+    return state

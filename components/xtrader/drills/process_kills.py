@@ -1,8 +1,6 @@
-"""Whom a drill kills, and when: the same seed gives the same plan.
+"""The kill drill: random processes are killed at random moments under load, and the orders are checked at the end.
 
-What a drill has to say: kills and recovery by process, orders, and each proof that held or did not.
-
-The drill that kills: random processes at random moments under load, with everything proven at the end.
+The same seed gives the same schedule of kills.
 """
 
 from collections import Counter
@@ -28,18 +26,33 @@ from components.xtrader.supervisor.processes import EXECUTION, PROCESSES
 from components.xtrader.up.monitor import JournalTail, RunStatistics
 
 KILL_DELAY_MS_MAX: Final = 1_500
-"""Longer than an order lives, so that kills fall into every moment of its life and between orders too."""
-
-
+"""Longer than an order lives, so that kills hit every state of an order, and times without orders."""
 PAIR_PROBABILITY: Final = 0.2
-
-
 AIMED_PROBABILITY: Final = 0.5
+VIOLATIONS_SHOWN_MAX: Final = 20
+ORDER_VIOLATIONS: Final = (Violation.DUPLICATED, Violation.LOST, Violation.UNKNOWN, Violation.UNAPPROVED)
+"""The kinds of violation that the report counts."""
+PROCESS_NAMES: Final = tuple(spec.name for spec in PROCESSES)
+READY_S_MAX: Final = 60.0
+RECOVERY_S_MAX: Final = 40.0
+"""The longest restart delay plus a start on a busy machine."""
+NEXT_FILL_S_MAX: Final = 40.0
+AIMED_WAIT_S_MAX: Final = 3.0
+POLL_MS: Final = 25
+AIMED_POLL_MS: Final = 1
+LOAD_OVERRIDES: Final = {
+    "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "1500",
+    "XTRADER__RISK__LIMITS__ORDER_RATE_PER_MINUTE_MAX": "110",
+    "XTRADER__EXECUTION__REQUEST_BUDGET__ORDERS_PER_MINUTE": "110",
+    "XTRADER__EXECUTION__REQUEST_BUDGET__READS_PER_MINUTE": "60",
+    "XTRADER__EXECUTION__REQUEST_BUDGET__RESERVE_PER_MINUTE": "30",
+}
+"""As many orders as the venue's limit of 200 requests a minute allows beside reads and cancels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Kill these at once, so long after trading goes on; an aimed blow falls when the next record is written."""
+    """Kill these processes together `wait_ms` after trading resumed; an aimed kill waits for the next journal write."""
 
     names: tuple[str, ...]
     wait_ms: int
@@ -47,56 +60,53 @@ class Kill:
 
 
 def kill_schedule(names: tuple[str, ...], seed: int) -> Iterator[Kill]:
-    """Draw blows without end: everybody's turn comes equally often, in an order of chance, sometimes two at once."""
-    chance = Random(seed)
+    """Yield kills without end: every process equally often, in random order, sometimes two at once."""
+    random = Random(seed)
     waiting: list[str] = []
     while True:
         if len(waiting) < 2:
-            waiting = [*waiting, *(name for name in chance.sample(names, len(names)) if name not in waiting)]
-        count = 2 if chance.random() < PAIR_PROBABILITY else 1
-        struck, waiting = tuple(waiting[:count]), waiting[count:]
-        yield Kill(struck, chance.randrange(KILL_DELAY_MS_MAX), chance.random() < AIMED_PROBABILITY)
+            waiting = [*waiting, *(name for name in random.sample(names, len(names)) if name not in waiting)]
+        count = 2 if random.random() < PAIR_PROBABILITY else 1
+        killed, waiting = tuple(waiting[:count]), waiting[count:]
+        yield Kill(killed, random.randrange(KILL_DELAY_MS_MAX), random.random() < AIMED_PROBABILITY)
 
 
-def limit_kills(plan: Iterator[Kill], kills: int | None) -> Iterator[Kill]:
-    """Cut a plan after so many kills; None leaves it without end."""
+def limit_kills(schedule: Iterator[Kill], kills: int | None) -> Iterator[Kill]:
+    """End a schedule after `kills` killed processes; None leaves it without end."""
     left = kills
-    for blow in plan:
-        names = blow.names if left is None else blow.names[:left]
+    for kill in schedule:
+        names = kill.names if left is None else kill.names[:left]
         if not names:
             return
-        yield Kill(names, blow.wait_ms, blow.is_aimed)
+        yield Kill(names, kill.wait_ms, kill.is_aimed)
         left = None if left is None else left - len(names)
-
-
-VIOLATIONS_SHOWN_MAX = 20
 
 
 @dataclass(slots=True)
 class KillStatistics:
-    """Who was killed, and how long each took to be ready again."""
+    """How often each process was killed, and how long it took to be ready again."""
 
     recovery_ms: dict[str, list[int]] = field(default_factory=dict)
     kills: Counter[str] = field(default_factory=Counter)
 
     def count_kills(self, *names: str) -> None:
-        """Note who was just killed."""
+        """Count a kill of each of these processes."""
         self.kills.update(names)
 
     def record_recovery(self, name: str, took_ms: int) -> None:
-        """Note that one is ready again."""
+        """Record how long a process took to be ready again."""
         self.recovery_ms.setdefault(name, []).append(took_ms)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give names and values."""
+        """Return kills and recovery times by process."""
         return {name: self._row(name) for name in sorted(self.kills)}
 
     def _row(self, name: str) -> dict[str, Any]:
         took = self.recovery_ms.get(name, [])
         return {
             "kills": self.kills[name],
-            "back_ms_p50": round(median(took)) if took else None,
-            "back_ms_max": max(took, default=None),
+            "recovery_ms_p50": round(median(took)) if took else None,
+            "recovery_ms_max": max(took, default=None),
         }
 
 
@@ -107,8 +117,8 @@ def kill_report(
     restarts: Mapping[str, int],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Put everything together; ok only where no proof failed."""
-    flaws = Counter(one.violation for one in violations)
+    """Return the report; `ok` only if no check failed."""
+    counts = Counter(one.violation for one in violations)
     return {
         "ok": not violations,
         **facts,
@@ -116,32 +126,29 @@ def kill_report(
         "by_process": statistics.as_dict(),
         "orders": len(evidence.listed) if evidence else None,
         "fills": sum(isinstance(one, Filled) for one in evidence.orders) if evidence else None,
-        **{
-            flaw.value: flaws[flaw]
-            for flaw in (Violation.DOUBLED, Violation.LOST, Violation.UNKNOWN, Violation.UNAPPROVED)
-        },
-        "positions_equal": evidence is not None and not flaws[Violation.POSITIONS],
-        "journals_ok": not flaws[Violation.JOURNAL],
+        **{violation.value: counts[violation] for violation in ORDER_VIOLATIONS},
+        "positions_equal": evidence is not None and not counts[Violation.POSITIONS],
+        "journals_ok": not counts[Violation.JOURNAL],
         "positions": dict(evidence.venue_positions) if evidence else None,
         "restarts": dict(restarts),
-        "findings": [f"{one.violation}: {one.detail}" for one in violations[:VIOLATIONS_SHOWN_MAX]],
+        "violations": [f"{one.violation}: {one.detail}" for one in violations[:VIOLATIONS_SHOWN_MAX]],
     }
 
 
 def kill_report_text(report: Mapping[str, Any]) -> str:
-    """Write what a person reads."""
-    rows = [f"{'killed':<12} {'times':>5} {'back p50':>10} {'max':>10}"]
+    """Return the report for a person."""
+    rows = [f"{'process':<12} {'kills':>5} {'recovery p50':>12} {'max':>10}"]
     for name, one in report["by_process"].items():
-        p50, longest = _format_seconds(one["back_ms_p50"]), _format_seconds(one["back_ms_max"])
-        rows.append(f"{name:<12} {one['kills']:>5} {p50:>10} {longest:>10}")
-    flaws = ", ".join(f"{name} {report[name]}" for name in ("doubled", "lost", "unknown", "unapproved"))
+        p50, longest = _format_seconds(one["recovery_ms_p50"]), _format_seconds(one["recovery_ms_max"])
+        rows.append(f"{name:<12} {one['kills']:>5} {p50:>12} {longest:>10}")
+    counts = ", ".join(f"{name} {report[name]}" for name in ORDER_VIOLATIONS)
     rows += [
         f"{report['kills']} kills in {report['seconds']:.0f} s (seed {report['seed']})",
-        f"{report['orders']} orders, {report['fills']} fills: {flaws}",
-        f"positions are the venue's: {_yes_or_no(holds=report['positions_equal'])}",
-        f"journals are whole: {_yes_or_no(holds=report['journals_ok'])}",
-        *report["findings"],
-        "ok" if report["ok"] else f"not ok; everything is in {report['state']}",
+        f"{report['orders']} orders, {report['fills']} fills: {counts}",
+        f"positions equal the venue's: {_yes_or_no(holds=report['positions_equal'])}",
+        f"journals verify: {_yes_or_no(holds=report['journals_ok'])}",
+        *report["violations"],
+        "ok" if report["ok"] else f"not ok; the state is in {report['state']}",
     ]
     return "\n".join(rows)
 
@@ -154,43 +161,11 @@ def _yes_or_no(*, holds: bool) -> str:
     return "yes" if holds else "NO"
 
 
-PROCESS_NAMES: Final = tuple(child.name for child in PROCESSES)
-
-
-READY_S_MAX: Final = 60.0
-
-
-RECOVERY_S_MAX: Final = 40.0
-"""The longest pause before a restart, and a start on a busy machine."""
-
-
-NEXT_FILL_S_MAX: Final = 40.0
-
-
-AIMED_WAIT_S_MAX: Final = 3.0
-
-
-POLL_MS: Final = 25
-
-
-AIMED_POLL_MS: Final = 1
-
-
-LOAD_OVERRIDES: Final = {
-    "XTRADER__SIGNALS__STRATEGY__COOL_DOWN_MS": "1500",
-    "XTRADER__RISK__LIMITS__ORDER_RATE_PER_MINUTE_MAX": "110",
-    "XTRADER__EXECUTION__PACE__ORDERS_PER_MINUTE": "110",
-    "XTRADER__EXECUTION__PACE__READS_PER_MINUTE": "60",
-    "XTRADER__EXECUTION__PACE__RESERVE_PER_MINUTE": "30",
-}
-"""As many orders as the venue's 200 requests a minute leave room for beside readings and cancels."""
-
-
 class KillDrill:
-    """One drill; `say` hears a line for each blow."""
+    """One drill; `log` receives a line for each kill."""
 
     def __init__(self, system: SystemUnderTest, clock: Clock, log: Callable[[str], None]) -> None:
-        """Take a system that was just started."""
+        """Attach to a system that was just started."""
         self._system, self._clock, self._log = system, clock, log
         self._kill_statistics, self._violations = KillStatistics(), list[ViolationFound]()
         self._order_journal = JournalTail(system.paths.journal(EXECUTION.name), ORDERS)
@@ -198,44 +173,46 @@ class KillDrill:
         self._idle = Event()
         self._started_ns = clock.monotonic_ns()
 
-    def run(self, plan: Iterator[Kill], *, for_s: float | None, seed: int) -> dict[str, Any]:
-        """Strike as planned, end the system, judge what it wrote."""
+    def run(self, schedule: Iterator[Kill], *, for_s: float | None, seed: int) -> dict[str, Any]:
+        """Kill processes as scheduled, stop the system, check its orders, and return the report."""
         try:
-            self._execute(plan, for_s)
+            self._execute(schedule, for_s)
         finally:
-            told = self._system.stop()
-        flaws, evidence = check_orders(self._system.paths)
+            summary = self._system.stop()
+        violations, evidence = check_orders(self._system.paths)
         facts = {"seed": seed, "seconds": round(self._elapsed_s(), 1), "state": str(self._system.state)}
         return kill_report(
-            self._kill_statistics, [*self._violations, *flaws], evidence, told.get("restarts", {}), facts
+            self._kill_statistics, [*self._violations, *violations], evidence, summary.get("restarts", {}), facts
         )
 
-    def _execute(self, plan: Iterator[Kill], for_s: float | None) -> None:
-        going = self._await_or_report(self._all_ready, READY_S_MAX, "not everything was ready") and self._await_fill()
-        self._log(f"everything is ready and trades ({self._elapsed_s():.0f} s)" if going else "it does not trade")
-        for blow in plan:
-            if not going or (for_s is not None and self._elapsed_s() >= for_s):
+    def _execute(self, schedule: Iterator[Kill], for_s: float | None) -> None:
+        is_ready = self._await_or_report(self._all_ready, READY_S_MAX, "not all processes were ready")
+        is_trading = is_ready and self._await_fill()
+        started = f"all processes are ready, orders are filled ({self._elapsed_s():.0f} s)"
+        self._log(started if is_trading else "no order was filled")
+        for kill in schedule:
+            if not is_trading or (for_s is not None and self._elapsed_s() >= for_s):
                 return
-            going = self._kill(blow) and self._await_fill()
+            is_trading = self._kill(kill) and self._await_fill()
 
     def _kill(self, kill: Kill) -> bool:
         self._idle.wait(kill.wait_ms / 1e3)
         if kill.is_aimed:
             self._await_journal_write()
-        away = {name: self._system.kill(name) for name in kill.names}
-        struck_ns = self._clock.monotonic_ns()
-        self._kill_statistics.count_kills(*(name for name, pid in away.items() if pid is not None))
-        back = self._await_or_report(
-            lambda: not self._any_down(away, struck_ns), RECOVERY_S_MAX, f"{' and '.join(kill.names)}: not back"
+        down = {name: self._system.kill(name) for name in kill.names}
+        killed_ns = self._clock.monotonic_ns()
+        self._kill_statistics.count_kills(*(name for name, pid in down.items() if pid is not None))
+        names = " and ".join(kill.names)
+        recovered = self._await_or_report(
+            lambda: not self._any_down(down, killed_ns), RECOVERY_S_MAX, f"{names}: not ready again"
         )
-        self._log(
-            f"{self._elapsed_s():4.0f} s: killed {' and '.join(kill.names)}"
-            + (f", back after {(self._clock.monotonic_ns() - struck_ns) / 1e9:.1f} s" if back else "")
-        )
-        return back
+        took_s = (self._clock.monotonic_ns() - killed_ns) / 1e9
+        again = f", ready again after {took_s:.1f} s" if recovered else ""
+        self._log(f"{self._elapsed_s():4.0f} s: killed {names}{again}")
+        return recovered
 
     def _any_down(self, down: dict[str, int | None], killed_ns: int) -> bool:
-        """Take out of `away` who is ready again; say whether anybody is left."""
+        """Remove from `down` the processes that are ready again; return whether any is left."""
         for name, pid in tuple(down.items()):
             if self._system.is_ready(name, other_than_pid=pid):
                 del down[name]
@@ -243,7 +220,7 @@ class KillDrill:
         return bool(down)
 
     def _await_journal_write(self) -> None:
-        """Wait until execution writes its next record: an order is on its way right now."""
+        """Wait until execution writes its next record, so that an order is in flight at this moment."""
         size = self._system.journal_bytes(EXECUTION.name)
         self._poll(lambda: self._system.journal_bytes(EXECUTION.name) != size, AIMED_WAIT_S_MAX, AIMED_POLL_MS)
 
@@ -278,11 +255,13 @@ class KillDrill:
 
 
 def run_kill_drill(
-    state: Path | None, run_dir: Path, plan: Iterator[Kill], *, for_s: float | None, seed: int
+    state: Path | None, run_dir: Path, schedule: Iterator[Kill], *, for_s: float | None, seed: int
 ) -> dict[str, Any]:
-    """Start a system under load, with its state in `state` or a folder of its own, and kill it to pieces."""
+    """Start a system under load, kill its processes, and return the report. Its state is in `state` or a new folder."""
     if (env := load_settings().paths.env) != "dev":
         raise UsageError(f"a drill is for the sandbox: XTRADER_ENV is {env}, not dev")
     folder = state or Path(mkdtemp(prefix="xtrader-drill-"))
-    subject = SystemUnderTest(folder.resolve(), run_dir, seed=seed, overrides=LOAD_OVERRIDES)
-    return KillDrill(subject, SystemClock(), lambda line: click.echo(line, err=True)).run(plan, for_s=for_s, seed=seed)
+    system = SystemUnderTest(folder.resolve(), run_dir, seed=seed, overrides=LOAD_OVERRIDES)
+    return KillDrill(system, SystemClock(), lambda line: click.echo(line, err=True)).run(
+        schedule, for_s=for_s, seed=seed
+    )

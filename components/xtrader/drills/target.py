@@ -1,7 +1,4 @@
-"""The system under a drill: an `up` of its own in the sandbox, seen and struck from outside.
-
-The sandbox's side door to its crypto venues: faults switched on, and each book as the venue itself had it.
-"""
+"""The system under test, an `up` of its own in the sandbox, and the sandbox's admin API."""
 
 import json
 import os
@@ -22,10 +19,14 @@ from components.xtrader.supervisor.launcher import stop_with_parent
 
 STOP_S_MAX: Final = 90.0
 """Settling and stopping five processes, each within its own bound."""
+RESPONSE_S_MAX: Final = 10.0
 
 
 class SystemUnderTest:
-    """One `up` with its state in `state` and its sockets in `run`; it is asked to stop should the drill die."""
+    """One `up` with its state in `state` and its sockets in `run_dir`.
+
+    The kernel stops it if the drill's process ends.
+    """
 
     def __init__(self, state: Path, run_dir: Path, *, seed: int, overrides: Mapping[str, str]) -> None:
         """Start it."""
@@ -42,22 +43,22 @@ class SystemUnderTest:
 
     @property
     def is_running(self) -> bool:
-        """Say whether `up` itself still runs."""
+        """Whether `up` itself is still running."""
         return self._process.poll() is None
 
     def manifest(self, name: str) -> Manifest | None:
-        """Give what a component that is alive says of itself."""
+        """Return the manifest of a component; None if it is not running."""
         return read_manifest(self.paths, name)
 
     def is_ready(self, name: str, *, other_than_pid: int | None = None) -> bool:
-        """Say whether a component is ready, as another process than the one that was killed."""
+        """Return whether a component is ready as a process other than `other_than_pid`, the one that was killed."""
         manifest = self.manifest(name)
         return (
             manifest is not None and manifest.pid != other_than_pid and probe_readiness(manifest.health_port).is_ready
         )
 
     def kill(self, name: str) -> int | None:
-        """SIGKILL a component; gives the pid that is no more, or None where it was away already."""
+        """Send SIGKILL to a component; return the killed pid, or None if it was not running."""
         manifest = self.manifest(name)
         if manifest is None:
             return None
@@ -68,20 +69,20 @@ class SystemUnderTest:
         return manifest.pid
 
     def journal_bytes(self, name: str) -> int:
-        """Give the size of a component's journal."""
+        """Return the size of a component's journal."""
         return sum(segment.stat().st_size for segment in self.paths.journal(name).glob("*.log"))
 
     def stop(self) -> dict[str, Any]:
-        """Ask `up` to end and give its own account of the run; empty where it gave none."""
+        """Stop `up` with SIGINT and return its JSON summary; empty if it wrote none."""
         if self.is_running:
             self._process.send_signal(signal.SIGINT)
         self.close()
         lines = (self.state / "up.out").read_text().splitlines()
-        told: dict[str, Any] = json.loads(lines[-1]) if lines else {}
-        return told
+        summary: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+        return summary
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Wait for `up` to end; kill it after the timeout."""
         try:
             self._process.wait(STOP_S_MAX)
         except subprocess.TimeoutExpired:
@@ -101,45 +102,42 @@ class SystemUnderTest:
         )
 
 
-RESPONSE_S_MAX: Final = 10.0
-
-
 class SandboxAdmin:
-    """Asks the venues what they know."""
+    """Client of the sandbox's admin API for its crypto venues: faults, and each book as the venue itself had it."""
 
     def __init__(self, admin_url: str) -> None:
         self._client = httpx.Client(base_url=admin_url, timeout=RESPONSE_S_MAX)
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self._client.close()
 
     def arm_fault(self, fault: Mapping[str, Any]) -> None:
-        """Switch a fault on."""
+        """Arm a fault."""
         self._request("POST", "/crypto-faults", dict(fault))
 
     def clear_faults(self) -> None:
-        """Switch all off."""
+        """Disarm all faults."""
         self._request("DELETE", "/crypto-faults")
 
     def faults_injected(self) -> int:
-        """Count how often the faults that are on have struck."""
+        """Return how often the armed faults took effect."""
         return sum(int(one["done"]) for one in self._request("GET", "/crypto-faults"))
 
     def books(self, venue: str, native: str, ids: Sequence[int], depth: int) -> list[dict[str, Any] | None]:
-        """Give a book as it was at each of these ids; None where the venue remembers it no longer."""
-        asked = {"ids": list(ids), "depth": depth}
-        found: list[dict[str, Any] | None] = self._request("POST", f"/books/{venue}/{native}", asked)["books"]
+        """Return the book at each of these ids; None for an id that the venue no longer keeps."""
+        query = {"ids": list(ids), "depth": depth}
+        found: list[dict[str, Any] | None] = self._request("POST", f"/books/{venue}/{native}", query)["books"]
         return found
 
     def venues(self) -> dict[str, Any]:
-        """Give what each venue says of itself."""
+        """Return the description of each venue."""
         found: dict[str, Any] = self._request("GET", "/venues")
         return found
 
-    def _request(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  # the side door's own documents
+    def _request(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  # any JSON document
         try:
             reply = self._client.request(method, path, json=body).raise_for_status()
             return reply.json() if reply.content else None
         except (httpx.HTTPError, json.JSONDecodeError) as error:
-            raise VenueUnavailable(f"the sandbox's side door: {error}") from error
+            raise VenueUnavailable(f"the sandbox's admin API: {error}") from error

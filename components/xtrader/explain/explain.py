@@ -1,9 +1,4 @@
-"""A story as names and values, for a machine.
-
-What the verb asks: the story of an order with the model's name beside it.
-
-The configured model's name, if it is the one that a decision was made with.
-"""
+"""The `explain` command: looks an order up, adds the model's name, and gives the history as text or JSON."""
 
 import tomllib
 from dataclasses import dataclass
@@ -21,7 +16,7 @@ from components.xtrader.journals import to_plain_values
 
 
 def history_as_dict(history: OrderHistory, model: str | None) -> dict[str, Any]:
-    """Give everything that both journals hold about it."""
+    """Return everything that both journals hold about the order, for the JSON output."""
     price = history.average_price
     return {
         "order": history.client_order_id or history.order_id,
@@ -31,7 +26,7 @@ def history_as_dict(history: OrderHistory, model: str | None) -> dict[str, Any]:
         "filled_quantity": history.filled_quantity,
         "average_price": None if price is None else round(price, 6),
         "decision": _decision_as_dict(history, model),
-        "events": [_event_as_dict(history, step) for step in history.events],
+        "events": [_event_as_dict(history, event) for event in history.events],
     }
 
 
@@ -39,7 +34,7 @@ def _decision_as_dict(history: OrderHistory, model: str | None) -> dict[str, Any
     decision = history.decision
     if decision is None:
         return None
-    intent, evidence = decision.intent, decision.intent.provenance
+    intent, provenance = decision.intent, decision.intent.provenance
     return {
         "sequence": history.decision_sequence,
         "allowed": decision.allowed,
@@ -49,17 +44,17 @@ def _decision_as_dict(history: OrderHistory, model: str | None) -> dict[str, Any
             "ask": decision.inputs.ask_price,
             "state": decision.inputs.book_state,
         },
-        "facts": to_plain_values(decision.inputs),
+        "inputs": to_plain_values(decision.inputs),
         "terms": to_plain_values(decision.terms),
         "limits_version": decision.limits_version,
         "features": {name: value for name, value, _ in named_features(intent)},
-        "model": {"name": model, "hash": evidence.model_hash, "schema_hash": evidence.schema_hash},
-        "prediction": dict(zip(OUTPUTS, evidence.prediction, strict=False)),
-        "edge": edge_of(evidence.prediction),
+        "model": {"name": model, "hash": provenance.model_hash, "schema_hash": provenance.schema_hash},
+        "prediction": dict(zip(OUTPUTS, provenance.prediction, strict=False)),
+        "edge": edge_of(provenance.prediction),
         "intent": to_plain_values(intent),
         "since_tick_ms": {
-            "wanted": history.since_tick_ms(intent.created_at_ns),
-            "judged": history.since_tick_ms(decision.inputs.now_ns),
+            "created": history.since_tick_ms(intent.created_at_ns),
+            "decided": history.since_tick_ms(decision.inputs.now_ns),
         },
     }
 
@@ -76,37 +71,38 @@ def _event_as_dict(history: OrderHistory, event: HistoryEvent) -> dict[str, Any]
 
 
 def model_name(card: Path, history: OrderHistory) -> str | None:
-    """Name the model whose file has the hash in the story; None where the configured one is another."""
+    """Return the configured model's name if the intent was made with its file; None if with another model."""
     if history.intent is None:
         return None
     try:
-        found = ModelCard.model_validate(tomllib.loads(card.read_text(encoding="utf-8")))
+        loaded = ModelCard.model_validate(tomllib.loads(card.read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError):
         return None
-    return f"{found.name} version {found.version}" if found.file_hash == history.intent.provenance.model_hash else None
+    is_same = loaded.file_hash == history.intent.provenance.model_hash
+    return f"{loaded.name} version {loaded.version}" if is_same else None
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A story and the name of the model in it."""
+    """A history and the name of the model that made its prediction."""
 
     history: OrderHistory
     model_name: str | None
 
     def text_lines(self) -> list[str]:
-        """Tell it to a person."""
+        """Return the lines for a person."""
         return full_text(self.history, self.model_name)
 
     def as_dict(self) -> dict[str, Any]:
-        """Tell it to a machine."""
+        """Return the fields for the JSON output."""
         return history_as_dict(self.history, self.model_name)
 
 
 def explain_order(order: str) -> Explanation | None:
-    """Find an order of the configured account; None where no journal knows it."""
+    """Find an order of the configured account; None if neither journal holds it."""
     settings = load_settings({"signals": SignalsConfig})
-    story = find_history(settings.paths, order)
-    if story is None:
+    history = find_history(settings.paths, order)
+    if history is None:
         return None
     card = settings.paths.root / settings.table("signals", SignalsConfig).model
-    return Explanation(story, model_name(card, story))
+    return Explanation(history, model_name(card, history))

@@ -1,8 +1,6 @@
-"""The story of one intent: risk's decision, and each order event after it, as both journals hold them.
+"""The history of one intent: risk's decision and every order event after it, as both journals hold them.
 
-Finds the story of an order in both journals by any of its names; nothing needs to run.
-
-The newest stories of a run, kept while both journals are followed.
+`find_history` searches the journals by any id; `RecentHistories` is updated record by record during a run.
 """
 
 from collections import OrderedDict
@@ -27,28 +25,31 @@ from components.contracts.signals import Intent
 from components.contracts.streams import DECISIONS, ORDERS, Stream
 from components.contracts.values import ZERO, Side, Symbol
 from components.runtime.bus.codec import InvalidFrame, message_decoder
-from components.runtime.journal import reader
+from components.runtime.journal.reader import read_records
 from components.runtime.paths import Paths
 
 NS_PER_MS: Final = 1_000_000
+LAST: Final = "last"
+INTENT_RECEIVED_TAG: Final = str(IntentReceived.__struct_config__.tag).encode()
+HISTORIES_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEvent:
-    """One record of execution's journal, or risk's word that execution refused the hand-over."""
+    """One record of execution's journal, or risk's record that execution rejected the command."""
 
     sequence: int
     record: OrderMessage | CommandRejected
 
     @property
     def at_ns(self) -> int:
-        """When it was so."""
+        """When it happened."""
         return self.record.at_ns
 
 
 @dataclass(slots=True)
 class OrderHistory:
-    """What is known of one intent; it grows while records arrive."""
+    """What is known of one intent; events are added as records arrive."""
 
     order_id: str
     decision: Decision | None = None
@@ -57,22 +58,22 @@ class OrderHistory:
 
     @property
     def intent(self) -> Intent | None:
-        """What somebody wanted, from whichever journal holds it; None for an order that is not ours."""
+        """The intent, from whichever journal holds it; None for an external order."""
         if self.decision is not None:
             return self.decision.intent
         return next((one.record.intent for one in self.events if isinstance(one.record, IntentReceived)), None)
 
     @property
     def client_order_id(self) -> str | None:
-        """The name under which the venue knows the order, the newest where there were several."""
-        named = (getattr(one.record, "client_order_id", None) for one in reversed(self.events))
-        return next((name for name in named if name), None)
+        """The client order id; the newest if there were several attempts."""
+        ids = (getattr(one.record, "client_order_id", None) for one in reversed(self.events))
+        return next((name for name in ids if name), None)
 
     @property
     def state(self) -> OrderState | None:
-        """Where the order is; None where execution never had it."""
-        for step in reversed(self.events):
-            match step.record:
+        """The order's last state; None if execution never received it."""
+        for event in reversed(self.events):
+            match event.record:
                 case OrderUpdated(state=state):
                     return state
                 case OrderSending():
@@ -85,71 +86,65 @@ class OrderHistory:
 
     @property
     def fills(self) -> list[Filled]:
-        """Every execution of it."""
-        return [step.record for step in self.events if isinstance(step.record, Filled)]
+        """Every fill of the order."""
+        return [event.record for event in self.events if isinstance(event.record, Filled)]
 
     @property
     def symbol(self) -> Symbol | None:
-        """What is traded."""
+        """The traded symbol."""
         return next(iter(self._values_of("symbol")), None)
 
     @property
     def side(self) -> Side | None:
-        """Which way."""
+        """Buy or sell."""
         return next(iter(self._values_of("side")), None)
 
     @property
     def filled_quantity(self) -> Decimal:
-        """How much of it was executed."""
+        """The sum of all fills."""
         return sum((fill.quantity for fill in self.fills), ZERO)
 
     @property
     def average_price(self) -> Decimal | None:
-        """What was paid or got on average; None before the first fill."""
-        money = sum((fill.quantity * fill.price for fill in self.fills), ZERO)
-        return money / self.filled_quantity if self.filled_quantity else None
+        """The average fill price; None before the first fill."""
+        notional = sum((fill.quantity * fill.price for fill in self.fills), ZERO)
+        return notional / self.filled_quantity if self.filled_quantity else None
 
     def since_tick_ms(self, at_ns: int) -> float | None:
-        """Give the time since the venue's frame was decoded; None where no tick is known."""
+        """Return the time since the venue's frame was decoded; None if no tick is known."""
         return None if self.intent is None else (at_ns - self.intent.tick_at_ns) / NS_PER_MS
 
     def _values_of(self, name: str) -> list[Any]:
-        holders = (self.intent, *(step.record for step in self.events))
-        return [value for one in holders if (value := getattr(one, name, None)) is not None]
+        sources = (self.intent, *(event.record for event in self.events))
+        return [value for one in sources if (value := getattr(one, name, None)) is not None]
 
 
 def identifiers_of(message: OrderMessage | DecisionMessage) -> set[str]:
-    """Give every name under which a record may be looked for; a cancel or a withdrawal has those of its order."""
-    about: object = message
+    """Return every id by which a record can be found; a cancel or withdrawal has those of its order."""
+    subject: object = message
     match message:
         case Decision(intent=intent):
             return {intent.intent_id, intent.signal_id}
         case IntentReceived(intent=intent, client_order_id=name):
             return {intent.intent_id, name}
         case ControlReceived(control=control):
-            about = control
+            subject = control
         case _:
             pass
-    named = (getattr(about, one, None) for one in ("client_order_id", "intent_id"))
-    return {one for one in named if one}
-
-
-LAST: Final = "last"
-
-
-INTENT_RECEIVED_TAG: Final = b"IntentReceived"
+    ids = (getattr(subject, field_name, None) for field_name in ("client_order_id", "intent_id"))
+    return {name for name in ids if name}
 
 
 def find_history(paths: Paths, order_id: str) -> OrderHistory | None:
-    """Look for a client order id, an intent id, a signal id or the word `last`; None where no journal knows it."""
+    """Find a history by client order id, intent id, signal id or the word `last`; None if neither journal holds it."""
     name = _last_client_order_id(paths) if order_id == LAST else order_id
     if not name:
         return None
-    story = OrderHistory(name, events=_events(paths, name))
-    _add_decision(paths, story, story.intent.intent_id if story.intent else name)
-    if story.decision is not None and not story.events:
-        story.events = _events(paths, story.decision.intent.intent_id)
-    return story if story.decision or story.events else None
+    history = OrderHistory(name, events=_events(paths, name))
+    _add_decision(paths, history, history.intent.intent_id if history.intent else name)
+    if history.decision is not None and not history.events:
+        history.events = _events(paths, history.decision.intent.intent_id)
+    return history if history.decision or history.events else None
 
 
 def _last_client_order_id(paths: Paths) -> str | None:
@@ -162,13 +157,13 @@ def _last_client_order_id(paths: Paths) -> str | None:
 
 
 def _events(paths: Paths, name: str) -> list[HistoryEvent]:
-    """Collect what execution wrote under this client order id, or under every attempt of this intent."""
-    mentions = _records_containing(paths.journal("execution"), ORDERS, name)
-    return [HistoryEvent(sequence, event) for sequence, event in mentions if name in identifiers_of(event)]
+    """Return execution's records of this client order id, or of every attempt of this intent."""
+    records = _records_containing(paths.journal("execution"), ORDERS, name)
+    return [HistoryEvent(sequence, record) for sequence, record in records if name in identifiers_of(record)]
 
 
 def _add_decision(paths: Paths, history: OrderHistory, name: str) -> None:
-    """Look under the name itself, which may be a signal's, and under the signal that an intent's name begins with."""
+    """Search risk's log by the id itself, which may be a signal's, then by the signal id in an intent's id."""
     for signal_id in (name, name.rpartition("-")[0]):
         if not signal_id or history.decision is not None:
             continue
@@ -182,7 +177,7 @@ def _add_decision(paths: Paths, history: OrderHistory, name: str) -> None:
 
 
 def _records_containing(folder: Path, stream: Stream, name: str) -> Iterator[tuple[int, Any]]:
-    """Decode only the records whose bytes hold the name: an id travels as it is written."""
+    """Decode only the records whose bytes contain the id: ids are encoded as plain text."""
     decode, needle = message_decoder(stream), name.encode()
     for sequence, payload in _payloads(folder):
         if needle in payload:
@@ -194,28 +189,25 @@ def _records_containing(folder: Path, stream: Stream, name: str) -> Iterator[tup
 
 def _payloads(folder: Path) -> Iterator[tuple[int, bytes]]:
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no journal yet; nothing was traded on this state")
-    for record in reader.read_records(folder):
+        raise UsageError(f"{folder}: no journal yet; no order was sent with this state")
+    for record in read_records(folder):
         yield record.sequence, record.payload
 
 
-HISTORIES_MAX: Final = 200
-
-
 class RecentHistories:
-    """Stories by intent, the oldest dropped first; an order that is not ours goes by its client order id."""
+    """Histories by intent id (external orders by client order id); above the limit the oldest is dropped."""
 
     def __init__(self) -> None:
         self._histories: OrderedDict[str, OrderHistory] = OrderedDict()
 
     def add_decision(self, sequence: int, message: DecisionMessage) -> None:
-        """Begin a story, or add the verdict to one whose order was read first."""
+        """Add a decision, to an existing history if its order events were read first."""
         if isinstance(message, Decision):
-            story = self._get_or_create(message.intent.intent_id)
-            story.decision, story.decision_sequence = message, sequence
+            history = self._get_or_create(message.intent.intent_id)
+            history.decision, history.decision_sequence = message, sequence
 
     def add_order_event(self, sequence: int, message: OrderMessage) -> None:
-        """Go on with a story."""
+        """Add a record of execution's journal."""
         match message:
             case IntentReceived(intent=intent):
                 name: str | None = intent.intent_id
@@ -229,11 +221,11 @@ class RecentHistories:
             self._get_or_create(name).events.append(HistoryEvent(sequence, message))
 
     def history_of(self, fill: Filled) -> OrderHistory:
-        """Give the story that a fill belongs to."""
+        """Return the history that a fill belongs to."""
         return self._get_or_create(fill.intent_id or fill.client_order_id)
 
     def __iter__(self) -> Iterator[OrderHistory]:
-        """Give them, the newest first."""
+        """Iterate over the histories, the newest first."""
         return reversed(self._histories.values())
 
     def _get_or_create(self, name: str) -> OrderHistory:

@@ -1,4 +1,4 @@
-"""A story told to a person: a few sentences for a newcomer, or every number behind it."""
+"""An order's history as text: a summary of a few sentences, or the full detail."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -14,62 +14,61 @@ from components.xtrader.explain.history import NS_PER_MS, HistoryEvent, OrderHis
 from components.xtrader.formatting import format_duration, format_timestamp
 
 LABEL_WIDTH: Final = 14
-
-
 SIDE_PAST_TENSE: Final = {Side.BUY: "bought", Side.SELL: "sold"}
 
 
 def summary_text(history: OrderHistory, model: str | None) -> list[str]:
-    """Tell it in a few sentences."""
+    """Return the history in a few sentences."""
     decision = history.decision
     lines = [] if decision is None else [_intent_sentence(decision, model), _decision_sentence(decision, history)]
     return [*lines, _outcome_sentence(history)]
 
 
 def full_text(history: OrderHistory, model: str | None) -> list[str]:
-    """Tell everything that both journals hold about it."""
+    """Return everything that both journals hold about the order, line by line."""
     lines = [f"{history.client_order_id or history.order_id}: {_outcome(history)}"]
     if history.decision is not None:
         lines += ["", *_decision_lines(history, history.decision, model)]
     if history.events:
-        lines += ["", "the order", *(_event_line(history, step) for step in history.events)]
+        lines += ["", "order", *(_event_line(history, event) for event in history.events)]
     return lines
 
 
 def describe_intent(intent: Intent) -> str:
-    """Say what somebody wanted."""
-    priced = "at the market" if intent.limit_price is None else f"at {format_decimal(intent.limit_price)} or better"
-    return f"{intent.side} {format_decimal(intent.quantity)} {intent.symbol} {priced}"
+    """Return side, quantity, symbol and price of an intent in words."""
+    price = "at the market" if intent.limit_price is None else f"at {format_decimal(intent.limit_price)} or better"
+    return f"{intent.side} {format_decimal(intent.quantity)} {intent.symbol} {price}"
 
 
 def _intent_sentence(decision: Decision, model: str | None) -> str:
-    intent, facts = decision.intent, decision.inputs
-    quoted = f"{intent.symbol} stood at {_format_price(facts.bid_price)} bid, {_format_price(facts.ask_price)} asked"
-    odds = dict(zip(OUTPUTS, intent.provenance.prediction, strict=False))
-    if set(odds) != set(OUTPUTS):
-        return f"{quoted}; {intent.strategy} wanted to {describe_intent(intent)}."
-    chances = f"{odds['up']:.0%} for up and {odds['down']:.0%} for down"
-    return f"{quoted}. The model{f' ({model})' if model else ''} gave {chances}, so it wanted to {describe_intent(intent)}."
+    intent, inputs = decision.intent, decision.inputs
+    quoted = f"{intent.symbol} was quoted {_format_price(inputs.bid_price)} bid, {_format_price(inputs.ask_price)} ask"
+    prediction = dict(zip(OUTPUTS, intent.provenance.prediction, strict=False))
+    if set(prediction) != set(OUTPUTS):
+        return f"{quoted}; {intent.strategy} proposed to {describe_intent(intent)}."
+    probabilities = f"{prediction['up']:.0%} up and {prediction['down']:.0%} down"
+    named = f"The model ({model})" if model else "The model"
+    return f"{quoted}. {named} predicted {probabilities}, so it proposed to {describe_intent(intent)}."
 
 
 def _decision_sentence(decision: Decision, history: OrderHistory) -> str:
     count, at = len(decision.checks), _time_after_tick(history, decision.inputs.now_ns)
     if decision.allowed:
-        return f"Risk ran all {count} checks{at}: every one held, so it sealed an approval."
-    why = "; ".join(f"{one.name}: {one.observed}, allowed is {one.limit}" for one in decision.failed_checks)
-    return f"Risk ran all {count} checks{at} and refused: {why}."
+        return f"Risk ran all {count} checks{at}: all passed, so it sealed an approval."
+    reasons = "; ".join(f"{one.name}: {one.observed}, limit {one.limit}" for one in decision.failed_checks)
+    return f"Risk ran all {count} checks{at} and refused: {reasons}."
 
 
 def _outcome_sentence(history: OrderHistory) -> str:
     if not history.events:
-        return "Nothing was sent."
-    written = next((one.at_ns for one in history.events if isinstance(one.record, IntentReceived)), None)
+        return "No order was sent."
+    journaled = next((one.at_ns for one in history.events if isinstance(one.record, IntentReceived)), None)
     before = (
-        "" if written is None else f"Execution wrote it to disk{_time_after_tick(history, written)}, then sent it. "
+        "" if journaled is None else f"Execution journaled it{_time_after_tick(history, journaled)}, then sent it. "
     )
     last = history.fills[-1] if history.fills else None
     when = "" if last is None else _time_after_tick(history, last.at_ns)
-    return f"{before}In the end it {_outcome(history)}{',' if when else ''}{when}."
+    return f"{before}The order {_outcome(history)}{',' if when else ''}{when}."
 
 
 def _outcome(history: OrderHistory) -> str:
@@ -83,50 +82,45 @@ def _outcome(history: OrderHistory) -> str:
 
 
 def _decision_lines(history: OrderHistory, decision: Decision, model: str | None) -> Iterator[str]:
-    intent, facts = decision.intent, decision.inputs
-    seen = (
-        ", ".join(f"record {one.sequence} of {one.stream} {one.epoch}" for one in intent.provenance.input_offsets)
-        or "nothing"
-    )
-    yield _row("the tick", f"{format_timestamp(intent.tick_at_ns)}; seen were {seen}")
-    yield _row(
-        "the quote", f"{_format_price(facts.bid_price)} bid, {_format_price(facts.ask_price)} asked, {facts.book_state}"
-    )
+    intent, inputs = decision.intent, decision.inputs
+    offsets = intent.provenance.input_offsets
+    based_on = ", ".join(f"record {one.sequence} of {one.stream} {one.epoch}" for one in offsets) or "no record"
+    yield _row("tick", f"{format_timestamp(intent.tick_at_ns)}; based on {based_on}")
+    bid, ask = _format_price(inputs.bid_price), _format_price(inputs.ask_price)
+    yield _row("quote", f"{bid} bid, {ask} ask, {inputs.book_state}")
     yield from _model_lines(intent, model)
     lifetime = format_duration((intent.expires_at_ns - intent.created_at_ns) / NS_PER_MS)
-    written = _time_after_tick(history, intent.created_at_ns)
-    yield _row(
-        "the wish",
-        f"{describe_intent(intent)} ({intent.time_in_force}, {intent.purpose}),{written}, good for {lifetime}",
-    )
-    verdict = "approved" if decision.allowed else "refused"
-    held = sum(one.passed for one in decision.checks)
+    created = _time_after_tick(history, intent.created_at_ns)
+    details = f"{intent.time_in_force}, {intent.purpose}"
+    yield _row("intent", f"{describe_intent(intent)} ({details}),{created}, valid for {lifetime}")
+    outcome = "approved" if decision.allowed else "refused"
+    passed = sum(one.passed for one in decision.checks)
     where = f"record {history.decision_sequence} of risk's log, limits {decision.limits_version}"
-    judged = _time_after_tick(history, facts.now_ns)
-    yield _row("the verdict", f"{verdict},{judged}: {held} of {len(decision.checks)} checks hold ({where})")
+    decided_at = _time_after_tick(history, inputs.now_ns)
+    yield _row("decision", f"{outcome},{decided_at}: {passed} of {len(decision.checks)} checks passed ({where})")
     yield from (
-        f"  {'holds' if one.passed else 'REFUSES':<8} {one.name:<16} {one.observed:<28} limit {one.limit}"
+        f"  {'passed' if one.passed else 'REFUSED':<8} {one.name:<16} {one.observed:<28} limit {one.limit}"
         for one in decision.checks
     )
     if decision.terms is not None:
         valid = format_duration((decision.terms.expires_at_ns - decision.terms.approved_at_ns) / NS_PER_MS)
-        yield _row("the approval", f"sealed for account {decision.terms.account}, valid for {valid}")
+        yield _row("approval", f"sealed for account {decision.terms.account}, valid for {valid}")
 
 
 def _model_lines(intent: Intent, model: str | None) -> Iterator[str]:
-    evidence = intent.provenance
-    if not evidence.model_hash:
+    provenance = intent.provenance
+    if not provenance.model_hash:
         return
-    yield _row("the model", f"{model or 'not the one that is configured now'} (file {evidence.model_hash})")
-    odds = ", ".join(f"{name} {share:.3f}" for name, share in zip(OUTPUTS, evidence.prediction, strict=False))
-    edge = edge_of(evidence.prediction)
-    yield _row("its answer", odds + ("" if edge is None else f": an edge of {edge:+.3f}"))
-    yield _row("the features", f"schema {evidence.schema_hash}")
+    yield _row("model", f"{model or 'not the configured one'} (file {provenance.model_hash})")
+    prediction = ", ".join(f"{name} {share:.3f}" for name, share in zip(OUTPUTS, provenance.prediction, strict=False))
+    edge = edge_of(provenance.prediction)
+    yield _row("prediction", prediction + ("" if edge is None else f", edge {edge:+.3f}"))
+    yield _row("features", f"schema {provenance.schema_hash}")
     yield from (f"  {name:<16} {value:>12.6f} {unit}".rstrip() for name, value, unit in named_features(intent))
 
 
 def named_features(intent: Intent) -> Sequence[tuple[str, float, str]]:
-    """Name each feature with its unit; by number where the schema is not the one in use now."""
+    """Return each feature with its name and unit; numbered if the intent was made with another schema."""
     values = intent.provenance.features
     if intent.provenance.schema_hash != SCHEMA.hash or len(values) != len(SCHEMA.features):
         return [(f"feature {index}", value, "") for index, value in enumerate(values)]
@@ -142,25 +136,25 @@ def _event_line(history: OrderHistory, event: HistoryEvent) -> str:
 def _event_text(event: HistoryEvent) -> str:
     match event.record:
         case IntentReceived():
-            words = "on execution's disk"
+            text = "journaled by execution"
         case OrderSending(fence=fence, attempt=attempt):
-            words = f"sending, attempt {attempt}" if fence is None else f"sending the fence of attempt {attempt}"
+            text = f"sending, attempt {attempt}" if fence is None else f"sending the fence of attempt {attempt}"
         case OrderUpdated(state=state, source=source, reason=reason):
-            words = f"{state.replace('_', ' ')} (from the {source}: {reason})"
+            text = f"{state.replace('_', ' ')} (from the {source}: {reason})"
         case Filled(quantity=quantity, price=price, source=source):
-            words = f"filled {format_decimal(quantity)} at {format_decimal(price)} (from the {source})"
+            text = f"filled {format_decimal(quantity)} at {format_decimal(price)} (from the {source})"
         case ControlReceived(control=Cancel(reason=reason) | Withdraw(reason=reason)):
-            words = f"risk wants it back: {reason}"
-        case CommandRejected(reject_reason=fault, detail=detail):
-            words = f"execution refused the hand-over: {fault}, {detail}"
+            text = f"risk revoked it: {reason}"
+        case CommandRejected(reject_reason=reject_reason, detail=detail):
+            text = f"execution rejected the command: {reject_reason}, {detail}"
         case other:
-            words = type(other).__name__
-    return words
+            text = type(other).__name__
+    return text
 
 
 def _time_after_tick(history: OrderHistory, at_ns: int) -> str:
-    passed_ms = history.since_tick_ms(at_ns)
-    return "" if passed_ms is None else f" {format_duration(passed_ms)} after the tick"
+    elapsed_ms = history.since_tick_ms(at_ns)
+    return "" if elapsed_ms is None else f" {format_duration(elapsed_ms)} after the tick"
 
 
 def _row(label: str, text: str) -> str:
@@ -168,4 +162,4 @@ def _row(label: str, text: str) -> str:
 
 
 def _format_price(price: object) -> str:
-    return "nothing" if price is None else str(price)
+    return "no price" if price is None else str(price)

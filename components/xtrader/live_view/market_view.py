@@ -1,4 +1,4 @@
-"""What the bus says of prices, positions and the result, as it is now."""
+"""The current prices, positions and P&L, as published on the bus."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -7,30 +7,30 @@ from components.contracts.market import BookState, Quote, SymbolHealth
 from components.contracts.streams import MARKET, POSITIONS
 from components.contracts.trading import Position, ProfitAndLoss, TradingStatus
 from components.contracts.values import Symbol
-from components.runtime.bus.bus import Bus, open_bus
+from components.runtime.bus.bus import CLI_CLIENT, Bus, open_bus
 from components.runtime.clock import Clock
 from components.runtime.metrics import Metrics
 from components.runtime.service import Inbound, MessageReceived, StreamBindings, StreamLost, StreamSynced
 
 MESSAGES_PER_POLL_MAX: Final = 2_000
-"""What waited longer is taken the next time: the view may be late, the processes must not be."""
+"""The rest is read at the next poll: the view may lag, but must not delay the supervision of the processes."""
 
 
 class NullLog:
-    """The bus's own log, which the view has no line for: the components' logs hold it."""
+    """A logger that drops the bus's own events: the view has no line for them, and the components log theirs."""
 
-    def warning(self, event: str, **facts: Any) -> None:  # noqa: ANN401  # as the logger declares it
-        """Write nothing."""
+    def warning(self, event: str, **fields: Any) -> None:  # noqa: ANN401  # as the logger declares it
+        """Drop the event."""
 
 
 def open_market_view(run_dir: Path, clock: Clock) -> "MarketView":
-    """Join both streams; their speakers need not be there yet."""
-    lines = StreamBindings(component="verb", subscribes={MARKET: None, POSITIONS: None})
-    return MarketView(open_bus(run_dir, lines, clock=clock, metrics=Metrics("verb", ""), log=NullLog()))
+    """Subscribe to both streams; their producers need not be running yet."""
+    bindings = StreamBindings(component=CLI_CLIENT, subscribes={MARKET: None, POSITIONS: None})
+    return MarketView(open_bus(run_dir, bindings, clock=clock, metrics=Metrics(CLI_CLIENT, ""), log=NullLog()))
 
 
 class MarketView:
-    """Listens; takes what is there whenever it is asked."""
+    """Subscriber that keeps the latest value of each message."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -41,12 +41,12 @@ class MarketView:
         self.trading_status: TradingStatus | None = None
 
     def poll(self) -> None:
-        """Take in what was said since the last time."""
+        """Apply the messages that arrived since the last poll."""
         for inbound in (*self._bus.drain(MESSAGES_PER_POLL_MAX), *self._bus.poll_background()):
             self.apply(inbound)
 
     def apply(self, inbound: Inbound) -> None:
-        """Take in one thing; a lost stream is not known until it is joined again."""
+        """Apply one input; the values of a lost stream are unknown until it is in sync again."""
         match inbound:
             case MessageReceived(body=body):
                 self._apply_body(body)
@@ -61,7 +61,7 @@ class MarketView:
                 return
 
     def close(self) -> None:
-        """Stop listening."""
+        """Close the bus."""
         self._bus.close()
 
     def _apply_body(self, body: object) -> None:

@@ -1,7 +1,4 @@
-"""A terminal taken over for a while: one write for each frame, and always given back as it was.
-
-The live view as the voice of `up`: a frame four times a second, plain lines once it is over.
-"""
+"""The live view on a terminal: one write per frame, and the terminal is always restored."""
 
 import os
 import select
@@ -23,41 +20,27 @@ from components.xtrader.up.console import FirstFillExplanation, ModelNameLookup
 from components.xtrader.up.monitor import RunMonitor
 
 ENTER_SCREEN: Final = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
-"""Another screen, no cursor, no wrapping of long lines."""
-
-
+"""Alternate screen, hidden cursor, no line wrapping."""
 LEAVE_SCREEN: Final = "\x1b[?7h\x1b[?25h\x1b[?1049l"
-
-
 BEGIN_FRAME: Final = "\x1b[?2026h\x1b[H"
-"""A terminal that knows it shows the frame at once; another ignores it."""
-
-
+"""Synchronised output: a terminal that supports it shows the frame at once; others ignore the code."""
 CLEAR_TO_LINE_END: Final = "\x1b[K"
-
-
 CLEAR_TO_SCREEN_END: Final = "\x1b[J"
-
-
 END_FRAME: Final = "\x1b[?2026l"
-
-
 CLOSE_WRITES_MAX: Final = 10
-
-
 CLOSE_WAIT_S: Final = 0.1
-
-
 SIZE_MIN: Final = os.terminal_size((20, 2))
-
-
 SIZE_DEFAULT: Final = os.terminal_size((80, 24))
+FRAME_INTERVAL_NS: Final = 250_000_000
+EXPLANATION_SHOWN_NS: Final = 90_000_000_000
+"""Long enough to read the explanation twice; then the lists get its lines."""
+EVENTS_MAX: Final = 100
 
 
 class Screen:
-    """Draws frames; keys that are typed meanwhile are not echoed, and Ctrl-C still interrupts.
+    """Draws frames; typed keys are not echoed, and Ctrl-C still interrupts.
 
-    A terminal that does not read (a hung connection) never holds us up: frames are left out until it does.
+    A terminal that does not read (a hung connection) never blocks the process: frames are skipped until it reads again.
     """
 
     def __init__(self, output: int, keyboard: int) -> None:
@@ -69,15 +52,15 @@ class Screen:
 
     @property
     def size(self) -> os.terminal_size:
-        """Ask how large the terminal is now."""
+        """The terminal's current size, or a default if it is unknown."""
         try:
-            found = os.get_terminal_size(self._terminal)
+            size = os.get_terminal_size(self._terminal)
         except OSError:
             return SIZE_DEFAULT
-        return SIZE_DEFAULT if 0 in found else os.terminal_size(map(max, found, SIZE_MIN))
+        return SIZE_DEFAULT if 0 in size else os.terminal_size(map(max, size, SIZE_MIN))
 
     def draw(self, lines: Sequence[str]) -> None:
-        """Show these lines; the same frame twice costs nothing."""
+        """Draw these lines; an unchanged frame is not written again."""
         frame = (lines, self.size)
         if self._unwritten:
             self._write("")
@@ -88,7 +71,7 @@ class Screen:
         self._write(f"{BEGIN_FRAME}{body}{CLEAR_TO_SCREEN_END}{END_FRAME}")
 
     def close(self) -> None:
-        """Give the terminal back, unless it is gone."""
+        """Restore the terminal, unless it is gone."""
         self._write(LEAVE_SCREEN)
         for _ in range(CLOSE_WRITES_MAX):
             if not self._unwritten:
@@ -113,36 +96,26 @@ class Screen:
         return before
 
     def _write(self, text: str) -> None:
-        """Write what the terminal takes now and keep the rest."""
+        """Write as much as the terminal accepts now and keep the rest."""
         self._unwritten += text.encode()
         try:
             self._unwritten = self._unwritten[os.write(self._terminal, self._unwritten) :]
         except BlockingIOError:
             return
         except OSError:
-            self._unwritten = b""  # the terminal was closed: whether the run goes on is not decided here
+            self._unwritten = b""  # the terminal was closed; whether the run continues is decided elsewhere
 
 
 def _reopen_terminal(output: int) -> int:
-    """Open the terminal a second time, for the first is shared with the shell, which waits when it writes."""
+    """Open the terminal a second time: non-blocking mode on the shared descriptor would affect the shell too."""
     try:
         return os.open(os.ttyname(output), os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
         return os.dup(output)
 
 
-FRAME_INTERVAL_NS: Final = 250_000_000
-
-
-EXPLANATION_SHOWN_NS: Final = 90_000_000_000
-"""Long enough to be read twice; then the lists may have its room."""
-
-
-EVENTS_MAX: Final = 100
-
-
 class LiveView:
-    """Draws what is seen; whatever goes wrong, the terminal is given back."""
+    """Output of a run that draws frames at 4 Hz; the terminal is restored whatever fails."""
 
     def __init__(
         self, screen: Screen, market: MarketView, clock: Clock, model_name_of: ModelNameLookup, *, colour: bool
@@ -154,37 +127,36 @@ class LiveView:
         self._frame_due_ns = self._explanation_until_ns = 0
 
     def event(self, line: str) -> None:
-        """Put it among the events and show it now: what is said may take its time."""
+        """Add the event and draw at once, because what follows the event may take long."""
         self._events.append(f"{format_time(self._clock.now_ns())}  {line}")
         if self._monitor is not None:
             self._draw(self._monitor)
 
     def update(self, monitor: RunMonitor, now_ns: int) -> None:
-        """Draw a frame when it is due."""
+        """Draw a frame if one is due."""
         self._monitor = monitor
         if self._first_fill.update(monitor):
             self._explanation_until_ns = now_ns + EXPLANATION_SHOWN_NS
-            self.event(f"{self._first_fill.headline} xtrader explain last tells more of the newest one")
+            self.event(f"{self._first_fill.headline} `xtrader explain last` prints the history of the newest order")
         if now_ns >= self._frame_due_ns:
             self._frame_due_ns = now_ns + FRAME_INTERVAL_NS
             self._draw(monitor)
 
     def close(self) -> None:
-        """Give the terminal back, and leave behind in it how the first order came about."""
+        """Restore the terminal and print the explanation of the first fill there."""
         self._screen.close()
         self._market.close()
-        with suppress(OSError):  # a terminal that was closed reads no more
-            click.echo(
-                "".join(f"{one}\n" for one in (self._first_fill.headline, *self._first_fill.sentences) if one), nl=False
-            )
+        with suppress(OSError):  # a closed terminal cannot be written
+            lines = (self._first_fill.headline, *self._first_fill.sentences)
+            click.echo("".join(f"{line}\n" for line in lines if line), nl=False)
 
     def _draw(self, monitor: RunMonitor) -> None:
         self._market.poll()
-        is_explained = self._clock.monotonic_ns() < self._explanation_until_ns
-        board = replace(
+        shows_explanation = self._clock.monotonic_ns() < self._explanation_until_ns
+        model = replace(
             build_view_model(monitor, self._market, self._clock.now_ns()),
-            explanation=self._first_fill.sentences if is_explained else (),
+            explanation=self._first_fill.sentences if shows_explanation else (),
             events=tuple(self._events),
         )
         size = self._screen.size
-        self._screen.draw(to_ansi(render(board, size.columns, size.lines), colour=self._colour))
+        self._screen.draw(to_ansi(render(model, size.columns, size.lines), colour=self._colour))

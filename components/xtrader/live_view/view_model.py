@@ -1,7 +1,4 @@
-"""Everything the live view shows, at one moment.
-
-Puts the board together from what `up` has seen and what the bus says.
-"""
+"""What the live view shows at one moment, gathered from the run monitor and the bus."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,10 +17,13 @@ from components.xtrader.live_view.market_view import MarketView
 from components.xtrader.supervisor.supervisor import Supervisor
 from components.xtrader.up.monitor import RunMonitor
 
+ROWS_MAX: Final = 40
+"""More rows than any terminal has for one list."""
+
 
 @dataclass(frozen=True, slots=True)
 class ComponentRow:
-    """One component: ready or not, and what it waits for."""
+    """One component: whether it is ready, and its unmet conditions."""
 
     name: str
     is_ready: bool
@@ -33,13 +33,13 @@ class ComponentRow:
 
 @dataclass(frozen=True, slots=True)
 class SymbolRow:
-    """One symbol: its price, how far it can be trusted, and what is held of it."""
+    """One symbol: its quote, the state of its book, and the position."""
 
     symbol: str
     bid: Decimal | None = None
     ask: Decimal | None = None
     age_ms: float | None = None
-    book_state: str = "unheard"
+    book_state: str = "unknown"
     position: Decimal = Decimal(0)
     average_price: Decimal | None = None
     unrealised: Decimal | None = None
@@ -48,7 +48,7 @@ class SymbolRow:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """A signal and what risk said to it."""
+    """A signal and risk's decision."""
 
     at_ns: int
     intent: str
@@ -59,7 +59,7 @@ class DecisionRow:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An order and where it is."""
+    """An order and its state."""
 
     at_ns: int
     intent: str
@@ -72,7 +72,7 @@ class OrderRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewModel:
-    """The whole of it."""
+    """Everything that is shown."""
 
     title: str
     now_ns: int
@@ -89,16 +89,12 @@ class ViewModel:
     orders: tuple[OrderRow, ...] = ()
     explanation: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
-    """Newest last; the lists above begin with the newest."""
-
-
-ROWS_MAX: Final = 40
-"""More than any terminal has lines for one list."""
+    """The newest last; the lists above begin with the newest."""
 
 
 def build_view_model(monitor: RunMonitor, market: MarketView, now_ns: int) -> ViewModel:
-    """Take a picture of this moment."""
-    status, result = market.trading_status, market.profit_and_loss
+    """Return the view model of this moment."""
+    status, pnl = market.trading_status, market.profit_and_loss
     latency_us = monitor.metrics.latency_us()["tick_to_order"]
     return ViewModel(
         title=monitor.title,
@@ -108,8 +104,8 @@ def build_view_model(monitor: RunMonitor, market: MarketView, now_ns: int) -> Vi
         causes=() if status is None else tuple(status.causes),
         components=component_rows(monitor.supervisor),
         counts=run_counts(monitor),
-        realised=None if result is None else result.realised,
-        unrealised=None if result is None else result.unrealised,
+        realised=None if pnl is None else pnl.realised,
+        unrealised=None if pnl is None else pnl.unrealised,
         latency_ms={name: latency_us[name] / 1e3 for name in ("p50", "p99") if name in latency_us},
         symbols=symbol_rows(market, now_ns),
         decisions=tuple(islice(_decision_rows(monitor.histories), ROWS_MAX)),
@@ -118,44 +114,44 @@ def build_view_model(monitor: RunMonitor, market: MarketView, now_ns: int) -> Vi
 
 
 def component_rows(supervisor: Supervisor) -> tuple[ComponentRow, ...]:
-    """Say of each component whether it is ready."""
+    """Return a row for each component."""
     return tuple(
-        ComponentRow(name, berth.is_ready, berth.readiness.detail, berth.restarts)
-        for name, berth in supervisor.children.items()
+        ComponentRow(name, child.is_ready, child.readiness.detail, child.restarts)
+        for name, child in supervisor.children.items()
     )
 
 
 def run_counts(monitor: RunMonitor) -> dict[str, int]:
-    """Name what is counted, in the order in which it is shown."""
+    """Return the counts in display order."""
     orders = {name: count for name, count in monitor.statistics.order_counts().items() if name != "submitted"}
     return {
         "approved": monitor.statistics.approved_signals,
         "refused": monitor.statistics.refused_signals,
         **orders,
         "gaps": monitor.metrics.gaps,
-        "restarts": sum(berth.restarts for berth in monitor.supervisor.children.values()),
+        "restarts": sum(child.restarts for child in monitor.supervisor.children.values()),
     }
 
 
 def symbol_rows(market: MarketView, now_ns: int) -> tuple[SymbolRow, ...]:
-    """Show each symbol that is quoted or held."""
+    """Return a row for each symbol that is quoted or held."""
     return tuple(_symbol_row(market, symbol, now_ns) for symbol in sorted({*market.quotes, *market.positions}))
 
 
 def _symbol_row(market: MarketView, symbol: Symbol, now_ns: int) -> SymbolRow:
-    quote, position, trust = market.quotes.get(symbol), market.positions.get(symbol), market.book_states.get(symbol)
-    held = ZERO if position is None else position.quantity
-    is_open = position is not None and held != ZERO
+    quote, position = market.quotes.get(symbol), market.positions.get(symbol)
+    quantity = ZERO if position is None else position.quantity
+    is_open = position is not None and quantity != ZERO
     unrealised: Decimal | None = None
     if is_open and position is not None and quote is not None and quote.is_two_sided:
-        unrealised = (quote.mid - position.average_price) * held
+        unrealised = (quote.mid - position.average_price) * quantity
     return SymbolRow(
         symbol=symbol,
         bid=None if quote is None else quote.bid_price,
         ask=None if quote is None else quote.ask_price,
         age_ms=None if quote is None else max(0.0, (now_ns - quote.received_at_ns) / NS_PER_MS),
-        book_state="unheard" if trust is None else trust,
-        position=held,
+        book_state=market.book_states.get(symbol, "unknown"),
+        position=quantity,
         average_price=position.average_price if is_open and position is not None else None,
         unrealised=unrealised,
         working=ZERO if position is None else position.working_buy + position.working_sell,
@@ -163,33 +159,32 @@ def _symbol_row(market: MarketView, symbol: Symbol, now_ns: int) -> SymbolRow:
 
 
 def _decision_rows(histories: Iterable[OrderHistory]) -> Iterable[DecisionRow]:
-    for story in histories:
-        if story.decision is not None:
-            yield _decision_row(story.decision)
+    for history in histories:
+        if history.decision is not None:
+            yield _decision_row(history.decision)
 
 
 def _decision_row(decision: Decision) -> DecisionRow:
-    why = "; ".join(f"{one.name} {one.observed}, allowed {one.limit}" for one in decision.failed_checks)
+    reasons = "; ".join(f"{one.name} {one.observed}, limit {one.limit}" for one in decision.failed_checks)
     edge = edge_of(decision.intent.provenance.prediction)
-    return DecisionRow(decision.inputs.now_ns, describe_intent(decision.intent), edge, decision.allowed, why)
+    return DecisionRow(decision.inputs.now_ns, describe_intent(decision.intent), edge, decision.allowed, reasons)
 
 
 def _order_rows(histories: Iterable[OrderHistory]) -> Iterable[OrderRow]:
-    return (_order_row(story) for story in histories if story.events)
+    return (_order_row(history) for history in histories if history.events)
 
 
 def _order_row(history: OrderHistory) -> OrderRow:
     sent = next((one.at_ns for one in history.events if isinstance(one.record, OrderSending)), None)
-    ended = history.events[-1].at_ns if history.state is not None and history.state.is_final else None
+    done = history.events[-1].at_ns if history.state is not None and history.state.is_final else None
+    external = f"{history.side} {history.symbol} (external)"
     return OrderRow(
         at_ns=history.events[0].at_ns,
-        intent=f"{history.side} {history.symbol} (not ours)"
-        if history.intent is None
-        else describe_intent(history.intent),
+        intent=external if history.intent is None else describe_intent(history.intent),
         state=(history.state or OrderState.RECEIVED).replace("_", " "),
         outcome=_filled_text(history),
         sent_ms=None if sent is None else history.since_tick_ms(sent),
-        done_ms=None if ended is None else history.since_tick_ms(ended),
+        done_ms=None if done is None else history.since_tick_ms(done),
         client_order_id=history.client_order_id or history.order_id,
     )
 

@@ -1,4 +1,4 @@
-"""Many runs, one seed after the other, until enough was crashed or a promise was broken."""
+"""Many simulated runs, one seed after the other, up to a number of crash points or the first violation."""
 
 from collections.abc import Iterable, Iterator
 from itertools import count
@@ -11,12 +11,12 @@ from components.runtime.metrics import Metrics
 from components.xtrader.simulation.run import CrashPlan, RunReport, SimulationRun
 
 CRASH_POINTS_PER_RUN: Final = 25
-"""Journals stay short, so that a start costs little; the calm at the end is paid for once in so many."""
+"""Keeps journals short, so that a restart is cheap, and pays for one liveness phase in so many crash points."""
 NS_PER_MINUTE: Final = 60_000_000_000
 
 
 class CampaignResult(Struct, frozen=True, kw_only=True):
-    """What a campaign was made of."""
+    """The totals of a campaign."""
 
     first_seed: int
     runs: int
@@ -30,51 +30,51 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     simulated_s: float
     crash_points_per_minute: int
     broken: tuple[RunReport, ...]
-    """The run that ended the campaign, if one did."""
+    """The run that violated an invariant and ended the campaign, if any."""
 
     def as_text(self) -> str:
-        """Say it to a person; a broken promise with the command that shows it again."""
+        """Return the totals for a person; for a violation, with the command that replays it."""
         lines = [
             f"{self.crash_points} crash points in {self.runs} runs from seed {self.first_seed}",
-            f"{self.violations} violations; {self.crash_points_per_minute} crash points a minute",
+            f"{self.violations} violations; {self.crash_points_per_minute} crash points per minute",
             f"{self.effects} effects, {self.starts} starts in {self.simulated_s:.0f} simulated seconds",
             f"{self.approvals} approvals, {self.orders} orders, {self.fills} fills",
         ]
         for one in self.broken:
-            lines += [*one.last_lines, f"seed {one.seed}: {one.problem}", f"again: {replay_command(one)}"]
+            lines += [*one.last_lines, f"seed {one.seed}: {one.problem}", f"replay: {replay_command(one)}"]
         return "\n".join(lines)
 
 
 def replay_command(report: RunReport) -> str:
-    """Give the command that replays exactly one run."""
-    how = "--runs 1" if report.crash_at is None else f"--crash-at {report.crash_at}"
-    return f"xtrader simulate --seed {report.seed} {how}"
+    """Return the command that replays exactly this run."""
+    options = "--runs 1" if report.crash_at is None else f"--crash-at {report.crash_at}"
+    return f"xtrader simulate --seed {report.seed} {options}"
 
 
 def random_runs(first_seed: int, runs: int | None, crash_points: int) -> Iterator[RunReport]:
-    """Run so many seeds, or as many as it takes for so many crash points."""
-    gauges: dict[str, Metrics] = {}
+    """Yield the reports of `runs` seeds, or of as many seeds as `crash_points` crash points take."""
+    metrics: dict[str, Metrics] = {}
     plan, points = CrashPlan(crash_points=CRASH_POINTS_PER_RUN), 0
     for seed in count(first_seed):
-        yield (report := SimulationRun(seed, plan, gauges).run())
+        yield (report := SimulationRun(seed, plan, metrics).run())
         points += report.crash_points
         if seed + 1 - first_seed == runs or (runs is None and points >= crash_points):
             return
 
 
 def runs_crashed_at(seed: int, effects: Iterable[int]) -> Iterator[RunReport]:
-    """Run one seed again and again, and crash it once each time: before every one of these effects."""
-    gauges: dict[str, Metrics] = {}
+    """Yield one report for each of these effects: the same seed, crashed once, before that effect."""
+    metrics: dict[str, Metrics] = {}
     for effect in effects:
-        yield SimulationRun(seed, CrashPlan(crash_at=effect), gauges).run()
+        yield SimulationRun(seed, CrashPlan(crash_at=effect), metrics).run()
 
 
 def summarize(reports: Iterator[RunReport], clock: Clock) -> CampaignResult:
-    """Add up; the first broken promise ends it."""
-    began_ns, done = clock.monotonic_ns(), [next(reports)]
+    """Add the reports up; the first violation ends the campaign."""
+    started_ns, done = clock.monotonic_ns(), [next(reports)]
     while not done[-1].problem and (report := next(reports, None)) is not None:
         done.append(report)
-    return _totals(done, max(clock.monotonic_ns() - began_ns, 1))
+    return _totals(done, max(clock.monotonic_ns() - started_ns, 1))
 
 
 def _totals(done: list[RunReport], took_ns: int) -> CampaignResult:

@@ -1,4 +1,4 @@
-"""The end of a run: whether everybody tells the same story, and whether the journals alone tell it again."""
+"""Checks at the end of a run: all processes and the venue agree, and the journals alone reproduce the state."""
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -28,7 +28,7 @@ _encode: Final = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class ConvergenceChecker:
-    """Holds the four processes, the two journals and the venue's books against each other."""
+    """Compares the four processes, the two journals and the venue's orders and positions with each other."""
 
     def __init__(
         self,
@@ -40,15 +40,15 @@ class ConvergenceChecker:
         self._nodes, self._exchange, self._venue_api, self._checker = nodes, exchange, venue_api, checker
 
     def first_difference(self) -> str:
-        """Name what is not right yet; empty when all is quiet and equal."""
-        return next((question for ask in self._checks() if (question := ask())), "")
+        """Return the first condition that does not hold yet; empty when everything has settled and agrees."""
+        return next((difference for check in self._checks() if (difference := check())), "")
 
     def verify_journals(self) -> None:
-        """Cut the power for good, then read both journals again."""
+        """Cut the power for good, then replay both journals and compare the result with the live state."""
         orders, risk = self._execution_state(), self._risk_state()
-        for host in self._nodes.values():
-            host.kill()
-            host.resources.disk.lose_power()
+        for node in self._nodes.values():
+            node.kill()
+            node.resources.disk.lose_power()
         self._verify_execution_journal(orders)
         self._verify_risk_journal(risk)
 
@@ -56,25 +56,25 @@ class ConvergenceChecker:
         return iter((self._unready_node, self._open_orders, self._state_difference, self._trading_halt))
 
     def _unready_node(self) -> str:
-        for name, host in self._nodes.items():
-            life = host.current_run
-            if life is None or life.service is None:
+        for name, node in self._nodes.items():
+            node_run = node.current_run
+            if node_run is None or node_run.service is None:
                 return f"{name} is not running"
-            if not life.is_idle():
+            if not node_run.is_idle():
                 return f"{name} waits for its disk"
-            if unmet := life.service.unmet(host.resources.clock.now_ns()):
+            if unmet := node_run.service.unmet(node.resources.clock.now_ns()):
                 return f"{name} waits for {'; '.join(unmet)}"
         return ""
 
     def _open_orders(self) -> str:
         orders, risk = self._execution_state(), self._risk_state()
-        unfinished = [f"{order.client_order_id} {order.state}" for order in orders.open_orders()]
+        open_orders = [f"{order.client_order_id} {order.state}" for order in orders.open_orders()]
         live = [f"{name} {order.state or 'in the outbox'}" for name, order in risk.orders.items()]
         working = [order.terms.client_order_id for order in self._exchange.working_orders()]
-        found: dict[str, list[str]] = {"execution": unfinished, "risk": live, "the venue": [*working]}
+        found: dict[str, list[str]] = {"execution": open_orders, "risk": live, "the venue": [*working]}
         open_somewhere = [f"{name} has {', '.join(names)}" for name, names in found.items() if names]
         if self._venue_api.pending_requests:
-            open_somewhere.append(f"{self._venue_api.pending_requests} requests on their way")
+            open_somewhere.append(f"{self._venue_api.pending_requests} requests in flight")
         return "; ".join(open_somewhere)
 
     def _state_difference(self) -> str:
@@ -82,43 +82,46 @@ class ConvergenceChecker:
         execution, risk = _nonzero(self._execution_state().positions), _nonzero(self._risk_state().positions())
         if not venue == execution == risk:
             return f"positions: venue {venue}, execution {execution}, risk {risk}"
-        for standing in self._exchange.orders.values():
-            order = self._execution_state().order_by_venue_id(standing.venue_order_id)
-            if order is None or (order.filled, order.state) != (standing.filled, standing.state):
-                known = "unknown" if order is None else f"{order.filled} {order.state}"
-                return (
-                    f"{standing.terms.client_order_id}: {standing.filled} {standing.state} at the venue, {known} here"
-                )
+        for venue_order in self._exchange.orders.values():
+            order = self._execution_state().order_by_venue_id(venue_order.venue_order_id)
+            if order is None or (order.filled, order.state) != (venue_order.filled, venue_order.state):
+                ours = "unknown" if order is None else f"{order.filled} {order.state}"
+                venues = f"{venue_order.filled} {venue_order.state}"
+                return f"{venue_order.terms.client_order_id}: {venues} at the venue, {ours} here"
         return ""
 
     def _trading_halt(self) -> str:
         risk = self._risk_state()
         if risk.trading_state is TradingState.ACTIVE:
             return ""
-        return f"risk is {risk.trading_state}: {', '.join(f'{cause} ({why})' for cause, why in risk.causes.items())}"
+        return (
+            f"risk is {risk.trading_state}: {', '.join(f'{cause} ({reason})' for cause, reason in risk.causes.items())}"
+        )
 
     def _verify_execution_journal(self, live: ExecutionState) -> None:
         first, again = (replay(self._reopened_journal("execution").records()) for _ in range(2))
         if not _encoded(live) == _encoded(first) == _encoded(again):
-            raise InvariantViolated("execution's journal tells another story than execution")
+            raise InvariantViolated("execution's journal gives a state other than that of execution")
 
     def _verify_risk_journal(self, live: RiskState) -> None:
         journal = self._reopened_journal("risk")
         fresh = RiskState(account=AccountId(ACCOUNT), journal_id=journal.journal_id)
         first, again = (replay_risk(fresh, read_log(journal.records())) for _ in range(2))
         if not encode_state(live) == encode_state(first) == encode_state(again):
-            raise InvariantViolated("risk's log tells another story than risk")
-        found = audit_log(read_log(journal.records()), re_evaluate_decisions=True)
-        if not found.ok:
-            raise InvariantViolated(f"judged again, records {found.not_reproduced} of risk's log come out differently")
+            raise InvariantViolated("risk's log gives a state other than that of risk")
+        result = audit_log(read_log(journal.records()), re_evaluate_decisions=True)
+        if not result.ok:
+            raise InvariantViolated(
+                f"evaluated again, records {result.not_reproduced} of risk's log have another result"
+            )
 
     def _reopened_journal(self, name: str) -> Journal:
-        host = self._nodes[name]
-        host.kill()
-        found = verify_journal(PATHS.journal(name), disk=host.resources.disk)
-        if not found.ok:
-            raise InvariantViolated(f"{name}: {found.problem}")
-        journal = SimulatedProcess(name, host.resources).open_journal()
+        node = self._nodes[name]
+        node.kill()
+        result = verify_journal(PATHS.journal(name), disk=node.resources.disk)
+        if not result.ok:
+            raise InvariantViolated(f"{name}: {result.problem}")
+        journal = SimulatedProcess(name, node.resources).open_journal()
         self._checker.on_journal_opened(name, (record.payload for record in journal.records()))
         return journal
 
@@ -135,10 +138,10 @@ class ConvergenceChecker:
         return service.state
 
     def _current_run(self, name: str) -> NodeRun:
-        life = self._nodes[name].current_run
-        if life is None:
+        node_run = self._nodes[name].current_run
+        if node_run is None:
             raise InvariantViolated(f"{name} is not running")
-        return life
+        return node_run
 
 
 def _nonzero(positions: Mapping[Symbol, Decimal]) -> dict[Symbol, Decimal]:

@@ -1,4 +1,4 @@
-"""A process as the components' own wiring pages know it, on simulated files and clocks."""
+"""The process context for the components' wiring functions, on simulated files and clocks."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -26,29 +26,28 @@ VERSION: Final = "simulated"
 SEAL_KEY: Final = b"a seal for simulated orders only"
 ROOT: Final = Path("/simulated")
 PATHS: Final = Paths(root=ROOT, env="dev", account=ACCOUNT, state=ROOT, run=ROOT, keys=ROOT)
-
 M = TypeVar("M", bound=BaseModel)
 
 
 class MemoryLog:
-    """A logger that keeps the last lines of all processes, for whoever looks into a failing run."""
+    """A logger that keeps the last lines of all processes, to analyse a failing run."""
 
     def __init__(self, name: str, clock: SimulatedClock, lines: deque[str]) -> None:
         self._name, self._clock, self._lines = name, clock, lines
 
-    def debug(self, event: str, **facts: Any) -> None:  # noqa: ANN401  # as the logger declares it
-        """Leave it out."""
+    def debug(self, event: str, **fields: Any) -> None:  # noqa: ANN401  # as the logger declares it
+        """Drop the event."""
 
-    def info(self, event: str, **facts: Any) -> None:  # noqa: ANN401
-        """Keep one line."""
-        self._lines.append(f"{self._clock.monotonic_ns() / NS_PER_MS:12.3f} ms  {self._name:<12} {event} {facts}")
+    def info(self, event: str, **fields: Any) -> None:  # noqa: ANN401
+        """Append one line."""
+        self._lines.append(f"{self._clock.monotonic_ns() / NS_PER_MS:12.3f} ms  {self._name:<12} {event} {fields}")
 
     warning = error = critical = info
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeResources:
-    """What one process finds around it; the disk is its own."""
+    """The clock, disk, log and metrics of one node."""
 
     clock: SimulatedClock
     disk: SimulatedDisk
@@ -59,7 +58,7 @@ class NodeResources:
 
 @dataclass(frozen=True, slots=True)
 class WiredService:
-    """What a wiring page asked to have served."""
+    """What a wiring function passed to `run`."""
 
     service: Service
     bindings: StreamBindings
@@ -68,7 +67,7 @@ class WiredService:
 
 
 class SimulatedProcess(Process):
-    """Gives a wiring page what the real process gives, and keeps what it wants served."""
+    """Offers a wiring function what the real process offers, and keeps the service instead of running it."""
 
     def __init__(self, name: str, resources: NodeResources) -> None:
         self.name, self.version = name, VERSION
@@ -77,7 +76,7 @@ class SimulatedProcess(Process):
         self._resources = resources
         self.wired: WiredService | None = None
         self.execution_state: ExecutionState | None = None
-        """What execution knows, for whoever compares."""
+        """Execution's state, for the convergence check."""
 
     @override
     def config(self, model: type[M]) -> M:
@@ -93,18 +92,18 @@ class SimulatedProcess(Process):
 
     @override
     def open_journal(self) -> Journal:
-        machine = self._resources
+        resources = self._resources
         return Journal.open(
             PATHS.journal(self.name),
             owner=self.name,
             account=ACCOUNT,
-            now_ns=machine.clock.now_ns(),
-            disk=machine.disk,
-            segment_bytes_max=machine.segment_bytes_max,
+            now_ns=resources.clock.now_ns(),
+            disk=resources.disk,
+            segment_bytes_max=resources.segment_bytes_max,
         )
 
     @override
-    def run(  # as the process it stands for
+    def run(  # signature of the real process
         self,
         service: Service,
         *,
@@ -120,7 +119,7 @@ class SimulatedProcess(Process):
         loop: Loop = Loop.BLOCKING,
         tick_ms: int = 50,
     ) -> None:
-        lines = StreamBindings(
+        bindings = StreamBindings(
             component=self.name,
             subscribes=subscribes or {},
             publishes=tuple(dict.fromkeys((*publishes, HEALTH))),
@@ -131,4 +130,4 @@ class SimulatedProcess(Process):
             journal_id=journal.journal_id if journal else "",
             last_sequence=journal.last_sequence if journal else 0,
         )
-        self.wired = WiredService(service, lines, journal, tick_ms)
+        self.wired = WiredService(service, bindings, journal, tick_ms)

@@ -1,30 +1,28 @@
-"""The configuration of a simulated run: the components' own tables, with times so short that a second holds much."""
+"""The configuration of a simulated run: the components' own tables, with timeouts far below a second."""
 
 from typing import Any, Final
 
 SYMBOLS: Final = ("AAA", "BBB")
 POSITION_MAX: Final = 6
-"""Risk's limit; the strategy wishes for more."""
-
+"""Risk's limit; the strategy proposes more."""
 ACCOUNT: Final = "simulated"
 _KEYS: Final = {"key": "env:SIMULATED_KEY", "secret": "env:SIMULATED_SECRET"}
-
 TABLES: Final[dict[str, dict[str, Any]]] = {
     "market_data": {
         "symbols": SYMBOLS,
         "quote_age_ms_max": 1_000,
-        "first_quote_ms_max": 1_000,
+        "first_quote_timeout_ms": 1_000,
         "alpaca": _KEYS
         | {
             "stream_url": "ws://127.0.0.1:1/feed",
             "symbols_max": 30,
-            "connect_ms_max": 1_000,
-            "reply_ms_max": 1_000,
-            "close_ms_max": 100,
+            "connect_timeout_ms": 1_000,
+            "reply_timeout_ms": 1_000,
+            "close_timeout_ms": 100,
             "ping_every_ms": 1_000,
-            "ping_ms_max": 1_000,
-            "mute_ms_first": 1_000,
-            "mute_ms_max": 10_000,
+            "pong_timeout_ms": 1_000,
+            "no_data_timeout_ms": 1_000,
+            "no_data_timeout_ms_max": 10_000,
             "retry_ms_first": 100,
             "retry_ms_max": 1_000,
             "frame_bytes_max": 1_048_576,
@@ -51,39 +49,39 @@ TABLES: Final[dict[str, dict[str, Any]]] = {
         },
         "timing": {
             "approval_ttl_ms": 1_500,
-            "handover_retry_ms": 80,
+            "command_retry_ms": 80,
             "order_age_ms_max": 500,
             "cancel_retry_ms": 200,
             "reconciliation_age_ms_max": 10_000,
             "data_age_ms_max": 1_000,
             "clock_jump_ms_max": 1_000,
             "clock_suspect_ms": 300,
-            "profit_and_loss_every_ms": 1_000,
+            "pnl_interval_ms": 1_000,
         },
     },
     "execution": {
-        "pace": {"orders_per_minute": 6_000, "reads_per_minute": 6_000, "reserve_per_minute": 6_000},
-        "reconcile": {"interval_s": 1, "fills_margin_s": 2},
-        "desk": {"submits_in_flight_max": 8, "cancel_check_ms": 200, "buffered_events_max": 100},
+        "request_budget": {"orders_per_minute": 6_000, "reads_per_minute": 6_000, "reserve_per_minute": 6_000},
+        "reconciliation": {"interval_s": 1, "fills_margin_s": 2},
+        "orders": {"submits_in_flight_max": 8, "cancel_check_ms": 200, "buffered_events_max": 100},
         "fence": {"quantity": "1", "buy_price": "0.01", "sell_price": "999999.99"},
-        "condition": {
+        "venue_health": {
             "degraded_after_failures": 3,
             "lost_after_failures": 6,
-            "slow_answer_ms": 1_000,
-            "degraded_after_slow": 5,
+            "slow_response_ms": 1_000,
+            "degraded_after_slow_responses": 5,
         },
         "alpaca": _KEYS
         | {
             "trading_url": "http://127.0.0.1:1",
             "stream_url": "ws://127.0.0.1:1/stream",
-            "connect_ms_max": 500,
-            "answer_ms_max": 500,
+            "connect_timeout_ms": 500,
+            "reply_timeout_ms": 500,
             "connections_max": 12,
             "ping_interval_ms": 1_000,
-            "pong_ms_max": 1_000,
-            "silence_ms_max": 5_000,
-            "reconnect_first_ms_max": 100,
-            "reconnect_ms_max": 1_000,
+            "pong_timeout_ms": 1_000,
+            "probe_after_idle_ms": 5_000,
+            "retry_ms_first": 100,
+            "retry_ms_max": 1_000,
             "frame_bytes_max": 1_048_576,
         },
     },
@@ -93,7 +91,7 @@ TABLES: Final[dict[str, dict[str, Any]]] = {
         "venue": "alpaca",
         "quote_age_ms_max": 500,
         "signal_ttl_ms": 400,
-        "judge_ms_max": 200,
+        "approval_timeout_ms": 200,
         "symbols_max": 8,
         "strategy": {
             "edge_enter_min": 0.25,
@@ -107,4 +105,4 @@ TABLES: Final[dict[str, dict[str, Any]]] = {
         },
     },
 }
-"""Whatever time limit is here, the simulation's own spans are chosen to lie on both sides of it."""
+"""The simulation's own delays are chosen to lie on both sides of every timeout here."""

@@ -1,7 +1,4 @@
-"""Asks a component how it is, over its health port.
-
-Says of each component whether it runs and is ready, from its manifest and its own word.
-"""
+"""Health checks over HTTP, and the status of every component from its manifest and its /readyz."""
 
 import http.client
 from dataclasses import asdict, dataclass
@@ -14,14 +11,12 @@ from components.runtime.process.manifest import read_manifest
 from components.xtrader.supervisor.processes import PROCESSES, SANDBOX
 
 RESPONSE_S_MAX: Final = 1.0
-
-
 RESPONSE_BYTES_MAX: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a component is ready, and if not, what it waits for."""
+    """Whether a component is ready, and if not, its unmet conditions."""
 
     is_ready: bool
     detail: str
@@ -32,20 +27,20 @@ class _ReadyzBody(msgspec.Struct):
 
 
 def probe_readiness(port: int | None) -> Readiness:
-    """Ask /readyz; no port or no answer is not ready."""
+    """Request /readyz; without a port or a response the component is not ready."""
     if port is None:
         return Readiness(is_ready=False, detail="starting")
-    answer = _get(port, "/readyz")
-    if answer is None:
-        return Readiness(is_ready=False, detail="does not answer")
-    status, body = answer
+    response = _get(port, "/readyz")
+    if response is None:
+        return Readiness(is_ready=False, detail="no response")
+    status, body = response
     return Readiness(is_ready=status == http.HTTPStatus.OK, detail=_unmet_conditions(body))
 
 
 def fetch_metrics(port: int | None) -> str | None:
-    """Fetch /metrics; None when nobody answers."""
-    answer = None if port is None else _get(port, "/metrics")
-    return answer[1] if answer and answer[0] == http.HTTPStatus.OK else None
+    """Return the /metrics page; None without a response."""
+    response = None if port is None else _get(port, "/metrics")
+    return response[1] if response and response[0] == http.HTTPStatus.OK else None
 
 
 def _unmet_conditions(body: str) -> str:
@@ -59,8 +54,8 @@ def _get(port: int, path: str) -> tuple[int, str] | None:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=RESPONSE_S_MAX)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read(RESPONSE_BYTES_MAX).decode()
+        response = connection.getresponse()
+        return response.status, response.read(RESPONSE_BYTES_MAX).decode()
     except (OSError, http.client.HTTPException):
         return None
     finally:
@@ -69,7 +64,7 @@ def _get(port: int, path: str) -> tuple[int, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class ComponentStatus:
-    """One component as it is now; `detail` names what it waits for."""
+    """The state of one component; `detail` names its unmet conditions."""
 
     component: str
     state: str
@@ -79,24 +74,24 @@ class ComponentStatus:
     detail: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Give names and values."""
+        """Return the fields for the JSON output."""
         return asdict(self)
 
     def as_text(self) -> str:
-        """Give what a person reads."""
-        where = f"pid {self.pid}, http://127.0.0.1:{self.health_port}" if self.pid else ""
-        return f"{self.component:<12} {self.state:<10} {where:<40} {self.detail}".rstrip()
+        """Return the line for a person."""
+        address = f"pid {self.pid}, http://127.0.0.1:{self.health_port}" if self.pid else ""
+        return f"{self.component:<12} {self.state:<10} {address:<40} {self.detail}".rstrip()
 
 
 def component_statuses(paths: Paths, *, with_sandbox: bool) -> list[ComponentStatus]:
-    """Look at every component that belongs to the environment."""
-    return [_component_status(paths, child.name) for child in PROCESSES if with_sandbox or child is not SANDBOX]
+    """Return the status of every component of the environment."""
+    return [_component_status(paths, spec.name) for spec in PROCESSES if with_sandbox or spec is not SANDBOX]
 
 
 def _component_status(paths: Paths, name: str) -> ComponentStatus:
     manifest = read_manifest(paths, name)
     if manifest is None:
         return ComponentStatus(name, "down")
-    found = probe_readiness(manifest.health_port)
-    state, detail = ("ready", "") if found.is_ready else ("not ready", found.detail)
+    readiness = probe_readiness(manifest.health_port)
+    state, detail = ("ready", "") if readiness.is_ready else ("not ready", readiness.detail)
     return ComponentStatus(name, state, manifest.pid, manifest.health_port, manifest.version, detail)

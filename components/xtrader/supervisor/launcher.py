@@ -1,4 +1,4 @@
-"""Launches the real processes, each with its own log file, and asks them how they are."""
+"""Launches the child processes, each with its own log file, and probes their health ports."""
 
 import ctypes
 import signal
@@ -19,21 +19,18 @@ from components.xtrader.supervisor.health import Readiness, probe_readiness
 from components.xtrader.supervisor.processes import SANDBOX, ProcessSpec, VenueEndpoints
 
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024
-"""A log longer than this is set aside as .1 when its process starts; the one before is replaced."""
-
-
+"""A longer log is moved to .log.1, replacing the one before, when its process starts."""
 EPHEMERAL_HEALTH_PORT: Final = {"XTRADER__RUNTIME__HEALTH_PORT": "0"}
-"""A fixed one is for processes that run by themselves; here five would want it."""
-
-
+"""A fixed port is for processes that run alone; under `up` five processes would bind the same one."""
 PR_SET_PDEATHSIG: Final = 1
-
-
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class ProcessLauncher:
-    """Starts children of this machine; the sandbox's address is learnt from its first line and kept."""
+    """Launches child processes on this machine.
+
+    The sandbox's endpoints are read from its first line of output and kept.
+    """
 
     def __init__(
         self,
@@ -42,14 +39,14 @@ class ProcessLauncher:
         now_ns: Callable[[], int],
         endpoints: VenueEndpoints | None = None,
     ) -> None:
-        """Take the venue's address where there is no sandbox to ask."""
+        """`endpoints` are those of the real venue; None if a sandbox runs."""
         self._paths = paths
         self._sandbox_arguments = tuple(sandbox_arguments)
         self._now_ns = now_ns
         self.endpoints = endpoints
 
     def launch(self, spec: ProcessSpec) -> "subprocess.Popen[bytes]":
-        """Start the process; it is asked to stop should this one die."""
+        """Start the process; the kernel terminates it if this process ends."""
         log = self.log_path(spec)
         try:
             log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -70,28 +67,28 @@ class ProcessLauncher:
 
     @property
     def child_variables(self) -> Mapping[str, str]:
-        """What every child is told beside our own environment: the venue, and to take a free port of its own."""
+        """The environment variables added for every child: the venue's endpoints and an ephemeral health port."""
         return {**(self.endpoints.environment() if self.endpoints else {}), **EPHEMERAL_HEALTH_PORT}
 
     def probe(self, spec: ProcessSpec, pid: int) -> Readiness:
-        """Ask the child's health port."""
+        """Return the child's readiness."""
         if spec is SANDBOX:
             self._register_sandbox(pid)
         return probe_readiness(self.health_port(spec, pid))
 
     def health_port(self, spec: ProcessSpec, pid: int) -> int | None:
-        """Find the port in the manifest of this very process."""
+        """Return the port from the manifest of this very process; None if there is none yet."""
         manifest = read_manifest(self._paths, spec.name)
         return manifest.health_port if manifest is not None and manifest.pid == pid else None
 
     def log_path(self, spec: ProcessSpec) -> Path:
-        """Name the file that the child's log goes to."""
+        """Return the path of the child's log file."""
         return self._paths.state / "logs" / f"{spec.name}.log"
 
     def _arguments(self, spec: ProcessSpec) -> Sequence[str]:
         if spec is not SANDBOX:
             return ()
-        # A dead sandbox comes back where everybody looks for it.
+        # A restarted sandbox binds the same ports, so that its clients find it again.
         ports = () if self.endpoints is None else _port_arguments(self.endpoints)
         return (*self._sandbox_arguments, *ports)
 
@@ -99,7 +96,7 @@ class ProcessLauncher:
         return self._paths.run / f"{spec.name}.out"
 
     def _register_sandbox(self, pid: int) -> None:
-        """Write the manifest of a venue that knows nothing of this run folder, once it said where it is."""
+        """Write the manifest of the sandbox, which does not know the run folder, once it has printed its endpoints."""
         if self.health_port(SANDBOX, pid) is not None:
             return
         line, complete, _ = self._output_path(SANDBOX).read_text().partition("\n")
@@ -141,5 +138,5 @@ def _port(url: str) -> str:
 
 
 def stop_with_parent() -> None:
-    """Have the kernel ask this new child to stop should its parent die."""
+    """Have the kernel send SIGTERM to this new child if its parent ends."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,7 +1,4 @@
-"""When a child that died is started again.
-
-Starts the children in order of readiness, starts a dead one again, stops them in reverse.
-"""
+"""Starts the child processes in dependency order, restarts one that exits, and stops them in reverse order."""
 
 import signal
 import subprocess
@@ -14,79 +11,69 @@ from components.xtrader.supervisor.health import Readiness
 from components.xtrader.supervisor.processes import ProcessSpec, dependencies_of
 
 RESTART_DELAY_MS_FIRST: Final = 250
-
-
 RESTART_DELAY_MS_MAX: Final = 5_000
-
-
 STABLE_MS_MIN: Final = 30_000
-"""A child that lived this long starts again as if it had never died."""
-
-
+"""After this uptime an exit counts as the first failure again."""
 PERMANENT_EXIT_CODES: Final = frozenset({64, 65, 78})
-"""Usage, damaged data, configuration: another start would end the same way."""
+"""Usage error, corrupt data, invalid configuration: a restart would end the same way."""
+STOP_S_MAX: Final = 15.0
+"""Longer than any component's own drain timeout; after it the child is killed."""
+KILL_S_MAX: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class RestartBackoff:
-    """How often a child died in a row."""
+    """The exponential delay before the next start, from the number of failures in a row."""
 
     failures: int = 0
 
     @property
     def delay_ms(self) -> int:
-        """How long to wait before the next start."""
+        """The delay before the next start."""
         return 0 if self.failures == 0 else min(RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_FIRST * 2 ** (self.failures - 1))
 
     def after_exit(self, *, uptime_ms: int) -> "RestartBackoff":
-        """Count one death, forgetting earlier ones if it lived long."""
+        """Return the back-off after one more exit; earlier failures are forgotten after a stable uptime."""
         return replace(self, failures=1 if uptime_ms >= STABLE_MS_MIN else self.failures + 1)
 
 
-STOP_S_MAX: Final = 15.0
-"""Longer than any component's own drain bound; after it the child is killed."""
-
-
-KILL_S_MAX: Final = 5.0
-
-
 class ChildProcess(Protocol):
-    """A child's process."""
+    """A child's process, as `subprocess.Popen` offers it."""
 
     pid: int
 
     def poll(self) -> int | None:
-        """Give the exit code once it ended."""
+        """Return the exit code; None while it is running."""
         ...
 
     def send_signal(self, sig: int) -> None:
-        """Ask it something."""
+        """Send a signal."""
         ...
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for its end."""
+        """Wait for the exit and return its code."""
         ...
 
     def kill(self) -> None:
-        """End it."""
+        """Send SIGKILL."""
         ...
 
 
 class Launcher(Protocol):
-    """How a child is launched and looked at."""
+    """Starts child processes and probes them."""
 
     def launch(self, spec: ProcessSpec) -> ChildProcess:
-        """Start its process."""
+        """Start the process."""
         ...
 
     def probe(self, spec: ProcessSpec, pid: int) -> Readiness:
-        """Ask how it is."""
+        """Return its readiness."""
         ...
 
 
 @dataclass(slots=True)
 class ChildState:
-    """One child's place: its process, its past deaths, how it is."""
+    """The state of one child: its process, its restarts, its readiness."""
 
     spec: ProcessSpec
     process: ChildProcess | None = None
@@ -103,68 +90,66 @@ class ChildState:
 
     @property
     def is_ready(self) -> bool:
-        """Say whether the process runs and says it is ready."""
+        """Whether the process is running and reports that it is ready."""
         return self.process is not None and self.readiness.is_ready
 
 
 class Supervisor:
-    """All children together; `step` is called a few times a second."""
+    """All children; `step` must be called several times a second."""
 
     def __init__(
         self, specs: tuple[ProcessSpec, ...], launcher: Launcher, clock: Clock, report: Callable[[str], None]
     ) -> None:
-        """Nothing starts before the first step."""
-        self.children = {child.name: ChildState(child) for child in specs}
+        """Create the states; no process starts before the first step."""
+        self.children = {spec.name: ChildState(spec) for spec in specs}
         self._specs = specs
         self._launcher = launcher
         self._clock = clock
         self._report = report
 
     def step(self) -> None:
-        """Notice the dead, start who is due, ask everyone how they are."""
+        """Reap exited children, start those that are due, and probe all."""
         now_ns = self._clock.monotonic_ns()
-        for berth in self.children.values():
-            self._reap(berth, now_ns)
-            if berth.process is None and self._should_start(berth, now_ns):
-                self._start(berth, now_ns)
-            self._probe(berth, now_ns)
+        for child in self.children.values():
+            self._reap(child, now_ns)
+            if child.process is None and self._should_start(child, now_ns):
+                self._start(child, now_ns)
+            self._probe(child, now_ns)
 
     @property
     def is_ready(self) -> bool:
-        """Say whether every child is ready."""
-        return all(berth.is_ready for berth in self.children.values())
+        """Whether every child is ready."""
+        return all(child.is_ready for child in self.children.values())
 
     @property
     def permanent_failure(self) -> ChildState | None:
-        """Name a child that cannot be helped by another start."""
-        return next((berth for berth in self.children.values() if berth.permanent_exit_code is not None), None)
+        """A child that a restart cannot help; None if there is none."""
+        return next((child for child in self.children.values() if child.permanent_exit_code is not None), None)
 
     def stop(self, *names: str) -> None:
-        """Stop these children (all without names), the last started first, each within its bound."""
-        for child in reversed(self._specs):
-            if not names or child.name in names:
-                self._stop_child(self.children[child.name])
+        """Stop these children (all without names), the last started first, each within its timeout."""
+        for spec in reversed(self._specs):
+            if not names or spec.name in names:
+                self._stop_child(self.children[spec.name])
 
     def _reap(self, child: ChildState, now_ns: int) -> None:
         if child.process is None or (code := child.process.poll()) is None:
             return
         child.process = None
-        child.readiness = Readiness(is_ready=False, detail=f"ended with {_exit_text(code)}")
+        child.readiness = Readiness(is_ready=False, detail=f"exited: {_exit_text(code)}")
         if code in PERMANENT_EXIT_CODES:
             child.permanent_exit_code = code
-            self._report(f"{child.spec.name} ended with {_exit_text(code)}; another start would end the same way")
+            self._report(f"{child.spec.name} exited ({_exit_text(code)}); a restart would end the same way")
             return
         child.backoff = child.backoff.after_exit(uptime_ms=(now_ns - child.started_at_ns) // 1_000_000)
         child.start_due_at_ns = now_ns + child.backoff.delay_ms * 1_000_000
-        self._report(
-            f"{child.spec.name} ended with {_exit_text(code)}; starting it again in {child.backoff.delay_ms} ms"
-        )
+        self._report(f"{child.spec.name} exited ({_exit_text(code)}); restarting in {child.backoff.delay_ms} ms")
 
     def _should_start(self, child: ChildState, now_ns: int) -> bool:
         if not child.should_run or child.permanent_exit_code is not None or now_ns < child.start_due_at_ns:
             return False
-        awaited = () if child.was_ready else dependencies_of(child.spec, self._specs)
-        return all(self.children[name].is_ready for name in awaited)
+        dependencies = () if child.was_ready else dependencies_of(child.spec, self._specs)
+        return all(self.children[name].is_ready for name in dependencies)
 
     def _start(self, child: ChildState, now_ns: int) -> None:
         child.process = self._launcher.launch(child.spec)
@@ -173,15 +158,15 @@ class Supervisor:
         child.readiness = Readiness(is_ready=False, detail="starting")
 
     def _probe(self, child: ChildState, now_ns: int) -> None:
-        before = child.is_ready
+        was_ready = child.is_ready
         if child.process is not None:
             child.readiness = self._launcher.probe(child.spec, child.process.pid)
         self._track_unready(child, now_ns)
-        if child.is_ready and not before:
+        if child.is_ready and not was_ready:
             seconds = (now_ns - child.started_at_ns) / 1e9
             self._report(f"{child.spec.name} is ready" + ("" if child.was_ready else f" ({seconds:.1f} s)"))
             child.was_ready = True
-        elif before and not child.is_ready:
+        elif was_ready and not child.is_ready:
             self._report(f"{child.spec.name} is not ready: {child.readiness.detail}")
 
     def _track_unready(self, child: ChildState, now_ns: int) -> None:
@@ -205,7 +190,7 @@ class Supervisor:
             self._report(f"{child.spec.name} did not stop within {STOP_S_MAX:.0f} s and was killed")
             return
         child.readiness = Readiness(is_ready=False, detail="stopped")
-        self._report(f"{child.spec.name} stopped" if code == 0 else f"{child.spec.name} ended with {_exit_text(code)}")
+        self._report(f"{child.spec.name} stopped" if code == 0 else f"{child.spec.name} exited ({_exit_text(code)})")
 
 
 def _exit_text(code: int) -> str:

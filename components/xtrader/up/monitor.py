@@ -1,9 +1,4 @@
-"""Reads what a component's /metrics page says: totals, and quantiles of a histogram.
-
-Counts what this run did, from the records of the two journals.
-
-What `up` sees of the running system: the journals as they grow, the metrics of each component.
-"""
+"""What `up` observes of the running system: the journals as they grow, and the metrics of each component."""
 
 import math
 import re
@@ -19,20 +14,21 @@ from components.contracts.orders import Filled, OrderMessage, OrderSending, Orde
 from components.contracts.streams import DECISIONS, ORDERS, Stream
 from components.contracts.values import ClientOrderId
 from components.runtime.bus.codec import message_decoder
-from components.runtime.journal import format, reader
+from components.runtime.journal.format import Record
+from components.runtime.journal.reader import read_records
 from components.runtime.paths import Paths
 from components.xtrader.explain.history import RecentHistories
 from components.xtrader.supervisor.supervisor import Supervisor
 
 _LINE: Final = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
-
-
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+GAPS_METRIC: Final = "xtrader_bus_gaps_total"
+TICK_TO_ORDER_METRIC: Final = "xtrader_tick_to_order_seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSample:
-    """One line of the page."""
+    """One sample of a /metrics page."""
 
     name: str
     labels: Mapping[str, str]
@@ -41,43 +37,43 @@ class MetricSample:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """A histogram's cumulative counts by upper bound; adding joins processes and runs."""
+    """Cumulative counts by upper bound, added over all labels."""
 
     counts: Mapping[float, float] = field(default_factory=dict)
 
     def quantile(self, share: float) -> float | None:
-        """Give the value below which this share lies, linear inside its bucket; None when nothing was counted."""
+        """Return the quantile, interpolated linearly inside its bucket; None if nothing was counted."""
         bounds = sorted(self.counts)
         if not bounds or self.counts[bounds[-1]] == 0:
             return None
-        wanted = share * self.counts[bounds[-1]]
+        target = share * self.counts[bounds[-1]]
         lower, below = 0.0, 0.0
         for bound in bounds:
-            here = self.counts[bound]
-            if here >= wanted and here > below:
+            count = self.counts[bound]
+            if count >= target and count > below:
                 upper = lower if math.isinf(bound) else bound
-                return lower + (upper - lower) * (wanted - below) / (here - below)
-            lower, below = bound, here
+                return lower + (upper - lower) * (target - below) / (count - below)
+            lower, below = bound, count
         return lower
 
 
 def parse_metrics(page: str) -> list[MetricSample]:
-    """Read every sample of the page; comments are skipped."""
-    found = (_LINE.match(line) for line in page.splitlines() if not line.startswith("#"))
+    """Return every sample of the page; comments are skipped."""
+    matches = (_LINE.match(line) for line in page.splitlines() if not line.startswith("#"))
     return [
         MetricSample(match["name"], dict(_LABEL.findall(match["labels"] or "")), float(match["value"]))
-        for match in found
+        for match in matches
         if match
     ]
 
 
 def sum_samples(samples: list[MetricSample], name: str) -> float:
-    """Add a counter up over all its labels."""
+    """Return the sum of a counter over all its labels."""
     return sum(sample.value for sample in samples if sample.name == name)
 
 
 def histogram_of(samples: list[MetricSample], name: str) -> Histogram:
-    """Collect one histogram over all its labels."""
+    """Return one histogram, added over all its labels."""
     counts: dict[float, float] = {}
     for sample in samples:
         if sample.name == f"{name}_bucket":
@@ -88,7 +84,7 @@ def histogram_of(samples: list[MetricSample], name: str) -> Histogram:
 
 @dataclass(slots=True)
 class RunStatistics:
-    """Orders, fills and verdicts since this run began."""
+    """Orders, fills and decisions since this run started."""
 
     submitted: set[ClientOrderId] = field(default_factory=set)
     states: dict[ClientOrderId, OrderState] = field(default_factory=dict)
@@ -99,7 +95,7 @@ class RunStatistics:
     refusals_by_check: Counter[str] = field(default_factory=Counter)
 
     def count_order_event(self, message: OrderMessage) -> None:
-        """Take in one record of execution's journal."""
+        """Count one record of execution's journal."""
         match message:
             case OrderSending(client_order_id=name):
                 self.submitted.add(name)
@@ -113,7 +109,7 @@ class RunStatistics:
                 return
 
     def count_decision(self, message: DecisionMessage) -> None:
-        """Take in one record of risk's log."""
+        """Count one record of risk's log."""
         if not isinstance(message, Decision):
             return
         if message.allowed:
@@ -123,24 +119,18 @@ class RunStatistics:
         self.refusals_by_check.update(str(one.name) for one in message.failed_checks)
 
     def order_counts(self) -> dict[str, int]:
-        """Count the orders by what became of them; unknown is what is unknown now."""
-        became = Counter(self.states.values())
+        """Return the number of orders by outcome; `unknown` counts those that are unknown now."""
+        by_state = Counter(self.states.values())
         return {
             "submitted": len(self.submitted),
-            "filled": became[OrderState.FILLED],
-            "rejected": became[OrderState.REJECTED],
-            "unknown": became[OrderState.UNKNOWN],
+            "filled": by_state[OrderState.FILLED],
+            "rejected": by_state[OrderState.REJECTED],
+            "unknown": by_state[OrderState.UNKNOWN],
         }
 
 
-GAPS_METRIC: Final = "xtrader_bus_gaps_total"
-
-
-TICK_TO_ORDER_METRIC: Final = "xtrader_tick_to_order_seconds"
-
-
 class JournalTail:
-    """Reads a journal from where it stood when the run began."""
+    """Reads the records that are appended to a journal after the tail was created."""
 
     def __init__(self, folder: Path, stream: Stream) -> None:
         self._folder = folder
@@ -150,7 +140,10 @@ class JournalTail:
             self._next_sequence = record.sequence + 1
 
     def new_entries(self) -> Iterator[tuple[int, Any]]:
-        """Give what was written since the last look; an entry that is no message of the stream is left to verify."""
+        """Yield the records since the last call.
+
+        A record that is no message of the stream is skipped; `verify` reports it.
+        """
         for record in self._records():
             self._next_sequence = record.sequence + 1
             try:
@@ -158,47 +151,49 @@ class JournalTail:
             except ProtocolError:
                 continue
 
-    def _records(self) -> Iterator[format.Record]:
+    def _records(self) -> Iterator[Record]:
         try:
-            yield from reader.read_records(self._folder, self._next_sequence)
+            yield from read_records(self._folder, self._next_sequence)
         except UsageError:
-            return  # its owner has not begun it yet
+            return  # its owner has not created it yet
 
 
 @dataclass(slots=True)
 class MetricsMonitor:
-    """The last metrics of each life of each component; what a dead one counted still counts."""
+    """The last metrics of each run of each component; the counts of an exited process are kept."""
 
     gaps_before: dict[str, float] = field(default_factory=dict)
     gaps_now: dict[str, float] = field(default_factory=dict)
     latency: Histogram = field(default_factory=Histogram)
 
     def update(self, name: str, page: str) -> None:
-        """Take in one page of one component."""
-        found: list[MetricSample] = parse_metrics(page)
-        self.gaps_now[name] = sum_samples(found, GAPS_METRIC)
-        here = histogram_of(found, TICK_TO_ORDER_METRIC)
-        if here.counts:
-            self.latency = here
+        """Apply one metrics page of one component."""
+        samples = parse_metrics(page)
+        self.gaps_now[name] = sum_samples(samples, GAPS_METRIC)
+        latency = histogram_of(samples, TICK_TO_ORDER_METRIC)
+        if latency.counts:
+            self.latency = latency
 
     def on_restart(self, name: str) -> None:
-        """Keep what the life before counted; counters begin again at zero."""
+        """Keep the counts of the exited process; the new one counts from zero."""
         self.gaps_before[name] = self.gaps_before.get(name, 0.0) + self.gaps_now.pop(name, 0.0)
 
     @property
     def gaps(self) -> int:
-        """Every gap that any component saw on the bus in this run."""
+        """The number of gaps that all components detected on the bus in this run."""
         return int(sum(self.gaps_before.values()) + sum(self.gaps_now.values()))
 
     def latency_us(self) -> dict[str, dict[str, float]]:
-        """Give quantiles of tick-to-order, from the decoded venue frame to the intent on execution's disk."""
+        """Return quantiles of tick-to-order: from the decoded venue frame to the durable intent at execution."""
         shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
-        found = {name: self.latency.quantile(share) for name, share in shares.items()}
-        return {"tick_to_order": {name: round(value * 1e6, 1) for name, value in found.items() if value is not None}}
+        quantiles = {name: self.latency.quantile(share) for name, share in shares.items()}
+        return {
+            "tick_to_order": {name: round(value * 1e6, 1) for name, value in quantiles.items() if value is not None}
+        }
 
 
 class JournalMonitor:
-    """Both journals of the account, counted into one tally and told as stories."""
+    """Follows both journals of the account and updates statistics and histories."""
 
     def __init__(self, paths: Paths, statistics: RunStatistics, histories: RecentHistories) -> None:
         self._statistics, self._histories = statistics, histories
@@ -206,7 +201,10 @@ class JournalMonitor:
         self._decisions = JournalTail(paths.journal("risk"), DECISIONS)
 
     def poll(self) -> None:
-        """Take in what both have written since the last time; a decision is on disk before its order is."""
+        """Apply the records since the last poll.
+
+        Execution's journal is read first: a decision is durable before its order is.
+        """
         for sequence, event in self._orders.new_entries():
             self._statistics.count_order_event(event)
             self._histories.add_order_event(sequence, event)
@@ -217,7 +215,7 @@ class JournalMonitor:
 
 @dataclass(slots=True)
 class RunMonitor:
-    """Everything that `up` sees of the running system."""
+    """Everything that `up` observes of the running system."""
 
     title: str
     started_at_ns: int

@@ -1,8 +1,6 @@
-"""The end of a run: cancel what works, wait until nothing is open, hold our positions against the venue's.
+"""One trading run: start all processes, trade, settle, stop, and compare positions with the venue's.
 
-One command: the whole system in order of readiness, watched to its end, with an honest account of the run.
-
-Stops a running `up` from outside: asks it as Ctrl-C would, and waits until it has let go of its lock.
+Settling cancels all working orders and waits until nothing is open. `stop_running_up` ends a run from outside.
 """
 
 import os
@@ -37,23 +35,22 @@ from components.xtrader.up.console import Output
 from components.xtrader.up.monitor import JournalMonitor, RunMonitor
 
 SETTLE_S_MAX: Final = 12.0
-
-
 SETTLE_POLL_MS: Final = 150
-
-
 VENUE_RESPONSE_S_MAX: Final = 3.0
-
+POLL_MS: Final = 100
+READY_S_MAX: Final = 60.0
+METRICS_EVERY_NS: Final = 1_000_000_000
+UNREADY_S_MAX: Final = 20.0
+"""A component that was not ready for longer fails the run, even if it recovered."""
+STOP_POLL_MS: Final = 100
 
 RequestRisk = Callable[[RiskRequest], RiskReply]
-
-
 ReadVenuePositions = Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class PositionComparison:
-    """Positions as risk sees them and as the venue states them, canonical, flat symbols left out."""
+    """Positions according to risk and to the venue, canonical, without flat symbols."""
 
     positions: Mapping[str, str]
     venue_positions: Mapping[str, str]
@@ -64,14 +61,14 @@ class PositionComparison:
 
     @property
     def is_equal(self) -> bool:
-        """Say whether both are known and the same, with nothing open."""
+        """Whether both are known and equal, and no order is open."""
         return self.problem is None and self.open_orders == 0 and self.positions == self.venue_positions
 
 
 def settle(
     request_risk: RequestRisk, read_venue: ReadVenuePositions, clock: Clock, wait_ms: Callable[[int], None], run_id: str
 ) -> PositionComparison:
-    """Cancel every working order, wait until nothing is open and both sides agree, or say what they said last."""
+    """Cancel every working order until none is open and both sides agree. Return the last comparison."""
     deadline_ns = clock.monotonic_ns() + int(SETTLE_S_MAX * 1e9)
     round_number = 0
     while True:
@@ -83,17 +80,17 @@ def settle(
 
 
 def read_venue_positions(endpoints: VenueEndpoints | None) -> Mapping[str, str]:
-    """Ask the venue itself, not our own journals."""
+    """Return the positions that the venue itself reports, independent of our journals."""
     if endpoints is None:
-        raise VenueUnavailable("the sandbox has not said where it is")
+        raise VenueUnavailable("the sandbox has not reported its endpoints yet")
     headers = {"APCA-API-KEY-ID": endpoints.key, "APCA-API-SECRET-KEY": endpoints.secret}
     try:
-        answer = httpx.get(f"{endpoints.trading_url}/v2/positions", headers=headers, timeout=VENUE_RESPONSE_S_MAX)
-        answer.raise_for_status()
+        response = httpx.get(f"{endpoints.trading_url}/v2/positions", headers=headers, timeout=VENUE_RESPONSE_S_MAX)
+        response.raise_for_status()
     except httpx.HTTPError as error:
         raise VenueUnavailable(f"positions at {endpoints.trading_url}: {error}") from error
-    held = {row["symbol"]: Decimal(row["qty"]) for row in answer.json()}
-    return {symbol: format_decimal(quantity) for symbol, quantity in held.items() if quantity != ZERO}
+    quantities = {row["symbol"]: Decimal(row["qty"]) for row in response.json()}
+    return {symbol: format_decimal(quantity) for symbol, quantity in quantities.items() if quantity != ZERO}
 
 
 def _compare_positions(
@@ -102,11 +99,11 @@ def _compare_positions(
     try:
         account = request_risk(AccountQuery(request_id=command_id))
         if not isinstance(account, AccountSnapshot):
-            return PositionComparison({}, {}, 0, f"risk answered {type(account).__name__} instead of the account")
+            return PositionComparison({}, {}, 0, f"risk replied with {type(account).__name__} instead of the account")
         open_orders = len(account.working) + len(account.outbox) + len(account.unknown)
         if open_orders:
             request_risk(
-                OperatorCommand(command_id=command_id, action=OperatorAction.CANCEL_ALL, reason="the run ends")
+                OperatorCommand(command_id=command_id, action=OperatorAction.CANCEL_ALL, reason="end of the run")
             )
         return PositionComparison(
             _open_positions(account), read_venue(), open_orders, None, account.realised, account.unrealised
@@ -119,22 +116,9 @@ def _open_positions(account: AccountSnapshot) -> Mapping[str, str]:
     return {one.symbol: format_decimal(one.quantity) for one in account.positions if one.quantity != 0}
 
 
-POLL_MS: Final = 100
-
-
-READY_S_MAX: Final = 60.0
-
-
-METRICS_EVERY_NS: Final = 1_000_000_000
-
-
-UNREADY_S_MAX: Final = 20.0
-"""A component that was away for longer than this was not ready to the end, even if it came back."""
-
-
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run is made of."""
+    """The parts of a run."""
 
     monitor: RunMonitor
     launcher: ProcessLauncher
@@ -147,13 +131,13 @@ class RunContext:
 
     @property
     def supervisor(self) -> Supervisor:
-        """Whom the run watches over."""
+        """The supervisor of the run."""
         return self.monitor.supervisor
 
 
 @dataclass(slots=True)
 class RunOutcome:
-    """What there is to say about a run once it is over."""
+    """What is known of a run when it is over."""
 
     started_at_ns: int
     problem: str | None = None
@@ -173,7 +157,7 @@ class TradingRun:
         self._started_monotonic_ns = context.clock.monotonic_ns()
 
     def run(self) -> dict[str, Any]:
-        """Start, watch, settle, stop; whatever happens, every child is stopped."""
+        """Start, watch, settle and stop; return the summary. Every child is stopped, whatever fails."""
         try:
             if self._wait_until_ready():
                 self._trade_until_stopped()
@@ -184,13 +168,13 @@ class TradingRun:
         return self._summary()
 
     def _wait_until_ready(self) -> bool:
-        crew = self._context.supervisor
-        while not crew.is_ready:
+        supervisor = self._context.supervisor
+        while not supervisor.is_ready:
             self._poll()
             if self._context.stop_requested.is_set():
                 self.outcome.problem = "stopped before everything was ready"
             elif self._elapsed_s() > READY_S_MAX:
-                waiting = ", ".join(f"{one.spec.name}: {one.readiness.detail}" for one in _unready_children(crew))
+                waiting = ", ".join(f"{one.spec.name}: {one.readiness.detail}" for one in _unready_children(supervisor))
                 self.outcome.problem = f"not ready within {READY_S_MAX:.0f} s ({waiting})"
             if self.outcome.problem:
                 return False
@@ -206,12 +190,14 @@ class TradingRun:
             self._poll()
 
     def _settle(self) -> None:
-        parts, run = self._context, self.outcome
-        run.ready_at_end = parts.supervisor.is_ready and run.problem is None
+        context, outcome = self._context, self.outcome
+        outcome.ready_at_end = context.supervisor.is_ready and outcome.problem is None
         self._read_metrics()
-        parts.output.event("stopping intake, cancelling what works, comparing positions")
-        parts.supervisor.stop(SIGNALS.name)
-        run.comparison = settle(parts.request_risk, parts.read_venue, parts.clock, self._wait, f"{run.started_at_ns:x}")
+        context.output.event("stopping signals, cancelling working orders, comparing positions")
+        context.supervisor.stop(SIGNALS.name)
+        outcome.comparison = settle(
+            context.request_risk, context.read_venue, context.clock, self._wait, f"{outcome.started_at_ns:x}"
+        )
         self._read_metrics()
 
     def _poll(self) -> None:
@@ -221,8 +207,8 @@ class TradingRun:
         if now_ns >= self._metrics_due_ns:
             self._metrics_due_ns = now_ns + METRICS_EVERY_NS
             self._read_metrics()
-        if (lost := self._context.supervisor.permanent_failure) is not None:
-            self.outcome.problem = f"{lost.spec.name} cannot run: see {self._context.launcher.log_path(lost.spec)}"
+        if (failed := self._context.supervisor.permanent_failure) is not None:
+            self.outcome.problem = f"{failed.spec.name} cannot run: see {self._context.launcher.log_path(failed.spec)}"
 
     def _wait(self, wait_ms: int) -> None:
         self._context.stop_requested.wait(wait_ms / 1e3)
@@ -231,12 +217,12 @@ class TradingRun:
         self._context.output.update(self._context.monitor, now_ns)
 
     def _read_metrics(self) -> None:
-        for name, berth in self._context.supervisor.children.items():
-            if self._restarts_seen.setdefault(name, berth.restarts) != berth.restarts:
-                self._restarts_seen[name] = berth.restarts
+        for name, child in self._context.supervisor.children.items():
+            if self._restarts_seen.setdefault(name, child.restarts) != child.restarts:
+                self._restarts_seen[name] = child.restarts
                 self._context.monitor.metrics.on_restart(name)
-            pid = berth.process.pid if berth.process else 0
-            page = fetch_metrics(self._context.launcher.health_port(berth.spec, pid))
+            pid = child.process.pid if child.process else 0
+            page = fetch_metrics(self._context.launcher.health_port(child.spec, pid))
             if page is not None:
                 self._context.monitor.metrics.update(name, page)
 
@@ -247,60 +233,61 @@ class TradingRun:
         return round((at_ns - self.outcome.started_at_ns) / 1e9, 3)
 
     def _summary(self) -> dict[str, Any]:
-        run, tally, ready_ns = self.outcome, self._context.monitor.statistics, self._context.monitor.ready_at_ns
-        comparison = run.comparison or PositionComparison({}, {}, 0, run.problem or "positions were not compared")
-        problem = run.problem or comparison.problem or "; ".join(self._problems(comparison))
+        monitor, statistics, supervisor = (
+            self._context.monitor,
+            self._context.monitor.statistics,
+            self._context.supervisor,
+        )
+        missing = PositionComparison({}, {}, 0, self.outcome.problem or "positions were not compared")
+        comparison = self.outcome.comparison or missing
+        problem = self.outcome.problem or comparison.problem or "; ".join(self._problems(comparison))
+        ready_at_ns, fill = monitor.ready_at_ns, statistics.first_fill
         return {
             "ok": not problem,
             "problem": problem or None,
-            "ready_s": None if ready_ns is None else self._seconds_after_start(ready_ns),
-            "first_fill_s": None if tally.first_fill is None else self._seconds_after_start(tally.first_fill.at_ns),
-            "orders": tally.order_counts(),
-            "fills": tally.fills,
+            "ready_s": None if ready_at_ns is None else self._seconds_after_start(ready_at_ns),
+            "first_fill_s": None if fill is None else self._seconds_after_start(fill.at_ns),
+            "orders": statistics.order_counts(),
+            "fills": statistics.fills,
             "profit_and_loss": {"realised": comparison.realised, "unrealised": comparison.unrealised},
-            "verdicts": {"approved": tally.approved_signals, "refused": dict(sorted(tally.refusals_by_check.items()))},
-            "bus": {"gaps": self._context.monitor.metrics.gaps},
+            "decisions": {
+                "approved": statistics.approved_signals,
+                "refused": dict(sorted(statistics.refusals_by_check.items())),
+            },
+            "bus": {"gaps": monitor.metrics.gaps},
             "positions": dict(sorted(comparison.positions.items())),
             "venue_positions": dict(sorted(comparison.venue_positions.items())),
-            "latency_us": self._context.monitor.metrics.latency_us(),
-            "restarts": {
-                name: berth.restarts for name, berth in self._context.supervisor.children.items() if berth.restarts
-            },
+            "latency_us": monitor.metrics.latency_us(),
+            "restarts": {name: child.restarts for name, child in supervisor.children.items() if child.restarts},
         }
 
     def _problems(self, comparison: PositionComparison) -> list[str]:
-        """Name everything that a run which is ok has not."""
-        tally, gaps, away = (
-            self._context.monitor.statistics,
-            self._context.monitor.metrics.gaps,
-            _unready_too_long(self._context.supervisor),
-        )
-        unknown = tally.order_counts()["unknown"]
-        findings = {
+        """Return every reason why the run is not ok."""
+        monitor, unready = self._context.monitor, _unready_too_long(self._context.supervisor)
+        statistics, gaps = monitor.statistics, monitor.metrics.gaps
+        unknown = statistics.order_counts()["unknown"]
+        problems = {
             "not every component was ready at the end": not self.outcome.ready_at_end,
-            f"away for longer than {UNREADY_S_MAX:.0f} s: {', '.join(away)}": bool(away),
-            "no order was filled": tally.first_fill is None,
+            f"not ready for longer than {UNREADY_S_MAX:.0f} s: {', '.join(unready)}": bool(unready),
+            "no order was filled": statistics.first_fill is None,
             f"{comparison.open_orders} orders still open": comparison.open_orders > 0,
             "positions differ from the venue's": comparison.positions != comparison.venue_positions,
             f"{unknown} orders of unknown outcome": unknown > 0,
             f"{gaps} gaps on the bus": gaps > 0,
         }
-        return [finding for finding, found in findings.items() if found]
+        return [problem for problem, exists in problems.items() if exists]
 
 
 def _unready_too_long(supervisor: Supervisor) -> list[str]:
-    return [name for name, berth in supervisor.children.items() if berth.unready_ns_max > UNREADY_S_MAX * 1e9]
+    return [name for name, child in supervisor.children.items() if child.unready_ns_max > UNREADY_S_MAX * 1e9]
 
 
 def _unready_children(supervisor: Supervisor) -> list[ChildState]:
-    return [berth for berth in supervisor.children.values() if not berth.is_ready]
-
-
-STOP_POLL_MS: Final = 100
+    return [child for child in supervisor.children.values() if not child.is_ready]
 
 
 def stop_running_up(paths: Paths, clock: Clock, wait_ms: Callable[[int], object], within_s: float) -> tuple[int, bool]:
-    """Ask the running `up` to stop; give its process id and whether it is gone by then."""
+    """Send SIGTERM to the running `up`; return its process id, and whether it ended within the timeout."""
     lock = paths.lock("up")
     pid = lock_holder(lock)
     if pid is None:

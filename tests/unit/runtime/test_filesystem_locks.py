@@ -12,28 +12,28 @@ from tests.support.order_records import paths_at
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Paths:
+def paths(tmp_path: Path) -> Paths:
     made = paths_at(tmp_path)
     made.create_run_dir()
     return made
 
 
-def lock(places: Paths) -> OpenFile:
-    return REAL_DISK.lock(places.lock("up"))
+def lock(paths: Paths) -> OpenFile:
+    return REAL_DISK.lock(paths.lock("up"))
 
 
-def test_looking_at_a_lock_takes_nothing_from_anybody(places: Paths) -> None:
-    assert lock_holder(places.lock("up")) is None
-    held = lock(places)
-    assert lock_holder(places.lock("up")) == os.getpid()
+def test_reading_the_holder_does_not_take_the_lock(paths: Paths) -> None:
+    assert lock_holder(paths.lock("up")) is None
+    held = lock(paths)
+    assert lock_holder(paths.lock("up")) == os.getpid()
     REAL_DISK.close(held)
-    assert lock_holder(places.lock("up")) is None
-    REAL_DISK.close(lock(places))
+    assert lock_holder(paths.lock("up")) is None
+    REAL_DISK.close(lock(paths))
 
 
-def test_a_lock_without_a_name_is_asked_again_and_never_everybody(places: Paths) -> None:
-    held = lock(places)
-    places.lock("up").write_bytes(b"")
+def test_a_lock_without_a_pid_yet_is_an_error_and_never_pid_zero(paths: Paths) -> None:
+    held = lock(paths)
+    paths.lock("up").write_bytes(b"")
     with pytest.raises(PeerUnreachable, match="ask again"):
-        lock_holder(places.lock("up"))
+        lock_holder(paths.lock("up"))
     REAL_DISK.close(held)

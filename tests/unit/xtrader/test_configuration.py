@@ -15,7 +15,7 @@ def folder(tmp_path: Path) -> ConfigurationFolder:
     return shipped_configuration(tmp_path)
 
 
-def test_each_key_names_the_layer_that_decides_it(folder: ConfigurationFolder) -> None:
+def test_each_key_names_the_layer_that_sets_it(folder: ConfigurationFolder) -> None:
     found = {one.name: one for one in list_keys(environ=folder.environ(XTRADER__RISK__LIMITS__OPEN_ORDERS_MAX="5"))}
     assert found["risk.limits.open_orders_max"].origin == "XTRADER__RISK__LIMITS__OPEN_ORDERS_MAX"
     assert found["risk.limits.open_orders_max"].as_toml() == "risk.limits.open_orders_max = 5"
@@ -36,7 +36,7 @@ def test_one_table_can_be_shown(folder: ConfigurationFolder) -> None:
     assert list_keys("risk.limit", environ=folder.environ()) == []
 
 
-def test_a_wrong_configuration_is_refused_not_shown(folder: ConfigurationFolder) -> None:
+def test_an_invalid_configuration_is_refused_not_shown(folder: ConfigurationFolder) -> None:
     with pytest.raises(ConfigError, match=r"risk\.limits\.none"):
         list_keys(environ=folder.environ(XTRADER__RISK__LIMITS__NONE="1"))
 

@@ -1,4 +1,4 @@
-"""What must not be after a crash is found in the evidence, each flaw under its own name."""
+"""Each violation is found in the evidence and reported under its own kind."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -41,8 +41,6 @@ from tests.support.sample_messages import (
 )
 
 OTHER = ClientOrderId("demo-0a1b-7-1-1")
-
-
 FILL = changed(FILLED, side=Side.BUY, quantity=Decimal("2.5"))
 
 
@@ -70,8 +68,6 @@ ORDERS = (
     FILL,
     updated(OrderState.FILLED),
 )
-
-
 DECISION = Decision(INTENT, (CHECK_RESULT,), DECISION_INPUTS, "limits-3", TERMS)
 
 
@@ -88,53 +84,51 @@ WHOLE = Evidence(
     orders=ORDERS,
     decisions=(DECISION, *applied(*ORDERS)),
 )
-
-
 NOTHING_LISTED = replace(WHOLE, listed=(), venue_positions={})
 
 
-def heard(evidence: Evidence, *orders: OrderMessage) -> Evidence:
+def journaled(evidence: Evidence, *orders: OrderMessage) -> Evidence:
     """Both journals hold exactly these order records."""
     return replace(evidence, orders=orders, decisions=(DECISION, *applied(*orders)))
 
 
-FLAWED: dict[str, tuple[Evidence, set[Violation]]] = {
-    "an order listed twice": (replace(WHOLE, listed=(*WHOLE.listed, *WHOLE.listed)), {Violation.DOUBLED}),
+VIOLATED: dict[str, tuple[Evidence, set[Violation]]] = {
+    "an order listed twice": (replace(WHOLE, listed=(*WHOLE.listed, *WHOLE.listed)), {Violation.DUPLICATED}),
     "one intent as two orders": (
         replace(WHOLE, listed=(*WHOLE.listed, ListedOrder(OTHER, Decimal(0)))),
-        {Violation.DOUBLED, Violation.LOST},
+        {Violation.DUPLICATED, Violation.LOST},
     ),
-    "an execution written twice": (
-        heard(WHOLE, *ORDERS, FILL),
-        {Violation.DOUBLED, Violation.POSITIONS},
+    "an execution journaled twice": (
+        journaled(WHOLE, *ORDERS, FILL),
+        {Violation.DUPLICATED, Violation.POSITIONS},
     ),
-    "a fill that the venue does not know": (
-        heard(WHOLE, *ORDERS, changed(FILL, execution_id=ExecutionId("made up"))),
-        {Violation.DOUBLED, Violation.POSITIONS},
+    "a fill unknown to the venue": (
+        journaled(WHOLE, *ORDERS, changed(FILL, execution_id=ExecutionId("made up"))),
+        {Violation.DUPLICATED, Violation.POSITIONS},
     ),
     "a record that risk applied twice": (
         replace(WHOLE, decisions=(*WHOLE.decisions, WHOLE.decisions[3])),
-        {Violation.DOUBLED},
+        {Violation.DUPLICATED},
     ),
-    "an order that was never written down": (
-        heard(WHOLE, *(one for one in ORDERS if not isinstance(one, OrderSending))),
+    "an order that was never journaled": (
+        journaled(WHOLE, *(one for one in ORDERS if not isinstance(one, OrderSending))),
         {Violation.LOST},
     ),
     "an order that vanished": (
-        heard(NOTHING_LISTED, *(one for one in ORDERS if not isinstance(one, Filled | OrderUpdated))),
+        journaled(NOTHING_LISTED, *(one for one in ORDERS if not isinstance(one, Filled | OrderUpdated))),
         {Violation.LOST, Violation.UNKNOWN},
     ),
     "a fill that was missed": (
-        heard(WHOLE, *(one for one in ORDERS if not isinstance(one, Filled))),
+        journaled(WHOLE, *(one for one in ORDERS if not isinstance(one, Filled))),
         {Violation.LOST, Violation.POSITIONS},
     ),
-    "an approval that nobody ended": (heard(NOTHING_LISTED, ORDERS[0]), {Violation.LOST}),
+    "an approval without outcome": (journaled(NOTHING_LISTED, ORDERS[0]), {Violation.LOST}),
     "a record that risk never applied": (
         replace(WHOLE, decisions=(*WHOLE.decisions[:3], *WHOLE.decisions[4:])),
         {Violation.LOST},
     ),
-    "an order of unknown outcome": (heard(WHOLE, *ORDERS, updated(OrderState.UNKNOWN)), {Violation.UNKNOWN}),
-    "an order without risk's yes": (replace(WHOLE, decisions=applied(*ORDERS)), {Violation.UNAPPROVED}),
+    "an order of unknown outcome": (journaled(WHOLE, *ORDERS, updated(OrderState.UNKNOWN)), {Violation.UNKNOWN}),
+    "an order without an approval": (replace(WHOLE, decisions=applied(*ORDERS)), {Violation.UNAPPROVED}),
     "positions of another size": (replace(WHOLE, venue_positions={"AAPL": "3"}), {Violation.POSITIONS}),
     "a position that risk does not see": (
         replace(WHOLE, decisions=(DECISION, *applied(*ORDERS[:3]))),
@@ -143,26 +137,26 @@ FLAWED: dict[str, tuple[Evidence, set[Violation]]] = {
 }
 
 
-def test_a_system_that_lost_nothing_shows_no_flaw() -> None:
+def test_a_system_that_lost_nothing_has_no_violation() -> None:
     assert find_violations(WHOLE) == []
 
 
-@pytest.mark.parametrize("name", FLAWED)
-def test_each_flaw_is_found_and_named(name: str) -> None:
-    evidence, flaws = FLAWED[name]
-    assert {one.violation for one in find_violations(evidence)} == flaws
+@pytest.mark.parametrize("name", VIOLATED)
+def test_each_violation_is_found_and_named(name: str) -> None:
+    evidence, violations = VIOLATED[name]
+    assert {one.violation for one in find_violations(evidence)} == violations
 
 
-@pytest.mark.parametrize("proof", [proof for _, proof in CHECKS], ids=lambda proof: proof.__name__)
-def test_each_proof_fails_on_some_evidence(proof: Callable[[Evidence], Iterator[str]]) -> None:
-    assert any(list(proof(evidence)) for evidence, _ in FLAWED.values())
+@pytest.mark.parametrize("check", [check for _, check in CHECKS], ids=lambda check: check.__name__)
+def test_each_check_fails_on_some_evidence(check: Callable[[Evidence], Iterator[str]]) -> None:
+    assert any(list(check(evidence)) for evidence, _ in VIOLATED.values())
 
 
 @pytest.mark.parametrize("state", [OrderState.NEVER_LANDED, OrderState.REJECTED])
-def test_an_order_that_rightly_never_reached_the_venue_is_not_lost(state: OrderState) -> None:
-    assert find_violations(heard(NOTHING_LISTED, *ORDERS[:3], updated(state))) == []
+def test_an_order_that_never_reached_the_venue_is_not_lost(state: OrderState) -> None:
+    assert find_violations(journaled(NOTHING_LISTED, *ORDERS[:3], updated(state))) == []
 
 
-def test_positions_begin_with_what_was_found_at_the_venue() -> None:
+def test_positions_start_with_the_opening_balance() -> None:
     sold = changed(FILL, side=Side.SELL, quantity=Decimal("1.50"))
     assert positions_from(iter((*ORDERS, sold))) == {"AAPL": "1"}

@@ -11,8 +11,6 @@ from components.xtrader.live_view.view_model import ComponentRow, DecisionRow, O
 from tests.support.sample_messages import AT_NS
 
 SYMBOLS = ("AAPL", "MSFT", "NVDA", "SPY", "TSLA")
-
-
 FULL = ViewModel(
     title="dev/sandbox",
     now_ns=AT_NS,
@@ -46,15 +44,15 @@ FULL = ViewModel(
 )
 
 
-def shown(board: ViewModel, width: int, height: int) -> list[str]:
-    return [plain_text(one) for one in render(board, width, height)]
+def shown(model: ViewModel, width: int, height: int) -> list[str]:
+    return [plain_text(one) for one in render(model, width, height)]
 
 
 @pytest.mark.parametrize("width", [20, 60, 80, 132, 300])
 @pytest.mark.parametrize("height", [2, 5, 10, 24, 50, 120])
 def test_the_view_fits_the_terminal(width: int, height: int) -> None:
-    for board in (FULL, ViewModel(title="dev/sandbox", now_ns=AT_NS, running_s=0.0)):
-        lines = shown(board, width, height)
+    for model in (FULL, ViewModel(title="dev/sandbox", now_ns=AT_NS, running_s=0.0)):
+        lines = shown(model, width, height)
         assert len(lines) <= height
         assert all(len(one) <= width for one in lines)
 
@@ -79,16 +77,16 @@ def test_a_tall_terminal_shows_everything() -> None:
 def test_a_low_terminal_keeps_prices_and_leaves_events_out() -> None:
     lines = shown(replace(FULL, explanation=()), 80, 18)
     assert all(any(one.startswith(name) for one in lines) for name in SYMBOLS)
-    assert "SIGNALS AND VERDICTS" in lines
+    assert "SIGNALS AND DECISIONS" in lines
     assert "EVENTS" not in lines
 
 
-def test_the_newest_event_stands_first() -> None:
+def test_the_newest_event_is_first() -> None:
     lines = shown(FULL, 132, 60)
     assert lines[lines.index("EVENTS") + 1].startswith("22:13:39")
 
 
-def test_before_anything_is_heard_the_view_says_so() -> None:
+def test_without_data_the_view_shows_starting() -> None:
     assert "starting" in shown(ViewModel(title="dev/sandbox", now_ns=AT_NS, running_s=0.0), 80, 24)[0]
 
 
@@ -97,7 +95,7 @@ def test_a_text_cannot_move_the_cursor() -> None:
     assert plain_text(truncate(hostile, 80)) == " [2J  risk "
 
 
-def test_what_does_not_fit_ends_with_an_ellipsis() -> None:
+def test_truncated_text_ends_with_an_ellipsis() -> None:
     assert plain_text(truncate(styled_line("market", Span("data")), 8)) == "marketd…"
     assert plain_text(truncate(styled_line("market"), 6)) == "market"
 

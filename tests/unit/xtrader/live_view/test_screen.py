@@ -1,4 +1,4 @@
-"""A terminal is taken over, drawn on in one write a frame, and given back as it was."""
+"""A screen draws each frame with one write and restores the terminal."""
 
 import fcntl
 import os
@@ -16,22 +16,22 @@ READ_BYTES_MAX = 1 << 20
 
 
 class Terminal:
-    """A terminal of 100 columns and 30 lines, seen from the person's side."""
+    """A terminal of 100 columns and 30 lines, seen from the user's side."""
 
     def __init__(self) -> None:
-        self.person, self.inside = pty.openpty()
-        os.set_blocking(self.person, False)
+        self.user, self.inside = pty.openpty()
+        os.set_blocking(self.user, False)
         fcntl.ioctl(self.inside, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         self.modes = termios.tcgetattr(self.inside)
 
     def read(self) -> str:
         try:
-            return os.read(self.person, READ_BYTES_MAX).decode().replace("\r\r\n", "\r\n")
+            return os.read(self.user, READ_BYTES_MAX).decode().replace("\r\r\n", "\r\n")
         except BlockingIOError:
             return ""
 
     def close(self) -> None:
-        for one in (self.person, self.inside):
+        for one in (self.user, self.inside):
             os.close(one)
 
 
@@ -58,7 +58,7 @@ def test_the_same_frame_is_written_once(terminal: Terminal) -> None:
     screen.close()
 
 
-def test_the_terminal_is_given_back_as_it_was(terminal: Terminal) -> None:
+def test_the_terminal_is_restored(terminal: Terminal) -> None:
     screen = Screen(terminal.inside, terminal.inside)
     assert termios.tcgetattr(terminal.inside)[3] & termios.ECHO == 0
     assert termios.tcgetattr(terminal.inside)[3] & termios.ISIG
@@ -67,7 +67,7 @@ def test_the_terminal_is_given_back_as_it_was(terminal: Terminal) -> None:
     assert termios.tcgetattr(terminal.inside) == terminal.modes
 
 
-def test_the_size_is_asked_anew_for_each_frame(terminal: Terminal) -> None:
+def test_the_size_is_read_for_each_frame(terminal: Terminal) -> None:
     screen = Screen(terminal.inside, terminal.inside)
     assert screen.size == (100, 30)
     fcntl.ioctl(terminal.inside, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
@@ -77,22 +77,22 @@ def test_the_size_is_asked_anew_for_each_frame(terminal: Terminal) -> None:
     screen.close()
 
 
-def test_a_terminal_that_does_not_read_holds_nobody_up(terminal: Terminal) -> None:
+def test_a_terminal_that_does_not_read_does_not_block(terminal: Terminal) -> None:
     screen = Screen(terminal.inside, terminal.inside)
     for number in range(200):
         screen.draw([f"{number} {'x' * 90}"] * 30)
 
-    def last_is_seen() -> bool:
+    def last_is_shown() -> bool:
         screen.draw(["last"])
         return "last" in terminal.read()
 
-    assert eventually(last_is_seen)
+    assert eventually(last_is_shown)
     screen.close()
 
 
-def test_a_terminal_that_is_gone_is_no_error(terminal: Terminal) -> None:
+def test_a_closed_terminal_is_no_error(terminal: Terminal) -> None:
     screen = Screen(terminal.inside, terminal.inside)
-    os.close(terminal.person)
+    os.close(terminal.user)
     screen.draw(["one"])
     screen.close()
-    terminal.person = os.dup(terminal.inside)
+    terminal.user = os.dup(terminal.inside)

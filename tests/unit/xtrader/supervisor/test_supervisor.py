@@ -1,7 +1,4 @@
-"""Children start when those they need are ready, come back when they die, and stop in reverse.
-
-A dead child comes back soon, then less eagerly, then soon again once it has lived.
-"""
+"""Children start when their dependencies are ready, are restarted with a back-off, and stop in reverse order."""
 
 import signal
 
@@ -11,7 +8,7 @@ from tests.support.supervisor_fakes import FakeClock, FakeLauncher
 
 
 class SupervisorHarness:
-    """A crew with everything it touches."""
+    """A supervisor with a fake clock and a fake launcher."""
 
     def __init__(self) -> None:
         self.clock, self.launcher, self.reported = FakeClock(), FakeLauncher(), list[str]()
@@ -23,92 +20,92 @@ class SupervisorHarness:
         self.supervisor.step()
 
     def all_ready(self) -> None:
-        for child in PROCESSES:
+        for spec in PROCESSES:
             self.step()
-            self.step(ready=(child.name,))
+            self.step(ready=(spec.name,))
 
-    def die(self, name: str, code: int) -> None:
+    def exit(self, name: str, code: int) -> None:
         self.launcher.ready.discard(name)
         self.launcher.processes[name].code = code
 
 
-def test_nobody_starts_before_those_it_needs_are_ready() -> None:
-    here = SupervisorHarness()
-    here.step()
-    assert here.launcher.launched == ["sandbox"]
-    here.step(ready=("sandbox",))
-    here.step(ready=("execution",))
-    here.step()
-    assert here.launcher.launched == ["sandbox", "execution", "market_data"]
-    here.step(ready=("market_data",))
-    here.step(ready=("risk",))
-    here.step()
-    assert here.launcher.launched[3:] == ["risk", "signals"]
+def test_no_process_starts_before_its_dependencies_are_ready() -> None:
+    harness = SupervisorHarness()
+    harness.step()
+    assert harness.launcher.launched == ["sandbox"]
+    harness.step(ready=("sandbox",))
+    harness.step(ready=("execution",))
+    harness.step()
+    assert harness.launcher.launched == ["sandbox", "execution", "market_data"]
+    harness.step(ready=("market_data",))
+    harness.step(ready=("risk",))
+    harness.step()
+    assert harness.launcher.launched[3:] == ["risk", "signals"]
 
 
-def test_all_are_ready_once_the_last_one_is() -> None:
-    here = SupervisorHarness()
-    here.all_ready()
-    assert here.supervisor.is_ready
+def test_the_system_is_ready_once_every_child_is() -> None:
+    harness = SupervisorHarness()
+    harness.all_ready()
+    assert harness.supervisor.is_ready
 
 
-def test_a_dead_child_is_started_again_after_its_delay() -> None:
-    here = SupervisorHarness()
-    here.all_ready()
-    here.die("risk", -signal.SIGKILL)
-    here.step(ms=1)
-    assert "risk ended with SIGKILL; starting it again in 250 ms" in here.reported
-    here.step(ms=100)
-    assert here.launcher.launched.count("risk") == 1
-    here.step(ms=200)
-    assert here.launcher.launched.count("risk") == 2
-    assert here.supervisor.children["risk"].restarts == 1
+def test_an_exited_child_is_restarted_after_its_delay() -> None:
+    harness = SupervisorHarness()
+    harness.all_ready()
+    harness.exit("risk", -signal.SIGKILL)
+    harness.step(ms=1)
+    assert "risk exited (SIGKILL); restarting in 250 ms" in harness.reported
+    harness.step(ms=100)
+    assert harness.launcher.launched.count("risk") == 1
+    harness.step(ms=200)
+    assert harness.launcher.launched.count("risk") == 2
+    assert harness.supervisor.children["risk"].restarts == 1
 
 
-def test_a_returning_child_waits_for_nobody() -> None:
-    here = SupervisorHarness()
-    here.all_ready()
-    here.launcher.ready.discard("sandbox")
-    here.die("risk", 70)
-    here.step(ms=1)
-    here.step(ms=300)
-    assert here.launcher.launched.count("risk") == 2
+def test_a_restart_does_not_wait_for_dependencies() -> None:
+    harness = SupervisorHarness()
+    harness.all_ready()
+    harness.launcher.ready.discard("sandbox")
+    harness.exit("risk", 70)
+    harness.step(ms=1)
+    harness.step(ms=300)
+    assert harness.launcher.launched.count("risk") == 2
 
 
-def test_an_end_that_would_repeat_itself_is_given_up() -> None:
-    here = SupervisorHarness()
-    here.step()
-    here.die("sandbox", 78)
-    here.step()
-    here.step(ms=60_000)
-    assert here.supervisor.permanent_failure is here.supervisor.children["sandbox"]
-    assert here.launcher.launched == ["sandbox"]
+def test_a_permanent_exit_code_is_not_restarted() -> None:
+    harness = SupervisorHarness()
+    harness.step()
+    harness.exit("sandbox", 78)
+    harness.step()
+    harness.step(ms=60_000)
+    assert harness.supervisor.permanent_failure is harness.supervisor.children["sandbox"]
+    assert harness.launcher.launched == ["sandbox"]
 
 
-def test_children_stop_in_reverse_and_stay_stopped() -> None:
-    here = SupervisorHarness()
-    here.all_ready()
-    here.supervisor.stop()
-    assert here.launcher.stopped == [5, 4, 3, 2, 1]
-    here.step()
-    assert len(here.launcher.launched) == 5
+def test_children_stop_in_reverse_order_and_stay_stopped() -> None:
+    harness = SupervisorHarness()
+    harness.all_ready()
+    harness.supervisor.stop()
+    assert harness.launcher.stopped == [5, 4, 3, 2, 1]
+    harness.step()
+    assert len(harness.launcher.launched) == 5
 
 
-def test_how_long_a_child_was_away_is_remembered() -> None:
-    here = SupervisorHarness()
-    here.all_ready()
-    here.launcher.ready.discard("market_data")
-    here.step(ms=1)
-    here.step(ms=2_000)
-    here.step(ms=1, ready=("market_data",))
-    assert here.supervisor.children["market_data"].unready_ns_max >= 2_000_000_000
+def test_the_longest_unready_time_is_recorded() -> None:
+    harness = SupervisorHarness()
+    harness.all_ready()
+    harness.launcher.ready.discard("market_data")
+    harness.step(ms=1)
+    harness.step(ms=2_000)
+    harness.step(ms=1, ready=("market_data",))
+    assert harness.supervisor.children["market_data"].unready_ns_max >= 2_000_000_000
 
 
-def delays(deaths: int, lived_ms: int = 0) -> list[int]:
-    lives, found = RestartBackoff(), []
-    for _ in range(deaths):
-        lives = lives.after_exit(uptime_ms=lived_ms)
-        found.append(lives.delay_ms)
+def delays(failures: int, uptime_ms: int = 0) -> list[int]:
+    backoff, found = RestartBackoff(), []
+    for _ in range(failures):
+        backoff = backoff.after_exit(uptime_ms=uptime_ms)
+        found.append(backoff.delay_ms)
     return found
 
 
@@ -116,9 +113,9 @@ def test_the_first_start_does_not_wait() -> None:
     assert RestartBackoff().delay_ms == 0
 
 
-def test_each_death_in_a_row_doubles_the_wait_up_to_a_cap() -> None:
+def test_each_failure_in_a_row_doubles_the_delay_up_to_a_maximum() -> None:
     assert delays(8) == [250, 500, 1000, 2000, 4000, RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_MAX, RESTART_DELAY_MS_MAX]
 
 
-def test_a_long_life_is_forgiven() -> None:
-    assert delays(3, lived_ms=STABLE_MS_MIN) == [250, 250, 250]
+def test_a_stable_uptime_resets_the_delay() -> None:
+    assert delays(3, uptime_ms=STABLE_MS_MIN) == [250, 250, 250]
