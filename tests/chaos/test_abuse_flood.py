@@ -32,6 +32,7 @@ from tests.support.approvals import approval_terms
 from tests.support.component_process import PROJECT, ComponentProcess, page_url
 from tests.support.eventually import eventually, reached
 from tests.support.journal_records import fill_count
+from tests.support.machine import scaled
 from tests.support.malformed_frames import HEADER, raw_client
 from tests.support.running_system import RunningSystem, running_system
 from tests.support.sample_messages import INTENT
@@ -84,7 +85,7 @@ def answered(run: Path, stream: Stream, request: object) -> object:
 
     def asked() -> object:
         try:
-            return request_once(run, stream, request, ANSWER_MS_MAX)
+            return request_once(run, stream, request, int(scaled(ANSWER_MS_MAX)))
         except PeerUnreachable:
             return None
 
@@ -162,7 +163,7 @@ def published(speaker: ComponentProcess) -> int:
     """Read how many messages were said on the market stream."""
     manifest = read_manifest(speaker.paths, speaker.name)
     assert manifest is not None
-    page = httpx.get(page_url(manifest, "metrics"), timeout=5).text
+    page = httpx.get(page_url(manifest, "metrics"), timeout=scaled(5)).text
     found = re.search(r'xtrader_bus_published_total\{.*stream="market".*\} (\S+)', page)
     assert found is not None, page
     return int(float(found[1]))

@@ -13,6 +13,7 @@ from components.runtime.process.manifest import read_manifest
 from tests.support.component_process import ComponentProcess, page_url
 from tests.support.eventually import eventually
 from tests.support.journal_records import decision_records, fill_count
+from tests.support.machine import scaled
 from tests.support.running_system import running_system
 from tests.support.sandbox_process import running_sandbox
 
@@ -58,5 +59,5 @@ def unmet(component: ComponentProcess) -> list[str] | None:
     manifest = read_manifest(component.paths, component.name)
     if manifest is None:
         return None
-    found: list[str] = httpx.get(page_url(manifest, "readyz"), timeout=2).json()["unmet"]
+    found: list[str] = httpx.get(page_url(manifest, "readyz"), timeout=scaled(2)).json()["unmet"]
     return found

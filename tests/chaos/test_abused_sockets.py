@@ -27,6 +27,7 @@ from components.runtime.paths import Paths
 from tests.support.approvals import approval_terms
 from tests.support.component_process import counter_by_label
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.malformed_frames import (
     HEADER,
     INVALID_BYTE_STREAMS,
@@ -200,7 +201,7 @@ def test_what_is_said_to_those_who_only_speak_is_not_heard(system: System) -> No
             for frames in ([b""], [b"\x01" * 100_000], [b"\x02health"], [b"market", HEADER, b"x"], [b"x"] * 1_000):
                 speaker.send(frames)
         beating: set[str] = set()
-        for heard in follow(system.places.run, HEALTH, idle_timeout_ms=BEATS_MS_MAX):
+        for heard in follow(system.places.run, HEALTH, idle_timeout_ms=int(scaled(BEATS_MS_MAX))):
             beating.add(heard.header.producer)
             if beating == set(COMPONENTS):
                 break

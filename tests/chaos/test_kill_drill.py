@@ -10,6 +10,7 @@ import pytest
 from components.runtime.config.settings import child_environment, load_settings
 from components.runtime.paths import Paths
 from components.xtrader.drills.order_checker import Violation, check_orders
+from tests.support.machine import scaled
 from tests.support.running_system import PROJECT
 from tests.support.sandbox_process import running_sandbox
 
@@ -23,7 +24,7 @@ def drill(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str
     command = [sys.executable, "-m", "components.xtrader", "drill", "kill", *arguments]
     environment = child_environment(variables)
     return subprocess.run(
-        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=150
+        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=scaled(150)
     )
 
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.running_system import PROJECT, RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -39,7 +40,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
 def verb(up: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "components.xtrader", "market-data", *arguments]
     return subprocess.run(
-        command, cwd=PROJECT, env=up.environment, capture_output=True, text=True, timeout=40, check=False
+        command, cwd=PROJECT, env=up.environment, capture_output=True, text=True, timeout=scaled(40), check=False
     )
 
 
@@ -51,7 +52,7 @@ def all_synced(up: RunningSystem) -> bool:
     if up.manifest("market_data") is None:
         return False
     state = told(up, "state")
-    return bool(state) and all(state[0]["trust"].get(symbol) == "synced" for symbol in BOOKS)
+    return bool(state) and all(state[0]["states"].get(symbol) == "synced" for symbol in BOOKS)
 
 
 @pytest.mark.parametrize("symbol", BOOKS)
@@ -85,8 +86,8 @@ def test_published_deltas_chain_by_their_ids(up: RunningSystem) -> None:
 
 def test_instruments_are_listed_with_their_units(up: RunningSystem) -> None:
     rows = {row["symbol"]: row for row in told(up, "instruments", "--venue", "okx")}
-    assert (rows["OKX:BTC-USD-PERP"]["unit"], rows["OKX:BTC-USD-PERP"]["is_inverse"]) == ("100", True)
-    assert (rows["OKX:BTC-USDT-PERP"]["unit"], rows["OKX:BTC-USDT-PERP"]["native"]) == ("0.01", "BTC-USDT-SWAP")
+    assert (rows["OKX:BTC-USD-PERP"]["contract_multiplier"], rows["OKX:BTC-USD-PERP"]["is_inverse"]) == ("100", True)
+    assert (rows["OKX:BTC-USDT-PERP"]["contract_multiplier"], rows["OKX:BTC-USDT-PERP"]["venue_symbol"]) == ("0.01", "BTC-USDT-SWAP")
     unknown = verb(up, "instruments", "--venue", "nope")
     assert (unknown.returncode, unknown.stderr.count("\n")) == (64, 1)
 
@@ -105,6 +106,6 @@ def test_after_the_venues_died_every_book_is_back_and_nothing_was_traded_on_them
     killed = up.kill("sandbox")
     eventually(lambda: up.is_restarted("sandbox", killed), within_s=40)
     eventually(lambda: all_synced(up), within_s=SYNCED_S_MAX)
-    orders = httpx.get(f"{up.sandbox_endpoints()['admin_url']}/orders", timeout=10).json()
+    orders = httpx.get(f"{up.sandbox_endpoints()['admin_url']}/orders", timeout=scaled(10)).json()
     assert orders
     assert {order["symbol"] for order in orders} <= STOCKS

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.running_system import PROJECT, RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -130,4 +131,4 @@ def _refusals(up: RunningSystem) -> float:
 def _venue(up: RunningSystem) -> httpx.Client:
     where = up.sandbox_endpoints()
     keys = {"APCA-API-KEY-ID": where["key"], "APCA-API-SECRET-KEY": where["secret"]}
-    return httpx.Client(base_url=where["trading_url"], headers=keys, timeout=5)
+    return httpx.Client(base_url=where["trading_url"], headers=keys, timeout=scaled(5))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.machine import scaled
+
 pytestmark = [pytest.mark.e2e]
 
 FOLDER = Path(__file__).resolve().parents[2] / "docker" / "prometheus"
@@ -15,5 +17,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "docker" / "prometheus"
     [("check", "config", "prometheus.yml"), ("check", "rules", "rules.yml"), ("test", "rules", "rules_test.yml")],
 )
 def test_promtool_finds_nothing_wrong(arguments: tuple[str, ...]) -> None:
-    done = subprocess.run(["promtool", *arguments], cwd=FOLDER, check=False, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["promtool", *arguments], cwd=FOLDER, check=False, capture_output=True, text=True, timeout=scaled(30)
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.running_system import PROJECT, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
@@ -27,7 +28,7 @@ def run_once(state: Path) -> dict[str, Any]:
 def try_up(environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "components.xtrader", "up", "--headless", "--json"]
     return subprocess.run(
-        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=30
+        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=scaled(30)
     )
 
 
@@ -47,7 +48,7 @@ def test_two_runs_in_a_row_fill_orders_and_agree_with_the_venue(tmp_path: Path) 
     first, second = run_once(tmp_path), run_once(tmp_path)
     for result in (first, second):
         assert result["ok"], result
-        assert result["first_fill_s"] - result["ready_s"] < FIRST_FILL_S_MAX
+        assert result["first_fill_s"] - result["ready_s"] < scaled(FIRST_FILL_S_MAX)
         assert result["orders"]["filled"] >= 1
         assert result["orders"]["unknown"] == 0
         assert result["bus"]["gaps"] == 0

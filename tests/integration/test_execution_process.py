@@ -24,6 +24,7 @@ from components.runtime.clock import SystemClock
 from components.runtime.journal.reader import read_records, verify_journal
 from tests.support.eventually import eventually
 from tests.support.execution_harness import intent, terms
+from tests.support.machine import scaled
 from tests.support.sandbox_process import PROJECT, SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
@@ -51,7 +52,7 @@ class RunningExecution:
             "XTRADER__RUNTIME__RUN_DIR": str(self.run),
             "XTRADER__EXECUTION__ALPACA__TRADING_URL": sandbox.endpoints["trading_url"],
             "XTRADER__EXECUTION__ALPACA__STREAM_URL": sandbox.endpoints["stream_url"],
-            "XTRADER__EXECUTION__ALPACA__ANSWER_MS_MAX": "1000",
+            "XTRADER__EXECUTION__ALPACA__REPLY_TIMEOUT_MS": "1000",
             "APCA_API_KEY_ID": sandbox.endpoints["key"],
             "APCA_API_SECRET_KEY": sandbox.endpoints["secret"],
         }
@@ -77,7 +78,7 @@ class RunningExecution:
         """Read one of its pages; empty where it is not there."""
         try:
             manifest = json.loads((self.run / "execution.json").read_text())
-            return httpx.get(f"http://127.0.0.1:{manifest['health_port']}/{name}", timeout=2).text.strip()
+            return httpx.get(f"http://127.0.0.1:{manifest['health_port']}/{name}", timeout=scaled(2)).text.strip()
         except (OSError, ValueError, httpx.HTTPError):
             return ""
 
@@ -86,7 +87,7 @@ class RunningExecution:
         return float(rows[0].split()[-1]) if rows else 0.0
 
     def ask(self, frame: bytes) -> Any:
-        return request_once(self.run, COMMANDS, frame, ANSWER_MS_MAX)
+        return request_once(self.run, COMMANDS, frame, int(scaled(ANSWER_MS_MAX)))
 
     def verb(self, *arguments: str) -> Any:
         """Run a verb with --json and give its answer."""
@@ -110,11 +111,11 @@ class RunningExecution:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(5)
+        self.process.wait(scaled(5))
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(scaled(10))
 
 
 @pytest.fixture
@@ -325,4 +326,4 @@ def test_another_account_at_the_venue_ends_the_process_with_78(execution: Runnin
             "APCA_API_SECRET_KEY": other.endpoints["secret"],
         }
         execution.start()
-        assert execution.process.wait(15) == 78
+        assert execution.process.wait(scaled(15)) == 78

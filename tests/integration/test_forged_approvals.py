@@ -30,6 +30,7 @@ from tests.support.approvals import (
 )
 from tests.support.component_process import ComponentProcess, counter_by_label
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(60)]
@@ -50,7 +51,7 @@ class Desk:
 
     def send(self, frame: bytes) -> Acknowledgement:
         """Hand a frame over as risk does, and give the answer."""
-        answer: Acknowledgement = request_once(self.execution.paths.run, COMMANDS, frame, ANSWER_MS_MAX)
+        answer: Acknowledgement = request_once(self.execution.paths.run, COMMANDS, frame, int(scaled(ANSWER_MS_MAX)))
         return answer
 
     def trade(self, intent: Intent) -> Accepted:

@@ -14,6 +14,7 @@ from components.runtime.filesystem import REAL_DISK
 from components.runtime.journal.group_commit import GroupCommitter
 from components.runtime.journal.reader import read_records, verify_journal
 from tests.support.journals import NOW_NS, entries, open_journal, payloads
+from tests.support.machine import scaled
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +67,7 @@ def test_a_second_process_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
 
 def test_a_full_disk_ends_the_writer_before_it_acknowledges(tmp_path: Path) -> None:
     with run(FILL, tmp_path) as filler:
-        acknowledged, complaint = filler.communicate(timeout=20)
+        acknowledged, complaint = filler.communicate(timeout=scaled(20))
     assert filler.returncode == 74
     assert str(tmp_path) in complaint
     journal = open_journal(tmp_path)

@@ -12,6 +12,7 @@ import pytest
 
 from components.runtime.config.settings import child_environment
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.sandbox_process import running_sandbox
 
 pytestmark = pytest.mark.integration
@@ -42,7 +43,7 @@ class Desk:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=scaled(30),
         )
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
@@ -51,7 +52,7 @@ class Desk:
         """What readiness waits for; None while nobody answers."""
         try:
             manifest = json.loads((self._run / "market_data.json").read_text())
-            reply = httpx.get(f"http://127.0.0.1:{manifest['health_port']}/readyz", timeout=1)
+            reply = httpx.get(f"http://127.0.0.1:{manifest['health_port']}/readyz", timeout=scaled(1))
         except (OSError, ValueError, httpx.HTTPError):
             return None
         unmet: list[str] = reply.json()["unmet"]
@@ -60,7 +61,7 @@ class Desk:
     def end(self) -> tuple[int, str]:
         """Ask it to leave; give its exit code and its log."""
         self.process.terminate()
-        _, log = self.process.communicate(timeout=10)
+        _, log = self.process.communicate(timeout=scaled(10))
         return self.process.returncode, log
 
     def _command(self, component: str, *arguments: str) -> list[str]:

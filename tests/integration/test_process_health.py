@@ -13,6 +13,7 @@ from components.runtime.clock import SystemClock
 from components.runtime.metrics import Metrics
 from components.runtime.process.health import CONNECTIONS_MAX, HealthServer, HealthState, health_pages
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 
 pytestmark = pytest.mark.integration
 
@@ -32,11 +33,11 @@ def server(pulse: HealthState) -> Iterator[HealthServer]:
 
 
 def get(server: HealthServer, path: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{server.port}{path}", timeout=1)
+    return httpx.get(f"http://127.0.0.1:{server.port}{path}", timeout=scaled(1))
 
 
 def connect(server: HealthServer) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=5)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=scaled(5))
 
 
 def said(server: HealthServer, request: bytes) -> bytes:

@@ -16,6 +16,7 @@ from components.market_data.core.recording import list_files, parse_file_name
 from components.runtime.config.settings import child_environment
 from tests.support.crypto_sandbox import CryptoSandbox, crypto_sandbox
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.project import ROOT
 
 pytestmark = pytest.mark.integration
@@ -67,7 +68,7 @@ def desk(environment: dict[str, str]) -> Desk:
 
 
 def told(process: "subprocess.Popen[str]") -> tuple[int, list[dict[str, Any]]]:
-    out, errors = process.communicate(timeout=40)
+    out, errors = process.communicate(timeout=scaled(40))
     assert "Traceback" not in errors, errors
     return process.returncode, [json.loads(line) for line in out.splitlines()]
 
@@ -139,5 +140,5 @@ def test_recording_for_a_while_ends_by_itself_in_the_states_own_folder(desk: Des
 def test_a_stranger_to_us_is_refused_in_one_line(desk: Desk) -> None:
     for arguments in (["--symbol", "KRAKEN:BTC-USD"], ["--venue", "OKX"], ["--symbol", "OKX:nonsense"], []):
         process = desk("record", "--for", "1", *arguments)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=scaled(20))
         assert (process.returncode, errors.count("\n")) == (64, 1), errors

@@ -12,6 +12,7 @@ import pytest
 
 from components.runtime.config.settings import child_environment
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.project import ROOT
 
 pytestmark = pytest.mark.integration
@@ -24,7 +25,12 @@ Verb = Callable[..., tuple[int, list[dict[str, Any]]]]
 def verb(tmp_path: Path) -> Verb:
     def run(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
         done = subprocess.run(
-            command(*arguments), cwd=ROOT, env=environment(tmp_path), capture_output=True, timeout=40, check=False
+            command(*arguments),
+            cwd=ROOT,
+            env=environment(tmp_path),
+            capture_output=True,
+            timeout=scaled(40),
+            check=False,
         )
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -58,7 +64,7 @@ def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
         yield path
     finally:
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=scaled(20))
         assert process.returncode == 0, errors.decode()
 
 
@@ -88,7 +94,7 @@ def test_beside_a_served_recording_no_live_market_data_starts(served: Path, verb
         cwd=ROOT,
         env=environment(tmp_path),
         capture_output=True,
-        timeout=40,
+        timeout=scaled(40),
         check=False,
     )
     assert second.returncode == 75

@@ -32,6 +32,7 @@ from components.market_data.venues.alpaca.instruments import CryptoSettings
 from components.runtime.config.secrets import Secret
 from tests.support.alpaca_py import MarketDataCollector, connect_once, running_stream
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
@@ -160,7 +161,7 @@ class Line:
 
     async def hear(self) -> Decoded:
         """Hear one frame."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(scaled(5)):
             read = self.dialect.decode(await self.connection.recv(decode=False), 1)
         for one in read.data:
             if isinstance(one, DepthSnapshot):
@@ -208,7 +209,7 @@ async def _ask_for_statuses(sandbox: SandboxProcess) -> None:
         await connection.send(json.dumps({"action": "auth", "key": where["key"], "secret": where["secret"]}))
         await connection.recv()
         await connection.send(json.dumps({"action": "subscribe", "statuses": ["BTC/USD"], "bars": ["BTC/USD"]}))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(scaled(5)):
             (reply,) = json.loads(await connection.recv())
     assert "statuses" not in reply
     assert "corrections" not in reply

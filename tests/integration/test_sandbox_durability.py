@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.eventually import eventually
+from tests.support.machine import scaled
 from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
@@ -86,7 +87,7 @@ def test_no_answered_order_is_lost_by_a_kill_at_any_moment(tmp_path: Path) -> No
 
         with ThreadPoolExecutor(1) as pool:
             trading = pool.submit(trade)
-            assert enough.wait(10)
+            assert enough.wait(scaled(10))
             sandbox.kill()
             assert isinstance(trading.exception(10), httpx.TransportError)
         sandbox.restart()

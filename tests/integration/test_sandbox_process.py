@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.machine import scaled
 from tests.support.sandbox_process import PROJECT, running_sandbox
 
 pytestmark = pytest.mark.integration
@@ -17,7 +18,7 @@ RSS_BYTES_MAX = 80 << 20
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "components.sandbox", *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=scaled(20), check=False)
 
 
 def test_the_first_line_says_where_the_venue_is() -> None:
