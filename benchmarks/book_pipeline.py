@@ -59,9 +59,9 @@ def rows() -> list[Row]:
         f"raw text to top 10, all venues ({recording_kind()}), p99 of an update", _p99(samples), DELTA_P99_US_MAX
     )
     compared = [row for venue, pairs in found.items() for row in _faster(venue, "", pairs)]
-    proven = [_compare(recording, validates=True) for recording in recordings_of("OKX")]
+    verified = [_compare(recording, validates=True) for recording in recordings_of("OKX")]
     stages = [row for venue in FASTER_MIN for row in _stages(venue)]
-    return [*compared, *_faster("OKX", ", a live checksum verified by both", proven), p99, *stages]
+    return [*compared, *_faster("OKX", ", a live checksum verified by both", verified), p99, *stages]
 
 
 class ComparedTimes(NamedTuple):
@@ -277,7 +277,7 @@ def _service(reader: RecordingReader) -> MarketDataService:
         pushes_snapshot=adapter.pushes_snapshot,
         levels_published=TOP,
         book_age_ms_max=60_000,
-        first_book_ms_max=60_000,
+        first_book_timeout_ms=60_000,
         audit_every_s=0,
         sync_limits=SyncLimits(),
     )

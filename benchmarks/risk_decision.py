@@ -71,14 +71,14 @@ EVIDENCE: Final = ModelProvenance(
 )
 TIMING: Final = Timing(
     approval_ttl_ms=10_000,
-    handover_retry_ms=500,
+    command_retry_ms=500,
     order_age_ms_max=60_000,
     cancel_retry_ms=5_000,
     reconciliation_age_ms_max=600_000,
     data_age_ms_max=600_000,
     clock_jump_ms_max=60_000,
     clock_suspect_ms=0,
-    profit_and_loss_every_ms=1_000,
+    pnl_interval_ms=1_000,
 )
 LIMITS: Final = Limits(
     symbols=SYMBOLS,

@@ -42,7 +42,7 @@ class Data:
     labels: Labels
 
 
-def gather(seed: int, quotes: int) -> Data:
+def generate_data(seed: int, quotes: int) -> Data:
     """Return the features of every symbol's market, computed by the code that trades live."""
     # Gaps are drawn from a wide range, a hundred quotes a second to one in ten seconds, so that the model works at
     # every speed.
@@ -103,13 +103,13 @@ class Network:
 
 def train(data: Data, seed: int, epochs: int) -> Network:
     """Fit a fresh network; the rate falls to zero over the epochs."""
-    chance = np.random.default_rng(seed)
-    network = _fresh(data.rows, chance)
+    random = np.random.default_rng(seed)
+    network = _fresh(data.rows, random)
     parameters = [*network.weights, *network.biases]
     speeds = [np.zeros_like(one) for one in parameters]
     for epoch in range(epochs):
         rate = np.float32(RATE * (1 - epoch / epochs))
-        order = chance.permutation(len(data.labels))
+        order = random.permutation(len(data.labels))
         for start in range(0, len(order), BATCH):
             some = order[start : start + BATCH]
             slopes = network.gradients(data.rows[some], data.labels[some])
@@ -120,10 +120,10 @@ def train(data: Data, seed: int, epochs: int) -> Network:
     return network
 
 
-def _fresh(rows: Array, chance: np.random.Generator) -> Network:
+def _fresh(rows: Array, random: np.random.Generator) -> Network:
     sizes = [rows.shape[1], HIDDEN, HIDDEN, len(OUTPUTS)]
     weights = [
-        (chance.standard_normal((before, after)) * np.sqrt(2 / before)).astype(np.float32)
+        (random.standard_normal((before, after)) * np.sqrt(2 / before)).astype(np.float32)
         for before, after in pairwise(sizes)
     ]
     scale = (1 / np.maximum(rows.std(axis=0), 1e-6)).astype(np.float32)
@@ -183,8 +183,8 @@ def _toml(value: object) -> str:
 @click.option("--out", default="models", show_default=True, type=click.Path(path_type=Path), help="Folder to write to.")
 def main(seed: int, quotes: int, epochs: int, out: Path) -> None:
     """Train, export, and print the accuracy on a market that was not used for training."""
-    network = train(gather(seed, quotes), seed, epochs)
-    unseen = gather(seed + 1, quotes // 4)
+    network = train(generate_data(seed, quotes), seed, epochs)
+    unseen = generate_data(seed + 1, quotes // 4)
     answers = network.forward(unseen.rows)[-1]
     accuracy = float((answers.argmax(axis=1) == unseen.labels).mean())
     content = export(network)

@@ -12,7 +12,7 @@ DESELECTED = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--rewrite-golden", action="store_true", help="write golden files anew; review the diff")
+    parser.addoption("--rewrite-golden", action="store_true", help="write golden files again; review the diff")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -36,18 +36,18 @@ def client(sandbox: SandboxProcess) -> TradingClient:
 
 @pytest.fixture(scope="module")
 def updates(sandbox: SandboxProcess) -> Iterator[TradeUpdateCollector]:
-    with collected_trade_updates(sandbox) as heard:
-        yield heard
+    with collected_trade_updates(sandbox) as received:
+        yield received
 
 
-def test_the_market_is_heard(sandbox: SandboxProcess) -> None:
-    stream, heard = data_stream(sandbox), MarketDataCollector()
-    stream.subscribe_quotes(heard.on_data, "AAPL", "MSFT")
+def test_quotes_are_received(sandbox: SandboxProcess) -> None:
+    stream, received = data_stream(sandbox), MarketDataCollector()
+    stream.subscribe_quotes(received.on_data, "AAPL", "MSFT")
     with running_stream(stream):
-        eventually(lambda: heard.of_symbol("AAPL") and heard.of_symbol("MSFT"))
+        eventually(lambda: received.of_symbol("AAPL") and received.of_symbol("MSFT"))
 
 
-def test_a_market_order_is_filled_and_told(client: TradingClient, updates: TradeUpdateCollector) -> None:
+def test_a_market_order_is_filled_and_reported(client: TradingClient, updates: TradeUpdateCollector) -> None:
     terms = {"symbol": "AAPL", "qty": 2, "side": OrderSide.BUY, "time_in_force": TimeInForce.DAY}
     order = submit_order(client, MarketOrderRequest(**terms, client_order_id="market"))
     eventually(lambda: "fill" in updates.event_names("market"))
@@ -61,8 +61,8 @@ def test_a_limit_order_rests_is_replaced_and_cancelled(client: TradingClient, up
     terms = {"symbol": "MSFT", "qty": 1, "side": OrderSide.BUY, "time_in_force": TimeInForce.GTC}
     order = submit_order(client, LimitOrderRequest(**terms, limit_price=10, client_order_id="limit"))
     eventually(lambda: "new" in updates.event_names("limit"))
-    asked = ReplaceOrderRequest(limit_price=11, client_order_id="replacement")
-    new = expect_type(client.replace_order_by_id(order.id, asked), Order)
+    request = ReplaceOrderRequest(limit_price=11, client_order_id="replacement")
+    new = expect_type(client.replace_order_by_id(order.id, request), Order)
     assert new.replaces == order.id
     eventually(lambda: "replaced" in updates.event_names("limit") and "new" in updates.event_names("replacement"))
     working = client.get_orders(GetOrdersRequest(status=QueryOrderStatus.OPEN))

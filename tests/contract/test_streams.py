@@ -86,7 +86,11 @@ def producers(declared: dict[str, dict[str, Any]], stream: Stream) -> set[str]:
 
 
 def consumers(declared: dict[str, dict[str, Any]], stream: Stream) -> set[str]:
-    return {name for name, bindings in declared.items() if stream in (*bindings.get("subscribes", ()), *bindings.get("serves", ()))}
+    return {
+        name
+        for name, bindings in declared.items()
+        if stream in (*bindings.get("subscribes", ()), *bindings.get("serves", ()))
+    }
 
 
 @pytest.mark.parametrize("stream", [one for one in STREAMS.values() if one != HEALTH], ids=lambda one: one.name)

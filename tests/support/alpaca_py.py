@@ -27,9 +27,9 @@ class TradeUpdateCollector:
 
     all: list[TradeUpdate] = field(default_factory=list)
 
-    async def on_update(self, said: TradeUpdate) -> None:
+    async def on_update(self, message: TradeUpdate) -> None:
         """Store one update; the stream calls this."""
-        self.all.append(said)
+        self.all.append(message)
 
     def of_order(self, client_order_id: str) -> list[TradeUpdate]:
         """Return the updates of one order."""
@@ -46,9 +46,9 @@ class MarketDataCollector:
 
     all: list[Any] = field(default_factory=list)
 
-    async def on_data(self, said: Any) -> None:
+    async def on_data(self, message: Any) -> None:
         """Store one message; the stream calls this."""
-        self.all.append(said)
+        self.all.append(message)
 
     def of_symbol(self, symbol: str) -> list[Any]:
         """Return the messages of one symbol."""
@@ -129,9 +129,9 @@ def expect_type(found: Any, kind: type[Found]) -> Found:
     return found
 
 
-def submit_order(client: TradingClient, asked: OrderRequest) -> Order:
+def submit_order(client: TradingClient, request: OrderRequest) -> Order:
     """Submit an order."""
-    return expect_type(client.submit_order(asked), Order)
+    return expect_type(client.submit_order(request), Order)
 
 
 def order_by_client_id(client: TradingClient, client_order_id: str) -> Order:
@@ -156,5 +156,5 @@ def expect_api_error(status: int, code: int, message: str) -> Iterator[None]:
     """Expect the venue to reject a request within this block with exactly this error."""
     with pytest.raises(APIError) as refused:
         yield
-    said = refused.value
-    assert (said.status_code, said.code, said.message) == (status, code, message)
+    error = refused.value
+    assert (error.status_code, error.code, error.message) == (status, code, message)

@@ -13,13 +13,14 @@ from websockets.http11 import Request, Response
 
 from components.contracts.values import Symbol
 from components.market_data.config import AlpacaConfig
-from components.market_data.venues.alpaca.stock_feed import AlpacaStockFeed, StockCredentials
+from components.market_data.venues.adapter import ApiCredentials
+from components.market_data.venues.alpaca.stock_feed import AlpacaStockFeed
 from components.runtime.clock import SystemClock
 from components.runtime.config.secrets import Secret
 from tests.support.eventually import eventually_async
 
 Script = Callable[[ServerConnection], Awaitable[None]]
-Told = TypeVar("Told")
+Delivered = TypeVar("Delivered")
 SYMBOLS = (Symbol("AAPL"), Symbol("MSFT"))
 QUOTE = (
     '{"T":"q","S":"AAPL","bx":"V","bp":189.99,"bs":200,"ax":"V","ap":190.01,"as":300,"c":["R"],"z":"C",'
@@ -36,13 +37,13 @@ def config(url: str, **changes: Any) -> AlpacaConfig:
         "key": "env:KEY",
         "secret": "env:SECRET",
         "symbols_max": 30,
-        "connect_ms_max": 3_000,
-        "reply_ms_max": 3_000,
-        "close_ms_max": 100,
+        "connect_timeout_ms": 3_000,
+        "reply_timeout_ms": 3_000,
+        "close_timeout_ms": 100,
         "ping_every_ms": 1_000,
-        "ping_ms_max": 1_000,
-        "mute_ms_first": 3_000,
-        "mute_ms_max": 60_000,
+        "pong_timeout_ms": 1_000,
+        "no_data_timeout_ms": 3_000,
+        "no_data_timeout_ms_max": 60_000,
         "retry_ms_first": 20,
         "retry_ms_max": 40,
         "frame_bytes_max": 65_536,
@@ -143,7 +144,7 @@ class FeedHarness:
         key, secret = (Secret(one.encode()) for one in keys)
         # The jitter is 0: a retry comes at once, so a test need not wait to see that none comes.
         self._feed = AlpacaStockFeed(
-            setup, StockCredentials(key, secret), [Symbol(one) for one in symbols], SystemClock(), lambda: 0.0
+            setup, ApiCredentials(key, secret), [Symbol(one) for one in symbols], SystemClock(), lambda: 0.0
         )
         self.delivered: list[Any] = []
         self._task: asyncio.Task[None] | None = None
@@ -158,13 +159,13 @@ class FeedHarness:
         with suppress(asyncio.CancelledError):
             await self._task
 
-    def all(self, kind: type[Told]) -> list[Told]:
+    def all(self, kind: type[Delivered]) -> list[Delivered]:
         return [one for one in self.delivered if isinstance(one, kind)]
 
-    async def wait_for(self, kind: type[Told], count: int = 1, *, within_s: float = 10.0) -> list[Told]:
+    async def wait_for(self, kind: type[Delivered], count: int = 1, *, within_s: float = 10.0) -> list[Delivered]:
         """Wait until this many messages of a type were delivered."""
 
-        async def probe() -> list[Told]:
+        async def probe() -> list[Delivered]:
             found = self.all(kind)
             return found if len(found) >= count else []
 

@@ -112,18 +112,18 @@ async def venue_server(
     made: VenueFactory, listings: Iterable[Instrument], ids: IdSpace, scale: float = 1.0, seed: int = 7
 ) -> AsyncIterator[VenueServer]:
     """Serve a venue until the end of the block."""
-    doors, faults, application = HttpServers(), CryptoFaultSwitches(), web.Application()
+    servers, faults, application = HttpServers(), CryptoFaultSwitches(), web.Application()
     flow = OrderFlow(listings, seed, ids)
     venue = made(listings, flow, faults, CREDENTIALS, SystemClock().now_ns, scale)
     application.add_routes(venue.routes())
-    port = await doors.open(application, 0)
+    port = await servers.open(application, 0)
     moving = asyncio.create_task(venue.run())
     try:
         yield VenueServer(venue, faults, port)
     finally:
         moving.cancel()
         venue.disconnect_all()
-        await doors.close()
+        await servers.close()
 
 
 @asynccontextmanager

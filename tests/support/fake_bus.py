@@ -35,8 +35,8 @@ class FakeBus:
         self.calls.append(("hand_over", frame))
 
     def receive(self, timeout_ms: int) -> Sequence[Inbound]:
-        heard, self.waiting = self.waiting, []
-        return heard
+        received, self.waiting = self.waiting, []
+        return received
 
     def drain(self, limit: int) -> list[Inbound]:
         return list(self.receive(0))

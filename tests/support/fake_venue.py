@@ -44,7 +44,7 @@ from tests.support.eventually import eventually_async
 
 FAKE_VENUE = Venue("TOY")
 ONE, TWO, THREE = (Symbol(f"TOY:{base}-USD") for base in ("ONE", "TWO", "THREE"))
-Told = TypeVar("Told")
+Delivered = TypeVar("Delivered")
 Script = Callable[["FakeVenue", ServerConnection], Awaitable[None]]
 LIMITS = {
     "topics_per_request": 2,
@@ -57,11 +57,11 @@ LIMITS = {
     "requests_burst": 10,
 }
 CONTROLS: dict[str, Callable[[dict[str, Any]], ControlMessage]] = {
-    "ok": lambda said: SubscribeAck(tuple(said["ok"]), said.get("id")),
-    "gone": lambda said: UnsubscribeAck(tuple(said["gone"]), said.get("id")),
-    "no": lambda said: SubscribeRejected(tuple(said["no"]), said["why"], said["final"], said.get("id")),
+    "ok": lambda message: SubscribeAck(tuple(message["ok"]), message.get("id")),
+    "gone": lambda message: UnsubscribeAck(tuple(message["gone"]), message.get("id")),
+    "no": lambda message: SubscribeRejected(tuple(message["no"]), message["why"], message["final"], message.get("id")),
     "test": lambda _: Reply('{"alive": 1}'),
-    "bye": lambda said: ShutdownNotice(said["bye"]),
+    "bye": lambda message: ShutdownNotice(message["bye"]),
     "hi": lambda _: Authenticated(),
     "tick": lambda _: Heartbeat(),
 }
@@ -77,21 +77,21 @@ def fake_venue_config(venue: "FakeVenue", *symbols: str, **changes: Any) -> Fake
         "symbols": symbols or (ONE, TWO),
         "stream_url": venue.stream_url,
         "rest_url": venue.rest_url,
-        "connect_ms_max": 3_000,
-        "answer_ms_max": 3_000,
-        "silence_ms_max": 60_000,
-        "first_data_ms_max": 60_000,
-        "mute_ms_max": 60_000,
-        "patience_ms_max": 60_000,
+        "connect_timeout_ms": 3_000,
+        "reply_timeout_ms": 3_000,
+        "ping_after_idle_ms": 60_000,
+        "first_data_timeout_ms": 60_000,
+        "no_data_timeout_ms": 60_000,
+        "adaptive_timeout_ms_max": 60_000,
         "retry_ms_first": 250,
         "retry_ms_max": 500,
-        "healthy_ms": 60_000,
+        "healthy_after_ms": 60_000,
         "connects_burst": 50,
         "breaker_failures_max": 100,
         "breaker_pause_ms": 60_000,
         "frame_bytes_max": 16 * 1024 * 1024,
         "body_bytes_max": 100_000,
-        "requests_waiting_max": 8,
+        "requests_queued_max": 8,
         "instruments_every_s": 3_600,
         "levels_published": 10,
         "book_age_ms_max": 60_000,
@@ -154,16 +154,16 @@ class FakeVenueAdapter:
         return None
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
-        said = msgspec.json.decode(frame, type=dict[str, Any])
-        word = next(iter(said))
-        return Decoded(control=(CONTROLS[word](said),)) if word in CONTROLS else self._data(said, received_at_ns)
+        message = msgspec.json.decode(frame, type=dict[str, Any])
+        kind = next(iter(message))
+        return Decoded(control=(CONTROLS[kind](message),)) if kind in CONTROLS else self._data(message, received_at_ns)
 
-    def _data(self, said: dict[str, Any], at_ns: int) -> Decoded:
-        native = next((said[key] for key in ("d", "i", "t", "q") if key in said), "")
+    def _data(self, message: dict[str, Any], at_ns: int) -> Decoded:
+        native = next((message[key] for key in ("d", "i", "t", "q") if key in message), "")
         if native not in self._registry.by_venue_symbol:
-            return Decoded((DecodeIssue(IssueKind.UNLISTED, str(said)[:40]),))
+            return Decoded((DecodeIssue(IssueKind.UNLISTED, str(message)[:40]),))
         symbol = self._registry.by_venue_symbol[native].symbol
-        match said:
+        match message:
             case {"d": _, "p": previous, "f": final}:
                 return Decoded((DepthUpdate(symbol, previous, final, [("1", "1")], [], at_ns, at_ns),))
             case {"i": _, "f": final}:
@@ -174,7 +174,7 @@ class FakeVenueAdapter:
                 price = Decimal(number)
                 return Decoded((Quote(FAKE_VENUE, symbol, price, Decimal(1), price + 1, Decimal(1), number, at_ns),))
             case _:
-                return Decoded((DecodeIssue(IssueKind.UNKNOWN, str(said)[:40]),))
+                return Decoded((DecodeIssue(IssueKind.UNKNOWN, str(message)[:40]),))
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
         return RestRequest(path=f"/book?s={self._registry.require(symbol).venue_symbol}", weight=2)
@@ -267,10 +267,10 @@ class FakeVenue:
         return [one[key] for one in self.received if key in one]
 
     async def receive(self, connection: ServerConnection) -> dict[str, Any]:
-        said: dict[str, Any] = json.loads(await connection.recv())
-        self.received.append(said)
+        message: dict[str, Any] = json.loads(await connection.recv())
+        self.received.append(message)
         self.received_at_ns.append(self.clock.monotonic_ns())
-        return said
+        return message
 
     def next_update(self, native: str) -> str:
         """Return the next update of a book; ids are the venue's own."""
@@ -306,10 +306,10 @@ class FakeVenue:
 
 async def confirm(venue: FakeVenue, connection: ServerConnection) -> list[str]:
     """Receive one request and confirm it; return its topics."""
-    said = await venue.receive(connection)
-    word, reply = ("sub", "ok") if "sub" in said else ("unsub", "gone")
-    await connection.send(json.dumps({reply: said[word], "id": said["id"]}))
-    return list(said[word]) if word == "sub" else []
+    message = await venue.receive(connection)
+    kind, reply = ("sub", "ok") if "sub" in message else ("unsub", "gone")
+    await connection.send(json.dumps({reply: message[kind], "id": message["id"]}))
+    return list(message[kind]) if kind == "sub" else []
 
 
 async def confirm_and_send(venue: FakeVenue, connection: ServerConnection) -> None:
@@ -348,14 +348,14 @@ class FeedHarness:
             await self._task
         await self.feed.close()
 
-    def all(self, kind: type[Told]) -> list[Told]:
+    def all(self, kind: type[Delivered]) -> list[Delivered]:
         return [one for one in self.delivered if isinstance(one, kind)]
 
-    def data(self, kind: type[Told]) -> list[Told]:
+    def data(self, kind: type[Delivered]) -> list[Delivered]:
         return [datum for framed in self.all(DecodedFrame) for datum in framed.data if isinstance(datum, kind)]
 
-    async def wait_for(self, kind: type[Told], count: int = 1, *, within_s: float = 5.0) -> list[Told]:
-        async def enough() -> list[Told] | None:
+    async def wait_for(self, kind: type[Delivered], count: int = 1, *, within_s: float = 5.0) -> list[Delivered]:
+        async def enough() -> list[Delivered] | None:
             self._check()
             found = [*self.all(kind), *self.data(kind)]
             return found if len(found) >= count else None

@@ -38,15 +38,15 @@ MALFORMED: dict[str, tuple[Callable[[bytes, bytes], Frames], str]] = {
     "the longest that arrives": (lambda topic, body: [b"", topic, HEADER, bytes(FRAME_BYTES_MAX)], "oversize"),
 }
 """From a topic and a valid message of it: the frames, and the error that the bus must count."""
-GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+ZMTP_GREETING = b"\xff" + bytes(7) + b"\x01\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 READY = b"\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER\x08Identity\x00\x00\x00\x00"
-HANDSHAKE = GREETING + b"\x04" + bytes((len(READY),)) + READY
+HANDSHAKE = ZMTP_GREETING + b"\x04" + bytes((len(READY),)) + READY
 INVALID_BYTE_STREAMS: dict[str, bytes] = {
     "a web request": b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nUser-Agent: curl/8\r\nAccept: */*\r\n\r\n",
     "noise": Random(7).randbytes(10_000),
     "nothing but zeros": bytes(10_000),
-    "half a greeting": GREETING[:20],
-    "a greeting and noise": GREETING + Random(8).randbytes(10_000),
+    "half a greeting": ZMTP_GREETING[:20],
+    "a greeting and noise": ZMTP_GREETING + Random(8).randbytes(10_000),
     "flags that do not exist": HANDSHAKE + b"\xf8" * 100,
     "a length that lies": HANDSHAKE + b"\x02" + (2**63 - 1).to_bytes(8, "big") + b"x",
     "a message that never comes": HANDSHAKE + b"\x03" + (1 << 22).to_bytes(8, "big"),
@@ -80,24 +80,24 @@ def raw_client(path: Path, kind: int = zmq.DEALER) -> Iterator[RawClient]:
         yield RawClient(client)
 
 
-def raw_connection(path: Path, said: bytes) -> socket:
+def raw_connection(path: Path, sent: bytes) -> socket:
     """Connect without ZeroMQ, send these bytes, keep the connection open."""
     connection = socket(AF_UNIX, SOCK_STREAM)
     connection.settimeout(scaled(REPLY_MS_MAX / 1_000))
     connection.connect(str(path))
-    connection.sendall(said)
+    connection.sendall(sent)
     return connection
 
 
 def mutations(frames: Frames, count: int, seed: int) -> Iterable[Frames]:
     """Return copies with one bit flipped, or one frame truncated, somewhere in topic, header or message."""
-    chance = Random(seed)
+    random = Random(seed)
     for _ in range(count):
         changed = [bytearray(frame) for frame in frames]
-        frame = changed[chance.randrange(1, len(changed))]
-        at = chance.randrange(len(frame))
-        if chance.random() < 0.2:
+        frame = changed[random.randrange(1, len(changed))]
+        at = random.randrange(len(frame))
+        if random.random() < 0.2:
             del frame[at:]
         else:
-            frame[at] ^= 1 << chance.randrange(8)
+            frame[at] ^= 1 << random.randrange(8)
         yield [bytes(one) for one in changed]

@@ -51,7 +51,7 @@ def venue_book_settings(rule: SequenceRule = FETCH_RULE, **other: Any) -> VenueB
         "pushes_snapshot": False,
         "levels_published": 3,
         "book_age_ms_max": 30_000,
-        "first_book_ms_max": 10_000,
+        "first_book_timeout_ms": 10_000,
         "audit_every_s": 0,
         "sync_limits": SyncLimits(),
     }
@@ -220,10 +220,10 @@ class OrderBookHarness:
 
     def late_subscriber(self) -> BookSubscriber:
         """Return a subscriber that starts from the present snapshot."""
-        hearer = BookSubscriber()
+        subscriber = BookSubscriber()
         for body in self.service.snapshot(BOOKS):
-            hearer.receive(body)
-        return hearer
+            subscriber.receive(body)
+        return subscriber
 
     def _collect(self, effects: Iterable[Effect]) -> list[Effect]:
         took = list(effects)

@@ -40,8 +40,8 @@ class RecordingPlayer:
     def play(self, lines: Iterable[RecordedLine]) -> "RecordingPlayer":
         """Replay what follows the instruments."""
         for line in lines:
-            remedy = self.sync.next_resync(line.at_ns)
-            self.resync_methods += [remedy] if remedy else []
+            method = self.sync.next_resync(line.at_ns)
+            self.resync_methods += [method] if method else []
             frame = line.text.encode()
             if line.via == "http":
                 self.sync.apply_snapshot(self.adapter.decode_snapshot(self.symbol, frame, line.at_ns), self.sync.epoch)

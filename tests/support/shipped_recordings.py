@@ -72,32 +72,32 @@ def _renumbered(recording: Recording) -> ShippedRecording:
     """Insert two keep-alives of OKX without changes, and let its ids restart in between."""
     lines: list[RecordedLine] = []
     states, books = [], []
-    shift, number, truth = 0, 0, iter(recording.expected_tops.items())
+    shift, number, tops = 0, 0, iter(recording.expected_tops.items())
     for line in recording.lines:
-        said = json.loads(line.text)
-        row = said["data"][0] if "action" in said else None
+        message = json.loads(line.text)
+        row = message["data"][0] if "action" in message else None
         if row is None:
             lines.append(line)
             continue
-        final, book = next(truth)
+        final, book = next(tops)
         books.append(book)
         if number != RESET_AT:
             states.append(book)
         row["prevSeqId"] -= shift if number else 0
         shift = final - RESET_TO if number == RESET_AT else shift
         row["seqId"] = final - shift
-        lines.append(_with_text(line, said))
+        lines.append(_with_text(line, message))
         if number in QUIET_AFTER:
             row |= {"asks": [], "bids": [], "prevSeqId": row["seqId"]}
-            lines.append(_with_text(line._replace(at_ns=line.at_ns + 1), said))
+            lines.append(_with_text(line._replace(at_ns=line.at_ns + 1), message))
         number += 1
     applied = recording.applied + len(QUIET_AFTER)
     made = recording._replace(lines=tuple(lines), applied=applied)
     return ShippedRecording("OKX", "OKX:BTC-USDT-PERP", "BTC-USDT-SWAP", made, tuple(states), tuple(books))
 
 
-def _with_text(line: RecordedLine, said: object) -> RecordedLine:
-    return line._replace(text=json.dumps(said, separators=(",", ":")))
+def _with_text(line: RecordedLine, message: object) -> RecordedLine:
+    return line._replace(text=json.dumps(message, separators=(",", ":")))
 
 
 def _book_frames(lines: tuple[RecordedLine, ...]) -> Iterator[RecordedLine]:

@@ -39,12 +39,12 @@ class IsolatedInstallation:
 
     def run(self, component: str, *, without: str = "", errors_to: str | None = None, **overrides: str) -> ExitResult:
         """Run a component, or `xtrader up`, to its end; its standard error may go to a file instead."""
-        verb = ("up", "--headless", "--json") if component == "xtrader" else ("run",)
+        command = ("up", "--headless", "--json") if component == "xtrader" else ("run",)
         environment = self._environment(overrides)
         environment.pop(without, None)
         with Path(errors_to).open("w") if errors_to else nullcontext(subprocess.PIPE) as errors:
             done = subprocess.run(
-                [sys.executable, "-m", f"components.{component}", *verb],
+                [sys.executable, "-m", f"components.{component}", *command],
                 cwd=PROJECT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -54,8 +54,8 @@ class IsolatedInstallation:
                 check=False,
                 timeout=scaled(EXIT_S_MAX),
             )
-        said = (done.stderr or "").splitlines()
-        return ExitResult(done.returncode, [line for line in said if not line.startswith("{")])
+        lines = (done.stderr or "").splitlines()
+        return ExitResult(done.returncode, [line for line in lines if not line.startswith("{")])
 
     def _environment(self, overrides: Mapping[str, str]) -> dict[str, str]:
         return child_environment({**self.folder.environ(), **KEYS, **self.environment, **overrides})

@@ -49,13 +49,13 @@ class SyntheticMarket(NamedTuple):
 
 def generate_market(seed: int, count: int, id_gap_max: int) -> SyntheticMarket:
     """Return a market from a seed; ids have gaps of up to `id_gap_max` (1: none)."""
-    chance = random.Random(seed)
-    bids = {MID_TICKS - away: chance.randint(1, 900) for away in range(1, DEPTH_TICKS) if chance.random() < 0.8}
-    asks = {MID_TICKS + away: chance.randint(1, 900) for away in range(1, DEPTH_TICKS) if chance.random() < 0.8}
-    start = chance.randint(1_000_000, 2_000_000)
+    randomness = random.Random(seed)
+    bids = {MID_TICKS - away: randomness.randint(1, 900) for away in range(1, DEPTH_TICKS) if randomness.random() < 0.8}
+    asks = {MID_TICKS + away: randomness.randint(1, 900) for away in range(1, DEPTH_TICKS) if randomness.random() < 0.8}
+    start = randomness.randint(1_000_000, 2_000_000)
     books = {start: _sides(bids, asks)}
     batches = []
-    for batch in _batches(chance, start, count, id_gap_max):
+    for batch in _batches(randomness, start, count, id_gap_max):
         _apply(bids, batch.bids)
         _apply(asks, batch.asks)
         books[batch.last_id] = _sides(bids, asks)
@@ -69,23 +69,26 @@ def plain_decimal(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _batches(chance: random.Random, start: int, count: int, hole_max: int) -> Iterator[Batch]:
+def _batches(randomness: random.Random, start: int, count: int, hole_max: int) -> Iterator[Batch]:
     current = start
     for _ in range(count):
-        ids = _ids(chance, current, hole_max)
+        ids = _ids(randomness, current, hole_max)
         touched: tuple[dict[int, int], dict[int, int]] = ({}, {})
         for _ in ids:
-            side, away = chance.randint(0, 1), min(chance.randint(1, DEPTH_TICKS), chance.randint(1, DEPTH_TICKS))
-            lots = 0 if chance.random() < 0.35 else chance.randint(1, 900)
+            side, away = (
+                randomness.randint(0, 1),
+                min(randomness.randint(1, DEPTH_TICKS), randomness.randint(1, DEPTH_TICKS)),
+            )
+            lots = 0 if randomness.random() < 0.35 else randomness.randint(1, 900)
             touched[side][MID_TICKS + away if side else MID_TICKS - away] = lots
         yield Batch(current, ids[0], ids[-1], tuple(touched[0].items()), tuple(touched[1].items()))
         current = ids[-1]
 
 
-def _ids(chance: random.Random, current: int, hole_max: int) -> list[int]:
+def _ids(randomness: random.Random, current: int, hole_max: int) -> list[int]:
     ids = []
-    for _ in range(chance.randint(1, IDS_PER_BATCH_MAX)):
-        current += chance.randint(1, hole_max)
+    for _ in range(randomness.randint(1, IDS_PER_BATCH_MAX)):
+        current += randomness.randint(1, hole_max)
         ids.append(current)
     return ids
 

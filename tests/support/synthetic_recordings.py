@@ -46,7 +46,7 @@ def parse_lines(text: str) -> tuple[RecordedLine, ...]:
 
 def binance_spot(seed: int = 1, changes: int = 120) -> Recording:
     """Record BTCUSDT of the spot market, with quotes and trades between the depth updates."""
-    story, tick, lot = generate_market(seed, changes, 1), Decimal("0.01"), Decimal("0.001")
+    market, tick, lot = generate_market(seed, changes, 1), Decimal("0.01"), Decimal("0.001")
     stream, rest = "wss://stream.binance.com:9443/stream?streams=btcusdt@depth@100ms", "https://api.binance.com/api/v3"
     pair = {"symbol": "BTCUSDT", "status": "TRADING", "baseAsset": "BTC", "quoteAsset": "USDT"}
     listing = {"symbols": [pair | {"filters": _filters("0.01000000", "0.00100000")}]}
@@ -60,18 +60,18 @@ def binance_spot(seed: int = 1, changes: int = 120) -> Recording:
         (bid, bids), (ask, asks) = write.one(best.bids[0]), write.one(best.asks[0])
         return f'{{"u":{final},"s":"BTCUSDT","b":"{bid}","B":"{bids}","a":"{ask}","A":"{asks}"}}'
 
-    image_id = story.batches[SNAPSHOT_AFTER - 1].last_id
-    book = story.books[image_id]
-    image = f'{{"lastUpdateId":{image_id},"bids":{write(book.bids)},"asks":{write(book.asks)}}}'
-    fetched = RecordedLine(0, "http", f"{rest}/depth?symbol=BTCUSDT&limit=1000", image)
-    frames = _binance_frames(story, stream, change, ticker)
-    lines = (_listed(f"{rest}/exchangeInfo", json.dumps(listing)), *_with_image(frames, fetched))
-    return Recording(lines, changes - SNAPSHOT_AFTER, SNAPSHOT_AFTER, _truth(story, image_id, tick, lot))
+    snapshot_id = market.batches[SNAPSHOT_AFTER - 1].last_id
+    book = market.books[snapshot_id]
+    snapshot = f'{{"lastUpdateId":{snapshot_id},"bids":{write(book.bids)},"asks":{write(book.asks)}}}'
+    fetched = RecordedLine(0, "http", f"{rest}/depth?symbol=BTCUSDT&limit=1000", snapshot)
+    frames = _binance_frames(market, stream, change, ticker)
+    lines = (_listed(f"{rest}/exchangeInfo", json.dumps(listing)), *_with_snapshot(frames, fetched))
+    return Recording(lines, changes - SNAPSHOT_AFTER, SNAPSHOT_AFTER, _expected_tops(market, snapshot_id, tick, lot))
 
 
 def binance_um(seed: int = 2, changes: int = 120) -> Recording:
     """Record BTCUSDT of the USD-M market: ids have gaps; the update that ends at the snapshot's id is applied again."""
-    story, tick, lot = generate_market(seed, changes, 60), Decimal("0.1"), Decimal("0.001")
+    market, tick, lot = generate_market(seed, changes, 60), Decimal("0.1"), Decimal("0.001")
     stream, rest = "wss://fstream.binance.com/stream?streams=btcusdt@depth@100ms", "https://fapi.binance.com/fapi/v1"
     pair = {"symbol": "BTCUSDT", "pair": "BTCUSDT", "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000}
     steps = {"pricePrecision": 2, "quantityPrecision": 3, "filters": _filters("0.10", "0.001")}
@@ -88,24 +88,26 @@ def binance_um(seed: int = 2, changes: int = 120) -> Recording:
         top = f'"s":"BTCUSDT","b":"{bid}","B":"{bids}","a":"{ask}","A":"{asks}"'
         return f'{{"e":"bookTicker","u":{final},{top},"T":{at_ms - 3},"E":{at_ms}}}'
 
-    image_id = story.batches[SNAPSHOT_AFTER - 1].last_id
-    book, at_ms = story.books[image_id], START_MS + SNAPSHOT_AFTER * STEP_MS
+    snapshot_id = market.batches[SNAPSHOT_AFTER - 1].last_id
+    book, at_ms = market.books[snapshot_id], START_MS + SNAPSHOT_AFTER * STEP_MS
     sides = f'"bids":{write(book.bids)},"asks":{write(book.asks)}'
     fetched = RecordedLine(
         0,
         "http",
         f"{rest}/depth?symbol=BTCUSDT&limit=1000",
-        f'{{"lastUpdateId":{image_id},"E":{at_ms},"T":{at_ms - 2},{sides}}}',
+        f'{{"lastUpdateId":{snapshot_id},"E":{at_ms},"T":{at_ms - 2},{sides}}}',
     )
-    frames = _binance_frames(story, stream, change, ticker)
+    frames = _binance_frames(market, stream, change, ticker)
     listing = json.dumps({"symbols": [pair | names | steps]})
-    lines = (_listed(f"{rest}/exchangeInfo", listing), *_with_image(frames, fetched))
-    return Recording(lines, changes - SNAPSHOT_AFTER + 1, SNAPSHOT_AFTER - 1, _truth(story, image_id, tick, lot))
+    lines = (_listed(f"{rest}/exchangeInfo", listing), *_with_snapshot(frames, fetched))
+    return Recording(
+        lines, changes - SNAPSHOT_AFTER + 1, SNAPSHOT_AFTER - 1, _expected_tops(market, snapshot_id, tick, lot)
+    )
 
 
 def okx(seed: int = 3, changes: int = 120, *, has_checksums: bool = False) -> Recording:
     """Record books of BTC-USDT-SWAP, whose quantities are contracts; checksums are 0 unless requested."""
-    story, tick, lot = generate_market(seed, changes, 9), Decimal("0.1"), Decimal("0.01")
+    market, tick, lot = generate_market(seed, changes, 9), Decimal("0.1"), Decimal("0.01")
     url, arg = "wss://ws.okx.com:8443/ws/v5/public", '"arg":{"channel":"books","instId":"BTC-USDT-SWAP"}'
     swap = {"instId": "BTC-USDT-SWAP", "instType": "SWAP", "instFamily": "BTC-USDT", "uly": "BTC-USDT", "expTime": ""}
     units = {"ctType": "linear", "ctVal": "0.01", "ctMult": "1", "ctValCcy": "BTC", "settleCcy": "USDT"}
@@ -113,46 +115,46 @@ def okx(seed: int = 3, changes: int = 120, *, has_checksums: bool = False) -> Re
     write = _Texts(tick, lot, "{:.1f}", "{:.2f}", level='["{}","{}","0","3"]')
 
     def frame(action: str, batch: Batch, at_ms: int) -> str:
-        checksum = _crc(story.books[batch.last_id], write) if has_checksums else 0
+        checksum = _crc(market.books[batch.last_id], write) if has_checksums else 0
         ids = f'"checksum":{checksum},"prevSeqId":{batch.prev_id},"seqId":{batch.last_id}'
         sides = f'"asks":{write(batch.asks)},"bids":{write(batch.bids)}'
         return f'{{{arg},"action":"{action}","data":[{{{sides},"ts":"{at_ms}",{ids}}}]}}'
 
-    first = Batch(-1, story.start_id, story.start_id, *story.books[story.start_id])
+    first = Batch(-1, market.start_id, market.start_id, *market.books[market.start_id])
     texts = [f'{{"id":"1","event":"subscribe",{arg},"connId":"a4d3ae55"}}', frame("snapshot", first, START_MS)]
-    texts += [frame("update", batch, START_MS + number * STEP_MS) for number, batch in enumerate(story.batches, 1)]
+    texts += [frame("update", batch, START_MS + number * STEP_MS) for number, batch in enumerate(market.batches, 1)]
     listing = json.dumps({"code": "0", "msg": "", "data": [swap | units | steps]})
     lines = (_listed("https://www.okx.com/api/v5/public/instruments?instType=SWAP", listing), *_stamped(texts, url))
-    return Recording(lines, changes, 0, _truth(story, story.start_id, tick, lot))
+    return Recording(lines, changes, 0, _expected_tops(market, market.start_id, tick, lot))
 
 
 def deribit(seed: int = 4, changes: int = 120) -> Recording:
     """Record book.BTC-PERPETUAL.100ms, whose numbers are JSON's and whose amounts are dollars."""
-    story, tick, lot = generate_market(seed, changes, 400), Decimal("0.5"), Decimal(10)
+    market, tick, lot = generate_market(seed, changes, 400), Decimal("0.5"), Decimal(10)
     channel = "book.BTC-PERPETUAL.100ms"
     future = {"instrument_name": "BTC-PERPETUAL", "kind": "future", "instrument_type": "reversed", "is_active": True}
     coins = {"base_currency": "BTC", "quote_currency": "USD", "counter_currency": "USD", "settlement_currency": "BTC"}
     steps = {"tick_size": 0.5, "contract_size": 10.0, "min_trade_amount": 10.0, "tick_size_steps": []}
     ends = {"settlement_period": "perpetual", "expiration_timestamp": 32_503_708_800_000}
 
-    def frame(said: str, batch: Batch, before: BookSides, at_ms: int) -> str:
+    def frame(head: str, batch: Batch, before: BookSides, at_ms: int) -> str:
         bids, asks = _acted(batch.bids, before.bids, tick, lot), _acted(batch.asks, before.asks, tick, lot)
-        data = f'{said},"timestamp":{at_ms},"instrument_name":"BTC-PERPETUAL","change_id":{batch.last_id}'
+        data = f'{head},"timestamp":{at_ms},"instrument_name":"BTC-PERPETUAL","change_id":{batch.last_id}'
         params = f'{{"channel":"{channel}","data":{{{data},"bids":{bids},"asks":{asks}}}}}'
         return f'{{"jsonrpc":"2.0","method":"subscription","params":{params}}}'
 
-    first = Batch(0, story.start_id, story.start_id, *story.books[story.start_id])
+    first = Batch(0, market.start_id, market.start_id, *market.books[market.start_id])
     texts = [
         f'{{"jsonrpc":"2.0","id":1,"result":["{channel}"],"usIn":1,"usOut":2,"usDiff":1,"testnet":false}}',
         frame('"type":"snapshot"', first, BookSides((), ()), START_MS),
     ]
-    for number, batch in enumerate(story.batches, 1):
-        said = f'"type":"change","prev_change_id":{batch.prev_id}'
-        texts.append(frame(said, batch, story.books[batch.prev_id], START_MS + number * STEP_MS))
+    for number, batch in enumerate(market.batches, 1):
+        head = f'"type":"change","prev_change_id":{batch.prev_id}'
+        texts.append(frame(head, batch, market.books[batch.prev_id], START_MS + number * STEP_MS))
     listing = json.dumps({"jsonrpc": "2.0", "result": [future | coins | steps | ends]})
     where = "https://www.deribit.com/api/v2/public/get_instruments?currency=BTC&expired=false"
     lines = (_listed(where, listing), *_stamped(texts, "wss://www.deribit.com/ws/api/v2"))
-    return Recording(lines, changes, 0, _truth(story, story.start_id, tick, lot))
+    return Recording(lines, changes, 0, _expected_tops(market, market.start_id, tick, lot))
 
 
 class _Texts:
@@ -171,12 +173,12 @@ class _Texts:
 
 
 def _binance_frames(
-    story: SyntheticMarket, url: str, change: Callable[[Batch, int], str], ticker: Callable[[int, BookSides, int], str]
+    market: SyntheticMarket, url: str, change: Callable[[Batch, int], str], ticker: Callable[[int, BookSides, int], str]
 ) -> Iterator[RecordedLine]:
-    for number, batch in enumerate(story.batches):
+    for number, batch in enumerate(market.batches):
         at_ms = START_MS + number * STEP_MS
         at_ns = at_ms * NS_PER_MS + LATENCY_NS
-        quote = ticker(batch.last_id, story.books[batch.last_id], at_ms)
+        quote = ticker(batch.last_id, market.books[batch.last_id], at_ms)
         yield RecordedLine(at_ns, "ws", url, f'{{"stream":"btcusdt@bookTicker","data":{quote}}}')
         yield RecordedLine(at_ns + 1, "ws", url, f'{{"stream":"btcusdt@depth@100ms","data":{change(batch, at_ms)}}}')
         if number % 10 == 0:
@@ -185,13 +187,13 @@ def _binance_frames(
             yield RecordedLine(at_ns + 2, "ws", url, f'{{"stream":"btcusdt@aggTrade","data":{trade}}}')
 
 
-def _with_image(frames: Iterator[RecordedLine], image: RecordedLine) -> Iterator[RecordedLine]:
+def _with_snapshot(frames: Iterator[RecordedLine], snapshot: RecordedLine) -> Iterator[RecordedLine]:
     changes = 0
     for line in frames:
         yield line
         changes += '"depthUpdate"' in line.text
         if changes == SNAPSHOT_AFTER and '"depthUpdate"' in line.text:
-            yield image._replace(at_ns=line.at_ns + 1)
+            yield snapshot._replace(at_ns=line.at_ns + 1)
 
 
 def _stamped(texts: list[str], url: str) -> Iterator[RecordedLine]:
@@ -210,8 +212,8 @@ def _filters(tick: str, lot: str) -> list[dict[str, str]]:
     ]
 
 
-def _truth(story: SyntheticMarket, from_id: int, tick: Decimal, lot: Decimal) -> dict[int, str]:
-    return {final: book.canonical(tick, lot) for final, book in story.books.items() if final >= from_id}
+def _expected_tops(market: SyntheticMarket, from_id: int, tick: Decimal, lot: Decimal) -> dict[int, str]:
+    return {final: book.canonical(tick, lot) for final, book in market.books.items() if final >= from_id}
 
 
 def _crc(book: BookSides, write: _Texts) -> int:
