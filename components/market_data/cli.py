@@ -125,7 +125,7 @@ def state(*, as_json: bool) -> int:
             "bid": body.bid_price,
             "ask": body.ask_price,
             "age_ms": round((now_ns - body.received_at_ns) / 1e6, 1),
-            "trust": trust.get(body.symbol),
+            "state": trust.get(body.symbol),
         }
         for body in told
         if isinstance(body, Quote)
@@ -133,10 +133,10 @@ def state(*, as_json: bool) -> int:
     text = [f"feed {feed.venue}: {feed.state}, {feed.reason}" for feed in feeds]
     quoted = {row["symbol"] for row in rows}
     width = max((len(symbol) for symbol in trust), default=0)
-    line = f"{{symbol:<{width}}} {{bid:>14}} {{ask:>14}} {{age_ms:>9}} ms  {{trust}}"
+    line = f"{{symbol:<{width}}} {{bid:>14}} {{ask:>14}} {{age_ms:>9}} ms  {{state}}"
     text += [line.format_map(row) for row in rows]
     text += [f"{symbol:<{width}} {'no quote':>42}  {state}" for symbol, state in trust.items() if symbol not in quoted]
-    facts = {"feeds": {feed.venue: feed.state for feed in feeds}, "symbols": rows, "trust": trust}
+    facts = {"feeds": {feed.venue: feed.state for feed in feeds}, "symbols": rows, "states": trust}
     print_result(facts, as_json=as_json, text="\n".join(text))
     return 0 if trust and all(one is BookState.SYNCED for one in trust.values()) else 1
 

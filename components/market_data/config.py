@@ -6,9 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from components.market_data.core.queues import OverflowPolicy
-from components.runtime.config.schema import Table
-from components.runtime.config.secrets import SecretReference
-from components.runtime.config.venue_hosts import VenueUrl
+from components.runtime.config.schema import SecretReference, Table, VenueUrl
 
 SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
 
@@ -27,21 +25,23 @@ class AlpacaConfig(Table):
     key: SecretReference
     secret: SecretReference
     symbols_max: int = Field(ge=1, le=10_000)
-    connect_ms_max: int = Field(ge=100, le=60_000)
-    reply_ms_max: int = Field(ge=100, le=10_000)
-    close_ms_max: int = Field(ge=10, le=10_000)
+    connect_timeout_ms: int = Field(ge=100, le=60_000)
+    reply_timeout_ms: int = Field(ge=100, le=10_000)
+    close_timeout_ms: int = Field(ge=10, le=10_000)
     ping_every_ms: int = Field(ge=100, le=60_000)
-    ping_ms_max: int = Field(ge=100, le=60_000)
-    mute_ms_first: int = Field(ge=500, le=60_000)
-    mute_ms_max: int = Field(ge=500, le=3_600_000)
+    pong_timeout_ms: int = Field(ge=100, le=60_000)
+    no_data_timeout_ms: int = Field(ge=500, le=60_000)
+    no_data_timeout_ms_max: int = Field(ge=500, le=3_600_000)
     retry_ms_first: int = Field(ge=1, le=250)
     retry_ms_max: int = Field(ge=1, le=60_000)
     frame_bytes_max: int = Field(ge=1_024, le=64 * 1024 * 1024)
 
     @model_validator(mode="after")
     def _timeouts_ascend(self) -> Self:
-        if self.mute_ms_first > self.mute_ms_max:
-            raise ValueError(f"mute_ms_first: {self.mute_ms_first} is above mute_ms_max {self.mute_ms_max}")
+        if self.no_data_timeout_ms > self.no_data_timeout_ms_max:
+            raise ValueError(
+                f"no_data_timeout_ms: {self.no_data_timeout_ms} is above no_data_timeout_ms_max {self.no_data_timeout_ms_max}"
+            )
         if self.retry_ms_first > self.retry_ms_max:
             raise ValueError(f"retry_ms_first: {self.retry_ms_first} is above retry_ms_max {self.retry_ms_max}")
         return self
@@ -77,21 +77,21 @@ class VenueConfig(Table):
     """Unified; the venue is left alone where there are none."""
     stream_url: VenueUrl
     rest_url: VenueUrl
-    connect_ms_max: int = Field(ge=100, le=60_000)
-    answer_ms_max: int = Field(ge=50, le=60_000)
-    silence_ms_max: int = Field(ge=50, le=600_000)
-    first_data_ms_max: int = Field(ge=50, le=600_000)
-    mute_ms_max: int = Field(ge=50, le=3_600_000)
-    patience_ms_max: Milliseconds
+    connect_timeout_ms: int = Field(ge=100, le=60_000)
+    reply_timeout_ms: int = Field(ge=50, le=60_000)
+    ping_after_idle_ms: int = Field(ge=50, le=600_000)
+    first_data_timeout_ms: int = Field(ge=50, le=600_000)
+    no_data_timeout_ms: int = Field(ge=50, le=3_600_000)
+    adaptive_timeout_ms_max: Milliseconds
     retry_ms_first: int = Field(ge=1, le=250)
     retry_ms_max: int = Field(ge=1, le=60_000)
-    healthy_ms: Milliseconds
+    healthy_after_ms: Milliseconds
     connects_burst: int = Field(ge=1, le=100)
     breaker_failures_max: int = Field(ge=1, le=1_000)
     breaker_pause_ms: Milliseconds
     frame_bytes_max: int = Field(ge=1_024, le=256 * 1024 * 1024)
     body_bytes_max: int = Field(ge=1_024, le=1024 * 1024 * 1024)
-    requests_waiting_max: int = Field(ge=1, le=16)
+    requests_queued_max: int = Field(ge=1, le=16)
     instruments_every_s: int = Field(ge=1, le=86_400)
     levels_published: int = Field(ge=1, le=5_000)
     book_age_ms_max: Milliseconds
@@ -116,8 +116,8 @@ class VenueConfig(Table):
     @model_validator(mode="after")
     def _timeouts_ascend(self) -> Self:
         _check_ascending(self, "retry_ms_first", "retry_ms_max")
-        _check_ascending(self, "first_data_ms_max", "patience_ms_max")
-        _check_ascending(self, "mute_ms_max", "patience_ms_max")
+        _check_ascending(self, "first_data_timeout_ms", "adaptive_timeout_ms_max")
+        _check_ascending(self, "no_data_timeout_ms", "adaptive_timeout_ms_max")
         return self
 
 
@@ -127,11 +127,11 @@ class BinanceConfig(VenueConfig):
     VENUE = "BINANCE"
 
     depth_speed_ms: Literal[100, 1000]
-    image_depth: int = Field(ge=100, le=5_000)
+    snapshot_depth: int = Field(ge=100, le=5_000)
 
     @model_validator(mode="after")
     def _snapshot_is_deeper(self) -> Self:
-        return _check_snapshot_depth(self, self.image_depth)
+        return _check_snapshot_depth(self, self.snapshot_depth)
 
 
 class BinanceUmConfig(VenueConfig):
@@ -140,11 +140,11 @@ class BinanceUmConfig(VenueConfig):
     VENUE = "BINANCEUM"
 
     depth_speed_ms: Literal[100, 250, 500]
-    image_depth: Literal[5, 10, 20, 50, 100, 500, 1000]
+    snapshot_depth: Literal[5, 10, 20, 50, 100, 500, 1000]
 
     @model_validator(mode="after")
     def _snapshot_is_deeper(self) -> Self:
-        return _check_snapshot_depth(self, self.image_depth)
+        return _check_snapshot_depth(self, self.snapshot_depth)
 
 
 class OkxConfig(VenueConfig):
@@ -189,7 +189,7 @@ class MarketDataConfig(Table):
 
     symbols: tuple[SymbolText, ...]
     quote_age_ms_max: int = Field(ge=50, le=600_000)
-    first_quote_ms_max: int = Field(ge=0, le=600_000)
+    first_quote_timeout_ms: int = Field(ge=0, le=600_000)
     alpaca: AlpacaConfig
     alpaca_crypto: AlpacaCryptoConfig | None = None
     binance: BinanceConfig | None = None
@@ -216,10 +216,10 @@ class MarketDataConfig(Table):
         return self
 
 
-def _check_snapshot_depth(table: AnyVenueConfig, image_depth: int) -> AnyVenueConfig:
-    if table.levels_published >= image_depth:
+def _check_snapshot_depth(table: AnyVenueConfig, snapshot_depth: int) -> AnyVenueConfig:
+    if table.levels_published >= snapshot_depth:
         raise ValueError(
-            f"levels_published: {table.levels_published} is not below image_depth {image_depth}: "
+            f"levels_published: {table.levels_published} is not below snapshot_depth {snapshot_depth}: "
             "levels behind an image's last are not known"
         )
     return table

@@ -15,8 +15,8 @@ from components.market_data.service.market_data import MarketDataService
 from components.market_data.service.order_books import OrderBookService, VenueBookSettings
 from components.market_data.service.quotes import QuoteService, QuoteTimeouts
 from components.market_data.service.replay import ReplayDriver, replay_service
-from components.market_data.venues.adapter import VenueAdapter
-from components.market_data.venues.alpaca.stock_feed import ALPACA_STOCKS, AlpacaStockFeed, StockCredentials
+from components.market_data.venues.adapter import ApiCredentials, VenueAdapter
+from components.market_data.venues.alpaca.stock_feed import ALPACA_STOCKS, AlpacaStockFeed
 from components.market_data.venues.feeds import FeedGroup, VenueFeed
 from components.market_data.venues.recording.capture import CaptureSession, Recorder
 from components.market_data.venues.recording.reader import Recording, open_recording
@@ -40,7 +40,7 @@ def market_data(process: Process) -> None:
     """Wire the parts together and serve until asked to stop."""
     config = process.config(MarketDataConfig)
     venues = {venue: create_adapter(venue, process.secret) for venue in config.venues}
-    terms = [book_settings(venue, dialect, config.first_quote_ms_max) for venue, dialect in venues.items()]
+    terms = [book_settings(venue, dialect, config.first_quote_timeout_ms) for venue, dialect in venues.items()]
     books = OrderBookService(terms, process.metrics, random)
     feeds = [VenueFeed(dialect, venue, process.clock, random, process.metrics) for venue, dialect in venues.items()]
     quotes, stock = _stock_feed(process, config) if config.symbols else (None, None)
@@ -61,7 +61,7 @@ def serve_recording(process: Process, recording: Recording, speed: float) -> Non
     process.run(service, publishes=[MARKET, BOOKS], feed=feed, venue=feed, loop=Loop.ASYNC)
 
 
-def book_settings(config: VenueConfig, adapter: VenueAdapter, first_book_ms_max: int) -> VenueBookSettings:
+def book_settings(config: VenueConfig, adapter: VenueAdapter, first_book_timeout_ms: int) -> VenueBookSettings:
     """Say how a venue's books are kept and shown."""
     return VenueBookSettings(
         venue=adapter.venue,
@@ -70,16 +70,16 @@ def book_settings(config: VenueConfig, adapter: VenueAdapter, first_book_ms_max:
         pushes_snapshot=adapter.pushes_snapshot,
         levels_published=config.levels_published,
         book_age_ms_max=config.book_age_ms_max,
-        first_book_ms_max=first_book_ms_max,
+        first_book_timeout_ms=first_book_timeout_ms,
         audit_every_s=config.audit_every_s,
-        sync_limits=SyncLimits(snapshot_timeout_ms=config.answer_ms_max),
+        sync_limits=SyncLimits(snapshot_timeout_ms=config.reply_timeout_ms),
     )
 
 
 def _stock_feed(process: Process, config: MarketDataConfig) -> tuple[QuoteService, AlpacaStockFeed]:
     symbols = tuple(Symbol(symbol) for symbol in config.symbols)
-    keys = StockCredentials(Secret(process.secret(config.alpaca.key)), Secret(process.secret(config.alpaca.secret)))
-    patience = QuoteTimeouts(config.quote_age_ms_max, config.first_quote_ms_max)
+    keys = ApiCredentials(Secret(process.secret(config.alpaca.key)), Secret(process.secret(config.alpaca.secret)))
+    patience = QuoteTimeouts(config.quote_age_ms_max, config.first_quote_timeout_ms)
     feed = AlpacaStockFeed(config.alpaca, keys, symbols, process.clock, random)
     return QuoteService(ALPACA_STOCKS, symbols, patience, process.metrics), feed
 
@@ -93,7 +93,7 @@ def capture_session(
     feeds = [
         VenueFeed(dialect, table, clock, random, metrics, recorder.tap(dialect.venue)) for table, dialect in dialects
     ]
-    terms = [book_settings(table, dialect, table.first_data_ms_max) for table, dialect in dialects]
+    terms = [book_settings(table, dialect, table.first_data_timeout_ms) for table, dialect in dialects]
     service = MarketDataService(None, OrderBookService(terms, metrics, random))
     many = FeedGroup(feeds, None, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
     rules = {dialect.venue: dialect.sequence_rule for _, dialect in dialects}

@@ -87,7 +87,10 @@ def test_published_deltas_chain_by_their_ids(up: RunningSystem) -> None:
 def test_instruments_are_listed_with_their_units(up: RunningSystem) -> None:
     rows = {row["symbol"]: row for row in told(up, "instruments", "--venue", "okx")}
     assert (rows["OKX:BTC-USD-PERP"]["contract_multiplier"], rows["OKX:BTC-USD-PERP"]["is_inverse"]) == ("100", True)
-    assert (rows["OKX:BTC-USDT-PERP"]["contract_multiplier"], rows["OKX:BTC-USDT-PERP"]["venue_symbol"]) == ("0.01", "BTC-USDT-SWAP")
+    assert (rows["OKX:BTC-USDT-PERP"]["contract_multiplier"], rows["OKX:BTC-USDT-PERP"]["venue_symbol"]) == (
+        "0.01",
+        "BTC-USDT-SWAP",
+    )
     unknown = verb(up, "instruments", "--venue", "nope")
     assert (unknown.returncode, unknown.stderr.count("\n")) == (64, 1)
 

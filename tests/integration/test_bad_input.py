@@ -105,14 +105,20 @@ class Live:
     def __init__(self, venue: HostileVenue, *symbols: Symbol, **changes: Any) -> None:
         self.clock, self.metrics = SystemClock(), Metrics("market_data", "test")
         urls = {"stream_url": f"ws://127.0.0.1:{venue.port}", "symbols": symbols or (SICK, WELL)}
-        plain = fake_venue_config(venue).model_dump() | {"quotes": False, "trades": False, "first_data_ms_max": 5_000}
-        table = BinanceConfig.model_validate(plain | {"depth_speed_ms": 100, "image_depth": 100} | urls | changes)
+        plain = fake_venue_config(venue).model_dump() | {
+            "quotes": False,
+            "trades": False,
+            "first_data_timeout_ms": 5_000,
+        }
+        table = BinanceConfig.model_validate(plain | {"depth_speed_ms": 100, "snapshot_depth": 100} | urls | changes)
         settings = BinanceSettings(depth_speed_ms=100, snapshot_depth=100, quotes=False, trades=False)
         dialect = BinanceSpotAdapter(table.stream_url, table.rest_url, settings)
         self.feed = VenueFeed(dialect, table, self.clock, lambda: 0.2, self.metrics)
         listened = tuple(Symbol(one) for one in table.symbols)
         patience = SyncLimits(snapshot_timeout_ms=2_000, retry_ms_first=50)
-        of_venue = venue_book_settings(dialect.sequence_rule, venue=dialect.venue, symbols=listened, patience=patience)
+        of_venue = venue_book_settings(
+            dialect.sequence_rule, venue=dialect.venue, symbols=listened, sync_limits=patience
+        )
         self.service = MarketDataService(None, OrderBookService([of_venue], self.metrics, lambda: 0.2))
         self.hearer = BookSubscriber()
         self.trust: dict[Symbol, list[tuple[BookState, str]]] = defaultdict(list)
@@ -236,7 +242,7 @@ def test_corrupt_json_is_counted_and_resyncs_only_its_own_book(cut: float) -> No
         venue.injected.append(text[: int(len(text) * cut)])
         await live.until(live.lost)
         await live.synced(SICK)
-        assert live.counted("market_odd_total", kind=MALFORMED) == 1
+        assert live.counted("market_decode_issues_total", kind=MALFORMED) == 1
 
     play(scene)
 
@@ -248,7 +254,7 @@ NONSENSE: Final = ["", "{", "\x00\x00", "[" * 20_000, "null", "1e999999", '{"e":
 def test_nonsense_that_names_no_book_hurts_none(text: str) -> None:
     async def scene(venue: HostileVenue, live: Live) -> None:
         venue.injected.append(text)
-        await live.until(lambda: live.counted("market_odd_total") == 1)
+        await live.until(lambda: live.counted("market_decode_issues_total") == 1)
         await live.synced(SICK)
         assert live.trust[SICK] == []
 
@@ -260,7 +266,7 @@ def test_unknown_fields_are_ignored() -> None:
         venue.injected.append(whole(venue, zz={"deep": [1, None]}, st=1))
         at = venue.ids["AAAUSDT"]
         await live.until(lambda: live.hearer.book_ids[SICK] >= at)
-        assert (live.trust[SICK], live.counted("market_odd_total")) == ([], 0)
+        assert (live.trust[SICK], live.counted("market_decode_issues_total")) == ([], 0)
 
     play(scene)
 
@@ -271,7 +277,7 @@ def test_a_missing_field_is_counted_and_the_book_begins_anew(field: str) -> None
         venue.injected.append(whole(venue, **{field: None}))
         await live.until(live.lost)
         await live.synced(SICK)
-        assert live.counted("market_odd_total", kind=MALFORMED) == 1
+        assert live.counted("market_decode_issues_total", kind=MALFORMED) == 1
 
     play(scene)
 
@@ -339,7 +345,7 @@ def test_a_subscription_that_is_confirmed_and_silent_is_asked_for_again() -> Non
     async def run() -> None:
         async with HostileVenue() as venue:
             venue.silent.add("AAAUSDT")
-            async with Live(venue, first_data_ms_max=300) as live:
+            async with Live(venue, first_data_timeout_ms=300) as live:
                 await live.synced(WELL)
                 live.trust.clear()
                 await live.until(lambda: live.counted("venue_resubscribes_total") >= 1)
@@ -355,7 +361,7 @@ def test_a_frame_of_16_mib_is_read_and_counted_and_nothing_else_happens() -> Non
     async def scene(venue: HostileVenue, live: Live) -> None:
         text = '{"stream":"?","data":{}}'
         venue.injected.append(text + " " * (GIANT - len(text)))
-        await live.until(lambda: live.counted("market_odd_total", kind=UNKNOWN) == 1)
+        await live.until(lambda: live.counted("market_decode_issues_total", kind=UNKNOWN) == 1)
         await live.synced(SICK)
         assert live.trust[SICK] == []
 
@@ -369,8 +375,8 @@ def test_a_larger_frame_ends_its_connection_and_all_its_books_are_back_soon() ->
             venue.injected.append(" " * (GIANT + 1))
             await live.until(lambda: live.lost(SICK) and live.lost(WELL))
             await live.synced()
-            assert live.counted("venue_drops_total", ending="too_large") == 1
-            assert live.counted("market_odd_total", kind="too_large") == 1
+            assert live.counted("venue_disconnects_total", reason="too_large") == 1
+            assert live.counted("market_decode_issues_total", kind="too_large") == 1
             assert len(venue.connections) == 2
 
     on_a_loop(run())
@@ -380,7 +386,7 @@ def test_a_frame_about_an_unlisted_symbol_is_counted() -> None:
     async def scene(venue: HostileVenue, live: Live) -> None:
         venue.injected.append(whole(venue).replace("AAAUSDT", "ZZZUSDT").replace("aaausdt", "zzzusdt"))
         venue.ids["AAAUSDT"] -= 1
-        await live.until(lambda: live.counted("market_odd_total", kind=NOT_LISTED) == 1)
+        await live.until(lambda: live.counted("market_decode_issues_total", kind=NOT_LISTED) == 1)
         await live.synced(SICK)
 
     play(scene)
@@ -390,7 +396,7 @@ def test_a_symbol_that_the_venue_does_not_list_is_named_and_the_others_are_heard
     async def run() -> None:
         async with HostileVenue() as venue, Live(venue, SICK, WELL, UNLISTED) as live:
             await live.synced()
-            (note,) = [note for note in live.notes if note.event == "subscription_refused"]
+            (note,) = [note for note in live.notes if note.event == "subscription_rejected"]
             assert note.fields["symbol"] == UNLISTED
             assert live.service.unmet(live.clock.now_ns()) == ()
 

@@ -201,7 +201,7 @@ def test_a_venue_that_says_nothing_at_all_is_left() -> None:
     async def scene() -> None:
         async with (
             AlpacaStreamServer(send_frames(), handshake_and_quote) as venue,
-            FeedHarness(config(venue.url, reply_ms_max=100)) as ear,
+            FeedHarness(config(venue.url, reply_timeout_ms=100)) as ear,
         ):
             await ear.wait_for(StockFrame)
             (dropped,) = ear.all(StockFeedDown)
@@ -212,7 +212,7 @@ def test_a_venue_that_says_nothing_at_all_is_left() -> None:
 
 def test_a_mute_socket_is_left_and_the_next_one_is_given_more_time() -> None:
     async def scene() -> None:
-        patience = {"mute_ms_first": 500, "mute_ms_max": 600}
+        patience = {"no_data_timeout_ms": 500, "no_data_timeout_ms_max": 600}
         async with AlpacaStreamServer(welcome_and_stay) as venue, FeedHarness(config(venue.url, **patience)) as ear:
             first, second = await ear.wait_for(StockFeedDown, 2)
             assert "mute" in first.reason

@@ -135,7 +135,7 @@ def test_a_cut_line_is_back_within_a_quarter_of_a_second_and_its_books_are_told(
             BookStreamUp,
         ]
         assert not ear.all(FeedDown)[0].is_permanent
-        assert ear.metric_sum("venue_drops_total", ending="closed") == 1
+        assert ear.metric_sum("venue_disconnects_total", reason="closed") == 1
 
     on_a_loop(scene())
 
@@ -206,7 +206,7 @@ def test_a_symbol_that_is_refused_for_good_is_named_and_never_asked_for_again(na
             await opened(ear, 2)
             again = [name for chunk in venue.requests_of("sub") for name in chunk][len(asked) :]
             assert sorted(again) == ["depth:one-usd", "depth:three-usd"]
-            assert ear.metric_sum("venue_refused_total", permanent="yes") == 1
+            assert ear.metric_sum("venue_topics_rejected_total", permanent="yes") == 1
             assert len([one for one in ear.all(BookStreamDown) if one.symbol == TWO]) == 1
 
     on_a_loop(scene())
@@ -269,7 +269,7 @@ def test_a_frame_that_no_decoder_expects_is_odd_and_the_line_goes_on() -> None:
         async with FakeVenue(talk_nonsense) as venue, FeedHarness(venue, ONE) as ear:
             await ear.wait_for(DepthUpdate)
             assert [odd.kind for odd in ear.data(DecodeIssue)] == [IssueKind.MALFORMED, IssueKind.UNLISTED]
-            assert ear.metric_sum("venue_oddities_total", kind="malformed") == 1
+            assert ear.metric_sum("venue_decode_issues_total", kind="malformed") == 1
             assert len(venue.connections) == 1
 
     on_a_loop(scene())
@@ -282,7 +282,7 @@ def test_a_book_that_is_confirmed_and_silent_is_asked_for_again_on_the_same_line
         await confirm_and_send(venue, connection)
 
     async def scene() -> None:
-        async with FakeVenue(forget_one) as venue, FeedHarness(venue, first_data_ms_max=200) as ear:
+        async with FakeVenue(forget_one) as venue, FeedHarness(venue, first_data_timeout_ms=200) as ear:
             await eventually_async(lambda: _heard_of(ear, ONE))
             assert venue.requests_of("unsub") == [["depth:one-usd"]]
             assert len(venue.connections) == 1
@@ -305,13 +305,13 @@ def test_a_book_that_stays_silent_gets_another_connection_while_the_others_go_on
     async def scene() -> None:
         async with (
             FakeVenue(give_only_two, confirm_and_send) as venue,
-            FeedHarness(venue, first_data_ms_max=100) as ear,
+            FeedHarness(venue, first_data_timeout_ms=100) as ear,
         ):
             await eventually_async(lambda: _heard_of(ear, ONE))
             assert len(venue.connections) == 2
             assert not ear.all(BookStreamDown)
             assert not ear.all(FeedDown)
-            await eventually_async(lambda: _is_true(ear.metric_sum("venue_drops_total", ending="replaced") == 1))
+            await eventually_async(lambda: _is_true(ear.metric_sum("venue_disconnects_total", reason="replaced") == 1))
 
     on_a_loop(scene())
 
@@ -324,12 +324,14 @@ def test_a_quiet_book_costs_one_try_where_a_second_connection_is_not_wanted() ->
                 await connection.send(venue.next_update("two-usd"))
 
     async def scene() -> None:
-        quick = {"first_data_ms_max": 50, "retry_ms_first": 1, "retry_ms_max": 1}
+        quick = {"first_data_timeout_ms": 50, "retry_ms_first": 1, "retry_ms_max": 1}
         async with FakeVenue(give_only_two) as venue, FeedHarness(venue, **quick) as ear:
-            await eventually_async(lambda: _is_true(ear.metric_sum("venue_drops_total", ending="turned_away") == 1))
+            await eventually_async(
+                lambda: _is_true(ear.metric_sum("venue_disconnects_total", reason="upgrade_rejected") == 1)
+            )
             await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.3)
             assert len(venue.upgrades_at_ns) == 2
-            assert ear.metric_sum("venue_lines_live") == 1
+            assert ear.metric_sum("venue_connections_live") == 1
             assert not ear.all(BookStreamDown)
 
     on_a_loop(scene())
@@ -338,12 +340,17 @@ def test_a_quiet_book_costs_one_try_where_a_second_connection_is_not_wanted() ->
 def test_a_dead_quiet_book_is_waited_for_longer_each_time() -> None:
     async def scene() -> None:
         async with FakeVenue(confirm_only) as venue:
-            patience = {"first_data_ms_max": 100, "mute_ms_max": 2_000, "retry_ms_first": 1, "retry_ms_max": 1}
+            patience = {
+                "first_data_timeout_ms": 100,
+                "no_data_timeout_ms": 2_000,
+                "retry_ms_first": 1,
+                "retry_ms_max": 1,
+            }
             async with FeedHarness(venue, ONE, **patience) as ear:
                 await eventually_async(lambda: _made(venue, 4))
                 first, second, third, fourth = venue.upgrades_at_ns[:4]
                 assert second - first < third - second < fourth - third
-                assert ear.metric_sum("venue_drops_total", ending="mute") == 3
+                assert ear.metric_sum("venue_disconnects_total", reason="no_data") == 3
 
     on_a_loop(scene())
 
@@ -363,10 +370,10 @@ def test_a_half_open_line_is_left_when_a_ping_is_not_answered() -> None:
     async def scene() -> None:
         async with (
             FakeVenue(hang, confirm_and_send) as venue,
-            FeedHarness(venue, ONE, silence_ms_max=100, answer_ms_max=300) as ear,
+            FeedHarness(venue, ONE, ping_after_idle_ms=100, reply_timeout_ms=300) as ear,
         ):
             await ear.wait_for(DepthUpdate)
-            assert ear.metric_sum("venue_drops_total", ending="silent") == 1
+            assert ear.metric_sum("venue_disconnects_total", reason="no_pong") == 1
 
     on_a_loop(scene())
 
@@ -375,12 +382,12 @@ def test_a_quiet_line_that_answers_pings_stays() -> None:
     async def scene() -> None:
         async with (
             FakeVenue(confirm_only) as venue,
-            FeedHarness(venue, ONE, silence_ms_max=50, answer_ms_max=100) as ear,
+            FeedHarness(venue, ONE, ping_after_idle_ms=50, reply_timeout_ms=100) as ear,
         ):
             await opened(ear)
             # Several silences long.
             await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.5)
-            assert ear.metric_sum("venue_lines_live") == 1
+            assert ear.metric_sum("venue_connections_live") == 1
             assert len(venue.connections) == 1
 
     on_a_loop(scene())
@@ -394,10 +401,10 @@ def test_a_mute_line_is_made_anew_though_it_answers_pings() -> None:
     async def scene() -> None:
         async with (
             FakeVenue(confirm_only, confirm_and_send) as venue,
-            FeedHarness(venue, ONE, silence_ms_max=50, mute_ms_max=250) as ear,
+            FeedHarness(venue, ONE, ping_after_idle_ms=50, no_data_timeout_ms=250) as ear,
         ):
             await ear.wait_for(DepthUpdate)
-            assert ear.metric_sum("venue_drops_total", ending="mute") == 1
+            assert ear.metric_sum("venue_disconnects_total", reason="no_data") == 1
             assert any("no data" in closed.reason for closed in ear.all(FeedDown))
 
     on_a_loop(scene())
@@ -422,7 +429,7 @@ def test_a_frame_beyond_16_mib_ends_its_line_and_no_other() -> None:
             await ear.wait_for(DepthUpdate)
             await ear.wait_for(FeedDown)
             await eventually_async(lambda: _is_last(ear, FeedUp(FAKE_VENUE)))
-            assert ear.metric_sum("venue_drops_total", ending="too_large") == 1
+            assert ear.metric_sum("venue_disconnects_total", reason="too_large") == 1
             assert [odd.kind for odd in ear.data(DecodeIssue)] == [IssueKind.TOO_LARGE]
             assert not ear.all(BookStreamDown)
             assert len(venue.connections) == 3
@@ -489,7 +496,7 @@ def test_a_venue_that_leaves_is_followed_without_losing_a_change() -> None:
         async with FakeVenue(pouring) as venue, FeedHarness(venue, ONE, retry_ms_first=250) as ear:
             await ear.wait_for(DepthUpdate, 20)
             await venue.connections[0].send('{"bye": "upgrade"}')
-            await eventually_async(lambda: _is_true(ear.metric_sum("venue_drops_total", ending="replaced") == 1))
+            await eventually_async(lambda: _is_true(ear.metric_sum("venue_disconnects_total", reason="replaced") == 1))
             count = len(ear.data(DepthUpdate))
             await ear.wait_for(DepthUpdate, count + 20)
             finals = [change.last_id for change in ear.data(DepthUpdate)]
@@ -556,13 +563,15 @@ def test_a_venue_that_keeps_failing_is_left_alone_then_tried_once() -> None:
             venue.statuses += [(500, {})] * 4
             quick = {"retry_ms_first": 1, "retry_ms_max": 1, "breaker_failures_max": 3, "breaker_pause_ms": 300}
             async with FeedHarness(venue, ONE, **quick) as ear:
-                await eventually_async(lambda: _is_true(ear.metric_sum("venue_breaker_state", door="stream") == 2))
+                await eventually_async(
+                    lambda: _is_true(ear.metric_sum("venue_breaker_state", transport="websocket") == 2)
+                )
                 assert len(venue.upgrades_at_ns) == 3
                 await opened(ear)
                 third, probe, last = venue.upgrades_at_ns[2:]
                 assert probe - third >= 290 * NS_PER_MS
                 assert last - probe >= 290 * NS_PER_MS
-                assert ear.metric_sum("venue_breaker_state", door="stream") == 0
+                assert ear.metric_sum("venue_breaker_state", transport="websocket") == 0
 
     on_a_loop(scene())
 
@@ -579,7 +588,7 @@ def test_an_image_is_an_answer_and_the_book_is_asked_for_by_its_own_name() -> No
             assert isinstance(image, DepthSnapshot)
             assert (image.symbol, image.last_id, image.is_pushed) == (ONE, 5, False)
             assert venue.http_requests[-1] == "/book?s=one-usd"
-            assert ear.metric_sum("venue_requests_total", outcome="answered") == 2
+            assert ear.metric_sum("venue_requests_total", outcome="ok") == 2
 
     on_a_loop(scene())
 
@@ -587,11 +596,11 @@ def test_an_image_is_an_answer_and_the_book_is_asked_for_by_its_own_name() -> No
 @pytest.mark.parametrize(
     ("answer", "outcome", "reason"),
     [
-        (HttpReply(b"oops", 503), "failed", "HTTP 503: oops"),
-        (HttpReply(b"no", 403), "refused", "HTTP 403"),
+        (HttpReply(b"oops", 503), "server_error", "HTTP 503: oops"),
+        (HttpReply(b"no", 403), "rejected", "HTTP 403"),
         (HttpReply(b"{]"), "malformed", "no image"),
         (HttpReply(b" " * 200_000), "too_large", "more than 100000 bytes"),
-        (HttpReply(b"", 302, Location="http://127.0.0.1:9/elsewhere"), "failed", "HTTP 302"),
+        (HttpReply(b"", 302, Location="http://127.0.0.1:9/elsewhere"), "server_error", "HTTP 302"),
     ],
 )
 def test_what_may_happen_to_a_request_is_an_answer(answer: HttpReply, outcome: str, reason: str) -> None:
@@ -617,10 +626,10 @@ def test_a_server_that_answers_nothing_is_given_up_in_time() -> None:
             await opened(listed)
             server = await asyncio.start_server(swallow, "127.0.0.1", 0)
             port = server.sockets[0].getsockname()[1]
-            away = {"rest_url": f"http://127.0.0.1:{port}", "answer_ms_max": 100, "connect_ms_max": 100}
+            away = {"rest_url": f"http://127.0.0.1:{port}", "reply_timeout_ms": 100, "connect_timeout_ms": 100}
             async with server, FeedHarness(venue, ONE, **away) as ear:
                 await ear.wait_for(FeedDown)
-                assert ear.metric_sum("venue_requests_total", outcome="too_late") >= 1
+                assert ear.metric_sum("venue_requests_total", outcome="timeout") >= 1
 
     on_a_loop(scene())
 
@@ -647,8 +656,8 @@ def test_a_venue_that_wants_to_be_left_alone_is_left_alone_for_every_book(
             assert isinstance(said, SnapshotUnavailable)
             assert least_ms <= said.retry_after_ms <= most_ms
             assert len(venue.http_requests) == count
-            assert ear.metric_sum("venue_requests_total", outcome="throttled") == 1
-            assert ear.metric_sum("venue_requests_total", outcome="held") == 1
+            assert ear.metric_sum("venue_requests_total", outcome="rate_limited") == 1
+            assert ear.metric_sum("venue_requests_total", outcome="retry_after") == 1
 
     on_a_loop(scene())
 
@@ -658,7 +667,7 @@ def test_weights_are_paced_and_too_many_are_sent_away() -> None:
         async with FakeVenue() as venue:
             # An image weighs two of a burst of four; then there is one every fifth of a second.
             dialect = FakeVenueAdapter(venue, requests_per_second=10.0, requests_burst=4)
-            async with FeedHarness(venue, ONE, adapter=dialect, requests_waiting_max=3) as ear:
+            async with FeedHarness(venue, ONE, adapter=dialect, requests_queued_max=3) as ear:
                 await opened(ear)
                 begun_ns = venue.clock.monotonic_ns()
                 said = await images(ear, 8)
@@ -688,7 +697,7 @@ def test_requests_to_a_failing_venue_stop_for_a_while() -> None:
             assert isinstance(said, SnapshotUnavailable)
             assert said.retry_after_ms > 50_000
             assert len(venue.http_requests) == count
-            assert ear.metric_sum("venue_breaker_state", door="requests") == 2
+            assert ear.metric_sum("venue_breaker_state", transport="rest") == 2
 
     on_a_loop(scene())
 

@@ -97,13 +97,13 @@ def venues_to_record(venues: Sequence[str], symbols: Sequence[str]) -> tuple[lis
 
 SHOWN_FIELDS: Final = (
     "symbol",
-    "native",
-    "kind",
+    "venue_symbol",
+    "instrument_type",
     "base",
     "quote",
     "settle",
     "is_inverse",
-    "unit",
+    "contract_multiplier",
     "tick",
     "lot",
     "is_trading",
@@ -124,7 +124,10 @@ def instrument_row(instrument: Instrument) -> dict[str, Any]:
     """Give what an operator wants to know of one."""
     facts = asdict(instrument)
     shown = {key: facts[key] for key in SHOWN_FIELDS}
-    return {key: format_decimal(shown[key]) if key in {"unit", "tick", "lot"} else shown[key] for key in shown}
+    return {
+        key: format_decimal(shown[key]) if key in {"contract_multiplier", "tick", "lot"} else shown[key]
+        for key in shown
+    }
 
 
 async def _fetch_instruments(table: VenueConfig, resolve_secret: SecretResolver) -> list[Instrument]:

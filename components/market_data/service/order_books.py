@@ -65,7 +65,7 @@ class VenueBookSettings(Struct, frozen=True, gc=False, kw_only=True):
     pushes_snapshot: bool
     levels_published: int
     book_age_ms_max: int
-    first_book_ms_max: int
+    first_book_timeout_ms: int
     audit_every_s: int
     sync_limits: SyncLimits
 
@@ -86,14 +86,14 @@ class OrderBookService:
         self._feeds = {venue: FeedHealth(venue, FeedState.CONNECTING, "starting", 0) for venue in self._settings}
         self._stats = {venue: StreamStats(venue, metrics) for venue in self._settings}
         self._decode_issues = metrics.counter(
-            "market_odd_total", "Parts of a venue's frames without effect", ("venue", "kind")
+            "market_decode_issues_total", "Parts of a venue's frames that were rejected", ("venue", "kind")
         )
         self._audits = metrics.counter(
-            "market_book_audits_total", "Books held against a fetched image", ("venue", "verdict")
+            "market_book_audits_total", "Books compared with a fetched snapshot", ("venue", "verdict")
         )
         self._synced = metrics.gauge("market_books_synced", "Books that are in sync", ("venue",))
         self._live = metrics.gauge("market_venue_live", "1 while every connection to a venue is open", ("venue",))
-        wanted = metrics.gauge("market_books_wanted", "Books that are configured to be listened to", ("venue",))
+        wanted = metrics.gauge("market_books_configured", "Books that are configured", ("venue",))
         for venue, terms in self._settings.items():
             wanted.labels(venue).set(len(terms.symbols))
             for verdict in Verdict:
@@ -205,7 +205,7 @@ class OrderBookService:
         return tuple(unmet)
 
     def _first_book_timeout_ns(self, venue: Venue) -> int:
-        return self._settings[venue].first_book_ms_max * NS_PER_MS
+        return self._settings[venue].first_book_timeout_ms * NS_PER_MS
 
     def _is_resolved(self, symbol: Symbol) -> bool:
         book = self._books.get(symbol)
@@ -296,7 +296,7 @@ class OrderBookService:
     def _on_stream_down(self, message: BookStreamDown, now_ns: int) -> Effects:
         book = self._books.get(message.symbol)
         facts = {"symbol": message.symbol, "reason": message.reason}
-        note = (LogEvent("subscription_refused", facts, "error"),) if message.is_permanent else ()
+        note = (LogEvent("subscription_rejected", facts, "error"),) if message.is_permanent else ()
         if message.is_permanent:
             self._rejected.add(message.symbol)
         lost = self._report_unlisted(message, now_ns) if book is None else book.on_disconnect(message.reason, now_ns)
@@ -356,7 +356,7 @@ class OrderBookService:
         reason = "a fetched image differs at the same id"
         return [
             *book.resync(BookState.GAP, reason, now_ns),
-            LogEvent("book_differs", {"symbol": book.sync.symbol, "book_id": book.sync.last_id}, "error"),
+            LogEvent("book_audit_mismatch", {"symbol": book.sync.symbol, "book_id": book.sync.last_id}, "error"),
         ]
 
     def _set_feed_state(self, venue: Venue, state: FeedState, reason: str, now_ns: int, level: str = "info") -> Effects:
@@ -366,7 +366,7 @@ class OrderBookService:
         self._feeds[venue] = FeedHealth(venue, state, reason, now_ns)
         self._live.labels(venue).set(state is FeedState.LIVE)
         facts = {"venue": venue, "state": state, "reason": reason}
-        return [Publish(MARKET, self._feeds[venue]), LogEvent("feed_changed", facts, level)]
+        return [Publish(MARKET, self._feeds[venue]), LogEvent("feed_state_changed", facts, level)]
 
     def _update_metrics(self) -> None:
         for venue, meter in self._stats.items():

@@ -30,10 +30,10 @@ class PublishedBook:
         "_audited_at_ns",
         "_gaps",
         "_health",
-        "_snapshot_depth",
         "_levels",
-        "_venue",
+        "_snapshot_depth",
         "_top",
+        "_venue",
         "audit",
         "instrument",
         "published_id",
@@ -137,7 +137,7 @@ class PublishedBook:
         if before.state is not now.state:
             facts = {"symbol": now.symbol, "before": before.state, "state": now.state, "reason": now.reason}
             level = "debug" if now.state in ROUTINE_STATES and before.state in ROUTINE_STATES else "info"
-            said.append(LogEvent("book_changed", facts, level))
+            said.append(LogEvent("book_state_changed", facts, level))
         return said
 
     @property

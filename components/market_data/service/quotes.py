@@ -30,7 +30,7 @@ class QuoteTimeouts(Struct, frozen=True, gc=False):
     """How long prices are trusted, and how long readiness waits for the first of them."""
 
     quote_age_ms_max: int
-    first_quote_ms_max: int
+    first_quote_timeout_ms: int
 
 
 class QuoteService:
@@ -88,7 +88,7 @@ class QuoteService:
         if self._feed.state is not FeedState.LIVE:
             return (f"feed {self._venue} is {self._feed.state}: {self._feed.reason}",)
         waited_ns = now_ns - self._feed.at_ns
-        if waited_ns > self._timeouts.first_quote_ms_max * NS_PER_MS:
+        if waited_ns > self._timeouts.first_quote_timeout_ms * NS_PER_MS:
             return ()
         return tuple(f"first quote of {symbol}" for symbol, book in self._states.items() if book.quote is None)
 
@@ -130,7 +130,7 @@ class QuoteService:
             self._feed = before
             return []
         self._metrics.live.set(state is FeedState.LIVE)
-        return [Publish(MARKET, self._feed), LogEvent("feed_changed", {"state": state, "reason": reason}, level)]
+        return [Publish(MARKET, self._feed), LogEvent("feed_state_changed", {"state": state, "reason": reason}, level)]
 
     def _mark_all_untrusted(self, state: BookState, now_ns: int) -> Iterator[Effect]:
         for symbol, book in self._states.items():
@@ -144,7 +144,7 @@ class QuoteService:
         facts = {"symbol": symbol, "before": before.state, "state": book.state, "reason": book.reason}
         # A market that crosses and uncrosses many times a second must not fill the log; the counters see it all.
         level = "info" if book.state in (BookState.GAP, BookState.STALE) else "debug"
-        return (Publish(MARKET, self._health(symbol, book)), LogEvent("book_changed", facts, level))
+        return (Publish(MARKET, self._health(symbol, book)), LogEvent("book_state_changed", facts, level))
 
     def _health(self, symbol: Symbol, book: QuoteState) -> SymbolHealth:
         return SymbolHealth(self._venue, symbol, book.state, book.reason, book.since_ns)
@@ -156,10 +156,14 @@ class _QuoteMetrics:
     def __init__(self, metrics: Metrics) -> None:
         self.quotes = metrics.counter("market_quotes_total", "Quotes published")
         self.trades = metrics.counter("market_trades_total", "Trades published")
-        self.drops = metrics.counter("market_feed_drops_total", "Times the feed's connection ended or failed")
+        self.drops = metrics.counter("market_feed_disconnects_total", "Feed connections that ended or failed")
         self.live = metrics.gauge("market_feed_live", "1 while the feed is subscribed")
-        self.changes = metrics.counter("market_book_changes_total", "Changes of a book's state", ("state",))
-        self._rejected = metrics.counter("market_left_out_total", "Parts of the feed without effect", ("reason",))
+        self.changes = metrics.counter(
+            "market_quote_state_changes_total", "Changes of the state of a symbol's quotes", ("state",)
+        )
+        self._rejected = metrics.counter(
+            "market_rejected_messages_total", "Parts of the feed that were rejected", ("reason",)
+        )
 
     def count_rejected(self, reason: RejectReason) -> Effects:
         """Count a message without effect."""

@@ -114,7 +114,7 @@ def replay_service(
         pushes_snapshot=pushes_snapshot,
         levels_published=LEVELS_PUBLISHED,
         book_age_ms_max=BOOK_AGE_MS_MAX,
-        first_book_ms_max=0,
+        first_book_timeout_ms=0,
         audit_every_s=0,
         sync_limits=SyncLimits(),
     )

@@ -16,7 +16,7 @@ SAMPLE_EVERY = 16
 class LatencyStats:
     """The least, the mean and the most of one stage."""
 
-    __slots__ = ("count", "min_us", "max_us", "total_us")
+    __slots__ = ("count", "max_us", "min_us", "total_us")
 
     def __init__(self) -> None:
         self.count, self.total_us, self.min_us, self.max_us = 0, 0.0, 0.0, 0.0
@@ -46,9 +46,7 @@ class StreamStats:
         self._transformed_us = 0.0
         self._frames = metrics.counter("market_frames_total", "Frames of a venue's streams", ("venue",)).labels(venue)
         self._counted_frames = 0
-        self._book_events = metrics.counter(
-            "market_book_events_total", "What changes of books came to", ("venue", "outcome")
-        )
+        self._book_events = metrics.counter("market_book_events_total", "Book events by outcome", ("venue", "outcome"))
         self._counted = SyncStats()
         for outcome in SyncStats.__struct_fields__:
             # A counter that begins with its first event shows no increase.

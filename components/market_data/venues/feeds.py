@@ -101,7 +101,7 @@ class VenueFeed:
             return SnapshotUnavailable(f"{request.symbol} is not listened to", self._config.retry_ms_max)
         if isinstance(request, FetchSnapshot):
             return await self.rest.fetch_snapshot(request.symbol)
-        if self._resubscribing >= self._config.requests_waiting_max:
+        if self._resubscribing >= self._config.requests_queued_max:
             return SnapshotUnavailable(f"{self._resubscribing} books are being asked for anew", RESUBSCRIBE_WAIT_MS)
         self._resubscribing += 1
         try:

@@ -15,36 +15,36 @@ class DisconnectReason(StrEnum):
     """Why a connection ended, or never came to be."""
 
     CANNOT_CONNECT = "cannot_connect"
-    UPGRADE_REJECTED = "turned_away"
+    UPGRADE_REJECTED = "upgrade_rejected"
     """The venue answered the upgrade with an HTTP status of its own."""
-    LOGIN_FAILED = "not_greeted"
-    SUBSCRIBE_TIMEOUT = "unconfirmed"
+    LOGIN_FAILED = "login_failed"
+    SUBSCRIBE_TIMEOUT = "subscribe_timeout"
     CLOSED = "closed"
-    NO_PONG = "silent"
+    NO_PONG = "no_pong"
     """Nothing came, and no answer to a ping either."""
-    NO_DATA = "mute"
+    NO_DATA = "no_data"
     """It answers and says nothing."""
     TOO_LARGE = "too_large"
     REPLACED = "replaced"
     """A newer connection carries on: the venue was leaving, or one of its books did not come."""
-    ALL_REJECTED = "empty"
+    ALL_REJECTED = "all_rejected"
     """The venue refuses all that was asked for on it."""
 
 
 class RequestOutcome(StrEnum):
     """What came of an HTTP request."""
 
-    OK = "answered"
-    RETRY_AFTER = "held"
+    OK = "ok"
+    RETRY_AFTER = "retry_after"
     """The venue had told us to wait."""
-    QUEUE_FULL = "crowded"
-    CIRCUIT_OPEN = "broken_off"
+    QUEUE_FULL = "queue_full"
+    CIRCUIT_OPEN = "circuit_open"
     """The breaker is open."""
-    RATE_LIMITED = "throttled"
-    REJECTED = "refused"
-    SERVER_ERROR = "failed"
+    RATE_LIMITED = "rate_limited"
+    REJECTED = "rejected"
+    SERVER_ERROR = "server_error"
     UNREACHABLE = "unreachable"
-    TIMEOUT = "too_late"
+    TIMEOUT = "timeout"
     TOO_LARGE = "too_large"
     MALFORMED = "malformed"
 
@@ -52,8 +52,8 @@ class RequestOutcome(StrEnum):
 class Transport(StrEnum):
     """The two ways to a venue."""
 
-    WEBSOCKET = "stream"
-    REST = "requests"
+    WEBSOCKET = "websocket"
+    REST = "rest"
 
 
 BREAKER_STATE_VALUES: Final = {CircuitState.CLOSED: 0, CircuitState.PROBING: 1, CircuitState.OPEN: 2}
@@ -66,24 +66,32 @@ class VenueMetrics:
         """Make them; a name that is there already is shared, for the venue is a label."""
         one = ("venue",)
         self._venue = venue
-        self.connects = metrics.counter("venue_connects_total", "Connections that were opened", one).labels(venue)
+        self.connects = metrics.counter("venue_connects_total", "Connections opened", one).labels(venue)
         self.frames = metrics.counter("venue_frames_total", "Frames received", one).labels(venue)
         self.bytes = metrics.counter("venue_bytes_total", "Bytes received in frames", one).labels(venue)
-        self.resubscribes = metrics.counter("venue_resubscribes_total", "Books asked for anew", one).labels(venue)
-        self.retry_afters = metrics.counter("venue_retry_after_total", "Times a venue told us to wait", one).labels(
+        self.resubscribes = metrics.counter("venue_resubscribes_total", "Book streams resubscribed", one).labels(venue)
+        self.retry_afters = metrics.counter("venue_retry_after_total", "Retry-After replies of a venue", one).labels(
             venue
         )
-        self.live_connections = metrics.gauge("venue_lines_live", "Connections that are subscribed", one).labels(venue)
-        self._disconnects = metrics.counter("venue_drops_total", "Connections that ended or failed", (*one, "ending"))
-        self._decode_issues = metrics.counter("venue_oddities_total", "Parts of frames without effect", (*one, "kind"))
-        self._rejected = metrics.counter("venue_refused_total", "Topics refused", (*one, "channel", "permanent"))
-        self._requests = metrics.counter(
-            "venue_requests_total", "HTTP requests by what came of them", (*one, "outcome")
+        self.live_connections = metrics.gauge("venue_connections_live", "Connections that are subscribed", one).labels(
+            venue
         )
+        self._disconnects = metrics.counter(
+            "venue_disconnects_total", "Connections that ended or failed", (*one, "reason")
+        )
+        self._decode_issues = metrics.counter(
+            "venue_decode_issues_total", "Parts of frames that could not be decoded", (*one, "kind")
+        )
+        self._rejected = metrics.counter(
+            "venue_topics_rejected_total", "Topics rejected by the venue", (*one, "channel", "permanent")
+        )
+        self._requests = metrics.counter("venue_requests_total", "HTTP requests by outcome", (*one, "outcome"))
         self._queue_drops = metrics.counter(
-            "venue_queue_drops_total", "What gave way in a full queue", (*one, "channel", "policy")
+            "venue_queue_drops_total", "Messages dropped or conflated by full queues", (*one, "channel", "policy")
         )
-        self._breakers = metrics.gauge("venue_breaker_state", "0 closed, 1 probing, 2 open", (*one, "door"))
+        self._breakers = metrics.gauge(
+            "venue_breaker_state", "Circuit breaker: 0 closed, 1 probing, 2 open", (*one, "transport")
+        )
 
     def disconnected(self, reason: DisconnectReason) -> None:
         """Count a connection that ended."""

@@ -157,7 +157,10 @@ def create_adapter(table: VenueConfig, resolve_secret: SecretResolver) -> VenueA
 
 def _binance_settings(table: BinanceConfig | BinanceUmConfig) -> BinanceSettings:
     return BinanceSettings(
-        depth_speed_ms=table.depth_speed_ms, snapshot_depth=table.image_depth, quotes=table.quotes, trades=table.trades
+        depth_speed_ms=table.depth_speed_ms,
+        snapshot_depth=table.snapshot_depth,
+        quotes=table.quotes,
+        trades=table.trades,
     )
 
 

@@ -63,7 +63,7 @@ class RestClient:
         )
         self._circuit = CircuitGuard(clock, breaker, Transport.REST, metrics)
         self._waiting = 0
-        answer_s, connect_s = config.answer_ms_max / 1_000, config.connect_ms_max / 1_000
+        answer_s, connect_s = config.reply_timeout_ms / 1_000, config.connect_timeout_ms / 1_000
         self._client = httpx.AsyncClient(
             base_url=config.rest_url,
             headers={"User-Agent": "xtrader", "Accept-Encoding": "identity"},
@@ -122,14 +122,14 @@ class RestClient:
         if (wait_ms := restraint.open_ms) > 0:
             return RestFailure(RequestOutcome.CIRCUIT_OPEN, "the venue kept failing and is left alone", wait_ms)
         wait_ms = self._rate_limiter.wait_ms(request.weight)
-        if self._waiting >= self._config.requests_waiting_max or wait_ms > self._config.answer_ms_max:
+        if self._waiting >= self._config.requests_queued_max or wait_ms > self._config.reply_timeout_ms:
             return RestFailure(RequestOutcome.QUEUE_FULL, f"{self._waiting} requests wait already", max(wait_ms, 1))
         return None
 
     async def _wait_and_send(self, request: RestRequest) -> RestResult:
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._config.answer_ms_max / 1_000):
+            async with asyncio.timeout(self._config.reply_timeout_ms / 1_000):
                 await self._rate_limiter.acquire(request.weight)
         except TimeoutError:
             return RestFailure(
@@ -145,7 +145,7 @@ class RestClient:
         return await self._send(request)
 
     async def _send(self, request: RestRequest) -> RestResult:
-        deadline_s = (self._config.connect_ms_max + self._config.answer_ms_max) / 1_000
+        deadline_s = (self._config.connect_timeout_ms + self._config.reply_timeout_ms) / 1_000
         try:
             # The client's deadlines are for each step; a server that trickles is stopped by the whole one.
             async with asyncio.timeout(deadline_s), self._client.stream("GET", request.path) as response:

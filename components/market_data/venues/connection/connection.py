@@ -67,8 +67,8 @@ class Connection:
         self._context, self._listener, self._no_data_timeout_ms = context, listener, no_data_timeout_ms
         self._clock, self._metrics, self._adapter = context.clock, context.metrics, context.adapter
         config, limits = context.config, context.adapter.limits
-        self._reply_timeout_ms = min(config.answer_ms_max, limits.reply_timeout_ms)
-        self._ping_after_idle_ms = min(config.silence_ms_max, limits.ping_after_idle_ms)
+        self._reply_timeout_ms = min(config.reply_timeout_ms, limits.reply_timeout_ms)
+        self._ping_after_idle_ms = min(config.ping_after_idle_ms, limits.ping_after_idle_ms)
         backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
         self.subscriptions = Subscriptions(
             plan.topics, SubscriptionTimeouts(self._reply_timeout_ms, backoff), listener.first_data_timeout_ms
@@ -331,7 +331,9 @@ async def open_connection(
     except InvalidURI as error:
         return Disconnect(DisconnectReason.CANNOT_CONNECT, f"stream_url: {error}", is_permanent=True)
     except TimeoutError:
-        return Disconnect(DisconnectReason.CANNOT_CONNECT, f"cannot connect to {url} within {config.connect_ms_max} ms")
+        return Disconnect(
+            DisconnectReason.CANNOT_CONNECT, f"cannot connect to {url} within {config.connect_timeout_ms} ms"
+        )
     except (WebSocketException, OSError) as error:
         return Disconnect(
             DisconnectReason.CANNOT_CONNECT, f"cannot connect to {url}: {type(error).__name__}: {error}"[:REASON_MAX]
@@ -360,7 +362,7 @@ async def _connect(url: str, config: VenueConfig) -> ClientConnection:
         compression=None,  # inflating costs more than the bytes it saves
         proxy=None,
         user_agent_header="xtrader",
-        open_timeout=config.connect_ms_max / 1_000,
+        open_timeout=config.connect_timeout_ms / 1_000,
         close_timeout=CLOSE_TIMEOUT_S,
         ping_interval=None,  # silence is watched by the venue's own rules
         max_size=config.frame_bytes_max,

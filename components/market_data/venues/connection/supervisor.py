@@ -46,10 +46,10 @@ class ConnectionSupervisor:
         self._delivery, self._venue = context.delivery, context.adapter.venue
         config = context.config
         self._timeouts = AdaptiveTimeouts(
-            first_data_ms=config.first_data_ms_max,
-            no_data_ms=config.mute_ms_max,
-            timeout_ms_max=config.patience_ms_max,
-            healthy_ms=config.healthy_ms,
+            first_data_ms=config.first_data_timeout_ms,
+            no_data_ms=config.no_data_timeout_ms,
+            timeout_ms_max=config.adaptive_timeout_ms_max,
+            healthy_ms=config.healthy_after_ms,
         )
         self._backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
         self._failures = 0

@@ -92,7 +92,7 @@ def _read_frames(path: Path) -> Iterator[Frame]:
                     # Whoever wrote it was stopped in the middle of its last line: all before that is whole.
                     if line.endswith(b"\n") or number == 1:
                         raise
-                    logger().warning("torn_tail_left_out", file=str(path), line=number)
+                    logger().warning("torn_tail_skipped", file=str(path), line=number)
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror or error}") from error
 

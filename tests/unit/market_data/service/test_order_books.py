@@ -80,7 +80,7 @@ def kinds(effects: Sequence[Effect], symbol: Symbol = ONE) -> list[type]:
 
 
 def odd(desk: OrderBookHarness, kind: IssueKind) -> float:
-    return metric_value(desk.metrics, "market_odd_total", venue=VENUE, kind=kind)
+    return metric_value(desk.metrics, "market_decode_issues_total", venue=VENUE, kind=kind)
 
 
 def audits(desk: OrderBookHarness, verdict: str) -> float:
@@ -244,7 +244,7 @@ def test_a_gap_is_recorded_and_the_book_distrusted_on_both_streams(live: OrderBo
     assert published_bodies(effects)[0] == BookGap(VENUE, ONE, 10, 12, live.now_ns)
     assert published_states(effects) == published_states(effects, MARKET) == [(ONE, BookState.GAP)]
     assert "expected 10, got 12" in published_bodies(effects, MARKET)[0].reason
-    (note,) = log_events(effects, "book_changed")
+    (note,) = log_events(effects, "book_state_changed")
     assert (note.level, note.fields["symbol"], note.fields["state"]) == ("info", ONE, BookState.GAP)
     assert live.subscriber.is_synced(TWO)
 
@@ -388,7 +388,7 @@ def test_what_the_feed_says_of_its_lines_is_said_once() -> None:
     assert desk.deliver(FeedUp(VENUE)) == []
     effects = desk.deliver(FeedDown(VENUE, "refused", is_permanent=True))
     assert published_bodies(effects, MARKET) == [FeedHealth(VENUE, FeedState.DOWN, "refused", T0)]
-    assert [note.level for note in log_events(effects, "feed_changed")] == ["error"]
+    assert [note.level for note in log_events(effects, "feed_state_changed")] == ["error"]
     assert metric_value(desk.metrics, "market_venue_live", venue=VENUE) == 0
 
 
@@ -465,7 +465,7 @@ def test_an_image_on_the_stream_that_cannot_be_read_ends_the_trust_in_the_book_b
 
 def test_a_refused_symbol_is_named_and_not_asked_for_again(live: OrderBookHarness) -> None:
     effects = live.deliver(BookStreamDown(VENUE, ONE, "60018: no such instrument", is_permanent=True))
-    (note,) = log_events(effects, "subscription_refused")
+    (note,) = log_events(effects, "subscription_rejected")
     assert (note.level, note.fields) == ("error", {"symbol": ONE, "reason": "60018: no such instrument"})
     assert published_states(effects) == [(ONE, BookState.GAP)]
     assert live.requests(live.advance_ms(60_000)) == []
@@ -475,7 +475,7 @@ def test_a_symbol_that_the_venue_does_not_list_is_named() -> None:
     desk = OrderBookHarness()
     desk.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE),)))
     effects = desk.deliver(BookStreamDown(VENUE, TWO, "not listed", is_permanent=True))
-    assert [note.fields["symbol"] for note in log_events(effects, "subscription_refused")] == [TWO]
+    assert [note.fields["symbol"] for note in log_events(effects, "subscription_rejected")] == [TWO]
     assert desk.service.unmet(T0) == (f"book of {ONE}",)
 
 
@@ -559,7 +559,7 @@ def test_an_audit_that_differs_resyncs_the_book_and_says_so() -> None:
     desk, request = audited()
     effects = desk.complete_call(request, desk.depth_snapshot(desk.subscriber.book_ids[ONE]))
     assert (audits(desk, "differs"), published_states(effects)) == (1, [(ONE, BookState.GAP)])
-    assert [note.level for note in log_events(effects, "book_differs")] == ["error"]
+    assert [note.level for note in log_events(effects, "book_audit_mismatch")] == ["error"]
     assert len(desk.requests(desk.advance_ms(50))) == 1
 
 
@@ -719,9 +719,9 @@ def test_what_books_come_to_is_counted_by_venue(live: OrderBookHarness) -> None:
     live.advance_ms(1_000)
     counted = {
         outcome: metric_value(live.metrics, "market_book_events_total", venue=VENUE, outcome=outcome)
-        for outcome in ("changes", "applied", "stale", "gaps", "images", "resyncs")
+        for outcome in ("updates", "applied", "stale", "gaps", "snapshots", "resyncs")
     }
-    assert counted == {"changes": 5, "applied": 1, "stale": 3, "gaps": 1, "images": 2, "resyncs": 1}
+    assert counted == {"updates": 5, "applied": 1, "stale": 3, "gaps": 1, "snapshots": 2, "resyncs": 1}
     assert metric_value(live.metrics, "market_books_synced", venue=VENUE) == 1
 
 

@@ -31,7 +31,7 @@ MS = 1_000_000
 T0 = 1_700_000_000_000_000_000
 
 
-PATIENCE = QuoteTimeouts(quote_age_ms_max=2_000, first_quote_ms_max=10_000)
+PATIENCE = QuoteTimeouts(quote_age_ms_max=2_000, first_quote_timeout_ms=10_000)
 
 
 class Desk:
@@ -126,7 +126,7 @@ def test_a_reconnected_feed_is_believed_symbol_by_symbol(live: Desk) -> None:
 def test_the_same_failure_again_is_not_said_again(live: Desk) -> None:
     live.tell(StockFeedDown("refused", is_permanent=False))
     assert live.tell(StockFeedDown("refused", is_permanent=False)) == []
-    assert metric_value(live.metrics, "market_feed_drops_total") == 2
+    assert metric_value(live.metrics, "market_feed_disconnects_total") == 2
 
 
 def test_a_final_refusal_is_told_as_it_came(desk: Desk) -> None:
@@ -145,7 +145,7 @@ def test_a_final_refusal_is_told_as_it_came(desk: Desk) -> None:
 )
 def test_a_flawed_quote_is_counted_and_says_nothing(live: Desk, changes: dict[str, Any], reason: str) -> None:
     assert live.tell(StockFrame((live.quote(**changes), live.quote(MSFT)))) == [live.quote(MSFT)]
-    assert metric_value(live.metrics, "market_left_out_total", reason=reason) == 1
+    assert metric_value(live.metrics, "market_rejected_messages_total", reason=reason) == 1
 
 
 def test_a_side_that_is_absent_takes_the_trust_away(live: Desk) -> None:
@@ -161,13 +161,13 @@ def test_a_print_is_said_and_a_flawed_one_counted(live: Desk) -> None:
     unlisted = replace(good, symbol=Symbol("TSLA"))
     assert live.tell(StockFrame((flawed, good, unlisted))) == [good]
     assert metric_value(live.metrics, "market_trades_total") == 1
-    assert metric_value(live.metrics, "market_left_out_total", reason="out_of_range") == 1
+    assert metric_value(live.metrics, "market_rejected_messages_total", reason="out_of_range") == 1
 
 
 def test_what_the_adapter_could_not_read_is_counted(live: Desk) -> None:
     live.tell(StockFrame((), unknown=2, malformed=3))
-    assert metric_value(live.metrics, "market_left_out_total", reason="unknown") == 2
-    assert metric_value(live.metrics, "market_left_out_total", reason="malformed") == 3
+    assert metric_value(live.metrics, "market_rejected_messages_total", reason="unknown") == 2
+    assert metric_value(live.metrics, "market_rejected_messages_total", reason="malformed") == 3
 
 
 def test_it_is_ready_when_subscribed_and_every_symbol_was_quoted(desk: Desk) -> None:
@@ -199,7 +199,7 @@ def test_it_takes_the_trust_away_when_it_stops(live: Desk) -> None:
 
 def test_a_change_of_the_feed_is_noted(desk: Desk) -> None:
     desk.tell(StockFeedUp())
-    assert LogEvent("feed_changed", {"state": FeedState.LIVE, "reason": "subscribed"}) in desk.effects
+    assert LogEvent("feed_state_changed", {"state": FeedState.LIVE, "reason": "subscribed"}) in desk.effects
 
 
 def test_it_refuses_what_is_not_its_own(desk: Desk) -> None:

@@ -81,13 +81,13 @@ def test_an_image_is_asked_for_once_the_first_change_is_there() -> None:
 
 
 def test_a_quiet_subscription_gets_its_image_all_the_same() -> None:
-    sync = engine(first_change_ms_max=500)
+    sync = engine(first_update_timeout_ms=500)
     assert sync.next_resync(after(499)) is None
     assert sync.next_resync(after(500)) is ResyncMethod.FETCH
 
 
 def test_an_image_that_does_not_come_is_asked_for_again() -> None:
-    sync = engine(image_ms_max=5_000)
+    sync = engine(snapshot_timeout_ms=5_000)
     sync.apply_update(change(10, 11))
     assert sync.next_resync(after(0)) is ResyncMethod.FETCH
     assert sync.next_resync(after(4_999)) is None
@@ -95,7 +95,7 @@ def test_an_image_that_does_not_come_is_asked_for_again() -> None:
 
 
 def test_a_pushed_image_is_waited_for_and_then_fetched() -> None:
-    sync = engine(RESUBSCRIBING, pushes=True, pushed_image_ms_max=3_000)
+    sync = engine(RESUBSCRIBING, pushes=True, pushed_snapshot_timeout_ms=3_000)
     sync.apply_update(change(10, 11))
     assert sync.next_resync(after(2_999)) is None
     assert sync.next_resync(after(3_000)) is ResyncMethod.FETCH
@@ -111,7 +111,7 @@ def test_what_was_buffered_is_replayed_on_the_image() -> None:
 
 
 def test_a_buffer_that_overflows_drops_all_of_it() -> None:
-    sync = engine(buffered_max=3)
+    sync = engine(buffered_updates_max=3)
     for final in range(11, 15):
         sync.apply_update(change(final - 1, final))
     assert sync.stats.buffer_overflows == 1
@@ -225,7 +225,7 @@ def test_a_book_that_is_resubscribed_for_forgets_its_buffer() -> None:
 
 
 def test_a_resubscription_that_brings_no_image_falls_back() -> None:
-    sync = engine(RESUBSCRIBING, pushes=True, image_ms_max=5_000)
+    sync = engine(RESUBSCRIBING, pushes=True, snapshot_timeout_ms=5_000)
     sync.apply_snapshot(image(10, is_pushed=True))
     sync.apply_update(change(12, 13))
     assert sync.next_resync(after(0)) is ResyncMethod.RESUBSCRIBE
@@ -241,7 +241,7 @@ def test_a_book_that_was_crossed_is_not_believed_again_without_an_image() -> Non
 
 
 def test_in_a_recording_a_crossing_is_only_counted() -> None:
-    sync = live(is_patient=True)
+    sync = live(ignore_timeouts=True)
     sync.apply_update(change(10, 11, bid="102"))
     assert sync.apply_update(change(11, 12, bid="102", size="0")) is SyncResult.APPLIED
     assert (sync.state, sync.stats.crossed, sync.stats.resyncs) == (BookState.SYNCED, 1, 0)
@@ -344,7 +344,7 @@ def test_one_good_change_forgives_the_old_ones() -> None:
 
 
 def test_who_is_patient_is_moved_by_ids_alone() -> None:
-    sync = live(is_patient=True)
+    sync = live(ignore_timeouts=True)
     for _ in range(200):
         assert sync.apply_update(change(4, 5)) is SyncResult.STALE
     for final in (11, 12, 13):

@@ -154,7 +154,7 @@ def test_a_file_has_its_whole_name_only_when_it_is_whole(tmp_path: Path) -> None
 
 def test_what_finds_the_queue_full_is_dropped_and_counted_and_nobody_waits(tmp_path: Path) -> None:
     disk = StuckDisk()
-    with Recorder(tmp_path, limits(waiting_frames_max=3), disk) as recorder:
+    with Recorder(tmp_path, limits(queued_frames_max=3), disk) as recorder:
         put(recorder, frame(0))
         assert disk.tried.wait(5)
         put(recorder, *map(frame, range(1, 8)))
@@ -166,7 +166,7 @@ def test_what_finds_the_queue_full_is_dropped_and_counted_and_nobody_waits(tmp_p
 
 def test_large_frames_fill_the_queue_by_their_bytes(tmp_path: Path) -> None:
     disk = StuckDisk()
-    with Recorder(tmp_path, limits(waiting_bytes_max=1_000), disk) as recorder:
+    with Recorder(tmp_path, limits(queued_bytes_max=1_000), disk) as recorder:
         put(recorder, frame(0, b"x" * 100))
         assert disk.tried.wait(5)
         put(recorder, frame(1, b"x" * 800), frame(2, b"x" * 800), frame(3, b"x" * 100))
