@@ -1,4 +1,4 @@
-"""Recordings: whose they are, which channel a frame belongs to, and which REST answer was meant."""
+"""Recordings: the venue, the channel of a frame, and the selection of REST responses."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ import pytest
 
 from components.contracts.errors import UsageError
 from components.sandbox.recorded.recording import RecordedFrame, RecordedResponses, channel_of, read_recording, venue_of
-from components.sandbox.recorded.venue import handle_message
 
 
 @pytest.mark.parametrize(
@@ -20,7 +19,7 @@ from components.sandbox.recorded.venue import handle_message
         ("http://127.0.0.1:9/api/v3/depth", "binance"),
     ],
 )
-def test_an_address_tells_the_venue(url: str, name: str) -> None:
+def test_the_url_identifies_the_venue(url: str, name: str) -> None:
     assert (
         venue_of([RecordedFrame(1, "ws", "ws://127.0.0.1:9/", ""), RecordedFrame(2, "ws", url, "")], Path("x")) == name
     )
@@ -38,44 +37,24 @@ def test_an_address_tells_the_venue(url: str, name: str) -> None:
         ("pong", None),
     ],
 )
-def test_a_frame_tells_its_channel(text: str, channel: str | None) -> None:
+def test_a_frame_identifies_its_channel(text: str, channel: str | None) -> None:
     assert channel_of(text) == channel
 
 
-@pytest.mark.parametrize(
-    ("venue", "said", "channel"),
-    [
-        ("binance", '{"method":"SUBSCRIBE","params":["btcusdt@depth"],"id":1}', "btcusdt@depth"),
-        ("okx", '{"op":"subscribe","args":[{"channel":"books","instId":"BTC-USDT"}]}', "books:BTC-USDT"),
-        (
-            "deribit",
-            '{"id":1,"method":"public/subscribe","params":{"channels":["book.BTC-PERPETUAL.100ms"]}}',
-            "book.BTC-PERPETUAL",
-        ),
-    ],
-)
-def test_a_subscription_is_confirmed_and_taken(venue: str, said: str, channel: str) -> None:
-    channels: dict[str, None] = {}
-    assert len(handle_message(venue, said, channels, 0)) == 1
-    assert list(channels) == [channel]
-    handle_message(venue, said.replace("SUBSCRIBE", "UNSUBSCRIBE").replace('subscribe"', 'unsubscribe"'), channels, 0)
-    assert channels == {}
-
-
-def test_the_newest_answer_up_to_a_time_is_given_or_the_first() -> None:
+def test_the_newest_response_up_to_a_time_is_returned_or_the_first() -> None:
     url = "https://api.binance.com/api/v3/depth?symbol={}&limit=1000"
     lines = [(10, "A", "first"), (20, "A", "second"), (15, "B", "other")]
-    answers = RecordedResponses(
+    responses = RecordedResponses(
         [RecordedFrame(at_ns, "http", url.format(symbol), text) for at_ns, symbol, text in lines]
     )
-    asked = {"symbol": "A", "limit": "50"}
-    found = [answers.find("/api/v3/depth", asked, at_ns) for at_ns in (5, 10, 19, 20)]
+    query = {"symbol": "A", "limit": "50"}
+    found = [responses.find("/api/v3/depth", query, at_ns) for at_ns in (5, 10, 19, 20)]
     assert found == ["first", "first", "first", "second"]
-    assert answers.find("/api/v3/depth", {"symbol": "C"}, 99) is None
+    assert responses.find("/api/v3/depth", {"symbol": "C"}, 99) is None
 
 
-def test_a_file_that_is_no_recording_is_refused_by_name(tmp_path: Path) -> None:
-    file = tmp_path / "odd.jsonl"
+def test_a_file_that_is_not_a_recording_is_rejected_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "invalid.jsonl"
     file.write_text('{"at_ns":1}\n')
-    with pytest.raises(UsageError, match=r"odd\.jsonl: not a recording"):
+    with pytest.raises(UsageError, match=r"invalid\.jsonl: not a recording"):
         read_recording(file)

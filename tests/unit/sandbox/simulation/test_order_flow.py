@@ -1,4 +1,4 @@
-"""The seeded order flow: the same again by seed, never crossed, and any recent state can be shown again."""
+"""The seeded order flow: deterministic, never crossed, and every recent state can be rebuilt."""
 
 from decimal import Decimal
 
@@ -11,21 +11,21 @@ from components.sandbox.simulation.order_flow import LEVELS_MAX, LEVELS_MIN, IdS
 SYMBOLS = ("ABC", "XYZ")
 
 
-def _listing(symbol: str, price: str = "100.00") -> Instrument:
+def _instrument(symbol: str, price: str = "100.00") -> Instrument:
     return Instrument(
         symbol=symbol, base=symbol, quote="USDT", tick=Decimal("0.01"), lot=Decimal("0.001"), price=Decimal(price)
     )
 
 
 def _flow(steps: int, *, seed: int = 7, ids: IdSpace = IdSpace.PER_SYMBOL, price: str = "100.00") -> OrderFlow:
-    flow = OrderFlow([_listing(one, price) for one in SYMBOLS], seed, ids)
+    flow = OrderFlow([_instrument(one, price) for one in SYMBOLS], seed, ids)
     for at_ns in range(steps):
         for symbol in SYMBOLS:
             flow.step(symbol, at_ns)
     return flow
 
 
-def test_the_same_seed_gives_the_same_flow_and_another_seed_another() -> None:
+def test_the_order_flow_depends_only_on_the_seed() -> None:
     first_id = _flow(0).last_id("ABC")
     one, same, other = (_flow(50, seed=seed).updates_after("ABC", first_id) for seed in (7, 7, 8))
     assert one == same
@@ -43,49 +43,49 @@ def test_the_book_is_never_crossed_and_stays_within_its_depth(price: str) -> Non
         assert all(LEVELS_MIN - 1 <= len(side.prices) <= LEVELS_MAX for side in (book.bids, book.asks))
 
 
-def test_ids_of_a_symbol_follow_each_other_without_holes() -> None:
+def test_per_symbol_ids_are_consecutive() -> None:
     flow = _flow(20)
     first_id = flow.id_before("ABC", 19)
-    ids = [change.id for change in flow.updates_after("ABC", first_id)]
+    ids = [update.id for update in flow.updates_after("ABC", first_id)]
     assert ids == list(range(first_id + 1, first_id + 20))
 
 
-def test_ids_of_a_whole_venue_belong_to_one_symbol_each_and_leave_holes() -> None:
+def test_venue_wide_ids_are_unique_and_leave_gaps_per_symbol() -> None:
     flow = _flow(50, ids=IdSpace.VENUE_WIDE)
     ids = {
-        symbol: {change.id for change in flow.updates_after(symbol, flow.id_before(symbol, 40))} for symbol in SYMBOLS
+        symbol: {update.id for update in flow.updates_after(symbol, flow.id_before(symbol, 40))} for symbol in SYMBOLS
     }
     assert not ids["ABC"] & ids["XYZ"]
     assert max(ids["ABC"]) - min(ids["ABC"]) > 80
 
 
-def test_a_book_can_be_shown_as_of_any_id() -> None:
+def test_a_book_can_be_rebuilt_at_any_recent_id() -> None:
     flow = _flow(0)
     seen = {}
     for at_ns in range(UPDATES_PER_BLOCK // 4):
-        change = flow.step("ABC", at_ns)
-        seen[change.id] = flow.book("ABC").top(10)
+        update = flow.step("ABC", at_ns)
+        seen[update.id] = flow.book("ABC").top(10)
     assert {at_id: flow.book_at("ABC", at_id).top(10) for at_id in list(seen)[::25]} == {
         at_id: seen[at_id] for at_id in list(seen)[::25]
     }
 
 
-def test_an_id_in_a_hole_shows_the_book_before_it() -> None:
+def test_an_id_in_a_gap_returns_the_book_before_it() -> None:
     flow = _flow(30, ids=IdSpace.VENUE_WIDE)
     last = flow.updates_after("ABC", flow.id_before("ABC", 1))[0]
     assert flow.previous_id("ABC", last.id) == flow.id_before("ABC", 1)
     assert flow.book_at("ABC", last.id - 1).id == flow.previous_id("ABC", last.id)
 
 
-def test_what_is_older_than_the_memory_cannot_be_shown() -> None:
+def test_an_id_older_than_the_history_raises() -> None:
     flow = _flow(1)
     with pytest.raises(LookupError, match="older than the history"):
         flow.book_at("ABC", 1)
 
 
 @pytest.mark.slow
-def test_the_memory_is_bounded_and_still_long() -> None:
-    flow = OrderFlow([_listing("ABC")], 7, IdSpace.PER_SYMBOL)
+def test_the_history_is_bounded_and_holds_20000_updates() -> None:
+    flow = OrderFlow([_instrument("ABC")], 7, IdSpace.PER_SYMBOL)
     first_id = flow.last_id("ABC")
     for at_ns in range(UPDATES_PER_BLOCK * (BLOCKS_MAX + 1)):
         flow.step("ABC", at_ns)
@@ -94,11 +94,11 @@ def test_the_memory_is_bounded_and_still_long() -> None:
         flow.book_at("ABC", first_id)
 
 
-def test_touched_levels_make_one_book_of_another_and_each_comes_once() -> None:
+def test_updated_levels_transform_one_book_into_another_each_level_once() -> None:
     flow = _flow(200)
-    begin, end = flow.id_before("ABC", 150), flow.id_before("ABC", 10)
-    bids, asks = flow.levels_updated("ABC", begin, end)
-    book = flow.book_at("ABC", begin)
+    start, end = flow.id_before("ABC", 150), flow.id_before("ABC", 10)
+    bids, asks = flow.levels_updated("ABC", start, end)
+    book = flow.book_at("ABC", start)
     for side, levels in ((book.bids, bids), (book.asks, asks)):
         assert len({price for price, _ in levels}) == len(levels)
         for price, quantity in levels:
@@ -106,7 +106,7 @@ def test_touched_levels_make_one_book_of_another_and_each_comes_once() -> None:
     assert book.top(LEVELS_MAX) == flow.book_at("ABC", end).top(LEVELS_MAX)
 
 
-def test_touched_levels_restate_some_and_delete_some_that_were_never_seen() -> None:
+def test_updated_levels_restate_some_and_remove_some_that_never_existed() -> None:
     flow = _flow(300)
     restated = absent = 0
     for back in range(250, 0, -5):
@@ -120,11 +120,11 @@ def test_touched_levels_restate_some_and_delete_some_that_were_never_seen() -> N
     assert absent > 0
 
 
-def test_trades_count_their_symbol_and_happen_at_a_price_of_the_book() -> None:
+def test_trade_ids_are_consecutive_and_prices_are_on_the_tick() -> None:
     flow = _flow(300)
-    prints = flow.trades_after("ABC", 0)
-    assert [one.id for one in prints] == list(range(1, flow.last_trade_id("ABC") + 1))
-    assert len(prints) > 5
-    assert all(one.quantity > 0 and one.price % Decimal("0.01") == 0 for one in prints)
-    assert flow.trades_after("ABC", prints[-2].id) == [prints[-1]]
-    assert flow.trades_after("ABC", prints[-1].id) == []
+    trades = flow.trades_after("ABC", 0)
+    assert [one.id for one in trades] == list(range(1, flow.last_trade_id("ABC") + 1))
+    assert len(trades) > 5
+    assert all(one.quantity > 0 and one.price % Decimal("0.01") == 0 for one in trades)
+    assert flow.trades_after("ABC", trades[-2].id) == [trades[-1]]
+    assert flow.trades_after("ABC", trades[-1].id) == []

@@ -1,4 +1,4 @@
-"""Batches: one a period, chained without a hole, or every change by itself."""
+"""Batches of the order flow: one per period, chained by id, or one per update."""
 
 from decimal import Decimal
 
@@ -15,7 +15,7 @@ def _flow() -> OrderFlow:
     return OrderFlow([ABC], 3, IdSpace.VENUE_WIDE)
 
 
-def test_a_batch_comes_once_a_period_and_only_if_something_changed() -> None:
+def test_there_is_one_batch_per_period_and_only_after_an_update() -> None:
     flow = _flow()
     cursor = BatchCursor("ABC", flow.last_id("ABC"), PERIOD_NS, 50)
     flow.step("ABC", 10)
@@ -27,7 +27,7 @@ def test_a_batch_comes_once_a_period_and_only_if_something_changed() -> None:
     assert cursor.next_batch(flow, 250) is not None
 
 
-def test_a_batch_begins_where_the_one_before_it_ended() -> None:
+def test_consecutive_batches_chain_by_id() -> None:
     flow = _flow()
     first_id = flow.last_id("ABC")
     cursor, ends = BatchCursor("ABC", first_id, PERIOD_NS, 0), []
@@ -35,10 +35,10 @@ def test_a_batch_begins_where_the_one_before_it_ended() -> None:
         flow.step("ABC", at_ns)
         if batch := cursor.next_batch(flow, at_ns):
             ends.append((batch.prev_id, batch.last_id))
-    assert [prev for prev, _ in ends] == [first_id, *(last for _, last in ends[:-1])]
+    assert [prev_id for prev_id, _ in ends] == [first_id, *(last for _, last in ends[:-1])]
 
 
-def test_after_a_stall_there_is_one_batch_and_the_beat_is_kept() -> None:
+def test_after_a_stall_there_is_one_batch_and_the_schedule_is_kept() -> None:
     flow = _flow()
     cursor = BatchCursor("ABC", flow.last_id("ABC"), PERIOD_NS, 50)
     flow.step("ABC", 0)
@@ -48,10 +48,10 @@ def test_after_a_stall_there_is_one_batch_and_the_beat_is_kept() -> None:
     assert cursor.next_batch(flow, 1_050) is not None
 
 
-def test_unconflated_every_change_is_a_batch_of_its_own() -> None:
+def test_an_unconflated_stream_has_one_batch_per_update() -> None:
     flow = _flow()
     cursor = BatchCursor("ABC", flow.last_id("ABC"), 0, 0)
-    changes = [flow.step("ABC", at_ns) for at_ns in range(5)]
+    updates = [flow.step("ABC", at_ns) for at_ns in range(5)]
     batches = cursor.unconflated_batches(flow)
-    assert [(one.first_id, one.last_id) for one in batches] == [(change.id, change.id) for change in changes]
+    assert [(one.first_id, one.last_id) for one in batches] == [(update.id, update.id) for update in updates]
     assert cursor.unconflated_batches(flow) == []

@@ -1,4 +1,4 @@
-"""The fault script of a connection: what becomes of each frame, and that faults count their chances."""
+"""Fault injection on one connection: what is sent for each frame, and the counts of the faults."""
 
 import pytest
 
@@ -11,8 +11,8 @@ FRAMES = ['{"n":1}', '{"n":2}', '{"n":3}', '{"n":4}']
 ONE, TWO, THREE, FOUR = FRAMES
 
 
-AT_ONCE_AND_ELSEWHERE = {
-    CryptoFaultKind.IDS_BACK,  # these two are made by the venue that writes the frame
+INJECTED_ELSEWHERE = {
+    CryptoFaultKind.IDS_BACK,  # built into the frame by the venue
     CryptoFaultKind.CROSSED,
     CryptoFaultKind.ACK_THEN_SILENCE,
     CryptoFaultKind.REJECT_SUBSCRIBE,
@@ -42,23 +42,23 @@ def _fault(kind: CryptoFaultKind, **facts: object) -> CryptoFault:
     return CryptoFault(kind=kind, **facts)  # type: ignore[arg-type]  # the tests name them
 
 
-def _sent(script: FaultInjector, symbol: str = "ABC", topic: str = "book") -> list[Item]:
-    return [item for text in FRAMES for item in script.apply(text, symbol, topic)]
+def _sent(injector: FaultInjector, symbol: str = "ABC", topic: str = "book") -> list[Item]:
+    return [item for text in FRAMES for item in injector.apply(text, symbol, topic)]
 
 
-def test_every_kind_of_fault_has_a_case_or_happens_elsewhere() -> None:
-    assert set(SENT) | AT_ONCE_AND_ELSEWHERE == set(CryptoFaultKind)
+def test_every_fault_kind_has_a_case_here_or_is_injected_elsewhere() -> None:
+    assert set(SENT) | INJECTED_ELSEWHERE == set(CryptoFaultKind)
 
 
 @pytest.mark.parametrize("kind", SENT)
-def test_a_fault_does_to_the_second_frame_what_its_name_says(kind: CryptoFaultKind) -> None:
+def test_each_fault_changes_the_second_frame_as_documented(kind: CryptoFaultKind) -> None:
     faults = CryptoFaultSwitches()
     faults.arm(_fault(kind, skip=1, ms=40, code=4005))
     assert _sent(FaultInjector("okx", faults)) == SENT[kind]
     assert faults.armed[0].done == 1
 
 
-def test_a_fault_waits_for_its_venue_its_symbol_and_its_topic() -> None:
+def test_a_fault_triggers_only_for_its_venue_symbol_and_topic() -> None:
     faults = CryptoFaultSwitches()
     faults.arm(_fault(CryptoFaultKind.DROP, venue="okx", symbol="ABC", topic="book", times=9))
     assert _sent(FaultInjector("deribit", faults)) == FRAMES
@@ -68,34 +68,38 @@ def test_a_fault_waits_for_its_venue_its_symbol_and_its_topic() -> None:
     assert (faults.armed[0].seen, faults.armed[0].done) == (4, 4)
 
 
-def test_a_swap_waits_for_a_frame_of_its_own_symbol() -> None:
+def test_a_swapped_frame_is_sent_after_the_next_of_its_symbol() -> None:
     faults = CryptoFaultSwitches()
     faults.arm(_fault(CryptoFaultKind.SWAP))
-    script = FaultInjector("okx", faults)
-    sent = [*script.apply(ONE, "ABC", "book"), *script.apply(TWO, "XYZ", "book"), *script.apply(THREE, "ABC", "book")]
+    injector = FaultInjector("okx", faults)
+    sent = [
+        *injector.apply(ONE, "ABC", "book"),
+        *injector.apply(TWO, "XYZ", "book"),
+        *injector.apply(THREE, "ABC", "book"),
+    ]
     assert sent == [TWO, THREE, ONE]
 
 
-def test_a_symbol_confirmed_and_silent_speaks_again_once_it_was_left() -> None:
+def test_a_silenced_symbol_is_served_again_after_an_unsubscribe() -> None:
     faults = CryptoFaultSwitches()
     faults.arm(_fault(CryptoFaultKind.ACK_THEN_SILENCE, symbol="ABC"))
-    script = FaultInjector("okx", faults)
-    script.maybe_never_serve("ABC")
-    script.maybe_never_serve("XYZ")
-    assert _sent(script) == []
-    assert _sent(script, symbol="XYZ") == FRAMES
-    script.on_unsubscribe("ABC")
-    assert _sent(script) == FRAMES
+    injector = FaultInjector("okx", faults)
+    injector.maybe_never_serve("ABC")
+    injector.maybe_never_serve("XYZ")
+    assert _sent(injector) == []
+    assert _sent(injector, symbol="XYZ") == FRAMES
+    injector.on_unsubscribe("ABC")
+    assert _sent(injector) == FRAMES
 
 
-def test_cleared_faults_strike_no_more() -> None:
+def test_cleared_faults_no_longer_trigger() -> None:
     faults = CryptoFaultSwitches()
     faults.arm(_fault(CryptoFaultKind.DROP, times=9))
     faults.clear()
     assert _sent(FaultInjector("okx", faults)) == FRAMES
 
 
-def test_what_strikes_at_once_has_struck_when_it_is_armed() -> None:
+def test_an_immediate_fault_counts_as_triggered_when_armed() -> None:
     faults = CryptoFaultSwitches()
     faults.arm(_fault(CryptoFaultKind.CUT))
     assert (faults.armed[0].seen, faults.armed[0].done) == (1, 1)

@@ -1,4 +1,4 @@
-"""Positions and money after fills."""
+"""Positions and balances after fills."""
 
 from decimal import Decimal
 
@@ -44,30 +44,30 @@ def test_the_quantity_is_always_the_sum_of_the_fills(fills: list[tuple[Side, int
 
 
 def test_a_round_trip_costs_the_spread_and_nothing_else() -> None:
-    made = make_venue()
-    open_position(made, 10)
-    place_order(made, side="sell", time_in_force="fok")
-    assert made.account.cash == Decimal(100_000) - 10 * Decimal("0.02")
-    assert made.account.open_positions() == []
+    venue = make_venue()
+    open_position(venue, 10)
+    place_order(venue, side="sell", time_in_force="fok")
+    assert venue.account.cash == Decimal(100_000) - 10 * Decimal("0.02")
+    assert venue.account.open_positions() == []
 
 
 def test_equity_follows_the_quote() -> None:
-    made = make_venue()
-    open_position(made, 10)
-    made.on_quote(make_quote("109.99", "110.01"), NOON_NS)
-    assert made.account.balances().equity == Decimal(100_000) + 10 * (Decimal(110) - Decimal("100.01"))
+    venue = make_venue()
+    open_position(venue, 10)
+    venue.on_quote(make_quote("109.99", "110.01"), NOON_NS)
+    assert venue.account.balances().equity == Decimal(100_000) + 10 * (Decimal(110) - Decimal("100.01"))
 
 
-def test_a_short_position_is_worth_less_than_nothing_and_its_cash_is_there() -> None:
-    made = make_venue()
-    open_position(made, -10)
-    money = made.account.balances()
-    assert (money.short_value, money.cash) == (Decimal(-1_000), Decimal(100_000) + 10 * Decimal("99.99"))
+def test_a_short_position_has_a_negative_value_and_its_proceeds_are_cash() -> None:
+    venue = make_venue()
+    open_position(venue, -10)
+    balances = venue.account.balances()
+    assert (balances.short_value, balances.cash) == (Decimal(-1_000), Decimal(100_000) + 10 * Decimal("99.99"))
 
 
-def test_buying_power_is_twice_the_equity_less_what_is_held_and_ordered() -> None:
-    made = make_venue()
-    open_position(made, 10)
-    place_order(made, symbol="MSFT", type="limit", limit_price=50, qty=10)
-    money = made.account.balances()
-    assert money.buying_power == 2 * money.equity - Decimal(1_000) - Decimal(500)
+def test_buying_power_is_twice_the_equity_less_positions_and_open_orders() -> None:
+    venue = make_venue()
+    open_position(venue, 10)
+    place_order(venue, symbol="MSFT", type="limit", limit_price=50, qty=10)
+    balances = venue.account.balances()
+    assert balances.buying_power == 2 * balances.equity - Decimal(1_000) - Decimal(500)

@@ -1,4 +1,4 @@
-"""What an order does at a quote."""
+"""Matching of orders at a quote."""
 
 from decimal import Decimal
 from typing import Any
@@ -54,25 +54,25 @@ def test_one_draw_in_ten_fills_only_a_part() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"qty": 1}, {"time_in_force": "fok"}, {"qty": "2.5"}])
-def test_what_cannot_be_divided_fills_whole(changes: dict[str, Any]) -> None:
+def test_an_indivisible_order_fills_completely(changes: dict[str, Any]) -> None:
     order = _order(**changes)
     assert match_order(order, make_quote(), PARTIAL) == Execution(order.remaining, Decimal("100.01"))
 
 
-def test_an_order_in_dollars_buys_what_they_are_worth() -> None:
+def test_a_notional_order_fills_the_quantity_that_its_amount_buys() -> None:
     assert match_order(_order(qty=None, notional=100), make_quote(), WHOLE) == Execution(
         Decimal("0.999900009"), Decimal("100.01")
     )
 
 
-def test_a_stop_waits_until_it_is_reached_and_stays_triggered() -> None:
+def test_a_stop_triggers_when_reached_and_stays_triggered() -> None:
     order = _order(side="buy", type="stop", stop_price=101)
     assert match_order(update_stop(order, make_quote()), make_quote(), WHOLE) is None
     reached = update_stop(order, make_quote("100.99", "101.00"))
     assert match_order(reached, make_quote(), WHOLE) is not None
 
 
-def test_a_stop_limit_that_is_reached_still_keeps_its_limit() -> None:
+def test_a_triggered_stop_limit_still_respects_its_limit() -> None:
     order = _order(side="sell", type="stop_limit", stop_price=99, limit_price=98)
     reached = update_stop(order, make_quote("97.00", "97.10"))
     assert reached.triggered

@@ -1,4 +1,4 @@
-"""The seeded market is the same for the same seed, sane, and worth learning from."""
+"""The simulated stock market is deterministic by seed, well-formed, and predictable to a degree."""
 
 from itertools import islice
 
@@ -32,7 +32,7 @@ def test_the_first_quotes_of_a_seed_never_change() -> None:
     assert seen == [(18998, 19002, 510, 440), (18999, 19002, 480, 640), (18999, 19004, 230, 340)]
 
 
-def test_a_walk_that_was_interrupted_goes_on_as_if_it_had_not_been() -> None:
+def test_an_interrupted_walk_continues_identically() -> None:
     walk = start_walk("SPY")
     for _ in range(100):
         walk, _, _ = advance_walk(walk, 7)
@@ -61,11 +61,11 @@ def test_the_larger_size_leads_the_price() -> None:
     assert 0.52 < right / len(pairs) < 0.75
 
 
-def test_a_price_set_by_hand_is_where_the_walk_goes_on() -> None:
+def test_a_walk_continues_from_a_price_set_by_hand() -> None:
     _, quote, _ = advance_walk(set_mid_price(start_walk("AAPL"), 50_000, 50_010), 7)
     assert abs(quote.bid_cents - 50_000) < 50
 
 
-def test_a_symbol_without_a_known_price_gets_one_from_its_name() -> None:
+def test_the_price_of_an_unknown_symbol_is_derived_from_its_name() -> None:
     assert start_walk("XYZ") == start_walk("XYZ")
     assert start_walk("AAPL").first_micros == INITIAL_PRICES_CENTS["AAPL"] * 10_000

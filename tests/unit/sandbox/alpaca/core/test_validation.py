@@ -1,4 +1,4 @@
-"""Bodies that are orders, and the exact words for those that are not."""
+"""Order requests: which are valid, and the exact error messages for the others."""
 
 from decimal import Decimal
 from typing import Any
@@ -62,18 +62,18 @@ FORBIDDEN: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "message"), MALFORMED)
-def test_a_malformed_order_is_refused_in_the_venues_words(changes: dict[str, Any], message: str) -> None:
+def test_a_malformed_order_is_rejected_with_the_venues_message(changes: dict[str, Any], message: str) -> None:
     assert parse_order_terms(order_body(**changes)) == ApiError(422, 40010001, message)
 
 
 @pytest.mark.parametrize(("changes", "message"), FORBIDDEN)
-def test_an_order_against_the_rules_is_refused_in_the_venues_words(changes: dict[str, Any], message: str) -> None:
+def test_an_order_against_the_rules_is_rejected_with_the_venues_message(changes: dict[str, Any], message: str) -> None:
     assert parse_order_terms(order_body(**changes)) == ApiError(422, 42210000, message)
 
 
 @pytest.mark.parametrize("kind", ["market", "limit", "stop", "stop_limit", "trailing_stop"])
 @pytest.mark.parametrize("time_in_force", ["day", "gtc"])
-def test_every_type_works_for_a_day_and_until_cancelled(kind: str, time_in_force: str) -> None:
+def test_every_order_type_is_accepted_as_day_and_gtc(kind: str, time_in_force: str) -> None:
     prices = {
         "limit": {"limit_price": 10},
         "stop": {"stop_price": 10},
@@ -85,7 +85,7 @@ def test_every_type_works_for_a_day_and_until_cancelled(kind: str, time_in_force
     assert (terms.type, terms.time_in_force) == (OrderType(kind), TimeInForce(time_in_force))
 
 
-def test_terms_hold_what_was_asked_for() -> None:
+def test_parsed_terms_contain_the_requested_values() -> None:
     terms = parse_order_terms(order_body(symbol="aapl", qty="1.0", side="sell", type="limit", limit_price="150.10"))
     assert isinstance(terms, OrderTerms)
     assert (terms.symbol, terms.side, terms.qty, terms.limit_price) == (
@@ -100,7 +100,7 @@ def test_a_price_below_a_dollar_may_have_four_decimals() -> None:
     assert isinstance(parse_order_terms(order_body(type="limit", limit_price="0.1234")), OrderTerms)
 
 
-def test_a_client_id_of_128_characters_is_kept_and_a_longer_one_is_not() -> None:
+def test_a_client_order_id_may_have_at_most_128_characters() -> None:
     assert check_client_order_id("x" * 128) is None
     too_long = ApiError(422, 40010001, "client_order_id must be no more than 128 characters")
     assert check_client_order_id("x" * 129) == too_long
