@@ -96,12 +96,12 @@ def test_a_request_to_nobody_is_sent_when_somebody_comes(parties: BusHarness) ->
 
 def test_an_unanswered_request_is_repeated_byte_for_byte_and_then_unknown(parties: BusHarness) -> None:
     signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
-    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 200)
+    signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 1_000)
     parties.poll_until(lambda: signals.all(RequestTimedOut))
     bodies = [one.body for one in risk.all(RequestReceived)]
     assert len(bodies) > 1
     assert set(bodies) == {operate("c-1")}
-    assert signals.counts(RISK_REQUESTS)["unanswered"] == 1
+    assert signals.counts(RISK_REQUESTS)["request_timeouts"] == 1
     assert signals.counts(RISK_REQUESTS)["retries"] == len(bodies) - 1
 
 
@@ -114,7 +114,7 @@ def test_a_late_answer_is_counted_and_never_taken_for_the_next(parties: BusHarne
     signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 5_000)
     for one in late:
         risk.bus.reply(one.ticket, OperatorReply(one.body.command_id, done=True, detail="late"))
-    parties.poll_until(lambda: signals.counts(RISK_REQUESTS).get("stale_replies") == len(late))
+    parties.poll_until(lambda: signals.counts(RISK_REQUESTS).get("late_replies") == len(late))
     assert signals.all(ReplyReceived) == []
     answer(risk)
     parties.poll_until(lambda: signals.all(ReplyReceived))
@@ -159,9 +159,9 @@ def test_a_plain_req_never_takes_a_late_answer_for_its_next_one(parties: BusHarn
     for option in (zmq.REQ_RELAXED, zmq.REQ_CORRELATE):
         client.setsockopt(option, 1)
     client.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
-    client.send_multipart((b"judge", HEADER, encode(operate("c-1"))))
+    client.send_multipart((b"risk_requests", HEADER, encode(operate("c-1"))))
     parties.poll_until(lambda: len(risk.all(RequestReceived)) == 1)
-    client.send_multipart((b"judge", HEADER, encode(operate("c-2"))))
+    client.send_multipart((b"risk_requests", HEADER, encode(operate("c-2"))))
     parties.poll_until(lambda: len(risk.all(RequestReceived)) == 2)
     answer(risk)
     assert parties.poll_until(lambda: received(client))[2] == encode(OperatorReply(CommandId("c-2"), True, ""))
@@ -172,14 +172,14 @@ def test_a_client_that_is_gone_or_never_reads_wedges_nobody(parties: BusHarness,
     for _ in range(20):
         gone = raw.socket(zmq.DEALER)
         gone.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
-        gone.send_multipart((b"", b"judge", HEADER, encode(operate("c-1"))))
+        gone.send_multipart((b"", b"risk_requests", HEADER, encode(operate("c-1"))))
         parties.poll_until(lambda: risk.all(RequestReceived))
         gone.close(linger=0)
         parties.poll_until(lambda: not answer(risk))
     mute = raw.socket(zmq.DEALER)
     mute.rcvhwm = 1
     mute.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
-    mute.send_multipart((b"", b"judge", HEADER, encode(operate("c-1"))))
+    mute.send_multipart((b"", b"risk_requests", HEADER, encode(operate("c-1"))))
     parties.poll_until(lambda: risk.all(RequestReceived))
     (asked,) = risk.all(RequestReceived)
     while not risk.counts(RISK_REQUESTS).get("replies_undelivered"):
@@ -212,22 +212,22 @@ def test_a_sealed_frame_for_nobody_is_counted_and_not_queued(parties: BusHarness
     risk.bus.send_command(COMMANDS, b"sealed")
     execution = parties.open("execution", serves=(COMMANDS,))
     risk.bus.send_command(COMMANDS, b"sealed")
-    assert risk.counts(COMMANDS)["not_handed_over"] >= 1
+    assert risk.counts(COMMANDS)["commands_unsent"] >= 1
     parties.poll_until(lambda: not execution.bus.is_readable())
-    assert len(execution.all(RequestReceived)) <= risk.counts(COMMANDS).get("handed_over", 0)
+    assert len(execution.all(RequestReceived)) <= risk.counts(COMMANDS).get("commands_sent", 0)
 
 
 BAD_REQUESTS = {
-    "no delimiter": ([b"judge", HEADER, b"x"], "shape"),
-    "a frame too few": ([b"", b"judge", HEADER], "shape"),
-    "a frame too many": ([b"", b"judge", HEADER, b"x", b"y"], "shape"),
-    "more frames than are read": ([b"", *([b"judge"] * 40)], "shape"),
+    "no delimiter": ([b"risk_requests", HEADER, b"x"], "shape"),
+    "a frame too few": ([b"", b"risk_requests", HEADER], "shape"),
+    "a frame too many": ([b"", b"risk_requests", HEADER, b"x", b"y"], "shape"),
+    "more frames than are read": ([b"", *([b"risk_requests"] * 40)], "shape"),
     "another topic": ([b"", b"market", HEADER, b"x"], "topic"),
-    "no header": ([b"", b"judge", b"\xc1", b"x"], "header"),
-    "a header too long": ([b"", b"judge", bytes(2_000), b"x"], "oversize"),
-    "another version": ([b"", b"judge", NEXT_VERSION, b"x"], "version"),
-    "no message": ([b"", b"judge", HEADER, b"\xc1"], "payload"),
-    "a message too long": ([b"", b"judge", HEADER, bytes(REQUEST_BYTES_MAX + 1)], "oversize"),
+    "no header": ([b"", b"risk_requests", b"\xc1", b"x"], "header"),
+    "a header too long": ([b"", b"risk_requests", bytes(2_000), b"x"], "oversize"),
+    "another version": ([b"", b"risk_requests", NEXT_VERSION, b"x"], "version"),
+    "no message": ([b"", b"risk_requests", HEADER, b"\xc1"], "payload"),
+    "a message too long": ([b"", b"risk_requests", HEADER, bytes(REQUEST_BYTES_MAX + 1)], "oversize"),
 }
 
 
@@ -244,7 +244,7 @@ def test_nonsense_asked_is_counted_and_answered_and_the_next_request_is_served(
     parties: BusHarness, raw: Raw, stream: Stream, name: str
 ) -> None:
     frames, flaw = BAD_REQUESTS[name]
-    frames = [stream.name.encode() if frame == b"judge" else frame for frame in frames]
+    frames = [stream.name.encode() if frame == b"risk_requests" else frame for frame in frames]
     (answerer,) = stream.consumers
     party = parties.open(answerer, serves=(stream,))
     client = raw.socket(zmq.DEALER)
@@ -269,19 +269,19 @@ def test_nonsense_answered_is_counted_and_the_next_answer_is_taken(parties: BusH
     (identity, *_) = parties.poll_until(lambda: received(server))
     good = encode(OperatorReply(CommandId("c-1"), True, ""))
     for frames in (
-        [b"judge"],
-        [b"", b"judge", HEADER],
+        [b"risk_requests"],
+        [b"", b"risk_requests", HEADER],
         [b"", b"market", HEADER, good],
-        [b"", b"judge", NEXT_VERSION, good],
-        [b"", b"judge", HEADER, b"\xc1"],
-        [b"", b"judge", HEADER, bytes((1 << 20) + 1)],
-        [b"", b"judge", HEADER, encode(MalformedRequest("which?"))],
-        [b"", b"judge", HEADER, good],
+        [b"", b"risk_requests", NEXT_VERSION, good],
+        [b"", b"risk_requests", HEADER, b"\xc1"],
+        [b"", b"risk_requests", HEADER, bytes((1 << 20) + 1)],
+        [b"", b"risk_requests", HEADER, encode(MalformedRequest("which?"))],
+        [b"", b"risk_requests", HEADER, good],
     ):
         server.send_multipart([identity, *frames])
     parties.poll_until(lambda: signals.all(ReplyReceived))
-    assert signals.counts(RISK_REQUESTS)["refused"] == 6
-    assert signals.counts(RISK_REQUESTS)["stale_replies"] == 1
+    assert signals.counts(RISK_REQUESTS)["invalid_frames"] == 6
+    assert signals.counts(RISK_REQUESTS)["late_replies"] == 1
 
 
 def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: BusHarness, raw: Raw) -> None:
@@ -302,7 +302,7 @@ def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: BusHarnes
         [b"health", nobody, b""],
     ):
         speaker.send_multipart(frames)
-    parties.poll_until(lambda: signals.counts(HEALTH).get("refused") == 7)
+    parties.poll_until(lambda: signals.counts(HEALTH).get("invalid_frames") == 7)
     flaws = [facts["flaw"] for _, _, facts in signals.log.lines]
     assert sorted(flaws) == sorted({"shape", "header", "oversize", "version", "producer"})
     beat_header = encode(Header(SCHEMA_VERSION, FrameKind.HEARTBEAT, "risk", "e", 0, 0, 0, 0))
@@ -323,7 +323,7 @@ def test_nonsense_at_the_side_is_counted_and_the_next_joiner_is_served(parties: 
         [b"", b"side", HEADER, bytes(REQUEST_BYTES_MAX + 1)],
     ):
         client.send_multipart(frames)
-    parties.poll_until(lambda: risk.counts(HEALTH).get("refused") == 6)
+    parties.poll_until(lambda: risk.counts(HEALTH).get("invalid_frames") == 6)
     signals = parties.open("signals", subscribes={HEALTH: None})
     parties.poll_until(signals.synced_offsets)
 
@@ -332,7 +332,7 @@ def test_what_is_far_too_large_never_arrives_and_harms_nobody(parties: BusHarnes
     risk = parties.open("risk", serves=(RISK_REQUESTS,))
     client = raw.socket(zmq.DEALER)
     client.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
-    client.send_multipart((b"", b"judge", HEADER, bytes(8 << 20)))
+    client.send_multipart((b"", b"risk_requests", HEADER, bytes(8 << 20)))
     signals = parties.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
     parties.poll_until(lambda: risk.all(RequestReceived))
