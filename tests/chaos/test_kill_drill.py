@@ -1,4 +1,4 @@
-"""The kill drill proves what it says: it passes where nothing was lost, and fails where something was changed."""
+"""The kill drill passes if nothing was lost, and fails if the evidence was changed."""
 
 import json
 import subprocess
@@ -16,7 +16,6 @@ from tests.support.sandbox_process import running_sandbox
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(180)]
 
-
 KILLS = 2
 
 
@@ -33,38 +32,38 @@ def drilled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Paths, dict[str, 
     state = tmp_path_factory.mktemp("drill")
     done = drill("--kills", str(KILLS), "--seed", "11", "--state", str(state), "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return load_settings(environ=child_environment({"XTRADER__RUNTIME__STATE_DIR": str(state)})).paths, found
+    report: dict[str, Any] = json.loads(done.stdout)
+    return load_settings(environ=child_environment({"XTRADER__RUNTIME__STATE_DIR": str(state)})).paths, report
 
 
-def test_a_drill_kills_waits_and_finds_nothing_doubled_or_lost(drilled: tuple[Paths, dict[str, Any]]) -> None:
-    _, found = drilled
-    assert found["kills"] == sum(found["restarts"].values()) == KILLS
-    assert all(one["back_ms_max"] > 0 for one in found["by_process"].values())
-    assert (found["doubled"], found["lost"], found["unknown"], found["unapproved"]) == (0, 0, 0, 0)
-    assert found["positions_equal"]
-    assert found["journals_ok"]
-    assert found["fills"] > 0
+def test_a_drill_kills_and_finds_nothing_duplicated_or_lost(drilled: tuple[Paths, dict[str, Any]]) -> None:
+    _, report = drilled
+    assert report["kills"] == sum(report["restarts"].values()) == KILLS
+    assert all(one["recovery_ms_max"] > 0 for one in report["by_process"].values())
+    assert (report["duplicated"], report["lost"], report["unknown"], report["unapproved"]) == (0, 0, 0, 0)
+    assert report["positions_equal"]
+    assert report["journals_ok"]
+    assert report["fills"] > 0
 
 
-def test_an_order_that_somebody_else_sent_is_found(drilled: tuple[Paths, dict[str, Any]]) -> None:
-    places, _ = drilled
-    assert check_orders(places)[0] == []
+def test_an_order_of_another_client_is_found(drilled: tuple[Paths, dict[str, Any]]) -> None:
+    paths, _ = drilled
+    assert check_orders(paths)[0] == []
     foreign = {"symbol": "AAPL", "qty": "1", "side": "buy", "type": "limit", "limit_price": "1", "time_in_force": "day"}
-    with running_sandbox("--state", str(places.state / "sandbox"), "--speed", "0") as venue, venue.client() as client:
+    with running_sandbox("--state", str(paths.state / "sandbox"), "--speed", "0") as venue, venue.client() as client:
         assert client.post("/v2/orders", json={**foreign, "client_order_id": "somebody-0-0"}).status_code == 200
         venue.stop()
-    assert {one.violation for one in check_orders(places)[0]} == {Violation.LOST, Violation.UNAPPROVED}
+    assert {one.violation for one in check_orders(paths)[0]} == {Violation.LOST, Violation.UNAPPROVED}
 
 
-def test_a_damaged_journal_is_found(drilled: tuple[Paths, dict[str, Any]]) -> None:
-    places, _ = drilled
-    segment = min(places.journal("execution").glob("*.log"))
+def test_a_corrupt_journal_is_found(drilled: tuple[Paths, dict[str, Any]]) -> None:
+    paths, _ = drilled
+    segment = min(paths.journal("execution").glob("*.log"))
     content = bytearray(segment.read_bytes())
     content[len(content) // 2] ^= 1
     segment.write_bytes(content)
-    found, evidence = check_orders(places)
-    assert Violation.JOURNAL in {one.violation for one in found}
+    violations, evidence = check_orders(paths)
+    assert Violation.JOURNAL in {one.violation for one in violations}
     assert evidence is None
 
 

@@ -1,4 +1,4 @@
-"""Books of crypto venues beside a trading system: one command, seen by every verb, back after the venues died."""
+"""Books of crypto venues beside a trading system: every command shows them, and they resync after a venue restart."""
 
 import json
 import subprocess
@@ -37,75 +37,77 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
         yield running
 
 
-def verb(up: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_command(up: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "components.xtrader", "market-data", *arguments]
     return subprocess.run(
         command, cwd=PROJECT, env=up.environment, capture_output=True, text=True, timeout=scaled(40), check=False
     )
 
 
-def told(up: RunningSystem, *arguments: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in verb(up, *arguments, "--json").stdout.splitlines()]
+def json_rows(up: RunningSystem, *arguments: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run_command(up, *arguments, "--json").stdout.splitlines()]
 
 
 def all_synced(up: RunningSystem) -> bool:
     if up.manifest("market_data") is None:
         return False
-    state = told(up, "state")
+    state = json_rows(up, "state")
     return bool(state) and all(state[0]["states"].get(symbol) == "synced" for symbol in BOOKS)
 
 
 @pytest.mark.parametrize("symbol", BOOKS)
-def test_a_book_is_shown_with_its_best_in_the_middle(up: RunningSystem, symbol: str) -> None:
-    (book,) = told(up, "book", symbol, "--levels", "5")
+def test_a_book_is_shown_with_its_best_prices_in_the_middle(up: RunningSystem, symbol: str) -> None:
+    (book,) = json_rows(up, "book", symbol, "--levels", "5")
     assert (book["symbol"], book["state"], len(book["bids"]), len(book["asks"])) == (symbol, "synced", 5, 5)
     prices = [float(price) for price, _ in [*reversed(book["asks"]), *book["bids"]]]
     assert prices == sorted(prices, reverse=True)
-    assert verb(up, "book", symbol.lower()).returncode == 0
+    assert run_command(up, "book", symbol.lower()).returncode == 0
 
 
-def test_a_symbol_that_its_venue_does_not_list_is_told_with_the_reason_and_hurts_nobody(up: RunningSystem) -> None:
-    (book,) = told(up, "book", "OKX:NO-SUCH")
+def test_a_symbol_that_its_venue_does_not_list_is_shown_with_the_reason(up: RunningSystem) -> None:
+    (book,) = json_rows(up, "book", "OKX:NO-SUCH")
     assert (book["state"], book["bids"]) == ("gap", [])
     assert book["reason"].startswith("OKX:NO-SUCH: no such instrument; there is ")
-    assert verb(up, "book", "OKX:NO-SUCH").returncode == 1
+    assert run_command(up, "book", "OKX:NO-SUCH").returncode == 1
 
 
-def test_a_book_nobody_keeps_is_answered_with_those_there_are(up: RunningSystem) -> None:
-    shown = verb(up, "book", "nonsense")
+def test_an_unknown_book_is_answered_with_the_known_ones(up: RunningSystem) -> None:
+    shown = run_command(up, "book", "nonsense")
     assert shown.returncode == 1
     assert "no such book; there is ALPACA:BTC-USD, BINANCE:BTC-USDT" in shown.stdout
 
 
 def test_published_deltas_chain_by_their_ids(up: RunningSystem) -> None:
-    told_by_stream = told(up, "tail", "--stream", "books", "--symbol", "BINANCE:BTC-USDT", "--count", "8")
-    deltas = [body for body in told_by_stream if body["type"] == "BookDelta"]
+    messages = json_rows(up, "tail", "--stream", "books", "--symbol", "BINANCE:BTC-USDT", "--count", "8")
+    deltas = [body for body in messages if body["type"] == "BookDelta"]
     assert len(deltas) > 1
     assert all(one["book_id"] == other["previous_id"] for one, other in pairwise(deltas))
 
 
 def test_instruments_are_listed_with_their_units(up: RunningSystem) -> None:
-    rows = {row["symbol"]: row for row in told(up, "instruments", "--venue", "okx")}
+    rows = {row["symbol"]: row for row in json_rows(up, "instruments", "--venue", "okx")}
     assert (rows["OKX:BTC-USD-PERP"]["contract_multiplier"], rows["OKX:BTC-USD-PERP"]["is_inverse"]) == ("100", True)
     assert (rows["OKX:BTC-USDT-PERP"]["contract_multiplier"], rows["OKX:BTC-USDT-PERP"]["venue_symbol"]) == (
         "0.01",
         "BTC-USDT-SWAP",
     )
-    unknown = verb(up, "instruments", "--venue", "nope")
+    unknown = run_command(up, "instruments", "--venue", "nope")
     assert (unknown.returncode, unknown.stderr.count("\n")) == (64, 1)
 
 
-def test_what_is_recorded_beside_it_verifies_whole(up: RunningSystem, tmp_path: Path) -> None:
-    assert verb(up, "record", "--symbol", "BINANCEUM:BTC-USDT-PERP", "--for", "3", "--folder", str(tmp_path)).stdout
-    files = [row["file"] for row in told(up, "recordings", str(tmp_path))]
-    (verdict,) = told(up, "verify", *files)
-    assert (verdict["symbol"], verdict["gaps"], verdict["crossed"]) == ("BINANCEUM:BTC-USDT-PERP", 0, 0)
-    assert verdict["applied"] > 5
-    digests = [told(up, "replay", *files, "--digest") for _ in range(2)]
+def test_a_recording_beside_it_verifies(up: RunningSystem, tmp_path: Path) -> None:
+    assert run_command(
+        up, "record", "--symbol", "BINANCEUM:BTC-USDT-PERP", "--for", "3", "--folder", str(tmp_path)
+    ).stdout
+    files = [row["file"] for row in json_rows(up, "recordings", str(tmp_path))]
+    (report,) = json_rows(up, "verify", *files)
+    assert (report["symbol"], report["gaps"], report["crossed"]) == ("BINANCEUM:BTC-USDT-PERP", 0, 0)
+    assert report["applied"] > 5
+    digests = [json_rows(up, "replay", *files, "--digest") for _ in range(2)]
     assert digests[0] == digests[1]
 
 
-def test_after_the_venues_died_every_book_is_back_and_nothing_was_traded_on_them(up: RunningSystem) -> None:
+def test_after_a_restart_of_the_venues_every_book_resyncs_and_nothing_was_traded_on_them(up: RunningSystem) -> None:
     killed = up.kill("sandbox")
     eventually(lambda: up.is_restarted("sandbox", killed), within_s=40)
     eventually(lambda: all_synced(up), within_s=SYNCED_S_MAX)

@@ -1,4 +1,4 @@
-"""The levers of the runbook, pulled beside a running system."""
+"""The operator controls of the runbook, used on a running system."""
 
 import json
 import subprocess
@@ -16,35 +16,34 @@ from tests.support.running_system import PROJECT, RunningSystem, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
 
-
 WITHIN_S = 40.0
 
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
-    with running_system(tmp_path_factory.mktemp("levers"), "--speed", "3") as running:
+    with running_system(tmp_path_factory.mktemp("controls"), "--speed", "3") as running:
         eventually(lambda: _orders(running, "filled"), within_s=60)
         yield running
 
 
 def test_a_halt_stops_new_orders_until_it_is_cleared_in_two_steps(up: RunningSystem) -> None:
-    halted = _risk(up, "halt", "--reason", "the runbook is tried")
+    halted = _risk(up, "halt", "--reason", "test of the runbook")
     assert (halted["code"], _account(up)["causes"]) == (0, ["operator_halt"])
-    eventually(lambda: _refusals(up) > 0, within_s=WITHIN_S)  # wishes go on and are refused
+    eventually(lambda: _refusals(up) > 0, within_s=WITHIN_S)  # signals continue and are refused
     sent = len(_orders(up))
-    asked = _refusals(up)
-    eventually(lambda: _refusals(up) > asked, within_s=WITHIN_S)
+    refused = _refusals(up)
+    eventually(lambda: _refusals(up) > refused, within_s=WITHIN_S)
     assert len(_orders(up)) == sent
     first = _risk(up, "resume")
     assert first["code"] == 1
-    assert "the runbook is tried" in first["detail"]
+    assert "test of the runbook" in first["detail"]
     assert _account(up)["state"] == "halted"
-    assert _risk(up, "resume", "--reason", "it was tried")["code"] == 0
+    assert _risk(up, "resume", "--reason", "test is over")["code"] == 0
     assert _account(up)["causes"] == []
     eventually(lambda: len(_orders(up)) > sent, within_s=WITHIN_S)
 
 
-def test_the_halt_file_stops_execution_without_anybodys_answer(up: RunningSystem) -> None:
+def test_the_halt_file_stops_execution_without_a_running_risk_process(up: RunningSystem) -> None:
     file = up.account_folder / "HALT"
     file.touch()
     before = _never_sent(up)
@@ -57,7 +56,7 @@ def test_the_halt_file_stops_execution_without_anybodys_answer(up: RunningSystem
     eventually(lambda: len(_orders(up)) > sent, within_s=WITHIN_S)
 
 
-def test_everything_that_works_can_be_cancelled_while_trading_goes_on(up: RunningSystem) -> None:
+def test_all_working_orders_can_be_cancelled_while_trading_continues(up: RunningSystem) -> None:
     resting = {"symbol": "AAPL", "qty": 1, "side": "buy", "type": "limit", "limit_price": 10, "time_in_force": "gtc"}
     with _venue(up) as venue:
         order_id = venue.post("/v2/orders", json=resting).json()["id"]
@@ -67,7 +66,7 @@ def test_everything_that_works_can_be_cancelled_while_trading_goes_on(up: Runnin
     assert _account(up)["causes"] == []
 
 
-def test_positions_closed_at_the_venues_own_door_are_counted(up: RunningSystem) -> None:
+def test_positions_closed_directly_at_the_venue_are_counted(up: RunningSystem) -> None:
     eventually(lambda: _account(up)["holdings"], within_s=WITHIN_S)
     assert _risk(up, "halt", "--reason", "flat by hand")["code"] == 0
     with _venue(up) as venue:
@@ -78,7 +77,7 @@ def test_positions_closed_at_the_venues_own_door_are_counted(up: RunningSystem) 
     assert _account(up)["state"] == "active"
 
 
-def test_down_ends_it_in_order(up: RunningSystem) -> None:
+def test_down_stops_it_gracefully(up: RunningSystem) -> None:
     done = _call(up, "xtrader", "down")
     assert done.returncode == 0, done.stderr
     assert up.result(60)["ok"] is True
@@ -89,25 +88,25 @@ def _folders(up: RunningSystem) -> list[Path]:
     return [up.account_folder / name for name in ("risk", "execution")]
 
 
-def _call(up: RunningSystem, component: str, *words: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", f"components.{component}", *words]
+def _call(up: RunningSystem, component: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", f"components.{component}", *arguments]
     return subprocess.run(command, cwd=PROJECT, env=up.environment, capture_output=True, text=True, check=False)
 
 
-def _risk(up: RunningSystem, *words: str) -> dict[str, Any]:
-    done = _call(up, "risk", *words, "--json")
+def _risk(up: RunningSystem, *arguments: str) -> dict[str, Any]:
+    done = _call(up, "risk", *arguments, "--json")
     assert done.stdout, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told | {"code": done.returncode}
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result | {"code": done.returncode}
 
 
 def _account(up: RunningSystem) -> dict[str, Any]:
     return _risk(up, "account")
 
 
-def _execution(up: RunningSystem, *words: str) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(_call(up, "execution", *words, "--json").stdout)
-    return told
+def _execution(up: RunningSystem, *arguments: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(_call(up, "execution", *arguments, "--json").stdout)
+    return result
 
 
 def _never_sent(up: RunningSystem) -> int:
@@ -129,6 +128,6 @@ def _refusals(up: RunningSystem) -> float:
 
 
 def _venue(up: RunningSystem) -> httpx.Client:
-    where = up.sandbox_endpoints()
-    keys = {"APCA-API-KEY-ID": where["key"], "APCA-API-SECRET-KEY": where["secret"]}
-    return httpx.Client(base_url=where["trading_url"], headers=keys, timeout=scaled(5))
+    endpoints = up.sandbox_endpoints()
+    keys = {"APCA-API-KEY-ID": endpoints["key"], "APCA-API-SECRET-KEY": endpoints["secret"]}
+    return httpx.Client(base_url=endpoints["trading_url"], headers=keys, timeout=scaled(5))

@@ -13,7 +13,6 @@ from tests.support.machine import scaled
 from tests.support.running_system import PROJECT, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
-
 RUN_S = 10
 FIRST_FILL_S_MAX = 20
 

@@ -97,9 +97,9 @@ def _decision_lines(history: OrderHistory, decision: Decision, model: str | None
     passed = sum(one.passed for one in decision.checks)
     where = f"record {history.decision_sequence} of risk's log, limits {decision.limits_version}"
     decided_at = _time_after_tick(history, inputs.now_ns)
-    yield _row("decision", f"{outcome},{decided_at}: {passed} of {len(decision.checks)} checks passed ({where})")
+    yield _row("decision", f"{outcome},{decided_at}: {passed} of {len(decision.checks)} checks pass ({where})")
     yield from (
-        f"  {'passed' if one.passed else 'REFUSED':<8} {one.name:<16} {one.observed:<28} limit {one.limit}"
+        f"  {'passes' if one.passed else 'FAILS':<8} {one.name:<16} {one.observed:<28} limit {one.limit}"
         for one in decision.checks
     )
     if decision.terms is not None:

@@ -55,7 +55,7 @@ def test_the_full_text_names_quote_model_features_checks_and_events(traded: Path
         f"demo version 1 (file {MODEL_HASH})",
         "edge +0.500",
         "return_5             1.000000 basis points",
-        "passed   spread           1.60 bps",
+        "passes   spread           1.60 bps",
         "limit 30 bps",
         "sealed for account paper-1, valid for 10.0 s",
         "+3.0 ms  sending, attempt 1",
