@@ -1,4 +1,7 @@
-"""Tells a new trade from one that OKX repeats: after each subscription it sends the last one there was."""
+"""Drops trades and quotes that a venue sends twice or out of order.
+
+OKX repeats the last trade after each subscription; two connections with the same topics deliver everything twice.
+"""
 
 from enum import StrEnum
 from typing import Final
@@ -7,21 +10,24 @@ from components.contracts.values import Symbol
 
 NO_TRADE_ID: Final = -1
 REPEATS_MAX: Final = 50
-"""So many old ids in a row mean that the venue's ids went back, not that we hear old news."""
+"""This many old ids in a row mean that the venue reset its ids."""
 
 
 class TradeNovelty(StrEnum):
-    """What a trade is to us."""
+    """Whether a trade is new."""
 
     NEW = "new"
     REPEATED = "repeated"
-    """The one that every subscription begins with, and no news."""
+    """The cached trade that each subscription begins with."""
     OUT_OF_ORDER = "behind"
-    """Its id lies below what was already seen on the same subscription."""
+    """Its id is not above the last one received on the same subscription."""
 
 
 class TradeDeduplicator:
-    """The trades of one instrument: everything up to the highest id is covered, merged fills with it."""
+    """Classifies the trades of one instrument.
+
+    Every id up to the highest received one counts as received, because one trade may merge several fills.
+    """
 
     __slots__ = ("_age_ns_max", "_is_first_after_subscribe", "_last_id")
 
@@ -30,14 +36,15 @@ class TradeDeduplicator:
         self._last_id, self._is_first_after_subscribe = NO_TRADE_ID, True
 
     def on_subscribed(self) -> None:
-        """Hear that the stream is subscribed, perhaps once more."""
+        """Accept a cached trade next: the stream was subscribed, perhaps again."""
         self._is_first_after_subscribe = True
 
     def classify(self, trade_id: int, age_ns: int) -> TradeNovelty:
-        """Take the next trade."""
+        """Return whether a trade is new, and record its id."""
         last_id, is_fresh = self._last_id, self._is_first_after_subscribe
         if is_fresh:
-            # Also where its id is lower: then the venue numbers anew, and waiting for the old mark would be silence.
+            # A lower id is recorded too: after a reset of the venue's ids, comparing with the old maximum would drop
+            # every trade.
             self._last_id, self._is_first_after_subscribe = trade_id, False
             return TradeNovelty.NEW if trade_id > last_id and age_ns <= self._age_ns_max else TradeNovelty.REPEATED
         if trade_id <= last_id:
@@ -47,7 +54,7 @@ class TradeDeduplicator:
 
 
 class DuplicateFilter:
-    """Lets each id of a symbol pass once, and only upwards."""
+    """Accepts each id of a symbol once, in ascending order."""
 
     __slots__ = ("_last", "_repeats")
 
@@ -56,7 +63,7 @@ class DuplicateFilter:
         self._repeats: dict[Symbol, int] = {}
 
     def accept(self, symbol: Symbol, last_id: int) -> bool:
-        """Say whether this is news."""
+        """Return whether the id is above the last accepted one of this symbol."""
         if last_id <= self._last.get(symbol, -1):
             repeats = self._repeats[symbol] = self._repeats.get(symbol, 0) + 1
             if repeats < REPEATS_MAX:

@@ -1,7 +1,4 @@
-"""The exchange information of the Binance venues, written from what is listed.
-
-What the two Binance venues list unless told otherwise.
-"""
+"""The instruments that the simulated Binance venues list by default, and the exchange information written from them."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -17,7 +14,7 @@ DECEMBER_2026_MS = 1_798_185_600_000
 
 
 def exchange_info(rules: VenueRules, instruments: Iterable[Instrument], at_ms: int) -> Document:
-    """Say what is listed, with its steps in the filters as everywhere at this venue."""
+    """Return the exchange information; increments stand in the filters, as at the real venue."""
     document = _futures_symbol if rules.is_futures else _spot_symbol
     limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": rules.weight_max}
     return {
@@ -59,7 +56,7 @@ def _futures_symbol(one: Instrument) -> Document:
         "baseAsset": one.base,
         "quoteAsset": one.quote,
         "marginAsset": one.settle,
-        # As at the venue, these are not the steps: whoever takes them for the tick and the lot is wrong.
+        # As at the real venue, the precisions are not the increments: a client that uses them as tick and lot is wrong.
         "pricePrecision": decimal_places(one.tick) + 1,
         "quantityPrecision": decimal_places(one.lot),
         "baseAssetPrecision": 8,

@@ -1,4 +1,4 @@
-"""The market frames of the Binance venues, as text."""
+"""Market data messages of the simulated Binance venues, as text."""
 
 from decimal import Decimal
 
@@ -13,14 +13,14 @@ _encoder = msgspec.json.Encoder()
 
 
 class MessageEncoder:
-    """Writes frames by the rules of one of the two venues."""
+    """Encodes messages by the rules of one of the two venues."""
 
     def __init__(self, rules: VenueRules) -> None:
         self._is_futures = rules.is_futures
         self._number_format = "f" if rules.is_futures else ".8f"
 
     def depth(self, batch: UpdateBatch, now_ns: int, ids_back: int = 0) -> str:
-        """Write what a batch changed."""
+        """Encode the levels that a batch changed; ids are lowered by `ids_back` where a fault demands it."""
         first = batch.first_id if self._is_futures else batch.prev_id + 1
         document: dict[str, object] = {"e": "depthUpdate", "E": now_ns // MILLISECOND_NS}
         if self._is_futures:
@@ -33,13 +33,13 @@ class MessageEncoder:
         )
 
     def partial(self, batch: UpdateBatch, now_ns: int) -> str:
-        """Write the top of the book: on spot without a name or a time, on futures in the shape of a change."""
+        """Encode the top of the book: without name and time on spot, in the shape of a depth update on futures."""
         if self._is_futures:
             return self.depth(batch, now_ns)
         return _encode({"lastUpdateId": batch.last_id, **self.book_sides(batch.bids, batch.asks)})
 
     def book_ticker(self, symbol: str, at_id: int, best: tuple[Level, Level], times_ns: tuple[int, int]) -> str:
-        """Write the best of both sides."""
+        """Encode the best bid and ask."""
         (bid, bid_size), (ask, ask_size) = best
         document: dict[str, object] = {"e": "bookTicker"} if self._is_futures else {}
         document |= {"u": at_id, "s": symbol, "b": self._number(bid), "B": self._number(bid_size)}
@@ -49,7 +49,7 @@ class MessageEncoder:
         return _encode(document)
 
     def agg_trade(self, symbol: str, one: SimTrade, now_ns: int) -> str:
-        """Write a trade as an aggregate of one."""
+        """Encode a trade as an aggregate of one."""
         document = {
             "e": "aggTrade",
             "E": now_ns // MILLISECOND_NS,
@@ -65,7 +65,7 @@ class MessageEncoder:
         return _encode(document if self._is_futures else {**document, "M": True})
 
     def trade(self, symbol: str, one: SimTrade, now_ns: int) -> str:
-        """Write a trade."""
+        """Encode a trade."""
         document = {
             "e": "trade",
             "E": now_ns // MILLISECOND_NS,
@@ -79,14 +79,14 @@ class MessageEncoder:
         return _encode({**document, **({"X": "MARKET"} if self._is_futures else {"M": True})})
 
     def mark_price(self, symbol: str, price: Decimal, now_ns: int) -> str:
-        """Write the mark, which here is the middle of the book."""
+        """Encode the mark price, here the middle of the book."""
         text = format(price, ".8f")
         now_ms = now_ns // MILLISECOND_NS
         document = {"e": "markPriceUpdate", "E": now_ms, "s": symbol, "p": text, "i": text, "P": text}
         return _encode({**document, "r": "0.00010000", "T": now_ms - now_ms % 28_800_000 + 28_800_000})
 
     def book_sides(self, bids: Levels, asks: Levels) -> dict[str, object]:
-        """Lay the levels of a book out under their full names."""
+        """Return the levels of a book under their full names."""
         return {"bids": self._levels(bids), "asks": self._levels(asks)}
 
     def _futures_fields(self, batch: UpdateBatch) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The REST side of the Binance venues: weighed, sometimes a little late, and honest about both."""
+"""REST endpoints of the simulated Binance venues: weighted, and with books that may lag behind the stream."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,12 +15,12 @@ from components.sandbox.transport.faults import CryptoFaultSwitches
 from components.sandbox.transport.http_server import json_response
 from components.sandbox.transport.rate_limits import RequestWeights
 
-LAG_UPDATES_MAX = 4  # the nodes behind the load balancer are not all up to date
+LAG_UPDATES_MAX = 4  # the nodes behind the real load balancer are not all up to date
 DEPTH_DEFAULT = {False: 100, True: 500}
 
 
 class RestRoutes:
-    """Answers what can be asked without a key."""
+    """The public REST endpoints."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class RestRoutes:
         self._encoder = MessageEncoder(rules)
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the routes."""
         prefix = self._rules.rest_prefix
         return [
             web.get(f"{prefix}/ping", self.ping),
@@ -47,15 +47,15 @@ class RestRoutes:
         ]
 
     async def ping(self, _: web.Request) -> web.Response:
-        """Say nothing, which is enough."""
+        """Return an empty document."""
         return await self._inject_fault("*") or self._charge(1, {})
 
     async def time(self, _: web.Request) -> web.Response:
-        """Say what time it is here."""
+        """Return the server time."""
         return await self._inject_fault("*") or self._charge(1, {"serverTime": self._now_ns() // MILLISECOND_NS})
 
     async def exchange_info(self, request: web.Request) -> web.Response:
-        """Say what is listed: all, or one symbol."""
+        """Return the exchange information of all symbols, or of one."""
         if failed := await self._inject_fault("*"):
             return failed
         wanted = request.query.get("symbol")
@@ -67,7 +67,7 @@ class RestRoutes:
         )
 
     async def depth(self, request: web.Request) -> web.Response:
-        """Give a snapshot of one book; its id may lie within a batch, and may be older than the stream."""
+        """Return a snapshot of one book; its id may lie within a batch of the stream, or be older than the stream."""
         symbol = request.query.get("symbol", "")
         if failed := await self._inject_fault(symbol or "*"):
             return failed

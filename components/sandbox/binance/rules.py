@@ -1,4 +1,4 @@
-"""In what the two Binance venues differ: paths, timers, weights, and which route carries what."""
+"""The differences between the two Binance venues: paths, timers, weights, and the channels of each route."""
 
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ DAY_S = 86_400.0
 
 
 class Channel(StrEnum):
-    """What can be streamed of a symbol."""
+    """The channels of a symbol."""
 
     DEPTH = "depth"
     PARTIAL = "partial"
@@ -22,27 +22,27 @@ class Channel(StrEnum):
 
 
 class VenueRules(Struct, frozen=True, kw_only=True):
-    """One venue's rules."""
+    """The rules of one venue."""
 
     name: str
     is_futures: bool
     id_space: IdSpace
     rest_prefix: str  # the prefix of its REST paths
-    routes: dict[str, frozenset[Channel]]  # a prefix of websocket paths, and what really flows there
-    depth_speed_ms_default: int  # the pace of a depth stream that names none
+    routes: dict[str, frozenset[Channel]]  # websocket path prefix, and the channels that are really served there
+    depth_speed_ms_default: int  # the interval of a depth stream that names none
     depth_speeds_ms: frozenset[int]
     limits: ConnectionLimits
-    weight_max: int  # a minute
+    weight_max: int  # per minute
     info_weight: int
-    depth_weights: tuple[tuple[int, int], ...]  # up to so many levels, so much
-    depth_limits: frozenset[int] | None  # None: any up to the largest
+    depth_weights: tuple[tuple[int, int], ...]  # pairs of a number of levels and the weight up to it
+    depth_limits: frozenset[int] | None  # None: any number up to the largest
 
     def depth_weight(self, limit: int) -> int:
-        """Give the weight of a depth request."""
+        """Return the weight of a depth request."""
         return next(weight for levels, weight in self.depth_weights if limit <= levels)
 
     def allows_depth(self, limit: int) -> bool:
-        """Tell whether a depth request may ask for so many levels."""
+        """Return whether a depth request may ask for this many levels."""
         return 1 <= limit <= self.depth_weights[-1][0] if self.depth_limits is None else limit in self.depth_limits
 
 
@@ -66,7 +66,7 @@ USD_M_RULES = VenueRules(
     is_futures=True,
     id_space=IdSpace.VENUE_WIDE,
     rest_prefix="/fapi/v1",
-    # The path without a route confirms everything and carries only what is public.
+    # The path without a route confirms every stream but serves the public channels only.
     routes={"": _PUBLIC, "/public": _PUBLIC, "/market": frozenset({Channel.AGG_TRADE, Channel.MARK_PRICE})},
     depth_speed_ms_default=250,
     depth_speeds_ms=frozenset({100, 250, 500}),

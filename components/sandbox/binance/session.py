@@ -1,4 +1,4 @@
-"""One client of a Binance venue: what it asked for, in the venue's control words, and what it hears."""
+"""One client connection of a simulated Binance venue: its requests, its streams, and what they send."""
 
 import msgspec
 
@@ -30,19 +30,19 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 class ClientSession:
-    """A connection with its streams."""
+    """A client connection with its streams."""
 
     def __init__(self, connection: ClientConnection, flow: OrderFlow, rules: VenueRules, route: str) -> None:
         self.connection = connection
         self.is_combined = False
-        self.subscriptions: dict[str, tuple[StreamSpec, Stream] | None] = {}  # None: confirmed, and silent for ever
-        self._active: list[tuple[StreamSpec, Stream]] = []  # what is not silent, in the order in which it speaks
+        self.subscriptions: dict[str, tuple[StreamSpec, Stream] | None] = {}  # None: confirmed, but never served
+        self._active: list[tuple[StreamSpec, Stream]] = []  # the served streams, in the order in which they send
         self._flow, self._rules = flow, rules
         self._served_channels = rules.routes[route]
         self._encoder = MessageEncoder(rules)
 
     def on_message(self, text: str, now_ns: int) -> None:
-        """Carry out what the client says."""
+        """Handle one request of the client."""
         try:
             request = msgspec.json.decode(text, type=_Request)
         except msgspec.ValidationError as error:
@@ -65,7 +65,7 @@ class ClientSession:
         return None
 
     def open_streams(self, names: list[str], now_ns: int) -> None:
-        """Open streams; one that does not exist here is taken on and stays silent."""
+        """Open streams; one that does not exist on this route is accepted and never sends anything."""
         for name in names:
             if name in self.subscriptions:
                 continue
@@ -78,14 +78,14 @@ class ClientSession:
         self._sort_streams()
 
     def tick(self, now_ns: int) -> None:
-        """Say what is due: quotes before the books that agree with them."""
+        """Send what is due: quotes before the book updates that agree with them."""
         self.connection.tick(now_ns)
         for spec, stream in self._active:
             for text in stream.pending_frames(now_ns):
                 self.connection.send_data(self._wrap(spec.name, text), spec.symbol, stream.topic)
 
     def send_shutdown_notice(self, now_ns: int) -> None:
-        """Tell that this server goes."""
+        """Send the notice that this server shuts down."""
         event = f'{{"e":"serverShutdown","E":{now_ns // 1_000_000}}}'
         self.connection.send(self._wrap("!serverShutdown", event))
 
@@ -95,7 +95,7 @@ class ClientSession:
             return self._send_error(INVALID_REQUEST, "Invalid request: at least one stream is required", request.id)
         if len(self.subscriptions) + len(names) > STREAMS_MAX:
             return self._send_error(INVALID_REQUEST, "Invalid request: too many streams", request.id)
-        # Each gets its chance: one that is refused refuses the request.
+        # Every stream counts for the fault; one rejected stream rejects the request.
         codes = [self.connection.rejection_code(name.partition("@")[0].upper()) for name in names]
         if any(code is not None for code in codes):
             return self._send_error(INVALID_REQUEST, "Invalid request: refused", request.id)
@@ -138,7 +138,7 @@ class ClientSession:
                 return TradeStream(spec, flow, encoder)
 
     def _make_cursor(self, spec: StreamSpec, now_ns: int) -> BatchCursor:
-        # All symbols of a spot connection beat together; on futures each has its own beat.
+        # All symbols of a spot connection share one phase; on futures each symbol has its own.
         phase_ns = self.connection.phase_ns(spec.period_ns, spec.symbol if self._rules.is_futures else "")
         due_ns = now_ns - now_ns % spec.period_ns + phase_ns
         due_ns += spec.period_ns if due_ns <= now_ns else 0

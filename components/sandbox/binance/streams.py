@@ -1,4 +1,4 @@
-"""The streams of the Binance venues: their names, and what each has to say when its time comes."""
+"""The streams of the simulated Binance venues: their names, and the messages that each has to send."""
 
 import re
 from decimal import Decimal
@@ -19,7 +19,7 @@ _NAME = re.compile(
 
 
 class StreamSpec(NamedTuple):
-    """A stream that exists, by its name."""
+    """An existing stream, parsed from its name."""
 
     name: str
     symbol: str
@@ -29,17 +29,17 @@ class StreamSpec(NamedTuple):
 
 
 class Stream(Protocol):
-    """One client's stream."""
+    """A stream of one client."""
 
     topic: str
 
     def pending_frames(self, now_ns: int) -> list[str]:
-        """Say what is due."""
+        """Return the messages that are due."""
         ...
 
 
 def parse_stream_name(name: str, rules: VenueRules, listed: frozenset[str]) -> StreamSpec | None:
-    """Read a stream's name; None is a stream that would be confirmed and never say a word."""
+    """Parse the name of a stream; None means that the stream would be confirmed and never served."""
     found = _NAME.fullmatch(name)
     if found is None or (symbol := found["symbol"].upper()) not in listed:
         return None
@@ -55,7 +55,7 @@ def parse_stream_name(name: str, rules: VenueRules, listed: frozenset[str]) -> S
 
 
 class DepthStream:
-    """Batches of changes, cut at this connection's own phase."""
+    """Depth updates in batches, cut at the phase of this connection."""
 
     topic = "book"
 
@@ -65,7 +65,7 @@ class DepthStream:
         self._cursor, self._flow, self._encoder, self._fault_injector = cursor, flow, encoder, fault_injector
 
     def pending_frames(self, now_ns: int) -> list[str]:
-        """Say what changed in this period."""
+        """Return the depth update of this period, if anything changed."""
         batch = self._cursor.next_batch(self._flow, now_ns)
         if batch is None:
             return []
@@ -75,7 +75,7 @@ class DepthStream:
 
     def _id_shift(self, batch: UpdateBatch) -> int:
         fault = self._fault_injector.should_corrupt(CryptoFaultKind.IDS_BACK, batch.symbol)
-        # At least by the whole batch: a smaller step would be a lie that no rule of the venue could find out.
+        # At least by the whole batch: a smaller shift could not be detected by any sequence rule of the venue.
         return 0 if fault is None else max(fault.count, batch.last_id - batch.prev_id)
 
 
@@ -86,7 +86,7 @@ def _make_crossed(batch: UpdateBatch, flow: OrderFlow) -> UpdateBatch:
 
 
 class PartialDepthStream:
-    """The top of the book, once a period in which it changed."""
+    """The top of the book, once in each period in which it changed."""
 
     topic = "book"
 
@@ -94,7 +94,7 @@ class PartialDepthStream:
         self._cursor, self._flow, self._encoder, self._levels = cursor, flow, encoder, levels
 
     def pending_frames(self, now_ns: int) -> list[str]:
-        """Say what the top is."""
+        """Return the top of the book, if the book changed."""
         batch = self._cursor.next_batch(self._flow, now_ns)
         if batch is None:
             return []
@@ -103,7 +103,7 @@ class PartialDepthStream:
 
 
 class BookTickerStream:
-    """The best of both sides, whenever it is another than before."""
+    """The best bid and ask, whenever they change."""
 
     topic = "quote"
 
@@ -112,7 +112,7 @@ class BookTickerStream:
         self._last_sent: tuple[Level, Level] | None = None
 
     def pending_frames(self, now_ns: int) -> list[str]:
-        """Say the best, if it changed."""
+        """Return the best bid and ask, if they changed."""
         book = self._flow.book(self._symbol)
         bids, asks = book.top(1)
         best = bids[0], asks[0]
@@ -133,7 +133,7 @@ class TradeStream:
         self._last_trade_id = flow.last_trade_id(stream.symbol)
 
     def pending_frames(self, now_ns: int) -> list[str]:
-        """Say the trades since the last time."""
+        """Return the trades since the last call."""
         trades = self._flow.trades_after(self._symbol, self._last_trade_id)
         if trades:
             self._last_trade_id = trades[-1].id
@@ -141,7 +141,7 @@ class TradeStream:
 
 
 class MarkPriceStream:
-    """The mark, every few seconds."""
+    """The mark price, every few seconds."""
 
     topic = "mark"
 
@@ -149,7 +149,7 @@ class MarkPriceStream:
         self._cursor, self._flow, self._encoder = cursor, flow, encoder
 
     def pending_frames(self, now_ns: int) -> list[str]:
-        """Say the mark, changed or not."""
+        """Return the mark price, changed or not, if a period is over."""
         if not self._cursor.advance_if_due(now_ns):
             return []
         symbol = self._cursor.symbol

@@ -1,4 +1,4 @@
-"""The two Binance venues put together: their doors, their clients, and the beat that serves them."""
+"""The simulated Binance venues: their endpoints, their clients, and the loop that serves them."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from components.sandbox.transport.websocket import ClientConnection, maybe_rejec
 
 
 class BinanceSpotVenue:
-    """Binance spot."""
+    """Simulated Binance spot."""
 
     rules: VenueRules = SPOT_RULES
 
@@ -32,7 +32,7 @@ class BinanceSpotVenue:
         now_ns: Callable[[], int],
         scale: float = 1.0,
     ) -> None:
-        del credentials  # nothing here asks for a key
+        del credentials  # no endpoint here requires a key
         self.name = self.rules.name
         self.flow = flow
         self.opened_count = 0
@@ -42,7 +42,7 @@ class BinanceSpotVenue:
         self._clients: set[ClientSession] = set()
 
     def routes(self) -> list[web.RouteDef]:
-        """List its endpoints."""
+        """Return the websocket and REST routes."""
         websocket_routes = [
             web.get(f"{route}{path}", partial(self._serve, route=route))
             for route in self.rules.routes
@@ -51,7 +51,7 @@ class BinanceSpotVenue:
         return [*websocket_routes, *self._rest.routes()]
 
     async def run(self) -> None:
-        """Serve every client's streams, for ever."""
+        """Serve the streams of all clients until cancelled."""
         while True:
             now_ns = self._now_ns()
             for client in self._clients:
@@ -59,19 +59,19 @@ class BinanceSpotVenue:
             await asyncio.sleep(TICK_INTERVAL_S)
 
     def disconnect_all(self) -> None:
-        """Cut every client off without a word."""
+        """Drop every connection without a close handshake."""
         for client in self._clients:
             client.connection.abort()
 
     def announce_shutdown(self, fault: CryptoFault) -> None:
-        """Tell every client that this server goes, and close them later."""
+        """Send the shutdown notice to every client, and close the connections `fault.ms` later."""
         loop = asyncio.get_running_loop()
         for client in self._clients:
             client.send_shutdown_notice(self._now_ns())
             loop.call_later(fault.ms / 1000, client.connection.close, WSCloseCode.GOING_AWAY)
 
     def stats(self) -> dict[str, object]:
-        """State how many clients there are and what they hear."""
+        """Return the number of clients, their streams, and the request counts."""
         return {
             "clients": len(self._clients),
             "opened": self.opened_count,
@@ -97,12 +97,12 @@ class BinanceSpotVenue:
 
 
 class BinanceFuturesVenue(BinanceSpotVenue):
-    """Binance USD-M futures."""
+    """Simulated Binance USD-M futures."""
 
     rules = USD_M_RULES
 
 
 def _requested_streams(request: web.Request) -> list[str]:
-    # Streams can be named by the address already.
+    # The address may name streams already.
     text = request.match_info.get("streams") or request.query.get("streams", "")
     return [name for name in text.split("/") if name]

@@ -1,7 +1,4 @@
-"""The channels of Deribit: what a name such as `book.BTC-PERPETUAL.raw` asks for.
-
-One instrument at one interval: its changes turned into what Deribit calls new, change and delete.
-"""
+"""The channels of the simulated Deribit, and the updates of its books as new, change and delete rows."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -15,7 +12,7 @@ from components.sandbox.simulation.order_book import Levels, LevelUpdate, Simula
 from components.sandbox.simulation.order_flow import OrderFlow
 
 RAW, FAST, AGGREGATED = "raw", "100ms", "agg2"
-# How often each interval is pushed; raw follows every change.
+# The interval in milliseconds; raw sends every change.
 PERIOD_MS = {RAW: 0, FAST: 100, AGGREGATED: 1000}
 PLATFORM = "platform_state"
 
@@ -41,7 +38,7 @@ class Channel(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """Write the channel as clients name it."""
+        """Return the channel's name as clients write it."""
         match self.topic:
             case Topic.PLATFORM:
                 return PLATFORM
@@ -52,12 +49,12 @@ class Channel(Struct, frozen=True):
 
     @property
     def needs_login(self) -> bool:
-        """Tell whether the channel is one of those in which every single change is told."""
+        """Return whether the channel is raw, that is, sends every single change."""
         return self.interval == RAW and self.topic not in {Topic.QUOTE, Topic.PLATFORM}
 
 
 def parse_channel(name: str) -> Channel | None:
-    """Read a channel's name; nothing where no channel has such a name."""
+    """Parse the name of a channel; return None where no channel has such a name."""
     match name.split("."):
         case ["platform_state"]:
             return Channel(Topic.PLATFORM)
@@ -72,7 +69,7 @@ def parse_channel(name: str) -> Channel | None:
 
 
 class LevelRow(NamedTuple):
-    """One level and what became of it."""
+    """One level and its action: new, change or delete."""
 
     action: str
     price: Decimal
@@ -80,7 +77,7 @@ class LevelRow(NamedTuple):
 
 
 class BookPush(NamedTuple):
-    """What has happened to a book between two ids; a snapshot has no id before it."""
+    """The changes of a book between two ids; a snapshot has no previous id."""
 
     prev_change_id: int | None
     change_id: int
@@ -91,7 +88,7 @@ class BookPush(NamedTuple):
 
 
 class BookChannelState:
-    """The book as the listeners of one interval know it."""
+    """The book of one instrument as the subscribers of one interval hold it."""
 
     def __init__(self, interval: str, symbol: str, flow: OrderFlow, now_ns: int) -> None:
         self.interval, self.symbol = interval, symbol
@@ -102,19 +99,19 @@ class BookChannelState:
         self._last_sent_id = self.book.id
 
     def snapshot(self, now_ns: int) -> BookPush:
-        """State the whole book as it was last told."""
+        """Return the whole book as of the last push."""
         bids, asks = self.book.top(len(self.book.bids.prices) + len(self.book.asks.prices))
         return BookPush(None, self._last_sent_id, now_ns // MILLISECOND_NS, _as_new_rows(bids), _as_new_rows(asks))
 
     def next_pushes(self, now_ns: int) -> Iterator[BookPush]:
-        """Move on; give each change by itself or, where the interval says so, all of them as one."""
+        """Advance to the current book; yield one push per change for raw, else one push for the whole period."""
         if self._period_ns and self._period_at(now_ns) == self._period:
             return
         self._period = self._period_at(now_ns)
         try:
             changes = self._flow.updates_after(self.symbol, self.book.id)
         except LookupError:
-            # More has happened at once than is remembered: the listeners begin anew.
+            # The history no longer covers all changes since the last push: subscribers get a new snapshot.
             self.book = self._flow.book(self.symbol).copy()
             self._last_sent_id = self.book.id
             yield self.snapshot(now_ns)
@@ -136,7 +133,7 @@ class BookChannelState:
 
 
 def apply_updates(book: SimulatedBook, changes: list[LevelUpdate]) -> tuple[list[LevelRow], list[LevelRow]]:
-    """Let a book change; say of each touched level what became of it: bids, then asks."""
+    """Apply updates to a book; return the rows of the touched levels, bids then asks."""
     was_there: dict[tuple[bool, Decimal], bool] = {}
     for change in changes:
         quantities = book.side(is_bid=change.is_bid).quantities
@@ -145,7 +142,7 @@ def apply_updates(book: SimulatedBook, changes: list[LevelUpdate]) -> tuple[list
     rows: dict[bool, list[LevelRow]] = {True: [], False: []}
     for (is_bid, price), was in was_there.items():
         amount = book.side(is_bid=is_bid).quantities.get(price, ZERO)
-        # What came and went between two pushes was never there for the listeners.
+        # A level that appeared and disappeared between two pushes is not sent.
         if was or amount:
             rows[is_bid].append(LevelRow(_action(was=was, amount=amount), price, amount))
     return rows[True], rows[False]

@@ -1,7 +1,4 @@
-"""Instruments as Deribit describes them, and which of them a question is about.
-
-What the sandbox's Deribit lists unless told otherwise: inverse and linear perpetuals, a future, an option, spot.
-"""
+"""The instruments that the simulated Deribit lists by default, their metadata, and the filter by currency and kind."""
 
 from decimal import Decimal
 
@@ -15,8 +12,8 @@ KIND_NAMES = {
     InstrumentKind.OPTION: "option",
 }
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
-NO_EXPIRY_MS = 32_503_708_800_000  # what the venue gives for contracts without end
-# Options are finer below this price.
+NO_EXPIRY_MS = 32_503_708_800_000  # the expiry that the venue sends for perpetual contracts
+# Options have a finer tick below this price.
 TICK_BAND_PRICE, TICK_DIVISOR = Decimal("0.005"), Decimal(5)
 Document = dict[str, object]
 CHRISTMAS_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC, when dated contracts settle
@@ -83,7 +80,7 @@ INSTRUMENTS = (
         strike=Decimal(80_000),
         option_type="put",
     ),
-    # A lot this small is what puts exponents into the frames.
+    # A lot this small causes exponents in the frames.
     Instrument(
         symbol="BTC_USDC",
         base="BTC",
@@ -97,7 +94,7 @@ INSTRUMENTS = (
 
 
 def encode_instrument(instrument: Instrument, index: int) -> Document:
-    """Describe one instrument."""
+    """Return the metadata of one instrument."""
     is_option = instrument.kind is InstrumentKind.OPTION
     steps = (
         [{"above_price": json_number(TICK_BAND_PRICE), "tick_size": json_number(instrument.tick)}] if is_option else []
@@ -125,7 +122,7 @@ def encode_instrument(instrument: Instrument, index: int) -> Document:
 
 
 def matches(instrument: Instrument, currency: str, kind: str | None) -> bool:
-    """Tell whether a question for a currency, and maybe a kind, is about this instrument."""
+    """Return whether a request for a currency, and maybe a kind, includes this instrument."""
     coins = {instrument.base, instrument.quote} if instrument.kind is InstrumentKind.SPOT else {instrument.settle}
     return (currency == "any" or currency in coins) and kind in {None, "any", KIND_NAMES[instrument.kind]}
 

@@ -1,11 +1,4 @@
-"""The errors of Deribit that this venue gives, by their numbers.
-
-JSON-RPC as Deribit speaks it: requests read, results and errors stamped, notifications.
-
-Decimals as Deribit writes them: JSON numbers, whole ones with `.0`, tiny ones with an exponent.
-
-Deribit's documents: books, order books, tickers, quotes, trades, with their numbers as the venue prints them.
-"""
+"""Messages of the simulated Deribit: JSON-RPC envelopes and errors, numbers, books, quotes, tickers, trades."""
 
 from decimal import Decimal
 from typing import Any
@@ -20,7 +13,7 @@ from components.sandbox.simulation.order_book import Levels, SimulatedBook
 from components.sandbox.simulation.order_flow import SimTrade
 
 MICROSECOND_NS = 1_000
-# Below 10^-4 the venue changes to scientific notation, as most languages print their floats.
+# Below 10^-4 the venue uses scientific notation, as most languages print floats.
 _TINY = -4
 TRADES_PER_INSTRUMENT_MAX = 10**9
 
@@ -45,7 +38,7 @@ UNAVAILABLE = RpcError(11051, "system_maintenance")
 
 
 def invalid_params(parameter: str, reason: str) -> RpcError:
-    """Refuse a parameter, by its name."""
+    """Return the error for an invalid parameter."""
     return RpcError(-32602, "Invalid params", {"param": parameter, "reason": reason})
 
 
@@ -62,7 +55,7 @@ class RpcRequest(Struct, frozen=True):
 
 
 def parse_request(text: str) -> RpcRequest | None:
-    """Read a call; nothing where the text is none."""
+    """Parse a call; return None where the text holds none."""
     try:
         return msgspec.json.decode(text, type=RpcRequest)
     except (msgspec.MsgspecError, ValueError):
@@ -70,7 +63,7 @@ def parse_request(text: str) -> RpcRequest | None:
 
 
 def encode_reply(request_id: RequestId, outcome: object, in_ns: int, out_ns: int) -> bytes:
-    """Write the answer to a call, be it a result or a refusal."""
+    """Encode the reply to a call, a result or an error, with the times of receipt and reply."""
     kind = "error" if isinstance(outcome, RpcError) else "result"
     in_us, out_us = in_ns // MICROSECOND_NS, out_ns // MICROSECOND_NS
     stamps = {"usIn": in_us, "usOut": out_us, "usDiff": out_us - in_us, "testnet": False}
@@ -79,18 +72,21 @@ def encode_reply(request_id: RequestId, outcome: object, in_ns: int, out_ns: int
 
 
 def encode_notification(channel: str, data: object) -> str:
-    """Write what the subscribers of a channel are told."""
+    """Encode a notification to the subscribers of a channel."""
     params = {"channel": channel, "data": data}
     return msgspec.json.encode({"jsonrpc": "2.0", "method": "subscription", "params": params}).decode()
 
 
 def encode_heartbeat(kind: str) -> str:
-    """Write a sign of life, or a request for one: `heartbeat` or `test_request`."""
+    """Encode a heartbeat: `heartbeat`, or `test_request`, which demands a reply."""
     return msgspec.json.encode({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": kind}}).decode()
 
 
 def json_number(value: Decimal) -> Raw:
-    """Write a decimal as a JSON number."""
+    """Return a decimal as a JSON number the way Deribit prints it.
+
+    Whole numbers end with `.0`, tiny ones carry an exponent.
+    """
     return Raw(_number_text(value).encode())
 
 
@@ -114,7 +110,7 @@ def _scientific(value: Decimal) -> str:
 
 
 def book_document(symbol: str, moment: BookPush) -> Document:
-    """Write a push of a book channel."""
+    """Return the data of a book notification."""
     chained: Document = {} if moment.prev_change_id is None else {"prev_change_id": moment.prev_change_id}
     return {
         "type": "snapshot" if moment.prev_change_id is None else "change",
@@ -128,14 +124,14 @@ def book_document(symbol: str, moment: BookPush) -> Document:
 
 
 def order_book_document(instrument: Instrument, book: SimulatedBook, depth: int, at_ms: int) -> Document:
-    """Write the answer to a question for a book: all of a ticker, and levels."""
+    """Return the result of get_order_book: a ticker and levels."""
     bids, asks = book.top(depth)
     levels = {"bids": _pairs(bids), "asks": _pairs(asks), "change_id": book.id}
     return {**ticker_document(instrument, book, None, at_ms), **levels}
 
 
 def ticker_document(instrument: Instrument, book: SimulatedBook, last: SimTrade | None, at_ms: int) -> Document:
-    """Write an instrument's state; a side without levels is all zeros, which is no quote."""
+    """Return the ticker of an instrument; an empty side is all zeros."""
     (bid, _), (ask, _) = bids, asks = _best(book)
     middle = json_number((bid + ask) / 2)
     price = json_number(instrument.price)
@@ -158,13 +154,13 @@ def ticker_document(instrument: Instrument, book: SimulatedBook, last: SimTrade 
 
 
 def quote_document(symbol: str, state: BookChannelState, at_ms: int) -> Document:
-    """Write the best prices."""
+    """Return the best bid and ask."""
     bids, asks = _best(state.book)
     return {**_best_fields(bids, asks), "timestamp": at_ms, "instrument_name": symbol}
 
 
 def trade_document(instrument: Instrument, index: int, fill: SimTrade) -> Document:
-    """Write one trade; its id is of the venue, its sequence of the instrument."""
+    """Return one trade; its id is unique in the venue, its sequence counts the trades of the instrument."""
     price = json_number(fill.price)
     prefix = "" if instrument.base == "BTC" else f"{instrument.base}-"
     return {

@@ -1,7 +1,4 @@
-"""What Deribit answers alike over websocket and HTTP: the time, instruments, books.
-
-Logins at Deribit: by key and secret, by a token that refreshes, by a token that was given before.
-"""
+"""The public methods of the simulated Deribit, served over websocket and HTTP: time, instruments, books, login."""
 
 import hmac
 import secrets
@@ -31,7 +28,7 @@ EXPIRES_S = 900
 
 
 class PublicMethods:
-    """The public methods that change nothing."""
+    """The methods that change no state."""
 
     def __init__(
         self, instruments: Iterable[Instrument], flow: OrderFlow, faults: CryptoFaultSwitches, now_ns: Callable[[], int]
@@ -49,7 +46,7 @@ class PublicMethods:
         }
 
     def call(self, method: str, params: Params) -> object:
-        """Answer a call, be it by a refusal."""
+        """Return the result of a call, or an RpcError."""
         handler = self._methods.get(method)
         return METHOD_NOT_FOUND if handler is None else handler(params)
 
@@ -89,7 +86,7 @@ Document = dict[str, object]
 
 
 class TokenIssuer:
-    """The tokens that were given out; those of one run are few."""
+    """Issues access and refresh tokens by key and secret or by a refresh token; keeps all tokens of one run."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -97,7 +94,7 @@ class TokenIssuer:
         self._refresh: set[str] = set()
 
     def authenticate(self, params: Mapping[str, object]) -> Document | RpcError:
-        """Give tokens to whoever proves who they are."""
+        """Return new tokens for valid credentials, else an RpcError."""
         match params.get("grant_type"):
             case "client_credentials":
                 is_known = self._matches(str(params.get("client_id", "")), str(params.get("client_secret", "")))
@@ -108,7 +105,7 @@ class TokenIssuer:
         return self._tokens() if is_known else INVALID_CREDENTIALS
 
     def is_valid_token(self, token: object) -> bool:
-        """Tell whether a token was given out."""
+        """Return whether this access token was issued."""
         return token in self._access
 
     def _matches(self, key: str, secret: str) -> bool:

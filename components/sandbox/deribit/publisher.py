@@ -1,7 +1,4 @@
-"""One websocket client of Deribit: its connection, its login, its credits, and whether it still lives.
-
-Who listens to which Deribit channel, and what each of them is told as the order flow moves.
-"""
+"""Publishes the channels of the simulated Deribit to their subscribers as the order flow advances."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,20 +27,23 @@ from components.sandbox.transport.rate_limits import TokenBucket
 from components.sandbox.transport.websocket import ClientConnection
 
 BOOK_TOPICS = frozenset({Topic.BOOK, Topic.TICKER, Topic.QUOTE})
-# What a channel is called in the fault switches.
+# The names of the channels in the fault switches.
 FAULT_TOPICS = {Topic.BOOK: "book", Topic.TICKER: "quote", Topic.QUOTE: "quote", Topic.TRADES: "trade"}
 
 
 @dataclass(slots=True)
 class Heartbeat:
-    """The heartbeat a client asked for: every interval a sign of life, and a question that wants an answer."""
+    """The heartbeat that a client requested: a test request in each interval.
+
+    The client must answer one before the next is due.
+    """
 
     interval_ns: int
     due_ns: int
     is_awaiting_reply: bool = False
 
     def tick(self, now_ns: int) -> bool | None:
-        """Tell what is due: true is a beat, false the end of who did not answer, nothing nothing."""
+        """Return True where a heartbeat is due, False where the last one was not answered, None otherwise."""
         if now_ns < self.due_ns:
             return None
         self.due_ns = now_ns + self.interval_ns
@@ -52,7 +52,7 @@ class Heartbeat:
 
 
 class Client:
-    """A connection with its standing."""
+    """A connection with its login state, credits and heartbeat."""
 
     def __init__(self, connection: ClientConnection, now_ns: int, scale: float) -> None:
         self.connection = connection
@@ -63,12 +63,12 @@ class Client:
         self.call_credits = call_bucket(now_ns)
 
     def start_heartbeat(self, interval_s: float, now_ns: int) -> None:
-        """Begin a heartbeat; the interval passes here as fast as the venue's scale says."""
+        """Start the heartbeat; its interval is scaled like all of the venue's timers."""
         interval_ns = int(interval_s * self._scale * SECOND_NS)
         self.heartbeat = Heartbeat(interval_ns, now_ns + interval_ns)
 
     def on_heartbeat_reply(self) -> None:
-        """Note that the client has shown that it lives."""
+        """Record that the client answered the test request."""
         if self.heartbeat is not None:
             self.heartbeat.is_awaiting_reply = False
 
@@ -77,7 +77,7 @@ StateKey = tuple[str, str]
 
 
 class Publisher:
-    """All channels that somebody hears."""
+    """All channels that have subscribers."""
 
     def __init__(self, flow: OrderFlow, now_ns: Callable[[], int]) -> None:
         self._flow, self._now_ns = flow, now_ns
@@ -90,25 +90,25 @@ class Publisher:
         }
 
     def subscribed_channels(self) -> list[str]:
-        """Name what is heard, as often as it is."""
+        """Return the subscribed channels, each as often as it is subscribed."""
         return sorted(channel.name for channel, clients in self._subscribers.items() for _ in clients)
 
     def exists(self, channel: Channel) -> bool:
-        """Tell whether there is such a channel here."""
+        """Return whether such a channel exists here."""
         if channel.topic is Topic.PLATFORM or channel.instrument in self._flow.instruments:
             return True
         return channel.currency in CURRENCIES and channel.kind in {"any", *KIND_NAMES.values()}
 
     def is_subscribed(self, client: Client, channel: Channel) -> bool:
-        """Tell whether this client hears this channel already."""
+        """Return whether this client has subscribed this channel."""
         return client in self._subscribers.get(channel, ())
 
     def channels_of(self, client: Client) -> list[Channel]:
-        """List what a client hears."""
+        """Return the channels of a client."""
         return [channel for channel, clients in self._subscribers.items() if client in clients]
 
     def subscribe(self, client: Client, channel: Channel) -> None:
-        """Add a listener, and tell it what such a channel begins with."""
+        """Add a subscriber, and send it the initial message of the channel."""
         self._subscribers.setdefault(channel, []).append(client)
         if channel.topic not in BOOK_TOPICS:
             return
@@ -119,7 +119,7 @@ class Publisher:
             self._send([client], channel, state.symbol, self._best_prices(channel, state, now_ns // MILLISECOND_NS))
 
     def unsubscribe(self, client: Client, channel: Channel) -> bool:
-        """Let a client hear a channel no longer; false where it did not."""
+        """Remove a subscriber; return False where it was none."""
         if not self.is_subscribed(client, channel):
             return False
         self._subscribers[channel].remove(client)
@@ -129,12 +129,12 @@ class Publisher:
         return True
 
     def unsubscribe_all(self, client: Client) -> None:
-        """Forget a client."""
+        """Remove a client from all channels."""
         for channel in self.channels_of(client):
             self.unsubscribe(client, channel)
 
     def tick(self, now_ns: int) -> None:
-        """Tell everybody what is due."""
+        """Send what is due to all subscribers."""
         for state in list(self._states.values()):
             for push in state.next_pushes(now_ns):
                 self._send_push(state, push)
@@ -145,7 +145,7 @@ class Publisher:
                 self._send_trades(interval)
 
     def announce_maintenance(self) -> None:
-        """Tell whoever listens to the platform that it goes down."""
+        """Notify the subscribers of the platform state that the platform goes down."""
         channel = Channel(Topic.PLATFORM)
         for client in self._subscribers.get(channel, ()):
             client.connection.send(encode_notification(channel.name, {"maintenance": True}))
@@ -162,7 +162,7 @@ class Publisher:
             self._states.pop(key, None)
 
     def _send_push(self, state: BookChannelState, push: BookPush) -> None:
-        # The ticker of a change is told before the book it comes from.
+        # The ticker of a change is sent before the book it comes from.
         for topic in (Topic.TICKER, Topic.QUOTE, Topic.BOOK):
             channel = Channel(topic, state.interval, instrument=state.symbol)
             clients = self._subscribers.get(channel, [])
@@ -215,9 +215,9 @@ class Publisher:
 
 
 def _corrupt(client: Client, state: BookChannelState, push: BookPush, tick: Decimal) -> BookPush:
-    """Make a push wrong for one client, where that is armed."""
+    """Falsify a push for one client, where such a fault is armed."""
     injector = client.connection.fault_injector
-    # Of an image under another's id nobody could ever know; changes go back by so much that they are old.
+    # A snapshot under a wrong id could not be detected, so only changes are shifted, by so much that they count as old.
     if push.prev_change_id is not None and (fault := injector.should_corrupt(CryptoFaultKind.IDS_BACK, state.symbol)):
         step = max(fault.count, push.change_id - push.prev_change_id)
         push = push._replace(prev_change_id=push.prev_change_id - step, change_id=push.change_id - step)
@@ -229,10 +229,10 @@ def _corrupt(client: Client, state: BookChannelState, push: BookPush, tick: Deci
 
 
 def subscription_bucket(now_ns: int) -> TokenBucket:
-    """Make the bucket of subscribe calls: a burst of ten, then a little over three a second."""
+    """Return the bucket of subscribe calls: a burst of ten, then a little over three per second."""
     return TokenBucket(capacity=30_000, refill_per_s=10_000, cost=3_000, at_ns=now_ns)
 
 
 def call_bucket(now_ns: int) -> TokenBucket:
-    """Make the bucket of all other calls: a burst of a hundred, then twenty a second."""
+    """Return the bucket of all other calls: a burst of a hundred, then twenty per second."""
     return TokenBucket(capacity=50_000, refill_per_s=10_000, cost=500, at_ns=now_ns)

@@ -1,7 +1,4 @@
-"""The manners of this venue that nobody can rely on, settable while it runs.
-
-What a Deribit client calls over its websocket, and what it is answered.
-"""
+"""One client connection of the simulated Deribit: its calls and replies, and the venue's behavior settings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,25 +21,25 @@ from components.sandbox.deribit.public_methods import Params, PublicMethods, Tok
 from components.sandbox.deribit.publisher import Client, Publisher
 from components.sandbox.transport.http_server import AdminError
 
-# What a subscription to a channel that does not exist is answered with; nothing where it is only left out.
+# The error of a subscription to an unknown channel; None where the reply only omits the channel.
 UNKNOWN_CHANNEL_ERRORS: dict[str, RpcError | None] = {
     "omit": None,
     "11050": BAD_REQUEST,
     "-32602": invalid_parameter("channels", "unknown channel"),
 }
 HEARTBEAT_S_MIN = 10
-DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
+DEFAULT_FAULT_CODE = 1011  # the code of a fault that names none
 CHANNELS_MAX = 500
 
 
 @dataclass(slots=True)
 class BehaviorSettings:
-    """How the venue behaves now; at first as the real one does today."""
+    """The current behavior of the venue; the defaults are those of the real venue today."""
 
     unknown_channel: str = "omit"
 
     def set(self, name: str, value: str) -> None:
-        """Change one manner by name."""
+        """Change one setting by name."""
         if name != "unknown_channel":
             raise AdminError(f"no mode {name!r}, there is unknown_channel")
         if value not in UNKNOWN_CHANNEL_ERRORS:
@@ -54,7 +51,7 @@ Method = Callable[[Params, int], object]
 
 
 class ClientSession:
-    """The calls of one client."""
+    """Handles the calls of one client."""
 
     def __init__(
         self,
@@ -88,7 +85,7 @@ class ClientSession:
         }
 
     def on_message(self, text: str, now_ns: int, done_ns: Callable[[], int]) -> None:
-        """Carry out one call and answer it; what a new subscription begins with comes after the answer."""
+        """Handle one call and reply to it; the initial message of a new subscription follows the reply."""
         request = parse_request(text)
         outcome = PARSE_ERROR if request is None else self._outcome(request, now_ns)
         request_id = None if request is None else request.id
@@ -151,7 +148,7 @@ class ClientSession:
         return [one.name for one in reversed(dict.fromkeys(known))]
 
     def _rejection(self, channels: Sequence[Channel], *, has_unknown: bool) -> RpcError | None:
-        # One bad channel and the whole request is refused.
+        # One bad channel rejects the whole request.
         if not self._client.is_logged_in and any(one.needs_login for one in channels):
             return RAW_NEEDS_LOGIN
         if has_unknown and (rejection := UNKNOWN_CHANNEL_ERRORS[self._behavior.unknown_channel]) is not None:

@@ -1,4 +1,4 @@
-"""Deribit as the sandbox runs it: its endpoints, its beat, and the operator's switches."""
+"""The simulated Deribit: its endpoints, its loop, and the behavior that an operator can change."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -27,7 +27,7 @@ STATUS_TOO_MANY_REQUESTS, STATUS_BAD_REQUEST = 429, 400
 
 
 class DeribitVenue:
-    """A venue with venue-wide change ids, JSON numbers and amounts in dollars where it is inverse."""
+    """A venue with venue-wide change ids, JSON numbers, and amounts in dollars for inverse instruments."""
 
     name = VENUE
 
@@ -52,36 +52,36 @@ class DeribitVenue:
         self._opened_count = self._requests_count = 0
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints by the real venue's paths."""
+        """Return the routes by the real venue's paths."""
         return [web.get("/ws/api/v2", self.serve_websocket), web.get("/api/v2/public/{method}", self.serve_rest)]
 
     async def run(self) -> None:
-        """Say what is due to every client, for ever."""
+        """Send what is due to every client until cancelled."""
         while True:
             self.tick(self._now_ns())
             await asyncio.sleep(TICK_INTERVAL_S)
 
     def tick(self, now_ns: int) -> None:
-        """Say what is due now."""
+        """Send what is due now."""
         self._publisher.tick(now_ns)
         for client in self._clients:
             client.connection.tick(now_ns)
             self._tick_heartbeat(client, now_ns)
 
     def disconnect_all(self) -> None:
-        """Cut every client off without a word."""
+        """Drop every connection without a close handshake."""
         for client in self._clients:
             client.connection.abort()
 
     def announce_shutdown(self, fault: CryptoFault) -> None:
-        """Tell who listens that the platform goes down, and close everybody `fault.ms` later."""
+        """Notify the subscribers of the platform state, and close all connections `fault.ms` later."""
         self._publisher.announce_maintenance()
         loop = asyncio.get_running_loop()
         for client in self._clients:
             loop.call_later(fault.ms / 1000, client.connection.close, WSCloseCode.GOING_AWAY)
 
     def stats(self) -> dict[str, object]:
-        """State how many clients there are and what they hear."""
+        """Return the number of clients, their channels, and the request count."""
         return {
             "clients": len(self._clients),
             "opened": self._opened_count,
@@ -90,11 +90,11 @@ class DeribitVenue:
         }
 
     def set_mode(self, name: str, value: str) -> None:
-        """Change a manner: `unknown_channel` is omit, 11050 or -32602."""
+        """Change a behavior setting: `unknown_channel` is omit, 11050 or -32602."""
         self._behavior.set(name, value)
 
     async def serve_websocket(self, request: web.Request) -> web.StreamResponse:
-        """Serve a client until it ends."""
+        """Serve a websocket client until it disconnects."""
         maybe_reject_handshake(self._faults, VENUE)
         if len(self._clients) >= CONNECTIONS_MAX:
             raise HandshakeRejected(STATUS_TOO_MANY_REQUESTS, None)
@@ -112,7 +112,7 @@ class DeribitVenue:
         return connection.response
 
     async def serve_rest(self, request: web.Request) -> web.Response:
-        """Answer a public call over HTTP."""
+        """Reply to a public call over HTTP."""
         self._requests_count += 1
         in_ns, method, params = self._now_ns(), request.match_info["method"], dict(request.query)
         if not self._rest_credits.spend(in_ns):

@@ -1,10 +1,7 @@
-"""The public channels of OKX: how deep, how often, who may listen, and in which order they are pushed.
+"""The channels of the simulated OKX, its sequence ids, and the snapshots and updates of each book channel.
 
-Sequence ids as OKX sends them: those of the flow, until maintenance sets them back.
-
-The updates of one book channel: a window of the best levels, cut at ids that every socket shares.
-
-One book channel of one instrument: what is pushed at each beat, the same to all who listen.
+All subscribers of one channel and instrument receive the same updates, cut at the same ids. Sequence ids are those of
+the order flow until a simulated maintenance resets them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,23 +16,23 @@ PUBLIC, BUSINESS = "public", "business"
 BOOK_DEPTH_MAX = 400
 TRADES, TRADES_ALL, TICKERS = "trades", "trades-all", "tickers"
 TICKER_PERIOD_MS = 100
-# Each maintenance begins this far below all that was ever sent. An id that is sent twice was sent the first time more
-# changes ago than any history here remembers.
+# Each maintenance starts this far below all ids sent before. When an id is sent a second time, the first time lies more
+# updates back than any history keeps.
 RESET_STEP = 50_000
 NO_PREV_SEQUENCE = -1
 
 
 class BookChannel(Struct, frozen=True):
-    """A channel that carries a book."""
+    """A channel that carries an order book."""
 
     name: str
     depth: int
     period_ms: int
-    is_chained: bool  # a snapshot and then updates that name their predecessor; otherwise each push is whole
+    is_chained: bool  # a snapshot, then updates that name the id before them; otherwise each push is a full book
     needs_login: bool = False
 
 
-# In the order in which one socket hears them for one instrument.
+# In the order in which one connection receives them for one instrument.
 BOOKS = {
     one.name: one
     for one in (
@@ -50,35 +47,35 @@ ENDPOINT_CHANNELS = {PUBLIC: frozenset({*BOOKS, TRADES, TICKERS}), BUSINESS: fro
 
 
 class IdEpoch(Struct, frozen=True):
-    """The ids after one of the flow's: what is sent is the flow's id less the offset."""
+    """The ids above `after` of the flow; the id sent is the flow's id less the offset."""
 
     after: int
     offset: int
 
 
 class SequenceIds:
-    """The eras of one instrument, oldest first."""
+    """The id epochs of one instrument, oldest first."""
 
     def __init__(self, first: int) -> None:
         self._epochs = [IdEpoch(after=first - 1, offset=0)]
 
     def to_wire(self, flow_id: int) -> int:
-        """Turn the flow's id into the one that is sent."""
+        """Return the id to send for an id of the flow."""
         epoch = next((epoch for epoch in reversed(self._epochs) if epoch.after < flow_id), self._epochs[0])
         return flow_id - epoch.offset
 
     def from_wire(self, sequence: int, last: int) -> int:
-        """Turn an id that was sent into the flow's, whose latest is given; one still to come means the latest."""
+        """Return the flow's id of an id that was sent; an id not sent yet stands for `last`, the flow's latest."""
         until = last
         for epoch in reversed(self._epochs):
             if epoch.after < sequence + epoch.offset <= until:
                 return sequence + epoch.offset
             until = epoch.after
-        # What lies below everything that was ever sent is no id of the flow's either.
+        # An id below everything that was ever sent is no id of the flow either.
         return last if sequence > self.to_wire(last) else sequence
 
     def reset(self, last: int) -> bool:
-        """Let the ids after the flow's latest start anew; false where there is no room below."""
+        """Restart the ids after the flow's latest one; return False where no room is left below."""
         start = self._epochs[0].after - RESET_STEP * len(self._epochs)
         if start < 1:
             return False
@@ -100,14 +97,14 @@ class BookPush(Struct, frozen=True):
 
 
 class BookView:
-    """What a subscriber of one channel and instrument holds after the last push."""
+    """The best levels that a subscriber of one channel and instrument holds after the last push."""
 
     def __init__(self, sequence: int, bids: Iterable[Level], asks: Iterable[Level]) -> None:
         self.sequence = sequence
         self.bids, self.asks = dict(bids), dict(asks)
 
     def snapshot(self) -> BookPush:
-        """State the whole window."""
+        """Return the whole view as a snapshot."""
         return BookPush(
             is_snapshot=True,
             prev_sequence=NO_PREV_SEQUENCE,
@@ -117,11 +114,14 @@ class BookView:
         )
 
     def keep_alive(self) -> BookPush:
-        """Say that nothing has changed: the sequence follows itself."""
+        """Return an update without levels whose id follows itself."""
         return BookPush(is_snapshot=False, prev_sequence=self.sequence, sequence=self.sequence, bids=(), asks=())
 
     def advance(self, after: "BookView", touched_bids: Iterable[Level], touched_asks: Iterable[Level]) -> BookPush:
-        """Move on to a later window; name every level touched on the way, also where nothing remains of it."""
+        """Move to a later view and return the update.
+
+        The update names every touched level, also those that end unchanged or absent.
+        """
         bids = sorted(_difference(self.bids, after.bids, touched_bids), reverse=True)
         asks = sorted(_difference(self.asks, after.asks, touched_asks))
         push = BookPush(is_snapshot=False, prev_sequence=self.sequence, sequence=after.sequence, bids=bids, asks=asks)
@@ -133,7 +133,7 @@ def _difference(
     before: Mapping[Decimal, Decimal], after: Mapping[Decimal, Decimal], touched: Iterable[Level]
 ) -> Iterable[Level]:
     changed = {price: quantity for price, quantity in after.items() if before.get(price) != quantity}
-    # A level can leave the window because it is gone or because better ones have pushed it out.
+    # A level leaves the view because it is gone, or because better levels displaced it.
     changed |= dict.fromkeys((price for price in before if price not in after), ZERO)
     for price, quantity in touched:
         if quantity == ZERO or price in after:
@@ -142,7 +142,7 @@ def _difference(
 
 
 class BookChannelState:
-    """The window of a channel's listeners, moved on by the order flow."""
+    """The view of one channel and instrument, advanced by the order flow; shared by all subscribers."""
 
     def __init__(
         self, channel: BookChannel, symbol: str, flow: OrderFlow, sequence_ids: SequenceIds, now_ns: int
@@ -154,7 +154,7 @@ class BookChannelState:
         self.view = self._current_view()
 
     def push(self, now_ns: int, keep_alive_ns: int) -> BookPush | None:
-        """Give what is due now, if anything is."""
+        """Return the push that is due now, if there is one."""
         if self._period_at(now_ns) == self._period:
             return None
         self._period = self._period_at(now_ns)
@@ -172,7 +172,8 @@ class BookChannelState:
         try:
             bids, asks = self._flow.levels_updated(self.symbol, after_id, self._flow_id)
         except LookupError:
-            # More has happened at once than is remembered: the listeners begin anew, as the venue may ask any time.
+            # The history no longer covers all updates since the last push: subscribers get a new snapshot, as the venue
+            # may send at any time.
             self.view = self._current_view()
             return self.view.snapshot()
         return self.view.advance(self._current_view(), bids, asks)

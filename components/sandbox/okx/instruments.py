@@ -1,6 +1,6 @@
-"""Instruments as OKX describes them: empty texts where a field does not apply.
+"""The instruments that the simulated OKX lists by default, and their metadata as OKX writes it.
 
-What the sandbox's OKX lists unless told otherwise: spot, linear and inverse swaps, a dated future, an option.
+Fields that do not apply are empty texts.
 """
 
 from decimal import Decimal
@@ -14,7 +14,7 @@ TYPE_NAMES = {
     InstrumentKind.FUTURE: "FUTURES",
     InstrumentKind.OPTION: "OPTION",
 }
-# An option's contract is told in two factors: whoever forgets the second is off by ten.
+# The contract size of an option is split into two factors: a client that ignores the second is off by ten.
 OPTION_MULTIPLIER = Decimal("0.1")
 CHRISTMAS_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC, when dated contracts settle
 BITCOIN, ETHER = Decimal(92_000), Decimal(3_100)
@@ -76,7 +76,7 @@ INSTRUMENTS = (
 
 
 def encode_instrument(instrument: Instrument) -> dict[str, str]:
-    """Describe one instrument."""
+    """Return the metadata of one instrument."""
     return {
         "instId": instrument.symbol,
         "instType": TYPE_NAMES[instrument.kind],
@@ -94,7 +94,7 @@ def encode_instrument(instrument: Instrument) -> dict[str, str]:
 
 
 def family(instrument: Instrument) -> str:
-    """Name the family of a contract; empty for spot."""
+    """Return the family of a contract; empty for spot."""
     return "" if instrument.kind is InstrumentKind.SPOT else f"{instrument.base}-{instrument.quote}"
 
 
@@ -115,7 +115,7 @@ def _contract(instrument: Instrument) -> dict[str, str]:
         "ctType": "" if is_option else ("inverse" if instrument.is_inverse else "linear"),
         "ctVal": format_decimal(instrument.contract / multiplier),
         "ctMult": format_decimal(multiplier),
-        # An inverse contract is worth dollars, except that of an option, which is worth coins.
+        # An inverse contract counts dollars, except an option, which counts coins.
         "ctValCcy": instrument.quote if instrument.is_inverse and not is_option else instrument.base,
         "expTime": str(instrument.expiry_ms or ""),
     }

@@ -1,13 +1,4 @@
-"""What a client says to an OKX socket, read into values; what cannot be read is no request.
-
-The checksum of an OKX book: twenty-five levels a side, interleaved, exactly as their texts stand.
-
-The frames of OKX as texts: answers to requests, books, trades, tickers, notices.
-
-Trades and tickers as OKX tells them: fills of one price merged, the day in one line.
-
-The manners of this venue that differ between years and hosts, settable while it runs.
-"""
+"""Messages of the simulated OKX: parsed requests, encoded replies, books, trades, tickers; the behavior settings."""
 
 import base64
 import hmac
@@ -37,7 +28,7 @@ SWITCH_VALUES = {"on": True, "off": False}
 
 
 class Operation(StrEnum):
-    """What may be asked."""
+    """The operations of a request."""
 
     SUBSCRIBE = "subscribe"
     UNSUBSCRIBE = "unsubscribe"
@@ -52,7 +43,7 @@ class ChannelArgument(Struct, frozen=True, omit_defaults=True):
 
 
 class LoginArgument(Struct, frozen=True):
-    """The proof that a client holds a key: a signature of the time."""
+    """The login: a timestamp signed with the secret."""
 
     apiKey: str  # noqa: N815 - the venue's word
     timestamp: str
@@ -61,7 +52,7 @@ class LoginArgument(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """A request with its arguments still to be read."""
+    """A request whose arguments are not parsed yet."""
 
     op: Operation
     args: list[msgspec.Raw]
@@ -69,7 +60,7 @@ class Request(Struct, frozen=True):
 
 
 def parse_request(text: str) -> Request | None:
-    """Read a request; nothing where the text is none."""
+    """Parse a request; return None where the text holds none."""
     if len(text) > REQUEST_BYTES_MAX:
         return None
     try:
@@ -79,7 +70,7 @@ def parse_request(text: str) -> Request | None:
 
 
 def parse_arguments(request: Request) -> list[ChannelArgument] | None:
-    """Read the channels a request names; nothing where one of them is malformed or there are none."""
+    """Parse the channels of a request; return None where one is malformed or there are none."""
     try:
         return [msgspec.json.decode(one, type=ChannelArgument) for one in request.args] or None
     except (msgspec.MsgspecError, ValueError):
@@ -87,7 +78,7 @@ def parse_arguments(request: Request) -> list[ChannelArgument] | None:
 
 
 def parse_login(request: Request) -> LoginArgument | None:
-    """Read the first login of a request; nothing where there is none."""
+    """Parse the first login of a request; return None where there is none."""
     try:
         return msgspec.json.decode(request.args[0], type=LoginArgument)
     except (msgspec.MsgspecError, ValueError, IndexError):
@@ -95,7 +86,7 @@ def parse_login(request: Request) -> LoginArgument | None:
 
 
 def is_valid_login(login: LoginArgument, key: str, secret: str) -> bool:
-    """Tell whether a login carries this key and was signed with its secret."""
+    """Return whether a login carries this key and is signed with its secret."""
     digest = hmac.digest(secret.encode(), (login.timestamp + _LOGIN_PATH).encode(), "sha256")
     return hmac.compare_digest(login.sign.encode(), base64.b64encode(digest)) and login.apiKey == key
 
@@ -104,7 +95,7 @@ LevelText = tuple[str, str]
 
 
 def checksum(bids: Sequence[LevelText], asks: Sequence[LevelText]) -> int:
-    """Compute the signed CRC-32 of a book whose sides stand best first."""
+    """Return the signed CRC-32 of 25 levels per side, interleaved, over their exact texts; sides are best first."""
     pairs = zip_longest(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS])
     text = ":".join(f"{price}:{size}" for pair in pairs for price, size in filter(None, pair))
     return _signed(zlib.crc32(text.encode()))
@@ -119,7 +110,7 @@ Level = tuple[Decimal, Decimal]
 
 
 class ChecksumMode(StrEnum):
-    """What stands in a book's field `checksum`."""
+    """What the field `checksum` of a book holds."""
 
     ZERO = "zero"
     VALID = "valid"
@@ -128,33 +119,33 @@ class ChecksumMode(StrEnum):
 
 
 def encode(document: object) -> str:
-    """Write a document as the text of a frame."""
+    """Encode a document as the text of a frame."""
     return msgspec.json.encode(document).decode()
 
 
 def subscription_ack(event: str, argument: ChannelArgument, request_id: str | None, connection_id: str) -> str:
-    """Confirm one argument of a request."""
+    """Encode the confirmation of one argument of a request."""
     return encode({**_id_field(request_id), "event": event, "arg": argument, "connId": connection_id})
 
 
 def login_ack(connection_id: str) -> str:
-    """Confirm a login."""
+    """Encode the confirmation of a login."""
     return encode({"event": "login", "code": "0", "msg": "", "connId": connection_id})
 
 
 def error_message(code: str, message: str, request_id: str | None, connection_id: str) -> str:
-    """Refuse a request or one of its arguments."""
+    """Encode the rejection of a request or of one of its arguments."""
     return encode({**_id_field(request_id), "event": "error", "code": code, "msg": message, "connId": connection_id})
 
 
 def upgrade_notice(connection_id: str) -> str:
-    """Announce that this socket will be closed for an upgrade."""
+    """Encode the notice that this connection will be closed for an upgrade."""
     message = "The connection will soon be closed for a service upgrade. Please reconnect."
     return encode({"event": "notice", "code": NOTICE_UPGRADE, "msg": message, "connId": connection_id})
 
 
 def level_rows(side: Iterable[Level]) -> list[tuple[str, str, str, str]]:
-    """Write levels: price, size, a dead field, and a count of orders."""
+    """Return levels as rows: price, size, an unused field, number of orders."""
     return [
         (format_decimal(price), format_decimal(quantity), "0", "0" if quantity == ZERO else "1")
         for price, quantity in side
@@ -162,7 +153,7 @@ def level_rows(side: Iterable[Level]) -> list[tuple[str, str, str, str]]:
 
 
 def chained_book_message(argument: ChannelArgument, push: BookPush, at_ms: int, check: int | None) -> str:
-    """Write a push of a chained channel."""
+    """Encode a push of a chained channel."""
     data: Document = {"asks": level_rows(push.asks), "bids": level_rows(push.bids), "ts": str(at_ms)}
     if check is not None:
         data["checksum"] = check
@@ -171,13 +162,13 @@ def chained_book_message(argument: ChannelArgument, push: BookPush, at_ms: int, 
 
 
 def full_book_message(argument: ChannelArgument, push: BookPush, at_ms: int) -> str:
-    """Write a push of a channel that repeats its whole book."""
+    """Encode a push of a channel that sends full books."""
     data = {"asks": level_rows(push.asks), "bids": level_rows(push.bids), "instId": argument.instId, "ts": str(at_ms)}
     return encode({"arg": argument, "data": [{**data, "seqId": push.sequence}]})
 
 
 def checksum_field(mode: ChecksumMode, bids: Iterable[Level], asks: Iterable[Level]) -> int | None:
-    """Compute what a book's field `checksum` says; nothing where there is no such field."""
+    """Return the value of the field `checksum`; None where the field is absent."""
     match mode:
         case ChecksumMode.ABSENT:
             return None
@@ -186,7 +177,7 @@ def checksum_field(mode: ChecksumMode, bids: Iterable[Level], asks: Iterable[Lev
         case ChecksumMode.VALID:
             return _book_checksum(bids, asks)
         case ChecksumMode.WRONG:
-            # A zero would be skipped instead of compared.
+            # A client skips a zero instead of comparing it.
             return _book_checksum(bids, asks) ^ 1 or 3
 
 
@@ -203,7 +194,7 @@ def _id_field(request_id: str | None) -> Document:
 
 
 class MergedTrade(NamedTuple):
-    """Fills of one taker at one price: the last of them, their number, their whole size."""
+    """Fills of one taker at one price: the last fill, their number, their total size."""
 
     last: SimTrade
     fills: int
@@ -211,7 +202,7 @@ class MergedTrade(NamedTuple):
 
 
 def merge_fills(trades: Iterable[SimTrade]) -> list[MergedTrade]:
-    """Merge neighbours of one moment, price and side."""
+    """Merge consecutive fills of the same time, price and side."""
     merged: list[MergedTrade] = []
     for one in trades:
         if merged and _is_same_trade(merged[-1].last, one):
@@ -223,13 +214,13 @@ def merge_fills(trades: Iterable[SimTrade]) -> list[MergedTrade]:
 
 
 def trade_document(symbol: str, merged: MergedTrade, sequence: int) -> Document:
-    """Write a push of `trades`; its `count` says how many ids up to this one it covers."""
+    """Return a push of `trades`; `count` is the number of trade ids that it covers."""
     single = fill_document(symbol, merged.last, sequence)
     return {**single, "sz": format_decimal(merged.size), "count": str(merged.fills)}
 
 
 def fill_document(symbol: str, fill: SimTrade, sequence: int) -> Document:
-    """Write a push of `trades-all`."""
+    """Return a push of `trades-all`."""
     return {
         "instId": symbol,
         "tradeId": str(fill.id),
@@ -243,7 +234,7 @@ def fill_document(symbol: str, fill: SimTrade, sequence: int) -> Document:
 
 
 def ticker_document(instrument: Instrument, flow: OrderFlow) -> Document:
-    """Write an instrument's day: best prices, last trade; empty texts for what is not there."""
+    """Return the ticker of an instrument: best prices, last trade; empty texts for what does not exist."""
     bids, asks = flow.book(instrument.symbol).top(1)
     trades = flow.trades_after(instrument.symbol, flow.last_trade_id(instrument.symbol) - 1)
     (bid, bid_size), (ask, ask_size) = _best_texts(bids), _best_texts(asks)
@@ -282,15 +273,15 @@ BEHAVIOR_CHOICES: dict[str, dict[str, object]] = {
 
 @dataclass(slots=True)
 class BehaviorSettings:
-    """How the venue behaves now; at first as the real one does today."""
+    """The current behavior of the venue; the defaults are those of the real venue today."""
 
     checksum: ChecksumMode = ChecksumMode.ZERO
-    ws_snapshot: bool = True  # a new subscriber of a chained channel is told the whole book
-    rest_seq_id: bool = True  # REST books say at which id they stand
-    vip: bool = False  # the fee tier of whoever logs in suffices for tick-by-tick books
+    ws_snapshot: bool = True  # a new subscriber of a chained channel receives a snapshot
+    rest_seq_id: bool = True  # REST books carry their sequence id
+    vip: bool = False  # the fee tier of a logged-in client suffices for tick-by-tick books
 
     def set(self, name: str, value: str) -> None:
-        """Change one manner by name."""
+        """Change one setting by name."""
         if name not in BEHAVIOR_CHOICES:
             raise AdminError(f"no mode {name!r}, there are {', '.join(BEHAVIOR_CHOICES)}")
         if value not in BEHAVIOR_CHOICES[name]:

@@ -1,7 +1,4 @@
-"""One websocket client of OKX: its connection, its name there, and what it is entitled to.
-
-Who listens to which OKX channel, and what each of them is told as the order flow moves.
-"""
+"""Publishes the channels of the simulated OKX to their subscribers as the order flow advances."""
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -42,7 +39,7 @@ QUOTE_CHANNELS = frozenset({"bbo-tbt", TICKERS})
 
 
 class Client:
-    """A connection with its standing."""
+    """A connection with its id, login state and request limit."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -52,7 +49,7 @@ class Client:
 
 
 class Publisher:
-    """All channels that somebody hears."""
+    """All channels that have subscribers."""
 
     def __init__(self, flow: OrderFlow, behavior: BehaviorSettings, now_ns: Callable[[], int], scale: float) -> None:
         self.sequence_ids = {symbol: SequenceIds(flow.last_id(symbol)) for symbol in flow.instruments}
@@ -65,28 +62,28 @@ class Publisher:
         self._ticker_period = 0
 
     def subscribed_channels(self) -> list[str]:
-        """Name what is heard, as often as it is."""
+        """Return the subscribed channels, each as often as it is subscribed."""
         return sorted(f"{one.channel}:{one.instId}" for one, clients in self._subscribers.items() for _ in clients)
 
     def is_subscribed(self, client: Client, argument: ChannelArgument) -> bool:
-        """Tell whether this client hears this channel already."""
+        """Return whether this client has subscribed this channel."""
         return client in self._subscribers.get(argument, ())
 
     def subscribe(self, client: Client, argument: ChannelArgument) -> None:
-        """Add a listener, and tell it what such a channel begins with."""
+        """Add a subscriber, and send it the initial message of the channel."""
         self._subscribers.setdefault(argument, []).append(client)
         if argument.channel in BOOKS:
             self._subscribe_book(client, argument)
         elif argument.channel == TICKERS:
             self._send(client, argument, self._ticker(argument.instId))
         elif argument.channel == TRADES:
-            # The last trade is cached, however old it is; what was not told yet comes with the next beat.
+            # The last trade is cached, however old it is; trades not sent yet come with the next tick.
             last_trade_id = self._last_trade_ids[argument.instId]
             cached = self._flow.trades_after(argument.instId, last_trade_id - 1) if last_trade_id else []
             self._send_trades([client], argument, cached[:1])
 
     def unsubscribe(self, client: Client, argument: ChannelArgument) -> None:
-        """Let a client hear a channel no longer; what nobody hears is forgotten."""
+        """Remove a subscriber; the state of a channel without subscribers is dropped."""
         if self.is_subscribed(client, argument):
             self._subscribers[argument].remove(client)
             if not self._subscribers[argument]:
@@ -94,12 +91,12 @@ class Publisher:
                 self._books.pop(argument, None)
 
     def unsubscribe_all(self, client: Client) -> None:
-        """Forget a client."""
+        """Remove a client from all channels."""
         for argument in list(self._subscribers):
             self.unsubscribe(client, argument)
 
     def tick(self, now_ns: int) -> None:
-        """Tell everybody what is due."""
+        """Send what is due to all subscribers."""
         for symbol in self._flow.instruments:
             for channel in BOOKS:
                 self._tick_book(ChannelArgument(channel, symbol), now_ns)
@@ -110,7 +107,7 @@ class Publisher:
             self._tick_tickers()
 
     def resend_snapshot(self, symbol: str) -> None:
-        """Send every listener of a chained book of this symbol a new snapshot, as the venue may at any time."""
+        """Send a new snapshot to every subscriber of a chained book of this symbol, as the venue may at any time."""
         for argument, book in self._books.items():
             if argument.instId == symbol and book.channel.is_chained:
                 self._send_book(self._subscribers[argument], book, book.view.snapshot())
@@ -187,19 +184,19 @@ class Publisher:
 
 
 def _corrupt(injector: FaultInjector, book: BookChannelState, push: BookPush, tick: Decimal, topic: str) -> BookPush:
-    """Make a push wrong for one client, where that is armed."""
-    # Of an image under another's id nobody could ever know; changes go back by so much that they are old.
+    """Falsify a push for one client, where such a fault is armed."""
+    # A snapshot under a wrong id could not be detected, so only updates are shifted, by so much that they count as old.
     if not push.is_snapshot and (fault := injector.should_corrupt(CryptoFaultKind.IDS_BACK, book.symbol, topic)):
         step = max(fault.count, push.sequence - push.prev_sequence)
         push = structs.replace(push, prev_sequence=push.prev_sequence - step, sequence=push.sequence - step)
     if book.view.asks and injector.should_corrupt(CryptoFaultKind.CROSSED, book.symbol, topic):
         best, quantity = next(iter(book.view.asks.items()))
-        # A whole book keeps its depth; an update has room for one more level.
+        # A full book keeps its depth; an update has room for one more level.
         bids = push.bids if book.channel.is_chained else push.bids[:-1]
         push = structs.replace(push, bids=[(best + tick, quantity), *bids])
     return push
 
 
 def subscription_limit() -> SlidingWindowLimit:
-    """Allow 480 subscriptions, unsubscriptions and logins an hour on one socket."""
+    """Return the limit of 480 subscribe, unsubscribe and login requests per hour and connection."""
     return SlidingWindowLimit(480, 3600)

@@ -1,6 +1,6 @@
-"""Where REST books come from: two servers with caches of their own, one always behind the other.
+"""REST endpoints of the simulated OKX.
 
-OKX over HTTP: instruments by type, and books from caches of different age.
+Books come from two cached servers, one of which is always behind the other.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from components.sandbox.transport.http_server import json_response
 from components.sandbox.transport.rate_limits import SlidingWindowLimit
 
 REFRESH_NS = 50_000_000
-# The second server is so many refreshes behind the first.
+# The second server is this many refreshes behind the first.
 REFRESHES_BEHIND = 3
 VENUE = "okx"
 
 
 class RestCaches:
-    """What each server holds: the id of the flow its book of a symbol stands at."""
+    """The flow id of the cached book of each symbol, for both servers."""
 
     def __init__(self, flow: OrderFlow) -> None:
         self._flow = flow
@@ -38,7 +38,7 @@ class RestCaches:
         self._refreshed = asyncio.Event()
 
     def tick(self, now_ns: int) -> None:
-        """Refresh what is due, and let those go who wait for it."""
+        """Refresh the caches if a period is over, and release the waiting requests."""
         if now_ns // REFRESH_NS == self._period:
             return
         self._period = now_ns // REFRESH_NS
@@ -48,7 +48,7 @@ class RestCaches:
         self._refreshed = asyncio.Event()
 
     async def next_server_id(self, symbol: str) -> int:
-        """Wait for the next refresh, then give the id of whichever server's turn it is."""
+        """Wait for the next refresh, then return the cached id of the server whose turn it is."""
         await self._refreshed.wait()
         return self._ids[symbol][next(self._server)]
 
@@ -79,7 +79,7 @@ class RestRoutes:
         self._book_limit, self._instrument_limit = book_request_limit(), instrument_request_limit()
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints."""
+        """Return the routes."""
         return [
             web.get("/api/v5/public/time", self.time),
             web.get("/api/v5/public/instruments", self.instruments),
@@ -87,11 +87,11 @@ class RestRoutes:
         ]
 
     async def time(self, _: web.Request) -> web.Response:
-        """Tell the time."""
+        """Return the server time."""
         return _ok([{"ts": str(self._now_ns() // MILLISECOND_NS)}])
 
     async def instruments(self, request: web.Request) -> web.Response:
-        """List the instruments of a type, of a family where one is named."""
+        """Return the instruments of a type, and of a family where one is named."""
         self.requests_count += 1
         if not self._instrument_limit.take(self._now_ns()):
             return _too_many()
@@ -106,7 +106,7 @@ class RestRoutes:
         return _ok([encode_instrument(one) for one in found])
 
     async def books(self, request: web.Request) -> web.Response:
-        """Show a book as one of the servers holds it."""
+        """Return a book as cached by one of the servers."""
         self.requests_count += 1
         if not self._book_limit.take(self._now_ns()):
             return _too_many()
@@ -153,10 +153,10 @@ def _too_many() -> web.Response:
 
 
 def book_request_limit() -> SlidingWindowLimit:
-    """Allow forty REST books in two seconds."""
+    """Return the limit of 40 REST books in two seconds."""
     return SlidingWindowLimit(40, 2)
 
 
 def instrument_request_limit() -> SlidingWindowLimit:
-    """Allow twenty lists of instruments in two seconds."""
+    """Return the limit of 20 instrument lists in two seconds."""
     return SlidingWindowLimit(20, 2)

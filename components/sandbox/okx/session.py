@@ -1,4 +1,4 @@
-"""The websocket endpoints of OKX: text pings, logins, subscriptions argument by argument."""
+"""One client connection of the simulated OKX: text pings, logins, subscriptions argument by argument."""
 
 from components.sandbox.okx.book_channels import BOOKS, ENDPOINT_CHANNELS
 from components.sandbox.okx.messages import (
@@ -19,7 +19,7 @@ from components.sandbox.transport.auth import Credentials
 
 MALFORMED, UNKNOWN, LOGIN_FIRST, TIER_TOO_LOW = "60012", "60018", "60011", "64003"
 TOO_OFTEN, LOGIN_FAILED = "60014", "60009"
-DEFAULT_FAULT_CODE = 1011  # what a fault's code is when nobody said otherwise
+DEFAULT_FAULT_CODE = 1011  # the code of a fault that names none
 MESSAGES = {
     LOGIN_FIRST: "Please log in.",
     TIER_TOO_LOW: "Your trading fee tier doesn't meet the requirement to access this channel.",
@@ -29,7 +29,7 @@ MESSAGES = {
 
 
 class ClientSession:
-    """What one client of one endpoint says, and what it is answered."""
+    """Handles the messages of one client of one endpoint."""
 
     def __init__(
         self, client: Client, endpoint: str, publisher: Publisher, behavior: BehaviorSettings, credentials: Credentials
@@ -38,7 +38,7 @@ class ClientSession:
         self._publisher, self._behavior, self._credentials = publisher, behavior, credentials
 
     def on_message(self, text: str, now_ns: int) -> None:
-        """Answer one message."""
+        """Handle one message and reply to it."""
         if text == "ping":
             self._client.connection.send("pong")
             return
@@ -75,7 +75,7 @@ class ClientSession:
         if (code := self._rejection_code(argument)) is not None:
             self._send_error(code, request_id, _unknown_channel_text(argument) if code == UNKNOWN else None)
             return
-        # A repeated subscription is confirmed like the first one, and changes nothing.
+        # A repeated subscription is confirmed like the first one and changes nothing.
         is_new = not self._publisher.is_subscribed(self._client, argument)
         self._send_ack("subscribe", argument, request_id)
         if is_new:

@@ -1,4 +1,4 @@
-"""OKX as the sandbox runs it: its endpoints, its beat, and the operator's switches."""
+"""The simulated OKX: its endpoints, its loop, and the behavior that an operator can change."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ EVERY_SYMBOL = "*"
 
 
 class OkxVenue:
-    """A venue with per-symbol sequence ids and contracts as sizes."""
+    """A venue with per-symbol sequence ids and sizes in contracts."""
 
     name = VENUE
 
@@ -53,7 +53,7 @@ class OkxVenue:
         self._connect_limit, self._opened_count = connect_limit(), 0
 
     def routes(self) -> list[web.RouteDef]:
-        """List the endpoints by the real venue's paths."""
+        """Return the routes by the real venue's paths."""
         return [
             web.get("/ws/v5/public", self.serve_public),
             web.get("/ws/v5/business", self.serve_business),
@@ -61,32 +61,32 @@ class OkxVenue:
         ]
 
     async def run(self) -> None:
-        """Say what is due to every client, for ever."""
+        """Send what is due to every client until cancelled."""
         while True:
             self.tick(self._now_ns())
             await asyncio.sleep(TICK_INTERVAL_S)
 
     def tick(self, now_ns: int) -> None:
-        """Say what is due now."""
+        """Send what is due now."""
         self._publisher.tick(now_ns)
         self._rest.caches.tick(now_ns)
         for client in self._clients:
             client.connection.tick(now_ns)
 
     def disconnect_all(self) -> None:
-        """Cut every client off without a word."""
+        """Drop every connection without a close handshake."""
         for client in self._clients:
             client.connection.abort()
 
     def announce_shutdown(self, fault: CryptoFault) -> None:
-        """Announce an upgrade to every client, and close them `fault.ms` later."""
+        """Send the upgrade notice to every client, and close the connections `fault.ms` later."""
         loop = asyncio.get_running_loop()
         for client in self._clients:
             client.connection.send(upgrade_notice(client.connection_id))
             loop.call_later(fault.ms / 1000, client.connection.close, WSCloseCode.GOING_AWAY)
 
     def stats(self) -> dict[str, object]:
-        """State how many clients there are and what they hear."""
+        """Return the number of clients, their channels, and the request count."""
         return {
             "clients": len(self._clients),
             "opened": self._opened_count,
@@ -95,7 +95,7 @@ class OkxVenue:
         }
 
     def set_mode(self, name: str, value: str) -> None:
-        """Change a manner, or do one thing now: `sequence_reset` and `snapshot`, for a symbol or `*`."""
+        """Change a behavior setting, or trigger `sequence_reset` or `snapshot` now, for a symbol or `*`."""
         match name:
             case "sequence_reset":
                 for symbol in self._symbols_for(value):
@@ -107,7 +107,7 @@ class OkxVenue:
                 self._behavior.set(name, value)
 
     def flow_id(self, symbol: str, sequence: int) -> int:
-        """Turn an id that was sent into the flow's: after a sequence reset they are not the same."""
+        """Return the flow's id of an id that was sent; after a sequence reset they differ."""
         return self._publisher.sequence_ids[symbol].from_wire(sequence, self.flow.last_id(symbol))
 
     async def serve_public(self, request: web.Request) -> web.StreamResponse:
@@ -141,5 +141,5 @@ class OkxVenue:
 
 
 def connect_limit() -> SlidingWindowLimit:
-    """Allow three handshakes a second."""
+    """Return the limit of three handshakes per second."""
     return SlidingWindowLimit(3, 1)

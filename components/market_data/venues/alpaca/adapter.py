@@ -1,4 +1,7 @@
-"""The words of Alpaca's crypto stream: what is asked of it, and what its frames say."""
+"""The venue adapter of Alpaca's crypto stream.
+
+It plans connections, encodes the login and subscriptions, and decodes frames and replies.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -28,7 +31,7 @@ AUTHENTICATED_MESSAGE = "authenticated"
 
 
 class AlpacaCryptoAdapter:
-    """Speaks with Alpaca's crypto stream, /v1beta3/crypto/us, on the account's one connection."""
+    """Adapter of Alpaca's crypto stream, /v1beta3/crypto/us; an account may hold one connection."""
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class AlpacaCryptoAdapter:
         credentials: ApiCredentials,
         limits: Limits = requests.LIMITS,
     ) -> None:
-        """Take where it is, what is wanted of it, and who asks."""
+        """Store the addresses, the settings, the credentials and the limits."""
         self.stream_url, self.rest_url = stream_url, rest_url
         self._settings, self._credentials, self._limits = settings, credentials, limits
         self._pending = PendingRequests()
@@ -47,78 +50,78 @@ class AlpacaCryptoAdapter:
 
     @property
     def venue(self) -> Venue:
-        """Name the venue."""
+        """Return the venue of unified symbols."""
         return instruments.ALPACA
 
     @property
     def limits(self) -> Limits:
-        """Say what it allows."""
+        """Return the venue's limits."""
         return self._limits
 
     @property
     def sequence_rule(self) -> SequenceRule:
-        """Say how its books are kept in sync."""
+        """Return the sequence rule of its order books: order of arrival."""
         return ARRIVAL_RULE
 
     @property
     def pushes_snapshot(self) -> bool:
-        """Say that a subscription begins with all of a book."""
+        """Return True: a new subscription begins with a full order book."""
         return True
 
     @property
     def requires_login(self) -> bool:
-        """Say that nothing is heard without keys."""
+        """Return True: the stream sends nothing before authentication."""
         return True
 
     def instrument_requests(self) -> Sequence[RestRequest]:
-        """Ask which of the chosen pairs there are."""
+        """Return the request that lists which of the configured pairs exist."""
         return (instruments.instrument_request(self._settings.pairs),)
 
     def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
-        """Read the answers."""
+        """Decode the responses to the instrument requests."""
         return instruments.decode_instruments(bodies, self._settings.increment)
 
     def set_instruments(self, registry: InstrumentRegistry) -> None:
-        """Take the instruments that frames will be about."""
+        """Set the instruments that frames are decoded for from now on."""
         self._registry = registry
         self._decoder.set_instruments(registry)
 
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
-        """Put everything on the one connection there may be."""
+        """Return one connection with all topics, as the account allows no second one."""
         topics = requests.topics(self._settings, symbols, self._registry)
         return (ConnectionPlan("crypto", self.stream_url, topics),) if topics else ()
 
     def login_messages(self) -> Iterable[str]:
-        """Say who we are."""
+        """Return the authentication message, and drop the pending requests of the previous connection."""
         self._pending.clear()
         return (requests.login_message(self._credentials),)
 
     def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write one subscription."""
+        """Encode one subscribe request."""
         return self._pending.encode(PendingRequest(tuple(names), request_id, is_unsubscribe=False))
 
     def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write the end of one."""
+        """Encode one unsubscribe request."""
         return self._pending.encode(PendingRequest(tuple(names), request_id, is_unsubscribe=True))
 
     def ping_message(self) -> None:
-        """Have none: a websocket ping does."""
+        """Return None: the venue has no ping message of its own, a websocket ping is used."""
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
-        """Read one frame."""
+        """Decode one frame into market events and control messages."""
         data, messages = self._decoder.decode(frame, received_at_ns)
         return Decoded(data, [control for message in messages for control in self._to_control(message)])
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
-        """Ask for a whole book."""
+        """Return the request for a full order book."""
         return instruments.instrument_request((self._registry.require(symbol).venue_symbol,))
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Read the answer."""
+        """Decode the response to a snapshot request."""
         return self._decoder.decode_snapshot(self._registry.require(symbol), body, received_at_ns)
 
     def is_permanent_status(self, status: int) -> bool:
-        """Say whether an HTTP status means that trying again cannot help."""
+        """Return whether an HTTP status means that a retry cannot succeed."""
         return requests.is_permanent_status(status)
 
     def _to_control(self, message: CryptoControlMessage) -> Sequence[ControlMessage]:

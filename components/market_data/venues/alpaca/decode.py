@@ -1,4 +1,8 @@
-"""Alpaca's crypto frames, decoded once into types and put into everybody's words."""
+"""Decodes Alpaca's crypto frames into venue-neutral market events.
+
+A frame is an array of messages about any symbols. It is decoded in one pass; a frame that fails is decoded again
+message by message, so that one bad message does not cost its neighbours.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -29,7 +33,7 @@ class _Level(Struct, frozen=True, gc=False):
 
 
 class CryptoBook(Struct, frozen=True, gc=False, tag_field="T", tag="o"):
-    """Levels that changed, or all of them; a size of 0 removes one."""
+    """Changed levels of a book, or all of them where `r` is true; a size of 0 removes a level."""
 
     S: str
     t: str
@@ -39,7 +43,7 @@ class CryptoBook(Struct, frozen=True, gc=False, tag_field="T", tag="o"):
 
 
 class CryptoQuote(Struct, frozen=True, gc=False, tag_field="T", tag="q"):
-    """The best bid and ask; a price of 0 means that side is absent."""
+    """The best bid and ask; a price of 0 means that the side is empty."""
 
     S: str
     bp: JsonNumber
@@ -50,7 +54,7 @@ class CryptoQuote(Struct, frozen=True, gc=False, tag_field="T", tag="q"):
 
 
 class CryptoTrade(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
-    """A print."""
+    """A trade."""
 
     S: str
     p: JsonNumber
@@ -59,7 +63,7 @@ class CryptoTrade(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
 
 
 class CryptoSubscription(Struct, frozen=True, gc=False, tag_field="T", tag="subscription"):
-    """The whole set that is subscribed now."""
+    """The complete set of subscriptions after a change."""
 
     trades: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
@@ -92,21 +96,24 @@ _books_decoder: Final = msgspec.json.Decoder(_BooksResponse, float_hook=str)
 
 
 class CryptoDecoder:
-    """Reads frames, each an array of messages about any symbols."""
+    """Decodes frames of the crypto stream and fetched order books."""
 
     def __init__(self) -> None:
         self._texts = NumberTexts()
         self._numbers = DecimalCache()
         self._by_venue_symbol: dict[str, Instrument] = {}
         self._sequence = 0
-        """The venue numbers nothing: what was heard of books is counted here, so that others can join what we tell."""
+        """The venue sends no sequence ids.
+
+        Book messages are counted here, so that published books carry ids that subscribers can join on.
+        """
 
     def set_instruments(self, registry: InstrumentRegistry) -> None:
-        """Take the instruments that are listened to."""
+        """Set the instruments that frames are decoded for."""
         self._by_venue_symbol = registry.by_venue_symbol
 
     def decode(self, frame: bytes, received_at_ns: int) -> tuple[list[MarketEvent], list[CryptoControlMessage]]:
-        """Read one frame in one pass; only one that holds something strange is looked at part by part."""
+        """Decode one frame in one pass, or message by message where that fails."""
         try:
             messages: Iterable[DataMessage | CryptoControlMessage | DecodeIssue] = _frame_decoder.decode(frame)
         except DECODE_ERRORS:
@@ -123,7 +130,7 @@ class CryptoDecoder:
         return data, control_messages
 
     def decode_snapshot(self, instrument: Instrument, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Read a book that was fetched."""
+        """Decode a fetched order book; raise ContractError where the body holds none of this instrument."""
         try:
             found = _books_decoder.decode(body).orderbooks[instrument.venue_symbol]
             bids, asks, at_ns = self._levels(found.b), self._levels(found.a), parse_timestamp(found.t)
@@ -186,7 +193,8 @@ class CryptoDecoder:
             return self._malformed(part, error)[0]
 
     def _malformed(self, part: bytes, error: Exception) -> Sequence[DecodeIssue]:
-        # Nothing is numbered, so a book that misses a change would never find out: every one that is named here hears.
+        # Without sequence ids a book cannot detect that it missed an update. Every book named in the bad part is
+        # reported, so that it resynchronizes.
         detail = str(error)[:DETAIL_CHARACTERS_MAX]
         named = (
             {found.decode("utf-8", "replace") for found in _SYMBOL.findall(part)}

@@ -1,4 +1,4 @@
-"""Alpaca's crypto pairs as instruments: the venue itself divides their names, BTC/USD."""
+"""Alpaca's crypto pairs as instruments. The venue separates base and quote currency itself: BTC/USD."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -18,14 +18,14 @@ ORDER_BOOKS_PATH: Final = "/v1beta3/crypto/us/latest/orderbooks"
 
 
 class CryptoSettings(Struct, frozen=True, kw_only=True):
-    """What can be chosen of Alpaca's crypto stream."""
+    """Settings of Alpaca's crypto stream."""
 
     pairs: tuple[str, ...] = ("BTC/USD", "ETH/USD")
-    """Which pairs may be listened to, in the venue's own words."""
+    """The pairs that may be subscribed, by the venue's names."""
     quotes: bool = True
     trades: bool = True
     increment: Decimal = Decimal("0.000000001")
-    """Prices and sizes have nine decimals at most; the steps of single pairs stand only where orders are sent."""
+    """Prices and sizes have at most nine decimals. Increments per pair are published only by the trading API."""
 
 
 class _OrderBooksResponse(Struct, frozen=True):
@@ -36,12 +36,15 @@ _order_books_decoder: Final = msgspec.json.Decoder(_OrderBooksResponse)
 
 
 def instrument_request(pairs: Iterable[str]) -> RestRequest:
-    """Ask for the books of some pairs, which names those that exist; it needs no keys."""
+    """Return the request for the latest books of these pairs.
+
+    The response names the pairs that exist; it needs no login.
+    """
     return RestRequest(path=f"{ORDER_BOOKS_PATH}?{urlencode({'symbols': ','.join(pairs)})}")
 
 
 def decode_instruments(bodies: Iterable[bytes], increment: Decimal) -> list[Instrument]:
-    """Read which pairs have a book."""
+    """Return the pairs that have a book."""
     found: dict[str, Instrument] = {}
     for body in bodies:
         try:

@@ -1,8 +1,7 @@
-"""Reads a venue's RFC 3339 time stamp into whole nanoseconds without passing through a float or a microsecond.
+"""Wire messages of Alpaca's stock stream, RFC 3339 timestamps, and the meaning of Alpaca's error codes.
 
-Alpaca's frames as they stand on the wire, decoded once into types; their names are Alpaca's own.
-
-What Alpaca's complaints mean for the connection: try again later, or stop, for trying again cannot help.
+Field names are Alpaca's own. Timestamps become whole nanoseconds without passing through a float or a microsecond.
+Error codes and HTTP statuses become VenueUnavailable (retry) or VenueRejected (a retry cannot succeed).
 """
 
 import re
@@ -47,7 +46,7 @@ PERMANENT_CODES: Final = {
 
 
 def parse_timestamp(text: str) -> int:
-    """Give the nanoseconds since the epoch; a ValueError where the text is no RFC 3339 instant."""
+    """Return the nanoseconds since the epoch; raise ValueError where the text is not an RFC 3339 instant."""
     second = _parse_second(text[:_SECOND_LENGTH])
     if len(text) == _FULL_LENGTH and text[19] == "." and text[29] == "Z" and text.isascii():
         fraction = text[20:29]
@@ -65,7 +64,8 @@ def _parse_general(second: int, text: str) -> int:
     return (second - offset) * NS_PER_S + int((fraction or "").ljust(9, "0"))
 
 
-# Quotes come many to a second: the second is parsed once, then only the nine digits behind it.
+# Many quotes arrive within one second: the date and second are parsed once and cached, only the nine digits behind them
+# are parsed each time.
 @lru_cache(maxsize=64)
 def _parse_second(text: str) -> int:
     parts = _SECOND_PATTERN.fullmatch(text)
@@ -77,7 +77,7 @@ def _parse_second(text: str) -> int:
 
 
 class StockTrade(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
-    """A print: price, size, time."""
+    """A trade: price, size, time."""
 
     S: str
     p: Decimal
@@ -86,7 +86,7 @@ class StockTrade(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
 
 
 class StockQuote(Struct, frozen=True, gc=False, tag_field="T", tag="q"):
-    """The best bid and ask; a price of 0 means that side is absent."""
+    """The best bid and ask; a price of 0 means that the side is empty."""
 
     S: str
     bp: Decimal
@@ -97,20 +97,20 @@ class StockQuote(Struct, frozen=True, gc=False, tag_field="T", tag="q"):
 
 
 class Success(Struct, frozen=True, gc=False, tag_field="T", tag="success"):
-    """A step of the handshake went well."""
+    """A step of the handshake succeeded."""
 
     msg: str
 
 
 class ErrorMessage(Struct, frozen=True, gc=False, tag_field="T", tag="error"):
-    """The venue's complaint."""
+    """An error sent by the venue."""
 
     code: int
     msg: str
 
 
 class StockSubscription(Struct, frozen=True, gc=False, tag_field="T", tag="subscription"):
-    """The whole set that is subscribed now."""
+    """The complete set of subscriptions after a change."""
 
     trades: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
@@ -120,21 +120,21 @@ StockMessage: TypeAlias = StockTrade | StockQuote | Success | ErrorMessage | Sto
 
 
 class Authenticate(Struct, frozen=True, gc=False, tag_field="action", tag="auth"):
-    """Who we are."""
+    """The login request."""
 
     key: str
     secret: str
 
 
 class SubscribeStocks(Struct, frozen=True, gc=False, tag_field="action", tag="subscribe"):
-    """What we want to hear."""
+    """The subscribe request."""
 
     trades: tuple[str, ...]
     quotes: tuple[str, ...]
 
 
 class DecodedStockFrame(Struct, frozen=True, gc=False):
-    """What one frame held: the parts understood, and how many others."""
+    """The decoded messages of one frame, and the counts of unknown and malformed ones."""
 
     messages: Sequence[StockMessage]
     unknown: int = 0
@@ -153,7 +153,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 def decode_stock_frame(frame: bytes) -> DecodedStockFrame:
-    """Decode a frame in one pass; only one that holds something strange is looked at part by part."""
+    """Decode a frame in one pass, or message by message where that fails."""
     try:
         return DecodedStockFrame(_frame_decoder.decode(frame))
     except DECODE_ERRORS:
@@ -161,7 +161,7 @@ def decode_stock_frame(frame: bytes) -> DecodedStockFrame:
 
 
 def encode_request(message: Authenticate | SubscribeStocks) -> str:
-    """Write what we say to the venue, as the text frame it expects."""
+    """Encode a request as the text frame that the venue expects."""
     return _encoder.encode(message).decode()
 
 
@@ -188,14 +188,14 @@ def _is_unknown(part: msgspec.Raw) -> bool:
 
 
 def error_from_code(code: int, message: str) -> VenueRejected | VenueUnavailable:
-    """Sort an error frame; a code nobody documented may pass, so it is tried again."""
+    """Return the exception for an error frame; an undocumented code may be temporary, so it is retried."""
     if code in PERMANENT_CODES:
         return VenueRejected(f"{code} {message}: {PERMANENT_CODES[code]}")
     return VenueUnavailable(f"{code} {message}: {RETRYABLE_CODES.get(code, 'unknown code')}")
 
 
 def error_from_status(status: int) -> VenueRejected | VenueUnavailable:
-    """Sort an HTTP answer to the upgrade: only a refusal that is about us is final."""
+    """Return the exception for the HTTP status of a rejected upgrade; only a client error is permanent."""
     if 300 <= status < 500 and status != 429:
         return VenueRejected(
             f"the venue rejected the connection with HTTP {status}: are stream_url and the credentials right?"

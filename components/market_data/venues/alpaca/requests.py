@@ -1,7 +1,4 @@
-"""What is said to Alpaca's crypto stream, and which of its answers belongs to what.
-
-What Alpaca allows on its crypto stream.
-"""
+"""Requests to Alpaca's crypto stream: limits, topics, login, and the matching of replies to pending requests."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -30,7 +27,7 @@ CHANNEL_NAMES: Final = {Channel.DEPTH: "orderbooks", Channel.QUOTES: "quotes", C
 _encoder: Final = msgspec.json.Encoder()
 LIMITS: Final = Limits(
     topics_per_request=300,
-    topics_per_connection=100_000,  # an account has one connection, whatever is heard on it
+    topics_per_connection=100_000,  # an account has one connection, whatever it subscribes
     sends_per_second=10,
     connects_per_second=1,
     ping_after_idle_ms=10_000,
@@ -39,28 +36,28 @@ LIMITS: Final = Limits(
     requests_burst=10,
 )
 REQUEST_ERROR_CODES: Final = frozenset({400, 401, 405, 410})
-"""Errors that answer a subscription; all others are about the connection."""
+"""Error codes that reply to a subscription; all others concern the connection."""
 ALREADY_AUTHENTICATED_CODE: Final = 403
-"""Being told twice that we are in is no trouble."""
+"""A repeated confirmation of the login is harmless."""
 
 
 class PendingRequest(Struct, frozen=True, gc=False):
-    """A request that waits for its answer."""
+    """A request without a reply yet."""
 
     names: tuple[str, ...]
     request_id: int
     is_unsubscribe: bool
-    """It ends its topics."""
+    """The request ends its topics."""
 
 
 def login_message(credentials: ApiCredentials) -> str:
-    """Say who we are."""
+    """Encode the authentication message."""
     key, secret = credentials.reveal()
     return _encoder.encode(Authenticate(key, secret)).decode()
 
 
 def topics(settings: CryptoSettings, symbols: Sequence[Symbol], registry: InstrumentRegistry) -> tuple[Topic, ...]:
-    """Name all that is wanted of these symbols; a topic is its channel and its pair, orderbooks:BTC/USD."""
+    """Return the topics of these symbols; a topic is named by channel and pair: orderbooks:BTC/USD."""
     wanted = {Channel.DEPTH: True, Channel.QUOTES: settings.quotes, Channel.TRADES: settings.trades}
     return tuple(
         Topic(channel, symbol, topic_name(CHANNEL_NAMES[channel], registry.require(symbol).venue_symbol))
@@ -71,22 +68,22 @@ def topics(settings: CryptoSettings, symbols: Sequence[Symbol], registry: Instru
 
 
 def topic_name(channel: str, pair: str) -> str:
-    """Name a topic, which the venue itself names in two words."""
+    """Return the name of a topic, which the venue itself names by two words."""
     return f"{channel}:{pair}"
 
 
 class PendingRequests:
-    """The requests that wait; the venue numbers nothing, but answers one after the other."""
+    """Requests without a reply yet. The venue sends no request ids but replies in the order of the requests."""
 
     def __init__(self) -> None:
         self._waiting: deque[PendingRequest] = deque()
 
     def clear(self) -> None:
-        """Forget all: what was asked on another connection is never answered."""
+        """Drop all pending requests; those of a closed connection never get a reply."""
         self._waiting.clear()
 
     def encode(self, request: PendingRequest) -> str:
-        """Write a request."""
+        """Encode a request and add it to the pending ones."""
         self._waiting.append(request)
         wanted: dict[str, list[str]] = {}
         for one in request.names:
@@ -95,7 +92,7 @@ class PendingRequests:
         return _encoder.encode({"action": "unsubscribe" if request.is_unsubscribe else "subscribe", **wanted}).decode()
 
     def on_subscription(self, names: Iterable[str]) -> Sequence[ControlMessage]:
-        """Hear the whole set that is subscribed now, which is how every request is answered."""
+        """Match the complete set of subscriptions, the reply to every request, to the oldest pending request."""
         present = tuple(names)
         if not self._waiting:
             return (SubscribeAck(present),)
@@ -105,7 +102,7 @@ class PendingRequests:
         return _compare_with_subscription(request, set(present))
 
     def on_error(self, reason: str, *, is_permanent: bool) -> SubscribeRejected:
-        """Hear that the oldest request is refused."""
+        """Return the rejection of the oldest pending request."""
         if not self._waiting:
             return SubscribeRejected((), reason, is_permanent)
         request = self._waiting.popleft()
@@ -125,5 +122,5 @@ def _compare_with_subscription(request: PendingRequest, present: set[str]) -> Se
 
 
 def is_permanent_status(status: int) -> bool:
-    """Say whether an HTTP status means that trying again cannot help."""
+    """Return whether an HTTP status means that a retry cannot succeed."""
     return isinstance(error_from_status(status), VenueRejected)

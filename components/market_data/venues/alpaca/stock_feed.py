@@ -1,8 +1,7 @@
-"""One connection to Alpaca's stream, from the upgrade to the confirmed subscription.
+"""The feed of Alpaca's stock stream.
 
-Alpaca's stock stream as a feed that never gives up, except where trying again cannot help.
-
-Which feed it is says stream_url: /v2/iex (one exchange, free), /v2/sip (all of them, paid), /v2/test (FAKEPACA).
+It connects, authenticates, subscribes, decodes, and reconnects until a rejection is permanent. `stream_url` selects the
+feed: /v2/iex (one exchange, free), /v2/sip (all exchanges, paid), /v2/test (FAKEPACA).
 """
 
 import asyncio
@@ -43,7 +42,7 @@ ALPACA_STOCKS: Final = Venue("alpaca")
 
 
 class StockConnection:
-    """A subscribed connection; frames are received raw, for whoever decodes also stamps."""
+    """An open connection; frames are returned undecoded, because the decoder also takes the receive time."""
 
     def __init__(self, connection: ClientConnection, reply_ms_max: int) -> None:
         """Wrap a connection that has just been opened."""
@@ -52,14 +51,14 @@ class StockConnection:
         self._replies: list[StockMessage] = []
 
     async def authenticate(self, credentials: ApiCredentials) -> None:
-        """Go through Alpaca's handshake: wait to be connected, then say who we are."""
+        """Run Alpaca's handshake: wait for "connected", then authenticate."""
         await self._expect_success("connected")
         key, secret = credentials.reveal()
         await self._connection.send(encode_request(Authenticate(key, secret)))
         await self._expect_success("authenticated")
 
     async def subscribe(self, symbols: Sequence[Symbol]) -> None:
-        """Ask for trades and quotes, and hold the answer against what was asked: it is always the whole set."""
+        """Subscribe to trades and quotes, and compare the reply, which is always the complete set, with the request."""
         await self._connection.send(encode_request(SubscribeStocks(tuple(symbols), tuple(symbols))))
         reply = await self._next_reply()
         if not isinstance(reply, StockSubscription):
@@ -69,7 +68,7 @@ class StockConnection:
             raise VenueUnavailable(f"missing in the subscription: {', '.join(missing)}")
 
     async def receive(self) -> bytes:
-        """Wait for the next frame."""
+        """Wait for the next frame and return it."""
         return await self._connection.recv(decode=False)
 
     async def _expect_success(self, expected: str) -> None:
@@ -78,7 +77,7 @@ class StockConnection:
             raise VenueUnavailable(f"expected {expected!r} from the venue, received {reply}")
 
     async def _next_reply(self) -> StockMessage:
-        # An array may hold more than one reply; and a server may send nothing at all, so each wait has an end.
+        # One array may hold several replies, and a server may send none at all: each wait has a timeout.
         async with asyncio.timeout(self._reply_s_max):
             while not self._replies:
                 self._replies += decode_stock_frame(await self.receive()).messages
@@ -92,7 +91,7 @@ class StockConnection:
 async def open_connection(
     config: AlpacaConfig, credentials: ApiCredentials, symbols: Sequence[Symbol]
 ) -> AsyncIterator[StockConnection]:
-    """Connect, authenticate, subscribe; close cleanly at the end, for the account has only one connection."""
+    """Connect, authenticate and subscribe; close with a handshake at the end, as an account has one connection."""
     try:
         async with _connect(config) as connection:
             try:
@@ -101,7 +100,7 @@ async def open_connection(
                 await session.subscribe(symbols)
                 yield session
             finally:
-                # Being stopped is no error of ours (1011): say goodbye as one should.
+                # A regular stop is not an internal error (1011): close with the normal code.
                 await connection.close()
     except InvalidStatus as error:
         raise error_from_status(error.response.status_code) from error
@@ -116,7 +115,7 @@ async def open_connection(
 
 
 class _DirectConnect(connect):
-    """Connects to the configured host or not at all: the keys must not follow a redirect."""
+    """Connects to the configured host only: credentials must not follow a redirect."""
 
     @override
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -126,7 +125,7 @@ class _DirectConnect(connect):
 def _connect(config: AlpacaConfig) -> connect:
     return _DirectConnect(
         config.stream_url,
-        compression=None,  # inflating costs more than the bytes it saves on one host, or in one data centre
+        compression=None,  # inflating costs more than the bytes it saves on one host or within one data centre
         proxy=None,
         open_timeout=config.connect_timeout_ms / MS_PER_S,
         close_timeout=config.close_timeout_ms / MS_PER_S,
@@ -137,7 +136,7 @@ def _connect(config: AlpacaConfig) -> connect:
 
 
 class AlpacaStockFeed:
-    """Connects, listens, and connects again; everything it learns goes to `deliver`."""
+    """Keeps one connection to the stock stream and passes everything it receives to `deliver`."""
 
     def __init__(
         self,
@@ -147,7 +146,7 @@ class AlpacaStockFeed:
         clock: Clock,
         jitter: Callable[[], float],
     ) -> None:
-        """Take what a connection needs; `chance` gives numbers in [0, 1) for the jitter."""
+        """Store what a connection needs; `jitter` returns numbers in [0, 1) that spread the reconnect delays."""
         self._config = config
         self._credentials = credentials
         self._symbols = symbols
@@ -158,7 +157,7 @@ class AlpacaStockFeed:
         self._silent_connections = 0
 
     async def run(self, deliver: Callable[[object], None]) -> None:
-        """Listen for ever; after a refusal that is final only wait to be stopped."""
+        """Receive until cancelled; after a permanent rejection only wait for cancellation."""
         while True:
             try:
                 await self._run_connection(deliver)
@@ -190,7 +189,8 @@ class AlpacaStockFeed:
                 self._failures = self._silent_connections = 0
 
     def _no_data_timeout_ms(self) -> int:
-        # Outside its session a healthy venue is mute too: each mute connection makes the next one more patient.
+        # Outside trading hours a healthy venue sends nothing either: each connection without data doubles the timeout
+        # of the next one, up to the configured maximum.
         doubled = self._config.no_data_timeout_ms << min(self._silent_connections, 16)
         return min(doubled, self._config.no_data_timeout_ms_max)
 
@@ -199,7 +199,7 @@ class AlpacaStockFeed:
 
 
 def decode_frame(frame: bytes, now_ns: int) -> StockFrame:
-    """Put a frame into everybody's words, stamped now; a complaint in it ends the connection."""
+    """Decode a frame into quotes and trades received at `now_ns`; raise the exception of an error message in it."""
     decoded = decode_stock_frame(frame)
     messages: list[Quote | Trade] = []
     malformed = decoded.malformed

@@ -1,7 +1,4 @@
-"""How the books of Binance follow: spot by ranges that may overlap, USD-M by the id each change stands on.
-
-Binance's two markets, each as one dialect: what to ask, where, and how to read the answers.
-"""
+"""The venue adapters of Binance spot and Binance USD-M futures: sequence rules, connections, requests, decoding."""
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
@@ -34,12 +31,12 @@ FUTURES_SEQUENCE_RULE: Final = RangeRule(
     ranges_overlap=False,
     reapplies_snapshot_id=True,
 )
-"""Its ids are global to the venue and so have holes: only `pu` tells whether a change follows."""
+"""Ids count all symbols of the venue and so have holes: only `pu` shows whether an update follows the last one."""
 _snapshot_decoder: Final = msgspec.json.Decoder(SnapshotResponse)
 
 
 class MarketSpec(Struct, frozen=True, kw_only=True):
-    """In what the two markets differ."""
+    """The differences between the two markets."""
 
     venue: Venue
     sequence_rule: SequenceRule
@@ -83,7 +80,7 @@ FUTURES_MARKET: Final = MarketSpec(
 
 
 class _BinanceAdapter:
-    """What both markets say in the same way."""
+    """The common part of both adapters."""
 
     pushes_snapshot = False
     requires_login = False
@@ -97,20 +94,20 @@ class _BinanceAdapter:
         self._decoder: Decoder = SpotDecoder(market.venue)
 
     def instrument_requests(self) -> Sequence[RestRequest]:
-        """Ask for the exchange information."""
+        """Return the request for the exchange information."""
         return (RestRequest(path=f"{self._market.rest_prefix}/exchangeInfo", weight=self._market.metadata_weight),)
 
     def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
-        """Read what is listed."""
+        """Decode the exchange information."""
         return self._market.decode_instruments(bodies)
 
     def set_instruments(self, registry: InstrumentRegistry) -> None:
-        """Take the instruments by whose names frames are read from now on."""
+        """Set the instruments that frames are decoded for from now on."""
         self._registry = registry
         self._decoder.symbols = {venue_symbol: one.symbol for venue_symbol, one in registry.by_venue_symbol.items()}
 
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
-        """Spread the subscriptions of these symbols over connections, no route with another's streams."""
+        """Return the connections for these symbols; no connection mixes streams of two routes."""
         wanted = [self._registry.require(symbol) for symbol in dict.fromkeys(symbols)]
         listed = requests.topics(wanted, self._settings, self._market.depth_speed_ms_default)
         return requests.plan_connections(
@@ -118,35 +115,35 @@ class _BinanceAdapter:
         )
 
     def login_messages(self) -> Iterable[str]:
-        """Say nothing first: the market's data is for everybody."""
+        """Return nothing: market data is public."""
         return ()
 
     def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write one request for these streams."""
+        """Encode one subscribe request."""
         number = requests.to_wire_id(request_id, is_unsubscribe=False)
         return requests.encode_request("SUBSCRIBE", names, self._market.routes, number)
 
     def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write the request that ends these streams."""
+        """Encode one unsubscribe request."""
         number = requests.to_wire_id(request_id, is_unsubscribe=True)
         return requests.encode_request("UNSUBSCRIBE", names, self._market.routes, number)
 
     def ping_message(self) -> str | None:
-        """Leave it to the websocket's own ping."""
+        """Return None: a websocket ping is used."""
         return None
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
-        """Read one frame of the stream."""
+        """Decode one frame of the stream."""
         return self._decoder.decode(frame, received_at_ns)
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
-        """Ask for a whole book, as deep as the settings want it."""
+        """Return the request for an order book of the configured depth, with its weight."""
         venue_symbol, depth = self._registry.require(symbol).venue_symbol, self._settings.snapshot_depth
         path = f"{self._market.rest_prefix}/depth?symbol={quote(venue_symbol)}&limit={depth}"
         return RestRequest(path=path, weight=requests.snapshot_weight(self._market.snapshot_weights, depth))
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Read the answer; it names no symbol, and on spot no time, so that of receipt stands in."""
+        """Decode the response. It names no symbol, and on spot no time: there the receive time is used."""
         try:
             response = _snapshot_decoder.decode(body)
         except DECODE_ERRORS as error:
@@ -163,19 +160,19 @@ class _BinanceAdapter:
         )
 
     def is_permanent_status(self, status: int) -> bool:
-        """Say whether an HTTP status means that trying again cannot help."""
+        """Return whether an HTTP status means that a retry cannot succeed."""
         return requests.is_permanent_status(status)
 
 
 class BinanceSpotAdapter(_BinanceAdapter):
-    """The spot market."""
+    """Adapter of the spot market."""
 
     def __init__(self, stream_url: str, rest_url: str, settings: BinanceSettings) -> None:
         super().__init__(stream_url, rest_url, settings, SPOT_MARKET)
 
 
 class BinanceFuturesAdapter(_BinanceAdapter):
-    """USD-M futures: what is public and what the market did flow on different routes, so it takes two lines."""
+    """Adapter of USD-M futures. Books and quotes use one route, trades another, so it needs two connections."""
 
     def __init__(self, stream_url: str, rest_url: str, settings: BinanceSettings) -> None:
         super().__init__(stream_url, rest_url, settings, FUTURES_MARKET)

@@ -1,4 +1,7 @@
-"""Frames of Binance's streams as data and control words: one cheap look, then one pass of a typed decoder."""
+"""Decodes frames of Binance's streams into market events and control messages.
+
+A substring search selects the decoder; then one typed pass decodes the frame.
+"""
 
 import re
 from abc import ABC, abstractmethod
@@ -42,24 +45,24 @@ _control_decoder: Final = msgspec.json.Decoder(OtherMessage)
 
 
 class Decoder(ABC):
-    """What the two markets share; only their changes of depth differ."""
+    """The common part of both decoders; only depth updates differ."""
 
     def __init__(self, venue: Venue) -> None:
         self.symbols: dict[str, Symbol] = {}
-        """Unified symbols by their native names; frames of others are unlisted."""
+        """Unified symbols by the venue's names; a frame of any other name is reported as unlisted."""
         self._venue = venue
         self._quotes, self._trades = PayloadDecoder(BookTicker), PayloadDecoder(AggTrade)
         self._prices, self._numbers = PriceCache(), DecimalCache()
         self._quote_filter, self._trade_filter = DuplicateFilter(), DuplicateFilter()
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
-        """Read one frame; the quoted word that picks the decoder cannot stand inside a text of JSON."""
+        """Decode one frame. The quoted word that selects the decoder cannot occur inside a JSON string."""
         try:
             if b'"depthUpdate"' in frame:
                 return self._decode_depth(frame, received_at_ns)
             if b'"aggTrade"' in frame:
                 return self._decode_trade(frame, received_at_ns)
-            # The spot market's quotes alone do not say what they are.
+            # Quotes of the spot market carry no event type.
             if b'"bookTicker"' in frame or (b'"B"' in frame and b'"e"' not in frame):
                 return self._decode_quote(frame, received_at_ns)
             return _decode_control(frame)
@@ -70,7 +73,7 @@ class Decoder(ABC):
 
     @abstractmethod
     def _decode_depth(self, frame: bytes, received_at_ns: int) -> Decoded:
-        """Read a change of a book."""
+        """Decode a depth update."""
 
     def _decode_quote(self, frame: bytes, received_at_ns: int) -> Decoded:
         message, numbers = self._quotes.decode(frame), self._numbers
@@ -80,7 +83,7 @@ class Decoder(ABC):
         bid, bid_size, ask, ask_size = numbers[message.b], numbers[message.B], numbers[message.a], numbers[message.A]
         if not self._quote_filter.accept(symbol, message.u):
             return Decoded()
-        # Where the venue gives no time, that of receipt is the nearest to it.
+        # The spot market sends no time with a quote: the receive time is the closest to it.
         at_ns = timestamp_ns(message.E) or received_at_ns
         return Decoded((Quote(self._venue, symbol, bid, bid_size, ask, ask_size, at_ns, received_at_ns),))
 
@@ -95,13 +98,13 @@ class Decoder(ABC):
         return Decoded((Trade(self._venue, symbol, price, size, timestamp_ns(message.T), received_at_ns),))
 
     def _symbol_in(self, frame: bytes) -> Symbol | None:
-        """Say whose book missed this frame, as far as what is left of it tells."""
+        """Return the symbol of a depth frame that cannot be decoded, if the rest of it still names one."""
         found = _SYMBOL.search(frame) if b'"depthUpdate"' in frame else None
         return self.symbols.get(found[1].decode(errors="replace")) if found else None
 
 
 class SpotDecoder(Decoder):
-    """The spot market: a change stands on U - 1."""
+    """Spot: the previous id of an update is U - 1."""
 
     def __init__(self, venue: Venue) -> None:
         super().__init__(venue)
@@ -123,7 +126,7 @@ class SpotDecoder(Decoder):
 
 
 class FuturesDecoder(Decoder):
-    """USD-M: a change stands on pu."""
+    """USD-M futures: the previous id of an update is pu."""
 
     def __init__(self, venue: Venue) -> None:
         super().__init__(venue)

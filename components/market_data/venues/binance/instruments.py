@@ -1,4 +1,7 @@
-"""Binance's exchange information as instruments; names come from its parts, steps from its filters, never by guess."""
+"""Binance's exchange information as instruments.
+
+Symbols are built from base and quote asset, increments are read from the filters. Names are never split.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,7 +21,7 @@ from components.market_data.venues.binance.messages import DETAIL_CHARACTERS_MAX
 BINANCE: Final = Venue("BINANCE")
 BINANCE_FUTURES: Final = Venue("BINANCEUM")
 NO_DELIVERY_MS: Final = 4_000_000_000_000
-"""Perpetuals are said to be delivered in the year 2100."""
+"""Perpetuals carry a delivery date in the year 2100; dates from here on mean that there is none."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 Name = Annotated[str, Meta(min_length=1, max_length=40)]
 
@@ -60,12 +63,12 @@ _futures_row_decoder: Final = msgspec.json.Decoder(_FuturesRow)
 
 
 def decode_spot_instruments(bodies: Sequence[bytes]) -> list[Instrument]:
-    """Read what the spot market lists."""
+    """Return the instruments of the spot market."""
     return _decode(bodies, _spot_instrument)
 
 
 def decode_futures_instruments(bodies: Sequence[bytes]) -> list[Instrument]:
-    """Read what the USD-M market lists."""
+    """Return the instruments of USD-M futures."""
     return _decode(bodies, _futures_instrument)
 
 
@@ -131,7 +134,8 @@ def _day(row: _FuturesRow) -> str:
 
 
 def _increments(filters: Sequence[_Filter]) -> _Increments:
-    # Every filter is optional: a step of zero says that the venue names none. The precisions beside them are no steps.
+    # Every filter is optional; an increment of zero means that the venue names none. The precision fields beside the
+    # filters are not increments.
     by_type = {one.filter_type: one for one in filters}
     none = _Filter("")
     price, lot = by_type.get("PRICE_FILTER", none), by_type.get("LOT_SIZE", none)

@@ -1,4 +1,4 @@
-"""Binance's frames as they stand on the wire; the names of their fields are Binance's own."""
+"""Wire messages of Binance; field names are Binance's own."""
 
 from typing import Annotated, Final, Generic, TypeAlias, TypeVar
 
@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 NS_PER_MS: Final = 1_000_000
 NS_PER_US: Final = 1_000
 TIMESTAMP_MS_MAX: Final = 9_000_000_000_000
-"""The year 2255 in milliseconds; a stamp above it counts microseconds, as a stream sends them when asked to."""
+"""The year 2255 in milliseconds; a larger timestamp counts microseconds, which a stream sends on request."""
 DETAIL_CHARACTERS_MAX: Final = 160
 Timestamp: TypeAlias = Annotated[int, Meta(ge=0, le=TIMESTAMP_MS_MAX * 1000)]
 SequenceId: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -17,7 +17,7 @@ Payload = TypeVar("Payload")
 
 
 class SpotDepth(Struct, frozen=True, gc=False):
-    """Levels touched from the id U to the id u."""
+    """The levels changed by the updates U to u."""
 
     E: Timestamp
     s: str
@@ -28,7 +28,7 @@ class SpotDepth(Struct, frozen=True, gc=False):
 
 
 class FuturesDepth(Struct, frozen=True, gc=False):
-    """Levels touched after the id pu, to the id u."""
+    """The levels changed after the update pu, up to the update u."""
 
     E: Timestamp
     s: str
@@ -39,7 +39,7 @@ class FuturesDepth(Struct, frozen=True, gc=False):
 
 
 class BookTicker(Struct, frozen=True, gc=False):
-    """The best bid and ask as of the book's id u; spot gives no time."""
+    """The best bid and ask as of the update id u; spot sends no time."""
 
     s: str
     u: SequenceId
@@ -51,7 +51,7 @@ class BookTicker(Struct, frozen=True, gc=False):
 
 
 class AggTrade(Struct, frozen=True, gc=False):
-    """What one taker's order did at one price; m says that the buyer was the maker, so the taker sold."""
+    """The fills of one taker order at one price; m is true where the buyer was the maker, so the taker sold."""
 
     s: str
     a: SequenceId
@@ -61,7 +61,7 @@ class AggTrade(Struct, frozen=True, gc=False):
 
 
 class SnapshotResponse(Struct, frozen=True, gc=False, rename="camel"):
-    """A whole book; spot gives no time."""
+    """A full order book; spot sends no time."""
 
     last_update_id: SequenceId
     bids: WireLevels
@@ -70,14 +70,14 @@ class SnapshotResponse(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class ErrorMessage(Struct, frozen=True, gc=False):
-    """The venue's complaint."""
+    """An error sent by the venue."""
 
     code: int
     msg: str = ""
 
 
 class OtherMessage(Struct, frozen=True, gc=False):
-    """Whatever is no data: answers, complaints, notices, streams that were not asked for."""
+    """Any message without market data: replies, errors, notices, and streams that were not requested."""
 
     stream: str = ""
     e: str = ""
@@ -93,22 +93,22 @@ class _Wrapped(Struct, Generic[Payload], frozen=True, gc=False):
 
 
 class PayloadDecoder(Generic[Payload]):
-    """Reads a payload that stands alone or, on a combined stream, within its wrapping."""
+    """Decodes a payload that comes bare or, on a combined stream, wrapped with the stream's name."""
 
     __slots__ = ("_bare", "_wrapped")
 
     def __init__(self, body: type[Payload]) -> None:
         self._bare = msgspec.json.Decoder(body)
-        # mypy takes the subscript for a type and its argument is a value here; msgspec reads it at run time.
+        # mypy takes the subscript for a type, but its argument is a value here; msgspec reads it at run time.
         self._wrapped = msgspec.json.Decoder(_Wrapped[body])  # type: ignore[valid-type]
 
     def decode(self, frame: bytes) -> Payload:
-        """Read the payload in one pass."""
+        """Decode the payload in one pass."""
         if b'"stream"' in frame:
             return self._wrapped.decode(frame).data
         return self._bare.decode(frame)
 
 
 def timestamp_ns(timestamp: int) -> int:
-    """Turn a time of the venue into nanoseconds."""
+    """Return a timestamp of the venue in nanoseconds."""
     return timestamp * (NS_PER_MS if timestamp <= TIMESTAMP_MS_MAX else NS_PER_US)

@@ -1,8 +1,6 @@
-"""What can be tuned for a market of Binance, checked against what that market offers.
+"""Requests to Binance: settings, rate limits and weights, error codes, streams and their routes.
 
-What Binance allows on its sockets and over HTTP, and which of its complaints are final.
-
-What is asked of Binance's streams, and on which of its routes: a stream on the wrong one is confirmed and silent.
+A stream that is requested on the wrong route is confirmed and never sends anything.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -17,8 +15,9 @@ from components.market_data.venues.adapter import Channel, ConnectionPlan, Limit
 
 SPOT_METADATA_WEIGHT: Final = 20
 FUTURES_METADATA_WEIGHT: Final = 1
-# Pongs count as messages too, hence one less than the 5 and 10 a second that are allowed. A minute's weight is the
-# burst and 60 seconds of the pace: 5,800 of 6,000 on spot; 2,200 of the 2,400 that USD-M shares with COIN-M.
+# Pongs count as messages too, hence one less than the 5 and 10 per second that are allowed. The weight of one minute is
+# the burst plus 60 seconds at the sustained rate: 5,800 of 6,000 on spot, 2,200 of the 2,400 that USD-M shares with
+# COIN-M.
 SPOT_LIMITS: Final = Limits(
     topics_per_request=100,
     topics_per_connection=1024,
@@ -40,26 +39,26 @@ FUTURES_LIMITS: Final = Limits(
     requests_burst=400,
 )
 REQUEST_CODES: Final = frozenset({0, 1, 2, 3})
-"""The socket's own: unknown property, wrong type, invalid request, invalid JSON."""
+"""Codes of the websocket API itself: unknown property, wrong type, invalid request, invalid JSON."""
 PERMANENT_CODES: Final = frozenset({-1002, -1014, -1020, -1022, -2014, -2015}) | REQUEST_CODES
-"""Not authorised, not supported, a bad key: the same question gets the same answer."""
+"""Not authorized, not supported, bad key: the same request gets the same error again."""
 PERMANENT_STATUSES: Final = frozenset({400, 401, 404, 405, 451})
-"""A bad request, and a country that is not served; 403, 418 and 429 pass, and so does what is 5xx."""
+"""A bad request, or a country that is not served. 403, 418, 429 and all 5xx are temporary."""
 STREAM_CHANNELS: Final = {"depth": Channel.DEPTH, "bookTicker": Channel.QUOTES, "aggTrade": Channel.TRADES}
 
 
 class BinanceSettings(Struct, frozen=True, kw_only=True):
-    """The depth of the images, the pace of the changes, and what is heard beside the book."""
+    """Depth of the snapshots, interval of the depth updates, and which streams are subscribed beside the book."""
 
     depth_speed_ms: int = 100
     snapshot_depth: int = 1000
-    """Levels a side of an image; what lies deeper is not known until it changes."""
+    """Levels per side of a snapshot; deeper levels are unknown until an update names them."""
     quotes: bool = True
     trades: bool = True
 
 
 def check_settings(settings: BinanceSettings, speeds_ms: Container[int], snapshot_depths: Container[int]) -> None:
-    """Refuse what the market does not offer."""
+    """Raise ConfigError for a value that the market does not offer."""
     if settings.depth_speed_ms not in speeds_ms:
         raise ConfigError(f"depth_speed_ms: {settings.depth_speed_ms} is none of {speeds_ms}")
     if settings.snapshot_depth not in snapshot_depths:
@@ -67,13 +66,13 @@ def check_settings(settings: BinanceSettings, speeds_ms: Container[int], snapsho
 
 
 SnapshotWeights: TypeAlias = Sequence[tuple[int, int]]
-"""An image of up to so many levels weighs so much."""
+"""Pairs of a number of levels and the weight of a snapshot up to it."""
 SPOT_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((100, 5), (500, 25), (1000, 50), (5000, 250))
 FUTURES_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((50, 2), (100, 5), (500, 10), (1000, 20))
 
 
 def snapshot_weight(weights: SnapshotWeights, depth: int) -> int:
-    """Give the weight of asking for an image of so many levels."""
+    """Return the weight of a request for a snapshot of this many levels."""
     for levels, weight in weights:
         if depth <= levels:
             return weight
@@ -81,17 +80,17 @@ def snapshot_weight(weights: SnapshotWeights, depth: int) -> int:
 
 
 def is_permanent_code(code: int) -> bool:
-    """Say whether asking again cannot help; -1100 to -1199 are faults of the request, such as an unknown symbol."""
+    """Return whether a retry cannot succeed; -1100 to -1199 are faults of the request, such as an unknown symbol."""
     return code in PERMANENT_CODES or -1199 <= code <= -1100
 
 
 def is_permanent_status(status: int) -> bool:
-    """Say whether an HTTP status means the same."""
+    """Return whether an HTTP status means that a retry cannot succeed."""
     return status in PERMANENT_STATUSES
 
 
 Routes: TypeAlias = Mapping[Channel, str]
-"""The path under which each channel flows."""
+"""The URL path of each channel."""
 SPOT_ROUTES: Final[Routes] = {Channel.DEPTH: "", Channel.QUOTES: "", Channel.TRADES: ""}
 FUTURES_ROUTES: Final[Routes] = {Channel.DEPTH: "/public", Channel.QUOTES: "/public", Channel.TRADES: "/market"}
 
@@ -106,7 +105,7 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 def topics(instruments: Iterable[Instrument], settings: BinanceSettings, speed_ms_default: int) -> list[Topic]:
-    """List what is listened to; a depth stream at the market's own pace does not name it."""
+    """Return the topics of these instruments; a depth stream at the market's default interval does not name it."""
     interval = "" if settings.depth_speed_ms == speed_ms_default else f"@{settings.depth_speed_ms}ms"
     streams = {Channel.DEPTH: f"depth{interval}"}
     if settings.quotes:
@@ -123,7 +122,7 @@ def topics(instruments: Iterable[Instrument], settings: BinanceSettings, speed_m
 def plan_connections(
     stream_url: str, topics: Sequence[Topic], routes: Routes, topics_max: int
 ) -> tuple[ConnectionPlan, ...]:
-    """Spread topics over connections, each of one route; all of a symbol's that share a route share a connection."""
+    """Distribute topics over connections of one route each; topics of one symbol on one route share a connection."""
     connections = []
     for route in dict.fromkeys(routes.values()):
         route_topics = [topic for topic in topics if routes[topic.channel] == route]
@@ -136,7 +135,10 @@ def plan_connections(
 
 
 def encode_request(method: str, names: Sequence[str], routes: Routes, wire_id: int) -> str:
-    """Write a request; one whose streams belong on different routes would lose some without a word."""
+    """Encode a request; raise InvariantError where its streams belong to different routes.
+
+    A stream on the wrong route would be confirmed and never send anything.
+    """
     used_routes = {routes[_channel_of(name)] for name in names}
     if len(used_routes) > 1:
         raise InvariantError(f"one request for the routes {sorted(used_routes)}: {', '.join(names)}")
@@ -144,12 +146,15 @@ def encode_request(method: str, names: Sequence[str], routes: Routes, wire_id: i
 
 
 def to_wire_id(request_id: int, *, is_unsubscribe: bool) -> int:
-    """Give a request its number, so that its answer, which says nothing else, tells what was asked."""
+    """Return the id sent to the venue.
+
+    Its lowest bit marks an unsubscribe, because a reply carries nothing but the id.
+    """
     return request_id * 2 + is_unsubscribe
 
 
 def from_wire_id(wire_id: int | str | None) -> tuple[int | None, bool]:
-    """Read a request's number again, and whether it was to end something."""
+    """Return the request id of a reply, and whether the request was an unsubscribe."""
     return (wire_id >> 1, wire_id % 2 == 1) if isinstance(wire_id, int) else (None, False)
 
 

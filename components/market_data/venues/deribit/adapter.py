@@ -1,6 +1,6 @@
-"""How Deribit's books are kept in sync: each change stands exactly on the one before, and only the stream mends.
+"""The venue adapter of Deribit.
 
-Deribit's words: what is asked of it, and what its frames say.
+It holds the sequence rule, plans connections, encodes the login and subscriptions, and decodes frames and replies.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -29,17 +29,17 @@ from components.market_data.venues.deribit.requests import (
     ReplyDecoder,
 )
 
-# A book that was fetched could not be joined: its id need not be one at which a batch was cut.
+# A fetched book cannot be joined: its id need not be one at which the venue cut a batch.
 SEQUENCE_RULE: Final = RangeRule(
     resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.RESUBSCRIBE, ranges_overlap=False
 )
 NO_EVENTS: Final[Sequence[MarketEvent]] = ()
 BOOK_FRAME_PREFIX: Final = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"book.'
-"""As this venue writes it today; however else it may be written, the second look finds the channel."""
+"""How the venue starts a book frame today. Any other spelling is found by the slower search for the channel."""
 
 
 class DeribitAdapter:
-    """Speaks with Deribit."""
+    """Adapter of Deribit's JSON-RPC over websocket."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class DeribitAdapter:
         credentials: ApiCredentials | None = None,
         limits: Limits = requests.LIMITS,
     ) -> None:
-        """Take where it is and what is wanted of it; ValueError where that cannot be had."""
+        """Store the addresses and the settings; raise ValueError where the venue cannot serve them."""
         self.stream_url, self.rest_url = stream_url, rest_url
         self._settings = requests.checked_settings(settings, has_keys=credentials is not None)
         self._limits = limits
@@ -67,55 +67,55 @@ class DeribitAdapter:
             b"book.": self._decoder.decode_books,
             b"quote": self._decoder.decode_quotes,
             b"trade": self._decoder.decode_trades,
-            # Recordings hold them; what they say of the book, the book says better.
+            # Recordings hold tickers; their best prices are in the book anyway.
             b"ticke": lambda _frame, _at_ns: NO_EVENTS,
         }
 
     @property
     def venue(self) -> Venue:
-        """Name the venue."""
+        """Return the venue of unified symbols."""
         return instruments.DERIBIT
 
     @property
     def limits(self) -> Limits:
-        """Say what it allows."""
+        """Return the venue's limits."""
         return self._limits
 
     @property
     def sequence_rule(self) -> SequenceRule:
-        """Say how its books are kept in sync."""
+        """Return the sequence rule of its order books: an exact chain, resynchronized by a new subscription."""
         return SEQUENCE_RULE
 
     @property
     def pushes_snapshot(self) -> bool:
-        """Say that the first notification of a book is all of it."""
+        """Return True: the first notification of a book channel is a full book."""
         return True
 
     @property
     def requires_login(self) -> bool:
-        """Say whether a login comes first."""
+        """Return whether a login comes before the first subscription."""
         return self._login is not None
 
     def instrument_requests(self) -> Sequence[RestRequest]:
-        """Ask for the instruments of each kind."""
+        """Return the requests for the configured currencies and kinds."""
         return instruments.instrument_requests(self._settings)
 
     def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
-        """Read the answers."""
+        """Decode the responses to the instrument requests."""
         return instruments.decode_instruments(bodies)
 
     def set_instruments(self, registry: InstrumentRegistry) -> None:
-        """Take the instruments that frames will be about."""
+        """Set the instruments that frames are decoded for from now on."""
         self._registry = registry
         self._decoder.set_instruments(registry)
 
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
-        """Spread the channels of these symbols over connections."""
+        """Distribute the channels of these symbols over connections."""
         topics_max = self._limits.topics_per_connection
         return tuple(requests.plan_connections(self._settings, self.stream_url, symbols, self._registry, topics_max))
 
     def login_messages(self) -> Iterable[str]:
-        """Log in where that is needed, and ask to be tested for being alive."""
+        """Return the login where one is required, and the request for heartbeats."""
         login = () if self._login is None else (self._login.login_message(),)
         heartbeat = requests.encode_call(
             "public/set_heartbeat", requests.HEARTBEAT_ID, interval=self._settings.heartbeat_s
@@ -123,19 +123,19 @@ class DeribitAdapter:
         return (*login, heartbeat)
 
     def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write one subscription."""
+        """Encode one subscribe request."""
         return self._pending.subscribe(names, request_id)
 
     def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write the end of one."""
+        """Encode one unsubscribe request."""
         return self._pending.unsubscribe(names, request_id)
 
     def ping_message(self) -> str:
-        """Ask whether the venue is there."""
-        return requests.test_message()
+        """Return a call of public/test, which the venue answers."""
+        return requests.encode_test_call()
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
-        """Read one frame."""
+        """Decode one frame into market events and control messages."""
         try:
             if frame.startswith(BOOK_FRAME_PREFIX):
                 return Decoded(self._decode_books(frame, received_at_ns))
@@ -150,20 +150,20 @@ class DeribitAdapter:
             return Decoded((self._malformed(frame, error),))
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
-        """Ask for a whole book."""
+        """Return the request for a full order book."""
         venue_symbol, depth = self._registry.require(symbol).venue_symbol, self._settings.snapshot_depth
         return RestRequest(path=f"{instruments.API_PREFIX}/get_order_book?instrument_name={venue_symbol}&depth={depth}")
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Read the answer."""
+        """Decode the response to a snapshot request."""
         return self._decoder.decode_snapshot(self._registry.require(symbol), body, received_at_ns)
 
     def is_permanent_status(self, status: int) -> bool:
-        """Say whether an HTTP status means that trying again cannot help."""
+        """Return whether an HTTP status means that a retry cannot succeed."""
         return requests.is_permanent_status(status)
 
     def _malformed(self, frame: bytes, error: Exception) -> DecodeIssue:
-        # Only a book that missed something has to know.
+        # Only a book that missed an update must resynchronize.
         symbol = self._decoder.symbol_in(frame) if CHANNEL_FIELD + b"book." in frame[:CHANNEL_SEARCH_BYTES] else None
         return DecodeIssue(IssueKind.MALFORMED, str(error)[:DETAIL_CHARACTERS_MAX], symbol)
 
@@ -171,7 +171,7 @@ class DeribitAdapter:
         message = message_decoder.decode(frame)
         if message.method != "subscription":
             return self._replies.decode(message, received_at_ns)
-        # JSON may be spaced and ordered otherwise than this venue does it today; it costs a second look.
+        # JSON may be spaced or ordered differently from how the venue writes it today; that costs a second decoding.
         channel = message.params.channel
         reader = self._readers.get(channel[:5].encode())
         if reader is None:

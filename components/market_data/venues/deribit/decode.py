@@ -1,4 +1,4 @@
-"""Deribit's data frames, decoded once into types and put into everybody's words."""
+"""Decodes Deribit's notifications and fetched books into venue-neutral market events."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -29,14 +29,14 @@ CACHED_CHANNELS_MAX: Final = 16_384
 
 
 class ChannelInstruments(dict[str, Instrument | None]):
-    """Which instrument a channel tells of, by its whole name."""
+    """The instrument of each channel, by the channel's full name; filled on first use."""
 
     def __init__(self, registry: InstrumentRegistry) -> None:
         super().__init__()
         self._registry = registry
 
     def __missing__(self, channel: str) -> Instrument | None:
-        """Look into a channel's name for the first time."""
+        """Parse the name of a channel seen for the first time; the cache is bounded."""
         parts = channel.split(".")
         instrument = self._registry.by_venue_symbol.get(parts[1]) if 2 <= len(parts) <= 3 else None
         if len(self) >= CACHED_CHANNELS_MAX:
@@ -46,7 +46,7 @@ class ChannelInstruments(dict[str, Instrument | None]):
 
 
 class Decoder:
-    """Reads what the subscribed channels say."""
+    """Decodes the notifications of the subscribed channels."""
 
     def __init__(self) -> None:
         self._texts = NumberTexts()
@@ -54,17 +54,17 @@ class Decoder:
         self._channels = ChannelInstruments(InstrumentRegistry(()))
 
     def set_instruments(self, registry: InstrumentRegistry) -> None:
-        """Take the instruments that are listened to."""
+        """Set the instruments that frames are decoded for."""
         self._channels = ChannelInstruments(registry)
 
     def decode_books(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
-        """Read a snapshot or a change of a book."""
+        """Decode a snapshot or an update of a book."""
         params = book_decoder.decode(frame).params
         data = params.data
         instrument = self._channels[params.channel]
         if instrument is None or instrument.venue_symbol != data.instrument_name:
             return (_unlisted(params.channel, data.instrument_name),)
-        # Many a change touches one side.
+        # Most updates change one side only.
         bids = self._updated_levels(data.bids) if data.bids else NO_LEVELS
         asks = self._updated_levels(data.asks) if data.asks else NO_LEVELS
         at_ns = data.timestamp * NS_PER_MS
@@ -76,7 +76,7 @@ class Decoder:
         return (DepthUpdate(symbol, prev_id, last_id, bids, asks, at_ns, received_at_ns),)
 
     def decode_quotes(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
-        """Read the best bid and ask."""
+        """Decode the best bid and ask."""
         params = quote_decoder.decode(frame).params
         data = params.data
         instrument = self._channels[params.channel]
@@ -97,7 +97,7 @@ class Decoder:
         )
 
     def decode_trades(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
-        """Read prints, in the order in which the venue counts them."""
+        """Decode trades, sorted by the venue's sequence number."""
         params = trades_decoder.decode(frame).params
         instrument = self._channels[params.channel]
         trades = params.data
@@ -106,7 +106,7 @@ class Decoder:
         return [self._to_trade(one, instrument, params.channel, received_at_ns) for one in trades]
 
     def decode_snapshot(self, instrument: Instrument, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Read a book that was fetched."""
+        """Decode a fetched order book; raise ContractError where the body holds none of this instrument."""
         try:
             data = snapshot_decoder.decode(body).result
             bids, asks = self._levels(data.bids), self._levels(data.asks)
@@ -120,7 +120,7 @@ class Decoder:
         return DepthSnapshot(instrument.symbol, data.change_id, bids, asks, at_ns, received_at_ns, is_pushed=False)
 
     def symbol_in(self, frame: bytes) -> Symbol | None:
-        """Say which symbol a frame is about that cannot be read, as far as its channel can."""
+        """Return the symbol of a frame that cannot be decoded, if its channel names one."""
         start = frame.find(CHANNEL_FIELD) + len(CHANNEL_FIELD)
         channel = frame[start : frame.find(b'"', start)]
         instrument = self._channels[channel.decode("ascii", "replace")]
@@ -135,7 +135,7 @@ class Decoder:
         return [(texts[price], texts[amount]) for price, amount in levels]
 
     def _number(self, literal: JsonNumber) -> Decimal:
-        # A side without orders is null or 0, as the venue pleases.
+        # An empty side is sent as null or as 0.
         return ZERO if literal is None else self._numbers[self._texts[literal]]
 
     def _to_trade(

@@ -1,4 +1,4 @@
-"""Deribit's metadata as instruments; names are read from its fields, never from the parts of a name."""
+"""Deribit's metadata as instruments; symbols are built from its fields, never by splitting a name."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ class _TickSizeStep(Struct, frozen=True):
 
 
 class _Row(Struct, frozen=True, kw_only=True):
-    """One instrument; recordings of some years ago lack most of it."""
+    """One instrument; recordings of past years lack most of the fields."""
 
     instrument_name: str
     kind: str
@@ -59,7 +59,7 @@ _row_decoder: Final = msgspec.json.Decoder(_Row)
 
 
 def instrument_requests(settings: DeribitSettings) -> tuple[RestRequest, ...]:
-    """Ask for each kind in each currency."""
+    """Return one request for each kind in each currency."""
     return tuple(
         RestRequest(path=f"{API_PREFIX}/get_instruments?currency={currency}&kind={kind}&expired=false")
         for currency in settings.currencies
@@ -68,7 +68,7 @@ def instrument_requests(settings: DeribitSettings) -> tuple[RestRequest, ...]:
 
 
 def decode_instruments(bodies: Iterable[bytes]) -> list[Instrument]:
-    """Read the answers; combinations, and rows that make no sense, are left out."""
+    """Return the listed instruments; combinations and inconsistent rows are skipped."""
     found: dict[str, Instrument] = {}
     for body in bodies:
         for raw in _rows(body):
@@ -112,7 +112,7 @@ def _instrument(row: _Row, kind: InstrumentType) -> Instrument:
         base=row.base_currency,
         quote=quote,
         settle=row.settlement_currency or row.base_currency,
-        # An amount counts dollars here, and coins everywhere else; the contract's size is already in it.
+        # Amounts of inverse instruments count dollars, all others coins; the contract size is already included.
         is_inverse=kind in {InstrumentType.PERPETUAL, InstrumentType.FUTURE} and _is_inverse(row),
         tick=row.tick_size or ZERO,
         lot=lot,
@@ -126,7 +126,8 @@ def _instrument(row: _Row, kind: InstrumentType) -> Instrument:
 
 
 def _quote_currency(row: _Row) -> str:
-    # An option on a coin is priced in that coin: what it is counted against stands beside, or once was always dollars.
+    # An option on a coin is priced in that coin; the currency it is counted against is a separate field, formerly
+    # always dollars.
     if row.counter_currency:
         return row.counter_currency
     quote = row.quote_currency or USD
@@ -137,7 +138,7 @@ def _is_inverse(row: _Row) -> bool:
     kind = row.instrument_type or row.future_type
     if kind is not None:
         return kind == INVERSE
-    # Before there were linear contracts nobody said so: what settles in its own coin is reversed.
+    # Metadata from before linear contracts lacks the type: what settles in its own coin is inverse.
     return (row.settlement_currency or row.base_currency) == row.base_currency and row.quote_currency == USD
 
 

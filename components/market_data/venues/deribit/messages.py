@@ -1,4 +1,4 @@
-"""Deribit's frames as they stand on the wire; their names are Deribit's own."""
+"""Wire messages of Deribit; field names are Deribit's own."""
 
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -12,7 +12,7 @@ LevelChange: TypeAlias = tuple[Literal["new", "change", "delete"], JsonNumber, J
 
 
 class BookData(Struct, frozen=True, gc=False):
-    """A whole book, or what changed in it."""
+    """A full order book, or the changed levels of one."""
 
     type: Literal["snapshot", "change"]
     timestamp: int
@@ -24,7 +24,7 @@ class BookData(Struct, frozen=True, gc=False):
 
 
 class BookParams(Struct, frozen=True, gc=False):
-    """A notification's inner part."""
+    """The parameters of a book notification."""
 
     channel: str
     data: BookData
@@ -37,7 +37,7 @@ class BookFrame(Struct, frozen=True, gc=False):
 
 
 class QuoteData(Struct, frozen=True, gc=False):
-    """The best bid and ask; an absent side is null or 0."""
+    """The best bid and ask; an empty side is null or 0."""
 
     timestamp: int
     instrument_name: str
@@ -48,7 +48,7 @@ class QuoteData(Struct, frozen=True, gc=False):
 
 
 class QuoteParams(Struct, frozen=True, gc=False):
-    """A notification's inner part."""
+    """The parameters of a quote notification."""
 
     channel: str
     data: QuoteData
@@ -61,7 +61,7 @@ class QuoteFrame(Struct, frozen=True, gc=False):
 
 
 class TradeData(Struct, frozen=True, gc=False):
-    """One trade; `trade_seq` counts those of its instrument."""
+    """One trade; `trade_seq` counts the trades of its instrument."""
 
     trade_seq: int
     timestamp: int
@@ -71,7 +71,7 @@ class TradeData(Struct, frozen=True, gc=False):
 
 
 class TradesParams(Struct, frozen=True, gc=False):
-    """A notification's inner part."""
+    """The parameters of a trades notification."""
 
     channel: str
     data: list[TradeData]
@@ -84,7 +84,7 @@ class TradesFrame(Struct, frozen=True, gc=False):
 
 
 class SnapshotData(Struct, frozen=True, gc=False):
-    """A book that was fetched."""
+    """A fetched order book."""
 
     timestamp: int
     instrument_name: str
@@ -94,13 +94,13 @@ class SnapshotData(Struct, frozen=True, gc=False):
 
 
 class SnapshotResponse(Struct, frozen=True, gc=False):
-    """The answer of get_order_book."""
+    """The response of get_order_book."""
 
     result: SnapshotData
 
 
 class ErrorMessage(Struct, frozen=True):
-    """The venue's complaint about a request; `data` says more, in any form."""
+    """The error of a request; `data` holds details in any form."""
 
     code: int
     message: str = ""
@@ -108,14 +108,14 @@ class ErrorMessage(Struct, frozen=True):
 
 
 class MessageParams(Struct, frozen=True):
-    """What every notice may have."""
+    """The parameters that any notification may have."""
 
     channel: str = ""
     type: str = ""
 
 
 class Message(Struct, frozen=True):
-    """An answer or a notice."""
+    """A reply or a notification."""
 
     id: int | None = None
     result: Raw = Raw(b"")

@@ -1,12 +1,6 @@
-"""What can be chosen of Deribit.
+"""Requests to Deribit and the meaning of its replies.
 
-What Deribit allows, and which of its errors may pass.
-
-What is said to Deribit: channels, requests, logins; and which request an answer belongs to.
-
-Staying logged in to Deribit: by key and secret at first, by what the venue gave then before that runs out.
-
-What Deribit says beside its data: answers to requests, errors, and tests of whether we are alive.
+Settings, limits, error codes, channels, login, and heartbeats.
 """
 
 from collections.abc import Sequence
@@ -75,33 +69,33 @@ LOGIN_ID: Final = 9_000_000_001
 REFRESH_ID: Final = 9_000_000_002
 HEARTBEAT_ID: Final = 9_000_000_003
 TEST_ID: Final = 9_000_000_004
-"""Our own requests; whoever subscribes counts from small numbers."""
+"""Ids of the adapter's own requests; subscriptions count up from small numbers."""
 PENDING_REQUESTS_MAX: Final = 10_000
-"""A request whose connection died is never answered; the oldest of so many is forgotten."""
+"""Requests of a lost connection never get a reply; beyond this many the oldest is dropped."""
 NS_PER_S: Final = 1_000_000_000
 REFRESH_DIVISOR: Final = 3
-"""After the third part of a grant's life it is renewed."""
+"""A token is refreshed after this fraction (a third) of its lifetime."""
 REFRESH_WINDOW_HEARTBEATS: Final = 2
-"""Renewals are said in answer to heartbeats, of which each connection hears its own within so many intervals."""
+"""Refreshes are sent in reply to heartbeats; within this many intervals each connection receives its own."""
 DETAIL_CHARACTERS_MAX: Final = 160
 
 
 class DeribitSettings(Struct, frozen=True, kw_only=True):
-    """Which of its instruments and channels are wanted, and how often they speak."""
+    """Settings of the Deribit adapter."""
 
     interval: str = "100ms"
-    """How often books and trades are pushed: raw (each change; needs keys), 100ms, or agg2 (each second)."""
+    """Interval of books and trades: raw (each change; needs credentials), 100ms, or agg2 (each second)."""
     currencies: tuple[str, ...] = ("any",)
     kinds: tuple[str, ...] = ("future", "option", "spot")
     quotes: bool = True
     trades: bool = True
     heartbeat_s: int = 30
     snapshot_depth: int = 10_000
-    """Levels of a side in an image that is fetched."""
+    """Levels per side of a fetched snapshot."""
 
 
 def checked_settings(settings: DeribitSettings, *, has_keys: bool) -> DeribitSettings:
-    """Give settings that Deribit can serve; a ValueError in one line where it cannot."""
+    """Return the settings; raise ValueError where Deribit cannot serve them."""
     if settings.interval not in INTERVALS:
         raise ValueError(f"deribit: interval {settings.interval!r} is none of {', '.join(INTERVALS)}")
     if settings.interval == RAW and not has_keys:
@@ -112,18 +106,18 @@ def checked_settings(settings: DeribitSettings, *, has_keys: bool) -> DeribitSet
 
 
 def explain(code: int, message: str) -> str:
-    """Say an error in the venue's words and ours."""
+    """Return an error code with the venue's message and its meaning."""
     meaning = PERMANENT_CODES.get(code) or RETRYABLE_CODES.get(code) or "unknown code"
     return f"{code} {message}: {meaning}"
 
 
 def is_permanent_code(code: int) -> bool:
-    """Say whether trying again cannot help; a code nobody documented may pass."""
+    """Return whether a retry cannot succeed; an undocumented code may be temporary."""
     return code in PERMANENT_CODES
 
 
 def is_permanent_status(status: int) -> bool:
-    """Say the same of an HTTP status; 429 is the 33rd connection of one address."""
+    """Return whether an HTTP status means that a retry cannot succeed; 429 is the 33rd connection of one address."""
     return 300 <= status < 500 and status not in {408, 418, 429}
 
 
@@ -131,28 +125,28 @@ _encoder: Final = msgspec.json.Encoder()
 
 
 class PendingRequest(Struct, frozen=True, gc=False):
-    """What a request asked for, until it is answered."""
+    """The topics of a request without a reply yet."""
 
     names: tuple[str, ...]
     is_unsubscribe: bool
-    """It ends its topics."""
+    """The request ends its topics."""
 
 
 def encode_call(method: str, request_id: int, **params: object) -> str:
-    """Write one call."""
+    """Encode one JSON-RPC call."""
     call = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
     return _encoder.encode(call).decode()
 
 
-def test_message() -> str:
-    """Write the call that shows both sides to be alive."""
+def encode_test_call() -> str:
+    """Encode the call of public/test, which shows each side that the other is alive."""
     return encode_call("public/test", TEST_ID)
 
 
 def plan_connections(
     settings: DeribitSettings, url: str, symbols: Sequence[Symbol], registry: InstrumentRegistry, topics_max: int
 ) -> list[ConnectionPlan]:
-    """Spread the topics over connections of at most `most`; those of one instrument stay together."""
+    """Distribute the topics over connections of at most `topics_max`; topics of one instrument share a connection."""
     each = [topics_of(settings, symbol, registry.require(symbol).venue_symbol) for symbol in symbols]
     per_connection = max(1, topics_max // (1 + settings.quotes + settings.trades))
     groups = [each[start : start + per_connection] for start in range(0, len(each), per_connection)]
@@ -163,7 +157,7 @@ def plan_connections(
 
 
 def topics_of(settings: DeribitSettings, symbol: Symbol, venue_symbol: str) -> list[Topic]:
-    """Name the channels of one instrument."""
+    """Return the topics of one instrument."""
     topics = [Topic(Channel.DEPTH, symbol, f"book.{venue_symbol}.{settings.interval}")]
     if settings.quotes:
         topics.append(Topic(Channel.QUOTES, symbol, f"quote.{venue_symbol}"))
@@ -173,23 +167,23 @@ def topics_of(settings: DeribitSettings, symbol: Symbol, venue_symbol: str) -> l
 
 
 class PendingRequests:
-    """The requests that wait for their answer."""
+    """Subscribe and unsubscribe requests without a reply yet, by request id."""
 
     def __init__(self, settings: DeribitSettings) -> None:
-        # What is pushed raw is only given to whoever asks as somebody.
+        # Raw channels are available to authenticated connections only.
         self._scope = "private" if settings.interval == RAW else "public"
         self._waiting: dict[int, list[PendingRequest]] = {}
 
     def subscribe(self, names: Sequence[str], request_id: int) -> str:
-        """Write a subscription."""
+        """Encode a subscribe request and add it to the pending ones."""
         return self._encode(PendingRequest(tuple(names), is_unsubscribe=False), request_id, "subscribe")
 
     def unsubscribe(self, names: Sequence[str], request_id: int) -> str:
-        """Write the end of one."""
+        """Encode an unsubscribe request and add it to the pending ones."""
         return self._encode(PendingRequest(tuple(names), is_unsubscribe=True), request_id, "unsubscribe")
 
     def pop(self, request_id: int, names: Sequence[str] = ()) -> PendingRequest | None:
-        """Find the request that this answers: where two connections count alike, the one about these names."""
+        """Remove and return the request of a reply; where two connections use the same id, the one with these names."""
         waiting = self._waiting.get(request_id)
         if not waiting:
             return None
@@ -204,13 +198,13 @@ class PendingRequests:
         if len(self._waiting) >= PENDING_REQUESTS_MAX:
             del self._waiting[next(iter(self._waiting))]
         waiting = self._waiting.setdefault(request_id, [])
-        # Asked again under the same number: the first was asked on a connection that is gone.
+        # The same id with the same topics: the earlier request was sent on a connection that is gone.
         self._waiting[request_id] = [*(one for one in waiting if one.names != request.names), request]
         return encode_call(f"{self._scope}/{action}", request_id, channels=list(request.names))
 
 
 class TokenGrant(Struct, frozen=True, gc=False):
-    """What a login gives."""
+    """The result of a login."""
 
     refresh_token: str
     expires_in: int
@@ -218,7 +212,7 @@ class TokenGrant(Struct, frozen=True, gc=False):
 
 
 class Authenticator:
-    """The words of logging in, and when they are due again."""
+    """Encodes logins and token refreshes, and decides when a refresh is due."""
 
     def __init__(self, credentials: ApiCredentials, heartbeat_s: int) -> None:
         self._credentials = credentials
@@ -228,20 +222,23 @@ class Authenticator:
         self._due_ns = 0
 
     def login_message(self, request_id: int = LOGIN_ID) -> str:
-        """Log in by key and secret."""
+        """Encode a login by key and secret."""
         key, secret = self._credentials.reveal()
         return encode_call(
             "public/auth", request_id, grant_type="client_credentials", client_id=key, client_secret=secret
         )
 
     def on_grant(self, grant: TokenGrant, at_ns: int) -> None:
-        """Keep what the next renewal needs."""
+        """Store what the next refresh needs."""
         self._token, self._refresh_interval_ns = grant.refresh_token, grant.expires_in * NS_PER_S // REFRESH_DIVISOR
         if not self._due_ns:
             self._due_ns = at_ns + self._refresh_interval_ns
 
     def refresh_message(self, at_ns: int) -> str | None:
-        """Renew, where a connection is heard of while that is due; each has its own login, and none its own clock."""
+        """Return the refresh request if one is due, else None.
+
+        Called at each heartbeat of each connection: every connection has its own login, but all share one due time.
+        """
         if not self._token or at_ns < self._due_ns:
             return None
         if at_ns >= self._due_ns + self._window_ns:
@@ -255,14 +252,14 @@ _token_decoder: Final = msgspec.json.Decoder(TokenGrant)
 
 
 class ReplyDecoder:
-    """Reads what is no data, and knows what it answers."""
+    """Decodes replies, errors and heartbeats, and matches them to pending requests."""
 
     def __init__(self, requests: PendingRequests, login: Authenticator | None) -> None:
         self._pending = requests
         self._login = login
 
     def decode(self, message: Message, at_ns: int) -> Decoded:
-        """Read one."""
+        """Decode one message without market data."""
         if message.method == "heartbeat":
             return Decoded(control=self._heartbeat(message.params.type, at_ns))
         if message.error is not None:
@@ -278,7 +275,7 @@ class ReplyDecoder:
         return Decoded(control=self._on_result(message.id, message.result, at_ns))
 
     def _heartbeat(self, kind: str, at_ns: int) -> Sequence[ControlMessage]:
-        controls: list[ControlMessage] = [Reply(test_message()) if kind == "test_request" else Heartbeat()]
+        controls: list[ControlMessage] = [Reply(encode_test_call()) if kind == "test_request" else Heartbeat()]
         refresh = None if self._login is None else self._login.refresh_message(at_ns)
         return controls if refresh is None else [*controls, Reply(refresh)]
 
@@ -326,7 +323,7 @@ def _subscribed(request: PendingRequest, names: Sequence[str], request_id: int) 
 def _rejected(
     request: PendingRequest, failure: ErrorMessage, reason: str, request_id: int | None
 ) -> Sequence[ControlMessage]:
-    # One bad channel turns the whole request down: where the venue says which, the others may be asked for again.
+    # One bad channel rejects the whole request. Where the error names it, the other channels may be requested again.
     details = bytes(failure.data).decode("utf-8", "replace") + failure.message
     bad, others = _split(request.names, {name for name in request.names if name in details})
     is_permanent = is_permanent_code(failure.code)

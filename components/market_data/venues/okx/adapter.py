@@ -1,6 +1,6 @@
-"""When a change follows a book of OKX: an exact chain that may stand still or start over, and a checksum.
+"""The venue adapter of OKX.
 
-OKX as the lines see it: its words for asking, and what its answers and frames mean.
+It holds the sequence rule and the checksum, plans connections, encodes requests, and decodes frames and events.
 """
 
 import re
@@ -36,33 +36,34 @@ _CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"([\w-]{1,40})"', re.ASCII)
 
 
 class OkxSequenceRule(Struct, frozen=True, gc=False, kw_only=True):
-    """The chain of sequence ids."""
+    """The sequence rule of OKX: an exact chain of ids that may repeat an id or start again below it."""
 
     resync_method: ResyncMethod = ResyncMethod.RESUBSCRIBE
     fallback_method: ResyncMethod = ResyncMethod.FETCH
 
     def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:
-        """Place a change by the id it stands on."""
+        """Return where an update stands relative to the book, by its previous id."""
         prev_id, update_id = update.prev_id, update.last_id
-        # First of all: a change that stands on the book's own id may end at it (nothing happened for a minute)
-        # or far below it (the venue numbers anew after maintenance). Books without ids always match here.
+        # This comes first: an update whose previous id is the book's id may end at the same id (keep-alive after a
+        # minute without updates) or far below it (ids restart after maintenance). Books without ids always match here.
         if prev_id == last_id:
             return SequenceOutcome.NEXT
-        # What is numbered can follow only what is numbered, whichever of the two lost its number.
+        # An update with ids cannot follow a book without ids, nor the reverse.
         if prev_id > last_id or update_id == NO_ID:
             return SequenceOutcome.GAP
         if update_id <= last_id:
             return SequenceOutcome.STALE
-        # Else it begins below the book's id and ends above it: only an image that was fetched lies within a change.
+        # The update begins below the book's id and ends above it: only the id of a fetched snapshot may lie within an
+        # update.
         return SequenceOutcome.NEXT if is_joining and last_id != NO_ID else SequenceOutcome.GAP
 
     def checksum_matches(self, book: OrderBook, checksum: int) -> bool:
-        """Say whether the best levels are those of the venue, text for text."""
+        """Return whether the checksum over the best levels, as the venue's texts, equals this one."""
         return book_checksum(*book.top(CHECKSUM_LEVELS)) == checksum
 
 
 def book_checksum(bids: Levels, asks: Levels) -> int:
-    """Compute the venue's checksum over the best levels, best first."""
+    """Return the venue's checksum over the best levels, best first."""
     texts = [f"{bid[0]}:{bid[1]}:{ask[0]}:{ask[1]}" for bid, ask in zip(bids, asks, strict=False)]
     rest = bids[len(texts) :] or asks[len(texts) :]
     texts += [f"{level[0]}:{level[1]}" for level in rest]
@@ -71,13 +72,13 @@ def book_checksum(bids: Levels, asks: Levels) -> int:
 
 
 class OkxAdapter:
-    """One venue's words; see the protocol Dialect."""
+    """Adapter of OKX's public streams; see VenueAdapter."""
 
     def __init__(self, stream_url: str, rest_url: str, settings: OkxSettings, limits: Limits = requests.LIMITS) -> None:
-        """Take where the venue is, what is chosen of it, and what it allows."""
+        """Store the addresses, the settings and the limits."""
         self.stream_url, self.rest_url, self.settings = stream_url, rest_url, settings
         self.limits = limits
-        # Ids of other channels are not those of the REST answer: only this one can be joined to it.
+        # REST snapshots carry the ids of the channel `books` only: books of other channels cannot be joined with them.
         can_join = settings.depth_channel is DepthChannel.BOOKS
         self.sequence_rule = OkxSequenceRule(
             fallback_method=ResyncMethod.FETCH if can_join else ResyncMethod.RESUBSCRIBE
@@ -88,55 +89,55 @@ class OkxAdapter:
 
     @property
     def venue(self) -> Venue:
-        """Name the venue."""
+        """Return the venue of unified symbols."""
         return instruments.OKX
 
     @property
     def pushes_snapshot(self) -> bool:
-        """Say so: every channel of a book begins with all of it, or is nothing else."""
+        """Return True: every book channel begins with a full book, or sends nothing else."""
         return True
 
     @property
     def requires_login(self) -> bool:
-        """Say no: what is public needs no login."""
+        """Return False: public channels need no login."""
         return False
 
     def instrument_requests(self) -> Sequence[RestRequest]:
-        """Ask for the types that are listened to."""
+        """Return one request for each configured instrument type."""
         return instruments.instrument_requests(self.settings)
 
     def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
-        """Read what is listed."""
+        """Decode the responses to the instrument requests."""
         return instruments.decode_instruments(bodies)
 
     def set_instruments(self, registry: InstrumentRegistry) -> None:
-        """Take the instruments by whose names frames are read from now on."""
+        """Set the instruments that frames are decoded for from now on."""
         self._registry = registry
         self._decoder.set_instruments(registry)
 
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
-        """Spread the subscriptions over connections."""
+        """Distribute the topics of these symbols over connections."""
         wanted = [self._registry.require(symbol) for symbol in dict.fromkeys(symbols)]
         return requests.plan_connections(self.stream_url, wanted, self.settings)
 
     def login_messages(self) -> Iterable[str]:
-        """Say nothing."""
+        """Return nothing: public channels need no login."""
         return ()
 
     def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write a subscription."""
+        """Encode one subscribe request."""
         return requests.encode_request("subscribe", names, request_id)
 
     def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write the end of one."""
+        """Encode one unsubscribe request."""
         return requests.encode_request("unsubscribe", names, request_id)
 
     def ping_message(self) -> str:
-        """Write the venue's ping, which is a text of its own."""
+        """Return the venue's own ping, a text message."""
         return "ping"
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
-        """Read one frame."""
+        """Decode one frame into market events and control messages."""
         if frame.startswith(self._depth_prefix):
             return Decoded(self._decoder.decode_depth(frame, received_at_ns))
         if frame == PONG:
@@ -149,17 +150,17 @@ class OkxAdapter:
         return Decoded(self._decoder.decode(channel[1].decode("ascii"), frame, received_at_ns))
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
-        """Ask for as much of a book as the channel keeps."""
+        """Return the request for a full order book, as deep as the depth channel keeps it."""
         venue_symbol = self._registry.require(symbol).venue_symbol
         levels = self.settings.depth_channel.levels
         return RestRequest(path=f"/api/v5/market/books?instId={venue_symbol}&sz={levels}&source=0")
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Read the answer."""
+        """Decode the response to a snapshot request."""
         return decode_snapshot(symbol, body, received_at_ns)
 
     def is_permanent_status(self, status: int) -> bool:
-        """Say whether an HTTP status is for good."""
+        """Return whether an HTTP status means that a retry cannot succeed."""
         return requests.is_permanent_status(status)
 
     def _decode_event(self, frame: bytes) -> Decoded:

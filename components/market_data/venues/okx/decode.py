@@ -1,6 +1,6 @@
-"""Turns OKX's data frames into books, changes, quotes and trades: each parsed once, levels left as their texts.
+"""Decodes OKX's data frames and fetched books into snapshots, updates, quotes and trades.
 
-Reads a whole book out of OKX's answer to a GET, where the answer can be joined to the stream.
+Levels keep the venue's texts, over which the checksum is computed.
 """
 
 import re
@@ -40,7 +40,7 @@ NO_ERROR: Final = "0"
 
 
 class Decoder:
-    """Reads the data of one venue's streams, for the instruments it was told of."""
+    """Decodes the data frames of the configured channels for the known instruments."""
 
     def __init__(self, settings: OkxSettings) -> None:
         self._channel = settings.depth_channel
@@ -59,7 +59,7 @@ class Decoder:
         self._readers[self._channel] = self.decode_depth
 
     def set_instruments(self, registry: InstrumentRegistry) -> None:
-        """Take the instruments that are read of from now on."""
+        """Set the instruments that frames are decoded for from now on."""
         self._instruments = dict(registry.by_venue_symbol)
         self._symbols = {venue_symbol: one.symbol for venue_symbol, one in registry.by_venue_symbol.items()}
         self._deduplicators = {
@@ -69,20 +69,20 @@ class Decoder:
         }
 
     def on_trades_subscribed(self, venue_symbol: str) -> None:
-        """Hear that the trades of an instrument are subscribed."""
+        """Record that the trades of an instrument were subscribed: the next trade may be the cached one."""
         deduplicator = self._deduplicators.get(venue_symbol)
         if deduplicator is not None:
             deduplicator.on_subscribed()
 
     def decode(self, channel: str, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
-        """Read a frame of any channel."""
+        """Decode a frame of any configured channel."""
         reader = self._readers.get(channel)
         if reader is None:
             return (DecodeIssue(IssueKind.UNKNOWN, f"channel {channel}"),)
         return reader(frame, received_at_ns)
 
     def decode_depth(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
-        """Read a frame of the channel that books are made from."""
+        """Decode a frame of the depth channel."""
         try:
             push = _decode_depth_push(frame)
         except DECODE_ERRORS as error:
@@ -97,7 +97,7 @@ class Decoder:
         return events
 
     def decode_quotes(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
-        """Read a frame of best prices."""
+        """Decode a frame of the best bid and ask."""
         try:
             push = _decode_depth_push(frame)
         except DECODE_ERRORS as error:
@@ -108,7 +108,7 @@ class Decoder:
         return self._to_quotes(instrument, push.data, received_at_ns)
 
     def decode_trades(self, frame: bytes, received_at_ns: int) -> Sequence[MarketEvent]:
-        """Read a frame of trades; one that was already seen, or lies before the subscription, is not given."""
+        """Decode a frame of trades; repeated trades, and a cached trade older than the limit, are dropped."""
         try:
             push = _trades_decoder.decode(frame)
         except DECODE_ERRORS as error:
@@ -188,7 +188,7 @@ class Decoder:
         return size if instrument.contract_multiplier == ONE else size * instrument.contract_multiplier
 
     def _symbol_in(self, frame: bytes) -> Symbol | None:
-        """Find whose book a frame would have been about, so that it does not go on as if nothing had been missed."""
+        """Return the symbol of a depth frame that cannot be decoded, so that its book resynchronizes."""
         found = INSTRUMENT_ID.search(frame)
         return None if found is None else self._symbols.get(found[1].decode("ascii"))
 
@@ -197,7 +197,7 @@ def _decode_depth_push(frame: bytes) -> PushMessage[DepthRow[FullLevel]] | PushM
     try:
         return _full_depth_decoder.decode(frame)
     except msgspec.ValidationError:
-        # Levels of another length, as old captures may have them; or nonsense, of which this one tells.
+        # Levels of another length, as in old recordings. Where the frame is invalid, this decoder raises the error.
         return _any_depth_decoder.decode(frame)
 
 
@@ -209,7 +209,7 @@ _snapshot_decoder: Final = msgspec.json.Decoder(Response[DepthRow[AnyLevel]], st
 
 
 def decode_snapshot(symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
-    """Read the answer; ContractError where it is no book, or does not say as of which id."""
+    """Decode a fetched order book; raise ContractError where the body holds none, or one without a sequence id."""
     row = _single_row(symbol, body)
     if row.seq_id is None:
         raise ProtocolError(f"{symbol}: a snapshot without seqId cannot be joined to the stream")

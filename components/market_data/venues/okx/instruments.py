@@ -1,4 +1,7 @@
-"""What OKX lists, turned into instruments: names from its metadata only, contracts worth what it says."""
+"""OKX's metadata as instruments.
+
+Symbols are built from its fields, contract sizes from value and multiplier.
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -23,20 +26,20 @@ INSTRUMENT_TYPES: Final = {
 }
 NS_PER_MS: Final = 1_000_000
 REQUEST_WEIGHT: Final = 2
-"""Metadata: 20 requests in 2 s, half of what is allowed for books."""
+"""Metadata allows 20 requests in 2 s, half of what is allowed for books."""
 _response_decoder: Final = msgspec.json.Decoder(Response[msgspec.Raw])
 _row_decoder: Final = msgspec.json.Decoder(InstrumentRow)
 
 
 class ContractSize(NamedTuple):
-    """What one of the venue's quantity is."""
+    """The value of one contract, and whether it counts the quote currency."""
 
     multiplier: Decimal
     is_inverse: bool
 
 
 def instrument_requests(settings: OkxSettings) -> list[RestRequest]:
-    """Ask for every type that is listened to; options family by family."""
+    """Return one request for each configured type; options need one for each family."""
     types = [one for one in settings.inst_types if one != OkxInstrumentType.OPTION]
     queries = [f"instType={one}" for one in types]
     if OkxInstrumentType.OPTION in settings.inst_types:
@@ -45,7 +48,7 @@ def instrument_requests(settings: OkxSettings) -> list[RestRequest]:
 
 
 def decode_instruments(bodies: Sequence[bytes]) -> list[Instrument]:
-    """Read what is listed; what cannot be read, or whose quantities mean nothing certain, is left out."""
+    """Return the listed instruments; rows that cannot be decoded, or whose contract size is ambiguous, are skipped."""
     return [one for body in bodies for row in _rows(body) if (one := _to_instrument_or_none(row)) is not None]
 
 
@@ -99,7 +102,7 @@ def _currencies(row: InstrumentRow, kind: InstrumentType) -> tuple[str, str]:
     if kind is InstrumentType.SPOT:
         base, quote = row.base_ccy, row.quote_ccy
     else:
-        # The family tells BTC-USD_UM from BTC-USD where the underlying is one; old metadata lacks it.
+        # The family distinguishes BTC-USD_UM from BTC-USD, which share an underlying; old metadata lacks it.
         base, _, quote = (row.inst_family or row.uly).partition("-")
     if not base or not quote:
         raise ValueError(f"{row.inst_id}: no currencies")

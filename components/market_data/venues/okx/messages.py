@@ -1,18 +1,18 @@
-"""What OKX writes on its stream and in its answers, as typed as it comes."""
+"""Wire messages of OKX's streams and REST responses; field names are OKX's own."""
 
 from typing import Annotated, Generic, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct
 
 FullLevel: TypeAlias = tuple[str, str, str, str]
-"""Price, size, a dead field, the count of orders: what the venue sends today; a fixed shape is read faster."""
+"""Price, size, an unused field, number of orders: today's shape. A fixed shape is decoded faster."""
 AnyLevel: TypeAlias = Annotated[tuple[str, ...], Meta(min_length=2)]
-"""Some channels and years leave out the last ones."""
+"""Some channels and old recordings omit the last fields."""
 TimestampMs: TypeAlias = Annotated[int, Meta(ge=0, le=9_000_000_000_000)]
-"""Unix time in ms; written as text."""
+"""Unix time in milliseconds, sent as text."""
 SequenceId: TypeAlias = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 PrevSequenceId: TypeAlias = Annotated[int, Meta(ge=-1, le=(1 << 63) - 1)]
-"""-1 where nothing came before."""
+"""-1 where there is no previous update."""
 Row = TypeVar("Row")
 WireLevel = TypeVar("WireLevel", FullLevel, AnyLevel)
 
@@ -33,7 +33,7 @@ class PushMessage(Struct, Generic[Row], gc=False):
 
 
 class DepthRow(Struct, Generic[WireLevel], gc=False, rename="camel"):
-    """A book, or what changed in it."""
+    """An order book, or the changed levels of one."""
 
     asks: list[WireLevel]
     bids: list[WireLevel]
@@ -44,7 +44,7 @@ class DepthRow(Struct, Generic[WireLevel], gc=False, rename="camel"):
 
 
 class TradeRow(Struct, gc=False, rename="camel"):
-    """Some fills of one taker at one price; `count` ids up to `trade_id` are in it."""
+    """Fills of one taker at one price; it covers `count` trade ids up to `trade_id`."""
 
     trade_id: SequenceId
     px: str
@@ -53,7 +53,7 @@ class TradeRow(Struct, gc=False, rename="camel"):
 
 
 class EventMessage(Struct, gc=False):
-    """What the venue says beside data."""
+    """A message without data: replies, errors, notices."""
 
     event: str
     arg: ChannelArgument | None = None
@@ -63,7 +63,7 @@ class EventMessage(Struct, gc=False):
 
 
 class Response(Struct, Generic[Row], gc=False):
-    """What is answered to a GET."""
+    """The body of a REST response."""
 
     code: str
     data: list[Row]
@@ -71,7 +71,7 @@ class Response(Struct, Generic[Row], gc=False):
 
 
 class InstrumentRow(Struct, gc=False, rename="camel"):
-    """One listed instrument; an empty text means that a field has no meaning for it."""
+    """One listed instrument; an empty text means that the field does not apply."""
 
     inst_id: str
     inst_type: str

@@ -1,11 +1,4 @@
-"""What may be chosen of OKX: which books, how they are checked, what else is heard.
-
-What OKX allows, and which of its refusals are for good.
-
-What is asked of OKX's stream: the topics of each symbol, spread over connections, and the requests for them.
-
-What OKX says beside data: confirmations, refusals, and that it is about to leave.
-"""
+"""Requests to OKX and the meaning of its replies: settings, limits, error codes, topics, events."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,23 +27,23 @@ from components.market_data.venues.adapter import (
 from components.market_data.venues.okx.messages import EventMessage
 
 LIMITS: Final = Limits(
-    topics_per_request=100,  # a request's list of channels may take 64 KB: some 600 of them
+    topics_per_request=100,  # a request's channel list may take 64 KB, about 600 channels
     topics_per_connection=90,
     sends_per_second=3.0,
     connects_per_second=3.0,
-    ping_after_idle_ms=20_000,  # the venue closes a connection on which nothing was said for 30 s
+    ping_after_idle_ms=20_000,  # the venue closes a connection after 30 s without a message
     reply_timeout_ms=8_000,
-    requests_per_second=20.0,  # books: 40 in 2 s
+    requests_per_second=20.0,  # books: 40 requests in 2 s
     requests_burst=20,
 )
 PERMANENT_CODES: Final = frozenset(
     {
         "60011",  # please log in
-        "60012",  # no such request
-        "60013",  # no such arguments
-        "60017",  # wrong address
-        "60018",  # no such channel or instrument
-        "60019",  # no such operation
+        "60012",  # invalid request
+        "60013",  # invalid arguments
+        "60017",  # wrong URL
+        "60018",  # unknown channel or instrument
+        "60019",  # unknown operation
         "60029",  # only for higher fee tiers
         "64003",  # only for higher fee tiers
     }
@@ -60,24 +53,24 @@ RETRYABLE_CODES: Final = frozenset(
         "50001",  # service unavailable
         "50004",  # timed out
         "50011",  # too many requests
-        "50013",  # too busy
-        "50026",  # the venue's own error
+        "50013",  # busy
+        "50026",  # internal error of the venue
         "50113",  # too many requests
         "60014",  # too many requests on this connection
-        "63999",  # the venue's own error
+        "63999",  # internal error of the venue
     }
 )
-"""An unknown code is tried again too: trying is paced, and giving up a symbol is not undone by itself."""
+"""An unknown code is retried too: retries are paced, and a symbol that was given up does not come back by itself."""
 SHUTDOWN_NOTICE_CODE: Final = "64008"
 RETRYABLE_STATUSES: Final = frozenset({403, 408, 425, 429})
-"""A guard before the venue answers 403 to who asks too fast."""
+"""The venue's firewall answers 403 to clients that send too many requests."""
 TRADES = "trades"
 DETAIL_CHARACTERS_MAX: Final = 200
 _TOPIC_IN_TEXT: Final = re.compile(r'channel"?\s*:\s*"?([\w-]{1,40})"?\s*,\s*"?instId"?\s*:\s*"?([\w.-]{1,60})')
 
 
 class DepthChannel(StrEnum):
-    """The venue's channels of one book."""
+    """The venue's order book channels."""
 
     BOOKS = "books"
     BOOKS5 = "books5"
@@ -87,12 +80,12 @@ class DepthChannel(StrEnum):
 
     @property
     def is_chained(self) -> bool:
-        """Say whether changes come, chained by their ids; else every frame is the whole of a shallow book."""
+        """Return whether updates chain by ids; the other channels send a full shallow book in each frame."""
         return self not in (DepthChannel.BOOKS5, DepthChannel.BBO_TBT)
 
     @property
     def levels(self) -> int:
-        """Give the levels of a side that the venue keeps on the channel."""
+        """Return the number of levels per side that the venue keeps on the channel."""
         return CHANNEL_LEVELS[self]
 
 
@@ -106,15 +99,15 @@ CHANNEL_LEVELS: Final = {
 
 
 class ChecksumMode(StrEnum):
-    """Which checksums are believed."""
+    """Which checksums are verified."""
 
     NON_ZERO = "non_zero"
-    """The venue sends 0 where it no longer computes one; any other value must be ours."""
+    """The venue sends 0 where it no longer computes a checksum; any other value must match."""
     NEVER = "never"
 
 
 class OkxInstrumentType(StrEnum):
-    """The venue's words for what it lists."""
+    """The venue's instrument types."""
 
     SPOT = "SPOT"
     SWAP = "SWAP"
@@ -123,12 +116,12 @@ class OkxInstrumentType(StrEnum):
 
 
 class OkxSettings(Struct, frozen=True, kw_only=True):
-    """The choices, with what suits most."""
+    """Settings of the OKX adapter."""
 
     depth_channel: DepthChannel = DepthChannel.BOOKS
     checksum: ChecksumMode = ChecksumMode.NON_ZERO
     quotes: bool = True
-    """Whether best prices are heard beside the books."""
+    """Whether the best bid and ask are subscribed beside the books."""
     trades: bool = True
     inst_types: tuple[OkxInstrumentType, ...] = (
         OkxInstrumentType.SPOT,
@@ -136,30 +129,30 @@ class OkxSettings(Struct, frozen=True, kw_only=True):
         OkxInstrumentType.FUTURES,
     )
     option_families: tuple[str, ...] = ()
-    """Options are listed family by family only: BTC-USD, ETH-USD."""
+    """Options are listed by family only: BTC-USD, ETH-USD."""
     books_per_connection: int = 25
-    """The venue recommends fewer than 30 deep books on one connection."""
+    """The venue recommends fewer than 30 deep books per connection."""
     cached_trade_age_ms_max: int = 3_000
-    """The first trade after a subscription is the last there was; older than this it is nobody's news."""
+    """The first trade after a subscription is the last one that happened; an older one than this is dropped."""
 
 
 def is_permanent_code(code: str) -> bool:
-    """Say whether asking again can never help."""
+    """Return whether a retry cannot succeed."""
     return code in PERMANENT_CODES
 
 
 def is_permanent_status(status: int) -> bool:
-    """Say whether an HTTP status means that asking again can never help."""
+    """Return whether an HTTP status means that a retry cannot succeed."""
     return 400 <= status < 500 and status not in RETRYABLE_STATUSES
 
 
 def topic_name(channel: str, venue_symbol: str) -> str:
-    """Name a topic."""
+    """Return the name of a topic."""
     return f"{channel}:{venue_symbol}"
 
 
 def plan_connections(url: str, instruments: Sequence[Instrument], settings: OkxSettings) -> tuple[ConnectionPlan, ...]:
-    """Spread the topics over connections, those of one instrument on the same."""
+    """Distribute the topics over connections; topics of one instrument share a connection."""
     size = settings.books_per_connection
     groups = [instruments[start : start + size] for start in range(0, len(instruments), size)]
     return tuple(
@@ -169,7 +162,7 @@ def plan_connections(url: str, instruments: Sequence[Instrument], settings: OkxS
 
 
 def encode_request(operation: str, names: Iterable[str], request_id: int) -> str:
-    """Write a request; a topic that is named twice is asked for once."""
+    """Encode a request; a topic that is named twice is requested once."""
     arguments = [_argument(name) for name in dict.fromkeys(names)]
     return msgspec.json.encode({"id": str(request_id), "op": operation, "args": arguments}).decode()
 
@@ -177,7 +170,7 @@ def encode_request(operation: str, names: Iterable[str], request_id: int) -> str
 def _topics(instrument: Instrument, settings: OkxSettings) -> list[Topic]:
     symbol, venue_symbol = instrument.symbol, instrument.venue_symbol
     topics = [Topic(Channel.DEPTH, symbol, topic_name(settings.depth_channel, venue_symbol))]
-    # Where the book is the best prices, one topic serves as both.
+    # Where the depth channel is the best bid and ask, one topic serves as book and as quote.
     if settings.quotes and settings.depth_channel is not DepthChannel.BBO_TBT:
         topics.append(Topic(Channel.QUOTES, symbol, topic_name(DepthChannel.BBO_TBT, venue_symbol)))
     if settings.trades:
@@ -194,7 +187,7 @@ _event_decoder: Final = msgspec.json.Decoder(EventMessage)
 
 
 def decode_event(frame: bytes) -> Decoded:
-    """Read one event; ValueError or msgspec's own errors where it is none."""
+    """Decode one event; raise ValueError or msgspec's errors where the frame holds none."""
     event = _event_decoder.decode(frame)
     control = _control(event)
     if control is None:
