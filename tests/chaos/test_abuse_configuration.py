@@ -1,4 +1,4 @@
-"""What a person can get wrong before a start: one clear line, the right exit code, and nothing was touched."""
+"""Mistakes before a start: one clear line, the right exit code, and nothing was changed."""
 
 import os
 import socket
@@ -24,13 +24,13 @@ WRONG_KEYS = {
     "market_data": ("market_data", "quote_age_max_ms", "quote_age_ms_max"),
     "signals": ("signals.strategy", "cooldown_ms", "cool_down_ms"),
     "risk": ("risk.limits", "order_notionl_max", "order_notional_max"),
-    "execution": ("execution.pace", "order_per_minute", "orders_per_minute"),
+    "execution": ("execution.request_budget", "order_per_minute", "orders_per_minute"),
 }
 WRONG_VALUES = {
     "market_data": ("market_data", "quote_age_ms_max", "5", "a whole number, at least 50 and at most 600000"),
-    "signals": ("signals", "judge_ms_max", "0", "a whole number, at least 10 and at most 60000"),
+    "signals": ("signals", "approval_timeout_ms", "0", "a whole number, at least 10 and at most 60000"),
     "risk": ("risk.limits", "order_notional_max", "-1", "a number, above 0 and at most 1000000000000"),
-    "execution": ("execution.reconcile", "interval_s", "301", "a whole number, at least 1 and at most 300"),
+    "execution": ("execution.reconciliation", "interval_s", "301", "a whole number, at least 1 and at most 300"),
 }
 each_component = pytest.mark.parametrize("name", COMPONENTS)
 alone_and_with_all = pytest.mark.parametrize("runs_all", [False, True], ids=["alone", "up"])
@@ -89,7 +89,7 @@ def test_without_keys_the_paper_account_is_not_tried(stage: IsolatedInstallation
 
 @pytest.mark.parametrize("name", WITH_SEAL)
 def test_a_missing_seal_is_told_with_the_command_that_makes_it(stage: IsolatedInstallation, name: str) -> None:
-    told = f"error: {stage.paths.seal_key()}: no such file; make the key with: xtrader config make-seal"
+    told = f"error: {stage.paths.seal_key()}: no such file; create the key with: xtrader config create-seal-key"
     assert stage.run(name) == ExitResult(78, [told])
 
 
@@ -130,12 +130,12 @@ def test_a_health_port_that_is_held_is_told(sealed: IsolatedInstallation, name: 
 def test_a_name_that_is_no_symbol_stops_everything_with_the_reason_in_the_log(sealed: IsolatedInstallation) -> None:
     ended = sealed.run(EVERYTHING, XTRADER__MARKET_DATA__SYMBOLS='["AAPL", "ABC123"]')
     assert ended.code == 1
-    assert "sandbox ended with exit code 64; another start would end the same way" in ended.messages
+    assert "sandbox exited (exit code 64); a restart would end the same way" in ended.messages
     assert "'ABC123' is not a symbol" in (sealed.paths.state / "logs" / "sandbox.log").read_text()
 
 
 def put(stage: IsolatedInstallation, table: str, line: str) -> None:
-    """Write a line into a table of dev.toml, in the place of the same key."""
+    """Write a line into a table of dev.toml, replacing the same key."""
     text = (stage.folder.root / "config" / "dev.toml").read_text()
     lines = [one for one in text.splitlines() if one.split(" = ")[0] != line.split(" = ", maxsplit=1)[0]]
     head = f"[{table}]"
@@ -147,7 +147,7 @@ def put(stage: IsolatedInstallation, table: str, line: str) -> None:
 
 @contextmanager
 def closing_lock(path: Path) -> Iterator[None]:
-    """Hold a lock as another process of ours would."""
+    """Lock a file as another process of ours would."""
     lock = REAL_DISK.lock(path)
     try:
         yield

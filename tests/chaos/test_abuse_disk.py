@@ -1,4 +1,4 @@
-"""A disk that cannot be written ends whoever needs it before anything is acknowledged, and with room it goes on."""
+"""A disk that cannot be written ends the process that needs it before anything is acknowledged; with space it continues."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ WRITERS = ("execution", "risk")
 READY_S_MAX = 60
 BACK_S_MAX = 40
 ROOM_BYTES = 2_000
-"""For a few records more: the failure comes in the middle of trading, not at once."""
+"""Enough for a few more records: the failure comes during trading, not at once."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class Trading:
     places: Paths
 
     def trades_again(self) -> None:
-        """Wait for fills after this moment, with everybody ready."""
+        """Wait for fills after this moment, with every component ready."""
         for name in COMPONENTS:
             eventually(lambda name=name: self.up.is_restarted(name, killed=0), within_s=READY_S_MAX)  # type: ignore[misc]
         before = fill_count(self.places)
         eventually(lambda: fill_count(self.places) > before + 1, within_s=BACK_S_MAX)
 
     def ends_with(self, code: int, name: str) -> int:
-        """Say how often a component has ended so."""
-        return self.up.stderr_text().count(f"{name} ended with exit code {code}; starting it again")
+        """Return how often a component has exited with this code."""
+        return self.up.stderr_text().count(f"{name} exited (exit code {code}); restarting")
 
     def log(self, name: str) -> str:
-        """Give what a component wrote to its log."""
+        """Return what a component wrote to its log."""
         return (self.places.state / "logs" / f"{name}.log").read_text()
 
 
@@ -120,5 +120,5 @@ def test_a_full_disk_stops_all_who_write_and_room_lets_them_go_on(tmp_path: Path
 
 
 def codes(up: RunningSystem) -> list[int]:
-    """List the exit codes that children ended with."""
-    return [int(code) for code in re.findall(r"ended with exit code (\d+)", up.stderr_text())]
+    """Return the exit codes of the child processes."""
+    return [int(code) for code in re.findall(r"exited \(exit code (\d+)\)", up.stderr_text())]

@@ -1,4 +1,4 @@
-"""Each process stopped for longer than silence may last is missed, and when it goes on nothing was doubled or lost."""
+"""A process that is stopped for longer than the heartbeat timeout is detected; when it continues, nothing was duplicated or lost."""
 
 import os
 import signal
@@ -31,17 +31,17 @@ monotonic_ns = SystemClock().monotonic_ns
 
 @dataclass(frozen=True)
 class Trading:
-    """A whole system that trades, and how far its log had come when something was done to it."""
+    """A whole system that trades, and the length of its log when the test interfered."""
 
     up: RunningSystem
     places: Paths
 
     def causes_since(self, count: int) -> set[Cause]:
-        """Name what risk has raised since its log had so many records."""
+        """Return the causes that risk has raised since its log had this many records."""
         return raised_causes(decision_records(self.places)[count:])
 
     def is_told(self, line: str) -> bool:
-        """Say whether `up` has told this."""
+        """Return whether `up` has printed this."""
         return line in self.up.stderr_text()
 
 
@@ -53,7 +53,7 @@ def trading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trading]:
 
 @contextmanager
 def paused(up: RunningSystem, name: str) -> Iterator[None]:
-    """Stop a process in the middle of whatever it does, for longer than any stream may be silent."""
+    """Stop a process at any point for longer than any heartbeat timeout."""
     pid = int((up.manifest(name) or {})["pid"])
     os.kill(pid, signal.SIGSTOP)
     stopped_at_ns = monotonic_ns()
@@ -69,7 +69,7 @@ NOTICED: dict[str, Callable[[Trading, int], object]] = {
     "market_data": lambda trading, since: trading.causes_since(since) & {Cause.DATA_STALE, Cause.BUS_GAP},
     "execution": lambda trading, since: trading.causes_since(since) & {Cause.EXECUTION_DOWN},
     "risk": lambda trading, _: trading.is_told("signals is not ready: positions: silence"),
-    "signals": lambda trading, _: trading.is_told("signals is not ready: does not answer"),
+    "signals": lambda trading, _: trading.is_told("signals is not ready: no response"),
 }
 
 

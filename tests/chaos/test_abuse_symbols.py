@@ -1,4 +1,4 @@
-"""A symbol that the venue or risk does not know is named, and the others trade as if it were not there."""
+"""A symbol that the venue or risk does not know is named, and the others are traded."""
 
 import json
 from pathlib import Path
@@ -51,11 +51,11 @@ def test_a_symbol_that_risk_does_not_allow_is_refused_by_name_and_the_others_tra
         assert {one.intent.symbol for one in refused()} == {"TSLA"}
         result = up.stop()
     assert result["ok"], f"{result}\n{up.stderr_text()}"
-    assert result["verdicts"]["refused"]["symbol_allowed"] >= 1
+    assert result["decisions"]["refused"]["symbol_allowed"] >= 1
 
 
 def unmet(component: ComponentProcess) -> list[str] | None:
-    """Read what readiness waits for; None while nobody answers."""
+    """Return what readiness waits for; None while the process does not answer."""
     manifest = read_manifest(component.paths, component.name)
     if manifest is None:
         return None

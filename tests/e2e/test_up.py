@@ -1,4 +1,4 @@
-"""One command trades: ready in order, filled, positions equal, and again on the same state."""
+"""`up` trades: processes ready in order, orders filled, positions equal, and the same again on the same state."""
 
 import json
 import subprocess
@@ -13,6 +13,7 @@ from tests.support.machine import scaled
 from tests.support.running_system import PROJECT, running_system
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(240)]
+
 RUN_S = 10
 FIRST_FILL_S_MAX = 20
 
@@ -58,7 +59,7 @@ def test_two_runs_in_a_row_fill_orders_and_agree_with_the_venue(tmp_path: Path) 
         assert found["records"] > 0
 
 
-def test_up_on_state_that_is_in_use_says_by_whom(tmp_path: Path) -> None:
+def test_up_on_state_in_use_names_the_process(tmp_path: Path) -> None:
     with running_system(tmp_path) as first:
         eventually(lambda: first.manifest("sandbox"), within_s=20)
         second = try_up(first.environment)

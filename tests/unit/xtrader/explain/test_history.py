@@ -43,7 +43,7 @@ def test_an_unknown_id_has_no_history(traded: Path, name: str) -> None:
     assert find_history(paths_at(traded), name) is None
 
 
-def test_without_journals_the_error_says_so(tmp_path: Path) -> None:
+def test_without_journals_a_usage_error_is_raised(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no journal yet"):
         find_history(paths_at(tmp_path), "last")
 
