@@ -279,7 +279,7 @@ def _request_client(folder: Path, _: FloorLoad, cpus: set[int] | None, __: Conne
     subscriber.connect(_address(folder, "market"))
     subscriber.subscribe(b"market")
     dealer = context.socket(zmq.DEALER)
-    dealer.connect(_address(folder, "judge"))
+    dealer.connect(_address(folder, "risk_requests"))
     poller = zmq.Poller()
     poller.register(subscriber, zmq.POLLIN)
     poller.register(dealer, zmq.POLLIN)
@@ -292,7 +292,7 @@ def _request_client(folder: Path, _: FloorLoad, cpus: set[int] | None, __: Conne
             stamp = frames[2][: STAMP.size]
             if (wanted := STAMP.unpack(stamp)[1]) == 0:
                 continue
-            dealer.send_multipart((b"", b"judge", header, stamp + padding))
+            dealer.send_multipart((b"", b"risk_requests", header, stamp + padding))
             if wanted == 3:
                 return
 
@@ -301,7 +301,7 @@ def _request_server(folder: Path, _: FloorLoad, cpus: set[int] | None, __: Conne
     _pin(cpus)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context.instance()
     router = context.socket(zmq.ROUTER)
-    router.bind(_address(folder, "judge"))
+    router.bind(_address(folder, "risk_requests"))
     dealer = context.socket(zmq.DEALER)
     dealer.connect(_address(folder, "commands"))
     poller = zmq.Poller()
@@ -314,7 +314,7 @@ def _request_server(folder: Path, _: FloorLoad, cpus: set[int] | None, __: Conne
             if socket is dealer:
                 continue
             stamp = frames[4][: STAMP.size]
-            router.send_multipart((frames[0], b"", b"judge", header, b"y"))
+            router.send_multipart((frames[0], b"", b"risk_requests", header, b"y"))
             dealer.send_multipart((b"", b"commands", header, stamp + padding))
             if STAMP.unpack(stamp)[1] == 3:
                 return

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FILLS_SHOWN_S = 3_600
 
 
-@click.group(help="Approved orders on their way to the venue, and what became of them.")
+@click.group(help="Submission and tracking of approved orders.")
 def cli() -> None:
     """Group the commands."""
 
@@ -32,7 +32,7 @@ def run() -> None:
 
 
 @cli.command()
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Show so many, the newest.")
+@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Show this many, the newest.")
 @click.option("--open", "only_open", is_flag=True, help="Only orders that are not final.")
 @json_option
 def orders(last: int, *, only_open: bool, as_json: bool) -> None:
@@ -43,14 +43,14 @@ def orders(last: int, *, only_open: bool, as_json: bool) -> None:
     state = ExecutionState()
     for _, record in _journal():
         state.apply(record)
-    found = [order for order in state.orders.values() if not (only_open and order.state.is_final)]
-    shown = [_order_facts(order) for order in found[-last:]]
+    selected = [order for order in state.orders.values() if not (only_open and order.state.is_final)]
+    shown = [_order_facts(order) for order in selected[-last:]]
     facts = {
         "orders": shown,
-        "total": len(found),
+        "total": len(selected),
         "positions": {symbol: format_decimal(quantity) for symbol, quantity in state.positions.items()},
-        "trading": state.trading_state,
-        "venue": state.venue_connectivity,
+        "trading_state": state.trading_state,
+        "venue_connectivity": state.venue_connectivity,
         "last_sequence": state.sequence,
     }
     print_result(facts, as_json=as_json, text="\n".join([*map(_order_line, shown), _summary(facts)]))
@@ -61,18 +61,20 @@ def orders(last: int, *, only_open: bool, as_json: bool) -> None:
 @json_option
 def order(client_order_id: str, *, as_json: bool) -> int:
     """Show every record of one order, by client order id or intent id; exit 1 if there is none."""
-    told: list[dict[str, Any]] = []
+    records: list[dict[str, Any]] = []
     for sequence, record in _journal():
         if client_order_id in _ids_in(record):
-            told.append({"sequence": sequence, "kind": type(record).__name__, **_fields(record)})
-    lines = [f"{one['sequence']:>8}  {one['kind']:<16} {_details(one)}" for one in told]
-    print_result({"order": client_order_id, "records": told}, as_json=as_json, text="\n".join(lines) or "no such order")
-    return 0 if told else 1
+            records.append({"sequence": sequence, "kind": type(record).__name__, **_fields(record)})
+    lines = [f"{one['sequence']:>8}  {one['kind']:<16} {_details(one)}" for one in records]
+    print_result(
+        {"order": client_order_id, "records": records}, as_json=as_json, text="\n".join(lines) or "no such order"
+    )
+    return 0 if records else 1
 
 
 @cli.command()
-@click.option("--from", "from_sequence", type=click.IntRange(min=1), help="Begin with this record of the journal.")
-@click.option("--count", type=click.IntRange(min=1), help="Stop after so many records.")
+@click.option("--from", "from_sequence", type=click.IntRange(min=1), help="Start with this record of the journal.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after this many records.")
 @json_option
 def tail(from_sequence: int | None, count: int | None, *, as_json: bool) -> None:
     """Follow the order events of the running execution process."""
@@ -95,16 +97,16 @@ def venue(*, as_json: bool) -> None:
     """
     from components.contracts.values import format_decimal
 
-    found = _fetch_snapshot()
+    snapshot = _fetch_snapshot()
     facts = {
-        "account": found.account.account_number,
-        "equity": found.account.equity,
-        "cash": found.account.cash,
-        "trading_blocked": found.account.trading_blocked,
-        "session_open": found.session.is_open,
-        "positions": {one.symbol: format_decimal(one.quantity) for one in found.positions},
-        "open_orders": [_venue_order_facts(one) for one in found.orders],
-        "fills": len(found.fills),
+        "account": snapshot.account.account_number,
+        "equity": snapshot.account.equity,
+        "cash": snapshot.account.cash,
+        "trading_blocked": snapshot.account.trading_blocked,
+        "session_open": snapshot.session.is_open,
+        "positions": {one.symbol: format_decimal(one.quantity) for one in snapshot.positions},
+        "open_orders": [_venue_order_facts(one) for one in snapshot.orders],
+        "fills": len(snapshot.fills),
     }
     print_result(facts, as_json=as_json)
 
@@ -117,12 +119,12 @@ def _order_messages(from_sequence: int | None) -> "Iterator[tuple[int, OrderMess
     from components.runtime.config.settings import load_settings
     from components.runtime.process.manifest import read_manifest
 
-    places = load_settings().paths
-    if read_manifest(places, "execution") is None:
-        raise PeerUnreachable(f"execution is not running ({places.manifest('execution')})")
+    paths = load_settings().paths
+    if read_manifest(paths, "execution") is None:
+        raise PeerUnreachable(f"execution is not running ({paths.manifest('execution')})")
     since = None if from_sequence is None else StreamOffset(ORDERS.name, "", from_sequence - 1)
-    for heard in follow(places.run, ORDERS, since):
-        yield heard.header.sequence, heard.body
+    for message in follow(paths.run, ORDERS, since):
+        yield message.header.sequence, message.body
 
 
 def _journal() -> "Iterator[tuple[int, OrderMessage]]":
@@ -156,7 +158,7 @@ def _order_line(facts: dict[str, Any]) -> str:
 
 def _summary(facts: dict[str, Any]) -> str:
     held = ", ".join(f"{symbol} {quantity}" for symbol, quantity in facts["positions"].items()) or "flat"
-    return f"{facts['total']} orders, {held}, trading {facts['trading']}, venue {facts['venue']}"
+    return f"{facts['total']} orders, {held}, trading {facts['trading_state']}, venue {facts['venue_connectivity']}"
 
 
 def _ids_in(record: "OrderMessage") -> set[str]:
@@ -196,7 +198,7 @@ def _fetch_snapshot() -> "VenueSnapshot":
     from components.execution.core.venue_messages import FetchVenueSnapshot, VenueSnapshot
     from components.execution.venues.alpaca.http_client import ApiKeys, HttpClient
     from components.execution.venues.alpaca.rest import AccountReader
-    from components.runtime.clock import SystemClock
+    from components.runtime.clock import NS_PER_S, SystemClock
     from components.runtime.config.secrets import resolve
     from components.runtime.config.settings import read_layers_with_overlay
 
@@ -207,16 +209,16 @@ def _fetch_snapshot() -> "VenueSnapshot":
         resolve(one, root=settings.paths.root, environ=layers.environ) for one in (config.key, config.secret)
     )
 
-    async def ask() -> object:
-        wire = HttpClient(config, ApiKeys(key, secret))
+    async def fetch() -> object:
+        http = HttpClient(config, ApiKeys(key, secret))
         try:
-            return await AccountReader(wire, clock).fetch_snapshot(
-                FetchVenueSnapshot(0, (), clock.now_ns() - FILLS_SHOWN_S * 1_000_000_000)
+            return await AccountReader(http, clock).fetch_snapshot(
+                FetchVenueSnapshot(0, (), clock.now_ns() - FILLS_SHOWN_S * NS_PER_S)
             )
         finally:
-            await wire.close()
+            await http.close()
 
-    found = asyncio.run(ask())
-    if not isinstance(found, VenueSnapshot):
-        raise VenueUnavailable(f"{config.trading_url}: {found}")
-    return found
+    snapshot = asyncio.run(fetch())
+    if not isinstance(snapshot, VenueSnapshot):
+        raise VenueUnavailable(f"{config.trading_url}: {snapshot}")
+    return snapshot

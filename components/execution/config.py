@@ -34,8 +34,8 @@ class VenueHealthLimits(Table):
 
     degraded_after_failures: int = Field(ge=1, le=100)
     lost_after_failures: int = Field(ge=1, le=100)
-    slow_answer_ms: int = Field(ge=1, le=60_000)
-    degraded_after_slow: int = Field(ge=1, le=1_000)
+    slow_response_ms: int = Field(ge=1, le=60_000)
+    degraded_after_slow_responses: int = Field(ge=1, le=1_000)
 
 
 class AlpacaConfig(Table):
@@ -45,23 +45,23 @@ class AlpacaConfig(Table):
     stream_url: VenueUrl
     key: SecretReference
     secret: SecretReference
-    connect_ms_max: int = Field(ge=50, le=30_000)
-    answer_ms_max: int = Field(ge=100, le=60_000)
+    connect_timeout_ms: int = Field(ge=50, le=30_000)
+    reply_timeout_ms: int = Field(ge=100, le=60_000)
     connections_max: int = Field(ge=1, le=64)
     ping_interval_ms: int = Field(ge=100, le=60_000)
-    pong_ms_max: int = Field(ge=100, le=60_000)
-    silence_ms_max: int = Field(ge=1_000, le=600_000)
-    reconnect_first_ms_max: int = Field(ge=1, le=250)
-    reconnect_ms_max: int = Field(ge=250, le=120_000)
+    pong_timeout_ms: int = Field(ge=100, le=60_000)
+    probe_after_idle_ms: int = Field(ge=1_000, le=600_000)
+    retry_ms_first: int = Field(ge=1, le=250)
+    retry_ms_max: int = Field(ge=250, le=120_000)
     frame_bytes_max: int = Field(ge=1_024, le=64 * 1024 * 1024)
 
 
 class ExecutionConfig(Table):
     """All settings of execution."""
 
-    pace: RequestBudgetConfig
-    reconcile: ReconciliationConfig
-    desk: OrderConfig
+    request_budget: RequestBudgetConfig
+    reconciliation: ReconciliationConfig
+    orders: OrderConfig
     fence: FenceLimits
-    condition: VenueHealthLimits
+    venue_health: VenueHealthLimits
     alpaca: AlpacaConfig

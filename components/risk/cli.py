@@ -9,7 +9,6 @@ import click
 from typing_extensions import override
 
 from components.runtime.cli import json_option, print_result, usage_error
-from components.runtime.journal import reader
 
 if TYPE_CHECKING:
     from components.contracts.decisions import (
@@ -39,7 +38,7 @@ class DecimalNumber(click.ParamType[Decimal]):
         return number if number.is_finite() else self.fail(f"{value!r} is not a number", param, ctx)
 
 
-@click.group(help="The only gate between a wish and an order.")
+@click.group(help="Pre-trade checks, approvals, account and trading state.")
 def cli() -> None:
     """Group the commands."""
 
@@ -60,16 +59,16 @@ def account(*, as_json: bool) -> None:
     """Show positions, orders, P&L and trading state of the running risk process."""
     from components.contracts.decisions import AccountQuery, AccountSnapshot
 
-    found = _request(AccountQuery(_new_id()))
-    if not isinstance(found, AccountSnapshot):
-        usage_error(f"risk answered with {type(found).__name__}")
-    facts = {name: getattr(found, name) for name in found.__struct_fields__ if name != "request_id"}
-    facts["holdings"] = {one.symbol: [one.quantity, one.average_price] for one in found.positions}
+    snapshot = _request(AccountQuery(_new_id()))
+    if not isinstance(snapshot, AccountSnapshot):
+        usage_error(f"risk replied with {type(snapshot).__name__}")
+    facts = {name: getattr(snapshot, name) for name in snapshot.__struct_fields__ if name != "request_id"}
+    facts["positions"] = {one.symbol: [one.quantity, one.average_price] for one in snapshot.positions}
     print_result(facts, as_json=as_json)
 
 
 @cli.command()
-@click.option("--reason", required=True, help="What the log will say.")
+@click.option("--reason", required=True, help="Reason stored in the log.")
 @json_option
 def halt(reason: str, *, as_json: bool) -> int:
     """Halt trading: refuse new orders, withdraw unsent orders, cancel working orders."""
@@ -79,7 +78,7 @@ def halt(reason: str, *, as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--reason", default="", help="Why it is safe; without it, only what would be cleared is shown.")
+@click.option("--reason", default="", help="Why it is safe; without a reason, only list what would be cleared.")
 @json_option
 def resume(reason: str, *, as_json: bool) -> int:
     """Clear the latched causes; exit 1 if a cause still blocks it."""
@@ -89,7 +88,7 @@ def resume(reason: str, *, as_json: bool) -> int:
 
 
 @cli.command("cancel-all")
-@click.option("--reason", default="the operator asked", show_default=True, help="What the log will say.")
+@click.option("--reason", default="operator request", show_default=True, help="Reason stored in the log.")
 @json_option
 def cancel_all(reason: str, *, as_json: bool) -> int:
     """Cancel every working order; trading continues."""
@@ -100,24 +99,24 @@ def cancel_all(reason: str, *, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("file", type=click.File())
-@click.option("--bid", type=DecimalNumber(), help="Without bid and ask there is no quote.")
+@click.option("--bid", type=DecimalNumber(), help="Best bid; without bid and ask there is no quote.")
 @click.option("--ask", type=DecimalNumber())
 @click.option("--quote-age-ms", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--position", type=DecimalNumber(), default="0", show_default=True, help="What is held; negative when short."
+    "--position", type=DecimalNumber(), default="0", show_default=True, help="Quantity held; negative when short."
 )
-@click.option("--cause", "causes", multiple=True, help="A cause that is present, as unreconciled; may be repeated.")
+@click.option("--cause", "causes", multiple=True, help="An active cause, such as unreconciled; repeatable.")
 @json_option
 def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN401 -- the options above type them
     """Check an order from a JSON file (- reads stdin) against the configured limits; exit 1 if it is refused.
 
     No process needs to run: the options set the quote, the position and the causes.
     """
-    checked = _evaluate(file.read(), **made_up)
-    allowed = all(one.passed for one in checked)
-    print_result(
-        {"allowed": allowed, "checked": [_fields(one) for one in checked]}, as_json=as_json, text=_table(checked)
-    )
+    from components.risk.commands.order_file import dry_run
+
+    checks = dry_run(file.read(), **made_up)
+    allowed = all(one.passed for one in checks)
+    print_result({"allowed": allowed, "checks": [_fields(one) for one in checks]}, as_json=as_json, text=_table(checks))
     return 0 if allowed else 1
 
 
@@ -127,51 +126,53 @@ def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN4
 def submit(file: IO[str], *, as_json: bool) -> int:
     """Submit an order from a JSON file (- reads stdin) to the running risk process; exit 1 if it is refused.
 
-    The order is checked and, if every check passes, traded like any other: {"symbol": "SPY", "side": "buy", "quantity":
-    1}. Its id is new on each call unless the file contains a signal_id: the same id gets the same reply again.
+    The order is checked and, if every check passes, traded like any other. Its id is new on each call unless the file
+    contains a signal_id: the same id gets the same reply again.
+
+    Example of a file: {"symbol": "SPY", "side": "buy", "quantity": 1}
     """
     from components.contracts.decisions import ApprovalReply, ApprovalRequest
-    from components.risk.commands.order_file import parse_intent
+    from components.risk.commands.order_file import parse_intent, parse_json_object
     from components.runtime.clock import SystemClock
 
-    intent = parse_intent({"signal_id": _new_id(), **_parse_json_object(file.read())}, SystemClock().now_ns())
-    told = _request(ApprovalRequest(intent))
-    if not isinstance(told, ApprovalReply):
-        usage_error(f"risk answered with {type(told).__name__}: {getattr(told, 'detail', '')}")
-    facts = {"intent_id": told.intent_id, "allowed": told.allowed, "checked": [_fields(one) for one in told.checks]}
-    head = f"{told.intent_id}: {'approved' if told.allowed else 'refused'} (record {told.sequence} of risk's log)"
-    print_result({**facts, "sequence": told.sequence}, as_json=as_json, text=f"{head}\n{_table(told.checks)}")
-    return 0 if told.allowed else 1
+    intent = parse_intent({"signal_id": _new_id(), **parse_json_object(file.read())}, SystemClock().now_ns())
+    reply = _request(ApprovalRequest(intent))
+    if not isinstance(reply, ApprovalReply):
+        usage_error(f"risk replied with {type(reply).__name__}: {getattr(reply, 'detail', '')}")
+    facts = {"intent_id": reply.intent_id, "allowed": reply.allowed, "checks": [_fields(one) for one in reply.checks]}
+    head = f"{reply.intent_id}: {'approved' if reply.allowed else 'refused'} (record {reply.sequence} of risk's log)"
+    print_result({**facts, "sequence": reply.sequence}, as_json=as_json, text=f"{head}\n{_table(reply.checks)}")
+    return 0 if reply.allowed else 1
 
 
 @cli.command()
-@click.option("--refused", "only_refused", is_flag=True, help="Only what was refused.")
-@click.option("--count", type=click.IntRange(min=1), help="Stop after so many.")
+@click.option("--refused", "only_refused", is_flag=True, help="Only refused intents.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after this many.")
 @json_option
 def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
     """Follow the decisions of the running risk process, each with its failed checks."""
     from itertools import islice
 
     for sequence, decision in islice(_decisions(only_refused=only_refused), count):
-        intent, against = decision.intent, [f"{one.name} {one.observed}" for one in decision.failed_checks]
-        wish = f"{intent.side} {intent.quantity} {intent.symbol} at {intent.limit_price or 'market'}"
-        verdict = f"refused: {'; '.join(against)}" if against else "approved"
-        facts = {"sequence": sequence, "intent_id": intent.intent_id, "wish": wish, "refusals": against}
-        text = f"{sequence:>8}  {intent.intent_id:<32} {wish:<32} {verdict}"
+        intent, failed = decision.intent, [f"{one.name} {one.observed}" for one in decision.failed_checks]
+        order = f"{intent.side} {intent.quantity} {intent.symbol} at {intent.limit_price or 'market'}"
+        outcome = f"refused: {'; '.join(failed)}" if failed else "approved"
+        facts = {"sequence": sequence, "intent_id": intent.intent_id, "order": order, "failed_checks": failed}
+        text = f"{sequence:>8}  {intent.intent_id:<32} {order:<32} {outcome}"
         print_result({**facts, "allowed": decision.allowed}, as_json=as_json, text=text)
 
 
 @cli.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--verify", is_flag=True, help="Judge every decision again, from the log alone.")
+@click.option("--verify", is_flag=True, help="Evaluate every decision again, from the log alone.")
 @json_option
 def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
     """Replay a log (the account's own, or that of FOLDER); exit 65 if a decision does not follow from it."""
     from components.risk.core.checks.evaluation import audit_log
 
-    found = audit_log(_records(folder or _own_log()), re_evaluate_decisions=verify)
-    print_result({"ok": found.ok, "verified": verify, **_fields(found)}, as_json=as_json)
-    return 0 if found.ok else 65
+    audit = audit_log(_records(folder or _own_log()), re_evaluate_decisions=verify)
+    print_result({"ok": audit.ok, "verified": verify, **_fields(audit)}, as_json=as_json)
+    return 0 if audit.ok else 65
 
 
 def _own_log() -> Path:
@@ -183,41 +184,9 @@ def _own_log() -> Path:
 
 def _records(folder: Path) -> "Iterator[tuple[int, DecisionMessage]]":
     from components.risk.wiring import read_log
+    from components.runtime.journal.reader import read_records
 
-    return read_log(reader.read_records(folder))
-
-
-def _evaluate(text: str, *, causes: tuple[str, ...], position: Decimal, **quote: Any) -> "tuple[CheckResult, ...]":  # noqa: ANN401
-    from components.contracts.market import BookState
-    from components.contracts.trading import Cause
-    from components.risk.commands.order_file import made_up_inputs, made_up_state, parse_intent
-    from components.risk.config import RiskConfig
-    from components.risk.core.checks.evaluation import evaluate
-    from components.runtime.clock import SystemClock
-    from components.runtime.config.settings import load_settings
-
-    written = _parse_json_object(text)
-    try:
-        present = tuple(Cause(one) for one in causes)
-    except ValueError as error:
-        usage_error(str(error))
-    limits = load_settings({"risk": RiskConfig}).table("risk", RiskConfig).limits
-    now_ns = SystemClock().now_ns()
-    intent = parse_intent(written, now_ns)
-    facts = made_up_inputs(**quote, book=BookState.SYNCED, causes=present, now_ns=now_ns)
-    return evaluate(intent, facts, limits, made_up_state(limits, intent.symbol, position))
-
-
-def _parse_json_object(text: str) -> dict[str, Any]:
-    import json
-
-    try:
-        written = json.loads(text, parse_float=Decimal)
-    except ValueError as error:
-        usage_error(f"an intent is a JSON object: {error}")
-    if not isinstance(written, dict):
-        usage_error("an intent is a JSON object")
-    return written
+    return read_log(read_records(folder))
 
 
 def _decisions(*, only_refused: bool) -> "Iterator[tuple[int, Decision]]":
@@ -228,23 +197,23 @@ def _decisions(*, only_refused: bool) -> "Iterator[tuple[int, Decision]]":
     from components.runtime.config.settings import load_settings
     from components.runtime.process.manifest import read_manifest
 
-    places = load_settings().paths
-    if read_manifest(places, "risk") is None:
-        raise PeerUnreachable(f"risk is not running ({places.manifest('risk')})")
-    for heard in follow(places.run, DECISIONS):
-        if isinstance(heard.body, Decision) and not (only_refused and heard.body.allowed):
-            yield heard.header.sequence, heard.body
+    paths = load_settings().paths
+    if read_manifest(paths, "risk") is None:
+        raise PeerUnreachable(f"risk is not running ({paths.manifest('risk')})")
+    for message in follow(paths.run, DECISIONS):
+        if isinstance(message.body, Decision) and not (only_refused and message.body.allowed):
+            yield message.header.sequence, message.body
 
 
 def _operate(action: "OperatorAction", reason: str, *, as_json: bool) -> int:
     from components.contracts.decisions import OperatorCommand, OperatorReply
     from components.contracts.values import CommandId
 
-    told = _request(OperatorCommand(CommandId(_new_id()), action, reason))
-    if not isinstance(told, OperatorReply):
-        usage_error(f"risk answered with {type(told).__name__}")
-    print_result({"done": told.done, "detail": told.detail}, as_json=as_json, text=told.detail)
-    return 0 if told.done else 1
+    reply = _request(OperatorCommand(CommandId(_new_id()), action, reason))
+    if not isinstance(reply, OperatorReply):
+        usage_error(f"risk replied with {type(reply).__name__}")
+    print_result({"done": reply.done, "detail": reply.detail}, as_json=as_json, text=reply.detail)
+    return 0 if reply.done else 1
 
 
 def _request(request: "RiskRequest") -> "RiskReply":
@@ -262,12 +231,12 @@ def _new_id() -> str:
     return f"op-{SystemClock().now_ns():x}"
 
 
-def _fields(found: Any) -> dict[str, Any]:  # noqa: ANN401 -- any struct
-    return {name: getattr(found, name) for name in found.__struct_fields__}
+def _fields(struct: Any) -> dict[str, Any]:  # noqa: ANN401 -- any struct
+    return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
-def _table(checked: "tuple[CheckResult, ...]") -> str:
+def _table(checks: "tuple[CheckResult, ...]") -> str:
     return "\n".join(
-        f"{'holds' if one.passed else 'REFUSES':<8} {one.name:<16} {one.observed:<28} limit {one.limit}"
-        for one in checked
+        f"{'passes' if one.passed else 'FAILS':<8} {one.name:<16} {one.observed:<28} limit {one.limit}"
+        for one in checks
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from components.signals.core.model import Model
 
 
-@click.group(help="Features and a model: what it would like to trade, and why.")
+@click.group(help="Features, model and strategy: intents from market data.")
 def cli() -> None:
     """Group the commands."""
 
@@ -51,7 +51,7 @@ def predict(features: str, *, as_json: bool) -> None:
 
 @cli.command()
 @click.option("--symbol", help="Only this symbol.")
-@click.option("--count", type=click.IntRange(min=1), help="Stop after so many rows.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after this many rows.")
 @json_option
 def features(symbol: str | None, count: int | None, *, as_json: bool) -> None:
     """Compute the features from the live market, one row per quote once a symbol is warm."""
@@ -93,15 +93,15 @@ def _feature_rows(symbol: str | None) -> Iterator[dict[str, Any]]:
     from components.signals.core.features import SCHEMA, Features
     from components.signals.core.symbol_state import SymbolState
 
-    wanted = symbol.upper() if symbol else None
-    watches: dict[str, SymbolState] = {}
-    for heard in follow(load_settings().paths.run, MARKET):
-        body = heard.body
-        if isinstance(body, Quote | Trade) and wanted in (None, body.symbol):
-            watch = watches.setdefault(body.symbol, SymbolState(Features()))
+    only = symbol.upper() if symbol else None
+    states: dict[str, SymbolState] = {}
+    for message in follow(load_settings().paths.run, MARKET):
+        body = message.body
+        if isinstance(body, Quote | Trade) and only in (None, body.symbol):
+            state = states.setdefault(body.symbol, SymbolState(Features()))
             if isinstance(body, Trade):
-                watch.apply_trade(body)
-            elif watch.apply_quote(body, heard.offset) and (row := watch.features.row()):
+                state.apply_trade(body)
+            elif state.apply_quote(body, message.offset) and (row := state.features.row()):
                 yield {"symbol": body.symbol, **dict(zip(SCHEMA.names, row, strict=True))}
 
 

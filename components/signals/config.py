@@ -14,6 +14,6 @@ class SignalsConfig(Table):
     venue: str = Field(pattern=r"^[A-Za-z_]{1,16}$")
     quote_age_ms_max: int = Field(ge=10, le=600_000)
     signal_ttl_ms: int = Field(ge=10, le=60_000)
-    judge_ms_max: int = Field(ge=10, le=60_000)
+    approval_timeout_ms: int = Field(ge=10, le=60_000)
     symbols_max: int = Field(ge=1, le=10_000)
     strategy: StrategySettings

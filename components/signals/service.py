@@ -49,7 +49,7 @@ class SignalsService:
         self._symbols: dict[Symbol, SymbolState] = {}
         self._positions: dict[Symbol, PositionView] = {}
         self._pending: dict[IntentId, Symbol] = {}
-        self._lost_streams = {MARKET.name: "not joined yet", POSITIONS.name: "not joined yet"}
+        self._lost_streams = {MARKET.name: "not synced yet", POSITIONS.name: "not synced yet"}
         self._sequence = 0
         self._is_stopping = False
 
@@ -57,7 +57,7 @@ class SignalsService:
         """Log which model is used."""
         card = self._model.card
         facts = {"name": card.name, "version": card.version, "file_hash": card.file_hash, "schema": card.schema_hash}
-        return [LogEvent("model_loaded", {**facts, "epoch": self._settings.run_id})]
+        return [LogEvent("model_loaded", {**facts, "run_id": self._settings.run_id})]
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
         """Handle market data, positions, and replies of risk."""
@@ -74,7 +74,7 @@ class SignalsService:
             case RequestTimedOut():
                 return self._on_timeout(message)
             case _:
-                raise InvariantError(f"signals hears no {type(message).__name__}")
+                raise InvariantError(f"unexpected input {type(message).__name__}")
 
     def on_tick(self, now_ns: int) -> Effects:  # noqa: ARG002  # only quotes move it
         """Return nothing: only quotes cause effects."""
@@ -91,7 +91,7 @@ class SignalsService:
 
     def snapshot(self, stream: Stream) -> tuple[Any, ...]:
         """Raise InvariantError: signals publishes no stream."""
-        raise InvariantError(f"signals does not say {stream.name}")
+        raise InvariantError(f"signals does not publish {stream.name}")
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:  # noqa: ARG002  # what is broken is so at any time
         """Return the streams that are not synced: market data and positions."""
@@ -100,8 +100,8 @@ class SignalsService:
     def _apply(self, body: Trade | SymbolHealth | FeedHealth | PositionMessage) -> Effects:
         match body:
             case Trade():
-                if watch := self._state_at(body.venue, body.symbol):
-                    watch.apply_trade(body)
+                if state := self._state_at(body.venue, body.symbol):
+                    state.apply_trade(body)
             case SymbolHealth():
                 self._apply_health(body)
             case Position():
@@ -112,11 +112,11 @@ class SignalsService:
         return ()
 
     def _on_quote(self, quote: Quote, received: MessageReceived, now_ns: int) -> Effects:
-        place = received.offset
-        watch = self._state_at(quote.venue, quote.symbol)
-        if watch is None or not watch.apply_quote(quote, place) or not self._may_signal(watch, quote, now_ns):
+        offset = received.offset
+        state = self._state_at(quote.venue, quote.symbol)
+        if state is None or not state.apply_quote(quote, offset) or not self._may_signal(state, quote, now_ns):
             return ()
-        features = watch.features.row()
+        features = state.features.row()
         if features is None:
             return ()
         prediction = self._model.predict(features)
@@ -125,12 +125,12 @@ class SignalsService:
         if edge is None:
             self._metrics.invalid_predictions.inc()
             return ()
-        wish = decide(quote, edge, self._positions.get(quote.symbol, FLAT), self._strategy)
-        if wish is None:
+        proposal = decide(quote, edge, self._positions.get(quote.symbol, FLAT), self._strategy)
+        if proposal is None:
             return ()
         tick_at_ns = received.header.received_at_ns
-        sight = watch.feature_snapshot(quote, features, prediction, offset=place, tick_at_ns=tick_at_ns)
-        return self._propose(wish, sight, now_ns)
+        snapshot = state.feature_snapshot(quote, features, prediction, offset=offset, tick_at_ns=tick_at_ns)
+        return self._propose(proposal, snapshot, now_ns)
 
     def _may_signal(self, state: SymbolState, quote: Quote, now_ns: int) -> bool:
         is_fresh = now_ns - quote.received_at_ns <= self._settings.quote_age_ms_max * NS_PER_MS
@@ -141,12 +141,12 @@ class SignalsService:
         self._sequence += 1
         card = self._model.card
         intent = build_intent(proposal, snapshot, self._settings, card=card, sequence=self._sequence, now_ns=now_ns)
-        watch = self._symbols[snapshot.symbol]
+        state = self._symbols[snapshot.symbol]
         intent_id = intent.intent_id
-        watch.in_flight, watch.last_signal_at_ns = intent_id, now_ns
+        state.in_flight, state.last_signal_at_ns = intent_id, now_ns
         self._pending[intent_id] = snapshot.symbol
         self._metrics.proposed[proposal.purpose, proposal.side].inc()
-        return (Request(RISK_REQUESTS, intent_id, ApprovalRequest(intent), self._settings.judge_ms_max),)
+        return (Request(RISK_REQUESTS, intent_id, ApprovalRequest(intent), self._settings.approval_timeout_ms),)
 
     def _on_reply(self, received: ReplyReceived) -> Effects:
         symbol = self._finish_request(received.request_id)
@@ -156,29 +156,29 @@ class SignalsService:
         match reply:
             case ApprovalReply(allowed=True):
                 self._metrics.replies.labels("allowed").inc()
-                return [_request_event("signal_allowed", received, symbol, level="debug")]
-            case ApprovalReply(checks=checked):
-                codes = [one.name for one in checked if not one.passed]
-                for code in codes:
-                    self._metrics.replies.labels(code).inc()
-                return [_request_event("signal_refused", received, symbol, level="debug", refusals=codes)]
+                return [_request_event("signal_approved", received, symbol, level="debug")]
+            case ApprovalReply(checks=checks):
+                failed = [one.name for one in checks if not one.passed]
+                for name in failed:
+                    self._metrics.replies.labels(name).inc()
+                return [_request_event("signal_refused", received, symbol, level="debug", failed_checks=failed)]
             case MalformedRequest(detail):
-                self._metrics.replies.labels("not_understood").inc()
-                return [_request_event("signal_not_understood", received, symbol, level="warning", detail=detail)]
+                self._metrics.replies.labels("malformed_request").inc()
+                return [_request_event("signal_malformed", received, symbol, level="warning", detail=detail)]
             case _:
-                raise InvariantError(f"risk answered a signal with {type(reply).__name__}")
+                raise InvariantError(f"risk replied to a signal with {type(reply).__name__}")
 
     def _on_timeout(self, timed_out: RequestTimedOut) -> Effects:
         # The order may or may not exist; the positions stream will show it. Nothing is assumed and nothing is sent
         # again.
         symbol = self._finish_request(timed_out.request_id)
-        self._metrics.replies.labels("unanswered").inc()
-        return [_request_event("signal_unanswered", timed_out, symbol, level="warning")]
+        self._metrics.replies.labels("timed_out").inc()
+        return [_request_event("signal_timed_out", timed_out, symbol, level="warning")]
 
     def _finish_request(self, request_id: str) -> Symbol | None:
         symbol = self._pending.pop(IntentId(request_id), None)
-        if symbol is not None and (watch := self._symbols.get(symbol)):
-            watch.in_flight = None
+        if symbol is not None and (state := self._symbols.get(symbol)):
+            state.in_flight = None
         return symbol
 
     def _on_stream_lost(self, lost: StreamLost) -> Effects:
@@ -199,18 +199,18 @@ class SignalsService:
             for message in synced.snapshot:
                 if isinstance(message, Position):
                     self._apply_position(message)
-        return [LogEvent("stream_joined", {"stream": synced.stream.name, "messages": len(synced.snapshot)})]
+        return [LogEvent("stream_synced", {"stream": synced.stream.name, "messages": len(synced.snapshot)})]
 
     def _reset_market(self, messages: tuple[Any, ...]) -> None:
-        for watch in self._symbols.values():
-            watch.reset()
+        for state in self._symbols.values():
+            state.reset()
         for message in messages:
             if isinstance(message, SymbolHealth):
                 self._apply_health(message)
 
     def _apply_health(self, health: SymbolHealth) -> None:
-        if watch := self._state_at(health.venue, health.symbol):
-            watch.apply_book_state(health.state)
+        if state := self._state_at(health.venue, health.symbol):
+            state.apply_book_state(health.state)
 
     def _apply_position(self, position: Position) -> None:
         self._positions[position.symbol] = PositionView(position.quantity, position.working_buy, position.working_sell)
@@ -219,32 +219,30 @@ class SignalsService:
         return self._state_of(symbol) if venue == self._settings.venue else None
 
     def _state_of(self, symbol: Symbol) -> SymbolState | None:
-        watch = self._symbols.get(symbol)
-        if watch is None and len(self._symbols) < self._settings.symbols_max:
-            watch = self._symbols[symbol] = SymbolState(Features())
-        return watch
+        state = self._symbols.get(symbol)
+        if state is None and len(self._symbols) < self._settings.symbols_max:
+            state = self._symbols[symbol] = SymbolState(Features())
+        return state
 
 
 def _request_event(
-    event: str, answer: ReplyReceived | RequestTimedOut, symbol: Symbol | None, *, level: str = "info", **facts: object
+    event: str, outcome: ReplyReceived | RequestTimedOut, symbol: Symbol | None, *, level: str = "info", **facts: object
 ) -> LogEvent:
-    return LogEvent(event, {"intent_id": answer.request_id, "symbol": symbol, **facts}, level)
+    return LogEvent(event, {"intent_id": outcome.request_id, "symbol": symbol, **facts}, level)
 
 
 class _SignalsMetrics:
     """Metrics of signals; every label value is from an enum."""
 
     def __init__(self, metrics: Metrics) -> None:
-        proposed = metrics.counter("signals_proposed_total", "Signals sent to risk", ("purpose", "side"))
+        proposed = metrics.counter("signals_proposed_total", "Intents sent to risk.", ("purpose", "side"))
         # Looking up a label costs more than counting.
         self.proposed = {(purpose, side): proposed.labels(purpose, side) for purpose in Purpose for side in Side}
         self.replies = metrics.counter(
-            "signals_verdicts_total", "Risk's answers: allowed, or each check that refused", ("outcome",)
+            "signals_replies_total", "Risk's replies: allowed, or each failed check.", ("outcome",)
         )
-        self.predictions = metrics.counter("signals_predictions_total", "Times the model was asked")
+        self.predictions = metrics.counter("signals_predictions_total", "Predictions of the model.")
         self.invalid_predictions = metrics.counter(
-            "signals_senseless_total", "Predictions that cannot be probabilities"
+            "signals_invalid_predictions_total", "Predictions that are not probabilities."
         )
-        self.stream_losses = metrics.counter(
-            "signals_stream_losses_total", "Times a stream's continuity broke", ("stream",)
-        )
+        self.stream_losses = metrics.counter("signals_stream_losses_total", "Times a stream was lost.", ("stream",))

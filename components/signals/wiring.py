@@ -21,7 +21,7 @@ def signals(process: Process) -> None:
         run_id=new_run_id(process.clock.now_ns(), token_bytes(RANDOM_BYTES)),
         quote_age_ms_max=config.quote_age_ms_max,
         signal_ttl_ms=config.signal_ttl_ms,
-        judge_ms_max=config.judge_ms_max,
+        approval_timeout_ms=config.approval_timeout_ms,
         symbols_max=config.symbols_max,
         venue=Venue(config.venue),
     )

@@ -49,7 +49,7 @@ def sealed(stage: IsolatedInstallation) -> IsolatedInstallation:
 
 @alone_and_with_all
 @each_component
-def test_a_misspelt_key_is_told_with_its_file_and_the_likely_one(
+def test_a_misspelt_key_is_reported_with_its_file_and_the_likely_one(
     stage: IsolatedInstallation, name: str, *, runs_all: bool
 ) -> None:
     table, key, likely = WRONG_KEYS[name]
@@ -61,7 +61,9 @@ def test_a_misspelt_key_is_told_with_its_file_and_the_likely_one(
 
 @alone_and_with_all
 @each_component
-def test_a_value_out_of_range_is_told_with_the_range(stage: IsolatedInstallation, name: str, *, runs_all: bool) -> None:
+def test_a_value_out_of_range_is_reported_with_the_range(
+    stage: IsolatedInstallation, name: str, *, runs_all: bool
+) -> None:
     table, key, value, allowed = WRONG_VALUES[name]
     put(stage, table, f"{key} = {value}")
     ended = stage.run(EVERYTHING if runs_all else name)
@@ -76,7 +78,9 @@ def test_a_table_that_nobody_owns_stops_everything(stage: IsolatedInstallation) 
 
 @pytest.mark.parametrize("variable", KEYS)
 @pytest.mark.parametrize("name", WITH_KEYS)
-def test_a_missing_key_of_the_venue_is_told_by_its_name(sealed: IsolatedInstallation, name: str, variable: str) -> None:
+def test_a_missing_key_of_the_venue_is_reported_by_its_name(
+    sealed: IsolatedInstallation, name: str, variable: str
+) -> None:
     ended = sealed.run(name, without=variable)
     assert ended == ExitResult(78, [f"error: env:{variable}: the variable is not set; run: export {variable}=…"])
 
@@ -88,9 +92,9 @@ def test_without_keys_the_paper_account_is_not_tried(stage: IsolatedInstallation
 
 
 @pytest.mark.parametrize("name", WITH_SEAL)
-def test_a_missing_seal_is_told_with_the_command_that_makes_it(stage: IsolatedInstallation, name: str) -> None:
-    told = f"error: {stage.paths.seal_key()}: no such file; create the key with: xtrader config create-seal-key"
-    assert stage.run(name) == ExitResult(78, [told])
+def test_a_missing_seal_is_reported_with_the_command_that_creates_it(stage: IsolatedInstallation, name: str) -> None:
+    message = f"error: {stage.paths.seal_key()}: no such file; create the key with: xtrader config create-seal-key"
+    assert stage.run(name) == ExitResult(78, [message])
 
 
 @pytest.mark.parametrize("name", WITH_SEAL)
@@ -101,7 +105,7 @@ def test_a_seal_that_others_may_read_is_refused(sealed: IsolatedInstallation, na
 
 
 @pytest.mark.parametrize("name", [*COMPONENTS, "up"])
-def test_a_held_lock_is_told_with_the_pid_that_holds_it(sealed: IsolatedInstallation, name: str) -> None:
+def test_a_held_lock_is_reported_with_the_pid_that_holds_it(sealed: IsolatedInstallation, name: str) -> None:
     places = sealed.paths
     places.create_run_dir()
     with closing_lock(places.lock(name)):
@@ -110,7 +114,7 @@ def test_a_held_lock_is_told_with_the_pid_that_holds_it(sealed: IsolatedInstalla
 
 
 @pytest.mark.parametrize("name", WITH_JOURNAL)
-def test_a_journal_that_another_writes_is_told_with_the_pid(sealed: IsolatedInstallation, name: str) -> None:
+def test_a_journal_that_another_writes_is_reported_with_the_pid(sealed: IsolatedInstallation, name: str) -> None:
     folder = sealed.paths.journal(name)
     folder.mkdir(parents=True, mode=0o700)
     with closing_lock(folder / "lock"):
@@ -119,7 +123,7 @@ def test_a_journal_that_another_writes_is_told_with_the_pid(sealed: IsolatedInst
 
 
 @each_component
-def test_a_health_port_that_is_held_is_told(sealed: IsolatedInstallation, name: str) -> None:
+def test_a_health_port_that_is_held_is_reported(sealed: IsolatedInstallation, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = str(holder.getsockname()[1])
         ended = sealed.run(name, XTRADER__RUNTIME__HEALTH_PORT=port)

@@ -1,4 +1,4 @@
-"""Whatever is sent to the sockets of a running system is refused and counted, and the next request is answered."""
+"""Whatever is sent to the sockets of a running system is rejected and counted, and the next request is answered."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -45,63 +45,70 @@ pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(120)]
 COMPONENTS = ("market_data", "signals", "risk", "execution")
 READY_S_MAX = 60
 FILL_S_MAX = 20
-BEATS_MS_MAX = 5_000
+HEARTBEATS_MS_MAX = 5_000
 MUTATIONS = 200
-WELL = b"well asked"
-UNPROVEN = frozenset({RejectReason.MALFORMED, RejectReason.VERSION, RejectReason.FORGED})
+VALID_HOP = b"valid request"
+UNVERIFIED = frozenset({RejectReason.MALFORMED, RejectReason.VERSION, RejectReason.FORGED})
 NUMBERS = count(1)
 
 
 @dataclass(frozen=True)
-class Door:
-    """One socket on which a component is asked: how to ask it well, and what it answers then."""
+class RequestSocket:
+    """One socket that serves requests: a valid request for it, and the expected reply."""
 
     component: str
-    duty: str
+    name: str
     topic: bytes
     request: Callable[[SealKey], bytes]
-    answers: type
-    understand: Callable[[bytes], Any]
+    replies: type
+    decode: Callable[[bytes], Any]
 
     @property
-    def is_side(self) -> bool:
-        """Say whether nonsense is only counted here, not answered."""
-        return self.duty == "side"
+    def is_recovery(self) -> bool:
+        """Return whether malformed requests are only counted here, not answered."""
+        return self.name == "recovery"
 
-    def ask(self, client: RawClient, key: SealKey) -> list[Any]:
-        """Ask well, over a hop of a name of its own; give what was answered to other questions before."""
-        client.send([WELL, b"", self.topic, HEADER, self.request(key)])
+    def request_and_drain(self, client: RawClient, key: SealKey) -> list[Any]:
+        """Send a valid request over a hop of its own and return the replies to earlier requests."""
+        client.send([VALID_HOP, b"", self.topic, HEADER, self.request(key)])
         before: list[Any] = []
         while True:
             hops, message = client.receive()
-            answer = self.understand(message)
-            if hops == [WELL]:
-                assert isinstance(answer, self.answers), answer
+            reply = self.decode(message)
+            if hops == [VALID_HOP]:
+                assert isinstance(reply, self.replies), reply
                 return before
-            before.append(answer)
+            before.append(reply)
 
 
 def withdrawal(key: SealKey) -> bytes:
-    """Ask for what changes nothing: that an intent which does not exist is not sent."""
-    control = Withdraw(CommandId(f"stranger-{next(NUMBERS)}"), IntentId("nobody's-0"), "a drill")
+    """Return a command that changes nothing: the withdrawal of an intent that does not exist."""
+    control = Withdraw(CommandId(f"stranger-{next(NUMBERS)}"), IntentId("unknown-0"), "a drill")
     return seal_control(control, approval_terms(), key)
 
 
-def side(component: str, request: object) -> Door:
-    return Door(component, "side", b"side", lambda _: encode(request), RecoveryBatch, decode_recovery_reply)
+def recovery(component: str, request: object) -> RequestSocket:
+    return RequestSocket(
+        component, "recovery", b"recovery", lambda _: encode(request), RecoveryBatch, decode_recovery_reply
+    )
 
 
-DOORS = (
-    Door("execution", "commands", b"commands", withdrawal, Accepted, reply_decoder(COMMANDS)),
-    Door(
-        "risk", "judge", b"judge", lambda _: encode(AccountQuery("a-1")), AccountSnapshot, reply_decoder(RISK_REQUESTS)
+SOCKETS = (
+    RequestSocket("execution", "commands", b"commands", withdrawal, Accepted, reply_decoder(COMMANDS)),
+    RequestSocket(
+        "risk",
+        "risk_requests",
+        b"risk_requests",
+        lambda _: encode(AccountQuery("a-1")),
+        AccountSnapshot,
+        reply_decoder(RISK_REQUESTS),
     ),
-    side("market_data", SnapshotRequest("market")),
-    side("signals", SnapshotRequest("health")),
-    side("risk", ReplayRequest("decisions", 1)),
-    side("execution", ReplayRequest("orders", 1)),
+    recovery("market_data", SnapshotRequest("market")),
+    recovery("signals", SnapshotRequest("health")),
+    recovery("risk", ReplayRequest("decisions", 1)),
+    recovery("execution", ReplayRequest("orders", 1)),
 )
-each_door = pytest.mark.parametrize("door", DOORS, ids=lambda door: f"{door.component}.{door.duty}")
+each_socket = pytest.mark.parametrize("socket", SOCKETS, ids=lambda socket: f"{socket.component}.{socket.name}")
 
 
 @dataclass(frozen=True)
@@ -109,28 +116,28 @@ class System:
     """Everything that `up` runs, while it trades."""
 
     up: RunningSystem
-    places: Paths
+    paths: Paths
     key: SealKey
     pids: dict[str, int]
 
-    def path(self, door: Door) -> Path:
-        """Give where a door is."""
-        return self.places.socket(f"{door.component}.{door.duty}")
+    def path(self, socket: RequestSocket) -> Path:
+        """Return the path of a socket."""
+        return self.paths.socket(f"{socket.component}.{socket.name}")
 
-    def knock(self, door: Door) -> AbstractContextManager[RawClient]:
-        """Connect to a door as somebody unknown."""
-        return raw_client(self.path(door))
+    def connect(self, socket: RequestSocket) -> AbstractContextManager[RawClient]:
+        """Connect to a socket as an unknown client."""
+        return raw_client(self.path(socket))
 
     def refused(self, component: str) -> Counter[str]:
-        """Give what a component counted: flaws of frames, and for sealed ones what their own door found."""
-        found = counter_by_label(self.places, component, "bus_refused_frames", "flaw")
+        """Return what a component counted: invalid frames, and for sealed ones the reasons of execution."""
+        found = counter_by_label(self.paths, component, "bus_invalid_frames", "defect")
         if component == "execution":
-            faults = counter_by_label(self.places, component, "frames_refused", "fault")
-            found += Counter({fault: count for fault, count in faults.items() if fault in UNPROVEN})
+            faults = counter_by_label(self.paths, component, "commands_rejected", "reason")
+            found += Counter({fault: count for fault, count in faults.items() if fault in UNVERIFIED})
         return found
 
     def pids_now(self) -> dict[str, int]:
-        """Give who runs now."""
+        """Return the pids of the running processes."""
         return {name: (self.up.manifest(name) or {}).get("pid", 0) for name in COMPONENTS}
 
 
@@ -139,73 +146,75 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with running_system(tmp_path_factory.mktemp("x")) as up:
         for name in COMPONENTS:
             eventually(lambda name=name: up.is_restarted(name, killed=0), within_s=READY_S_MAX)  # type: ignore[misc]
-        places = load_settings(environ=up.environment).paths
-        made = System(up, places, SealKey(read_seal_key(places)), {})
+        paths = load_settings(environ=up.environment).paths
+        made = System(up, paths, SealKey(read_seal_key(paths)), {})
         made.pids.update(made.pids_now())
         yield made
 
 
-@each_door
-def test_each_malformed_frame_is_counted_once_and_the_next_request_is_answered(system: System, door: Door) -> None:
-    before = system.refused(door.component)
-    with system.knock(door) as client:
+@each_socket
+def test_each_malformed_frame_is_counted_once_and_the_next_request_is_answered(
+    system: System, socket: RequestSocket
+) -> None:
+    before = system.refused(socket.component)
+    with system.connect(socket) as client:
         for name, (frames, _) in MALFORMED.items():
-            client.send(frames(door.topic, door.request(system.key)))
-            words = door.ask(client, system.key)
-            assert len(words) == (not door.is_side), f"{name}: {words}"
-            assert all(isinstance(word, Rejected | MalformedRequest) for word in words), f"{name}: {words}"
-    assert system.refused(door.component) - before == Counter(flaw_at(door, name) for name in MALFORMED)
+            client.send(frames(socket.topic, socket.request(system.key)))
+            replies = socket.request_and_drain(client, system.key)
+            assert len(replies) == (not socket.is_recovery), f"{name}: {replies}"
+            assert all(isinstance(reply, Rejected | MalformedRequest) for reply in replies), f"{name}: {replies}"
+    assert system.refused(socket.component) - before == Counter(expected_label(socket, name) for name in MALFORMED)
 
 
-def flaw_at(door: Door, name: str) -> str:
-    """Name the count of a malformed frame; a sealed message is looked into behind its own door only."""
-    if door.topic == COMMANDS.name.encode():
+def expected_label(socket: RequestSocket, name: str) -> str:
+    """Return the label under which a malformed frame is counted; a sealed message is decoded by execution only."""
+    if socket.topic == COMMANDS.name.encode():
         found = {"half a message": RejectReason.FORGED, "garbage for a message": RejectReason.VERSION}.get(name)
         if found is not None:
             return found.value
     return MALFORMED[name][1]
 
 
-@each_door
-def test_mutated_requests_are_answered_or_counted_and_end_nothing(system: System, door: Door) -> None:
-    before = system.refused(door.component)
-    body = encode(ApprovalRequest(INTENT)) if door.topic == b"judge" else door.request(system.key)
-    with system.knock(door) as client:
-        for frames in mutations([b"", door.topic, HEADER, body], MUTATIONS, seed=DOORS.index(door)):
+@each_socket
+def test_mutated_requests_are_answered_or_counted_and_end_nothing(system: System, socket: RequestSocket) -> None:
+    before = system.refused(socket.component)
+    body = encode(ApprovalRequest(INTENT)) if socket.topic == b"risk_requests" else socket.request(system.key)
+    with system.connect(socket) as client:
+        for frames in mutations([b"", socket.topic, HEADER, body], MUTATIONS, seed=SOCKETS.index(socket)):
             client.send(frames)
-        answers = len(door.ask(client, system.key))
-    refused = (system.refused(door.component) - before).total()
-    assert answers == MUTATIONS - refused * door.is_side
+        replies = len(socket.request_and_drain(client, system.key))
+    refused = (system.refused(socket.component) - before).total()
+    assert replies == MUTATIONS - refused * socket.is_recovery
     assert refused > MUTATIONS / 4
 
 
-@each_door
-def test_what_is_not_zeromq_or_too_large_for_it_never_arrives(system: System, door: Door) -> None:
-    before = system.refused(door.component)
-    with ExitStack() as held, system.knock(door) as large, system.knock(door) as client:
-        for said in INVALID_BYTE_STREAMS.values():
-            held.enter_context(raw_connection(system.path(door), said))
-        large.send([b"", door.topic, HEADER, bytes(FRAME_BYTES_MAX + 1)])
-        assert door.ask(client, system.key) == []
-    # Before ZeroMQ had greetings any bytes were frames, and it still takes them for such.
-    assert set(system.refused(door.component) - before) <= {"shape"}
+@each_socket
+def test_what_is_not_zeromq_or_too_large_for_it_never_arrives(system: System, socket: RequestSocket) -> None:
+    before = system.refused(socket.component)
+    with ExitStack() as held, system.connect(socket) as large, system.connect(socket) as client:
+        for content in INVALID_BYTE_STREAMS.values():
+            held.enter_context(raw_connection(system.path(socket), content))
+        large.send([b"", socket.topic, HEADER, bytes(FRAME_BYTES_MAX + 1)])
+        assert socket.request_and_drain(client, system.key) == []
+    # Before ZeroMQ had greetings any bytes were frames, and it still accepts them.
+    assert set(system.refused(socket.component) - before) <= {"shape"}
 
 
-def test_what_is_said_to_those_who_only_speak_is_not_heard(system: System) -> None:
+def test_what_is_sent_to_a_publisher_socket_is_ignored(system: System) -> None:
     with ExitStack() as held:
         for name in COMPONENTS:
-            path = publisher_path(system.places.run, name)
-            for said in INVALID_BYTE_STREAMS.values():
-                held.enter_context(raw_connection(path, said))
-            speaker = held.enter_context(raw_client(path, zmq.XSUB))
+            path = publisher_path(system.paths.run, name)
+            for content in INVALID_BYTE_STREAMS.values():
+                held.enter_context(raw_connection(path, content))
+            client = held.enter_context(raw_client(path, zmq.XSUB))
             for frames in ([b""], [b"\x01" * 100_000], [b"\x02health"], [b"market", HEADER, b"x"], [b"x"] * 1_000):
-                speaker.send(frames)
-        beating: set[str] = set()
-        for heard in follow(system.places.run, HEALTH, idle_timeout_ms=int(scaled(BEATS_MS_MAX))):
-            beating.add(heard.header.producer)
-            if beating == set(COMPONENTS):
+                client.send(frames)
+        alive: set[str] = set()
+        for message in follow(system.paths.run, HEALTH, idle_timeout_ms=int(scaled(HEARTBEATS_MS_MAX))):
+            alive.add(message.header.producer)
+            if alive == set(COMPONENTS):
                 break
-    assert beating == set(COMPONENTS)
+    assert alive == set(COMPONENTS)
 
 
 def test_after_all_that_the_same_processes_trade_and_agree_with_the_venue(system: System) -> None:

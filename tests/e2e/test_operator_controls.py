@@ -67,11 +67,11 @@ def test_all_working_orders_can_be_cancelled_while_trading_continues(up: Running
 
 
 def test_positions_closed_directly_at_the_venue_are_counted(up: RunningSystem) -> None:
-    eventually(lambda: _account(up)["holdings"], within_s=WITHIN_S)
+    eventually(lambda: _account(up)["positions"], within_s=WITHIN_S)
     assert _risk(up, "halt", "--reason", "flat by hand")["code"] == 0
     with _venue(up) as venue:
         assert venue.delete("/v2/positions", params={"cancel_orders": "true"}).status_code == 207
-    eventually(lambda: _account(up)["holdings"] == {}, within_s=WITHIN_S, every_s=0.5)
+    eventually(lambda: _account(up)["positions"] == {}, within_s=WITHIN_S, every_s=0.5)
     assert _account(up)["causes"] == ["operator_halt"]
     assert _risk(up, "resume", "--reason", "flat again")["code"] == 0
     assert _account(up)["state"] == "active"
@@ -124,7 +124,7 @@ def _orders(up: RunningSystem, status: str | None = None) -> list[dict[str, Any]
 def _refusals(up: RunningSystem) -> float:
     port = (up.manifest("risk") or {})["health_port"]
     lines = httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("xtrader_risk_refusals_total{"))
+    return sum(float(line.split()[-1]) for line in lines if line.startswith("xtrader_risk_failed_checks_total{"))
 
 
 def _venue(up: RunningSystem) -> httpx.Client:

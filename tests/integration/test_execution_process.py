@@ -183,13 +183,13 @@ def test_frames_that_are_not_what_risk_sealed_for_us_now_are_refused_counted_and
         answer = execution.ask(sealed)
         assert isinstance(answer, Rejected)
         assert answer.reject_reason is fault
-        assert execution.counted(f'xtrader_frames_refused_total{{fault="{fault}"}}') == 1
+        assert execution.counted(f'xtrader_commands_rejected_total{{fault="{fault}"}}') == 1
     altered = good[:60] + bytes((good[60] ^ 4,)) + good[61:]
     assert execution.ask(altered).fault is RejectReason.FORGED
     first, again = execution.ask(good), execution.ask(good)
     assert isinstance(first, Accepted)
     assert again == first
-    assert execution.counted('xtrader_frames_refused_total{fault="replayed"}') == 1
+    assert execution.counted('xtrader_commands_rejected_total{fault="replayed"}') == 1
     eventually(lambda: execution.replayed().positions)
     assert [order["client_order_id"] for order in execution.venue_orders()] == [name]
 

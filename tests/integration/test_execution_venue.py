@@ -78,7 +78,7 @@ def _without_faults(sandbox: SandboxProcess) -> Iterator[None]:
 
 def config_of(where: dict[str, str], **changes: Any) -> AlpacaConfig:
     urls = {"trading_url": where["trading_url"], "stream_url": where["stream_url"]}
-    return CONFIG.alpaca.model_copy(update=urls | {"answer_ms_max": 2_000} | changes)
+    return CONFIG.alpaca.model_copy(update=urls | {"reply_timeout_ms": 2_000} | changes)
 
 
 def keys_of(where: dict[str, str]) -> ApiKeys:
@@ -251,7 +251,7 @@ def test_a_broken_answer_leaves_the_outcome_unknown_and_nothing_is_repeated(
     sandbox: SandboxProcess, fault: dict[str, Any], *, landed: bool
 ) -> None:
     async def scene() -> None:
-        async with venue(sandbox.endpoints, answer_ms_max=500) as rest:
+        async with venue(sandbox.endpoints, reply_timeout_ms=500) as rest:
             sandbox.arm(**fault)
             request = order()
             assert isinstance(await rest.call(request), OutcomeUnknown)
@@ -382,7 +382,7 @@ async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 )
 def test_whatever_a_server_does_to_an_order_its_outcome_is_unknown_within_the_deadline(answering: Answering) -> None:
     async def scene() -> None:
-        async with lying(answering) as where, venue(where, answer_ms_max=300, connect_ms_max=300) as rest:
+        async with lying(answering) as where, venue(where, reply_timeout_ms=300, connect_timeout_ms=300) as rest:
             assert isinstance(await rest.call(order()), OutcomeUnknown)
 
     on_a_loop(scene())
@@ -482,7 +482,7 @@ def test_a_stream_that_is_alive_and_mute_is_found_out() -> None:
         async with serve(mute_after_the_handshake, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             where = {"trading_url": "", "stream_url": f"ws://127.0.0.1:{port}/stream", "key": "k", "secret": "s"}
-            async with Ears(where, silence_ms_max=200, answer_ms_max=200).open() as ears:
+            async with Ears(where, probe_after_idle_ms=200, reply_timeout_ms=200).open() as ears:
                 downs = await ears.hear(OrderStreamDown)
                 assert "mute" in downs[0].reason
                 await ears.hear(OrderStreamUp, times=2)

@@ -80,7 +80,7 @@ class Desk:
 
     def refused(self) -> Counter[str]:
         """Give what execution counted, by fault."""
-        return counter_by_label(self.execution.paths, "execution", "frames_refused", "fault")
+        return counter_by_label(self.execution.paths, "execution", "commands_rejected", "reason")
 
     def await_ready(self) -> None:
         eventually(self.execution.is_ready, within_s=READY_S_MAX)

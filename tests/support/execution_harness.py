@@ -74,29 +74,29 @@ AAPL = Symbol("AAPL")
 APPROVAL_TTL_MS = 5_000
 CONFIG = ExecutionConfig.model_validate(
     {
-        "pace": {"orders_per_minute": 120, "reads_per_minute": 6_000, "reserve_per_minute": 40},
-        "reconcile": {"interval_s": 30, "fills_margin_s": 30},
-        "desk": {"submits_in_flight_max": 8, "cancel_check_ms": 2_000, "buffered_events_max": 100},
+        "request_budget": {"orders_per_minute": 120, "reads_per_minute": 6_000, "reserve_per_minute": 40},
+        "reconciliation": {"interval_s": 30, "fills_margin_s": 30},
+        "orders": {"submits_in_flight_max": 8, "cancel_check_ms": 2_000, "buffered_events_max": 100},
         "fence": {"quantity": "1", "buy_price": "0.01", "sell_price": "199999.99"},
-        "condition": {
+        "venue_health": {
             "degraded_after_failures": 2,
             "lost_after_failures": 4,
-            "slow_answer_ms": 2_000,
-            "degraded_after_slow": 5,
+            "slow_response_ms": 2_000,
+            "degraded_after_slow_responses": 5,
         },
         "alpaca": {
             "trading_url": "http://127.0.0.1:1",
             "stream_url": "ws://127.0.0.1:1/stream",
             "key": "env:APCA_API_KEY_ID",
             "secret": "env:APCA_API_SECRET_KEY",
-            "connect_ms_max": 2_000,
-            "answer_ms_max": 5_000,
+            "connect_timeout_ms": 2_000,
+            "reply_timeout_ms": 5_000,
             "connections_max": 8,
             "ping_interval_ms": 5_000,
-            "pong_ms_max": 5_000,
-            "silence_ms_max": 30_000,
-            "reconnect_first_ms_max": 250,
-            "reconnect_ms_max": 4_000,
+            "pong_timeout_ms": 5_000,
+            "probe_after_idle_ms": 30_000,
+            "retry_ms_first": 250,
+            "retry_ms_max": 4_000,
             "frame_bytes_max": 1_048_576,
         },
     }

@@ -96,14 +96,14 @@ LIMITS = Limits(
 )
 TIMING = Timing(
     approval_ttl_ms=10_000,
-    handover_retry_ms=500,
+    command_retry_ms=500,
     order_age_ms_max=60_000,
     cancel_retry_ms=5_000,
     reconciliation_age_ms_max=30_000,
     data_age_ms_max=5_000,
     clock_jump_ms_max=2_000,
     clock_suspect_ms=3_000,
-    profit_and_loss_every_ms=1_000,
+    pnl_interval_ms=1_000,
 )
 
 
@@ -352,7 +352,7 @@ class RiskHarness:
             StreamSynced(ORDERS, "execution", StreamOffset("orders", ORDER_JOURNAL, self.last_order_sequence), ())
         )
 
-    def lose_stream(self, name: str, reason: str = "silence", *, is_diverged: bool = False) -> list[Effect]:
+    def lose_stream(self, name: str, reason: str = "heartbeat timeout", *, is_diverged: bool = False) -> list[Effect]:
         return self.receive(StreamLost(STREAMS[name], "whoever", 0, reason, is_diverged))
 
     def reconcile(self, *held: tuple[Symbol, str], differences: tuple[str, ...] = ()) -> list[Effect]:

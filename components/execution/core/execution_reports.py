@@ -43,16 +43,18 @@ def inferred_execution_id(venue_order_id: VenueOrderId, cumulative_quantity: Dec
 
 def apply_report(order: Order, report: OrderReport) -> ReportResult:
     """Return the records that a report adds to an order."""
-    seen = report.order
-    fills, doubt = _fills(order, report)
+    venue_order = report.order
+    fills, query_reason = _fills(order, report)
     level = fills[-1].cumulative_quantity if fills else order.filled
-    if seen.state is None or doubt:
-        return ReportResult(tuple(fills), doubt or f"status {seen.venue_status!r} is new to us")
-    if seen.filled_quantity < level:
+    if venue_order.state is None or query_reason:
+        return ReportResult(tuple(fills), query_reason or f"unknown status {venue_order.venue_status!r}")
+    if venue_order.filled_quantity < level:
         # The report is older than our state. Only a final state that contradicts ours needs a query.
-        contradicts = seen.state.is_final and not order.state.is_final
-        return ReportResult(tuple(fills), f"{seen.venue_status} with less filled than known" if contradicts else "")
-    state = next_state(order.state, seen.state, level, cancel_rejected=report.is_cancel_rejected)
+        contradicts = venue_order.state.is_final and not order.state.is_final
+        return ReportResult(
+            tuple(fills), f"{venue_order.venue_status} with a smaller filled quantity than known" if contradicts else ""
+        )
+    state = next_state(order.state, venue_order.state, level, cancel_rejected=report.is_cancel_rejected)
     changed = fills or state is not order.state or order.venue_order_id is None
     return ReportResult((*fills, _update(order, report, state, level)) if changed else ())
 
@@ -81,21 +83,21 @@ def fill_from(order: Order, execution: Execution, *, source: UpdateSource, at_ns
 
 
 def adopt_report(
-    seen: VenueOrder, *, source: UpdateSource, reason: str, at_ns: int, filled: Decimal = ZERO
+    venue_order: VenueOrder, *, source: UpdateSource, reason: str, at_ns: int, filled: Decimal = ZERO
 ) -> OrderUpdated:
     """Return the first record of an external order; `filled` is the quantity that the positions already include."""
     working = OrderState.PARTIALLY_FILLED if filled > ZERO else OrderState.OPEN
-    is_counted = seen.state is not None and seen.state.is_final and filled == seen.filled_quantity
+    is_counted = venue_order.state is not None and venue_order.state.is_final and filled == venue_order.filled_quantity
     return OrderUpdated(
         intent_id=None,
-        client_order_id=seen.client_order_id,
-        venue_order_id=seen.venue_order_id,
-        symbol=seen.symbol,
-        side=seen.side,
-        quantity=seen.quantity,
+        client_order_id=venue_order.client_order_id,
+        venue_order_id=venue_order.venue_order_id,
+        symbol=venue_order.symbol,
+        side=venue_order.side,
+        quantity=venue_order.quantity,
         filled_quantity=filled,
-        average_price=seen.average_price if filled > ZERO else None,
-        state=seen.state if is_counted and seen.state is not None else working,
+        average_price=venue_order.average_price if filled > ZERO else None,
+        state=venue_order.state if is_counted and venue_order.state is not None else working,
         source=source,
         reason=reason,
         at_ns=at_ns,
@@ -104,16 +106,16 @@ def adopt_report(
 
 def _fills(order: Order, report: OrderReport) -> tuple[list[Filled], str]:
     """Return the fills up to the venue's cumulative quantity; the last is the execution if the report has one."""
-    seen, execution = report.order, report.execution
-    if seen.filled_quantity <= order.filled:
+    venue_order, execution = report.order, report.execution
+    if venue_order.filled_quantity <= order.filled:
         return [], ""
     if execution is None:
-        return _inferred_fill(order, report, seen.filled_quantity, ZERO)
-    begins_at = seen.filled_quantity - execution.quantity
-    before, doubt = _inferred_fill(order, report, begins_at, execution.quantity * execution.price)
+        return _inferred_fill(order, report, venue_order.filled_quantity, ZERO)
+    begins_at = venue_order.filled_quantity - execution.quantity
+    before, query_reason = _inferred_fill(order, report, begins_at, execution.quantity * execution.price)
     level = before[-1].cumulative_quantity if before else order.filled
     fill = fill_from(replace(order, filled=level), execution, source=report.source, at_ns=report.at_ns)
-    return ([*before, fill] if fill is not None else before), doubt
+    return ([*before, fill] if fill is not None else before), query_reason
 
 
 def _inferred_fill(order: Order, report: OrderReport, upto: Decimal, cost_after: Decimal) -> tuple[list[Filled], str]:
@@ -142,19 +144,19 @@ def _inferred_fill(order: Order, report: OrderReport, upto: Decimal, cost_after:
 
 
 def _update(order: Order, report: OrderReport, state: OrderState, level: Decimal) -> OrderUpdated:
-    seen = report.order
+    venue_order = report.order
     return OrderUpdated(
         intent_id=order.intent_id,
         client_order_id=order.client_order_id,
-        venue_order_id=seen.venue_order_id,
+        venue_order_id=venue_order.venue_order_id,
         symbol=order.symbol,
         side=order.side,
         quantity=order.quantity,
         filled_quantity=level,
-        average_price=seen.average_price if seen.filled_quantity == level else None,
+        average_price=venue_order.average_price if venue_order.filled_quantity == level else None,
         state=state,
         source=report.source,
-        reason=seen.venue_status,
+        reason=venue_order.venue_status,
         at_ns=report.at_ns,
     )
 
@@ -167,11 +169,11 @@ class OrderMatch(Enum):
     CONFLICT = auto()
 
 
-def match_order(order: Order, seen: VenueOrder) -> OrderMatch:
+def match_order(order: Order, venue_order: VenueOrder) -> OrderMatch:
     """Compare the venue's order with ours: symbol, side, quantity, type and limit price."""
-    if (seen.symbol, seen.side) != (order.symbol, order.side):
+    if (venue_order.symbol, venue_order.side) != (order.symbol, order.side):
         return OrderMatch.CONFLICT
-    body = (seen.quantity, seen.order_type, seen.limit_price)
+    body = (venue_order.quantity, venue_order.order_type, venue_order.limit_price)
     if body == (order.quantity, order.order_type, order.limit_price):
         return OrderMatch.OURS
     fence = order.fence
@@ -180,9 +182,9 @@ def match_order(order: Order, seen: VenueOrder) -> OrderMatch:
     return OrderMatch.CONFLICT
 
 
-def describe_mismatch(order: Order, seen: VenueOrder) -> str:
+def describe_mismatch(order: Order, venue_order: VenueOrder) -> str:
     """Return how the venue's order differs from ours."""
-    return f"{_describe(order)} is ours, {_describe(seen)} is at the venue"
+    return f"{_describe(order)} is ours, {_describe(venue_order)} is at the venue"
 
 
 def _describe(order: Order | VenueOrder) -> str:

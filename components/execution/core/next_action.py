@@ -21,8 +21,6 @@ from components.execution.core.venue_messages import Fence
 
 QUERY_DELAYS_NS: Final = (200_000_000, 500_000_000, 1_000_000_000, 2_000_000_000, 4_000_000_000)
 """Delays between queries for an unknown outcome; the last one repeats."""
-
-
 DELAY_NS_MAX: Final = 60_000_000_000
 """No action is delayed for longer, whatever the venue asks for."""
 
@@ -108,8 +106,6 @@ class SetState(Struct, frozen=True, gc=False):
 
 
 NextAction: TypeAlias = Wait | Submit | Query | BackOff | PlaceFence | RequestCancel | SetState
-
-
 WAIT: Final = Wait()
 
 
@@ -137,7 +133,7 @@ def submit_blocked_by(order: Order, conditions: SubmitConditions, now_ns: int) -
     if conditions.is_stopping:
         return "stopping"
     if conditions.has_id_conflict:
-        return "a client order id collided"
+        return "a client order id conflicts"
     if not may_submit(order.purpose, conditions.trading_state):
         return f"trading is {conditions.trading_state}"
     return ""
@@ -219,7 +215,7 @@ def choose_fence_terms(order: Order, limits: FenceLimits) -> FenceTerms:
 def fence_request(order: Order, terms: FenceTerms) -> Fence:
     """Return the request that places a fence."""
     if order.time_in_force is None:
-        raise InvariantError(f"order {order.client_order_id} is not ours to fence")
+        raise InvariantError(f"order {order.client_order_id} is external and cannot be fenced")
     return Fence(
         client_order_id=order.client_order_id,
         symbol=order.symbol,
@@ -228,14 +224,3 @@ def fence_request(order: Order, terms: FenceTerms) -> Fence:
         limit_price=terms.limit_price,
         time_in_force=order.time_in_force,
     )
-
-
-class VenueHealthLimits(BaseModel):
-    """Thresholds at which the venue counts as degraded and as lost."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    degraded_after_failures: int = Field(ge=1, le=100)
-    lost_after_failures: int = Field(ge=1, le=100)
-    slow_answer_ms: int = Field(ge=1, le=60_000)
-    degraded_after_slow: int = Field(ge=1, le=1_000)

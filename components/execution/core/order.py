@@ -24,12 +24,8 @@ from components.contracts.values import (
 
 PRICE_STEP: Final = Decimal("1e-9")
 """Rounding step of a price computed from averages; venues round theirs more coarsely."""
-
-
-IN_DOUBT_STATES: Final = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
+UNRESOLVED_STATES: Final = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
 """States in which an order may or may not be at the venue."""
-
-
 VENUE_STATES: Final = frozenset(
     {
         OrderState.OPEN,
@@ -42,8 +38,6 @@ VENUE_STATES: Final = frozenset(
     }
 )
 """States that a report of the venue can put an order into."""
-
-
 TRANSITIONS: Final[Mapping[OrderState, frozenset[OrderState]]] = {
     # An order found at the venue has been sent, even if a damaged disk lost the record of it.
     OrderState.RECEIVED: VENUE_STATES | {OrderState.SENDING, OrderState.NEVER_SENT},

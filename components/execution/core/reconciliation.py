@@ -53,12 +53,16 @@ def check_account(opening: OpeningBalance, account: VenueAccount) -> None:
 
 
 def _reopened(state: ExecutionState, snapshot: VenueSnapshot) -> tuple[str, ...]:
-    working = [seen for seen in snapshot.orders if seen.state is not None and not seen.state.is_final]
-    known = [(seen, state.order_by_venue_id(seen.venue_order_id)) for seen in working]
+    working = [
+        venue_order
+        for venue_order in snapshot.orders
+        if venue_order.state is not None and not venue_order.state.is_final
+    ]
+    known = [(venue_order, state.order_by_venue_id(venue_order.venue_order_id)) for venue_order in working]
     return tuple(
-        f"order {seen.client_order_id}: {order.state} here, {seen.venue_status} at the venue"
-        for seen, order in known
-        if order is not None and order.state.is_final and seen.filled_quantity >= order.filled
+        f"order {venue_order.client_order_id}: {order.state} here, {venue_order.venue_status} at the venue"
+        for venue_order, order in known
+        if order is not None and order.state.is_final and venue_order.filled_quantity >= order.filled
     )
 
 
@@ -95,8 +99,9 @@ class MismatchDebounce:
 def position_differences(ours: Positions, venue: Iterable[VenuePosition]) -> tuple[str, ...]:
     """Return every symbol whose quantity at the venue differs from ours."""
     theirs = quantities_by_symbol(venue)
+    quantities = ((symbol, ours.get(symbol, ZERO), theirs.get(symbol, ZERO)) for symbol in sorted({*ours, *theirs}))
     return tuple(
-        f"{symbol}: {format_decimal(ours.get(symbol, ZERO))} counted, {format_decimal(theirs.get(symbol, ZERO))} at the venue"
-        for symbol in sorted({*ours, *theirs})
-        if ours.get(symbol, ZERO) != theirs.get(symbol, ZERO)
+        f"{symbol}: {format_decimal(counted)} counted, {format_decimal(reported)} at the venue"
+        for symbol, counted, reported in quantities
+        if counted != reported
     )

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Final, final
+from typing import final
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from components.contracts.approval import SEAL_BYTES
 from components.contracts.commands import Cancel, CancelAll, Control, SetTradingState, Withdraw
 from components.contracts.errors import InvariantError
 from components.contracts.orders import (
@@ -27,8 +28,6 @@ from components.contracts.orders import (
 from components.contracts.trading import TradingState
 from components.contracts.values import ZERO, ClientOrderId, CommandId, IntentId, Symbol, VenueOrderId
 from components.execution.core.order import Order, adopted_order, apply_fill, apply_update, order_from_intent
-
-SEAL_BYTES: Final = 32
 
 
 @final
@@ -107,7 +106,7 @@ class ExecutionState:
     def _own_order(self, client_order_id: ClientOrderId) -> Order:
         order = self.order_by_client_id(client_order_id)
         if order is None:
-            raise InvariantError(f"{client_order_id} is sent before it was received")
+            raise InvariantError(f"{client_order_id} is sent but was never received")
         return order
 
     def _store(self, order: Order) -> None:
@@ -150,7 +149,7 @@ class ExecutionState:
     def _apply_fill(self, record: Filled) -> None:
         order = self.order_for_record(record)
         if order is None:
-            raise InvariantError(f"a fill of {record.client_order_id}, of which the journal knows nothing")
+            raise InvariantError(f"a fill of {record.client_order_id}, which is not in the journal")
         self._store(apply_fill(order, record))
         self.positions = positions_after(self.positions, record)
         self.fill_count += 1
@@ -198,11 +197,6 @@ class ExecutionState:
                 self.venue_connectivity = condition
             case ClientOrderIdConflict():
                 self.has_id_conflict = True
-
-
-def sealed_the_same(receipt: Receipt, frame: bytes) -> bool:
-    """Say whether a frame is the one that was received: the seal covers every byte of it."""
-    return receipt.seal == frame[-SEAL_BYTES:]
 
 
 Positions = Mapping[Symbol, Decimal]

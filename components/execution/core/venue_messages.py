@@ -200,8 +200,6 @@ class VenueSnapshot(Struct, frozen=True, gc=False, kw_only=True):
 
 
 RequestFailure: TypeAlias = RequestRejected | Unauthorized | Throttled | OutcomeUnknown | Unreachable
-
-
 VenueResponse: TypeAlias = (
     OrderAccepted
     | OrderFound

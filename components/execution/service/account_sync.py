@@ -10,7 +10,7 @@ from components.contracts.orders import OpeningBalance, Reconciled, UpdateSource
 from components.contracts.values import AccountId, Venue, VenueOrderId
 from components.execution.config import ReconciliationConfig
 from components.execution.core.execution_reports import OrderReport
-from components.execution.core.order import IN_DOUBT_STATES
+from components.execution.core.order import UNRESOLVED_STATES
 from components.execution.core.reconciliation import (
     MismatchDebounce,
     check_account,
@@ -32,26 +32,16 @@ from components.execution.core.venue_messages import (
 )
 from components.execution.service.order_journal import OrderJournal
 from components.execution.service.venue_health import RequestBudget, VenueHealth
+from components.runtime.clock import NS_PER_S
 from components.runtime.service import CallVenue, Effect, LogEvent, Terminate
 
-NS_PER_S: Final = 1_000_000_000
-
-
 REQUESTS_PER_SNAPSHOT: Final = 5
-
-
 ORDER_QUERIES_COUNTED_MAX: Final = 5
 """Most orders are in the list of open orders; only the others cost one query each."""
-
-
 RETRY_NS: Final = 150_000_000
 """Delay of the next snapshot while snapshots and fills overtake each other."""
-
-
 FAST_RETRIES_MAX: Final = 8
 """After this many fast retries in a row the slower delay is used."""
-
-
 SLOW_RETRY_NS: Final = 2_000_000_000
 
 
@@ -112,7 +102,9 @@ class AccountSync:
         self._is_in_flight = False
         self._retry_soon(now_ns)
         reason, self._reason = self._reason, str(response)
-        return [] if reason == self._reason else [LogEvent("venue_not_read", {"answer": self._reason}, "warning")]
+        return (
+            [] if reason == self._reason else [LogEvent("venue_snapshot_failed", {"answer": self._reason}, "warning")]
+        )
 
     def apply_snapshot(self, snapshot: VenueSnapshot, now_ns: int) -> list[Effect]:
         """Append what a snapshot adds to the journal."""
@@ -125,15 +117,20 @@ class AccountSync:
         except ConfigError as error:
             return [Terminate(error)]
         effects: list[Effect] = []
-        for seen in snapshot.orders:
-            if self._is_new(seen.venue_order_id) and state.order_by_client_id(seen.client_order_id) is None:
+        for venue_order in snapshot.orders:
+            if (
+                self._is_new(venue_order.venue_order_id)
+                and state.order_by_client_id(venue_order.client_order_id) is None
+            ):
                 effects.extend(
-                    self._journal.adopt(seen, reason="not ours", source=UpdateSource.RECONCILIATION, now_ns=now_ns)
+                    self._journal.adopt(
+                        venue_order, reason="not ours", source=UpdateSource.RECONCILIATION, now_ns=now_ns
+                    )
                 )
         for fill in sorted(snapshot.fills, key=lambda fill: (fill.venue_at_ns, fill.cumulative_quantity)):
             effects.extend(self._journal.apply_execution(fill, UpdateSource.RECONCILIATION, now_ns))
-        for seen in snapshot.orders:
-            effects.extend(self._journal.apply_report(OrderReport(seen, UpdateSource.RECONCILIATION, now_ns)))
+        for venue_order in snapshot.orders:
+            effects.extend(self._journal.apply_report(OrderReport(venue_order, UpdateSource.RECONCILIATION, now_ns)))
         self._find_unmatched(snapshot)
         return effects
 
@@ -143,15 +140,15 @@ class AccountSync:
         if state.opening is None or self._unmatched:
             self._retry_soon(now_ns)
             return []
-        found = find_differences(state, snapshot)
+        differences = find_differences(state, snapshot)
         # An order in doubt may explain the difference; it is queried anyway.
-        is_explainable = bool(found) and any(order.state in IN_DOUBT_STATES for order in state.open_orders())
-        if is_explainable or not self._debounce.is_confirmed(found, state.fill_count):
+        is_explainable = bool(differences) and any(order.state in UNRESOLVED_STATES for order in state.open_orders())
+        if is_explainable or not self._debounce.is_confirmed(differences, state.fill_count):
             self._retry_soon(now_ns)
             return []
         self._due_at_ns, self._fast_retries = now_ns + self._config.interval_s * NS_PER_S, 0
-        self.differences = found
-        return [self._journal.append(self._report(snapshot, found, now_ns)), *_differences_event(found)]
+        self.differences = differences
+        return [self._journal.append(self._report(snapshot, differences, now_ns)), *_differences_event(differences)]
 
     def _open_journal(self, snapshot: VenueSnapshot, now_ns: int) -> list[Effect]:
         before, self._previous_snapshot = self._previous_snapshot, snapshot
@@ -166,11 +163,15 @@ class AccountSync:
             self._journal.append(OpeningBalance(self._account, snapshot.account, snapshot.positions, now_ns)),
             LogEvent("journal_opened", {"positions": len(snapshot.positions), "orders": len(snapshot.orders)}),
         ]
-        for seen in snapshot.orders:
-            reason = "found at the opening"
+        for venue_order in snapshot.orders:
+            reason = "found at the opening balance"
             effects.extend(
                 self._journal.adopt(
-                    seen, reason=reason, source=UpdateSource.RECONCILIATION, now_ns=now_ns, filled=seen.filled_quantity
+                    venue_order,
+                    reason=reason,
+                    source=UpdateSource.RECONCILIATION,
+                    now_ns=now_ns,
+                    filled=venue_order.filled_quantity,
                 )
             )
         return effects
@@ -184,14 +185,14 @@ class AccountSync:
 
     def _fills_after_ns(self, now_ns: int) -> int:
         state = self._journal.state
-        known_ns = state.reconciled_at_ns if state.opening is not None else now_ns
-        return known_ns - self._config.fills_margin_s * NS_PER_S
+        reconciled_at_ns = state.reconciled_at_ns if state.opening is not None else now_ns
+        return reconciled_at_ns - self._config.fills_margin_s * NS_PER_S
 
     def _retry_soon(self, now_ns: int) -> None:
         self._fast_retries += 1
         self._due_at_ns = now_ns + (RETRY_NS if self._fast_retries <= FAST_RETRIES_MAX else SLOW_RETRY_NS)
 
-    def _report(self, snapshot: VenueSnapshot, found: tuple[str, ...], now_ns: int) -> Reconciled:
+    def _report(self, snapshot: VenueSnapshot, differences: tuple[str, ...], now_ns: int) -> Reconciled:
         return Reconciled(
             venue=self._venue,
             venue_account=snapshot.account,
@@ -200,13 +201,13 @@ class AccountSync:
             open_orders=tuple(
                 order.client_order_id for order in self._journal.state.open_orders() if order.state.is_working
             ),
-            differences=found,
+            differences=differences,
             at_ns=now_ns,
         )
 
 
-def _differences_event(found: tuple[str, ...]) -> list[Effect]:
-    return [LogEvent("positions_differ", {"differences": list(found)}, "error")] if found else []
+def _differences_event(differences: tuple[str, ...]) -> list[Effect]:
+    return [LogEvent("positions_differ", {"differences": list(differences)}, "error")] if differences else []
 
 
 class TradeUpdateBuffer:
@@ -240,8 +241,8 @@ class TradeUpdateBuffer:
         if self.is_live or not self._health.is_stream_up or self._journal.state.opening is None:
             return []
         self.is_live = True
-        kept, self._buffered = self._buffered, []
-        return [effect for event in kept for effect in self._apply(event, now_ns)]
+        buffered, self._buffered = self._buffered, []
+        return [effect for event in buffered for effect in self._apply(event, now_ns)]
 
     def _on_down(self, reason: str) -> list[Effect]:
         self._health.is_stream_up, self.is_live = False, False
@@ -269,10 +270,10 @@ class TradeUpdateBuffer:
         return []
 
     def _apply(self, event: VenueOrderEvent, now_ns: int) -> list[Effect]:
-        is_cancel_refused = event.kind is EventKind.CANCEL_REJECTED
+        is_cancel_rejected = event.kind is EventKind.CANCEL_REJECTED
         effects = self._journal.apply_report(
-            OrderReport(event.order, UpdateSource.STREAM, now_ns, event.execution, is_cancel_refused)
+            OrderReport(event.order, UpdateSource.STREAM, now_ns, event.execution, is_cancel_rejected)
         )
         if event.kind is None:
-            self._journal.request_query(event.order, f"an event new to us while {event.order.venue_status}", now_ns)
+            self._journal.request_query(event.order, f"unknown event type while {event.order.venue_status}", now_ns)
         return effects

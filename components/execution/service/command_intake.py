@@ -28,8 +28,6 @@ from components.execution.service.order_journal import OrderJournal
 from components.runtime.service import Append, CallVenue, Effect, LogEvent, ObserveLatency, Reply
 
 NO_COMMAND: Final = CommandId("")
-
-
 LOG_INTERVAL_NS: Final = 60_000_000_000
 """Each reject reason is logged at most once per interval; all rejections are counted."""
 
@@ -54,8 +52,8 @@ class CommandIntake:
         """Handle one frame."""
         try:
             opened = open_command(frame, self._key, self._account, now_ns)
-        except InvalidApproval as refusal:
-            return self._on_verification_failed(reply_to, frame, refusal, now_ns)
+        except InvalidApproval as error:
+            return self._on_verification_failed(reply_to, frame, error, now_ns)
         if isinstance(opened, SealedControl):
             return self._on_control(reply_to, opened, now_ns)
         return self._on_intent(reply_to, frame, opened, now_ns)
@@ -71,12 +69,12 @@ class CommandIntake:
             )
         name = client_order_id(intent, FIRST_ATTEMPT)
         received = self._journal.append(IntentReceived(intent, signal.stage.terms, name, now_ns, frame))
-        answer = Reply(reply_to, Accepted(intent_id, self._journal.state.sequence))
+        reply = Reply(reply_to, Accepted(intent_id, self._journal.state.sequence))
         sending = self._driver.advance_new(name, signal, now_ns)
         # All records in one sync, then the reply, then the request to the venue.
         records = [effect for effect in sending if isinstance(effect, Append)]
         others = [effect for effect in sending if not isinstance(effect, Append)]
-        return [received, *records, ObserveLatency(self._metrics.tick_to_order, intent.tick_at_ns), answer, *others]
+        return [received, *records, ObserveLatency(self._metrics.tick_to_order, intent.tick_at_ns), reply, *others]
 
     def _duplicate_reply(self, reply_to: bytes, frame: bytes, intent: Intent, now_ns: int) -> list[Effect] | None:
         receipt = self._journal.state.receipts.get(intent.intent_id)
@@ -85,7 +83,7 @@ class CommandIntake:
             return [Reply(reply_to, Accepted(_command_id(intent), receipt.sequence))]
         if receipt is not None or self._journal.state.order_by_intent(intent.intent_id) is not None:
             return self._reject(
-                reply_to, _command_id(intent), RejectReason.REPLAYED, "this intent has been answered already", now_ns
+                reply_to, _command_id(intent), RejectReason.REPLAYED, "this intent was answered before", now_ns
             )
         return None
 
@@ -97,13 +95,17 @@ class CommandIntake:
             return [Reply(reply_to, Accepted(control.command_id, known))]
         if self._journal.state.opening is None:
             return self._reject(
-                reply_to, control.command_id, RejectReason.NOT_ACCEPTING, "the journal is not opened yet", now_ns
+                reply_to,
+                control.command_id,
+                RejectReason.NOT_ACCEPTING,
+                "the journal has no opening balance yet",
+                now_ns,
             )
         written = self._journal.append(ControlReceived(control, sealed.terms, now_ns))
         facts = {"command_id": control.command_id, "control": type(control).__name__, "reason": control.reason}
-        answer = Reply(reply_to, Accepted(control.command_id, self._journal.state.sequence))
+        reply = Reply(reply_to, Accepted(control.command_id, self._journal.state.sequence))
         note = LogEvent("control_received", facts)
-        return [written, answer, note, *self._look_up_unknown(control), *self._driver.advance_all(now_ns)]
+        return [written, reply, note, *self._look_up_unknown(control), *self._driver.advance_all(now_ns)]
 
     def _look_up_unknown(self, control: Control) -> list[Effect]:
         """Request from the venue what the journal does not know: all open orders, or an unknown order."""
@@ -117,44 +119,48 @@ class CommandIntake:
         return []
 
     def _on_verification_failed(
-        self, reply_to: bytes, frame: bytes, refusal: InvalidApproval, now_ns: int
+        self, reply_to: bytes, frame: bytes, error: InvalidApproval, now_ns: int
     ) -> list[Effect]:
-        match refusal.sealed:
-            case SealedIntent(intent=intent) if refusal.reject_reason is RejectReason.EXPIRED:
-                return self._on_expired(reply_to, frame, intent, refusal, now_ns)
+        match error.sealed:
+            case SealedIntent(intent=intent) if error.reject_reason is RejectReason.EXPIRED:
+                return self._on_expired(reply_to, frame, intent, error, now_ns)
             case SealedControl(control=control):
                 known = self._journal.state.controls.get(control.command_id)
                 if known is not None:
                     return [Reply(reply_to, Accepted(control.command_id, known))]
-                return self._reject(reply_to, control.command_id, refusal.reject_reason, refusal.detail, now_ns)
+                return self._reject(reply_to, control.command_id, error.reject_reason, error.detail, now_ns)
             case _:
-                return self._reject(reply_to, NO_COMMAND, refusal.reject_reason, refusal.detail, now_ns)
+                return self._reject(reply_to, NO_COMMAND, error.reject_reason, error.detail, now_ns)
 
     def _on_expired(
-        self, reply_to: bytes, frame: bytes, intent: Intent, refusal: InvalidApproval, now_ns: int
+        self, reply_to: bytes, frame: bytes, intent: Intent, error: InvalidApproval, now_ns: int
     ) -> list[Effect]:
         state = self._journal.state
         if intent.intent_id in state.receipts:
             return self._duplicate_reply(reply_to, frame, intent, now_ns) or []
-        answer = self._reject(reply_to, _command_id(intent), refusal.reject_reason, refusal.detail, now_ns)
+        reply = self._reject(reply_to, _command_id(intent), error.reject_reason, error.detail, now_ns)
         if state.order_by_intent(intent.intent_id) is not None:
-            return answer
+            return reply
         if state.opening is None:
             return self._reject(
-                reply_to, _command_id(intent), RejectReason.NOT_ACCEPTING, "the journal is not opened yet", now_ns
+                reply_to,
+                _command_id(intent),
+                RejectReason.NOT_ACCEPTING,
+                "the journal has no opening balance yet",
+                now_ns,
             )
-        return [self._journal.append(_never_sent(intent, refusal.detail, now_ns)), *answer]
+        return [self._journal.append(_never_sent(intent, error.detail, now_ns)), *reply]
 
     def _reject(
         self, reply_to: bytes, command_id: CommandId, reject_reason: RejectReason, detail: str, now_ns: int
     ) -> list[Effect]:
         self._metrics.count_rejected(reject_reason)
-        answer = Reply(reply_to, Rejected(command_id, reject_reason, detail))
+        reply = Reply(reply_to, Rejected(command_id, reject_reason, detail))
         if now_ns - self._logged_at_ns.get(reject_reason, 0) < LOG_INTERVAL_NS:
-            return [answer]
+            return [reply]
         self._logged_at_ns[reject_reason] = now_ns
-        facts = {"fault": reject_reason.value, "command_id": command_id, "detail": detail}
-        return [answer, LogEvent("frame_refused", facts, "warning")]
+        facts = {"reason": reject_reason.value, "command_id": command_id, "detail": detail}
+        return [reply, LogEvent("command_rejected", facts, "warning")]
 
 
 def _command_id(intent: Intent) -> CommandId:

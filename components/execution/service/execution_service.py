@@ -1,6 +1,6 @@
 """The execution service: dispatches every input to the part it concerns, then carries out whatever is due."""
 
-from typing import Any, Final
+from typing import Any
 
 from typing_extensions import override
 
@@ -29,6 +29,7 @@ from components.execution.service.order_driver import CancelAllRequest, OrderDri
 from components.execution.service.order_journal import OrderJournal
 from components.execution.service.venue_health import RequestBudget, VenueHealth, connectivity_of
 from components.execution.service.venue_responses import VenueResponses
+from components.runtime.clock import NS_PER_MS
 from components.runtime.service import (
     Effect,
     Effects,
@@ -38,8 +39,6 @@ from components.runtime.service import (
     VenueCallCompleted,
     VenueEvent,
 )
-
-NS_PER_MS: Final = 1_000_000
 
 
 class ExecutionService(Service):
@@ -55,19 +54,19 @@ class ExecutionService(Service):
         seal: tuple[SealKey, AccountId],
     ) -> None:
         """Continue from the state of the journal."""
-        cancel_check_ns = config.desk.cancel_check_ms * NS_PER_MS
-        self._venue, self._limits, self._metrics = venue, config.condition, metrics
+        cancel_check_ns = config.orders.cancel_check_ms * NS_PER_MS
+        self._venue, self._limits, self._metrics = venue, config.venue_health, metrics
         self._health = VenueHealth()
-        pace = RequestBudget(config.pace)
+        budget = RequestBudget(config.request_budget)
         self._journal = OrderJournal(state, metrics, cancel_check_ns=cancel_check_ns)
-        self._driver = OrderDriver(self._journal, pace, config.desk, config.fence, seal)
-        self._cancel_all = CancelAllRequest(pace)
+        self._driver = OrderDriver(self._journal, budget, config.orders, config.fence, seal)
+        self._cancel_all = CancelAllRequest(budget)
         self._intake = CommandIntake(self._journal, self._driver, self._cancel_all, metrics, seal)
-        self._account_sync = AccountSync(self._journal, pace, config.reconcile, venue, seal[1])
+        self._account_sync = AccountSync(self._journal, budget, config.reconciliation, venue, seal[1])
         self._trade_updates = TradeUpdateBuffer(
-            self._journal, self._account_sync, self._health, events_max=config.desk.buffered_events_max
+            self._journal, self._account_sync, self._health, events_max=config.orders.buffered_events_max
         )
-        self._responses = VenueResponses(self._journal, pace, self._health, metrics, config)
+        self._responses = VenueResponses(self._journal, budget, self._health, metrics, config)
 
     @override
     def on_start(self, now_ns: int) -> Effects:
@@ -81,12 +80,12 @@ class ExecutionService(Service):
             # A command contains no news of the venue, and the intake carries out itself what is due after it.
             return self._intake.handle(message.reply_to, message.body, now_ns)
         match message:
-            case VenueCallCompleted(request, answer):
-                return self._with_due_actions(self._on_response(request, answer, now_ns), now_ns)
+            case VenueCallCompleted(request, response):
+                return self._with_due_actions(self._on_response(request, response, now_ns), now_ns)
             case VenueEvent(body):
                 return self._with_due_actions(self._trade_updates.on_message(body, now_ns), now_ns)
             case _:
-                raise InvariantError(f"execution does not hear {type(message).__name__}")
+                raise InvariantError(f"unexpected input {type(message).__name__}")
 
     @override
     def on_tick(self, now_ns: int) -> Effects:
@@ -113,14 +112,14 @@ class ExecutionService(Service):
     @override
     def unmet(self, now_ns: int) -> tuple[str, ...]:
         """Return what is missing before an intent would be accepted and its order tracked."""
-        condition, reason = connectivity_of(self._health, self._limits)
-        missing = [] if condition is VenueConnectivity.HEALTHY else [f"venue {condition}: {reason}"]
+        connectivity, reason = connectivity_of(self._health, self._limits)
+        missing = [] if connectivity is VenueConnectivity.HEALTHY else [f"venue {connectivity}: {reason}"]
         if self._account_sync.differences is None:
             missing.append("account not reconciled yet")
         elif self._account_sync.differences:
             missing.append(f"account differs: {'; '.join(self._account_sync.differences)}")
-        if not self._driver.is_ready and (doubtful := self._driver.unresolved()):
-            missing.append(f"{len(doubtful)} older orders of unknown outcome")
+        if not self._driver.is_ready and (unresolved := self._driver.unresolved()):
+            missing.append(f"{len(unresolved)} older orders of unknown outcome")
         return tuple(missing)
 
     def _with_due_actions(self, effects: list[Effect], now_ns: int) -> Effects:
@@ -135,12 +134,12 @@ class ExecutionService(Service):
         return self._trade_updates.is_live and self._account_sync.differences == () and not self._driver.unresolved()
 
     def _record_connectivity(self, now_ns: int) -> list[Effect]:
-        condition, reason = connectivity_of(self._health, self._limits)
-        self._driver.connectivity = condition
+        connectivity, reason = connectivity_of(self._health, self._limits)
+        self._driver.connectivity = connectivity
         state = self._journal.state
-        if state.opening is None or condition is state.venue_connectivity:
+        if state.opening is None or connectivity is state.venue_connectivity:
             return []
-        return [self._journal.append(VenueConnectivityChanged(self._venue, condition, reason, now_ns))]
+        return [self._journal.append(VenueConnectivityChanged(self._venue, connectivity, reason, now_ns))]
 
     def _on_response(self, request: VenueRequest, response: VenueResponse, now_ns: int) -> list[Effect]:
         self._responses.record_health(request, response, now_ns)

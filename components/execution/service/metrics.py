@@ -1,7 +1,5 @@
 """Metrics of execution."""
 
-from typing import Final
-
 from components.contracts.commands import RejectReason
 from components.contracts.orders import (
     Filled,
@@ -14,9 +12,8 @@ from components.contracts.orders import (
     UpdateSource,
 )
 from components.execution.core.state import ExecutionState
+from components.runtime.clock import NS_PER_S
 from components.runtime.metrics import TICK_TO_ORDER_BUCKETS_S, VENUE_BUCKETS_S, Metrics
-
-NS_PER_S: Final = 1_000_000_000
 
 
 class ExecutionMetrics:
@@ -24,22 +21,22 @@ class ExecutionMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         """Create every label once, so that /metrics shows zeros instead of gaps."""
-        self._rejected = metrics.counter("frames_refused_total", "Sealed frames not acted on.", ("fault",))
-        states = metrics.counter("orders_total", "Orders that came into this state.", ("state",))
-        self._fills = metrics.counter("fills_total", "Executions, by where we heard of them.", ("source",))
-        self._unknown = metrics.gauge("orders_unknown", "Orders whose outcome at the venue is not known.")
-        self._open = metrics.gauge("orders_unfinished", "Orders that are not final.")
+        self._rejected = metrics.counter("commands_rejected_total", "Commands rejected.", ("reason",))
+        states = metrics.counter("orders_total", "Orders that entered this state.", ("state",))
+        self._fills = metrics.counter("fills_total", "Executions by source of the report.", ("source",))
+        self._unknown = metrics.gauge("orders_unknown", "Orders whose outcome at the venue is unknown.")
+        self._open = metrics.gauge("orders_open", "Orders that are not final.")
         self._reconciled = metrics.gauge(
-            "reconciled_timestamp_seconds", "When the venue's account was last found equal to the journal."
+            "reconciled_timestamp_seconds", "Time of the last reconciliation without differences."
         )
-        self._late = metrics.counter("late_fills_total", "Fills that came after their order was final.")
+        self._late = metrics.counter("late_fills_total", "Fills received after their order was final.")
         self.tick_to_order = metrics.histogram(
             "tick_to_order_seconds",
-            "From the venue's frame with the tick to the intent on execution's disk.",
+            "From the venue's frame with the quote to the intent on execution's disk.",
             buckets=TICK_TO_ORDER_BUCKETS_S,
         ).observe
         self.submit = metrics.histogram(
-            "submit_seconds", "From sending an order to the venue's answer.", buckets=VENUE_BUCKETS_S
+            "submit_seconds", "From submitting an order to the venue's response.", buckets=VENUE_BUCKETS_S
         ).observe
         for fault in RejectReason:
             self._rejected.labels(fault.value)

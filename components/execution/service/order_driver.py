@@ -26,7 +26,7 @@ from components.execution.core.next_action import (
     fence_request,
     next_action,
 )
-from components.execution.core.order import IN_DOUBT_STATES, Order
+from components.execution.core.order import UNRESOLVED_STATES, Order
 from components.execution.core.venue_messages import (
     CancelAllAccepted,
     CancelAllOrders,
@@ -40,18 +40,14 @@ from components.execution.service.venue_health import RequestBudget
 from components.runtime.service import CallVenue, Effect, LogEvent
 
 FIRST_ATTEMPT: Final = 1
-
-
-AWAITING_SUBMIT: Final = IN_DOUBT_STATES | {OrderState.RECEIVED}
+AWAITING_SUBMIT: Final = UNRESOLVED_STATES | {OrderState.RECEIVED}
 """States in which an order waits to be submitted, unless its request is in flight."""
-
-
 ACTIONS_MAX: Final = 4
 """Upper bound of the actions for one order in one call; no order needs more."""
-
-
 CANCEL_REQUESTS_WARN: Final = 3
 """From this many cancel requests for one order on, each is logged as a warning."""
+CANCEL_ALL_INTERVAL_NS: Final = 1_000_000_000
+"""At most one request per interval, however often it is requested."""
 
 
 class OrderDriver:
@@ -78,8 +74,8 @@ class OrderDriver:
     def advance_all(self, now_ns: int) -> list[Effect]:
         """Carry out whatever is due for any order."""
         state = self._journal.state
-        doubtful = [state.orders[key] for key, in_flight in self._journal.all_in_flight() if in_flight.query_reason]
-        due = {order.key: order for order in (*state.open_orders(), *doubtful)}
+        with_query = [state.orders[key] for key, in_flight in self._journal.all_in_flight() if in_flight.query_reason]
+        due = {order.key: order for order in (*state.open_orders(), *with_query)}
         self._has_waiting_orders = False
         effects = [effect for order in due.values() for effect in self.advance(order, now_ns)]
         self._journal.drop_finished()
@@ -121,7 +117,7 @@ class OrderDriver:
 
     def unresolved(self) -> tuple[Order, ...]:
         """Return the orders that may or may not be at the venue."""
-        return tuple(order for order in self._journal.state.open_orders() if order.state in IN_DOUBT_STATES)
+        return tuple(order for order in self._journal.state.open_orders() if order.state in UNRESOLVED_STATES)
 
     def _submit_conditions(self) -> SubmitConditions:
         return SubmitConditions(
@@ -177,7 +173,7 @@ class OrderDriver:
     def _abandon(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
         if order.state is OrderState.UNKNOWN:
             return self._place_fence(order, in_flight, now_ns)
-        reason = "the approval cannot be proven any more"
+        reason = "the approval can no longer be verified"
         return [self._journal.set_state(order, OrderState.NEVER_SENT, reason, UpdateSource.LOCAL, now_ns)]
 
     def _place_fence(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
@@ -206,7 +202,7 @@ class OrderDriver:
         effects: list[Effect] = [CallVenue(CancelOrder(order.client_order_id, order.venue_order_id))]
         if in_flight.cancel_requests >= CANCEL_REQUESTS_WARN:
             facts = {"client_order_id": order.client_order_id, "requests": in_flight.cancel_requests}
-            effects.append(LogEvent("cancel_does_not_end", facts, "warning"))
+            effects.append(LogEvent("cancel_unconfirmed", facts, "warning"))
         return effects
 
 
@@ -214,10 +210,6 @@ def _back_off(in_flight: InFlight, now_ns: int) -> list[Effect]:
     in_flight.is_absent = False
     in_flight.back_off(now_ns)
     return []
-
-
-CANCEL_ALL_INTERVAL_NS: Final = 1_000_000_000
-"""At most one request per interval, however often it is requested."""
 
 
 class CancelAllRequest:

@@ -79,9 +79,9 @@ class OrderJournal:
     def apply_report(self, report: OrderReport) -> list[Effect]:
         """Apply a venue's report about one order, ours or external."""
         order, effects = self._find_order(report)
-        news = apply_report(order, report)
-        effects.extend(self._append_result(order, news))
-        self._schedule_query(self.state.orders[order.key], news, report)
+        result = apply_report(order, report)
+        effects.extend(self._append_result(order, result))
+        self._schedule_query(self.state.orders[order.key], result, report)
         return effects
 
     def apply_execution(self, execution: Execution, source: UpdateSource, now_ns: int) -> list[Effect]:
@@ -91,15 +91,15 @@ class OrderJournal:
         return [] if order is None or fill is None else self._append_result(order, ReportResult((fill,)))
 
     def adopt(
-        self, seen: VenueOrder, *, reason: str, source: UpdateSource, now_ns: int, filled: Decimal = ZERO
+        self, venue_order: VenueOrder, *, reason: str, source: UpdateSource, now_ns: int, filled: Decimal = ZERO
     ) -> list[Effect]:
         """Append the first record of an external order; its fills change our positions too."""
-        record = adopt_report(seen, source=source, reason=reason, at_ns=now_ns, filled=filled)
-        return [self.append(record), _venue_order_event(seen, "foreign_order_adopted", reason=reason)]
+        record = adopt_report(venue_order, source=source, reason=reason, at_ns=now_ns, filled=filled)
+        return [self.append(record), _venue_order_event(venue_order, "external_order_adopted", reason=reason)]
 
-    def request_query(self, seen: VenueOrder, reason: str, now_ns: int) -> None:
+    def request_query(self, venue_order: VenueOrder, reason: str, now_ns: int) -> None:
         """Schedule a query for an order."""
-        order = self.state.order_by_venue_id(seen.venue_order_id)
+        order = self.state.order_by_venue_id(venue_order.venue_order_id)
         if order is not None:
             in_flight = self.in_flight(order)
             in_flight.query_reason, in_flight.due_at_ns = reason, min(in_flight.due_at_ns, now_ns)
@@ -117,33 +117,33 @@ class OrderJournal:
                 del self._in_flight[key]
 
     def _find_order(self, report: OrderReport) -> tuple[Order, list[Effect]]:
-        seen = report.order
+        venue_order = report.order
         effects: list[Effect] = []
-        known = self.state.order_by_venue_id(seen.venue_order_id)
+        known = self.state.order_by_venue_id(venue_order.venue_order_id)
         if known is not None:
             return known, effects
-        ours = self.state.order_by_client_id(seen.client_order_id)
+        ours = self.state.order_by_client_id(venue_order.client_order_id)
         reason = "not ours"
         if ours is not None and ours.venue_order_id is None:
-            match match_order(ours, seen):
+            match match_order(ours, venue_order):
                 case OrderMatch.OURS:
                     return ours, effects
                 case OrderMatch.FENCE:
                     reason = f"the fence of {ours.intent_id}"
                 case OrderMatch.CONFLICT:
-                    reason = describe_mismatch(ours, seen)
+                    reason = describe_mismatch(ours, venue_order)
                     effects.append(self.append(ClientOrderIdConflict(ours.client_order_id, reason, report.at_ns)))
                     effects.append(
-                        _venue_order_event(seen, "client_order_id_collided", level="critical", detail=reason)
+                        _venue_order_event(venue_order, "client_order_id_conflict", level="critical", detail=reason)
                     )
             effects.extend(self._never_landed(ours, reason, report))
-        effects.extend(self.adopt(seen, reason=reason, source=report.source, now_ns=report.at_ns))
-        return self._adopted(seen), effects
+        effects.extend(self.adopt(venue_order, reason=reason, source=report.source, now_ns=report.at_ns))
+        return self._adopted(venue_order), effects
 
-    def _adopted(self, seen: VenueOrder) -> Order:
-        order = self.state.order_by_venue_id(seen.venue_order_id)
+    def _adopted(self, venue_order: VenueOrder) -> Order:
+        order = self.state.order_by_venue_id(venue_order.venue_order_id)
         if order is None:
-            raise KeyError(seen.venue_order_id)
+            raise KeyError(venue_order.venue_order_id)
         return order
 
     def _never_landed(self, ours: Order, reason: str, report: OrderReport) -> list[Effect]:
@@ -186,6 +186,10 @@ class OrderJournal:
         return not (order.is_cancel_requested and report.source is UpdateSource.QUERY)
 
 
-def _venue_order_event(seen: VenueOrder, event: str, *, level: str = "warning", **facts: str) -> LogEvent:
-    names = {"client_order_id": seen.client_order_id, "venue_order_id": seen.venue_order_id, "symbol": seen.symbol}
+def _venue_order_event(venue_order: VenueOrder, event: str, *, level: str = "warning", **facts: str) -> LogEvent:
+    names = {
+        "client_order_id": venue_order.client_order_id,
+        "venue_order_id": venue_order.venue_order_id,
+        "symbol": venue_order.symbol,
+    }
     return LogEvent(event, {**names, **facts}, level)

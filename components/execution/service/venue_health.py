@@ -4,20 +4,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from components.contracts.orders import VenueConnectivity
-from components.execution.config import RequestBudgetConfig
-from components.execution.core.next_action import VenueHealthLimits
+from components.execution.config import RequestBudgetConfig, VenueHealthLimits
 from components.runtime.retry import TokenBucket
 
 SECONDS_PER_MINUTE: Final = 60
-
-
 BURST_SHARE: Final = 4
-
-
 BURST_MIN: Final = 10
 """A quarter of a minute's requests may be sent at once, and always as many as one snapshot needs."""
-
-
 PAUSE_NS_MAX: Final = 60_000_000_000
 """Every venue's quota is restored within this time."""
 
@@ -106,7 +99,7 @@ class VenueHealth:
     def record_response(self, took_ns: int, limits: VenueHealthLimits) -> None:
         """Record that the venue responded."""
         self.has_responded, self.failures, self.is_throttled, self.auth_error = True, 0, False, ""
-        self.slow_responses = self.slow_responses + 1 if took_ns > limits.slow_answer_ms * 1_000_000 else 0
+        self.slow_responses = self.slow_responses + 1 if took_ns > limits.slow_response_ms * 1_000_000 else 0
 
     def record_failure(self, reason: str) -> None:
         """Record that no usable response came."""
@@ -125,16 +118,16 @@ class VenueHealth:
 def connectivity_of(health: VenueHealth, limits: VenueHealthLimits) -> tuple[VenueConnectivity, str]:
     """Return the venue's connectivity and its reason; unknown counts as lost."""
     if health.auth_error:
-        return VenueConnectivity.LOST, f"keys refused: {health.auth_error}"
+        return VenueConnectivity.LOST, f"keys rejected: {health.auth_error}"
     if not health.has_responded or health.failures >= limits.lost_after_failures:
         return VenueConnectivity.LOST, f"{health.failures} failures in a row: {health.problem}"
     if not health.is_stream_up:
         return VenueConnectivity.DEGRADED, "the order stream is down"
     if health.is_throttled or health.failures >= limits.degraded_after_failures:
         return VenueConnectivity.DEGRADED, health.problem
-    if health.slow_responses >= limits.degraded_after_slow:
+    if health.slow_responses >= limits.degraded_after_slow_responses:
         return (
             VenueConnectivity.DEGRADED,
-            f"{health.slow_responses} answers in a row took more than {limits.slow_answer_ms} ms",
+            f"{health.slow_responses} responses in a row took more than {limits.slow_response_ms} ms",
         )
     return VenueConnectivity.HEALTHY, "answers"

@@ -6,7 +6,7 @@ from components.contracts.orders import OrderState, UpdateSource
 from components.execution.config import ExecutionConfig
 from components.execution.core.execution_reports import OrderReport
 from components.execution.core.next_action import DELAY_NS_MAX, InFlight, NotSentReason
-from components.execution.core.order import IN_DOUBT_STATES, Order
+from components.execution.core.order import UNRESOLVED_STATES, Order
 from components.execution.core.venue_messages import (
     CancelAccepted,
     CancelAllOrders,
@@ -31,15 +31,11 @@ from components.execution.core.venue_messages import (
 from components.execution.service.metrics import ExecutionMetrics
 from components.execution.service.order_journal import CANCEL_UNCONFIRMED, OrderJournal
 from components.execution.service.venue_health import RequestBudget, VenueHealth
+from components.runtime.clock import NS_PER_MS
 from components.runtime.service import Effect, LogEvent, ObserveLatency
-
-NS_PER_MS: Final = 1_000_000
-
 
 CANCEL_CHECK_BACKOFF_MAX: Final = 8
 """Upper bound of the factor by which the checks of an unconfirmed cancel slow down."""
-
-
 OrderRequest = SubmitOrder | Fence | QueryOrder | CancelOrder
 
 
@@ -56,8 +52,8 @@ class VenueResponses:
     ) -> None:
         """Use the journal and the budget of the order driver."""
         self._journal, self._budget, self._health, self._metrics = journal, budget, health, metrics
-        self._limits = config.condition
-        self._cancel_check_ns = config.desk.cancel_check_ms * NS_PER_MS
+        self._limits = config.venue_health
+        self._cancel_check_ns = config.orders.cancel_check_ms * NS_PER_MS
 
     def record_health(self, request: VenueRequest, response: VenueResponse, now_ns: int) -> None:
         """Record how well the venue responds, whatever the response is."""
@@ -122,19 +118,19 @@ class VenueResponses:
     def _on_submit_response(
         self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int
     ) -> list[Effect]:
-        if order.state not in IN_DOUBT_STATES and not isinstance(response, OrderAccepted):
+        if order.state not in UNRESOLVED_STATES and not isinstance(response, OrderAccepted):
             # The stream was faster than the reply; if the two disagree, the venue is queried.
             in_flight.query_reason = f"the reply was {type(response).__name__}"
             return []
         match response:
-            case OrderAccepted(seen):
-                return self._journal.apply_report(OrderReport(seen, UpdateSource.REPLY, now_ns))
+            case OrderAccepted(venue_order):
+                return self._journal.apply_report(OrderReport(venue_order, UpdateSource.REPLY, now_ns))
             case RequestRejected() | Unauthorized():
                 return self._on_rejected(order, in_flight, response, now_ns)
             case Throttled() | Unreachable() | HaltedByFile():
                 return self._on_not_sent(order, in_flight, response, now_ns)
             case DuplicateId(text):
-                return self._on_outcome_unknown(order, in_flight, f"{text}; asking what it is", now_ns, query_now=True)
+                return self._on_outcome_unknown(order, in_flight, f"{text}; querying the order", now_ns, query_now=True)
             case _:
                 reason = response.reason if isinstance(response, OutcomeUnknown) else str(response)
                 return self._on_outcome_unknown(order, in_flight, reason, now_ns, query_now=False)
@@ -148,7 +144,7 @@ class VenueResponses:
         # The venue rejected the repeated request; the first one may have arrived, and may be the reason for the
         # rejection.
         in_flight.back_off(now_ns)
-        return [_order_event("repetition_refused", order, reason)]
+        return [_order_event("resubmit_rejected", order, reason)]
 
     def _on_not_sent(
         self, order: Order, in_flight: InFlight, response: Throttled | Unreachable | HaltedByFile, now_ns: int
@@ -191,8 +187,8 @@ class VenueResponses:
         self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int
     ) -> list[Effect]:
         match response:
-            case OrderAccepted(seen):
-                return self._journal.apply_report(OrderReport(seen, UpdateSource.REPLY, now_ns))
+            case OrderAccepted(venue_order):
+                return self._journal.apply_report(OrderReport(venue_order, UpdateSource.REPLY, now_ns))
             case DuplicateId():
                 in_flight.back_off(now_ns)
                 return []
@@ -207,8 +203,8 @@ class VenueResponses:
         self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int
     ) -> list[Effect]:
         match response:
-            case OrderFound(seen):
-                return self._journal.apply_report(OrderReport(seen, UpdateSource.QUERY, now_ns))
+            case OrderFound(venue_order):
+                return self._journal.apply_report(OrderReport(venue_order, UpdateSource.QUERY, now_ns))
             case OrderNotFound():
                 return self._on_not_found(order, in_flight, now_ns)
             case Throttled(retry_at_ns):
@@ -226,8 +222,8 @@ class VenueResponses:
             in_flight.query_reason = ""
             return []
         in_flight.back_off(now_ns)
-        in_flight.query_reason = "the venue does not know it"
-        return [_order_event("order_vanished", order, in_flight.query_reason)]
+        in_flight.query_reason = "the venue does not know the order"
+        return [_order_event("order_missing_at_venue", order, in_flight.query_reason)]
 
     def _on_cancel_response(
         self, order: Order, in_flight: InFlight, response: VenueResponse, now_ns: int

@@ -1,27 +1,28 @@
 """Parses an order from JSON, and runs the checks on an artificial market and account, without any process."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from components.contracts.decisions import DecisionInputs
+from components.contracts.decisions import CheckResult, DecisionInputs
 from components.contracts.errors import UsageError
 from components.contracts.market import BookState
 from components.contracts.signals import Intent, ModelProvenance, Purpose
 from components.contracts.trading import Cause
 from components.contracts.values import AccountId, OrderType, Quantity, Symbol, TimeInForce
+from components.risk.config import RiskConfig
 from components.risk.core.account_state import RiskState
+from components.risk.core.checks.evaluation import evaluate
 from components.risk.core.limits import Limits
 from components.risk.core.positions import Exposure
+from components.runtime.clock import NS_PER_MS, SystemClock
+from components.runtime.config.settings import load_settings
 
 INTENT_TTL_NS: Final = 1_000_000_000
-
-
 NO_PROVENANCE: Final = ModelProvenance("", "", (), (), (), BookState.SYNCED)
-
-
 INTENT_FIELDS: Final = frozenset(Intent.__struct_fields__)
 
 
@@ -33,33 +34,55 @@ def parse_intent(fields: Mapping[str, Any], now_ns: int) -> Intent:
     """
     if unknown := sorted(set(fields) - INTENT_FIELDS):
         raise UsageError(f"no such field: {', '.join(unknown)}; there are {', '.join(sorted(INTENT_FIELDS))}")
-    filled = {**_defaults(fields, now_ns), **fields}
+    values = {**_defaults(fields, now_ns), **fields}
     for name in ("quantity", "limit_price"):
-        filled[name] = None if filled.get(name) is None else str(filled[name])
-    missing = [name for name in ("symbol", "side", "quantity") if filled.get(name) is None]
+        values[name] = None if values.get(name) is None else str(values[name])
+    missing = [name for name in ("symbol", "side", "quantity") if values.get(name) is None]
     if missing:
-        raise UsageError(f"an intent needs {', '.join(missing)}")
+        raise UsageError(f"an intent requires {', '.join(missing)}")
     try:
-        return msgspec.convert(["Intent", *(filled[name] for name in Intent.__struct_fields__)], Intent)
+        return msgspec.convert(
+            [Intent.__struct_config__.tag, *(values[name] for name in Intent.__struct_fields__)], Intent
+        )
     except (msgspec.ValidationError, ValueError) as error:
         raise UsageError(f"not an intent: {error}") from error
 
 
-def made_up_inputs(
+def parse_json_object(text: str) -> dict[str, Any]:
+    """Return the fields of a JSON object, its numbers as Decimal; raise UsageError for any other text."""
+    try:
+        fields = json.loads(text, parse_float=Decimal)
+    except ValueError as error:
+        raise UsageError(f"an intent is a JSON object: {error}") from error
+    if not isinstance(fields, dict):
+        raise UsageError("an intent is a JSON object")
+    return fields
+
+
+def dry_run(
+    text: str,
     *,
     bid: Decimal | None,
     ask: Decimal | None,
     quote_age_ms: int,
-    book: BookState,
-    causes: tuple[Cause, ...],
-    now_ns: int,
-) -> DecisionInputs:
-    """Return decision inputs built from the options of the command."""
-    return DecisionInputs(now_ns, bid, ask, now_ns - quote_age_ms * 1_000_000, None, book, True, causes, False)  # noqa: FBT003
+    causes: Iterable[str],
+    position: Quantity,
+) -> tuple[CheckResult, ...]:
+    """Return the results of all checks on an order, with the configured limits and a market and account as given."""
+    fields = parse_json_object(text)
+    try:
+        active = tuple(Cause(one) for one in causes)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    limits = load_settings({"risk": RiskConfig}).table("risk", RiskConfig).limits
+    now_ns = SystemClock().now_ns()
+    intent = parse_intent(fields, now_ns)
+    quoted_at_ns = now_ns - quote_age_ms * NS_PER_MS
+    inputs = DecisionInputs(now_ns, bid, ask, quoted_at_ns, None, BookState.SYNCED, True, active, False)  # noqa: FBT003
+    return evaluate(intent, inputs, limits, _account_with(limits, intent.symbol, position))
 
 
-def made_up_state(limits: Limits, symbol: Symbol, position: Quantity) -> RiskState:
-    """Return the state of an account that holds this one position and has no orders."""
+def _account_with(limits: Limits, symbol: Symbol, position: Quantity) -> RiskState:
     exposures = {symbol: Exposure(symbol, position)}
     return RiskState(account=AccountId("made-up"), journal_id="", limits=limits, exposures=exposures)
 

@@ -25,6 +25,16 @@ from components.contracts.values import ZERO, AccountId, ClientOrderId, IntentId
 from components.risk.core.limits import Limits
 from components.risk.core.positions import Exposure
 
+CHUNK_SIZE: Final = 256
+CHUNK_COUNT: Final = 8
+"""The cache holds the last 1,792 to 2,048 intents: minutes of any strategy, about 7 MB."""
+DIGEST_BYTES: Final = 16
+RATE_STEP_NS: Final = 5_000_000_000
+"""Approvals are counted in steps of five seconds: the minute of the order rate lasts 60 to 65 seconds, never less."""
+RATE_STEPS: Final = 12
+RECENT_APPROVALS_MAX: Final = 64
+"""Number of approvals that a new order is compared with to detect a repeated order."""
+
 
 class LiveOrder(Struct, frozen=True, array_like=True, gc=False):
     """An order whose exposure is reserved; `state` is None until execution has reported that it received the order.
@@ -116,16 +126,6 @@ def is_unsent(order: LiveOrder) -> bool:
     return order.intent is not None and order.state in (None, OrderState.RECEIVED)
 
 
-CHUNK_SIZE: Final = 256
-
-
-CHUNK_COUNT: Final = 8
-"""The cache holds the last 1,792 to 2,048 intents: minutes of any strategy, about 7 MB."""
-
-
-DIGEST_BYTES: Final = 16
-
-
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -180,21 +180,10 @@ def with_reply(cache: ReplyCache, intent: Intent, reply: ApprovalReply) -> Reply
 
 def _rotate(full: dict[IntentId, CachedReply], cache: ReplyCache) -> ReplyCache:
     old = (full, *cache.older)
-    kept, dropped = old[: CHUNK_COUNT - 1], old[CHUNK_COUNT - 1 :]
+    retained, dropped = old[: CHUNK_COUNT - 1], old[CHUNK_COUNT - 1 :]
     # Evicting a refusal is harmless: the same intent is checked again and approved at most once.
     forgotten = (one.intent.created_at_ns for chunk in dropped for one in chunk.values() if one.reply.allowed)
-    return ReplyCache({}, kept, max(cache.evicted_through_ns, *forgotten, 0))
-
-
-RATE_STEP_NS: Final = 5_000_000_000
-"""Approvals are counted in steps of five seconds: the minute of the order rate lasts 60 to 65 seconds, never less."""
-
-
-RATE_STEPS: Final = 12
-
-
-RECENT_APPROVALS_MAX: Final = 64
-"""Number of approvals that a new order is compared with to detect a repeated order."""
+    return ReplyCache({}, retained, max(cache.evicted_through_ns, *forgotten, 0))
 
 
 class RecentApproval(Struct, frozen=True, array_like=True, gc=False):

@@ -25,6 +25,11 @@ from components.risk.core.observations import Observations
 from components.risk.core.projection import is_reconciled, positions_match
 
 CauseReasons: TypeAlias = dict[Cause, str]
+POSITIONS_UNKNOWN: Final = frozenset(
+    {Cause.STARTING, Cause.UNRECONCILED, Cause.EXECUTION_DOWN, Cause.DIVERGENCE, Cause.ID_COLLISION}
+)
+"""While one of these causes is active, positions are unknown, so a stop might not reduce one."""
+PERMITTED_WHILE_HALTED: Final = frozenset({Purpose.STOP, Purpose.FLATTEN})
 
 
 def active_causes(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> CauseReasons:
@@ -32,14 +37,14 @@ def active_causes(state: RiskState, observations: Observations, timing: Timing, 
 
     Until both streams are synced and the account was reconciled for the first time, STARTING replaces all others.
     """
-    truth = _account_causes(state, observations, timing, now_ns)
-    if Cause.STARTING in state.causes and (truth or observations.market_lost is not None):
+    account_causes = _account_causes(state, observations, timing, now_ns)
+    if Cause.STARTING in state.causes and (account_causes or observations.market_lost is not None):
         waiting = [
-            *truth.values(),
+            *account_causes.values(),
             *([f"market: {observations.market_lost}"] if observations.market_lost is not None else []),
         ]
         return {Cause.STARTING: "; ".join(waiting)}
-    return truth | _market_causes(state, observations, now_ns)
+    return account_causes | _market_causes(state, observations, now_ns)
 
 
 def readiness_blockers(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> tuple[str, ...]:
@@ -52,16 +57,16 @@ def readiness_blockers(state: RiskState, observations: Observations, timing: Tim
     return tuple(unmet)
 
 
-def cause_changes(state: RiskState, found: CauseReasons, now_ns: int) -> list[CauseRaised | CauseCleared]:
+def cause_changes(state: RiskState, active: CauseReasons, now_ns: int) -> list[CauseRaised | CauseCleared]:
     """Return the records that bring the causes in line with the evidence.
 
     New causes are raised before old ones are cleared, so that the trading state never passes through a laxer one.
     """
-    if not found and not state.causes:
+    if not active and not state.causes:
         return []
-    standing = [cause for cause in state.causes if not CAUSE_EFFECTS[cause].latched]
-    gone = [CauseCleared(cause, "evidence is back", now_ns) for cause in standing if cause not in found]
-    return [*newly_raised(state, found, now_ns), *gone]
+    clearable = [cause for cause in state.causes if not CAUSE_EFFECTS[cause].latched]
+    cleared = [CauseCleared(cause, "evidence restored", now_ns) for cause in clearable if cause not in active]
+    return [*newly_raised(state, active, now_ns), *cleared]
 
 
 def newly_raised(state: RiskState, reasons: CauseReasons, now_ns: int) -> list[CauseRaised]:
@@ -103,9 +108,9 @@ def _account_causes(state: RiskState, observations: Observations, timing: Timing
     if observations.orders_lost is not None:
         return {Cause.EXECUTION_DOWN: f"orders: {observations.orders_lost}"}
     if state.consecutive_mismatches:
-        return {Cause.UNRECONCILED: "the venue's last account of itself differs"}
+        return {Cause.UNRECONCILED: "account: the last reconciliation found differences"}
     if state.reconciled_sequence <= observations.orders_lost_sequence:
-        return {Cause.UNRECONCILED: "account: not reconciled since orders were joined"}
+        return {Cause.UNRECONCILED: "account: not reconciled since the order stream was synced"}
     if now_ns - state.reconciled_at_ns > timing.reconciliation_age_ms_max * NS_PER_MS:
         return {Cause.UNRECONCILED: f"account: not reconciled within {timing.reconciliation_age_ms_max} ms"}
     return {}
@@ -119,8 +124,8 @@ def _market_causes(state: RiskState, observations: Observations, now_ns: int) ->
         reasons[Cause.DATA_STALE] = stale
     if trouble := _venue_problem(state):
         reasons[Cause.VENUE_DEGRADED] = trouble
-    if doubt := observations.clock_jump(now_ns):
-        reasons[Cause.CLOCK_SUSPECT] = doubt
+    if jump := observations.clock_jump(now_ns):
+        reasons[Cause.CLOCK_SUSPECT] = jump
     return reasons
 
 
@@ -139,10 +144,10 @@ def _divergence(state: RiskState, event: Reconciled) -> CauseReasons:
         return {}
     ours, theirs = state.positions(), {one.symbol: one.quantity for one in event.positions if one.quantity}
     unequal = sorted(symbol for symbol in ours.keys() | theirs.keys() if ours.get(symbol) != theirs.get(symbol))
-    told = ", ".join(
+    text = ", ".join(
         f"{symbol}: ours {ours.get(symbol, ZERO):f}, venue {theirs.get(symbol, ZERO):f}" for symbol in unequal
     )
-    return {Cause.DIVERGENCE: told}
+    return {Cause.DIVERGENCE: text}
 
 
 def operator_halt(state: RiskState, reason: str, now_ns: int) -> tuple[CauseRaised, ...]:
@@ -152,9 +157,9 @@ def operator_halt(state: RiskState, reason: str, now_ns: int) -> tuple[CauseRais
     return (CauseRaised(Cause.OPERATOR_HALT, reason, now_ns),)
 
 
-def blocking_causes(found: CauseReasons) -> CauseReasons:
+def blocking_causes(active: CauseReasons) -> CauseReasons:
     """Return the causes that must end before latched causes can be cleared: those that halt trading by themselves."""
-    return {cause: reason for cause, reason in found.items() if CAUSE_EFFECTS[cause].state is TradingState.HALTED}
+    return {cause: reason for cause, reason in active.items() if CAUSE_EFFECTS[cause].state is TradingState.HALTED}
 
 
 def resume_refusal(state: RiskState, blocking: CauseReasons, reason: str) -> str:
@@ -165,25 +170,16 @@ def resume_refusal(state: RiskState, blocking: CauseReasons, reason: str) -> str
     if not state.latched_causes:
         return "nothing is latched"
     if blocking:
-        return "not while " + "; ".join(f"{cause}: {why}" for cause, why in blocking.items())
+        return "blocked while " + "; ".join(f"{cause}: {why}" for cause, why in blocking.items())
     if not reason:
-        found = "; ".join(f"{cause} ({state.causes[cause]})" for cause in state.latched_causes)
-        return f"would clear {found}; say why it is safe"
+        latched = "; ".join(f"{cause} ({state.causes[cause]})" for cause in state.latched_causes)
+        return f"would clear {latched}; give a reason to clear it"
     return ""
 
 
 def clear_latched(state: RiskState, reason: str, now_ns: int) -> tuple[CauseCleared, ...]:
     """Return the records that clear every latched cause, with the operator's reason."""
     return tuple(CauseCleared(cause, reason, now_ns) for cause in state.latched_causes)
-
-
-POSITIONS_UNKNOWN: Final = frozenset(
-    {Cause.STARTING, Cause.UNRECONCILED, Cause.EXECUTION_DOWN, Cause.DIVERGENCE, Cause.ID_COLLISION}
-)
-"""While one of these causes is active, positions are unknown, so a stop might not reduce one."""
-
-
-PERMITTED_WHILE_HALTED: Final = frozenset({Purpose.STOP, Purpose.FLATTEN})
 
 
 def permits(state: TradingState, purpose: Purpose, causes: Collection[Cause]) -> bool:

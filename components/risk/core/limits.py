@@ -13,12 +13,9 @@ from components.contracts.decisions import CheckName
 from components.contracts.values import Symbol, format_decimal
 
 VERSION_BYTES: Final = 8
-
-
 SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
-
-
 Positive = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"))]
+NS_PER_MS: Final = 1_000_000
 
 
 class StrictTable(BaseModel):
@@ -51,7 +48,7 @@ class Limits(StrictTable):
     @classmethod
     def _unique_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(symbols)) != len(symbols):
-            raise ValueError("each symbol may stand once")
+            raise ValueError("each symbol may be listed once")
         return symbols
 
     @cached_property
@@ -73,6 +70,7 @@ class Limits(StrictTable):
     @cached_property
     def descriptions(self) -> Mapping[CheckName, str]:
         """The limit of each check as text, built once because every decision contains it."""
+        increment = format_decimal(self.quantity_increment)
         return {
             CheckName.SYMBOL_ALLOWED: f"one of {len(self.symbols)} symbols",
             CheckName.SIGNAL_AGE: f"{self.signal_age_ms_max} ms",
@@ -80,7 +78,7 @@ class Limits(StrictTable):
             CheckName.QUOTE_AGE: f"{self.quote_age_ms_max} ms",
             CheckName.SPREAD: f"{format_decimal(self.spread_bps_max)} bps",
             CheckName.PRICE_COLLAR: f"{format_decimal(self.price_collar_bps_max)} bps",
-            CheckName.ORDER_QUANTITY: f"{format_decimal(self.order_quantity_max)} by {format_decimal(self.quantity_increment)}",
+            CheckName.ORDER_QUANTITY: f"{format_decimal(self.order_quantity_max)} by {increment}",
             CheckName.ORDER_NOTIONAL: format_decimal(self.order_notional_max),
             CheckName.POSITION: format_decimal(self.position_quantity_max),
             CheckName.SHORT_SALE: "short" if self.short_selling else "0",
@@ -97,20 +95,17 @@ class Timing(StrictTable):
     """Lifetime of approvals, retry intervals, and maximum age of evidence."""
 
     approval_ttl_ms: int = Field(ge=100, le=300_000)
-    handover_retry_ms: int = Field(ge=10, le=60_000)
+    command_retry_ms: int = Field(ge=10, le=60_000)
     order_age_ms_max: int = Field(ge=100, le=86_400_000)
     cancel_retry_ms: int = Field(ge=100, le=600_000)
     reconciliation_age_ms_max: int = Field(ge=1_000, le=600_000)
     data_age_ms_max: int = Field(ge=100, le=600_000)
     clock_jump_ms_max: int = Field(ge=100, le=60_000)
     clock_suspect_ms: int = Field(ge=0, le=600_000)
-    profit_and_loss_every_ms: int = Field(ge=50, le=60_000)
+    pnl_interval_ms: int = Field(ge=50, le=60_000)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 -- any field of the model
     if isinstance(value, Decimal):
         return format_decimal(value)
     return sorted(value) if isinstance(value, tuple) else value
-
-
-NS_PER_MS: Final = 1_000_000

@@ -36,9 +36,9 @@ class Observations:
         """Time of the last call of `observe_clock`."""
         self.last_quote_at_ns = 0
         """When the newest usable quote of an allowed symbol was received."""
-        self.market_lost: str | None = "not heard yet"
+        self.market_lost: str | None = "not received yet"
         """Why the market stream is not synced; None if it is. `orders_lost` is the same for order events."""
-        self.orders_lost: str | None = "not heard yet"
+        self.orders_lost: str | None = "not received yet"
         self.orders_lost_sequence = 0
         """Last sequence of this log when order events were last lost."""
 
@@ -86,26 +86,34 @@ class Observations:
         self, symbol: Symbol, now_ns: int, causes: tuple[Cause, ...], *, is_stopping: bool
     ) -> DecisionInputs:
         """Return the inputs of a decision on this symbol."""
-        sighting = self._last_quotes.get(symbol)
-        whole = self.market_lost is None and self.orders_lost is None
-        if sighting is None:
-            return DecisionInputs(now_ns, None, None, 0, None, self._book_state(symbol), whole, causes, is_stopping)
-        quote, book = sighting.quote, self._book_state_of(sighting.quote)
+        last_quote = self._last_quotes.get(symbol)
+        is_intact = self.market_lost is None and self.orders_lost is None
+        if last_quote is None:
+            return DecisionInputs(now_ns, None, None, 0, None, self._book_state(symbol), is_intact, causes, is_stopping)
+        quote, book_state = last_quote.quote, self._book_state_of(last_quote.quote)
         received_at_ns = quote.received_at_ns
         return DecisionInputs(
-            now_ns, quote.bid_price, quote.ask_price, received_at_ns, sighting.offset, book, whole, causes, is_stopping
+            now_ns,
+            quote.bid_price,
+            quote.ask_price,
+            received_at_ns,
+            last_quote.offset,
+            book_state,
+            is_intact,
+            causes,
+            is_stopping,
         )
 
     def mid(self, symbol: Symbol) -> Price | None:
         """Return the mid of the last quote, regardless of its age."""
-        sighting = self._last_quotes.get(symbol)
-        return sighting.quote.mid if sighting else None
+        last_quote = self._last_quotes.get(symbol)
+        return last_quote.quote.mid if last_quote else None
 
     def staleness(self, now_ns: int) -> str:
         """Return why market data as a whole is unusable; empty if it is usable."""
         if FeedState.LIVE not in self._feeds.values():
             feeds = ", ".join(f"{venue} {state}" for venue, state in self._feeds.items())
-            return f"no live feed ({feeds or 'none heard'})"
+            return f"no live feed ({feeds or 'none received'})"
         age_ms = (now_ns - self.last_quote_at_ns) / NS_PER_MS
         if not -self._limits.clock_skew_ms_max <= age_ms <= self._timing.data_age_ms_max:
             return f"no quote of an allowed symbol for {self._timing.data_age_ms_max} ms"

@@ -12,8 +12,6 @@ from components.contracts.values import ZERO, Money, Price, Quantity, Side, Symb
 
 EXACT: Final = Context(prec=80)
 """Precision at which sums and products of prices and quantities never round."""
-
-
 COST_STEP: Final = Decimal("1e-12")
 """Rounding step of the only division: the cost of a part of a position."""
 

@@ -53,8 +53,6 @@ from components.risk.core.limits import Limits
 from components.risk.core.positions import Exposure, apply_fill, with_opening_position
 
 Key = TypeVar("Key")
-
-
 Value = TypeVar("Value")
 
 
@@ -64,8 +62,8 @@ def apply(state: RiskState, record: DecisionMessage) -> RiskState:
         return _apply_decision(state, record)
     state = replace(state, last_sequence=state.last_sequence + 1)
     match record:
-        case OrderEventApplied(place, event, _):
-            return replace(_apply_order_event(state, event), orders_offset=place)
+        case OrderEventApplied(offset, event, _):
+            return replace(_apply_order_event(state, event), orders_offset=offset)
         case CauseRaised(cause, reason, _):
             return replace(state, causes=state.causes | {cause: reason})
         case CauseCleared(cause, _, _):
@@ -82,7 +80,7 @@ def replay(state: RiskState, records: Iterable[tuple[int, DecisionMessage]]) -> 
     """Return the state after these records; a sequence number out of order raises an error."""
     for sequence, record in records:
         if sequence != state.next_sequence:
-            raise CorruptData(f"record {sequence} where {state.next_sequence} belongs")
+            raise CorruptData(f"record {sequence}, expected {state.next_sequence}")
         state = apply(state, record)
     return state
 
@@ -125,7 +123,7 @@ def _start_session(state: RiskState, record: RiskStarted) -> RiskState:
     """Start a run of the process: latched causes stay, everything else must be proven again."""
     if record.account != state.account:
         raise CorruptData(f"record {state.last_sequence}: the log of account {record.account}, not of {state.account}")
-    starting = {Cause.STARTING: "nothing is known yet"}
+    starting = {Cause.STARTING: "no evidence yet"}
     latched = {cause: reason for cause, reason in state.causes.items() if CAUSE_EFFECTS[cause].latched}
     limits = Limits.model_validate_json(record.limits)
     return replace(state, limits=limits, started_sequence=state.last_sequence, causes=starting | latched)
@@ -151,10 +149,10 @@ def _apply_order_event(state: RiskState, event: OrderMessage) -> RiskState:
 
 def _apply_order_update(state: RiskState, event: OrderSending | OrderUpdated) -> RiskState:
     key = order_key(event.intent_id, event.client_order_id)
-    known = state.orders.get(key)
+    order = state.orders.get(key)
     if isinstance(event, OrderUpdated):
-        return _replace_order(state, key, apply_update(known, event))
-    return _replace_order(state, key, apply_sending(known, event)) if known else state
+        return _replace_order(state, key, apply_update(order, event))
+    return _replace_order(state, key, apply_sending(order, event)) if order else state
 
 
 def _apply_fill(state: RiskState, event: Filled) -> RiskState:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
-from components.contracts.commands import SetTradingState
+from components.contracts.commands import CancelAll, SetTradingState, Withdraw
 from components.contracts.decisions import CauseCleared, CauseRaised, DecisionMessage
 from components.contracts.streams import COMMANDS, POSITIONS
 from components.contracts.trading import Cause
-from components.risk.core.account_state import RiskState
+from components.risk.core.account_state import RiskState, is_unsent
 from components.risk.core.halts import CauseReasons, active_causes, cause_changes, newly_raised
 from components.risk.core.limits import Timing
 from components.risk.core.observations import Observations
@@ -62,12 +62,26 @@ class AccountLog:
     def send_trading_state(self, now_ns: int) -> SendCommand:
         """Send the trading state to execution until it is accepted or superseded."""
         reason = ", ".join(self.state.causes) or "no cause"
-        say = partial(SetTradingState, state=self.state.trading_state, reason=reason)
-        return self.send_control("trading_state", say, now_ns)
+        make_control = partial(SetTradingState, state=self.state.trading_state, reason=reason)
+        return self.send_control("trading_state", make_control, now_ns)
 
     def send_control(self, subject: str, make: ControlFactory, now_ns: int) -> SendCommand:
         """Send a control until it is accepted or superseded by another on the same subject."""
         return SendCommand(COMMANDS, self.outbox.add_control(subject, make, self.state, now_ns))
+
+    def cancel_everything(self, reason: str, now_ns: int) -> list[Effect]:
+        """Withdraw the unsent orders and cancel the others."""
+        effects: list[Effect] = []
+        for order in self.state.orders.values():
+            if is_unsent(order) and order.intent is not None:
+                intent_id = order.intent.intent_id
+                withdraw = partial(Withdraw, intent_id=intent_id, reason=reason)
+                effects.append(self.send_control(f"withdraw {intent_id}", withdraw, now_ns))
+        return [*effects, self.cancel_all(reason, now_ns)]
+
+    def cancel_all(self, reason: str, now_ns: int) -> SendCommand:
+        """Cancel every working order of the account."""
+        return self.send_control("cancel_all", partial(CancelAll, reason=reason), now_ns)
 
 
 def _cause_event(change: CauseRaised | CauseCleared) -> LogEvent:

@@ -33,7 +33,7 @@ class Outbox:
 
     def __init__(self, key: SealKey, timing: Timing) -> None:
         self._key, self._timing = key, timing
-        self._retry_ns = timing.handover_retry_ms * NS_PER_MS
+        self._retry_ns = timing.command_retry_ms * NS_PER_MS
         self._control_count = 0
         self._controls: dict[str, PendingControl] = {}
         self._sent_at_ns: dict[IntentId, int] = {}
@@ -42,7 +42,7 @@ class Outbox:
     def seal_approval(self, order: LiveOrder, now_ns: int) -> bytes:
         """Return the sealed frame of an approval; the same terms give the same bytes, also after a restart."""
         if order.intent is None or order.terms is None:
-            raise InvariantError("an order that was never approved has no frame")
+            raise InvariantError("an order without an approval has no frame")
         self._sent_at_ns[order.intent.intent_id] = now_ns
         return encode_approval(approve(propose(order.intent), order.terms, self._key))
 
@@ -98,14 +98,14 @@ class Outbox:
 
     def _cancel(self, order: LiveOrder, state: RiskState, now_ns: int) -> bytes:
         if order.client_order_id is None:
-            raise InvariantError("an order at work has a name at the venue")
+            raise InvariantError("a working order must have a client order id")
         reason = f"working for more than {self._timing.order_age_ms_max} ms"
         cancel = partial(Cancel, client_order_id=order.client_order_id, reason=reason)
         return self.add_control(f"cancel {order.client_order_id}", cancel, state, now_ns)
 
     def _control_terms(self, state: RiskState, now_ns: int) -> ApprovalTerms:
         if state.limits is None:
-            raise InvariantError("nothing is handed over before the log was opened")
+            raise InvariantError("nothing can be sent before the first record of the log")
         expires_at_ns = now_ns + self._timing.approval_ttl_ms * NS_PER_MS
         return ApprovalTerms(state.account, state.limits.version, state.last_sequence, now_ns, expires_at_ns)
 

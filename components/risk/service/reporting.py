@@ -67,23 +67,27 @@ class RiskMetrics:
     """Metrics of risk; every label value is from an enum or the allow-list of symbols."""
 
     def __init__(self, metrics: Metrics) -> None:
-        decisions = metrics.counter("risk_decisions_total", "Intents judged", ("allowed",))
+        decisions = metrics.counter("risk_decisions_total", "Decisions on intents.", ("allowed",))
         self._allowed, self._refused = decisions.labels("true"), decisions.labels("false")
-        self._refusals = metrics.counter("risk_refusals_total", "Checks that did not hold", ("code",))
-        self.duplicate_requests = metrics.counter("risk_repeats_total", "Requests that were answered before")
-        self.commands_rejected = metrics.counter(
-            "risk_handovers_refused_total", "Frames refused by execution", ("fault",)
+        self._refusals = metrics.counter("risk_failed_checks_total", "Checks that failed.", ("code",))
+        self.duplicate_requests = metrics.counter(
+            "risk_duplicate_requests_total", "Approval requests answered from the reply cache."
         )
-        self.decision_seconds = metrics.histogram("risk_decision_seconds", "From a request to its answer, on disk")
-        self.lag_seconds = metrics.gauge("risk_orders_lag_seconds", "Age of the last order event when it was heard")
-        self._state = metrics.gauge("risk_trading_state", "0 active, 1 reducing, 2 halted")
-        self._causes = metrics.gauge("risk_cause", "1 while the cause is present", ("cause",))
-        self._outbox = metrics.gauge("risk_outbox_orders", "Approvals that execution has not been heard to have")
-        self._live = metrics.gauge("risk_live_orders", "Orders whose exposure is reserved")
-        self._unknown = metrics.gauge("risk_unknown_orders", "Orders of which only the venue knows what became")
-        self._positions = metrics.gauge("risk_position_quantity", "Position", ("symbol",))
-        self._realised = metrics.gauge("risk_realised_dollars", "Realised result")
-        self._unrealised = metrics.gauge("risk_unrealised_dollars", "Unrealised result at the last quotes")
+        self.commands_rejected = metrics.counter(
+            "risk_commands_rejected_total", "Commands rejected by execution.", ("reason",)
+        )
+        self.decision_seconds = metrics.histogram(
+            "risk_decision_seconds", "From an approval request to its reply, with the decision on disk."
+        )
+        self.lag_seconds = metrics.gauge("risk_orders_lag_seconds", "Age of the last order event when it was received.")
+        self._state = metrics.gauge("risk_trading_state", "0 active, 1 reducing, 2 halted.")
+        self._causes = metrics.gauge("risk_cause", "1 while the cause is active.", ("cause",))
+        self._outbox = metrics.gauge("risk_outbox_orders", "Approvals that execution has not reported as received.")
+        self._live = metrics.gauge("risk_live_orders", "Orders whose exposure is reserved.")
+        self._unknown = metrics.gauge("risk_unknown_orders", "Orders whose outcome at the venue is unknown.")
+        self._positions = metrics.gauge("risk_position_quantity", "Position, negative when short.", ("symbol",))
+        self._realised = metrics.gauge("risk_realised_dollars", "Realised P&L.")
+        self._unrealised = metrics.gauge("risk_unrealised_dollars", "Unrealised P&L at the last quotes.")
 
     def count_decision(self, decision: Decision) -> None:
         """Count one decision and each failed check."""

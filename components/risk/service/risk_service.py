@@ -1,6 +1,6 @@
 """The risk service: approval requests, operator requests, market data and order events in, effects out."""
 
-from typing import Any
+from typing import Any, Final, assert_never
 
 from components.contracts.approval import SealKey
 from components.contracts.decisions import (
@@ -8,21 +8,22 @@ from components.contracts.decisions import (
     ApprovalRequest,
     Decision,
     MalformedRequest,
+    OperatorAction,
     OperatorCommand,
+    OperatorReply,
     RiskStarted,
 )
 from components.contracts.errors import InvariantError
 from components.contracts.signals import Intent
 from components.contracts.streams import COMMANDS, MARKET, ORDERS, POSITIONS, Stream
-from components.contracts.values import ZERO, Money
+from components.contracts.values import ZERO, CommandId, Money
 from components.risk.core.account_state import RiskState, intent_digest
 from components.risk.core.checks.evaluation import decide
-from components.risk.core.halts import readiness_blockers
+from components.risk.core.halts import blocking_causes, clear_latched, operator_halt, readiness_blockers, resume_refusal
 from components.risk.core.limits import NS_PER_MS, Limits, Timing
 from components.risk.core.observations import Observations
 from components.risk.core.projection import approval_reply
 from components.risk.service.account_log import AccountLog
-from components.risk.service.operator_requests import OperatorRequests
 from components.risk.service.order_events import OrderEventConsumer
 from components.risk.service.outbox import Outbox, approvals_to_send
 from components.risk.service.reporting import RiskMetrics, account_snapshot, pnl_of, position_message, trading_status_of
@@ -43,6 +44,9 @@ from components.runtime.service import (
     StreamSynced,
 )
 
+OPERATOR_REPLIES_MAX: Final = 256
+"""Number of replies kept for repeated operator requests."""
+
 
 class RiskService:
     """Decides on every intent; execution accepts no order without an approval that this service sealed."""
@@ -55,8 +59,8 @@ class RiskService:
         self._outbox = Outbox(key, timing)
         self._log = AccountLog(state, self._observations, self._outbox, timing)
         self._metrics = RiskMetrics(metrics)
-        self._operator_requests = OperatorRequests(self._log)
-        self._order_events = OrderEventConsumer(self._log, self._operator_requests, self._metrics)
+        self._operator_requests = _OperatorRequests(self._log)
+        self._order_events = OrderEventConsumer(self._log, self._metrics)
         self._last_pnl: tuple[Money, Money] = (ZERO, ZERO)
         self._pnl_due_at_ns = 0
         self._is_stopping = False
@@ -88,7 +92,7 @@ class RiskService:
             case StreamSynced() | StreamLost():
                 return self._on_stream(message, now_ns)
             case _:
-                raise InvariantError(f"risk hears no {type(message).__name__}")
+                raise InvariantError(f"unexpected input {type(message).__name__}")
 
     def on_tick(self, now_ns: int) -> Effects:
         """Refresh the causes, send due frames again, cancel orders that are too old, publish the P&L."""
@@ -102,7 +106,7 @@ class RiskService:
         """Refuse entries from now on; approvals already given are still sent."""
         self._is_stopping = True
         self._observations.observe_clock(now_ns)
-        return (LogEvent("intake_stopped", {"outbox": len(self.state.outbox)}),)
+        return (LogEvent("draining_started", {"outbox": len(self.state.outbox)}),)
 
     def is_drained(self) -> bool:
         """Return whether no approval is left that execution could receive now."""
@@ -113,7 +117,7 @@ class RiskService:
     def snapshot(self, stream: Stream) -> tuple[Any, ...]:
         """Return every position, the P&L and the trading status."""
         if stream.name != POSITIONS.name:
-            raise InvariantError(f"risk does not say {stream.name}")
+            raise InvariantError(f"risk does not publish {stream.name}")
         state, now_ns = self.state, self._observations.last_observed_ns
         positions = (position_message(one, now_ns) for one in state.exposures.values())
         return (*positions, pnl_of(state, self._observations, now_ns), trading_status_of(state, now_ns))
@@ -144,7 +148,7 @@ class RiskService:
                 result = pnl_of(self.state, self._observations, now_ns)
                 return (Reply(reply_to, account_snapshot(self.state, result, request_id)),)
             case _:
-                return (Reply(reply_to, MalformedRequest(f"risk answers no {type(request).__name__}")),)
+                return (Reply(reply_to, MalformedRequest(f"unknown request {type(request).__name__}")),)
 
     def _check_order(self, reply_to: bytes, intent: Intent, now_ns: int) -> Effects:
         """Decide on an intent with the evidence of this moment; a repeated request gets the first reply."""
@@ -184,8 +188,57 @@ class RiskService:
     def _publish_pnl(self, now_ns: int) -> list[Effect]:
         if now_ns < self._pnl_due_at_ns:
             return []
-        self._pnl_due_at_ns = now_ns + self._timing.profit_and_loss_every_ms * NS_PER_MS
+        self._pnl_due_at_ns = now_ns + self._timing.pnl_interval_ms * NS_PER_MS
         result = pnl_of(self.state, self._observations, now_ns)
         self._metrics.update_gauges(self.state, result)
         was, self._last_pnl = self._last_pnl, (result.realised, result.unrealised)
         return [] if was == self._last_pnl else [Publish(POSITIONS, result)]
+
+
+class _OperatorRequests:
+    """Executes each operator request once: halt, resume in two steps, cancel all orders."""
+
+    def __init__(self, log: AccountLog) -> None:
+        self._log = log
+        self._replies: dict[CommandId, OperatorReply] = {}
+
+    def handle(self, reply_to: bytes, request: OperatorCommand, now_ns: int) -> Effects:
+        """Execute a request, or repeat the reply if it was executed already."""
+        if (sent := self._replies.get(request.command_id)) is not None:
+            return (Reply(reply_to, sent),)
+        effects, refusal = self._execute(request.action, request.reason, now_ns)
+        detail = refusal or f"{request.action}: {self._log.state.trading_state}"
+        reply = OperatorReply(request.command_id, not refusal, detail)
+        self._remember(reply)
+        facts = {"action": str(request.action), "reason": request.reason, "done": reply.done, "detail": detail}
+        return [*effects, Reply(reply_to, reply), LogEvent("operator_command", facts, "warning")]
+
+    def _execute(self, action: OperatorAction, reason: str, now_ns: int) -> tuple[list[Effect], str]:
+        """Return the effects, and the reason if the request was not executed."""
+        match action:
+            case OperatorAction.HALT:
+                return self._halt(reason, now_ns)
+            case OperatorAction.CANCEL_ALL:
+                return [self._log.cancel_all(reason, now_ns)], ""
+            case OperatorAction.RESUME:
+                return self._resume(reason, now_ns)
+            case _:
+                assert_never(action)
+
+    def _halt(self, reason: str, now_ns: int) -> tuple[list[Effect], str]:
+        if not reason:
+            return [], "a halt needs a reason"
+        effects = self._log.record_causes(operator_halt(self._log.state, reason, now_ns), now_ns)
+        return [*effects, *self._log.cancel_everything(reason, now_ns)], ""
+
+    def _resume(self, reason: str, now_ns: int) -> tuple[list[Effect], str]:
+        log = self._log
+        effects = log.refresh_causes(now_ns)
+        if refusal := resume_refusal(log.state, blocking_causes(log.active_causes(now_ns)), reason):
+            return effects, refusal
+        return effects + log.record_causes(clear_latched(log.state, reason, now_ns), now_ns), ""
+
+    def _remember(self, reply: OperatorReply) -> None:
+        if len(self._replies) >= OPERATOR_REPLIES_MAX:
+            del self._replies[next(iter(self._replies))]
+        self._replies[reply.command_id] = reply

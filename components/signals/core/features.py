@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Struct
 
 BASIS_POINTS: Final = 10_000.0
-
-
 QUOTE_GAP_S_MAX: Final = 60.0
 """Longer gaps count as this long; the model is never shown the gap of a night."""
+WARM_UP_QUOTES: Final = 21
+"""The window of the longest return plus the current quote."""
 
 
 def _weight(window: int) -> float:
@@ -24,14 +24,8 @@ def _weight(window: int) -> float:
 
 
 _W5: Final = _weight(5)
-
-
 _W10: Final = _weight(10)
-
-
 _W20: Final = _weight(20)
-
-
 _W60: Final = _weight(60)
 
 
@@ -148,7 +142,3 @@ SCHEMA: Final = FeatureSchema(
         Feature("quote_gap", "log(1 + seconds)", 1),
     ),
 )
-
-
-WARM_UP_QUOTES: Final = 21
-"""The window of the longest return plus the current quote."""

@@ -12,7 +12,6 @@ from components.signals.core.features import FeatureSchema
 OUTPUTS: Final = ("down", "flat", "up")
 SUM_TOLERANCE: Final = 1e-3
 """Single precision loses about 1e-7; probabilities whose sum is further from 1 are not a softmax."""
-
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 

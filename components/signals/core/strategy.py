@@ -27,19 +27,14 @@ from components.contracts.values import (
 from components.signals.core.model import ModelCard
 
 TICK: Final = Decimal("0.01")
-
-
 TICK_BELOW_ONE: Final = Decimal("0.0001")
 """US stocks quote in hundredths of a cent below one dollar (Regulation NMS, rule 612)."""
-
-
 ONE_BASIS_POINT: Final = Decimal("0.0001")
-
-
 Positive = Annotated[Decimal, Field(gt=0)]
-
-
 Edge = Annotated[float, Field(gt=0, lt=1)]
+NS_PER_MS = 1_000_000
+RANDOM_BYTES: Final = 4
+NS_PER_S: Final = 1_000_000_000
 
 
 class StrategySettings(BaseModel):
@@ -78,16 +73,16 @@ class OrderProposal(Struct, frozen=True, gc=False):
 def decide(quote: Quote, edge: float, position: PositionView, settings: StrategySettings) -> OrderProposal | None:
     """Return the order that the model's edge justifies, or None."""
     side = Side.BUY if edge > 0 else Side.SELL
-    against, along = (
+    opposite, same_side = (
         (position.working_sell, position.working_buy)
         if side is Side.BUY
         else (position.working_buy, position.working_sell)
     )
     # A venue rejects orders on both sides of one account at the same time as a wash trade.
-    if against > ZERO:
+    if opposite > ZERO:
         return None
-    lean, held = abs(edge), position.held
-    sized = _exit(side, lean, held, along, settings) or _entry(side, lean, held, along, settings)
+    strength, held = abs(edge), position.held
+    sized = _exit(side, strength, held, same_side, settings) or _entry(side, strength, held, same_side, settings)
     if sized is None:
         return None
     purpose, quantity = sized
@@ -103,27 +98,26 @@ def marketable_price(quote: Quote, side: Side, offset_bps: Decimal) -> Decimal:
 
 
 def _exit(
-    side: Side, lean: float, held: Decimal, along: Decimal, settings: StrategySettings
+    side: Side, strength: float, held: Decimal, same_side: Decimal, settings: StrategySettings
 ) -> tuple[Purpose, Decimal] | None:
-    closing = -held * side.sign - along
-    return (Purpose.EXIT, closing) if lean >= settings.edge_exit_min and closing > ZERO else None
+    closing = -held * side.sign - same_side
+    return (Purpose.EXIT, closing) if strength >= settings.edge_exit_min and closing > ZERO else None
 
 
 def _entry(
-    side: Side, lean: float, held: Decimal, along: Decimal, settings: StrategySettings
+    side: Side, strength: float, held: Decimal, same_side: Decimal, settings: StrategySettings
 ) -> tuple[Purpose, Decimal] | None:
     on_side = held * side.sign
-    if lean < settings.edge_enter_min or on_side < ZERO or (side is Side.SELL and not settings.short_allowed):
+    if strength < settings.edge_enter_min or on_side < ZERO or (side is Side.SELL and not settings.short_allowed):
         return None
-    return (Purpose.ENTRY, settings.quantity) if on_side + along + settings.quantity <= settings.position_max else None
+    return (
+        (Purpose.ENTRY, settings.quantity) if on_side + same_side + settings.quantity <= settings.position_max else None
+    )
 
 
 def _to_tick(price: Decimal, rounding: str) -> Decimal:
     tick = TICK if price >= 1 else TICK_BELOW_ONE
     return (price / tick).to_integral_value(rounding=rounding) * tick
-
-
-NS_PER_MS = 1_000_000
 
 
 class SignalSettings(Struct, frozen=True, gc=False):
@@ -133,7 +127,7 @@ class SignalSettings(Struct, frozen=True, gc=False):
     run_id: str
     quote_age_ms_max: int
     signal_ttl_ms: int
-    judge_ms_max: int
+    approval_timeout_ms: int
     symbols_max: int
     venue: Venue
     """The venue whose prices the strategy trades on."""
@@ -191,12 +185,6 @@ def _provenance(snapshot: FeatureSnapshot, card: ModelCard) -> ModelProvenance:
         input_offsets=(snapshot.first_offset, snapshot.last_offset),
         book_state=snapshot.book_state,
     )
-
-
-RANDOM_BYTES: Final = 4
-
-
-NS_PER_S: Final = 1_000_000_000
 
 
 def new_run_id(now_ns: int, random_bytes: bytes) -> str:

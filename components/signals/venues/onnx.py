@@ -89,7 +89,7 @@ def read_card(where: Path) -> ModelCard:
     try:
         return ModelCard.model_validate(tomllib.loads(_read(where).decode()))
     except (ValidationError, ValueError) as error:
-        raise ConfigError(f"{where}: is no model card: {error}") from error
+        raise ConfigError(f"{where}: is not a model card: {error}") from error
 
 
 def _read(path: Path) -> bytes:
@@ -110,4 +110,4 @@ def _open(content: bytes, name: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(content, options, providers=list(ON_THE_CPU))
     except LOAD_ERRORS as error:
-        raise ConfigError(f"{name}: ONNX Runtime cannot carry it: {error}") from error
+        raise ConfigError(f"{name}: ONNX Runtime cannot load it: {error}") from error

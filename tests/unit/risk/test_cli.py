@@ -40,12 +40,12 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Say:
 
 
 def refused(answer: dict[str, Any]) -> list[str]:
-    return [one["code"] for one in answer["checked"] if not one["holds"]]
+    return [one["name"] for one in answer["checks"] if not one["passed"]]
 
 
 def test_an_ordinary_intent_would_be_allowed(check: Say) -> None:
     code, answer = check(INTENT, *QUOTE)
-    assert (code, answer["allowed"], len(answer["checked"])) == (0, True, 17)
+    assert (code, answer["allowed"], len(answer["checks"])) == (0, True, 17)
 
 
 def test_without_a_quote_it_would_not(check: Say) -> None:
@@ -67,7 +67,7 @@ def test_causes_position_and_age_can_be_set_by_options(check: Say) -> None:
         ("{", "Expecting property name"),
         ("[1]", "an intent is a JSON object"),
         (INTENT | {"quantiy": 1}, "no such field: quantiy"),
-        ({"symbol": "AAPL", "side": "buy"}, "an intent needs quantity"),
+        ({"symbol": "AAPL", "side": "buy"}, "an intent requires quantity"),
         (INTENT | {"quantity": -1}, "quantity -1: must be above 0"),
         (INTENT | {"side": "hold"}, "not an intent"),
     ],
@@ -93,17 +93,17 @@ def written(folder: Path, log: list[DecisionMessage]) -> Path:
 
 
 def a_log() -> list[DecisionMessage]:
-    world = RiskHarness().activate()
-    world.request_approval(fresh_intent(world))
-    world.request_approval(fresh_intent(world, "no", limit_price="200"))
-    return world.log
+    harness = RiskHarness().activate()
+    harness.request_approval(fresh_intent(harness))
+    harness.request_approval(fresh_intent(harness, "no", limit_price="200"))
+    return harness.log
 
 
 def test_a_log_is_replayed_and_every_decision_reproduced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = written(tmp_path / "risk", a_log())
     assert run_command(cli, ["replay", str(folder), "--verify", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert (answer["ok"], answer["decisions"], answer["allowed"], answer["unconfirmed"]) == (True, 2, 1, [])
+    assert (answer["ok"], answer["decisions"], answer["allowed"], answer["not_reproduced"]) == (True, 2, 1, [])
 
 
 def test_a_decision_that_does_not_follow_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,7 @@ def test_a_decision_that_does_not_follow_is_named(tmp_path: Path, capsys: pytest
     assert isinstance(refusal, Decision)
     log[-1] = replace(refusal, checks=refusal.checks[:-1])
     assert run_command(cli, ["replay", str(written(tmp_path / "risk", log)), "--verify", "--json"]) == 65
-    assert json.loads(capsys.readouterr().out)["unconfirmed"] == [len(log)]
+    assert json.loads(capsys.readouterr().out)["not_reproduced"] == [len(log)]
 
 
 def test_a_record_that_is_no_message_is_corruption(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,7 +60,7 @@ TERMS = SignalSettings(
     run_id="nmaohcnc4oy2q",
     quote_age_ms_max=1_000,
     signal_ttl_ms=2_000,
-    judge_ms_max=800,
+    approval_timeout_ms=800,
     symbols_max=3,
     venue=VENUE,
 )
@@ -130,7 +130,7 @@ def held(quantity: int, symbol: Symbol = AAPL) -> Position:
 
 
 @pytest.fixture
-def desk() -> SignalsHarness:
+def harness() -> SignalsHarness:
     made = SignalsHarness()
     made.join(POSITIONS)
     made.join(MARKET, health(AAPL), health(MSFT))
@@ -138,9 +138,9 @@ def desk() -> SignalsHarness:
 
 
 @pytest.fixture
-def warm(desk: SignalsHarness) -> SignalsHarness:
-    desk.warm()
-    return desk
+def warm(harness: SignalsHarness) -> SignalsHarness:
+    harness.warm()
+    return harness
 
 
 def test_a_warm_symbol_with_a_positive_edge_is_bought(warm: SignalsHarness) -> None:
@@ -175,11 +175,11 @@ def test_an_intent_carries_its_features_and_prediction(warm: SignalsHarness) -> 
 
 def test_the_same_quotes_give_the_same_bytes() -> None:
     def play() -> list[Intent]:
-        desk = SignalsHarness()
-        desk.join(POSITIONS)
-        desk.join(MARKET, health(AAPL))
-        desk.warm()
-        return asked(desk.quote())
+        harness = SignalsHarness()
+        harness.join(POSITIONS)
+        harness.join(MARKET, health(AAPL))
+        harness.warm()
+        return asked(harness.quote())
 
     assert play() == play()
 
@@ -227,11 +227,11 @@ def test_a_position_is_sold_on_a_negative_edge(warm: SignalsHarness) -> None:
 
 
 def test_a_position_of_the_snapshot_counts_too() -> None:
-    desk = SignalsHarness(DOWN)
-    desk.join(POSITIONS, ProfitAndLoss(ZERO, ZERO, T0), held(1))
-    desk.join(MARKET, health(AAPL))
-    desk.warm()
-    assert asked(desk.quote())
+    harness = SignalsHarness(DOWN)
+    harness.join(POSITIONS, ProfitAndLoss(ZERO, ZERO, T0), held(1))
+    harness.join(MARKET, health(AAPL))
+    harness.warm()
+    assert asked(harness.quote())
 
 
 def test_a_flat_prediction_proposes_nothing(warm: SignalsHarness) -> None:
@@ -310,18 +310,18 @@ def test_a_resynced_positions_stream_drops_positions_missing_from_its_snapshot(w
 
 
 def test_readiness_waits_for_both_streams() -> None:
-    desk = SignalsHarness()
-    assert desk.service.unmet(T0) == ("market: not joined yet", "positions: not joined yet")
-    desk.join(MARKET)
-    desk.join(POSITIONS)
-    assert desk.service.unmet(T0) == ()
+    harness = SignalsHarness()
+    assert harness.service.unmet(T0) == ("market: not synced yet", "positions: not synced yet")
+    harness.join(MARKET)
+    harness.join(POSITIONS)
+    assert harness.service.unmet(T0) == ()
 
 
 @pytest.mark.parametrize("answer", [(math.nan, 0.5, 0.5), (0.9, 0.9, 0.9), (1.0,), (-0.5, 0.5, 1.0)])
 def test_an_invalid_prediction_is_counted_and_proposes_nothing(warm: SignalsHarness, answer: tuple[float, ...]) -> None:
     warm.model.prediction = answer
     assert not asked(warm.quote())
-    assert metric_value(warm.metrics, "signals_senseless_total") == 1
+    assert metric_value(warm.metrics, "signals_invalid_predictions_total") == 1
 
 
 def test_every_failed_check_is_counted_by_its_name(warm: SignalsHarness) -> None:
@@ -333,15 +333,15 @@ def test_every_failed_check_is_counted_by_its_name(warm: SignalsHarness) -> None
     )
     (note,) = warm.answer(intent, allowed=False, checked=checked)
     assert isinstance(note, LogEvent)
-    assert note.fields["refusals"] == [CheckName.QUOTE_AGE, CheckName.ORDER_RATE]
-    assert metric_value(warm.metrics, "signals_verdicts_total", outcome="quote_age") == 1
-    assert metric_value(warm.metrics, "signals_verdicts_total", outcome="position") == 0
+    assert note.fields["failed_checks"] == [CheckName.QUOTE_AGE, CheckName.ORDER_RATE]
+    assert metric_value(warm.metrics, "signals_replies_total", outcome="quote_age") == 1
+    assert metric_value(warm.metrics, "signals_replies_total", outcome="position") == 0
 
 
 def test_a_timeout_is_counted_and_nothing_assumed(warm: SignalsHarness) -> None:
     (intent,) = asked(warm.quote())
     warm.service.on_message(RequestTimedOut(intent.intent_id), warm.now_ns)
-    assert metric_value(warm.metrics, "signals_verdicts_total", outcome="unanswered") == 1
+    assert metric_value(warm.metrics, "signals_replies_total", outcome="timed_out") == 1
     assert warm.service.is_drained()
     warm.wait(3_000)
     assert asked(warm.quote())
@@ -357,7 +357,7 @@ def test_a_request_that_risk_calls_malformed_is_logged(warm: SignalsHarness) -> 
     (intent,) = asked(warm.quote())
     (note,) = warm.service.on_message(ReplyReceived(intent.intent_id, MalformedRequest("what?")), warm.now_ns)
     assert isinstance(note, LogEvent)
-    assert (note.event, note.level) == ("signal_not_understood", "warning")
+    assert (note.event, note.level) == ("signal_malformed", "warning")
 
 
 def test_stopping_sends_nothing_and_waits_for_requests_in_flight(warm: SignalsHarness) -> None:
@@ -370,11 +370,11 @@ def test_stopping_sends_nothing_and_waits_for_requests_in_flight(warm: SignalsHa
     assert warm.service.is_drained()
 
 
-def test_symbols_past_the_bound_are_ignored(desk: SignalsHarness) -> None:
-    desk.quote(Symbol("TSLA"))
+def test_symbols_past_the_bound_are_ignored(harness: SignalsHarness) -> None:
+    harness.quote(Symbol("TSLA"))
     for _ in range(WARM_UP_QUOTES + 1):
-        assert not asked(desk.quote(Symbol("SPY")))
-    desk.hear(MARKET, Trade(VENUE, Symbol("SPY"), Decimal(1), Decimal(1), T0, T0))
+        assert not asked(harness.quote(Symbol("SPY")))
+    harness.hear(MARKET, Trade(VENUE, Symbol("SPY"), Decimal(1), Decimal(1), T0, T0))
 
 
 def test_irrelevant_messages_change_nothing(warm: SignalsHarness) -> None:
@@ -394,6 +394,6 @@ def test_an_impossible_input_is_a_bug(warm: SignalsHarness) -> None:
         warm.service.snapshot(MARKET)
 
 
-def test_a_reply_to_no_request_is_ignored(desk: SignalsHarness) -> None:
+def test_a_reply_to_no_request_is_ignored(harness: SignalsHarness) -> None:
     verdict = ApprovalReply(IntentId("demo-x-1-0"), allowed=True, checks=(), sequence=1)
-    assert desk.service.on_message(ReplyReceived("demo-x-1-0", verdict), T0) == ()
+    assert harness.service.on_message(ReplyReceived("demo-x-1-0", verdict), T0) == ()

@@ -22,35 +22,22 @@ from components.execution.core.venue_messages import (
     Unreachable,
 )
 from components.execution.venues.alpaca.schema import ErrorDocument, decode_document
+from components.runtime.clock import NS_PER_S
 from components.runtime.config.secrets import Secret
-
-NS_PER_S: Final = 1_000_000_000
-
 
 THROTTLED_FOR_NS: Final = 1_000_000_000
 """Used if a throttled response names no time."""
-
-
 THROTTLED_NS_MAX: Final = 60_000_000_000
-
-
 TEXT_LENGTH_MAX: Final = 300
-
-
 DUPLICATE_ID_TEXT: Final = "client_order_id must be unique"
-
-
 NOT_FOUND_TEXT: Final = "order not found"
-
-
 UNAUTHORIZED_TEXTS: Final = ("forbidden", "unauthorized", "not authorized")
-
-
 NOT_SENT_ERRORS: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 """Raised before the first byte of a request is written; after any other failure it may have arrived."""
-
-
 ErrorResponse = RequestFailure | DuplicateId | OrderNotFound
+MS_PER_S: Final = 1_000
+KEEPALIVE_S: Final = 90
+"""How long an idle connection is kept: longer than the interval of reconciliations."""
 
 
 def classify_transport_error(error: httpx.TransportError) -> Unreachable | OutcomeUnknown:
@@ -74,8 +61,8 @@ def classify_response(response: httpx.Response, now_ns: int) -> ErrorResponse:
 
 def error_text(response: httpx.Response) -> str:
     """Return Alpaca's error message, or the beginning of whatever a gateway sent."""
-    refusal = decode_document(response.content, ErrorDocument)
-    text = refusal.message if refusal is not None and refusal.message else response.text
+    error_document = decode_document(response.content, ErrorDocument)
+    text = error_document.message if error_document is not None and error_document.message else response.text
     return " ".join(text.split())[:TEXT_LENGTH_MAX]
 
 
@@ -87,7 +74,7 @@ def retry_at_ns(response: httpx.Response, now_ns: int) -> int:
 
 
 def _classify_client_error(status: int, text: str, lowered: str) -> ErrorResponse:
-    is_about_keys = status == httpx.codes.FORBIDDEN and any(word in lowered for word in UNAUTHORIZED_TEXTS)
+    is_about_keys = status == httpx.codes.FORBIDDEN and any(phrase in lowered for phrase in UNAUTHORIZED_TEXTS)
     if status == httpx.codes.UNAUTHORIZED or is_about_keys:
         return Unauthorized(f"{status} {text}")
     if status == httpx.codes.NOT_FOUND:
@@ -110,13 +97,6 @@ def _reset_ns(response: httpx.Response) -> int | None:
     return int(text) * NS_PER_S if text.isdecimal() else None
 
 
-MS_PER_S: Final = 1_000
-
-
-KEEPALIVE_S: Final = 90
-"""How long an idle connection is kept: longer than the interval of reconciliations."""
-
-
 class ApiKeys:
     """Key id and secret of an account."""
 
@@ -133,8 +113,8 @@ class HttpClient:
 
     def __init__(self, config: AlpacaConfig, keys: ApiKeys) -> None:
         """Create the client; it connects when the first request is sent."""
-        connect_s, answer_s = config.connect_ms_max / MS_PER_S, config.answer_ms_max / MS_PER_S
-        self._deadline_s = connect_s + answer_s
+        connect_s, reply_s = config.connect_timeout_ms / MS_PER_S, config.reply_timeout_ms / MS_PER_S
+        self._deadline_s = connect_s + reply_s
         self._client = httpx.AsyncClient(
             base_url=config.trading_url,
             headers={
@@ -142,7 +122,7 @@ class HttpClient:
                 "APCA-API-SECRET-KEY": keys.secret.reveal().decode(),
                 "User-Agent": "xtrader",
             },
-            timeout=httpx.Timeout(answer_s, connect=connect_s, pool=connect_s),
+            timeout=httpx.Timeout(reply_s, connect=connect_s, pool=connect_s),
             limits=httpx.Limits(
                 max_connections=config.connections_max,
                 max_keepalive_connections=config.connections_max,
@@ -165,9 +145,9 @@ class HttpClient:
         except httpx.TransportError as error:
             return classify_transport_error(error)
         except httpx.DecodingError as error:
-            return OutcomeUnknown(f"the answer cannot be decoded: {error}")
+            return OutcomeUnknown(f"the response cannot be decoded: {error}")
         except TimeoutError:
-            return OutcomeUnknown(f"no whole answer within {self._deadline_s:g} s")
+            return OutcomeUnknown(f"no complete response within {self._deadline_s:g} s")
 
     async def close(self) -> None:
         """Close the connections."""

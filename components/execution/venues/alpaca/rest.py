@@ -59,6 +59,10 @@ from components.execution.venues.alpaca.translation import (
 from components.runtime.clock import Clock
 
 ORDERS_PATH: Final = "/v2/orders"
+ORDERS_PER_PAGE: Final = 500
+FILLS_PER_PAGE: Final = 100
+PAGES_MAX: Final = 40
+"""More pages than any of our accounts fills; bounds what a venue can make us read."""
 
 
 class AlpacaRest:
@@ -95,7 +99,7 @@ class AlpacaRest:
 
     async def _submit(self, request: SubmitOrder) -> VenueResponse:
         if not isinstance(request.signal.stage, Approved):
-            raise InvariantError(f"order {request.client_order_id} came to the venue without an approval")
+            raise InvariantError(f"order {request.client_order_id} reached the venue adapter without an approval")
         if self._is_halted():
             return HaltedByFile(str(self._halt_file))
         return await self._place(encode_order(request.client_order_id, request.signal.intent))
@@ -138,16 +142,6 @@ class AlpacaRest:
         return CancelAllAccepted(tuple(VenueOrderId(row.id) for row in rows if not httpx.codes.is_success(row.status)))
 
 
-ORDERS_PER_PAGE: Final = 500
-
-
-FILLS_PER_PAGE: Final = 100
-
-
-PAGES_MAX: Final = 40
-"""More pages than any of our accounts fills; bounds what a venue can make us read."""
-
-
 Document = TypeVar("Document")
 
 
@@ -185,7 +179,7 @@ class AccountReader:
         except IncompleteRead as stopped:
             return stopped.response
         except ValueError as error:
-            return OutcomeUnknown(f"the reading makes no sense: {error}")
+            return OutcomeUnknown(f"the snapshot is invalid: {error}")
 
     async def query_order(self, request: QueryOrder) -> OrderFound | OrderNotFound | RequestFailure:
         """Query one order by the venue's id if it is known, else by the client order id."""
@@ -203,11 +197,15 @@ class AccountReader:
 
     async def _orders(self, request: FetchVenueSnapshot) -> tuple[tuple[VenueOrder, ...], tuple[QueryOrder, ...]]:
         orders = await self._open_orders()
-        seen = {order.venue_order_id for order in orders}
-        names = {order.client_order_id for order in orders}
+        open_ids = {order.venue_order_id for order in orders}
+        open_client_ids = {order.client_order_id for order in orders}
         missing = []
         for query in request.orders:
-            known = query.venue_order_id in seen if query.venue_order_id is not None else query.client_order_id in names
+            known = (
+                query.venue_order_id in open_ids
+                if query.venue_order_id is not None
+                else query.client_order_id in open_client_ids
+            )
             if known:
                 continue
             match await self.query_order(query):
@@ -215,8 +213,8 @@ class AccountReader:
                     orders.append(order)
                 case OrderNotFound():
                     missing.append(query)
-                case answer:
-                    raise IncompleteRead(answer)
+                case failure:
+                    raise IncompleteRead(failure)
         return tuple(orders), tuple(missing)
 
     async def _open_orders(self) -> list[VenueOrder]:
@@ -243,9 +241,9 @@ class AccountReader:
         raise IncompleteRead(OutcomeUnknown(f"more than {PAGES_MAX} pages of fills"))
 
     async def _session(self) -> VenueSession:
-        asked_at_ns = self._clock.now_ns()
+        requested_at_ns = self._clock.now_ns()
         document = await self._get("/v2/clock", ClockDocument)
-        return parse_session(document, requested_at_ns=asked_at_ns, received_at_ns=self._clock.now_ns())
+        return parse_session(document, requested_at_ns=requested_at_ns, received_at_ns=self._clock.now_ns())
 
     async def _get(self, path: str, kind: type[Document], query: dict[str, str] | None = None) -> Document:
         response = await self._http.send("GET", path, query=query)

@@ -24,19 +24,11 @@ from components.execution.venues.alpaca.translation import parse_event
 from components.runtime.retry import Backoff
 
 TRADE_UPDATES: Final = "trade_updates"
-
-
 CLOSE_S_MAX: Final = 0.25
 """A clean close frees the account's only connection at once; an unresponsive venue must not delay the shutdown."""
-
-
 CONNECTION_LIMIT_PAUSE_MS_MIN: Final = 1_000
 """The venue answers the upgrade with 429 while its only connection is still held, or if we connect too often."""
-
-
 TOO_MANY_REQUESTS: Final = 429
-
-
 LISTEN: Final = msgspec.json.encode({"action": "listen", "data": {"streams": [TRADE_UPDATES]}}).decode()
 
 
@@ -46,7 +38,7 @@ class AlpacaTradeUpdates:
     def __init__(self, config: AlpacaConfig, keys: ApiKeys, jitter: Callable[[], float]) -> None:
         """Store what a connection needs; `jitter` returns numbers in [0, 1)."""
         self._config, self._keys, self._jitter = config, keys, jitter
-        self._backoff = Backoff(first_ms_max=config.reconnect_first_ms_max, delay_ms_max=config.reconnect_ms_max)
+        self._backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
         self._failures = 0
 
     async def run(self, deliver: Callable[[object], None]) -> None:
@@ -58,7 +50,7 @@ class AlpacaTradeUpdates:
             except InvalidStatus as error:
                 status = error.response.status_code
                 pause_ms_min = CONNECTION_LIMIT_PAUSE_MS_MIN if status == TOO_MANY_REQUESTS else 0
-                deliver(OrderStreamDown(f"the venue answers the connection with HTTP {status}"))
+                deliver(OrderStreamDown(f"the venue rejected the connection with HTTP {status}"))
             except (VenueUnavailable, WebSocketException, OSError, TimeoutError) as error:
                 deliver(OrderStreamDown(f"{type(error).__name__}: {error}"))
             self._failures += 1
@@ -68,7 +60,7 @@ class AlpacaTradeUpdates:
     async def _run_connection(self, deliver: Callable[[object], None]) -> None:
         async with self._connect() as connection:
             try:
-                async with asyncio.timeout(self._config.answer_ms_max / MS_PER_S):
+                async with asyncio.timeout(self._config.reply_timeout_ms / MS_PER_S):
                     await self._authenticate(connection)
                     await self._await_subscription(connection, deliver)
                 deliver(OrderStreamUp())
@@ -80,12 +72,16 @@ class AlpacaTradeUpdates:
 
     async def _authenticate(self, connection: ClientConnection) -> None:
         key, secret = self._keys.key.reveal().decode(), self._keys.secret.reveal().decode()
-        words = {"action": "authenticate", "data": {"key_id": key, "secret_key": secret}}
-        await connection.send(msgspec.json.encode(words).decode())
+        message = {"action": "authenticate", "data": {"key_id": key, "secret_key": secret}}
+        await connection.send(msgspec.json.encode(message).decode())
         reply = decode_document(await connection.recv(decode=False), StreamDocument)
-        told = decode_document(reply.data, AuthorizationDocument) if reply is not None else None
-        if told is None or told.status != "authorized":
-            raise VenueUnavailable("the venue does not authorize us" if told is None else f"we are {told.status}")
+        authorization = decode_document(reply.data, AuthorizationDocument) if reply is not None else None
+        if authorization is None or authorization.status != "authorized":
+            raise VenueUnavailable(
+                "the venue did not reply to the authentication"
+                if authorization is None
+                else f"authentication failed: {authorization.status}"
+            )
         await connection.send(LISTEN)
 
     async def _await_subscription(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
@@ -95,19 +91,19 @@ class AlpacaTradeUpdates:
 
     async def _receive(self, connection: ClientConnection, deliver: Callable[[object], None]) -> None:
         """Deliver events; after a silence subscribe again, because a connected socket may deliver nothing."""
-        is_asked = False
+        is_probing = False
         while True:
-            patience_ms = self._config.answer_ms_max if is_asked else self._config.silence_ms_max
+            timeout_ms = self._config.reply_timeout_ms if is_probing else self._config.probe_after_idle_ms
             try:
-                async with asyncio.timeout(patience_ms / MS_PER_S):
+                async with asyncio.timeout(timeout_ms / MS_PER_S):
                     frame = await connection.recv(decode=False)
             except TimeoutError:
-                if is_asked:
-                    raise VenueUnavailable("the stream is mute: connected, but nothing is answered") from None
+                if is_probing:
+                    raise VenueUnavailable("the stream is connected but does not reply") from None
                 await connection.send(LISTEN)
-                is_asked = True
+                is_probing = True
                 continue
-            is_asked = False
+            is_probing = False
             deliver_frame(frame, deliver)
 
     def _connect(self) -> connect:
@@ -116,10 +112,10 @@ class AlpacaTradeUpdates:
             compression=None,
             proxy=None,
             user_agent_header="xtrader",
-            open_timeout=self._config.connect_ms_max / MS_PER_S,
+            open_timeout=self._config.connect_timeout_ms / MS_PER_S,
             close_timeout=CLOSE_S_MAX,
             ping_interval=self._config.ping_interval_ms / MS_PER_S,
-            ping_timeout=self._config.pong_ms_max / MS_PER_S,
+            ping_timeout=self._config.pong_timeout_ms / MS_PER_S,
             max_size=self._config.frame_bytes_max,
         )
 
@@ -137,13 +133,13 @@ def deliver_frame(frame: bytes, deliver: Callable[[object], None]) -> None:
     document = decode_document(frame, StreamDocument)
     if document is not None and document.stream != TRADE_UPDATES:
         return
-    deliver(UnreadableEvent("a frame that is no document") if document is None else _event_in(document))
+    deliver(UnreadableEvent("the frame is not a document") if document is None else _event_in(document))
 
 
 def _event_in(document: StreamDocument) -> VenueOrderEvent | UnreadableEvent:
     update = decode_document(document.data, TradeUpdateDocument)
     if update is None:
-        return UnreadableEvent("an event without what an event must have")
+        return UnreadableEvent("the event lacks a required field")
     try:
         return parse_event(update)
     except ValueError as error:
@@ -156,5 +152,5 @@ def _is_subscribed(frame: bytes) -> bool:
         return False
     listening = decode_document(document.data, ListeningDocument)
     if listening is None or TRADE_UPDATES not in listening.streams:
-        raise VenueUnavailable("the venue does not let us hear order events")
+        raise VenueUnavailable("the venue did not confirm the subscription to order events")
     return True

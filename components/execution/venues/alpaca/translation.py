@@ -34,9 +34,7 @@ from components.execution.venues.alpaca.schema import (
     PositionDocument,
     TradeUpdateDocument,
 )
-
-NS_PER_S: Final = 1_000_000_000
-
+from components.runtime.clock import NS_PER_S
 
 STATE_BY_STATUS: Final[Mapping[str, OrderState]] = {
     "pending_new": OrderState.OPEN,
@@ -59,8 +57,6 @@ STATE_BY_STATUS: Final[Mapping[str, OrderState]] = {
     "rejected": OrderState.REJECTED,
 }
 """Every status that Alpaca documents; a replaced order continues under another id."""
-
-
 KIND_BY_EVENT: Final[Mapping[str, EventKind]] = {
     "fill": EventKind.EXECUTION,
     "partial_fill": EventKind.EXECUTION,
@@ -84,14 +80,8 @@ KIND_BY_EVENT: Final[Mapping[str, EventKind]] = {
     "pending_replace": EventKind.STATUS,
 }
 """Every event type that Alpaca documents."""
-
-
 SIDE_BY_NAME: Final[Mapping[str, Side]] = {"buy": Side.BUY, "sell": Side.SELL}
-
-
 TIMESTAMP: Final = re.compile(r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
-
-
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -211,7 +201,7 @@ def parse_timestamp(text: str) -> int:
     """Return a timestamp with up to nine decimals in nanoseconds; raise ValueError if it is not valid."""
     found = TIMESTAMP.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} is no instant")
+        raise ValueError(f"{text!r} is not a timestamp")
     second, fraction, zone = found.groups()
     since = datetime.fromisoformat(f"{second}{zone.upper()}") - EPOCH
     return (since // timedelta(seconds=1)) * NS_PER_S + int((fraction or "").ljust(9, "0"))

@@ -17,6 +17,12 @@ from components.risk.core.limits import NS_PER_MS, Limits
 from components.risk.core.positions import Exposure
 
 BPS: Final = Decimal(10_000)
+NOT_APPLICABLE_TO_EXITS: Final = {
+    code: CheckResult(code, "-", "does not apply to exits", passed=True) for code in CheckName
+}
+NOT_APPLICABLE_TO_ENTRIES: Final = {
+    code: CheckResult(code, "-", "does not apply to entries", passed=True) for code in CheckName
+}
 
 
 class CheckContext(Struct, frozen=True, gc=False):
@@ -34,16 +40,6 @@ class CheckContext(Struct, frozen=True, gc=False):
 
 
 Check: TypeAlias = Callable[[CheckContext], CheckResult]
-
-
-NOT_APPLICABLE_TO_EXITS: Final = {
-    code: CheckResult(code, "-", "does not concern exits", passed=True) for code in CheckName
-}
-
-
-NOT_APPLICABLE_TO_ENTRIES: Final = {
-    code: CheckResult(code, "-", "does not concern entries", passed=True) for code in CheckName
-}
 
 
 def format_ms(span_ns: int) -> str:

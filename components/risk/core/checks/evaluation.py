@@ -43,6 +43,26 @@ from components.risk.core.checks.order_terms import (
 from components.risk.core.limits import Limits
 from components.risk.core.projection import replay
 
+PRE_TRADE_CHECKS: Final[tuple[Check, ...]] = (
+    check_trading_state,
+    check_symbol,
+    check_signal_age,
+    check_duplicate,
+    check_book_state,
+    check_quote_age,
+    check_spread,
+    check_price_collar,
+    check_price_tick,
+    check_quantity,
+    check_notional,
+    check_position,
+    check_short_sale,
+    check_reduce_only,
+    check_self_cross,
+    check_open_orders,
+    check_order_rate,
+)
+
 
 def evaluate(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState) -> tuple[CheckResult, ...]:
     """Run every check, also after one has failed, and return the results in order; an unknown input never passes."""
@@ -69,7 +89,9 @@ def re_evaluate(state: RiskState, decision: Decision) -> tuple[CheckResult, ...]
     Raises an error if the log does not contain the limits that the decision names.
     """
     if state.limits is None or state.limits.version != decision.limits_version:
-        raise CorruptData(f"record {state.next_sequence}: judged by limits {decision.limits_version}, not in this log")
+        raise CorruptData(
+            f"record {state.next_sequence}: decided with limits {decision.limits_version}, which are not in this log"
+        )
     return evaluate(decision.intent, decision.inputs, state.limits, state)
 
 
@@ -86,10 +108,10 @@ def is_reproducible(state: RiskState, decision: Decision) -> bool:
 
 def _check_context(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState) -> CheckContext:
     bid, ask = inputs.bid_price, inputs.ask_price
-    middle = (bid + ask) / 2 if bid is not None and ask is not None and ZERO < bid < ask else None
+    mid = (bid + ask) / 2 if bid is not None and ask is not None and ZERO < bid < ask else None
     price = _unit_price(intent, bid, ask)
-    shrinks = intent.purpose.is_reduce_only
-    return CheckContext(intent, inputs, limits, state, state.exposure(intent.symbol), shrinks, middle, price)
+    reduce_only = intent.purpose.is_reduce_only
+    return CheckContext(intent, inputs, limits, state, state.exposure(intent.symbol), reduce_only, mid, price)
 
 
 def _unit_price(intent: Intent, bid: Price | None, ask: Price | None) -> Price | None:
@@ -139,25 +161,4 @@ def _initial_state(first: SequencedRecord | None) -> RiskState:
         case (_, RiskStarted(account=account)):
             return RiskState(account=account, journal_id="")
         case _:
-            raise CorruptData("record 1: a log of risk begins with how it was opened")
-
-
-PRE_TRADE_CHECKS: Final[tuple[Check, ...]] = (
-    check_trading_state,
-    check_symbol,
-    check_signal_age,
-    check_duplicate,
-    check_book_state,
-    check_quote_age,
-    check_spread,
-    check_price_collar,
-    check_price_tick,
-    check_quantity,
-    check_notional,
-    check_position,
-    check_short_sale,
-    check_reduce_only,
-    check_self_cross,
-    check_open_orders,
-    check_order_rate,
-)
+            raise CorruptData("record 1: the first record of risk's log must be a start")

@@ -12,15 +12,11 @@ from components.risk.core.halts import permits
 from components.risk.core.limits import NS_PER_MS
 
 # Results that nearly every order gets, created once: most of the cost of a decision is writing its results.
-_PERMITTED_TEXT: Final = {purpose: f"{purpose} may pass" for purpose in Purpose}
-
-
+_PERMITTED_TEXT: Final = {purpose: f"{purpose} permitted" for purpose in Purpose}
 _PERMITTED_WHILE_ACTIVE: Final = {
-    purpose: CheckResult(CheckName.TRADING_STATE, str(TradingState.ACTIVE), said, passed=True)
-    for purpose, said in _PERMITTED_TEXT.items()
+    purpose: CheckResult(CheckName.TRADING_STATE, str(TradingState.ACTIVE), text, passed=True)
+    for purpose, text in _PERMITTED_TEXT.items()
 }
-
-
 _NO_OPPOSITE_ORDERS: Final = CheckResult(CheckName.SELF_CROSS, "0 opposite orders", "0", passed=True)
 
 
@@ -65,10 +61,10 @@ def check_duplicate(context: CheckContext) -> CheckResult:
 
 def check_self_cross(context: CheckContext) -> CheckResult:
     """Refuse an order while an order on the opposite side is live: the venue rejects it as a wash trade."""
-    against = context.exposure.order_count(Side.SELL if context.intent.side is Side.BUY else Side.BUY)
+    opposite = context.exposure.order_count(Side.SELL if context.intent.side is Side.BUY else Side.BUY)
     return (
-        CheckResult(CheckName.SELF_CROSS, f"{against} opposite orders", "0", passed=False)
-        if against
+        CheckResult(CheckName.SELF_CROSS, f"{opposite} opposite orders", "0", passed=False)
+        if opposite
         else _NO_OPPOSITE_ORDERS
     )
 
@@ -103,7 +99,7 @@ def _duplicate_of(context: CheckContext) -> str:
     if state.reply_cache.find(intent.intent_id) is not None:
         return "another intent has this id"
     if intent.created_at_ns <= state.reply_cache.evicted_through_ns:
-        return "may have been approved and forgotten"
+        return "may have been approved and evicted"
     if not context.reduce_only and _is_repeated_order(context):
         return "the same order again"
     return ""

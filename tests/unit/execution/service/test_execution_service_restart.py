@@ -41,109 +41,109 @@ from tests.support.execution_harness import (
 
 def crashed(after: type[object]) -> ExecutionHarness:
     """Trade one order to its fill, then restart right after the first record of a kind."""
-    scene = ExecutionHarness().open_journal()
-    scene.respond(scene.submit(), OrderAccepted(venue_order()))
-    scene.venue_event(fill_event(10, 10))
-    place = next(number for number, record in enumerate(scene.journal, start=1) if isinstance(record, after))
-    return scene.restart(records=place)
+    harness = ExecutionHarness().open_journal()
+    harness.respond(harness.submit(), OrderAccepted(venue_order()))
+    harness.venue_event(fill_event(10, 10))
+    place = next(number for number, record in enumerate(harness.journal, start=1) if isinstance(record, after))
+    return harness.restart(records=place)
 
 
-def live_through(scene: ExecutionHarness, at_the_venue: VenueOrder | None) -> None:
-    """Restart with a venue that has this order, or accepts it when it is sent; advance the clock until nothing is due."""
-    scene.start()
-    scene.venue_event(OrderStreamUp())
+def live_through(harness: ExecutionHarness, at_the_venue: VenueOrder | None) -> None:
+    """Restart with a venue that has this order, or accepts it when it is sent; run until nothing is due."""
+    harness.start()
+    harness.venue_event(OrderStreamUp())
     for _ in range(200):
-        for call in list(scene.open_requests):
+        for call in list(harness.open_requests):
             orders = () if at_the_venue is None else (at_the_venue,)
             match call:
                 case SubmitOrder():
                     assert at_the_venue is None
                     at_the_venue = filled_to(10)
-                    scene.respond(call, OrderAccepted(at_the_venue))
+                    harness.respond(call, OrderAccepted(at_the_venue))
                 case QueryOrder():
-                    scene.respond(call, OrderNotFound() if at_the_venue is None else OrderFound(at_the_venue))
+                    harness.respond(call, OrderNotFound() if at_the_venue is None else OrderFound(at_the_venue))
                 case FetchVenueSnapshot():
                     held = [position(10)] if at_the_venue is not None and at_the_venue.quantity == 10 else []
-                    scene.respond(call, venue_snapshot(*orders, positions=held))
+                    harness.respond(call, venue_snapshot(*orders, positions=held))
                 case Fence():
                     fence: dict[str, Any] = {"quantity": call.quantity, "limit_price": call.limit_price}
                     at_the_venue = venue_order(state=OrderState.CANCELLED, venue_status="canceled", **fence)
-                    scene.respond(call, OrderAccepted(at_the_venue))
+                    harness.respond(call, OrderAccepted(at_the_venue))
                 case _:
                     raise AssertionError(call)
-        scene.advance_ms(100)
+        harness.advance_ms(100)
 
 
 def test_an_intent_that_was_received_but_not_sent_is_sent_once() -> None:
-    scene = crashed(IntentReceived)
-    live_through(scene, None)
-    assert scene.order_state() is OrderState.FILLED
-    assert len(scene.records(OrderSending)) == 1
-    assert scene.state.positions == {"AAPL": 10}
+    harness = crashed(IntentReceived)
+    live_through(harness, None)
+    assert harness.order_state() is OrderState.FILLED
+    assert len(harness.records(OrderSending)) == 1
+    assert harness.state.positions == {"AAPL": 10}
 
 
 def test_it_is_sent_only_after_the_account_is_reconciled() -> None:
-    scene = crashed(IntentReceived)
-    known = len(scene.journal)
-    scene.start()
-    assert not scene.requests(SubmitOrder)
-    scene.venue_event(OrderStreamUp())
-    scene.tick()
-    scene.respond(scene.only_request(FetchVenueSnapshot), venue_snapshot())
-    since = [type(record) for record in scene.journal[known:]]
+    harness = crashed(IntentReceived)
+    known = len(harness.journal)
+    harness.start()
+    assert not harness.requests(SubmitOrder)
+    harness.venue_event(OrderStreamUp())
+    harness.tick()
+    harness.respond(harness.only_request(FetchVenueSnapshot), venue_snapshot())
+    since = [type(record) for record in harness.journal[known:]]
     assert since.index(Reconciled) < since.index(OrderSending)
-    assert scene.requests(SubmitOrder)
+    assert harness.requests(SubmitOrder)
 
 
 def test_an_order_sent_after_a_restart_is_verified_again_from_the_journal() -> None:
-    scene = crashed(IntentReceived)
-    sealed = scene.records(IntentReceived)[0].frame
-    scene.start()
-    scene.venue_event(OrderStreamUp())
-    scene.tick()
-    scene.respond(scene.only_request(FetchVenueSnapshot), venue_snapshot())
-    assert encode_approval(scene.only_request(SubmitOrder).signal) == sealed
+    harness = crashed(IntentReceived)
+    sealed = harness.records(IntentReceived)[0].frame
+    harness.start()
+    harness.venue_event(OrderStreamUp())
+    harness.tick()
+    harness.respond(harness.only_request(FetchVenueSnapshot), venue_snapshot())
+    assert encode_approval(harness.only_request(SubmitOrder).signal) == sealed
 
 
 def test_an_intent_whose_approval_expired_during_downtime_is_never_sent() -> None:
-    scene = crashed(IntentReceived)
-    scene.now_ns += APPROVAL_TTL_MS * 2_000_000
-    live_through(scene, None)
-    assert scene.order_state() is OrderState.NEVER_SENT
-    assert not scene.requests(SubmitOrder)
+    harness = crashed(IntentReceived)
+    harness.now_ns += APPROVAL_TTL_MS * 2_000_000
+    live_through(harness, None)
+    assert harness.order_state() is OrderState.NEVER_SENT
+    assert not harness.requests(SubmitOrder)
 
 
 @pytest.mark.parametrize("found", [venue_order(), filled_to(4), filled_to(10)])
 def test_an_order_interrupted_while_sending_is_queried_and_found(found: VenueOrder) -> None:
-    scene = crashed(OrderSending).start()
-    assert scene.order_state() is OrderState.UNKNOWN
-    assert not scene.requests(SubmitOrder)
-    scene.respond(scene.only_request(QueryOrder), OrderFound(found))
-    assert scene.order_state() is found.state
+    harness = crashed(OrderSending).start()
+    assert harness.order_state() is OrderState.UNKNOWN
+    assert not harness.requests(SubmitOrder)
+    harness.respond(harness.only_request(QueryOrder), OrderFound(found))
+    assert harness.order_state() is found.state
 
 
 def test_an_order_interrupted_while_sending_that_never_arrived_is_sent_again_under_its_id() -> None:
-    scene = crashed(OrderSending)
-    live_through(scene, None)
-    assert scene.order_state() is OrderState.FILLED
-    assert scene.state.positions == {"AAPL": 10}
+    harness = crashed(OrderSending)
+    live_through(harness, None)
+    assert harness.order_state() is OrderState.FILLED
+    assert harness.state.positions == {"AAPL": 10}
 
 
 def test_an_order_interrupted_while_sending_is_fenced_once_expired() -> None:
-    scene = crashed(OrderSending)
-    scene.now_ns += APPROVAL_TTL_MS * 2_000_000
-    live_through(scene, None)
-    assert scene.order_state() is OrderState.NEVER_LANDED
-    assert scene.state.positions == {}
+    harness = crashed(OrderSending)
+    harness.now_ns += APPROVAL_TTL_MS * 2_000_000
+    live_through(harness, None)
+    assert harness.order_state() is OrderState.NEVER_LANDED
+    assert harness.state.positions == {}
 
 
 def test_nothing_is_accepted_while_an_older_outcome_is_unknown() -> None:
-    scene = crashed(OrderSending).start()
-    scene.venue_event(OrderStreamUp())
-    scene.tick()
-    scene.respond(scene.only_request(FetchVenueSnapshot), venue_snapshot())
-    scene.send_command(approval_frame(under=terms(scene.now_ns)))
-    assert scene.service.unmet(scene.now_ns) == ("1 older orders of unknown outcome",)
+    harness = crashed(OrderSending).start()
+    harness.venue_event(OrderStreamUp())
+    harness.tick()
+    harness.respond(harness.only_request(FetchVenueSnapshot), venue_snapshot())
+    harness.send_command(approval_frame(under=terms(harness.now_ns)))
+    assert harness.service.unmet(harness.now_ns) == ("1 older orders of unknown outcome",)
 
 
 @pytest.mark.parametrize("landed", [None, filled_to(10)])
@@ -158,42 +158,42 @@ def test_from_every_record_of_the_journal_the_end_is_the_same(landed: VenueOrder
             continue
         if landed is not None and records < sending:
             continue
-        scene = whole.restart(records=records)
-        live_through(scene, landed)
-        assert scene.order_state() is OrderState.FILLED, records
-        assert scene.state.positions == {"AAPL": 10}, records
-        assert scene.service.unmet(scene.now_ns) == (), records
+        harness = whole.restart(records=records)
+        live_through(harness, landed)
+        assert harness.order_state() is OrderState.FILLED, records
+        assert harness.state.positions == {"AAPL": 10}, records
+        assert harness.service.unmet(harness.now_ns) == (), records
 
 
 def test_replaying_the_journal_gives_the_state_that_wrote_it() -> None:
-    scene = ExecutionHarness().open_journal()
-    scene.respond(scene.submit(), OrderAccepted(venue_order()))
-    scene.venue_event(fill_event(3, 3))
+    harness = ExecutionHarness().open_journal()
+    harness.respond(harness.submit(), OrderAccepted(venue_order()))
+    harness.venue_event(fill_event(3, 3))
     replayed = ExecutionState()
-    for record in scene.journal:
+    for record in harness.journal:
         replayed.apply(record)
-    assert vars(replayed) == vars(scene.state)
+    assert vars(replayed) == vars(harness.state)
 
 
 def test_a_fill_gets_the_same_id_in_every_run() -> None:
     first, second = ExecutionHarness().open_journal(), ExecutionHarness().open_journal()
-    for scene in (first, second):
-        scene.submit_accepted()
-        scene.reconnect(venue_snapshot(filled_to(4), fills=[activity_fill(4, 4)], positions=[position(4)]))
+    for harness in (first, second):
+        harness.submit_accepted()
+        harness.reconnect(venue_snapshot(filled_to(4), fills=[activity_fill(4, 4)], positions=[position(4)]))
     assert first.journal[-2:] == second.journal[-2:]
 
 
 def test_a_restart_does_not_count_a_fill_again() -> None:
-    scene = ExecutionHarness().open_journal()
-    scene.submit_accepted()
-    scene.venue_event(fill_event(4, 4))
-    scene = scene.restart().start()
-    scene.reconnect(venue_snapshot(filled_to(4), fills=[activity_fill(4, 4)], positions=[position(4)]))
-    scene.venue_event(fill_event(4, 4))
-    assert scene.state.positions == {"AAPL": 4}
+    harness = ExecutionHarness().open_journal()
+    harness.submit_accepted()
+    harness.venue_event(fill_event(4, 4))
+    harness = harness.restart().start()
+    harness.reconnect(venue_snapshot(filled_to(4), fills=[activity_fill(4, 4)], positions=[position(4)]))
+    harness.venue_event(fill_event(4, 4))
+    assert harness.state.positions == {"AAPL": 4}
 
 
 def test_a_restart_begins_with_unknown_connectivity() -> None:
-    scene = ExecutionHarness().open_journal().restart().start()
-    assert scene.state.venue_connectivity is VenueConnectivity.LOST
-    assert len(scene.records(OpeningBalance)) == 1
+    harness = ExecutionHarness().open_journal().restart().start()
+    assert harness.state.venue_connectivity is VenueConnectivity.LOST
+    assert len(harness.records(OpeningBalance)) == 1

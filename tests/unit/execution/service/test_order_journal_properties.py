@@ -74,22 +74,22 @@ words = st.lists(
 )
 
 
-def say(scene: ExecutionHarness, truth: Truth, kind: str, moment: int) -> None:
+def say(harness: ExecutionHarness, truth: Truth, kind: str, moment: int) -> None:
     """Deliver reports that were true at some moment, in any order and any number of times."""
     count = min(moment, len(truth.totals))
     match kind:
         case "event":
-            scene.venue_event(truth.event(min(moment, len(truth.totals) - 1)))
+            harness.venue_event(truth.event(min(moment, len(truth.totals) - 1)))
         case "status":
-            scene.venue_event(status_event(truth.order(count)))
+            harness.venue_event(status_event(truth.order(count)))
         case "reading":
-            scene.reconnect(truth.reading(count))
+            harness.reconnect(truth.reading(count))
         case "reply":
-            for call in scene.requests(SubmitOrder):
-                scene.respond(call, OrderAccepted(truth.order(count)))
+            for call in harness.requests(SubmitOrder):
+                harness.respond(call, OrderAccepted(truth.order(count)))
         case _:
-            for question in scene.requests(QueryOrder):
-                scene.respond(question, OrderFound(truth.order(count)))
+            for question in harness.requests(QueryOrder):
+                harness.respond(question, OrderFound(truth.order(count)))
 
 
 @given(quantities=quantities, is_cancelled=st.booleans(), said=words)
@@ -97,17 +97,17 @@ def test_reports_in_any_order_end_in_the_venues_state(
     quantities: list[int], said: list[tuple[str, int]], *, is_cancelled: bool
 ) -> None:
     truth = Truth(quantities, is_cancelled=is_cancelled)
-    scene = ExecutionHarness().open_journal()
-    scene.submit()
+    harness = ExecutionHarness().open_journal()
+    harness.submit()
     for kind, moment in said:
-        say(scene, truth, kind, moment)
-    scene.reconnect(truth.reading(len(truth.totals)))
-    say(scene, truth, "query", len(truth.totals))
-    assert scene.state.positions == {"AAPL": truth.totals[-1]}
-    assert scene.order_state() is truth.order(len(truth.totals)).state
-    spent = sum(quantity * cost for quantity, cost in scene.fills())
+        say(harness, truth, kind, moment)
+    harness.reconnect(truth.reading(len(truth.totals)))
+    say(harness, truth, "query", len(truth.totals))
+    assert harness.state.positions == {"AAPL": truth.totals[-1]}
+    assert harness.order_state() is truth.order(len(truth.totals)).state
+    spent = sum(quantity * cost for quantity, cost in harness.fills())
     assert abs(spent - sum(quantity * price(n) for n, quantity in enumerate(quantities))) < Decimal("1e-6")
-    check_journal(scene.journal)
+    check_journal(harness.journal)
 
 
 @given(quantities=quantities, is_cancelled=st.booleans(), said=words, cut=st.integers(0, 40))
@@ -115,17 +115,17 @@ def test_a_restart_in_the_middle_changes_nothing(
     quantities: list[int], said: list[tuple[str, int]], cut: int, *, is_cancelled: bool
 ) -> None:
     truth = Truth(quantities, is_cancelled=is_cancelled)
-    scene = ExecutionHarness().open_journal()
-    opened = len(scene.journal)
-    scene.submit()
+    harness = ExecutionHarness().open_journal()
+    opened = len(harness.journal)
+    harness.submit()
     for kind, moment in said:
-        say(scene, truth, kind, moment)
-    scene = scene.restart(records=min(opened + 2 + cut, len(scene.journal))).start()
-    scene.reconnect(truth.reading(len(truth.totals)))
-    say(scene, truth, "query", len(truth.totals))
-    assert scene.state.positions == {"AAPL": truth.totals[-1]}
-    assert scene.order_state() is truth.order(len(truth.totals)).state
-    check_journal(scene.journal)
+        say(harness, truth, kind, moment)
+    harness = harness.restart(records=min(opened + 2 + cut, len(harness.journal))).start()
+    harness.reconnect(truth.reading(len(truth.totals)))
+    say(harness, truth, "query", len(truth.totals))
+    assert harness.state.positions == {"AAPL": truth.totals[-1]}
+    assert harness.order_state() is truth.order(len(truth.totals)).state
+    check_journal(harness.journal)
 
 
 def check_journal(journal: list[OrderMessage]) -> None:
@@ -143,6 +143,6 @@ def check_journal(journal: list[OrderMessage]) -> None:
 
 
 def test_a_snapshot_is_requested_whenever_the_stream_connects() -> None:
-    scene = ExecutionHarness().open_journal()
-    scene.reconnect(venue_snapshot())
-    assert not scene.requests(FetchVenueSnapshot)
+    harness = ExecutionHarness().open_journal()
+    harness.reconnect(venue_snapshot())
+    assert not harness.requests(FetchVenueSnapshot)

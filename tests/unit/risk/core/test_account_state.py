@@ -11,8 +11,8 @@ from tests.support.risk_harness import NOW, an_intent
 
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CHUNK", 4)
-    monkeypatch.setattr(module, "CHUNKS", 3)
+    monkeypatch.setattr(module, "CHUNK_SIZE", 4)
+    monkeypatch.setattr(module, "CHUNK_COUNT", 3)
 
 
 def thought(number: int) -> Intent:

@@ -152,7 +152,7 @@ def test_a_flat_symbol_is_the_same_as_none() -> None:
 
 def test_a_start_keeps_latched_causes_and_drops_the_others() -> None:
     state = replace(a_state(), causes={Cause.DATA_STALE: "", Cause.OPERATOR_HALT: "lunch"})
-    assert apply(state, risk_started()).causes == {Cause.STARTING: "nothing is known yet", Cause.OPERATOR_HALT: "lunch"}
+    assert apply(state, risk_started()).causes == {Cause.STARTING: "no evidence yet", Cause.OPERATOR_HALT: "lunch"}
 
 
 def test_a_log_of_another_account_is_refused() -> None:
@@ -161,24 +161,24 @@ def test_a_log_of_another_account_is_refused() -> None:
 
 
 def test_a_record_out_of_order_is_corruption() -> None:
-    with pytest.raises(CorruptData, match="record 3 where 1 belongs"):
+    with pytest.raises(CorruptData, match="record 3, expected 1"):
         replay(RiskState(account=ACCOUNT, journal_id=JOURNAL), [(3, risk_started())])
 
 
 def test_a_whole_log_replays_to_the_same_bytes() -> None:
-    world = RiskHarness().activate()
-    for number, intent in enumerate(fresh_intent(world, f"n{n}", limit_price=f"100.{n:02}") for n in range(4)):
-        world.request_approval(intent)
-        terms = world.state.orders[intent.intent_id].terms
+    harness = RiskHarness().activate()
+    for number, intent in enumerate(fresh_intent(harness, f"n{n}", limit_price=f"100.{n:02}") for n in range(4)):
+        harness.request_approval(intent)
+        terms = harness.state.orders[intent.intent_id].terms
         assert terms is not None
-        world.order_event(intent_received(intent, terms))
-        world.order_event(a_fill(intent, "3", "100.3"))
-        world.order_event(an_update(intent, OrderState.UNKNOWN if number % 2 else OrderState.CANCELLED, filled="3"))
-    world.lose_stream("orders")
+        harness.order_event(intent_received(intent, terms))
+        harness.order_event(a_fill(intent, "3", "100.3"))
+        harness.order_event(an_update(intent, OrderState.UNKNOWN if number % 2 else OrderState.CANCELLED, filled="3"))
+    harness.lose_stream("orders")
     empty = RiskState(account=ACCOUNT, journal_id=JOURNAL)
-    again = replay(empty, enumerate(world.log, 1))
-    assert encode_state(again) == encode_state(world.state)
-    assert encode_state(again) != encode_state(replay(empty, enumerate(world.log[:-1], 1)))
+    again = replay(empty, enumerate(harness.log, 1))
+    assert encode_state(again) == encode_state(harness.state)
+    assert encode_state(again) != encode_state(replay(empty, enumerate(harness.log[:-1], 1)))
 
 
 INTENTS = [an_intent(f"n{number}", purpose=Purpose.ENTRY, side=side) for number, side in enumerate([*Side] * 2)]

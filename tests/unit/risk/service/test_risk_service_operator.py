@@ -22,105 +22,105 @@ def ask(name: str, action: OperatorAction, reason: str = "") -> OperatorCommand:
 
 
 def halted() -> RiskHarness:
-    world = RiskHarness().activate()
-    answer, _ = world.operate(ask("1", OperatorAction.HALT, "lunch"))
+    harness = RiskHarness().activate()
+    answer, _ = harness.operate(ask("1", OperatorAction.HALT, "lunch"))
     assert answer.done
-    return world
+    return harness
 
 
 def test_a_halt_is_latched_and_sent_to_execution() -> None:
-    world = RiskHarness().activate()
-    answer, effects = world.operate(ask("1", OperatorAction.HALT, "lunch"))
+    harness = RiskHarness().activate()
+    answer, effects = harness.operate(ask("1", OperatorAction.HALT, "lunch"))
     assert (answer.done, answer.detail) == (True, "halt: halted")
-    assert world.state.causes == {Cause.OPERATOR_HALT: "lunch"}
+    assert harness.state.causes == {Cause.OPERATOR_HALT: "lunch"}
     assert [type(one) for one in sent_controls(effects)] == [SetTradingState, CancelAll]
-    assert world.restarted().activate().state.trading_state is TradingState.HALTED
+    assert harness.restarted().activate().state.trading_state is TradingState.HALTED
 
 
 def test_a_halt_withdraws_unsent_orders_only() -> None:
-    world = RiskHarness().activate()
-    intents = [fresh_intent(world, name, limit_price=f"100.0{n}") for n, name in enumerate("aro")]
+    harness = RiskHarness().activate()
+    intents = [fresh_intent(harness, name, limit_price=f"100.0{n}") for n, name in enumerate("aro")]
     for intent in intents:
-        world.request_approval(intent)
+        harness.request_approval(intent)
     _, at_execution, working = intents
     for intent in (at_execution, working):
-        terms = world.state.orders[intent.intent_id].terms
+        terms = harness.state.orders[intent.intent_id].terms
         assert terms is not None
-        world.order_event(intent_received(intent, terms))
-    world.order_event(an_update(working, OrderState.OPEN))
-    _, effects = world.operate(ask("1", OperatorAction.HALT, "lunch"))
+        harness.order_event(intent_received(intent, terms))
+    harness.order_event(an_update(working, OrderState.OPEN))
+    _, effects = harness.operate(ask("1", OperatorAction.HALT, "lunch"))
     assert [one.intent_id for one in sent_controls(effects) if isinstance(one, Withdraw)] == ["a-0", "r-0"]
 
 
 def test_a_halt_is_repeated_after_a_restart_and_whenever_execution_comes_back() -> None:
-    world = RiskHarness().activate()
-    world.request_approval(fresh_intent(world))
-    world.operate(ask("1", OperatorAction.HALT, "lunch"))
-    again = world.restarted()
+    harness = RiskHarness().activate()
+    harness.request_approval(fresh_intent(harness))
+    harness.operate(ask("1", OperatorAction.HALT, "lunch"))
+    again = harness.restarted()
     for _ in range(2):
         assert [type(one) for one in sent_controls(again.sync_orders())] == [SetTradingState, Withdraw, CancelAll]
         again.lose_stream("orders")
 
 
 def test_a_halt_needs_a_reason() -> None:
-    world = RiskHarness().activate()
-    answer, effects = world.operate(ask("1", OperatorAction.HALT))
+    harness = RiskHarness().activate()
+    answer, effects = harness.operate(ask("1", OperatorAction.HALT))
     assert not answer.done
     assert not sent_frames(effects)
-    assert world.state.causes == {}
+    assert harness.state.causes == {}
 
 
 def test_a_second_halt_is_executed_and_not_recorded_twice() -> None:
-    world = halted()
-    length = len(world.log)
-    answer, effects = world.operate(ask("2", OperatorAction.HALT, "still"))
+    harness = halted()
+    length = len(harness.log)
+    answer, effects = harness.operate(ask("2", OperatorAction.HALT, "still"))
     assert answer.done
-    assert len(world.log) == length
+    assert len(harness.log) == length
     assert [type(one) for one in sent_controls(effects)] == [CancelAll]
 
 
 def test_a_duplicate_request_has_one_effect_and_the_same_reply() -> None:
-    world = RiskHarness().activate()
-    first, _ = world.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
-    again, effects = world.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
+    harness = RiskHarness().activate()
+    first, _ = harness.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
+    again, effects = harness.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
     assert again == first
     assert not sent_frames(effects)
 
 
 def test_resume_without_a_reason_lists_what_it_would_clear_and_clears_nothing() -> None:
-    world = halted()
-    answer, _ = world.operate(ask("2", OperatorAction.RESUME))
-    assert (answer.done, answer.detail) == (False, "would clear operator_halt (lunch); say why it is safe")
-    assert world.state.trading_state is TradingState.HALTED
+    harness = halted()
+    answer, _ = harness.operate(ask("2", OperatorAction.RESUME))
+    assert (answer.done, answer.detail) == (False, "would clear operator_halt (lunch); give a reason to clear it")
+    assert harness.state.trading_state is TradingState.HALTED
 
 
 def test_resume_with_a_reason_clears_latched_causes_and_records_the_reason() -> None:
-    world = halted()
-    answer, effects = world.operate(ask("2", OperatorAction.RESUME, "lunch is over"))
+    harness = halted()
+    answer, effects = harness.operate(ask("2", OperatorAction.RESUME, "lunch is over"))
     assert (answer.done, answer.detail) == (True, "resume: active")
-    cleared = [one for one in world.log if isinstance(one, CauseCleared)][-1]
+    cleared = [one for one in harness.log if isinstance(one, CauseCleared)][-1]
     assert (cleared.cause, cleared.reason) == (Cause.OPERATOR_HALT, "lunch is over")
     assert [one.state for one in sent_controls(effects) if isinstance(one, SetTradingState)] == [TradingState.ACTIVE]
 
 
 def test_resume_waits_for_evidence() -> None:
-    world = halted()
-    world.lose_stream("orders")
-    answer, _ = world.operate(ask("2", OperatorAction.RESUME, "lunch is over"))
-    assert (answer.done, answer.detail) == (False, "not while execution_down: orders: silence")
+    harness = halted()
+    harness.lose_stream("orders")
+    answer, _ = harness.operate(ask("2", OperatorAction.RESUME, "lunch is over"))
+    assert (answer.done, answer.detail) == (False, "blocked while execution_down: orders: heartbeat timeout")
 
 
 def test_resume_does_not_clear_a_divergence_that_is_still_there() -> None:
-    world = RiskHarness().activate()
-    world.reconcile((AAPL, "1"))
-    answer, _ = world.operate(ask("2", OperatorAction.RESUME, "it will be fine"))
+    harness = RiskHarness().activate()
+    harness.reconcile((AAPL, "1"))
+    answer, _ = harness.operate(ask("2", OperatorAction.RESUME, "it will be fine"))
     assert not answer.done
-    world.order_event(a_fill(None, "1", "100"))
-    world.reconcile((AAPL, "1"))
-    assert Cause.DIVERGENCE in world.state.causes
-    answer, _ = world.operate(ask("3", OperatorAction.RESUME, "a trade by hand, found and counted"))
+    harness.order_event(a_fill(None, "1", "100"))
+    harness.reconcile((AAPL, "1"))
+    assert Cause.DIVERGENCE in harness.state.causes
+    answer, _ = harness.operate(ask("3", OperatorAction.RESUME, "a trade by hand, found and counted"))
     assert answer.done
-    assert world.state.trading_state is TradingState.ACTIVE
+    assert harness.state.trading_state is TradingState.ACTIVE
 
 
 def test_resume_with_nothing_latched_has_nothing_to_do() -> None:
@@ -129,8 +129,8 @@ def test_resume_with_nothing_latched_has_nothing_to_do() -> None:
 
 
 def test_cancel_all_cancels_and_trading_continues() -> None:
-    world = RiskHarness().activate()
-    answer, effects = world.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
+    harness = RiskHarness().activate()
+    answer, effects = harness.operate(ask("1", OperatorAction.CANCEL_ALL, "tidy up"))
     assert (answer.done, answer.detail) == (True, "cancel_all: active")
     assert [one.reason for one in sent_controls(effects) if isinstance(one, CancelAll)] == ["tidy up"]
 

@@ -40,6 +40,6 @@ def test_the_shipped_strategy_trades_often_enough_to_watch() -> None:
         environ = {"XTRADER_CONFIG_DIR": str(SHIPPED), "XTRADER_ENV": env}
         table = load_settings({"signals": SignalsConfig}, environ).table("signals", SignalsConfig)
         assert table.strategy_id == "demo"
-        assert table.judge_ms_max <= table.signal_ttl_ms
+        assert table.approval_timeout_ms <= table.signal_ttl_ms
         # Five symbols, each at most once per cool-down: below the venue's 200 requests a minute.
         assert 20 <= 5 * 60_000 / table.strategy.cool_down_ms <= 100

@@ -196,7 +196,7 @@ def test_the_same_order_again_within_the_window_is_refused_and_later_allowed() -
 def test_an_intent_that_may_have_been_approved_and_evicted_is_refused() -> None:
     state = replace(a_state(), reply_cache=ReplyCache(evicted_through_ns=NOW))
     found = checked(Example(an_intent(created_at_ns=NOW), state=state), CheckName.DUPLICATE)
-    assert (found.observed, found.passed) == ("may have been approved and forgotten", False)
+    assert (found.observed, found.passed) == ("may have been approved and evicted", False)
     assert checked(Example(an_intent(created_at_ns=NOW + 1), state=state), CheckName.DUPLICATE).passed
 
 

@@ -55,19 +55,19 @@ def test_a_decision_that_does_not_follow_is_not_reproduced() -> None:
 
 
 def test_a_decision_by_limits_missing_from_the_log_is_corruption() -> None:
-    with pytest.raises(CorruptData, match="record 2: judged by limits f00"):
+    with pytest.raises(CorruptData, match="record 2: decided with limits f00"):
         re_evaluate(a_state(), replace(a_decision(), limits_version="f00"))
 
 
 def a_log() -> RiskHarness:
-    world = RiskHarness().activate()
-    intent = fresh_intent(world)
-    world.request_approval(intent)
-    world.order_event(a_fill(intent, "10", "100"))
-    world.request_approval(fresh_intent(world, "wrong", limit_price="200"))
-    world.lose_stream("market")
-    world.request_approval(fresh_intent(world, "blind"))
-    return world
+    harness = RiskHarness().activate()
+    intent = fresh_intent(harness)
+    harness.request_approval(intent)
+    harness.order_event(a_fill(intent, "10", "100"))
+    harness.request_approval(fresh_intent(harness, "wrong", limit_price="200"))
+    harness.lose_stream("market")
+    harness.request_approval(fresh_intent(harness, "blind"))
+    return harness
 
 
 def test_a_whole_log_is_reproduced_across_a_change_of_limits() -> None:
@@ -92,5 +92,5 @@ def test_an_altered_decision_is_found_by_its_record() -> None:
 
 
 def test_a_log_without_its_first_record_is_corruption() -> None:
-    with pytest.raises(CorruptData, match="begins with how it was opened"):
+    with pytest.raises(CorruptData, match="the first record of risk's log must be a start"):
         audit_log([], re_evaluate_decisions=True)
