@@ -75,9 +75,9 @@ def status(*, as_json: bool) -> int:
 @click.option("--within", "within_s", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds.")
 @json_option
 def down(within_s: float, *, as_json: bool) -> int:
-    """Stop a running `up` gracefully, as Ctrl-C does.
+    """Stop a running `up` gracefully.
 
-    Exit 69 if none is running, 1 if it does not stop in time.
+    It ends as with Ctrl-C. Exit 69 if none is running, 1 if it does not stop in time.
     """
     from threading import Event
 

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Final
 
-NS_PER_S: Final = 1_000_000_000
+from components.runtime.clock import NS_PER_S
+
 MS_PER_S: Final = 1_000
 S_PER_MINUTE: Final = 60
 MINUTES_PER_HOUR: Final = 60

@@ -22,7 +22,7 @@ from components.contracts.market import BookGap, BookState, SymbolHealth
 from components.contracts.streams import BOOKS
 from components.contracts.values import Symbol
 from components.runtime.bus.bus import CLI_CLIENT, Bus, open_bus
-from components.runtime.clock import Clock, SystemClock
+from components.runtime.clock import NS_PER_MS, Clock, SystemClock
 from components.runtime.config.settings import load_settings
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
@@ -70,7 +70,6 @@ NEEDS_RECONNECT: Final = frozenset(
     {"ack_then_silence", "reject_subscribe", "refuse_connect", "rest_stale", "rest_fail", "rest_delay"}
 )
 """These take effect on the next connection, subscription or request, so each is followed by a cut."""
-NS_PER_MS: Final = 1_000_000
 READY_S_MAX: Final = 60.0
 RESYNC_S_MAX: Final = 40.0
 POLL_MS: Final = 20

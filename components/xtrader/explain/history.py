@@ -25,10 +25,10 @@ from components.contracts.signals import Intent
 from components.contracts.streams import DECISIONS, ORDERS, Stream
 from components.contracts.values import ZERO, Side, Symbol
 from components.runtime.bus.codec import InvalidFrame, message_decoder
+from components.runtime.clock import NS_PER_MS
 from components.runtime.journal.reader import read_records
 from components.runtime.paths import Paths
 
-NS_PER_MS: Final = 1_000_000
 LAST: Final = "last"
 INTENT_RECEIVED_TAG: Final = str(IntentReceived.__struct_config__.tag).encode()
 HISTORIES_MAX: Final = 200

@@ -8,9 +8,10 @@ from components.contracts.decisions import CommandRejected, Decision
 from components.contracts.orders import ControlReceived, Filled, IntentReceived, OrderSending, OrderUpdated
 from components.contracts.signals import Intent
 from components.contracts.values import Side, format_decimal
+from components.runtime.clock import NS_PER_MS
 from components.signals.core.features import SCHEMA
 from components.signals.core.model import OUTPUTS, edge_of
-from components.xtrader.explain.history import NS_PER_MS, HistoryEvent, OrderHistory
+from components.xtrader.explain.history import HistoryEvent, OrderHistory
 from components.xtrader.formatting import format_duration, format_timestamp
 
 LABEL_WIDTH: Final = 14

@@ -10,8 +10,9 @@ from components.contracts.decisions import Decision
 from components.contracts.orders import OrderSending, OrderState
 from components.contracts.trading import TradingState
 from components.contracts.values import ZERO, Symbol, format_decimal
+from components.runtime.clock import NS_PER_MS
 from components.signals.core.model import edge_of
-from components.xtrader.explain.history import NS_PER_MS, OrderHistory
+from components.xtrader.explain.history import OrderHistory
 from components.xtrader.explain.text import describe_intent
 from components.xtrader.live_view.market_view import MarketView
 from components.xtrader.supervisor.supervisor import Supervisor

@@ -9,6 +9,7 @@ from components.contracts.errors import StorageError, TradingError
 from components.execution.core.venue_messages import Fence, SubmitOrder, VenueResponse
 from components.runtime.bus.bus import MessageBus
 from components.runtime.bus.codec import Producer
+from components.runtime.clock import NS_PER_MS
 from components.runtime.process.loop import LoopContext, ServiceLoop
 from components.runtime.service import Service, VenueCallCompleted, VenueEvent
 from components.xtrader.simulation.components import Wiring
@@ -16,7 +17,6 @@ from components.xtrader.simulation.invariants import InvariantChecker, Invariant
 from components.xtrader.simulation.network import Network, SimulatedTransport
 from components.xtrader.simulation.process import PATHS, VERSION, NodeResources, SimulatedProcess, WiredService
 from components.xtrader.simulation.scheduler import (
-    NS_PER_MS,
     NS_PER_US,
     Callback,
     Randomness,

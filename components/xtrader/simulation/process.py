@@ -13,12 +13,13 @@ from typing_extensions import override
 from components.contracts.streams import HEALTH, Stream
 from components.contracts.values import StreamOffset
 from components.execution.core.state import ExecutionState
+from components.runtime.clock import NS_PER_MS
 from components.runtime.journal.journal import Journal
 from components.runtime.metrics import Metrics
 from components.runtime.paths import Paths
 from components.runtime.process.process import Loop, Process
 from components.runtime.service import Service, StreamBindings, VenueClient, VenueEventSource
-from components.xtrader.simulation.scheduler import NS_PER_MS, SimulatedClock
+from components.xtrader.simulation.scheduler import SimulatedClock
 from components.xtrader.simulation.settings import ACCOUNT, TABLES
 from components.xtrader.simulation.storage import SimulatedDisk
 

@@ -18,6 +18,7 @@ from components.market_data.core.events import StockFeedDown, StockFeedUp, Stock
 from components.runtime.bus.bus import CLI_CLIENT
 from components.runtime.bus.codec import Producer, encode
 from components.runtime.bus.transport import request_path
+from components.runtime.clock import NS_PER_MS, NS_PER_S
 from components.runtime.metrics import Metrics
 from components.xtrader.simulation.components import RandomModel, node_wirings
 from components.xtrader.simulation.convergence import ConvergenceChecker
@@ -29,7 +30,6 @@ from components.xtrader.simulation.process import PATHS, VERSION, MemoryLog, Nod
 from components.xtrader.simulation.scheduler import (
     FAULT_RATES,
     NO_FAULTS,
-    NS_PER_MS,
     FaultRates,
     Randomness,
     Scheduler,
@@ -47,7 +47,6 @@ FAULT_PHASE_S_MAX: Final = 600
 CRASH_WAIT_MS: Final = 500
 """A process that has not used up its effects by then is not crashed; another is chosen."""
 SEGMENT_BYTES_CHOICES: Final = (4_096, 65_536)
-NS_PER_S: Final = 1_000 * NS_PER_MS
 PRICE_MOVE_MS: Final = (2, 16)
 FAULT_FREE_PRICE_MOVE_MS: Final = (100, 200)
 OUTAGE_MS_MAX: Final = 1_500

@@ -6,8 +6,9 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Final
 
+from components.runtime.clock import NS_PER_MS
+
 NS_PER_US: Final = 1_000
-NS_PER_MS: Final = 1_000_000
 EPOCH_NS: Final = 1_700_000_000_000_000_000
 """The wall-clock time at which every simulation starts."""
 Callback = Callable[[], None]

@@ -30,8 +30,9 @@ from components.execution.core.venue_messages import (
     VenueResponse,
     VenueSnapshot,
 )
+from components.runtime.clock import NS_PER_MS
 from components.xtrader.simulation.exchange import AMPLE, UNPROCESSABLE, ExchangeOrder, OrderTerms, SimulatedExchange
-from components.xtrader.simulation.scheduler import NS_PER_MS, NS_PER_US, Randomness, Scheduler, SimulatedClock
+from components.xtrader.simulation.scheduler import NS_PER_US, Randomness, Scheduler, SimulatedClock
 
 RESPONSE_MS_MAX: Final = 400
 """The client's timeout; a request may reach the venue later, even after its approval has expired."""
