@@ -71,7 +71,7 @@ BOOKS: Final = Stream(
 
 
 RISK_REQUESTS: Final = Stream(
-    name="judge",
+    name="risk_requests",
     producer="signals",
     consumers=("risk",),
     stream_class=StreamClass.REQUEST,

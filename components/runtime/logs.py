@@ -126,7 +126,7 @@ class _LibraryLogHandler(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         facts = {"library": record.name, "detail": record.getMessage(), "exc_info": record.exc_info}
-        logger().log(record.levelno, "library_said", **facts)
+        logger().log(record.levelno, "library_log", **facts)
 
 
 def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

@@ -1,4 +1,4 @@
-"""More is asked than can be answered, and more is said than is read: memory stays bounded, and work goes on."""
+"""More requests than can be answered, and more messages than are read: memory stays bounded, and work continues."""
 
 import json
 import re
@@ -47,7 +47,7 @@ ANSWER_MS_MAX = 5_000
 GROWTH_BYTES_MAX = 64 << 20
 WITHIN_S = 60
 LOST = 8 * MARK
-"""More than waits for a hearer that stopped: in the queues of both sides, and in the buffers of the kernel."""
+"""More than waits for a subscriber that stopped: in the queues of both sides, and in the buffers of the kernel."""
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
 
 @contextmanager
 def bounded(pid: int) -> Iterator[None]:
-    """See that a process has not grown by the end of a block."""
+    """Check that a process has not grown by the end of a block."""
     process = psutil.Process(pid)
     before = process.memory_info().rss
     yield
@@ -71,36 +71,38 @@ def pid_of(up: RunningSystem, name: str) -> int:
 
 
 def withdrawal(name: str, key: SealKey) -> bytes:
-    """Seal a control that changes nothing."""
+    """Return a sealed control that changes nothing."""
     return seal_control(Withdraw(CommandId(name), IntentId("nobody's-0"), "a drill"), approval_terms(), key)
 
 
-def wish(name: str, _: SealKey) -> bytes:
-    """Ask for an order that came too late."""
+def expired_request(name: str, _: SealKey) -> bytes:
+    """Return a request for an order that has expired."""
     return encode(ApprovalRequest(replace(INTENT, signal_id=SignalId(name))))
 
 
 def answered(run: Path, stream: Stream, request: object) -> object:
-    """Ask until there is an answer: it comes behind what was asked before, which takes a slow machine its time."""
+    """Repeat a request until it is answered: it waits behind the earlier ones, which takes a slow machine some time."""
 
-    def asked() -> object:
+    def requests() -> object:
         try:
             return request_once(run, stream, request, int(scaled(ANSWER_MS_MAX)))
         except PeerUnreachable:
             return None
 
-    return eventually(asked, within_s=WITHIN_S)
+    return eventually(requests, within_s=WITHIN_S)
 
 
-@pytest.mark.parametrize(("door", "request_of"), [("risk.judge", wish), ("execution.commands", withdrawal)])
-def test_a_flood_of_requests_whose_asker_never_reads_is_survived(
-    up: RunningSystem, door: str, request_of: Callable[[str, SealKey], bytes]
+@pytest.mark.parametrize(
+    ("door", "request_of"), [("risk.risk_requests", expired_request), ("execution.commands", withdrawal)]
+)
+def test_a_flood_of_requests_whose_client_never_reads_is_survived(
+    up: RunningSystem, socket: str, request_of: Callable[[str, SealKey], bytes]
 ) -> None:
-    places, (name, _, topic) = load_settings(environ=up.environment).paths, door.partition(".")
+    places, (name, _, topic) = load_settings(environ=up.environment).paths, socket.partition(".")
     key = SealKey(read_seal_key(places))
     requests = [[b"", topic.encode(), HEADER, request_of(f"flood-{number}", key)] for number in range(REQUESTS)]
-    with bounded(pid_of(up, name)), raw_client(places.socket(door)) as client:
-        with raw_client(places.socket(door)) as leaves_at_once:
+    with bounded(pid_of(up, name)), raw_client(places.socket(socket)) as client:
+        with raw_client(places.socket(socket)) as leaves_at_once:
             for request in requests:
                 leaves_at_once.send(request)
         for request in requests:
@@ -122,46 +124,46 @@ def test_a_subscriber_that_stops_reading_loses_and_sees_it_while_the_publisher_g
     with running_sandbox("--speed", "1000") as venue:
         keys = {"APCA_API_KEY_ID": venue.endpoints["key"], "APCA_API_SECRET_KEY": venue.endpoints["secret"]}
         overrides = {"XTRADER__MARKET_DATA__ALPACA__STREAM_URL": venue.endpoints["data_url"], **keys}
-        with ComponentProcess("market_data", tmp_path, overrides, (*SMALL_QUEUES, "run")) as speaker:
-            eventually(speaker.is_ready, within_s=WITHIN_S)
-            with tailing(tmp_path) as (tail, heard):
-                reached(lambda: len(sequences(heard)), 100)
+        with ComponentProcess("market_data", tmp_path, overrides, (*SMALL_QUEUES, "run")) as publisher:
+            eventually(publisher.is_ready, within_s=WITHIN_S)
+            with tailing(tmp_path) as (tail, received):
+                reached(lambda: len(sequences(received)), 100)
                 tail.send_signal(signal.SIGSTOP)
-                said = reached(lambda: published(speaker), published(speaker) + LOST)
+                messages = reached(lambda: published(publisher), published(publisher) + LOST)
                 tail.send_signal(signal.SIGCONT)
-                reached(lambda: sequences(heard)[-1], said, every_s=0.2)
-            assert speaker.is_ready()
-            assert speaker.terminate() == 0, speaker.log
-    steps = [after - before for before, after in pairwise(sequences(heard))]
+                reached(lambda: sequences(received)[-1], messages, every_s=0.2)
+            assert publisher.is_ready()
+            assert publisher.terminate() == 0, publisher.log
+    steps = [after - before for before, after in pairwise(sequences(received))]
     assert max(steps) > 1, "nothing was lost: the subscriber was not slow enough"
     assert min(steps) == 1
 
 
 @contextmanager
 def tailing(state: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
-    """Follow market_data by its own verb, into a file."""
-    heard = state / "heard"
+    """Run market_data's own tail command into a file."""
+    received = state / "heard"
     folders = {"XTRADER__RUNTIME__STATE_DIR": str(state / "var"), "XTRADER__RUNTIME__RUN_DIR": str(state / "r")}
     command = [sys.executable, *SMALL_QUEUES, "tail", "--json"]
-    with heard.open("wb") as output:
+    with received.open("wb") as output:
         tail = subprocess.Popen(command, cwd=PROJECT, env=child_environment(folders), stdout=output)
     try:
-        yield tail, heard
+        yield tail, received
     finally:
         tail.kill()
         tail.wait()
 
 
-def sequences(heard: Path) -> list[int]:
-    """Read the places of the messages that the tail printed, whole lines only."""
-    lines = heard.read_bytes().splitlines(keepends=True)
-    told: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith(b"\n")]
-    return [one["sequence"] for one in told]
+def sequences(received: Path) -> list[int]:
+    """Return the sequence numbers of the messages that the tail printed, whole lines only."""
+    lines = received.read_bytes().splitlines(keepends=True)
+    output: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith(b"\n")]
+    return [one["sequence"] for one in output]
 
 
-def published(speaker: ComponentProcess) -> int:
-    """Read how many messages were said on the market stream."""
-    manifest = read_manifest(speaker.paths, speaker.name)
+def published(publisher: ComponentProcess) -> int:
+    """Return how many messages were published on the market stream."""
+    manifest = read_manifest(publisher.paths, publisher.name)
     assert manifest is not None
     page = httpx.get(page_url(manifest, "metrics"), timeout=scaled(5)).text
     found = re.search(r'xtrader_bus_published_total\{.*stream="market".*\} (\S+)', page)

@@ -219,7 +219,7 @@ def test_a_message_whose_edge_a_send_swallowed_is_heard_all_the_same(parties: Bu
 
     def react(message: Inbound) -> Effects:
         if isinstance(message, VenueEvent):
-            return (Reply(the_kind(service, RequestReceived)[0].ticket, OperatorReply(CommandId("c-1"), True, "")),)
+            return (Reply(the_kind(service, RequestReceived)[0].reply_to, OperatorReply(CommandId("c-1"), True, "")),)
         return ()
 
     service.react = react
@@ -296,7 +296,7 @@ def test_a_call_that_outlives_the_drain_is_cut_off(parties: BusHarness) -> None:
     service.started, service.drained = (CallVenue(1),), False
     run_async(a_seat(execution, service, venue=venue, should_stop=lambda: True, drain_timeout_ms=50))
     assert venue.said == ["open", "close"]
-    assert [name for _, name, _ in execution.log.lines] == ["drain_cut_short"]
+    assert [name for _, name, _ in execution.log.lines] == ["drain_timeout"]
 
 
 def test_a_halt_found_while_hearing_ends_the_async_loop_with_its_error(parties: BusHarness) -> None:

@@ -28,8 +28,8 @@ STALL_S = 2.5
 LONG_STALL_S = 7.0
 """A timeout of pings, five seconds, would pass."""
 MANY = 30 * HEALTH.high_water_mark
-GARBAGE = [b"", b"judge", bytes(200), bytes(200)]
-REQUEST = [b"", b"judge", HEADER, encode(OperatorCommand(CommandId("c-1"), OperatorAction.HALT, "drill"))]
+GARBAGE = [b"", b"risk_requests", bytes(200), bytes(200)]
+REQUEST = [b"", b"risk_requests", HEADER, encode(OperatorCommand(CommandId("c-1"), OperatorAction.HALT, "drill"))]
 SIDE_GARBAGE = [b"", b"side", bytes(200), bytes(200)]
 
 
@@ -67,20 +67,20 @@ def fill_and_leave(path: Path, frames: list[bytes]) -> int:
 
 @pytest.mark.parametrize(
     ("duty", "frames"),
-    [("judge", GARBAGE), ("judge", REQUEST), ("side", SIDE_GARBAGE)],
+    [("risk_requests", GARBAGE), ("risk_requests", REQUEST), ("side", SIDE_GARBAGE)],
     ids=["requests: garbage", "requests: valid", "side: garbage"],
 )
 def test_clients_that_fill_a_server_and_leave_at_once_do_not_end_it(
     run: Path, risk: StalledBus, duty: str, frames: list[bytes]
 ) -> None:
-    path = {"judge": request_path(run, RISK_REQUESTS), "side": recovery_path(run, "risk")}[duty]
+    path = {"risk_requests": request_path(run, RISK_REQUESTS), "side": recovery_path(run, "risk")}[duty]
     assert fill_and_leave(path, frames) > CLIENTS * RISK_REQUESTS.high_water_mark
     assert risk.survives(STALL_S)
     read = risk.read()
     if duty == "side":
-        assert read["health"]["refused"] >= RISK_REQUESTS.high_water_mark
+        assert read["health"]["invalid_frames"] >= RISK_REQUESTS.high_water_mark
     else:
-        assert read["judge"]["received"] >= CLIENTS * RISK_REQUESTS.high_water_mark
+        assert read["risk_requests"]["received"] >= CLIENTS * RISK_REQUESTS.high_water_mark
 
 
 def test_a_subscriber_whose_main_thread_is_blocked_loses_messages_and_lives(run: Path, risk: StalledBus) -> None:

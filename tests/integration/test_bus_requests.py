@@ -67,7 +67,7 @@ def answer(party: BusEndpoint, *, detail: str = "") -> int:
     """Answer everything that is asked for the first time it is looked at; give how often each was asked."""
     asked = party.all(RequestReceived)
     for one in asked:
-        party.bus.reply(one.ticket, OperatorReply(one.body.command_id, done=True, detail=detail))
+        party.bus.reply(one.reply_to, OperatorReply(one.body.command_id, done=True, detail=detail))
     party.inbounds.clear()
     return len(asked)
 
@@ -113,7 +113,7 @@ def test_a_late_answer_is_counted_and_never_taken_for_the_next(parties: BusHarne
     risk.inbounds.clear()
     signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 5_000)
     for one in late:
-        risk.bus.reply(one.ticket, OperatorReply(one.body.command_id, done=True, detail="late"))
+        risk.bus.reply(one.reply_to, OperatorReply(one.body.command_id, done=True, detail="late"))
     parties.poll_until(lambda: signals.counts(RISK_REQUESTS).get("late_replies") == len(late))
     assert signals.all(ReplyReceived) == []
     answer(risk)
@@ -149,7 +149,7 @@ def test_a_plain_req_is_answered(parties: BusHarness) -> None:
 
 
 def test_a_verb_that_nobody_answers_is_told_who_is_not_there(parties: BusHarness) -> None:
-    with pytest.raises(PeerUnreachable, match="risk did not answer"):
+    with pytest.raises(PeerUnreachable, match="risk did not reply"):
         request_once(parties.run_folder, RISK_REQUESTS, AccountQuery("a-1"), 50)
 
 
@@ -183,7 +183,7 @@ def test_a_client_that_is_gone_or_never_reads_wedges_nobody(parties: BusHarness,
     parties.poll_until(lambda: risk.all(RequestReceived))
     (asked,) = risk.all(RequestReceived)
     while not risk.counts(RISK_REQUESTS).get("replies_undelivered"):
-        risk.bus.reply(asked.ticket, OperatorReply(CommandId("c-1"), True, "x" * 10_000))
+        risk.bus.reply(asked.reply_to, OperatorReply(CommandId("c-1"), True, "x" * 10_000))
     risk.inbounds.clear()
     signals = parties.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 5_000)
@@ -202,7 +202,7 @@ def test_a_sealed_frame_is_handed_over_and_acknowledged(parties: BusHarness) -> 
     parties.poll_until(handed_over)
     (asked, *_) = execution.all(RequestReceived)
     assert asked.body == b"sealed"
-    execution.bus.reply(asked.ticket, Accepted(CommandId("c-1"), 3))
+    execution.bus.reply(asked.reply_to, Accepted(CommandId("c-1"), 3))
     parties.poll_until(lambda: risk.all(CommandAcknowledged))
     assert risk.all(CommandAcknowledged)[0].body == Accepted(CommandId("c-1"), 3)
 
@@ -255,7 +255,7 @@ def test_nonsense_asked_is_counted_and_answered_and_the_next_request_is_served(
     word = MalformedRequest if stream is RISK_REQUESTS else Rejected
     assert word.__name__.encode() in reply[3]
     assert word is MalformedRequest or RejectReason.MALFORMED.encode() in reply[3]
-    assert [facts["flaw"] for _, _, facts in party.log.lines] == [flaw]
+    assert [facts["defect"] for _, _, facts in party.log.lines] == [flaw]
     body = encode(operate("c-1")) if stream is RISK_REQUESTS else b"sealed"
     client.send_multipart((b"", stream.name.encode(), HEADER, body))
     parties.poll_until(lambda: party.all(RequestReceived))
@@ -303,7 +303,7 @@ def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: BusHarnes
     ):
         speaker.send_multipart(frames)
     parties.poll_until(lambda: signals.counts(HEALTH).get("invalid_frames") == 7)
-    flaws = [facts["flaw"] for _, _, facts in signals.log.lines]
+    flaws = [facts["defect"] for _, _, facts in signals.log.lines]
     assert sorted(flaws) == sorted({"shape", "header", "oversize", "version", "producer"})
     beat_header = encode(Header(SCHEMA_VERSION, FrameKind.HEARTBEAT, "risk", "e", 0, 0, 0, 0))
     speaker.send_multipart((b"health", beat_header, b""))

@@ -74,7 +74,7 @@ def test_a_late_joiner_gets_the_state_and_then_every_message(parties: BusHarness
     parties.poll_until(signals.synced_offsets)
     publish_health(risk, 3, first=8)
     parties.poll_until(lambda: len(signals.sequences()) == 3)
-    assert signals.all(type(signals.inbounds[0]))[0].messages == (health_message(7),)
+    assert signals.all(type(signals.inbounds[0]))[0].snapshot == (health_message(7),)
     assert [place.sequence for place in signals.synced_offsets()] == [7]
     assert signals.sequences() == [8, 9, 10]
     assert "gaps" not in signals.counts(HEALTH)
@@ -140,7 +140,7 @@ def test_a_speaker_that_stops_saying_anything_is_lost(parties: BusHarness) -> No
     parties.poll_until(signals.synced_offsets)
     parties.close(risk)
     parties.poll_until(signals.lost, within_s=HEALTH.heartbeat_timeout_ms / 1000 + 2)
-    assert signals.lost() == [(0, "silence")]
+    assert signals.lost() == [(0, "heartbeat timeout")]
 
 
 def test_events_are_replayed_from_the_first_record_and_then_live(parties: BusHarness) -> None:

@@ -293,8 +293,8 @@ class RiskHarness:
         return service
 
     def _last_order_sequence(self) -> int:
-        places = [one.offset.sequence for one in self.log if isinstance(one, OrderEventApplied)]
-        return places[-1] if places else 0
+        sequences = [one.offset.sequence for one in self.log if isinstance(one, OrderEventApplied)]
+        return sequences[-1] if sequences else 0
 
     def _collect(self, effects: Iterable[Effect]) -> list[Effect]:
         kept = list(effects)

@@ -1,4 +1,9 @@
-"""Bytes to messages and back: the only file that decodes, beside contracts/approval.py."""
+"""Encoding and decoding of frames: headers, messages, requests, replies.
+
+Only `contracts/approval.py` decodes elsewhere.
+
+Every size is bounded, and whatever is wrong with a frame becomes InvalidFrame.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -26,16 +31,16 @@ from components.runtime.clock import Clock
 
 HEADER_BYTES_MAX: Final = 1024
 REQUEST_BYTES_MAX: Final = 64 * 1024
-"""Far above any request or sealed frame; a peer cannot make a server hold more."""
+"""Far above any request or sealed frame. It bounds what a peer can make a server hold."""
 PAYLOAD_BYTES_MAX: Final = 1 << 20
-"""The same as one journal entry, which is the largest thing ever published."""
+"""The size of one journal entry, which is the largest message published."""
 RECOVERY_BATCH_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
-"""One largest entry always fits a part, with its wrapping."""
+"""One largest entry with its wrapping always fits into a batch."""
 Decode = Callable[[bytes], Any]
 
 
 class FrameDefect(StrEnum):
-    """What was wrong with a frame."""
+    """What is wrong with a frame."""
 
     SHAPE = "shape"
     OVERSIZE = "oversize"
@@ -47,27 +52,33 @@ class FrameDefect(StrEnum):
 
 
 class InvalidFrame(ProtocolError):
-    """A frame is not what the table of streams says; the flaw is for counting, the text for a person."""
+    """A frame does not conform to the table of streams.
+
+    `defect` is the metric label, `detail` the text for a person.
+    """
 
     def __init__(self, defect: FrameDefect, detail: str) -> None:
-        super().__init__(f"frame refused: {defect}: {detail}")
+        super().__init__(f"invalid frame: {defect}: {detail}")
         self.defect = defect
         self.detail = detail
 
 
 @final
 class _UnusedMember(Message, frozen=True, tag="UnusedMember"):
-    """The second member that makes a union of one: only a union insists on the tag."""
+    """The second member of a union that otherwise has one: msgspec requires the tag only in unions."""
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _header_decoder: Final = msgspec.msgpack.Decoder(Header)
 encode: Final[Callable[[Any], bytes]] = _encoder.encode
-"""Write a message of a stream, a header, or a request; the same message always gives the same bytes."""
+"""Encode a message, a header or a request. Equal messages have equal bytes."""
 
 
 def decode_header(frame: bytes) -> Header:
-    """Read the second frame; a version that is not read here is named, whatever else it holds."""
+    """Decode the second frame of a message.
+
+    A schema version that is not supported is reported as such, whatever else the header holds.
+    """
     if len(frame) > HEADER_BYTES_MAX:
         raise InvalidFrame(FrameDefect.OVERSIZE, f"a header of {len(frame)} bytes, at most {HEADER_BYTES_MAX}")
     try:
@@ -80,17 +91,17 @@ def decode_header(frame: bytes) -> Header:
 
 
 def message_decoder(stream: Stream) -> Decode:
-    """Give the decoder of what is said on a stream, made once; sealed frames are left to their own door."""
+    """Return the decoder of a stream's messages. Sealed frames pass undecoded; `contracts.approval` opens them."""
     return _DECODERS[stream.name]
 
 
 def reply_decoder(stream: Stream) -> Decode:
-    """Give the decoder of the answers on a request stream."""
+    """Return the decoder of a request stream's replies."""
     return _REPLY_DECODERS[stream.name]
 
 
 def typed_decoder(kinds: Any, bytes_max: int) -> Decode:  # noqa: ANN401 -- a union of types has no narrower type
-    """Make a decoder that turns whatever is wrong with the bytes into a FrameRefused."""
+    """Return a decoder that reports every kind of invalid bytes as InvalidFrame."""
     decode = msgspec.msgpack.Decoder(kinds | _UnusedMember).decode
 
     def decoded(frame: bytes) -> Any:  # noqa: ANN401 -- as wide as the union
@@ -108,14 +119,14 @@ def typed_decoder(kinds: Any, bytes_max: int) -> Decode:  # noqa: ANN401 -- a un
 
 
 def malformed_reply(stream: Stream, detail: str) -> Any:  # noqa: ANN401 -- each stream has its own word for it
-    """Say to whoever asked that the request was none."""
+    """Return the reply to bytes that are not a request of this stream."""
     match stream.stream_class:
         case StreamClass.REQUEST:
             return MalformedRequest(detail)
         case StreamClass.SEALED:
             return Rejected(CommandId(""), RejectReason.MALFORMED, detail)
         case StreamClass.STATE | StreamClass.EVENTS:
-            raise InvariantError(f"nobody asks on {stream.name}")
+            raise InvariantError(f"{stream.name} carries no requests")
 
 
 def _sealed(frame: bytes) -> bytes:
@@ -156,27 +167,29 @@ _REPLY_DECODERS: Final = {
 }
 decode_recovery_request: Final[Callable[[bytes], RecoveryRequest]] = typed_decoder(RecoveryRequest, REQUEST_BYTES_MAX)
 decode_recovery_reply: Final[Callable[[bytes], RecoveryReply]] = typed_decoder(RecoveryReply, RECOVERY_BATCH_BYTES_MAX)
-_MESSAGE: Final = FrameKind.MESSAGE
+MESSAGE_KIND: Final = FrameKind.MESSAGE
 
 
 @dataclass(frozen=True, slots=True)
 class Producer:
-    """Who speaks: the component, this run of it, and its clock."""
+    """The producer named in a frame header: the component, this run of it, and its clock."""
 
     component: str
     run: str
     clock: Clock
 
     def header(self, sequence: int = 0) -> bytes:
-        """Write the header of a frame that stands in no stream: a request or an answer."""
+        """Encode the header of a frame that belongs to no published stream: a request or a reply."""
         now_ns = self.clock.now_ns()
-        return encode(Header(SCHEMA_VERSION, _MESSAGE, self.component, self.run, sequence, 0, 0, now_ns, b"", self.run))
+        return encode(
+            Header(SCHEMA_VERSION, MESSAGE_KIND, self.component, self.run, sequence, 0, 0, now_ns, b"", self.run)
+        )
 
 
 def new_run_id() -> str:
-    """Name this start of the process like no other start."""
+    """Return a random id for this start of the process."""
     return secrets.token_hex(6)
 
 
 RECOVERY_TOPIC: Final = b"side"
-"""The topic of whatever is said at the side."""
+"""The topic of all frames on recovery sockets."""

@@ -1,4 +1,4 @@
-"""What the bus counts: plain integers where messages pass, moved into the metrics once a second."""
+"""Counters of the bus: plain integers on the message path, flushed to Prometheus once a second."""
 
 from collections.abc import Iterable
 from typing import Any, Final, Protocol
@@ -12,146 +12,149 @@ from components.runtime.clock import Clock
 from components.runtime.metrics import Metrics
 
 LOG_INTERVAL_NS: Final = 60_000_000_000
-"""A frame that is refused is logged once a minute for each stream and flaw; every one is counted."""
+"""An invalid frame is logged at most once a minute for each stream and defect; every one is counted."""
 HELP: Final = {
-    "published": "Messages said on a stream.",
-    "published_bytes": "Bytes of those messages, without their headers.",
-    "received": "Messages and heartbeats heard on a stream.",
-    "received_bytes": "Bytes of those, without their headers.",
-    "gaps": "Losses within one run of the producer.",
+    "published": "Messages published on a stream.",
+    "published_bytes": "Bytes of the messages published, without headers.",
+    "received": "Messages and heartbeats received on a stream.",
+    "received_bytes": "Bytes of the messages received, without headers.",
+    "gaps": "Sequence gaps within one run of the producer.",
     "missing": "Messages lost in those gaps.",
-    "repeats": "Messages heard a second time and dropped.",
-    "restarts": "Other starts of a producer, noticed on its stream.",
-    "requests": "Requests made.",
+    "duplicates": "Messages received a second time and dropped.",
+    "producer_restarts": "Restarts of the producer detected on its stream.",
+    "requests": "Requests sent, without retries.",
     "retries": "Requests sent again with the same id.",
-    "unanswered": "Requests whose deadline passed: outcome unknown.",
-    "stale_replies": "Answers that nobody waited for any more.",
-    "replies": "Requests answered.",
-    "replies_undelivered": "Answers whose asker was gone or did not read.",
-    "handed_over": "Sealed frames sent.",
-    "not_handed_over": "Sealed frames that could not leave; the outbox sends them again.",
-    "refused": "Frames that were not what the table of streams says.",
+    "request_timeouts": "Requests whose deadline passed; the outcome is unknown.",
+    "late_replies": "Replies to no pending request, dropped.",
+    "replies": "Replies sent.",
+    "replies_undelivered": "Replies dropped because the client had disconnected or its queue was full.",
+    "commands_sent": "Sealed frames sent.",
+    "commands_unsent": "Commands not sent because the peer was unavailable; the outbox retries.",
+    "invalid_frames": "Frames that do not conform to the table of streams.",
 }
 
 
 class Log(Protocol):
-    """The one word that the bus says to the log."""
+    """The part of the logger that the bus uses."""
 
     def warning(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
-        """Write one line."""
+        """Log one event as a warning."""
 
 
 class StreamStatistics(Struct, frozen=True, gc=False):
-    """What one process counted on one stream since its start."""
+    """The counts of one stream since the start of the process."""
 
     stream: str
     counts: dict[str, int]
 
 
 class StreamCounters:
-    """The counts of one stream; public integers, because adding to one costs 30 ns and to a metric 400."""
+    """The counters of one stream.
+
+    They are public integers: incrementing one costs 30 ns, a Prometheus counter 400 ns.
+    """
 
     __slots__ = (
         "_clock",
+        "_flushed",
         "_log",
+        "_logged_at_ns",
         "_metrics",
-        "_moved",
-        "_named_at_ns",
-        "_unnamed",
+        "_unlogged",
+        "commands_sent",
+        "commands_unsent",
+        "duplicates",
         "gaps",
-        "handed_over",
+        "invalid_frames",
+        "late_replies",
         "missing",
-        "not_handed_over",
+        "producer_restarts",
         "published",
         "published_bytes",
         "received",
         "received_bytes",
-        "refused_count",
-        "repeats",
         "replies",
         "replies_undelivered",
+        "request_timeouts",
         "requests",
-        "restarts",
         "retries",
-        "stale_replies",
         "stream",
-        "unanswered",
     )
 
     def __init__(self, stream: str, metrics: Metrics, clock: Clock, log: Log) -> None:
         self.stream = stream
         self._metrics, self._clock, self._log = metrics, clock, log
         self.published = self.published_bytes = self.received = self.received_bytes = 0
-        self.gaps = self.missing = self.repeats = self.restarts = 0
-        self.requests = self.retries = self.unanswered = self.stale_replies = 0
-        self.replies = self.replies_undelivered = self.handed_over = self.not_handed_over = self.refused_count = 0
-        self._moved: dict[str, int] = {}
-        self._named_at_ns: dict[str, int] = {}
-        self._unnamed: dict[str, int] = {}
+        self.gaps = self.missing = self.duplicates = self.producer_restarts = 0
+        self.requests = self.retries = self.request_timeouts = self.late_replies = 0
+        self.replies = self.replies_undelivered = self.commands_sent = self.commands_unsent = self.invalid_frames = 0
+        self._flushed: dict[str, int] = {}
+        self._logged_at_ns: dict[str, int] = {}
+        self._unlogged: dict[str, int] = {}
         self.flush()
 
     def count_gap(self, missing: int) -> None:
-        """Count a loss within one run of the producer, in the metrics at once."""
+        """Count a loss within one run of the producer; it is flushed to the metrics at once."""
         self.gaps += 1
         self.missing += missing
         self.flush()
 
     def count_duplicate(self) -> None:
-        """Count a message that had been heard before."""
-        self.repeats += 1
+        """Count a message that was received before."""
+        self.duplicates += 1
 
     def count_producer_restart(self) -> None:
-        """Count another start of the producer."""
-        self.restarts += 1
+        """Count a restart of the producer."""
+        self.producer_restarts += 1
 
     def count_invalid_frame(self, error: InvalidFrame) -> None:
-        """Count a refused frame by its flaw, and name it once a minute."""
-        self.refused_count += 1
-        counter = self._metrics.counter("bus_refused_frames", HELP["refused"], ("stream", "flaw"))
+        """Count an invalid frame by its defect, and log it at most once a minute."""
+        self.invalid_frames += 1
+        counter = self._metrics.counter("bus_invalid_frames", HELP["invalid_frames"], ("stream", "defect"))
         counter.labels(self.stream, error.defect.value).inc()
-        self._unnamed[error.defect] = self._unnamed.get(error.defect, 0) + 1
+        self._unlogged[error.defect] = self._unlogged.get(error.defect, 0) + 1
         now_ns = self._clock.monotonic_ns()
-        if now_ns - self._named_at_ns.get(error.defect, -LOG_INTERVAL_NS) >= LOG_INTERVAL_NS:
-            self._named_at_ns[error.defect] = now_ns
-            count = self._unnamed.pop(error.defect)
+        if now_ns - self._logged_at_ns.get(error.defect, -LOG_INTERVAL_NS) >= LOG_INTERVAL_NS:
+            self._logged_at_ns[error.defect] = now_ns
+            count = self._unlogged.pop(error.defect)
             self._log.warning(
-                "frame_refused", stream=self.stream, flaw=error.defect.value, detail=error.detail, count=count
+                "invalid_frame", stream=self.stream, defect=error.defect.value, detail=error.detail, count=count
             )
 
     def counts(self) -> dict[str, int]:
-        """Give every count by its name."""
-        return {name: getattr(self, name) for name in _NAMES} | {"refused": self.refused_count}
+        """Return every count by its name."""
+        return {name: getattr(self, name) for name in _NAMES} | {"invalid_frames": self.invalid_frames}
 
     def flush(self) -> None:
-        """Add to the metrics what was counted since the last time."""
+        """Add to the metrics what was counted since the last flush."""
         for name in _NAMES:
             count = getattr(self, name)
-            if (more := count - self._moved.get(name, 0)) or name not in self._moved:
+            if (more := count - self._flushed.get(name, 0)) or name not in self._flushed:
                 self._counter(name).labels(self.stream).inc(more)
-                self._moved[name] = count
+                self._flushed[name] = count
 
     def _counter(self, name: str) -> Counter:
         return self._metrics.counter(f"bus_{name}", HELP[name], ("stream",))
 
 
-_NAMES: Final = tuple(name for name in HELP if name != "refused")
+_NAMES: Final = tuple(name for name in HELP if name != "invalid_frames")
 
 
 class BusCounters:
-    """The counts of every stream that a process has to do with."""
+    """The counters of every stream of a process."""
 
     def __init__(self, streams: Iterable[Stream], metrics: Metrics, clock: Clock, log: Log) -> None:
         self._counters = {stream.name: StreamCounters(stream.name, metrics, clock, log) for stream in streams}
 
     def of(self, stream: Stream) -> StreamCounters:
-        """Give the counts of a stream."""
+        """Return the counters of a stream."""
         return self._counters[stream.name]
 
     def flush(self) -> None:
-        """Bring the metrics up to date."""
-        for tally in self._counters.values():
-            tally.flush()
+        """Flush the counters of every stream to the metrics."""
+        for counters in self._counters.values():
+            counters.flush()
 
     def statistics(self) -> tuple[StreamStatistics, ...]:
-        """Give all counts as they are now."""
-        return tuple(StreamStatistics(name, tally.counts()) for name, tally in self._counters.items())
+        """Return all counts as they are now."""
+        return tuple(StreamStatistics(name, counters.counts()) for name, counters in self._counters.items())

@@ -1,6 +1,7 @@
-"""Saying things on streams: each message with its header, each stream with its place and its heartbeat.
+"""The publishing side of the bus: messages with sequence numbers, heartbeats, and the recovery socket.
 
-The side socket of what we say: late joiners, replays, and how far each hearer is.
+Subscribers request snapshots of state streams and replays of event streams at the recovery socket, and report their
+progress there.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,7 +24,7 @@ from components.contracts.protocol import (
 from components.contracts.streams import STREAMS, Stream, StreamClass
 from components.contracts.values import StreamOffset
 from components.runtime.bus.codec import (
-    _MESSAGE,
+    MESSAGE_KIND,
     RECOVERY_TOPIC,
     FrameDefect,
     InvalidFrame,
@@ -36,12 +37,12 @@ from components.runtime.bus.counters import StreamCounters
 from components.runtime.bus.transport import COMPONENTS, Envelope, split_envelope
 from components.runtime.bus.zeromq import PublisherSocket, ServerSocket
 
-_HEARTBEAT: Final = FrameKind.HEARTBEAT
+HEARTBEAT_KIND: Final = FrameKind.HEARTBEAT
 
 
 @dataclass(slots=True)
 class OutboundStream:
-    """One stream that we say: how far it has come."""
+    """One published stream and its last sequence."""
 
     topic: bytes
     epoch: str
@@ -50,7 +51,7 @@ class OutboundStream:
 
 
 class Publisher:
-    """Everything this process says."""
+    """Publishes all streams of one process on one socket."""
 
     def __init__(self, socket: PublisherSocket, producer: Producer) -> None:
         self.producer = producer
@@ -59,108 +60,120 @@ class Publisher:
         self._streams: dict[str, OutboundStream] = {}
         self._journal_stream: OutboundStream | None = None
 
-    def add_state_stream(self, stream: Stream, tally: StreamCounters) -> None:
-        """Begin a state stream; its epoch is this run."""
-        self._streams[stream.name] = OutboundStream(stream.name.encode(), self._run, 0, tally)
+    def add_state_stream(self, stream: Stream, counters: StreamCounters) -> None:
+        """Add a state stream; its epoch is this run of the process."""
+        self._streams[stream.name] = OutboundStream(stream.name.encode(), self._run, 0, counters)
 
-    def add_journal_stream(self, stream: Stream, tally: StreamCounters, journal_id: str, last_sequence: int) -> None:
-        """Take up the event stream that reads a journal aloud, behind its last record."""
-        self._journal_stream = OutboundStream(stream.name.encode(), journal_id, last_sequence, tally)
+    def add_journal_stream(self, stream: Stream, counters: StreamCounters, journal_id: str, last_sequence: int) -> None:
+        """Add the event stream that publishes a journal, continuing after its last record."""
+        self._journal_stream = OutboundStream(stream.name.encode(), journal_id, last_sequence, counters)
         self._streams[stream.name] = self._journal_stream
 
     def publish(self, stream: Stream, body: Any, event_at_ns: int = 0, received_at_ns: int = 0) -> None:  # noqa: ANN401
-        """Say a message of a state stream."""
-        line = self._streams[stream.name]
-        line.last_sequence += 1
-        self._send_message(line, encode(body), event_at_ns, received_at_ns)
+        """Publish a message on a state stream."""
+        outbound = self._streams[stream.name]
+        outbound.last_sequence += 1
+        self._send_message(outbound, encode(body), event_at_ns, received_at_ns)
 
     def publish_record(self, sequence: int, payload: bytes) -> None:
-        """Read a record of the journal aloud; it is on disk."""
-        line = self._journal_stream
-        if line is not None:
-            line.last_sequence = sequence
-            self._send_message(line, payload, 0, 0)
+        """Publish a journal record that is already durable."""
+        outbound = self._journal_stream
+        if outbound is not None:
+            outbound.last_sequence = sequence
+            self._send_message(outbound, payload, 0, 0)
 
     def offset(self, stream: Stream) -> StreamOffset:
-        """Give the place of the last message said."""
-        line = self._streams[stream.name]
-        return StreamOffset(stream.name, line.epoch, line.last_sequence)
+        """Return the offset of the last message published on a stream."""
+        outbound = self._streams[stream.name]
+        return StreamOffset(stream.name, outbound.epoch, outbound.last_sequence)
 
     def publishes(self, name: str) -> bool:
-        """Say whether we speak on the stream of this name."""
+        """Return whether this process publishes the stream of this name."""
         return name in self._streams
 
     def publish_heartbeats(self) -> None:
-        """Say on each stream how far it has come, so that a lost tail is noticed."""
-        for line in self._streams.values():
-            self._send_heartbeat(line)
+        """Publish the last sequence of each stream, so that subscribers detect a lost tail."""
+        for outbound in self._streams.values():
+            self._send_heartbeat(outbound)
 
     def announce_to_new_subscribers(self) -> bool:
-        """Say the place to newcomers at once: only a frame tells them that their subscription has arrived."""
+        """Send a heartbeat on each newly subscribed stream: only a frame shows that a subscription is active.
+
+        Return whether there was a new subscription.
+        """
         new_subscriptions = self._socket.new_subscriptions()
-        for line in self._streams.values():
-            if line.topic in new_subscriptions:
-                self._send_heartbeat(line)
+        for outbound in self._streams.values():
+            if outbound.topic in new_subscriptions:
+                self._send_heartbeat(outbound)
         return bool(new_subscriptions)
 
-    def _send_message(self, line: OutboundStream, payload: bytes, event_at_ns: int, received_at_ns: int) -> None:
+    def _send_message(self, outbound: OutboundStream, payload: bytes, event_at_ns: int, received_at_ns: int) -> None:
         header = Header(
             SCHEMA_VERSION,
-            _MESSAGE,
+            MESSAGE_KIND,
             self._component,
-            line.epoch,
-            line.last_sequence,
+            outbound.epoch,
+            outbound.last_sequence,
             event_at_ns,
             received_at_ns,
             self._now_ns(),
             b"",
             self._run,
         )
-        self._send(line.topic, encode(header), payload)
-        tally = line.counters
-        tally.published += 1
-        tally.published_bytes += len(payload)
+        self._send(outbound.topic, encode(header), payload)
+        counters = outbound.counters
+        counters.published += 1
+        counters.published_bytes += len(payload)
 
-    def _send_heartbeat(self, line: OutboundStream) -> None:
+    def _send_heartbeat(self, outbound: OutboundStream) -> None:
         now_ns = self._now_ns()
         header = Header(
-            SCHEMA_VERSION, _HEARTBEAT, self._component, line.epoch, line.last_sequence, 0, 0, now_ns, b"", self._run
+            SCHEMA_VERSION,
+            HEARTBEAT_KIND,
+            self._component,
+            outbound.epoch,
+            outbound.last_sequence,
+            0,
+            0,
+            now_ns,
+            b"",
+            self._run,
         )
-        self._send(line.topic, encode(header), b"")
+        self._send(outbound.topic, encode(header), b"")
 
 
 BATCH_BYTES_TARGET: Final = 256 * 1024
 BATCH_RECORDS_MAX: Final = 1_024
-"""One part holds a service up for a few milliseconds, not more."""
+"""Bounds the time for which one batch occupies the loop to a few milliseconds."""
 REQUESTS_PER_POLL_MAX: Final = 64
 
 
 class JournalRecord(Protocol):
-    """A record as the journal gives it."""
+    """A journal record, as far as the bus needs it."""
 
     @property
     def sequence(self) -> int:
-        """Its place."""
+        """The sequence of the record in the journal."""
 
     @property
     def payload(self) -> bytes:
-        """What was appended."""
+        """The encoded message that was appended."""
 
 
 RecordReader: TypeAlias = Callable[[int], Iterable[JournalRecord]]
-"""Reads a journal from a sequence on, only what is on disk."""
+"""Reads a journal from a sequence on, durable records only."""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequested:
-    """Somebody joins a state stream and waits for its present state."""
+    """A subscriber of a state stream waits for a snapshot."""
 
     stream: Stream
     envelope: Envelope
 
 
 class RecoveryServer:
-    """The side socket of what we say: late joiners, replays, and how far each hearer is."""
+    """Serves the recovery socket: snapshots, replays, and progress reports of subscribers."""
 
     def __init__(
         self,
@@ -170,40 +183,38 @@ class RecoveryServer:
         counters: StreamCounters,
         lag: Gauge,
     ) -> None:
-        self.socket, self._publisher, self._records, self._counters, self._lag = (
-            server,
-            publisher,
-            records,
-            counters,
-            lag,
-        )
+        self.socket, self._publisher, self._records = server, publisher, records
+        self._counters, self._lag = counters, lag
         self._producer = publisher.producer
 
     def poll(self) -> list[SnapshotRequested]:
-        """Answer what waits, a bounded number at a time; give the snapshots that only the service can answer."""
-        wanted: list[SnapshotRequested] = []
+        """Answer pending requests, a bounded number per call.
+
+        Return the snapshot requests that only the service can answer.
+        """
+        snapshot_requests: list[SnapshotRequested] = []
         for _ in range(REQUESTS_PER_POLL_MAX):
             if not self.socket.is_readable():
                 break
             envelope, message = split_envelope(self.socket.read())
             try:
-                wanted += self._serve(envelope, message)
+                snapshot_requests += self._serve(envelope, message)
             except InvalidFrame as error:
                 self._counters.count_invalid_frame(error)
-        return wanted
+        return snapshot_requests
 
     def send_snapshot(self, request: SnapshotRequested, messages: Iterable[Any]) -> None:
-        """Send the state of a stream as it is after the last message said on it."""
-        place = self._publisher.offset(request.stream)
-        parts = _split_batches([(0, encode(message)) for message in messages])
-        for index, part in enumerate(parts):
-            self._send(request.envelope, RecoveryBatch(place, tuple(part), index == len(parts) - 1))
+        """Send the state of a stream as it is after the last message published on it."""
+        offset = self._publisher.offset(request.stream)
+        batches = _split_batches([(0, encode(message)) for message in messages])
+        for index, batch in enumerate(batches):
+            self._send(request.envelope, RecoveryBatch(offset, tuple(batch), index == len(batches) - 1))
 
     def _serve(self, envelope: Envelope, message: list[bytes]) -> list[SnapshotRequested]:
         if len(message) != 3:
-            raise InvalidFrame(FrameDefect.SHAPE, f"{len(message)} frames at the side, must be 3")
+            raise InvalidFrame(FrameDefect.SHAPE, f"{len(message)} frames in a recovery request, must be 3")
         if message[0] != RECOVERY_TOPIC:
-            raise InvalidFrame(FrameDefect.TOPIC, "not for the side")
+            raise InvalidFrame(FrameDefect.TOPIC, "not a recovery request")
         decode_header(message[1])
         request = decode_recovery_request(message[2])
         match request:
@@ -216,7 +227,7 @@ class RecoveryServer:
                 self._send(envelope, self._replay_batch(STREAMS[name], start))
                 return []
             case SnapshotRequest(name) | ReplayRequest(name):
-                self._send(envelope, RecoveryUnavailable(name, "not said here, or not that way"))
+                self._send(envelope, RecoveryUnavailable(name, "not published here, or not as a stream of this class"))
                 return []
 
     def _serves(self, name: str, kind: StreamClass) -> bool:
@@ -224,7 +235,7 @@ class RecoveryServer:
 
     def _replay_batch(self, stream: Stream, start: int) -> RecoveryBatch:
         if self._records is None:
-            raise InvariantError(f"{stream.name} is said without a journal")
+            raise InvariantError(f"{stream.name} is published without a journal")
         found: list[tuple[int, bytes]] = []
         size = 0
         for record in self._records(max(start, 1)):
@@ -235,8 +246,8 @@ class RecoveryServer:
         return RecoveryBatch(self._offset_at(stream, found), tuple(found), complete=True)
 
     def _offset_at(self, stream: Stream, found: Sequence[tuple[int, bytes]]) -> StreamOffset:
-        place = self._publisher.offset(stream)
-        return StreamOffset(place.stream, place.epoch, found[-1][0]) if found else place
+        offset = self._publisher.offset(stream)
+        return StreamOffset(offset.stream, offset.epoch, found[-1][0]) if found else offset
 
     def _record_progress(self, report: SubscriberProgress) -> None:
         if not self._publisher.publishes(report.offset.stream):
@@ -252,12 +263,12 @@ class RecoveryServer:
 
 
 def _split_batches(messages: list[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]]:
-    parts: list[list[tuple[int, bytes]]] = [[]]
+    batches: list[list[tuple[int, bytes]]] = [[]]
     size = 0
     for message in messages:
-        if parts[-1] and size + len(message[1]) > BATCH_BYTES_TARGET:
-            parts.append([])
+        if batches[-1] and size + len(message[1]) > BATCH_BYTES_TARGET:
+            batches.append([])
             size = 0
-        parts[-1].append(message)
+        batches[-1].append(message)
         size += len(message[1])
-    return parts
+    return batches

@@ -1,8 +1,7 @@
-"""Requests in flight on one stream, without I/O: the same request again until the answer or the deadline.
+"""Request-reply on the bus: the client retries until the reply or the deadline, the server replies to every frame.
 
-Asking one peer: requests that are sent again until answered, and sealed frames that are not waited for.
-
-Answering what is asked on a stream, whoever asks and whatever they send.
+A request keeps its bytes when it is sent again, so the server recognizes a duplicate. Sealed commands are sent once;
+the outbox of the sender retries them.
 """
 
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ _ID_FIELDS: Final = ("intent_id", "command_id", "request_id")
 
 @dataclass(slots=True)
 class PendingRequest:
-    """One request and when it is sent again; its bytes never change, so the far end sees a repeat."""
+    """One pending request and when it is sent again. Its bytes never change, so the server recognizes a duplicate."""
 
     payload: bytes
     deadline_at_ms: int
@@ -49,7 +48,10 @@ class PendingRequest:
 
 
 class PendingRequests:
-    """What was asked and is not answered yet; bounded, so that a dead peer cannot fill memory."""
+    """The pending requests of one stream, without I/O.
+
+    Their number is bounded, so that a dead peer cannot fill the memory.
+    """
 
     def __init__(self, pending_max: int = PENDING_REQUESTS_MAX) -> None:
         self._pending_max = pending_max
@@ -59,31 +61,31 @@ class PendingRequests:
         return len(self._pending)
 
     def add(self, request_id: str, payload: bytes, now_ms: int, deadline_ms: int) -> PendingRequest | None:
-        """Remember a request, due at once; None where no more can be in flight."""
+        """Add a request that is due at once. Return None if the bound is reached."""
         if len(self._pending) >= self._pending_max:
             return None
-        again_ms = max(RETRY_MS_MIN, deadline_ms // ATTEMPTS_PER_DEADLINE)
-        asked = self._pending[request_id] = PendingRequest(payload, now_ms + deadline_ms, now_ms, again_ms)
-        return asked
+        retry_ms = max(RETRY_MS_MIN, deadline_ms // ATTEMPTS_PER_DEADLINE)
+        pending = self._pending[request_id] = PendingRequest(payload, now_ms + deadline_ms, now_ms, retry_ms)
+        return pending
 
     def complete(self, request_id: str) -> bool:
-        """Take an answer; False where nobody waits for it (any more)."""
+        """Remove the request of a reply. Return False if it is not pending (any more)."""
         return self._pending.pop(request_id, None) is not None
 
     def due(self, now_ms: int) -> list[PendingRequest]:
-        """Give what should be sent now, or again."""
-        return [asked for asked in self._pending.values() if asked.retry_at_ms <= now_ms]
+        """Return the requests that should be sent now, for the first time or again."""
+        return [pending for pending in self._pending.values() if pending.retry_at_ms <= now_ms]
 
     def expire(self, now_ms: int) -> list[str]:
-        """Give up what has passed its deadline: its outcome is unknown."""
-        late = [request_id for request_id, waiting in self._pending.items() if waiting.deadline_at_ms <= now_ms]
+        """Remove and return the requests whose deadline has passed; their outcome is unknown."""
+        late = [request_id for request_id, request in self._pending.items() if request.deadline_at_ms <= now_ms]
         for request_id in late:
             del self._pending[request_id]
         return late
 
 
-def request_id_of(body: Any) -> str | None:  # noqa: ANN401 -- any answer of any stream
-    """Give the id of the request that an answer names; None where it names none."""
+def request_id_of(body: Any) -> str | None:  # noqa: ANN401 -- any reply of any stream
+    """Return the request id that a reply names, or None."""
     for name in _ID_FIELDS:
         found = getattr(body, name, None)
         if found is not None:
@@ -92,7 +94,7 @@ def request_id_of(body: Any) -> str | None:  # noqa: ANN401 -- any answer of any
 
 
 class RequestClient:
-    """Our end of one stream on which a peer answers."""
+    """The client of one request stream."""
 
     def __init__(self, stream: Stream, client: ClientSocket, counters: StreamCounters, producer: Producer) -> None:
         self.socket, self._stream, self._counters, self._producer = client, stream, counters, producer
@@ -101,24 +103,24 @@ class RequestClient:
         self._count = 0
 
     def request(self, request_id: str, body: Any, now_ms: int, deadline_ms: int) -> bool:  # noqa: ANN401
-        """Ask; False where too many requests wait already: the outcome of this one is unknown at once."""
+        """Send a request. Return False if too many are pending; the outcome of this one is then unknown at once."""
         self._counters.requests += 1
-        asked = self._pending.add(request_id, encode(body), now_ms, deadline_ms)
-        if asked is None:
-            self._counters.unanswered += 1
+        pending = self._pending.add(request_id, encode(body), now_ms, deadline_ms)
+        if pending is None:
+            self._counters.request_timeouts += 1
             return False
-        self._send_request(asked, now_ms)
+        self._send_request(pending, now_ms)
         return True
 
     def send_command(self, frame: bytes) -> None:
-        """Send a sealed frame if it can leave now; if not, the outbox will send it again."""
+        """Send a sealed frame if it can leave now; otherwise the outbox retries it later."""
         if self._send(frame):
-            self._counters.handed_over += 1
+            self._counters.commands_sent += 1
         else:
-            self._counters.not_handed_over += 1
+            self._counters.commands_unsent += 1
 
     def on_frames(self, frames: list[bytes]) -> Inbounds:
-        """Take one answer; one that nobody waits for is counted and dropped, never taken for another's."""
+        """Handle one reply. A reply to no pending request is counted and dropped, never matched to another request."""
         try:
             body = self._decode(frames)
         except InvalidFrame as error:
@@ -129,55 +131,55 @@ class RequestClient:
         request_id = request_id_of(body)
         if request_id is not None and self._pending.complete(request_id):
             return (ReplyReceived(request_id, body),)
-        self._counters.stale_replies += 1
+        self._counters.late_replies += 1
         return ()
 
     def poll(self, now_ms: int) -> list[Inbound]:
-        """Give up what is too late, send again what is due."""
+        """Time out expired requests and send due ones again."""
         late = self._pending.expire(now_ms)
-        self._counters.unanswered += len(late)
-        for asked in self._pending.due(now_ms):
-            self._send_request(asked, now_ms)
+        self._counters.request_timeouts += len(late)
+        for pending in self._pending.due(now_ms):
+            self._send_request(pending, now_ms)
         return [RequestTimedOut(request_id) for request_id in late]
 
-    def _decode(self, frames: list[bytes]) -> Any:  # noqa: ANN401 -- any answer of the stream
+    def _decode(self, frames: list[bytes]) -> Any:  # noqa: ANN401 -- any reply of the stream
         if not frames or frames[0]:
-            raise InvalidFrame(FrameDefect.SHAPE, "an answer without its delimiter")
+            raise InvalidFrame(FrameDefect.SHAPE, "a reply without its delimiter")
         body = decode_reply(self._stream, frames[1:])
         self._counters.received += 1
         self._counters.received_bytes += len(frames[3])
         return body
 
-    def _send_request(self, asked: PendingRequest, now_ms: int) -> None:
-        """Send; what cannot leave because nobody is there stays due."""
-        if self._send(asked.payload):
-            self._counters.retries += asked.sent_count > 0
-            asked.sent_count += 1
-            asked.retry_at_ms = now_ms + asked.retry_ms
+    def _send_request(self, pending: PendingRequest, now_ms: int) -> None:
+        """Send a request. If no peer is connected it stays due."""
+        if self._send(pending.payload):
+            self._counters.retries += pending.sent_count > 0
+            pending.sent_count += 1
+            pending.retry_at_ms = now_ms + pending.retry_ms
 
     def _send(self, payload: bytes) -> bool:
         self._count += 1
         return self.socket.send((), (self._topic, self._producer.header(self._count), payload))
 
 
-def decode_reply(stream: Stream, frames: list[bytes]) -> Any:  # noqa: ANN401 -- any answer of the stream
-    """Read the three frames of an answer, or raise FrameRefused."""
+def decode_reply(stream: Stream, frames: list[bytes]) -> Any:  # noqa: ANN401 -- any reply of the stream
+    """Decode the three frames of a reply, or raise InvalidFrame."""
     if len(frames) != 3:
-        raise InvalidFrame(FrameDefect.SHAPE, f"{len(frames)} frames in an answer, must be 3")
+        raise InvalidFrame(FrameDefect.SHAPE, f"{len(frames)} frames in a reply, must be 3")
     topic, head, payload = frames
     if topic != stream.name.encode():
-        raise InvalidFrame(FrameDefect.TOPIC, f"not an answer on {stream.name}")
+        raise InvalidFrame(FrameDefect.TOPIC, f"not a reply on {stream.name}")
     decode_header(head)
     return reply_decoder(stream)(payload)
 
 
 def encode_reply_to(index: int, envelope: Envelope) -> bytes:
-    """Write down where an answer must go."""
+    """Encode the return address of a request."""
     return bytes((index,)) + b"".join([bytes((len(hop),)) + hop for hop in envelope])
 
 
 def decode_reply_to(reply_to: bytes) -> Envelope:
-    """Read where an answer must go."""
+    """Decode the return address of a request."""
     hops, start = [], 1
     while start < len(reply_to):
         end = start + 1 + reply_to[start]
@@ -187,23 +189,18 @@ def decode_reply_to(reply_to: bytes) -> Envelope:
 
 
 class RequestServer:
-    """One stream on which we are asked."""
+    """The server of one request stream."""
 
     def __init__(
         self, index: int, stream: Stream, socket: ServerSocket, counters: StreamCounters, producer: Producer
     ) -> None:
-        self.socket, self._index, self._stream, self._counters, self._producer = (
-            socket,
-            index,
-            stream,
-            counters,
-            producer,
-        )
+        self.socket, self._index, self._stream = socket, index, stream
+        self._counters, self._producer = counters, producer
         self._topic, self._decode = stream.name.encode(), message_decoder(stream)
         self._count = 0
 
     def on_frames(self, frames: list[bytes]) -> Inbounds:
-        """Take one request; what is none gets an answer that says so."""
+        """Handle one request. An invalid one is answered with an error reply and counted."""
         envelope, message = split_envelope(frames)
         self._counters.received += 1
         try:
@@ -214,8 +211,8 @@ class RequestServer:
             return ()
         return (RequestReceived(self._stream, encode_reply_to(self._index, envelope), body),)
 
-    def reply(self, reply_to: bytes, body: Any) -> None:  # noqa: ANN401 -- any answer of the stream
-        """Answer; whether anybody still listens is only counted."""
+    def reply(self, reply_to: bytes, body: Any) -> None:  # noqa: ANN401 -- any reply of the stream
+        """Send a reply. An undelivered reply is only counted."""
         self._send(decode_reply_to(reply_to), body)
 
     def _decode_request(self, message: list[bytes]) -> Any:  # noqa: ANN401 -- any request of the stream

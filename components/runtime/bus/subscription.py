@@ -1,10 +1,8 @@
-"""Following one producer's stream without I/O: what is delivered, what must be asked for, and when it is whole.
+"""One producer's stream as a state machine without I/O: continuity, buffering, recovery, live delivery.
 
-Whether a frame follows the one before it, told from the places in their headers alone.
-
-Following an event stream: it goes on from a given record, across restarts, and what is missing is replayed.
-
-Following a state stream: whole again with a snapshot that reaches up to the first frame kept back.
+A subscription delivers messages in sequence, each once. On a gap, a heartbeat timeout or a producer restart it reports
+StreamLost, buffers frames, requests a snapshot (state stream) or the missing records (event stream), and reports
+StreamSynced when the stream is complete again.
 """
 
 from abc import ABC, abstractmethod
@@ -34,56 +32,56 @@ MESSAGE: Final = int(FrameKind.MESSAGE)
 
 
 class SubscriptionState(Enum):
-    """How far we have come with a producer."""
+    """The state of a subscription."""
 
     WAITING = auto()
-    """Nothing heard yet, or nothing for too long; the next frame begins the joining."""
+    """No frame received yet, or none within the heartbeat timeout. The next frame starts the synchronization."""
     SYNCING = auto()
-    """Frames are kept back while a snapshot or the missing records are fetched."""
+    """Frames are buffered while a snapshot or the missing records are fetched."""
     LIVE = auto()
-    """Each message is delivered as it comes."""
+    """Each message is delivered as it arrives."""
     DIVERGED = auto()
-    """The producer's journal does not continue what we heard; nothing is delivered."""
+    """The producer's journal does not continue what was received; nothing is delivered."""
 
 
 class SubscriptionCounters(Protocol):
-    """Where a follower counts what it saw."""
+    """The counters that a subscription increments."""
 
     def count_gap(self, missing: int) -> None:
         """Count a loss within one run of the producer."""
 
     def count_duplicate(self) -> None:
-        """Count a message that had been heard before."""
+        """Count a message that was received before."""
 
     def count_producer_restart(self) -> None:
-        """Count another start of the producer."""
+        """Count a restart of the producer."""
 
     def count_invalid_frame(self, error: InvalidFrame) -> None:
-        """Count and name a frame that is not what it should be."""
+        """Count and log an invalid frame."""
 
 
 class StreamSubscription(ABC):
-    """What both classes of streams share: the phase, the frames kept back, when to ask, and silence."""
+    """What state and event subscriptions share: state, buffered frames, retry of requests, heartbeat timeout."""
 
     def __init__(self, stream: Stream, producer: str, counters: SubscriptionCounters) -> None:
         self.stream, self.producer, self.state = stream, producer, SubscriptionState.WAITING
         self.epoch, self.last_sequence = "", 0
         self._run = ""
-        self._ledger, self._decode = counters, message_decoder(stream)
-        self._kept: deque[tuple[Header, bytes]] = deque()
-        self._tail = self._joined_at = 0
-        self._is_fresh = False
-        self._heard_at_ms = self._ask_at_ms = 0
-        self._ask_again_ms = RETRY_MS_FIRST
+        self._counters, self._decode = counters, message_decoder(stream)
+        self._buffer: deque[tuple[Header, bytes]] = deque()
+        self._last_seen = self._synced_at = 0
+        self._has_new_frame = False
+        self._received_at_ms = self._request_at_ms = 0
+        self._retry_ms = RETRY_MS_FIRST
 
     @property
     def offset(self) -> StreamOffset:
-        """Where we are: the last message delivered."""
+        """The offset of the last message delivered."""
         return StreamOffset(self.stream.name, self.epoch, self.last_sequence)
 
     def on_frame(self, header: Header, payload: bytes) -> Inbounds:
-        """Take one frame, give what can be delivered now; FrameRefused leaves everything as if it had not come."""
-        self._is_fresh = True
+        """Handle one frame and return what can be delivered now. InvalidFrame leaves the subscription unchanged."""
+        self._has_new_frame = True
         if (
             header.sequence == self.last_sequence + 1
             and header.kind == MESSAGE
@@ -91,179 +89,183 @@ class StreamSubscription(ABC):
             and header.epoch == self.epoch
             and header.run == self._run
         ):
-            heard = MessageReceived(self.stream, header, self._decode(payload))
+            received = MessageReceived(self.stream, header, self._decode(payload))
             self.last_sequence += 1
-            return (heard,)
-        return self._hear_otherwise(header, payload)
+            return (received,)
+        return self._on_irregular_frame(header, payload)
 
     def check_timeout(self, now_ms: int) -> Inbounds:
-        """Let time pass: a producer that is silent for too long is lost."""
-        if self._is_fresh:
-            self._is_fresh, self._heard_at_ms = False, now_ms
+        """Report the stream lost if no frame arrived within its heartbeat timeout."""
+        if self._has_new_frame:
+            self._has_new_frame, self._received_at_ms = False, now_ms
         elif (
             self.state is not SubscriptionState.WAITING
-            and now_ms - self._heard_at_ms > self.stream.heartbeat_timeout_ms
+            and now_ms - self._received_at_ms > self.stream.heartbeat_timeout_ms
         ):
             was, self.state = self.state, SubscriptionState.WAITING
-            self._kept.clear()
+            self._buffer.clear()
             if was is SubscriptionState.LIVE:
-                return (self._lost(0, "silence"),)
+                return (self._stream_lost(0, "heartbeat timeout"),)
         return ()
 
     def due_request(self, now_ms: int) -> SnapshotRequest | ReplayRequest | None:
-        """Give what should be asked now; unanswered it comes due again, ever later."""
-        if self.state is not SubscriptionState.SYNCING or now_ms < self._ask_at_ms:
+        """Return the recovery request to send now, or None. An unanswered one is due again with exponential backoff."""
+        if self.state is not SubscriptionState.SYNCING or now_ms < self._request_at_ms:
             return None
-        self._ask_at_ms = now_ms + self._ask_again_ms
-        self._ask_again_ms = min(2 * self._ask_again_ms, RETRY_MS_MAX)
-        return self._request()
+        self._request_at_ms = now_ms + self._retry_ms
+        self._retry_ms = min(2 * self._retry_ms, RETRY_MS_MAX)
+        return self._recovery_request()
 
     def on_recovery_batch(self, batch: RecoveryBatch) -> Inbounds:
-        """Take what was asked for; too late it is of no use."""
-        return self._take(batch) if self.state is SubscriptionState.SYNCING and batch.offset.epoch == self.epoch else ()
+        """Handle the reply to a recovery request. A late one is ignored."""
+        return (
+            self._apply_batch(batch)
+            if self.state is SubscriptionState.SYNCING and batch.offset.epoch == self.epoch
+            else ()
+        )
 
-    def _hear_otherwise(self, header: Header, payload: bytes) -> Inbounds:
-        is_another_run = header.run != self._run
-        if is_another_run and self._run:
-            self._ledger.count_producer_restart()
+    def _on_irregular_frame(self, header: Header, payload: bytes) -> Inbounds:
+        is_new_run = header.run != self._run
+        if is_new_run and self._run:
+            self._counters.count_producer_restart()
         self._run = header.run
         match self.state:
             case SubscriptionState.WAITING:
-                return self._begin(header, payload)
+                return self._synchronize(header, payload)
             case SubscriptionState.SYNCING:
-                return self._keep(header, payload, is_another_run=is_another_run)
+                return self._buffer_frame(header, payload, is_new_run=is_new_run)
             case SubscriptionState.LIVE:
-                return self._examine(header, payload, is_another_run=is_another_run)
+                return self._check_live_frame(header, payload, is_new_run=is_new_run)
             case SubscriptionState.DIVERGED:
-                return self._hear_foreign(header, payload)
+                return self._on_diverged_frame(header, payload)
 
-    def _examine(self, header: Header, payload: bytes, *, is_another_run: bool) -> Inbounds:
+    def _check_live_frame(self, header: Header, payload: bytes, *, is_new_run: bool) -> Inbounds:
         match check_continuity(header, self.epoch, self.last_sequence):
             case InOrder():
                 return self._deliver(header, payload)
             case Duplicate():
-                return self._pass_over(header)
+                return self._drop_duplicate(header)
             case SequenceGap(missing):
-                self._count_gap(missing, is_another_run=is_another_run)
-                return [self._lost(missing, "gap"), *self._begin(header, payload)]
+                self._count_gap(missing, is_new_run=is_new_run)
+                return [self._stream_lost(missing, "gap"), *self._synchronize(header, payload)]
             case NewEpoch():
-                return self._begin_anew(header, payload)
+                return self._synchronize_new_epoch(header, payload)
 
-    def _keep(self, header: Header, payload: bytes, *, is_another_run: bool) -> Inbounds:
-        """Hold a frame back; one that does not follow, or one too many, makes what was kept useless."""
-        match check_continuity(header, self.epoch, self._tail):
+    def _buffer_frame(self, header: Header, payload: bytes, *, is_new_run: bool) -> Inbounds:
+        """Buffer a frame. A gap or a full buffer discards the buffered frames and starts again at this frame."""
+        match check_continuity(header, self.epoch, self._last_seen):
             case InOrder() if header.kind is FrameKind.HEARTBEAT:
                 return ()
-            case InOrder() if len(self._kept) < self.stream.high_water_mark:
-                self._kept.append((header, payload))
-                self._tail = header.sequence
+            case InOrder() if len(self._buffer) < self.stream.high_water_mark:
+                self._buffer.append((header, payload))
+                self._last_seen = header.sequence
                 return ()
             case Duplicate():
-                return self._pass_over(header)
+                return self._drop_duplicate(header)
             case SequenceGap(missing):
-                self._count_gap(missing, is_another_run=is_another_run)
-                return self._begin(header, payload)
+                self._count_gap(missing, is_new_run=is_new_run)
+                return self._synchronize(header, payload)
             case InOrder() | NewEpoch():
-                return self._begin(header, payload)
+                return self._synchronize(header, payload)
 
     def _deliver(self, header: Header, payload: bytes) -> Inbounds:
         if header.kind is FrameKind.HEARTBEAT:
             return ()
-        heard = MessageReceived(self.stream, header, self._decode(payload))
+        received = MessageReceived(self.stream, header, self._decode(payload))
         self.last_sequence = header.sequence
-        return (heard,)
+        return (received,)
 
-    def _pass_over(self, header: Header) -> Inbounds:
-        # What a snapshot or replay ran ahead of is no repeat.
-        if header.kind is FrameKind.MESSAGE and header.sequence > self._joined_at:
-            self._ledger.count_duplicate()
+    def _drop_duplicate(self, header: Header) -> Inbounds:
+        # A message that a snapshot or replay already contained is no duplicate.
+        if header.kind is FrameKind.MESSAGE and header.sequence > self._synced_at:
+            self._counters.count_duplicate()
         return ()
 
-    def _count_gap(self, missing: int, *, is_another_run: bool) -> None:
-        # What was said before we reconnected to another run is fetched like a loss, but nobody dropped it.
-        if not is_another_run:
-            self._ledger.count_gap(missing)
+    def _count_gap(self, missing: int, *, is_new_run: bool) -> None:
+        # Messages published before the connection to a new run are fetched like a loss, but none was dropped.
+        if not is_new_run:
+            self._counters.count_gap(missing)
 
-    def _hold_back(self, header: Header, payload: bytes) -> Inbounds:
-        """Keep frames from this one on, and ask for what lies before it."""
-        self.state, self._tail = SubscriptionState.SYNCING, header.sequence
-        self._kept.clear()
+    def _start_sync(self, header: Header, payload: bytes) -> Inbounds:
+        """Buffer frames from this one on and request what precedes it."""
+        self.state, self._last_seen = SubscriptionState.SYNCING, header.sequence
+        self._buffer.clear()
         if header.kind is FrameKind.MESSAGE:
-            self._kept.append((header, payload))
-        self._ask_soon()
+            self._buffer.append((header, payload))
+        self._request_soon()
         return ()
 
-    def _ask_soon(self) -> None:
-        self._ask_at_ms, self._ask_again_ms = 0, RETRY_MS_FIRST
+    def _request_soon(self) -> None:
+        self._request_at_ms, self._retry_ms = 0, RETRY_MS_FIRST
 
-    def _join(self, messages: tuple[Any, ...]) -> list[Inbound]:
-        """Be whole up to here, and go on with what was kept back."""
-        self.state, self._joined_at = SubscriptionState.LIVE, self.last_sequence
+    def _go_live(self, messages: tuple[Any, ...]) -> list[Inbound]:
+        """Report the stream synced up to here, then deliver the buffered frames."""
+        self.state, self._synced_at = SubscriptionState.LIVE, self.last_sequence
         inbounds: list[Inbound] = [StreamSynced(self.stream, self.producer, self.offset, messages)]
-        while self._kept and self.state is SubscriptionState.LIVE:
-            header, payload = self._kept.popleft()
+        while self._buffer and self.state is SubscriptionState.LIVE:
+            header, payload = self._buffer.popleft()
             if header.sequence > self.last_sequence:
-                inbounds += self._hear_kept(header, payload)
+                inbounds += self._deliver_buffered(header, payload)
         return inbounds
 
-    def _hear_kept(self, header: Header, payload: bytes) -> Inbounds:
+    def _deliver_buffered(self, header: Header, payload: bytes) -> Inbounds:
         try:
             return self.on_frame(header, payload)
         except InvalidFrame as error:
-            self._ledger.count_invalid_frame(error)
+            self._counters.count_invalid_frame(error)
             return ()
 
     def _decoded(self, payload: bytes) -> Any:  # noqa: ANN401 -- as wide as the stream's union; None where refused
         try:
             return self._decode(payload)
         except InvalidFrame as error:
-            self._ledger.count_invalid_frame(error)
+            self._counters.count_invalid_frame(error)
             return None
 
-    def _lost(self, missing: int, reason: str, *, is_diverged: bool = False) -> StreamLost:
+    def _stream_lost(self, missing: int, reason: str, *, is_diverged: bool = False) -> StreamLost:
         return StreamLost(self.stream, self.producer, missing, reason, is_diverged)
 
     @abstractmethod
-    def _begin(self, header: Header, payload: bytes) -> Inbounds:
-        """Begin to join at this frame."""
+    def _synchronize(self, header: Header, payload: bytes) -> Inbounds:
+        """Start the synchronization at this frame."""
 
     @abstractmethod
-    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
-        """Begin to join where counting began anew."""
+    def _synchronize_new_epoch(self, header: Header, payload: bytes) -> Inbounds:
+        """Start the synchronization in a new epoch."""
 
     @abstractmethod
-    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
-        """Hear a producer that does not continue what we heard."""
+    def _on_diverged_frame(self, header: Header, payload: bytes) -> Inbounds:
+        """Handle a frame of a producer that has diverged."""
 
     @abstractmethod
-    def _request(self) -> SnapshotRequest | ReplayRequest:
-        """Say what is missing."""
+    def _recovery_request(self) -> SnapshotRequest | ReplayRequest:
+        """Return the request for what is missing."""
 
     @abstractmethod
-    def _take(self, part: RecoveryBatch) -> Inbounds:
-        """Take a part of what was missing."""
+    def _apply_batch(self, batch: RecoveryBatch) -> Inbounds:
+        """Apply one batch of what was missing."""
 
 
 @final
 class InOrder(Struct, frozen=True, gc=False):
-    """Nothing is missing: the next message, or a heartbeat that knows no later one."""
+    """The next message, or a heartbeat that reports no later one."""
 
 
 @final
 class Duplicate(Struct, frozen=True, gc=False):
-    """Heard before, or a heartbeat from before what was heard."""
+    """A message that was received before, or an outdated heartbeat."""
 
 
 @final
 class SequenceGap(Struct, frozen=True, gc=False):
-    """So many messages before this frame were not heard."""
+    """The number of messages missing before this frame."""
 
     missing: int
 
 
 @final
 class NewEpoch(Struct, frozen=True, gc=False):
-    """Counting began anew: another start of the producer, or another journal."""
+    """The sequence started again: a new run of the producer, or another journal."""
 
 
 Continuity: TypeAlias = InOrder | Duplicate | SequenceGap | NewEpoch
@@ -273,10 +275,10 @@ NEW_EPOCH: Final = NewEpoch()
 
 
 def check_continuity(header: Header, epoch: str, last_sequence: int) -> Continuity:
-    """Hold a frame against the last message heard; a heartbeat with a later place reveals a lost tail."""
+    """Compare a frame with the last message received. A heartbeat with a later sequence reveals a lost tail."""
     if header.epoch != epoch:
         return NEW_EPOCH
-    # A heartbeat carries the place of the message before it, so it follows its own place.
+    # A heartbeat carries the sequence of the message before it.
     arrived = header.sequence if header.kind is FrameKind.MESSAGE else header.sequence + 1
     expected = last_sequence + 1
     if arrived == expected:
@@ -285,81 +287,86 @@ def check_continuity(header: Header, epoch: str, last_sequence: int) -> Continui
 
 
 def sequence_before(header: Header) -> int:
-    """Give the sequence of the last message before this frame."""
+    """Return the sequence of the last message before this frame."""
     return header.sequence - 1 if header.kind is FrameKind.MESSAGE else header.sequence
 
 
 class EventSubscription(StreamSubscription):
-    """Has heard every record so far, or asks for those that it missed."""
+    """Receives every record of an event stream, and requests those that it missed."""
 
     def __init__(
         self, stream: Stream, producer: str, counters: SubscriptionCounters, since: StreamOffset | None
     ) -> None:
-        """Begin after `since`; without it, at whatever is said next. An epoch in it binds us to that journal."""
+        """Start after `since`, or with the next record if it is None.
+
+        An epoch in `since` binds the subscription to that journal.
+        """
         super().__init__(stream, producer, counters)
-        self._is_anywhere = since is None
+        self._starts_anywhere = since is None
         self._journal = since.epoch if since is not None else ""
-        self._is_cut = False
+        self._is_truncated = False
         if since is not None:
             self.epoch, self.last_sequence = since.epoch, since.sequence
 
     @override
-    def _begin(self, header: Header, payload: bytes) -> Inbounds:
+    def _synchronize(self, header: Header, payload: bytes) -> Inbounds:
         if self.epoch not in ("", header.epoch):
-            return self._begin_anew(header, payload)
+            return self._synchronize_new_epoch(header, payload)
         self.epoch, before = header.epoch, sequence_before(header)
-        if self._is_anywhere:
-            self._is_anywhere, self.last_sequence = False, before
+        if self._starts_anywhere:
+            self._starts_anywhere, self.last_sequence = False, before
         if before < self.last_sequence:
-            # Whatever it says next has places that we know under other records.
-            self._is_cut = True
-            return self._turn_away("the journal ends before what was heard")
+            # Its next records have sequences that were received before with other contents.
+            self._is_truncated = True
+            return self._diverge("the journal ends before what was received")
         if before > self.last_sequence:
-            return self._hold_back(header, payload)
-        return [*self._join(()), *self._hear_kept(header, payload)]
+            return self._start_sync(header, payload)
+        return [*self._go_live(()), *self._deliver_buffered(header, payload)]
 
     @override
-    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
+    def _synchronize_new_epoch(self, header: Header, payload: bytes) -> Inbounds:
         if self._journal:
-            return self._turn_away("another journal")
-        self.epoch, self.last_sequence, self._joined_at = header.epoch, 0, 0
-        return [self._lost(0, "another journal"), *self._begin(header, payload)]
+            return self._diverge("another journal")
+        self.epoch, self.last_sequence, self._synced_at = header.epoch, 0, 0
+        return [self._stream_lost(0, "another journal"), *self._synchronize(header, payload)]
 
-    def _turn_away(self, reason: str) -> Inbounds:
+    def _diverge(self, reason: str) -> Inbounds:
         self.state = SubscriptionState.DIVERGED
-        self._kept.clear()
-        return (self._lost(0, reason, is_diverged=True),)
+        self._buffer.clear()
+        return (self._stream_lost(0, reason, is_diverged=True),)
 
     @override
-    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
-        if header.epoch == self.epoch and not self._is_cut:
-            return self._begin(header, payload)
+    def _on_diverged_frame(self, header: Header, payload: bytes) -> Inbounds:
+        if header.epoch == self.epoch and not self._is_truncated:
+            return self._synchronize(header, payload)
         if header.kind is FrameKind.HEARTBEAT:
-            return (self._lost(0, "the journal does not continue what was heard", is_diverged=True),)
+            return (self._stream_lost(0, "the journal does not continue what was received", is_diverged=True),)
         return ()
 
     @override
-    def _request(self) -> ReplayRequest:
+    def _recovery_request(self) -> ReplayRequest:
         return ReplayRequest(self.stream.name, self.last_sequence + 1)
 
     @override
-    def _take(self, part: RecoveryBatch) -> Inbounds:
+    def _apply_batch(self, batch: RecoveryBatch) -> Inbounds:
         inbounds: list[Inbound] = []
-        for sequence, payload in part.messages:
+        for sequence, payload in batch.messages:
             if sequence > self.last_sequence + 1 or (body := self._decoded(payload)) is None:
                 return inbounds
             if sequence == self.last_sequence + 1:
                 inbounds.append(MessageReceived(self.stream, self._header(sequence), body))
                 self.last_sequence = sequence
-        return inbounds + self._go_on(is_new=bool(inbounds))
+        return inbounds + self._continue_replay(is_new=bool(inbounds))
 
-    def _go_on(self, *, is_new: bool) -> list[Inbound]:
-        while self._kept and self._kept[0][0].sequence <= self.last_sequence:
-            self._kept.popleft()
-        if self.last_sequence >= self._tail or (self._kept and self._kept[0][0].sequence == self.last_sequence + 1):
-            return self._join(())
+    def _continue_replay(self, *, is_new: bool) -> list[Inbound]:
+        while self._buffer and self._buffer[0][0].sequence <= self.last_sequence:
+            self._buffer.popleft()
+        if self.last_sequence >= self._last_seen or (
+            self._buffer and self._buffer[0][0].sequence == self.last_sequence + 1
+        ):
+            return self._go_live(())
         if is_new:
-            self._ask_soon()
+            self._request_soon()
         return []
 
     def _header(self, sequence: int) -> Header:
@@ -367,46 +374,46 @@ class EventSubscription(StreamSubscription):
 
 
 class StateSubscription(StreamSubscription):
-    """Has the present state, or asks for it."""
+    """Keeps a state stream complete by requesting its snapshot."""
 
     _snapshot: list[Any] | None = None
-    _reach = 0
+    _snapshot_sequence_min = 0
 
     @override
-    def _begin(self, header: Header, payload: bytes) -> Inbounds:
-        self.epoch, self._reach = header.epoch, sequence_before(header)
-        self._snapshot = None  # the rest of a snapshot asked for earlier would be taken for a whole one
-        return self._hold_back(header, payload)
+    def _synchronize(self, header: Header, payload: bytes) -> Inbounds:
+        self.epoch, self._snapshot_sequence_min = header.epoch, sequence_before(header)
+        self._snapshot = None  # the remaining batches of an earlier snapshot would be taken for a complete one
+        return self._start_sync(header, payload)
 
     @override
-    def _begin_anew(self, header: Header, payload: bytes) -> Inbounds:
-        return [self._lost(0, "new epoch"), *self._begin(header, payload)]
+    def _synchronize_new_epoch(self, header: Header, payload: bytes) -> Inbounds:
+        return [self._stream_lost(0, "new epoch"), *self._synchronize(header, payload)]
 
     @override
-    def _hear_foreign(self, header: Header, payload: bytes) -> Inbounds:
-        return self._begin(header, payload)
+    def _on_diverged_frame(self, header: Header, payload: bytes) -> Inbounds:
+        return self._synchronize(header, payload)
 
     @override
-    def _request(self) -> SnapshotRequest:
+    def _recovery_request(self) -> SnapshotRequest:
         self._snapshot = []
         return SnapshotRequest(self.stream.name)
 
     @override
-    def _take(self, part: RecoveryBatch) -> Inbounds:
-        bodies = [self._decoded(payload) for _, payload in part.messages]
-        if self._snapshot is None or None in bodies or part.offset.sequence < self._reach:
+    def _apply_batch(self, batch: RecoveryBatch) -> Inbounds:
+        bodies = [self._decoded(payload) for _, payload in batch.messages]
+        if self._snapshot is None or None in bodies or batch.offset.sequence < self._snapshot_sequence_min:
             return ()
         self._snapshot += bodies
-        if not part.complete:
+        if not batch.complete:
             return ()
-        self.last_sequence = part.offset.sequence
-        return self._join(tuple(self._snapshot))
+        self.last_sequence = batch.offset.sequence
+        return self._go_live(tuple(self._snapshot))
 
 
 def make_subscription(
     stream: Stream, producer: str, counters: SubscriptionCounters, since: StreamOffset | None
 ) -> StreamSubscription:
-    """Make the follower that a stream's class asks for."""
+    """Return the subscription for the class of a stream."""
     if stream.stream_class is StreamClass.EVENTS:
         return EventSubscription(stream, producer, counters, since)
     return StateSubscription(stream, producer, counters)

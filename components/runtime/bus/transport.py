@@ -1,4 +1,4 @@
-"""Where each component's sockets are: one place per duty in the run folder, held by one process."""
+"""Where the sockets of each component are, and who may bind them; independent of the transport engine."""
 
 import os
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ from components.runtime.paths import SOCKET_PATH_BYTES_MAX
 COMPONENTS: Final = tuple(
     sorted({name for stream in STREAMS.values() for name in (stream.producer, *stream.consumers)} - {ANY})
 )
-"""Whoever the table of streams names; each says `health`."""
+"""All components in the table of streams. Each publishes `health`."""
 
 
 def producers(stream: Stream) -> tuple[str, ...]:
-    """Name the components that publish on a stream."""
+    """Return the components that publish a stream."""
     return COMPONENTS if stream.producer == ANY else (stream.producer,)
 
 
 def publisher_path(run: Path, component: str) -> Path:
-    """Where a component publishes everything it says."""
+    """Return the path of the socket on which a component publishes."""
     return run / f"{component}.pub"
 
 
 def recovery_path(run: Path, component: str) -> Path:
-    """Where a component gives snapshots and replays of what it says."""
-    return run / f"{component}.side"
+    """Return the path of the socket where a component serves snapshots and replays."""
+    return run / f"{component}.recovery"
 
 
 def request_path(run: Path, stream: Stream) -> Path:
-    """Where the one hearer of a request stream answers."""
+    """Return the path of the socket where the consumer of a request stream replies."""
     (answerer,) = stream.consumers
     return run / f"{answerer}.{stream.name}"
 
 
 def ipc_address(path: Path) -> str:
-    """Give the address to connect to; a path the kernel would not bind is refused by name."""
+    """Return the address of a socket path. Raises ConfigError if the kernel would not bind a path of that length."""
     size = len(os.fsencode(path))
     if size > SOCKET_PATH_BYTES_MAX:
         raise ConfigError(f"socket {path}: the path has {size} bytes, at most {SOCKET_PATH_BYTES_MAX}")
@@ -47,19 +47,19 @@ def ipc_address(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SocketLock:
-    """The right to bind a path: without it a second process would silently steal the first one's socket."""
+    """The right to bind a socket path. Without it a second process would silently take over the socket of the first."""
 
     path: Path
     lock: OpenFile
 
     def release(self) -> None:
-        """Remove the socket file and let go; call it after the socket is closed."""
+        """Remove the socket file and release the lock. Call it after the socket is closed."""
         self.path.unlink(missing_ok=True)
         REAL_DISK.close(self.lock)
 
 
 def claim_socket(path: Path) -> SocketLock:
-    """Take the lock beside the path and clear what a killed process left there; Busy names the holder."""
+    """Lock a socket path and remove what a killed process left there. ResourceBusy names the holder."""
     ipc_address(path)
     make_private_folder(path.parent)
     lock = REAL_DISK.lock(path.with_name(f"{path.name}.lock"))
@@ -68,12 +68,12 @@ def claim_socket(path: Path) -> SocketLock:
 
 
 HOP_BYTES_MAX: Final = 255
-"""The longest name that ZeroMQ gives a hop; a ticket says in one byte how long each is."""
+"""The longest identity that ZeroMQ gives a hop; an encoded return address stores each length in one byte."""
 Envelope: TypeAlias = tuple[bytes, ...]
 
 
 def split_envelope(frames: list[bytes]) -> tuple[Envelope, list[bytes]]:
-    """Part the hops from the message at the first empty frame, so that a plain REQ is understood."""
+    """Split the hops from the message at the first empty frame, so that a plain REQ socket is understood."""
     for index, frame in enumerate(frames):
         if len(frame) > HOP_BYTES_MAX:
             break

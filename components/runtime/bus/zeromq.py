@@ -1,4 +1,4 @@
-"""ZeroMQ, and the only file that imports it: four kinds of sockets and one wait, without a word about streams."""
+"""The ZeroMQ transport, and the only module that imports zmq: four kinds of sockets and one poll over them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
@@ -11,11 +11,11 @@ from components.contracts.errors import StorageError
 from components.runtime.bus.transport import SocketLock, claim_socket, ipc_address
 
 FRAMES_MAX: Final = 8
-"""A delimiter, three frames, and room for the hops a request came through."""
+"""A delimiter, three frames, and room for the hops of a request."""
 FRAME_BYTES_MAX: Final = 4 << 20
-"""Twice the largest part: what is larger never reaches us, libzmq drops the peer that sends it."""
+"""Twice the largest recovery batch. libzmq disconnects a peer that sends more."""
 LINGER_MS: Final = 300
-"""What was said just before the end may still leave; nothing else may hold a process up."""
+"""How long frames sent just before the end may take to leave; nothing else may delay the end of a process."""
 RECONNECT_MS: Final = 20
 RECONNECT_MS_MAX: Final = 500
 _POLLIN, _EVENTS, _RCVMORE = int(zmq.POLLIN), zmq.EVENTS, zmq.RCVMORE
@@ -25,7 +25,7 @@ _MORE_NOW: Final = zmq.SNDMORE | zmq.DONTWAIT
 
 
 class Socket:
-    """One socket that is read whole messages at a time."""
+    """One socket that is read one whole message at a time."""
 
     def __init__(self, zmq_socket: "zmq.Socket[bytes]", lock: SocketLock | None = None) -> None:
         self.zmq_socket, self._lock = zmq_socket, lock
@@ -33,15 +33,15 @@ class Socket:
         self._timeout_ms = -1
 
     def fileno(self) -> int:
-        """Give the descriptor; it is edge-triggered, so after anything done here `is_readable` must be asked again."""
+        """Return the descriptor. It is edge-triggered, so check `is_readable` after every call on this socket."""
         return int(self.zmq_socket.getsockopt(zmq.FD))
 
     def is_readable(self) -> bool:
-        """Say whether a message waits."""
+        """Return whether a message is waiting."""
         return bool(int(self._get(_EVENTS)) & _POLLIN)
 
     def read(self) -> list[bytes]:
-        """Read one message that is there; frames beyond FRAMES_MAX are read and dropped."""
+        """Return one message that has arrived. Frames beyond FRAMES_MAX are read and dropped."""
         frames = [self._receive()]
         while self._get(_RCVMORE):
             frame = self._receive()
@@ -50,7 +50,10 @@ class Socket:
         return frames
 
     def read_within(self, timeout_ms: int) -> list[bytes] | None:
-        """Wait for one message on this socket alone, which is as fast as C."""
+        """Block until one message arrives or the timeout expires.
+
+        Faster than `zmq_poll` when the process has one input socket.
+        """
         if timeout_ms != self._timeout_ms:
             self.zmq_socket.setsockopt(zmq.RCVTIMEO, timeout_ms)
             self._timeout_ms = timeout_ms
@@ -60,24 +63,24 @@ class Socket:
             return None
 
     def close(self) -> None:
-        """Close, without waiting here, and leave the path to the next."""
+        """Close the socket without waiting, and release its path."""
         self.zmq_socket.close()
         if self._lock is not None:
             self._lock.release()
 
 
 class PublisherSocket(Socket):
-    """Where everything a process says leaves; a slow hearer loses, nobody waits for it."""
+    """The socket of all published streams. Messages for a slow subscriber are dropped; the process never waits."""
 
     def send(self, topic: bytes, header: bytes, payload: bytes) -> None:
-        """Say it to whoever is connected."""
+        """Send one message to all subscribers of its topic."""
         send = self._send
         send(topic, _MORE)
         send(header, _MORE)
         send(payload)
 
     def new_subscriptions(self) -> set[bytes]:
-        """Give the topics that were subscribed to since the last call."""
+        """Return the topics that were subscribed to since the last call."""
         topics = set()
         while self.is_readable():
             (frame, *_) = self.read()
@@ -87,10 +90,10 @@ class PublisherSocket(Socket):
 
 
 class ServerSocket(Socket):
-    """Where requests arrive, from a plain REQ too; a client that is gone never holds it up."""
+    """A socket that receives requests, also from a plain REQ socket. A client that is gone never blocks it."""
 
     def reply(self, envelope: Iterable[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
-        """Answer along the hops the request came; False where the client is gone or does not read."""
+        """Send a reply along the hops of its request. Return False if the client is gone or its queue is full."""
         try:
             _send_now(self._send, envelope, frames)
         except zmq.Again:
@@ -103,10 +106,10 @@ class ServerSocket(Socket):
 
 
 class ClientSocket(Socket):
-    """Where one peer is asked; what cannot leave now is not queued."""
+    """A socket that sends requests to one peer. A request that cannot leave now is not queued."""
 
     def send(self, envelope: Sequence[bytes], frames: tuple[bytes, bytes, bytes]) -> bool:
-        """Send a request, never waiting; False where the peer is not there or does not read."""
+        """Send a request without waiting. Return False if the peer is not connected or its queue is full."""
         try:
             _send_now(self._send, envelope, frames)
         except zmq.Again:
@@ -125,9 +128,10 @@ def _send_now(send: Callable[..., Any], envelope: Iterable[bytes], frames: tuple
 
 
 def request_frames_once(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) -> list[bytes] | None:
-    """Ask once as a plain REQ and give the answer's frames; None where none came in time.
+    """Send one request from a plain REQ socket and return the frames of the reply, or None after the timeout.
 
-    RELAXED lets another question follow an unanswered one; CORRELATE keeps a late answer from being taken for another.
+    RELAXED allows another request after an unanswered one; CORRELATE prevents a late reply from being taken for
+    another's.
     """
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         for option in (zmq.REQ_RELAXED, zmq.REQ_CORRELATE, zmq.IMMEDIATE):
@@ -143,11 +147,11 @@ def request_frames_once(path: Path, frames: tuple[bytes, bytes, bytes], timeout_
             return None
 
 
-AnyPort = TypeVar("AnyPort", bound=Socket)
+AnySocket = TypeVar("AnySocket", bound=Socket)
 
 
 class Transport:
-    """The sockets of one process, and the one wait over those that are hot."""
+    """The sockets of one process, and the poll over the registered ones."""
 
     def __init__(self) -> None:
         self._context = zmq.Context()
@@ -156,19 +160,19 @@ class Transport:
         self._polled: list[tuple[Any, int]] = []
 
     def bind_publisher(self, path: Path, high_water_mark: int) -> PublisherSocket:
-        """Bind the socket of everything a process says."""
+        """Bind the socket on which a process publishes."""
         socket = self._socket(zmq.XPUB, high_water_mark, linger_ms=LINGER_MS)
-        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # each newcomer is seen, not only the first
+        socket.setsockopt(zmq.XPUB_VERBOSE, 1)  # each new subscription is reported, not only the first
         return self._track(PublisherSocket(socket, self._bind(socket, path)))
 
     def bind_server(self, path: Path, high_water_mark: int) -> ServerSocket:
-        """Bind a socket that is asked."""
+        """Bind a socket that receives requests."""
         socket = self._socket(zmq.ROUTER, high_water_mark, linger_ms=LINGER_MS)
         socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         return self._track(ServerSocket(socket, self._bind(socket, path)))
 
     def connect_subscriber(self, paths_with_marks: Iterable[tuple[Path, int]], topics: Iterable[bytes]) -> Socket:
-        """Hear topics from several processes on one socket; they may come later and come again."""
+        """Subscribe to topics of several processes on one socket. The processes may start later and restart."""
         socket = self._socket(zmq.SUB, 0)
         for topic in topics:
             socket.setsockopt(zmq.SUBSCRIBE, topic)
@@ -178,37 +182,37 @@ class Transport:
         return self._track(Socket(socket))
 
     def connect_client(self, path: Path, high_water_mark: int) -> ClientSocket:
-        """Connect to a socket that is asked; it may come later and come again."""
+        """Connect to a socket that receives requests. Its process may start later and restart."""
         socket = self._socket(zmq.DEALER, high_water_mark)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.connect(ipc_address(path))
         return self._track(ClientSocket(socket))
 
     def register(self, socket: Socket) -> None:
-        """Wake up for this port."""
+        """Include this socket in `poll`."""
         self._registered[socket.zmq_socket] = socket
         self._polled.append((socket.zmq_socket, _POLLIN))
 
     def register_fd(self, descriptor: int, on_readable: Callable[[], None]) -> None:
-        """Wake up for a descriptor of somebody else too, and tell them."""
+        """Include a foreign descriptor in `poll`, and call `on_readable` when it is readable."""
         self._registered[descriptor] = on_readable
         self._polled.append((descriptor, _POLLIN))
 
     def poll(self, timeout_ms: int) -> list[Socket]:
-        """Wait for the hot ports and descriptors; give the ports that are readable."""
-        ports = []
+        """Wait for the registered sockets and descriptors, and return the readable sockets."""
+        readable = []
         for socket, _ in zmq.zmq_poll(self._polled, timeout_ms):
-            hot = self._registered[socket]
-            if isinstance(hot, Socket):
-                ports.append(hot)
+            registered = self._registered[socket]
+            if isinstance(registered, Socket):
+                readable.append(registered)
             else:
-                hot()
-        return ports
+                registered()
+        return readable
 
     def close(self) -> None:
-        """Close every port; last words may leave within their bound."""
-        for port in self._sockets:
-            port.close()
+        """Close every socket. Frames that were already sent may leave within LINGER_MS."""
+        for socket in self._sockets:
+            socket.close()
         self._context.term()
 
     def _socket(self, kind: int, high_water_mark: int, *, linger_ms: int = 0) -> "zmq.Socket[bytes]":
@@ -224,15 +228,15 @@ class Transport:
     def _bind(self, socket: "zmq.Socket[bytes]", path: Path) -> SocketLock:
         with ExitStack() as undo:
             undo.callback(socket.close)
-            held = claim_socket(path)
-            undo.callback(held.release)
+            lock = claim_socket(path)
+            undo.callback(lock.release)
             try:
                 socket.bind(ipc_address(path))
             except zmq.ZMQError as error:
                 raise StorageError(f"bind {path}: {error}") from error
             undo.pop_all()
-        return held
+        return lock
 
-    def _track(self, socket: AnyPort) -> AnyPort:
+    def _track(self, socket: AnySocket) -> AnySocket:
         self._sockets.append(socket)
         return socket

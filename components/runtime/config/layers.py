@@ -111,7 +111,7 @@ def _put(values: dict[str, Any], path: KeyPath, value: object, name: str) -> Non
     node[path[-1]] = value
 
 
-OVERLAY_FILE: Final = "told.json"
+OVERLAY_FILE: Final = "environment.json"
 
 
 class EnvironmentOverlay(Struct, frozen=True):

@@ -75,7 +75,7 @@ def read_seal_key(paths: Paths) -> bytes:
     """Read the key that risk and execution share."""
     path = paths.seal_key()
     if not path.exists():
-        raise ConfigError(f"{path}: no such file; make the key with: xtrader config make-seal")
+        raise ConfigError(f"{path}: no such file; create the key with: xtrader config create-seal-key")
     key = read_private(path)
     if len(key) != SEAL_KEY_BYTES:
         raise ConfigError(

@@ -94,7 +94,10 @@ def run_application(context: ProcessContext, application: Application) -> None:
 
 def endpoints_of(run: Path, bindings: StreamBindings) -> dict[str, str]:
     """List where this process is reached, by the name of each duty."""
-    duties = {"publications": publisher_path(run, bindings.component), "side": recovery_path(run, bindings.component)}
+    duties = {
+        "publications": publisher_path(run, bindings.component),
+        "recovery": recovery_path(run, bindings.component),
+    }
     answered = {stream.name: request_path(run, stream) for stream in bindings.serves}
     return {name: ipc_address(path) for name, path in {**duties, **answered}.items()}
 

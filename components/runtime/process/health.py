@@ -293,6 +293,6 @@ class Watchdog:
             suspect = beats if is_stale else 0
 
     def _end(self) -> None:
-        logger().critical("loop_is_stuck", age_ms=self._health.age_ms(), bound_ms=self._timeout_ms)
+        logger().critical("loop_stuck", age_ms=self._health.age_ms(), timeout_ms=self._timeout_ms)
         faulthandler.dump_traceback(STDERR_FD, all_threads=True)
         os._exit(EXIT_STUCK)

@@ -112,7 +112,7 @@ class ServiceLoop:
             return True
         if self._clock.monotonic_ns() < self._drain_until_ns:
             return False
-        self._context.log.warning("drain_cut_short", drain_timeout_ms=self._context.drain_timeout_ms)
+        self._context.log.warning("drain_timeout", drain_timeout_ms=self._context.drain_timeout_ms)
         return True
 
     def _run_due(self, now_ns: int) -> None:

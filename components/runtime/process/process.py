@@ -107,7 +107,9 @@ class Process:
         )
         if journal.truncated:
             torn.inc()
-            self.log.warning("torn_tail_cut", bytes=journal.truncated.bytes_cut, kept_as=str(journal.truncated.kept_as))
+            self.log.warning(
+                "torn_tail_truncated", bytes=journal.truncated.bytes_cut, kept_as=str(journal.truncated.kept_as)
+            )
         return journal
 
     def publish_endpoints(self, endpoints: Mapping[str, str]) -> None:

@@ -63,7 +63,7 @@ def test_a_warning_of_a_library_is_an_event(written: io.StringIO) -> None:
     logs.configure("risk", to=written)
     logging.getLogger("some.library").warning("retrying %s", "soon")
     line = lines_of(written)[0]
-    assert (line["event"], line["library"], line["detail"]) == ("library_said", "some.library", "retrying soon")
+    assert (line["event"], line["library"], line["detail"]) == ("library_log", "some.library", "retrying soon")
 
 
 def test_repeated_nonsense_is_counted_and_told_once_a_minute(written: io.StringIO) -> None:

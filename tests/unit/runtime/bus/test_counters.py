@@ -46,10 +46,10 @@ def test_every_refused_frame_is_counted_by_its_flaw_and_named_once_a_minute() ->
     tally, metrics, clock, log = a_tally()
     for _ in range(3):
         tally.count_invalid_frame(InvalidFrame(FrameDefect.VERSION, "schema version 9"))
-    assert exposed(metrics, "xtrader_bus_refused_frames_total", 'flaw="version",stream="market"') == 3
+    assert exposed(metrics, "xtrader_bus_invalid_frames_total", 'defect="version",stream="market"') == 3
     assert len(log.lines) == 1
     clock.advance_ms(LOG_INTERVAL_NS / 1e6)
     tally.count_invalid_frame(InvalidFrame(FrameDefect.VERSION, "schema version 9"))
-    facts = {"stream": "market", "flaw": "version", "detail": "schema version 9", "count": 3}
-    assert log.lines[1] == ("warning", "frame_refused", facts)
-    assert tally.counts()["refused"] == 4
+    facts = {"stream": "market", "defect": "version", "detail": "schema version 9", "count": 3}
+    assert log.lines[1] == ("warning", "invalid_frame", facts)
+    assert tally.counts()["invalid_frames"] == 4

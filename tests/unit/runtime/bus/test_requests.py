@@ -77,7 +77,7 @@ def test_every_answer_names_its_request(answer: Any) -> None:
 
 
 def test_only_a_request_stream_is_asked() -> None:
-    assert [one.name for one in STREAMS.values() if one.stream_class is StreamClass.REQUEST] == ["judge"]
+    assert [one.name for one in STREAMS.values() if one.stream_class is StreamClass.REQUEST] == ["risk_requests"]
 
 
 HOPS = st.lists(st.binary(min_size=1, max_size=255), min_size=1, max_size=4).map(tuple)

@@ -252,7 +252,7 @@ def test_silence_is_told_once_and_the_next_frame_joins_again(positions: Producer
     assert positions.got == []
     for now_ms in (1_001, 9_000):
         positions.got += positions.follower.check_timeout(now_ms + POSITIONS.heartbeat_timeout_ms)
-    assert positions.lost() == [(0, "silence")]
+    assert positions.lost() == [(0, "heartbeat timeout")]
     positions.beat()
     positions.answer()
     assert positions.kinds() == "LS"
@@ -395,7 +395,7 @@ def test_after_a_silence_events_go_on_where_they_were(orders: Producer) -> None:
     orders.restart()
     orders.say(3, lose=[2, 3])
     orders.answer()
-    assert orders.lost() == [(0, "silence")]
+    assert orders.lost() == [(0, "heartbeat timeout")]
     assert orders.heard() == [1, 2, 3, 4]
     assert orders.kinds().endswith("S")
 
@@ -410,7 +410,7 @@ def test_another_journal_than_the_one_expected_stays_lost(ledger: FakeSubscripti
     assert orders.heard() == []
     assert [reason for _, reason in orders.lost()] == [
         "another journal",
-        "the journal does not continue what was heard",
+        "the journal does not continue what was received",
     ]
     orders.epoch, orders.last = "mine", 2
     orders.beat()
@@ -436,7 +436,7 @@ def test_a_journal_that_ends_before_what_was_heard_is_never_believed_again(ledge
     orders.say(10)
     orders.beat()
     assert orders.heard() == []
-    assert orders.lost()[0] == (0, "the journal ends before what was heard")
+    assert orders.lost()[0] == (0, "the journal ends before what was received")
 
 
 def test_a_record_that_cannot_be_read_holds_its_stream_and_is_asked_for_again(

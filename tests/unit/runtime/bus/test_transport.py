@@ -41,7 +41,7 @@ def test_every_socket_has_a_name_that_a_run_folder_has_room_for() -> None:
     ]
     assert len(set(names)) == len(names)
     assert max(map(len, names)) <= SOCKET_NAME_BYTES_MAX
-    assert request_path(run, RISK_REQUESTS).name == "risk.judge"
+    assert request_path(run, RISK_REQUESTS).name == "risk.risk_requests"
     assert request_path(run, COMMANDS).name == "execution.commands"
 
 

@@ -28,9 +28,9 @@ def transport() -> Iterator[Transport]:
 def test_no_socket_sends_zmtp_heartbeats_and_each_bounds_its_frames(run: Path, transport: Transport) -> None:
     sockets = [
         transport.bind_publisher(run / "risk.pub", 10),
-        transport.bind_server(run / "risk.side", 10),
+        transport.bind_server(run / "risk.recovery", 10),
         transport.connect_subscriber([(run / "risk.pub", 10)], [b"health"]),
-        transport.connect_client(run / "risk.side", 10),
+        transport.connect_client(run / "risk.recovery", 10),
     ]
     for one in sockets:
         assert one.zmq_socket.getsockopt(zmq.HEARTBEAT_IVL) == 0, one

@@ -98,7 +98,7 @@ def test_the_seal_and_its_folder_are_private(tmp_path: Path) -> None:
 
 
 def test_a_missing_seal_names_the_command_that_makes_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"seal: no such file; make the key with: xtrader config make-seal$"):
+    with pytest.raises(ConfigError, match=r"seal: no such file; create the key with: xtrader config create-seal-key$"):
         read_seal_key(places_in(tmp_path))
 
 

@@ -143,7 +143,7 @@ def test_broken_toml_is_told_with_its_line_for_every_file(folder: ConfigurationF
 
 
 def test_every_mistake_of_one_load_is_told(folder: ConfigurationFolder) -> None:
-    folder.add("dev", "[risk]\nsymbls = []\n[runtime]\ndrain_ms_max = -1")
+    folder.add("dev", "[risk]\nsymbls = []\n[runtime]\ndrain_timeout_ms = -1")
     assert [line.split(": ")[1] for line in problems(folder, XTRADER__ACCOUNT__NAME="no good")] == [
         "account.name",
         "runtime.drain_timeout_ms",

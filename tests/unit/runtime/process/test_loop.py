@@ -122,7 +122,7 @@ def test_draining_has_an_end_and_says_that_it_was_cut_short() -> None:
     assert not scene.life.is_finished()
     scene.clock.advance_ms(1_001)
     assert scene.life.is_finished()
-    assert [event for _, event, _ in scene.log.lines] == ["drain_cut_short"]
+    assert [event for _, event, _ in scene.log.lines] == ["drain_timeout"]
 
 
 def test_a_halt_ends_the_loop_with_its_error_after_what_came_before() -> None:
