@@ -1,4 +1,4 @@
-"""Golden frames: what the sandbox's doors say, byte by byte."""
+"""Golden frames: what the sandbox sends, byte by byte."""
 
 import json
 from collections.abc import Iterator
@@ -40,8 +40,8 @@ def _authenticate(sandbox: SandboxProcess, data: ClientConnection) -> None:
 
 
 @contextmanager
-def _entered(sandbox: SandboxProcess) -> Iterator[ClientConnection]:
-    """Enter the data feed; whoever was there before may need a moment to leave."""
+def _logged_in(sandbox: SandboxProcess) -> Iterator[ClientConnection]:
+    """Connect to the data feed and log in; the previous client may need a moment to disconnect."""
     with ExitStack() as attempts:
 
         def attempt() -> ClientConnection | None:
@@ -71,11 +71,11 @@ def _order(**changes: Any) -> dict[str, Any]:
     return {"symbol": "AAPL", "qty": 1, "side": "buy", "type": "market", "time_in_force": "day"} | changes
 
 
-def test_the_order_stream_shakes_hands_in_binary_frames(sandbox: SandboxProcess) -> None:
+def test_the_order_stream_sends_binary_frames(sandbox: SandboxProcess) -> None:
     where = sandbox.endpoints
     with _stream(sandbox) as stream:
-        said = {"action": "authenticate", "data": {"key_id": where["key"], "secret_key": where["secret"]}}
-        stream.send(json.dumps(said))
+        login = {"action": "authenticate", "data": {"key_id": where["key"], "secret_key": where["secret"]}}
+        stream.send(json.dumps(login))
         assert stream.recv(2) == b'{"stream":"authorization","data":{"action":"authenticate","status":"authorized"}}'
         stream.send('{"action": "listen", "data": {"streams": ["trade_updates"]}}')
         assert stream.recv(2) == b'{"stream":"listening","data":{"streams":["trade_updates"]}}'
@@ -90,7 +90,7 @@ def test_the_order_stream_shakes_hands_in_binary_frames(sandbox: SandboxProcess)
     assert (events[2]["data"]["qty"], events[2]["data"]["order"]["filled_qty"]) == ("1", "1")
 
 
-def test_the_order_stream_takes_the_short_words_too(sandbox: SandboxProcess) -> None:
+def test_the_order_stream_accepts_the_short_login(sandbox: SandboxProcess) -> None:
     with _stream(sandbox) as stream:
         stream.send(
             json.dumps({"action": "auth", "key": sandbox.endpoints["key"], "secret": sandbox.endpoints["secret"]})
@@ -99,30 +99,30 @@ def test_the_order_stream_takes_the_short_words_too(sandbox: SandboxProcess) -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "action"),
+    ("request_body", "action"),
     [
         ({"action": "authenticate", "data": {"key_id": "x", "secret_key": "y"}}, b"authenticate"),
         ({"action": "listen", "data": {"streams": ["trade_updates"]}}, b"listen"),
     ],
 )
-def test_a_stranger_on_the_order_stream_is_told_and_shown_out(
-    sandbox: SandboxProcess, said: dict[str, Any], action: bytes
+def test_an_unauthorized_client_of_the_order_stream_is_disconnected(
+    sandbox: SandboxProcess, request_body: dict[str, Any], action: bytes
 ) -> None:
     with _stream(sandbox) as stream:
-        stream.send(json.dumps(said))
+        stream.send(json.dumps(request_body))
         status = b'{"stream":"authorization","data":{"action":"' + action + b'","status":"unauthorized"}}'
         assert stream.recv(2) == status
         with pytest.raises(ConnectionClosed):
             stream.recv(2)
 
 
-def test_a_second_order_stream_is_refused_before_it_is_one(sandbox: SandboxProcess) -> None:
+def test_a_second_order_stream_is_rejected_in_the_handshake(sandbox: SandboxProcess) -> None:
     with _stream(sandbox), pytest.raises(InvalidStatus) as refused:
         connect(sandbox.endpoints["stream_url"], proxy=None)
     assert refused.value.response.status_code == 429
 
 
-def test_the_data_feed_speaks_json_arrays(sandbox: SandboxProcess) -> None:
+def test_the_data_stream_sends_json_arrays(sandbox: SandboxProcess) -> None:
     with _data(sandbox, "sip") as data:
         assert data.recv(2) == '[{"T":"success","msg":"connected"}]'
         _authenticate(sandbox, data)
@@ -145,13 +145,13 @@ def test_the_data_feed_speaks_json_arrays(sandbox: SandboxProcess) -> None:
         assert json.loads(data.recv(2))[0]["quotes"] == ["AAPL"]
 
 
-def test_the_data_feed_speaks_msgpack_and_hears_in_fragments(sandbox: SandboxProcess) -> None:
+def test_the_data_stream_sends_msgpack_and_accepts_fragments(sandbox: SandboxProcess) -> None:
     pack = msgspec.msgpack.encode
     with _data(sandbox, "test", additional_headers=PACKED) as data:
         assert data.recv(2) == bytes.fromhex("9182a154a773756363657373a36d7367a9636f6e6e6563746564")
         data.send(pack({"action": "auth", "key": sandbox.endpoints["key"], "secret": sandbox.endpoints["secret"]}))
         assert msgspec.msgpack.decode(data.recv(2)) == [{"T": "success", "msg": "authenticated"}]  # type: ignore[arg-type]
-        # One fragment, then an empty last one: as the vendor's client sends it.
+        # One fragment, then an empty last one, as the vendor's client sends it.
         data.send([pack({"trades": [], "quotes": ["FAKEPACA"], "bars": ["*"], "action": "subscribe"})])
         assert msgspec.msgpack.decode(data.recv(2))[0]["quotes"] == ["FAKEPACA"]  # type: ignore[arg-type]
         sandbox.set_quote("FAKEPACA", "126.54", "126.56")
@@ -160,8 +160,8 @@ def test_the_data_feed_speaks_msgpack_and_hears_in_fragments(sandbox: SandboxPro
         assert quote["t"].tzinfo is not None
 
 
-def test_a_second_listener_of_a_feed_is_told_of_the_limit(sandbox: SandboxProcess) -> None:
-    with _entered(sandbox), _data(sandbox) as second:
+def test_a_second_connection_gets_the_connection_limit_error(sandbox: SandboxProcess) -> None:
+    with _logged_in(sandbox), _data(sandbox) as second:
         second.recv(2)
         _authenticate(sandbox, second)
         assert second.recv(2) == '[{"T":"error","code":406,"msg":"connection limit exceeded"}]'
@@ -170,7 +170,7 @@ def test_a_second_listener_of_a_feed_is_told_of_the_limit(sandbox: SandboxProces
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "message"),
+    ("request_text", "code", "message"),
     [
         ("{not json", 400, "invalid syntax"),
         ('{"action":"dance"}', 400, "invalid syntax"),
@@ -179,24 +179,28 @@ def test_a_second_listener_of_a_feed_is_told_of_the_limit(sandbox: SandboxProces
         (json.dumps({"action": "subscribe", "quotes": [f"A{n}" for n in range(31)]}), 405, "symbol limit exceeded"),
     ],
 )
-def test_a_mistake_on_the_data_feed_is_named(sandbox: SandboxProcess, said: str, code: int, message: str) -> None:
-    with _entered(sandbox) as data:
-        data.send(said)
+def test_an_invalid_request_on_the_data_stream_gets_an_error(
+    sandbox: SandboxProcess, request_text: str, code: int, message: str
+) -> None:
+    with _logged_in(sandbox) as data:
+        data.send(request_text)
         assert data.recv(2) == f'[{{"T":"error","code":{code},"msg":"{message}"}}]'
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("request_text", "code"),
     [('{"action":"auth","key":"a","secret":"b"}', 402), ('{"action":"subscribe","quotes":["AAPL"]}', 401)],
 )
-def test_a_stranger_on_the_data_feed_is_refused(sandbox: SandboxProcess, said: str, code: int) -> None:
+def test_an_unauthorized_client_of_the_data_stream_gets_an_error(
+    sandbox: SandboxProcess, request_text: str, code: int
+) -> None:
     with _data(sandbox) as data:
         data.recv(2)
-        data.send(said)
+        data.send(request_text)
         assert json.loads(data.recv(2))[0]["code"] == code
 
 
-def test_every_trading_reply_carries_the_limit(sandbox: SandboxProcess) -> None:
+def test_every_trading_response_has_the_rate_limit_headers(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         reply = client.get("/v2/clock")
     assert reply.headers["X-RateLimit-Limit"] == "200"
@@ -204,7 +208,7 @@ def test_every_trading_reply_carries_the_limit(sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v2/account", "/v2/orders", "/v2/nothing"])
-def test_a_stranger_is_unauthorized_everywhere(sandbox: SandboxProcess, path: str) -> None:
+def test_every_path_requires_authentication(sandbox: SandboxProcess, path: str) -> None:
     reply = httpx.get(sandbox.endpoints["trading_url"] + path, headers={"APCA-API-KEY-ID": "x"})
     assert (reply.status_code, reply.json()) == (401, {"message": "unauthorized."})
 
@@ -231,7 +235,7 @@ def test_a_stranger_is_unauthorized_everywhere(sandbox: SandboxProcess, path: st
         ),
     ],
 )
-def test_what_is_not_there_is_refused_in_the_venues_words(
+def test_unknown_resources_are_rejected_with_the_venues_message(
     sandbox: SandboxProcess, method: str, path: str, status: int, answer: dict[str, Any]
 ) -> None:
     with sandbox.client() as client:
@@ -242,14 +246,14 @@ def test_what_is_not_there_is_refused_in_the_venues_words(
 @pytest.mark.parametrize(
     "qty", ["2", "2.0", "2e0", '"2"', '"2.000"'], ids=["integer", "float", "exponent", "text", "text with zeros"]
 )
-def test_numbers_come_as_numbers_or_texts_and_are_echoed_plainly(sandbox: SandboxProcess, qty: str) -> None:
+def test_numbers_are_accepted_as_numbers_or_strings_and_returned_plain(sandbox: SandboxProcess, qty: str) -> None:
     text = f'{{"symbol":"AAPL","qty":{qty},"side":"buy","type":"limit","limit_price":1.50,"time_in_force":"day"}}'
     with sandbox.client() as client:
         order = client.post("/v2/orders", content=text).json()
     assert (order["qty"], order["limit_price"], order["filled_qty"]) == ("2", "1.5", "0")
 
 
-def test_a_body_that_is_no_json_is_a_bad_request(sandbox: SandboxProcess) -> None:
+def test_an_invalid_json_body_is_a_bad_request(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         assert client.post("/v2/orders", content="{").status_code == 400
 
@@ -269,7 +273,7 @@ def test_lists_are_filtered_and_paged(sandbox: SandboxProcess) -> None:
     assert found["id"] == second[0]["id"]
 
 
-def test_cancelling_twice_is_granted_and_cancelling_what_filled_is_not(sandbox: SandboxProcess) -> None:
+def test_a_second_cancel_succeeds_and_the_cancel_of_a_filled_order_fails(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         resting = client.post("/v2/orders", json=_order(type="limit", limit_price="1")).json()["id"]
         filled = client.post("/v2/orders", json=_order()).json()["id"]
@@ -284,7 +288,7 @@ def test_cancelling_twice_is_granted_and_cancelling_what_filled_is_not(sandbox: 
     )
 
 
-def test_cancelling_everything_answers_for_each(sandbox: SandboxProcess) -> None:
+def test_cancelling_all_orders_returns_one_result_each(sandbox: SandboxProcess) -> None:
     with sandbox.client() as client:
         client.post("/v2/orders", json=_order(type="limit", limit_price="1"))
         reply = client.delete("/v2/orders")

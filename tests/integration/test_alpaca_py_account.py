@@ -1,4 +1,4 @@
-"""The vendor's own client reads the account, closes positions, and hears the venue's refusals in the venue's words."""
+"""Account, positions and error responses of the sandbox, tested with Alpaca's own client library."""
 
 import json
 from collections.abc import Iterator
@@ -62,28 +62,28 @@ def client(sandbox: SandboxProcess) -> TradingClient:
 
 def hold(client: TradingClient, symbol: str, quantity: int) -> None:
     side = BUY if quantity > 0 else SELL
-    # One share at a time: an order of one share is never filled in parts.
+    # One share at a time: an order of one share never fills partially.
     for number in range(abs(quantity)):
         name = f"hold {symbol} {number}"
-        asked = MarketOrderRequest(symbol=symbol, qty=1, side=side, time_in_force=DAY, client_order_id=name)
-        submit_order(client, asked)
+        requested = MarketOrderRequest(symbol=symbol, qty=1, side=side, time_in_force=DAY, client_order_id=name)
+        submit_order(client, requested)
         wait_for_status(client, name, "filled")
 
 
-def test_a_fresh_account_is_whole(client: TradingClient) -> None:
+def test_a_new_account_has_its_initial_balances(client: TradingClient) -> None:
     account = expect_type(client.get_account(), TradeAccount)
     assert (account.cash, account.equity, account.buying_power) == ("100000", "100000", "200000")
     assert (account.status.value, account.currency, account.multiplier) == ("ACTIVE", "USD", "2")
     assert (account.trading_blocked, account.account_blocked, account.shorting_enabled) == (False, False, True)
 
 
-def test_the_account_pays_for_what_it_holds(client: TradingClient) -> None:
+def test_cash_decreases_by_the_cost_of_a_position(client: TradingClient) -> None:
     hold(client, "AAPL", 2)
     account = expect_type(client.get_account(), TradeAccount)
     assert (account.cash, account.long_market_value, account.equity) == ("99619.96", "380", "99999.96")
 
 
-def test_a_long_and_a_short_position_are_described(client: TradingClient) -> None:
+def test_long_and_short_positions_are_reported(client: TradingClient) -> None:
     hold(client, "AAPL", 2)
     hold(client, "MSFT", -1)
     long, short = (expect_type(client.get_open_position(symbol), Position) for symbol in ("AAPL", "MSFT"))
@@ -94,7 +94,7 @@ def test_a_long_and_a_short_position_are_described(client: TradingClient) -> Non
     assert expect_type(client.get_open_position(str(long.asset_id)), Position).symbol == "AAPL"
 
 
-def test_shares_that_an_order_speaks_for_are_not_available(client: TradingClient) -> None:
+def test_shares_reserved_by_an_order_are_not_available(client: TradingClient) -> None:
     hold(client, "AAPL", 2)
     terms = {"symbol": "AAPL", "qty": 1, "side": SELL, "time_in_force": GTC}
     submit_order(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="offer"))
@@ -102,7 +102,7 @@ def test_shares_that_an_order_speaks_for_are_not_available(client: TradingClient
     assert expect_type(client.get_open_position("AAPL"), Position).qty_available == "1"
 
 
-def test_a_position_is_closed_by_quantity_by_share_and_whole(client: TradingClient) -> None:
+def test_a_position_is_closed_by_quantity_by_percentage_and_completely(client: TradingClient) -> None:
     hold(client, "AAPL", 4)
     by_quantity = expect_type(client.close_position("AAPL", ClosePositionRequest(qty="1")), Order)
     assert (by_quantity.side, by_quantity.qty) == (SELL, "1")
@@ -117,7 +117,7 @@ def test_a_position_is_closed_by_quantity_by_share_and_whole(client: TradingClie
         client.get_open_position("AAPL")
 
 
-def test_everything_is_closed_with_an_answer_for_each(client: TradingClient) -> None:
+def test_all_positions_are_closed_with_one_result_each(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
     hold(client, "MSFT", -1)
     answers = [expect_type(one, ClosePositionResponse) for one in client.close_all_positions()]
@@ -128,7 +128,7 @@ def test_everything_is_closed_with_an_answer_for_each(client: TradingClient) -> 
     eventually(lambda: client.get_all_positions() == [])
 
 
-def test_shares_held_by_orders_cannot_be_closed_unless_the_orders_go(client: TradingClient) -> None:
+def test_shares_reserved_by_orders_are_closed_only_after_the_orders_are_cancelled(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
     terms = {"symbol": "AAPL", "qty": 1, "side": SELL, "time_in_force": GTC}
     submit_order(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="offer"))
@@ -142,7 +142,7 @@ def test_shares_held_by_orders_cannot_be_closed_unless_the_orders_go(client: Tra
     assert order_by_client_id(client, "offer").status.value == "canceled"
 
 
-def test_the_clock_says_when_the_session_turns(client: TradingClient) -> None:
+def test_the_clock_reports_the_next_open_and_close(client: TradingClient) -> None:
     clock = expect_type(client.get_clock(), Clock)
     assert clock.is_open
     assert clock.timestamp < clock.next_close
@@ -150,13 +150,13 @@ def test_the_clock_says_when_the_session_turns(client: TradingClient) -> None:
 
 
 def test_the_calendar_lists_weekdays(client: TradingClient) -> None:
-    asked = GetCalendarRequest(start=date(2026, 11, 20), end=date(2026, 11, 24))
-    days: list[Any] = list(client.get_calendar(asked))
+    requested = GetCalendarRequest(start=date(2026, 11, 20), end=date(2026, 11, 24))
+    days: list[Any] = list(client.get_calendar(requested))
     assert [day.date.isoformat() for day in days] == ["2026-11-20", "2026-11-23", "2026-11-24"]
     assert (days[0].open.isoformat(), days[0].close.isoformat()) == ("2026-11-20T09:30:00", "2026-11-20T16:00:00")
 
 
-def test_assets_are_listed_found_and_filtered(client: TradingClient) -> None:
+def test_assets_are_listed_read_and_filtered(client: TradingClient) -> None:
     everything = [expect_type(one, Asset) for one in client.get_all_assets()]
     assert [one.symbol for one in everything] == ["AAPL", "MSFT"]
     assert expect_type(client.get_asset(str(everything[0].id)), Asset) == expect_type(client.get_asset("AAPL"), Asset)
@@ -169,7 +169,7 @@ def test_assets_are_listed_found_and_filtered(client: TradingClient) -> None:
         client.get_asset("NOPE")
 
 
-def test_a_suspended_account_takes_no_orders_until_it_is_set_free(client: TradingClient) -> None:
+def test_a_suspended_account_accepts_no_orders_until_it_is_resumed(client: TradingClient) -> None:
     configuration = expect_type(client.get_account_configurations(), AccountConfiguration)
     configuration.suspend_trade = True
     client.set_account_configurations(configuration)
@@ -190,7 +190,7 @@ def _market(**changes: Any) -> OrderRequest:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "code", "message"),
+    ("requested", "status", "code", "message"),
     [
         (_market(symbol="NOPE"), 422, 42210000, 'asset "NOPE" not found'),
         (_market(qty=-1), 422, 40010001, "qty must be > 0"),
@@ -221,21 +221,21 @@ def _market(**changes: Any) -> OrderRequest:
         ),
     ],
 )
-def test_an_order_that_cannot_be_is_refused_in_the_venues_words(
-    refuser: TradingClient, asked: OrderRequest, status: int, code: int, message: str
+def test_an_invalid_order_is_rejected_with_the_venues_message(
+    rejecting_client: TradingClient, requested: OrderRequest, status: int, code: int, message: str
 ) -> None:
     with expect_api_error(status, code, message):
-        refuser.submit_order(asked)
+        rejecting_client.submit_order(requested)
 
 
 @pytest.fixture(scope="module")
-def refuser() -> Iterator[TradingClient]:
+def rejecting_client() -> Iterator[TradingClient]:
     with running_sandbox(*QUIET) as running:
         running.set_quote("AAPL", "189.98", "190.02")
         yield trading_client(running)
 
 
-def test_a_refusal_names_what_it_weighed(client: TradingClient) -> None:
+def test_a_rejection_reports_buying_power_and_cost(client: TradingClient) -> None:
     with pytest.raises(APIError) as refused:
         client.submit_order(_market(qty=2_000))
     assert json.loads(str(refused.value)) == {
@@ -246,13 +246,13 @@ def test_a_refusal_names_what_it_weighed(client: TradingClient) -> None:
     }
 
 
-def test_more_than_is_held_cannot_be_sold(client: TradingClient) -> None:
+def test_more_than_the_position_cannot_be_sold(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
     with expect_api_error(403, 40310000, "insufficient qty available for order (requested: 2, available: 1)"):
         client.submit_order(_market(side=SELL, qty=2))
 
 
-def test_an_order_may_not_meet_another_of_the_same_account(client: TradingClient) -> None:
+def test_an_order_must_not_trade_with_another_of_the_same_account(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
     offer = submit_order(client, _limit(side=SELL, limit_price=195, client_order_id="offer"))
     wait_for_status(client, "offer", "new")
@@ -262,7 +262,7 @@ def test_an_order_may_not_meet_another_of_the_same_account(client: TradingClient
     assert refused.value.message == "potential wash trade detected. use complex orders"
 
 
-def test_a_client_id_stays_used_after_its_order_has_ended(client: TradingClient) -> None:
+def test_a_client_order_id_stays_used_after_its_order_has_ended(client: TradingClient) -> None:
     order = submit_order(client, _limit(limit_price=100, client_order_id="once"))
     wait_for_status(client, "once", "new")
     client.cancel_order_by_id(order.id)
@@ -271,43 +271,43 @@ def test_a_client_id_stays_used_after_its_order_has_ended(client: TradingClient)
         client.submit_order(_limit(limit_price=100, client_order_id="once"))
 
 
-def test_what_is_filled_cannot_be_cancelled(client: TradingClient) -> None:
+def test_a_filled_order_cannot_be_cancelled(client: TradingClient) -> None:
     hold(client, "AAPL", 1)
     with expect_api_error(422, 42210000, 'order is already in "filled" state'):
         client.cancel_order_by_id(order_by_client_id(client, "hold AAPL 0").id)
 
 
-def test_wrong_keys_are_unauthorized_and_the_body_has_no_code(sandbox: SandboxProcess) -> None:
-    stranger = trading_client(sandbox, secret="wrong")
+def test_wrong_credentials_are_unauthorized_and_the_body_has_no_code(sandbox: SandboxProcess) -> None:
+    unauthorized = trading_client(sandbox, secret="wrong")
     with pytest.raises(APIError) as refused:
-        stranger.get_account()
+        unauthorized.get_account()
     assert (refused.value.status_code, refused.value.message) == (401, "unauthorized.")
     with pytest.raises(KeyError):
         _ = refused.value.code
 
 
-def test_keys_may_come_as_a_basic_authorization(sandbox: SandboxProcess) -> None:
+def test_credentials_may_be_sent_as_basic_authorization(sandbox: SandboxProcess) -> None:
     client = trading_client(sandbox)
-    client._use_basic_auth = True  # noqa: SLF001 -- what the vendor's data client offers as an option
+    client._use_basic_auth = True  # noqa: SLF001 -- an option of the library's data client
     assert expect_type(client.get_account(), TradeAccount).currency == "USD"
 
 
-def test_too_many_requests_are_refused_until_the_next_minute() -> None:
+def test_too_many_requests_are_rejected_until_the_next_minute() -> None:
     with running_sandbox("--symbols", "AAPL", "--speed", "0", "--rate-limit-per-minute", "3") as own:
         client = trading_client(own)
-        client._retry_codes = []  # noqa: SLF001 -- by itself it would wait for three seconds, three times
+        client._retry_codes = []  # noqa: SLF001 -- by default the client waits three seconds, three times
         with expect_api_error(429, 42910000, "rate limit exceeded"):
-            for _ in range(7):  # a new minute may begin in between
+            for _ in range(7):  # a new minute can start in between
                 client.get_clock()
         own.step_clock(60_000)
         assert expect_type(client.get_clock(), Clock).is_open
 
 
-def test_the_client_repeats_what_a_gateway_timed_out_under_the_same_id(sandbox: SandboxProcess) -> None:
+def test_the_client_retries_a_gateway_timeout_with_the_same_id(sandbox: SandboxProcess) -> None:
     client = trading_client(sandbox)
     client._retry_wait = 0  # noqa: SLF001
     sandbox.arm("accept_then_504")
-    # The first attempt did land, so the repeat hears that its id is taken: the order is live, not refused.
+    # The first attempt was accepted, so the retry is rejected as a duplicate id: the order is live.
     with expect_api_error(422, 40010001, "client_order_id must be unique"):
         client.submit_order(_market(client_order_id="landed"))
     assert wait_for_status(client, "landed", "filled").filled_qty == "1"

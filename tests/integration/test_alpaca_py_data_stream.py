@@ -1,4 +1,4 @@
-"""The vendor's own data stream hears quotes, trades and bars in msgpack, changes its mind, and meets its limits."""
+"""The market-data stream of the sandbox, tested with Alpaca's own client library: msgpack, subscriptions, limits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,14 +28,14 @@ def sandbox() -> Iterator[SandboxProcess]:
 
 
 @contextmanager
-def hearing(sandbox: SandboxProcess, stream: StockDataStream) -> Iterator[None]:
+def running_data_stream(sandbox: SandboxProcess, stream: StockDataStream) -> Iterator[None]:
     with running_stream(stream):
         eventually(lambda: subscribed(sandbox) is not None and any(channels(sandbox).values()))
         yield
 
 
 def subscribed(sandbox: SandboxProcess) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = sandbox.state()["heard"]["iex"]
+    found: dict[str, Any] | None = sandbox.state()["subscribers"]["iex"]
     return found
 
 
@@ -43,11 +43,11 @@ def channels(sandbox: SandboxProcess) -> dict[str, list[str]]:
     return {name: held for name, held in (subscribed(sandbox) or {}).items() if isinstance(held, list)}
 
 
-def test_quotes_and_trades_arrive_as_they_were_said(sandbox: SandboxProcess) -> None:
+def test_quotes_and_trades_arrive_as_published(sandbox: SandboxProcess) -> None:
     stream, quotes, trades = data_stream(sandbox), MarketDataCollector(), MarketDataCollector()
     stream.subscribe_quotes(quotes.on_data, "AAPL")
     stream.subscribe_trades(trades.on_data, "MSFT")
-    with hearing(sandbox, stream):
+    with running_data_stream(sandbox, stream):
         sandbox.set_quote("MSFT", "419.5", "419.75")
         sandbox.set_quote("AAPL", "189.98", "190.02")
         sandbox.print_trade("AAPL", "190.01")
@@ -61,44 +61,44 @@ def test_quotes_and_trades_arrive_as_they_were_said(sandbox: SandboxProcess) -> 
     assert quote.timestamp.tzinfo is UTC
 
 
-def test_a_long_list_of_symbols_arrives_in_many_fragments(sandbox: SandboxProcess) -> None:
-    stream, heard = data_stream(sandbox), MarketDataCollector()
+def test_a_long_subscription_is_sent_in_many_fragments(sandbox: SandboxProcess) -> None:
+    stream, collector = data_stream(sandbox), MarketDataCollector()
     stream._max_frame_size = 8  # noqa: SLF001 -- even a short message then comes in pieces, and an empty last one
-    stream.subscribe_quotes(heard.on_data, "AAPL", "MSFT")
-    stream.subscribe_bars(heard.on_data, "*")
-    with hearing(sandbox, stream):
+    stream.subscribe_quotes(collector.on_data, "AAPL", "MSFT")
+    stream.subscribe_bars(collector.on_data, "*")
+    with running_data_stream(sandbox, stream):
         assert channels(sandbox)["quotes"] == ["AAPL", "MSFT"]
         assert channels(sandbox)["bars"] == ["*"]
 
 
-def test_a_star_hears_every_symbol(sandbox: SandboxProcess) -> None:
-    stream, heard = data_stream(sandbox), MarketDataCollector()
-    stream.subscribe_quotes(heard.on_data, "*")
-    with hearing(sandbox, stream):
+def test_a_star_subscribes_to_every_symbol(sandbox: SandboxProcess) -> None:
+    stream, collector = data_stream(sandbox), MarketDataCollector()
+    stream.subscribe_quotes(collector.on_data, "*")
+    with running_data_stream(sandbox, stream):
         sandbox.set_quote("AAPL", "189.98", "190.02")
         sandbox.set_quote("MSFT", "419.5", "419.75")
-        eventually(lambda: [one.symbol for one in heard.all] == ["AAPL", "MSFT"])
+        eventually(lambda: [one.symbol for one in collector.all] == ["AAPL", "MSFT"])
 
 
-def test_symbols_are_added_and_taken_away_while_it_runs(sandbox: SandboxProcess) -> None:
-    stream, heard = data_stream(sandbox), MarketDataCollector()
-    stream.subscribe_quotes(heard.on_data, "AAPL")
-    with hearing(sandbox, stream):
+def test_symbols_are_added_and_removed_while_the_stream_runs(sandbox: SandboxProcess) -> None:
+    stream, collector = data_stream(sandbox), MarketDataCollector()
+    stream.subscribe_quotes(collector.on_data, "AAPL")
+    with running_data_stream(sandbox, stream):
         eventually(lambda: stream._running)  # noqa: SLF001
-        stream.subscribe_quotes(heard.on_data, "MSFT")
+        stream.subscribe_quotes(collector.on_data, "MSFT")
         eventually(lambda: channels(sandbox)["quotes"] == ["AAPL", "MSFT"])
         stream.unsubscribe_quotes("AAPL")
         eventually(lambda: channels(sandbox)["quotes"] == ["MSFT"])
         sandbox.set_quote("AAPL", "189.98", "190.02")
         sandbox.set_quote("MSFT", "419.5", "419.75")
-        eventually(lambda: heard.of_symbol("MSFT"))
-    assert heard.of_symbol("AAPL") == []
+        eventually(lambda: collector.of_symbol("MSFT"))
+    assert collector.of_symbol("AAPL") == []
 
 
 def test_a_minute_of_trades_becomes_a_bar(sandbox: SandboxProcess) -> None:
     stream, bars = data_stream(sandbox), MarketDataCollector()
     stream.subscribe_bars(bars.on_data, "AAPL")
-    with hearing(sandbox, stream):
+    with running_data_stream(sandbox, stream):
         sandbox.step_clock(_to_the_next_minute(sandbox))
         for price, size in (("190", 100), ("192", 50), ("189", 25), ("191", 25)):
             sandbox.print_trade("AAPL", price, size)
@@ -111,43 +111,43 @@ def test_a_minute_of_trades_becomes_a_bar(sandbox: SandboxProcess) -> None:
     assert (bar.timestamp.second, bar.timestamp.microsecond) == (0, 0)
 
 
-def test_there_is_one_place_for_a_feed(sandbox: SandboxProcess) -> None:
+def test_a_stream_allows_one_connection(sandbox: SandboxProcess) -> None:
     first, second = data_stream(sandbox), data_stream(sandbox)
     first.subscribe_quotes(MarketDataCollector().on_data, "AAPL")
-    with hearing(sandbox, first):
-        assert _refusal(second) == "connection limit exceeded"
+    with running_data_stream(sandbox, first):
+        assert _error(second) == "connection limit exceeded"
     eventually(lambda: subscribed(sandbox) is None)
 
 
-def test_wrong_keys_fail_at_the_door(sandbox: SandboxProcess) -> None:
+def test_wrong_credentials_fail_at_login(sandbox: SandboxProcess) -> None:
     sandbox.endpoints["secret"] = "wrong"
-    assert _refusal(data_stream(sandbox)) == "auth failed"
+    assert _error(data_stream(sandbox)) == "auth failed"
 
 
-def test_too_many_symbols_leave_the_subscription_as_it_was(sandbox: SandboxProcess) -> None:
-    stream, heard = data_stream(sandbox), MarketDataCollector()
-    stream.subscribe_quotes(heard.on_data, "AAPL")
-    with hearing(sandbox, stream):
+def test_too_many_symbols_leave_the_subscriptions_unchanged(sandbox: SandboxProcess) -> None:
+    stream, collector = data_stream(sandbox), MarketDataCollector()
+    stream.subscribe_quotes(collector.on_data, "AAPL")
+    with running_data_stream(sandbox, stream):
         eventually(lambda: stream._running)  # noqa: SLF001
-        stream.subscribe_quotes(heard.on_data, *(f"A{number}" for number in range(30)))
+        stream.subscribe_quotes(collector.on_data, *(f"A{number}" for number in range(30)))
         sandbox.set_quote("AAPL", "189.98", "190.02")
-        eventually(lambda: heard.of_symbol("AAPL"))
+        eventually(lambda: collector.of_symbol("AAPL"))
         assert channels(sandbox)["quotes"] == ["AAPL"]
 
 
-def test_the_stream_survives_the_venue_and_asks_again_for_everything(tmp_path: Path) -> None:
+def test_the_stream_reconnects_after_a_restart_and_subscribes_again(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path), *QUIET) as own:
-        stream, heard = data_stream(own), MarketDataCollector()
-        stream.subscribe_quotes(heard.on_data, "AAPL", "MSFT")
-        with hearing(own, stream):
+        stream, collector = data_stream(own), MarketDataCollector()
+        stream.subscribe_quotes(collector.on_data, "AAPL", "MSFT")
+        with running_data_stream(own, stream):
             own.kill()
             own.restart()
             eventually(lambda: channels(own).get("quotes") == ["AAPL", "MSFT"], within_s=BACK_WITHIN_S)
             own.set_quote("MSFT", "419.5", "419.75")
-            eventually(lambda: heard.of_symbol("MSFT"))
+            eventually(lambda: collector.of_symbol("MSFT"))
 
 
-def _refusal(stream: StockDataStream) -> str:
+def _error(stream: StockDataStream) -> str:
     with pytest.raises(ValueError, match=r".") as refused:
         connect_once(stream)
     return str(refused.value)

@@ -1,4 +1,4 @@
-"""The vendor's own data client reads the sandbox's past: quotes, trades, bars, pages, the latest, snapshots."""
+"""Historical market data of the sandbox, tested with Alpaca's own client library."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -45,7 +45,7 @@ def long_ago() -> datetime:
 
 
 def trade_for_minutes(sandbox: SandboxProcess, symbol: str, *minutes: tuple[str, ...]) -> None:
-    """Let others trade at some prices in each of some minutes; begin just after a minute began."""
+    """Publish trades at the given prices in consecutive minutes, starting just after a minute has begun."""
     with sandbox.client() as client:
         second = float(client.get("/v2/clock").json()["timestamp"][17:23])
     sandbox.step_clock(MINUTE_MS - int(second * 1000) + 500)
@@ -71,7 +71,7 @@ def test_a_symbol_that_is_not_listed_is_left_out(data: StockHistoricalDataClient
     assert list(found) == ["AAPL"]
 
 
-def test_bars_of_any_length_are_made_of_minutes(
+def test_bars_of_any_length_are_aggregated_from_minutes(
     sandbox: SandboxProcess, data: StockHistoricalDataClient, long_ago: datetime
 ) -> None:
     trade_for_minutes(sandbox, "AAPL", ("190", "195"), ("194",), ("180", "185"))
@@ -83,11 +83,11 @@ def test_bars_of_any_length_are_made_of_minutes(
     ]
     assert [later.timestamp - bar.timestamp for bar, later in pairwise(minutes)] == [timedelta(minutes=1)] * 2
     days = _bars(data, TimeFrame(1, TimeFrameUnit.Day), long_ago)
-    assert sum(day.volume for day in days) == 500  # two days, should midnight in New York be near
+    assert sum(day.volume for day in days) == 500  # two days if midnight in New York is near
     assert (days[0].open, days[-1].close) == (190, 185)
 
 
-def test_bounds_are_included_and_the_order_can_be_turned(
+def test_bounds_are_inclusive_and_the_order_can_be_reversed(
     sandbox: SandboxProcess, data: StockHistoricalDataClient, long_ago: datetime
 ) -> None:
     trade_for_minutes(sandbox, "AAPL", ("190",), ("191",), ("192",))
@@ -100,7 +100,7 @@ def test_bounds_are_included_and_the_order_can_be_turned(
 
 
 @pytest.mark.parametrize("sort", Sort)
-def test_pages_hold_rows_of_all_symbols_and_lose_none(
+def test_pages_contain_the_rows_of_all_symbols_and_lose_none(
     sandbox: SandboxProcess, data: StockHistoricalDataClient, long_ago: datetime, sort: Sort
 ) -> None:
     for number in range(5):
@@ -122,19 +122,19 @@ def test_pages_hold_rows_of_all_symbols_and_lose_none(
     assert sizes == [3, 3, 3, 1]
 
 
-def test_the_client_pages_by_itself(
+def test_the_client_follows_page_tokens(
     sandbox: SandboxProcess, data: StockHistoricalDataClient, long_ago: datetime
 ) -> None:
     for number in range(4):
         sandbox.set_quote("AAPL", f"{100 + number}", f"{101 + number}")
-    asked = StockQuotesRequest(symbol_or_symbols=["AAPL", "MSFT"], start=long_ago, limit=3)
-    found: Any = data.get_stock_quotes(asked)
-    assert [quote.bid_price for quote in found["AAPL"]][1:] == [100, 101]  # after the one it opened with
+    request = StockQuotesRequest(symbol_or_symbols=["AAPL", "MSFT"], start=long_ago, limit=3)
+    found: Any = data.get_stock_quotes(request)
+    assert [quote.bid_price for quote in found["AAPL"]][1:] == [100, 101]  # after the initial quote
     trades: Any = data.get_stock_trades(StockTradesRequest(symbol_or_symbols="MSFT", start=long_ago))
     assert trades.data == {}
 
 
-def test_a_snapshot_has_all_there_is(sandbox: SandboxProcess, data: StockHistoricalDataClient) -> None:
+def test_a_snapshot_has_every_latest_value(sandbox: SandboxProcess, data: StockHistoricalDataClient) -> None:
     empty: Any = data.get_stock_snapshot(StockSnapshotRequest(symbol_or_symbols="MSFT"))["MSFT"]
     assert empty.latest_quote is not None
     assert (empty.minute_bar, empty.daily_bar, empty.previous_daily_bar) == (None, None, None)
@@ -157,30 +157,30 @@ def test_a_snapshot_has_all_there_is(sandbox: SandboxProcess, data: StockHistori
         ("/stocks/trades", {"symbols": "AAPL", "page_token": "???"}, "invalid page_token"),
     ],
 )
-def test_a_question_that_makes_no_sense_is_a_bad_request(
-    asker: StockHistoricalDataClient, path: str, query: dict[str, str], message: str
+def test_an_invalid_query_is_a_bad_request(
+    history_client: StockHistoricalDataClient, path: str, query: dict[str, str], message: str
 ) -> None:
     with pytest.raises(APIError) as refused:
-        asker.get(path, query)
+        history_client.get(path, query)
     assert (refused.value.status_code, refused.value.message) == (400, message)
 
 
 @pytest.fixture(scope="module")
-def asker() -> Iterator[StockHistoricalDataClient]:
+def history_client() -> Iterator[StockHistoricalDataClient]:
     with running_sandbox("--symbols", "AAPL", "--speed", "0") as own:
         yield StockHistoricalDataClient(
             own.endpoints["key"], own.endpoints["secret"], url_override=own.endpoints["trading_url"]
         )
 
 
-def test_market_data_has_a_quota_of_its_own() -> None:
-    with running_sandbox("--symbols", "AAPL", "--rate-limit-per-minute", "2") as own, own.client() as asker:
-        statuses = {asker.get("/v2/stocks/quotes/latest?symbols=AAPL").status_code for _ in range(6)}
+def test_market_data_has_its_own_rate_limit() -> None:
+    with running_sandbox("--symbols", "AAPL", "--rate-limit-per-minute", "2") as own, own.client() as history_client:
+        statuses = {history_client.get("/v2/stocks/quotes/latest?symbols=AAPL").status_code for _ in range(6)}
         assert statuses == {200, 429}
-        assert asker.get("/v2/clock").status_code == 200
+        assert history_client.get("/v2/clock").status_code == 200
 
 
-def test_wrong_keys_are_refused_here_too(sandbox: SandboxProcess) -> None:
+def test_wrong_credentials_are_rejected(sandbox: SandboxProcess) -> None:
     data = StockHistoricalDataClient(sandbox.endpoints["key"], "wrong", url_override=sandbox.endpoints["trading_url"])
     with pytest.raises(APIError) as refused:
         data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="AAPL"))
@@ -188,6 +188,6 @@ def test_wrong_keys_are_refused_here_too(sandbox: SandboxProcess) -> None:
 
 
 def _bars(data: StockHistoricalDataClient, length: TimeFrame, start: datetime, **more: Any) -> list[Any]:
-    asked = StockBarsRequest(symbol_or_symbols="AAPL", timeframe=length, start=start, **more)
-    found: Any = data.get_stock_bars(asked)
+    request = StockBarsRequest(symbol_or_symbols="AAPL", timeframe=length, start=start, **more)
+    found: Any = data.get_stock_bars(request)
     return list(found["AAPL"])

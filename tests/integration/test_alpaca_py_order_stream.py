@@ -1,4 +1,4 @@
-"""The vendor's own order stream hears every event once and in order, comes back after a drop, and has one place."""
+"""The order stream of the sandbox, tested with Alpaca's own client library: order, reconnects, one connection."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -30,7 +30,7 @@ from tests.support.sandbox_process import SandboxProcess, running_sandbox
 pytestmark = pytest.mark.integration
 
 QUIET = ("--symbols", "AAPL", "--speed", "0", "--rate-limit-per-minute", "100000")
-BACK_WITHIN_S = 15.0  # the client waits half a second to a second before it comes back, and doubles that each time
+RECONNECT_TIMEOUT_S = 15.0  # the client reconnects after half a second to a second, doubled each time
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def rest(client: TradingClient, client_order_id: str, time_in_force: TimeInForce
     submit_order(client, LimitOrderRequest(**terms, client_order_id=client_order_id))
 
 
-def test_events_come_once_and_in_order(sandbox: SandboxProcess, client: TradingClient) -> None:
+def test_events_arrive_once_and_in_order(sandbox: SandboxProcess, client: TradingClient) -> None:
     with collected_trade_updates(sandbox) as updates:
         for number in range(20):
             buy(client, str(number))
@@ -68,27 +68,27 @@ def test_events_come_once_and_in_order(sandbox: SandboxProcess, client: TradingC
     assert len(named) == len(set(named)) == 40  # one for each `new`, one for each fill
 
 
-def test_a_dropped_stream_comes_back_and_what_it_missed_is_not_repeated(
+def test_a_dropped_stream_reconnects_and_missed_events_are_not_repeated(
     sandbox: SandboxProcess, client: TradingClient
 ) -> None:
     with collected_trade_updates(sandbox) as updates:
         buy(client, "before")
         eventually(lambda: updates.event_names("before")[-1:] == ["fill"])
         sandbox.arm("drop_stream")
-        eventually(lambda: not sandbox.state()["heard"]["trade_updates"])
+        eventually(lambda: not sandbox.state()["subscribers"]["trade_updates"])
         buy(client, "missed")
         wait_for_status(client, "missed", "filled")
-        eventually(lambda: sandbox.state()["heard"]["trade_updates"], within_s=BACK_WITHIN_S)
+        eventually(lambda: sandbox.state()["subscribers"]["trade_updates"], within_s=RECONNECT_TIMEOUT_S)
         buy(client, "after")
         eventually(lambda: updates.event_names("after")[-1:] == ["fill"])
     assert updates.event_names("missed") == []
     assert order_by_client_id(client, "missed").filled_qty == "1"
 
 
-def test_there_is_one_place_and_the_next_waits_for_it(sandbox: SandboxProcess, client: TradingClient) -> None:
+def test_one_connection_is_allowed_and_the_next_waits_for_it(sandbox: SandboxProcess, client: TradingClient) -> None:
     second, numbers = TradeUpdateCollector(), count()
 
-    def told_of_an_order() -> bool:
+    def order_event_received() -> bool:
         buy(client, f"try {next(numbers)}")
         return bool(second.all)
 
@@ -98,46 +98,46 @@ def test_there_is_one_place_and_the_next_waits_for_it(sandbox: SandboxProcess, c
             connect_once(trading_stream(sandbox, second))
         assert refused.value.status_code == 429
         with running_stream(trading_stream(sandbox, second)):
-            assert not told_of_an_order()
+            assert not order_event_received()
             first.close()
-            eventually(told_of_an_order, within_s=BACK_WITHIN_S, every_s=0.2)
+            eventually(order_event_received, within_s=RECONNECT_TIMEOUT_S, every_s=0.2)
 
 
-def test_a_stranger_never_hears_of_an_order(sandbox: SandboxProcess) -> None:
+def test_an_unauthenticated_client_receives_no_event(sandbox: SandboxProcess) -> None:
     sandbox.endpoints["secret"] = "wrong"
     with pytest.raises(ValueError, match="failed to authenticate"):
         connect_once(trading_stream(sandbox, TradeUpdateCollector()))
-    assert sandbox.state()["heard"]["trade_updates"] is False
+    assert sandbox.state()["subscribers"]["trade_updates"] is False
 
 
-def test_the_stream_survives_the_venue(tmp_path: Path) -> None:
+def test_the_stream_reconnects_after_a_restart(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path), *QUIET) as own, collected_trade_updates(own) as updates:
         rest(trading_client(own), "old")
         eventually(lambda: updates.event_names("old")[-1:] == ["new"])
         own.kill()
         own.restart()
         client = trading_client(own)
-        eventually(lambda: own.state()["heard"]["trade_updates"], within_s=BACK_WITHIN_S)
+        eventually(lambda: own.state()["subscribers"]["trade_updates"], within_s=RECONNECT_TIMEOUT_S)
         client.cancel_order_by_id(order_by_client_id(client, "old").id)
         eventually(lambda: updates.event_names("old") == ["pending_new", "new", "pending_cancel", "canceled"])
 
 
-def test_an_order_waits_for_the_session_and_ends_with_it() -> None:
+def test_a_day_order_waits_for_the_open_and_expires_at_the_close() -> None:
     with running_sandbox("--session", "nyse", *QUIET) as own, collected_trade_updates(own) as updates:
         client = trading_client(own)
         if _clock(client).is_open:
-            _step_past(own, client, "next_close")
+            _advance_past(own, client, "next_close")
         rest(client, "queued", TimeInForce.DAY)
         eventually(lambda: updates.event_names("queued") == ["accepted"])
         assert order_by_client_id(client, "queued").status.value == "accepted"
-        _step_past(own, client, "next_open")
+        _advance_past(own, client, "next_open")
         eventually(lambda: updates.event_names("queued") == ["accepted", "pending_new", "new"])
-        _step_past(own, client, "next_close")
+        _advance_past(own, client, "next_close")
         eventually(lambda: updates.event_names("queued")[-1] == "expired")
         assert order_by_client_id(client, "queued").expired_at is not None
 
 
-def test_a_rejection_may_follow_a_yes(sandbox: SandboxProcess, client: TradingClient) -> None:
+def test_an_accepted_order_can_be_rejected_by_an_event(sandbox: SandboxProcess, client: TradingClient) -> None:
     sandbox.arm("reject")
     with collected_trade_updates(sandbox) as updates:
         buy(client, "late no")
@@ -149,7 +149,7 @@ def _clock(client: TradingClient) -> Clock:
     return expect_type(client.get_clock(), Clock)
 
 
-def _step_past(sandbox: SandboxProcess, client: TradingClient, turn: str) -> None:
+def _advance_past(sandbox: SandboxProcess, client: TradingClient, turn: str) -> None:
     clock = _clock(client)
     ahead = getattr(clock, turn) - clock.timestamp
     sandbox.step_clock(int(ahead.total_seconds() * 1000) + 1000)

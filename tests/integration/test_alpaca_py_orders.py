@@ -1,4 +1,4 @@
-"""The vendor's own client sends, reads, lists, replaces and cancels orders at the sandbox."""
+"""Orders at the sandbox, sent, read, listed, replaced and cancelled with Alpaca's own client library."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -54,8 +54,8 @@ def client(sandbox: SandboxProcess) -> TradingClient:
 
 @pytest.fixture(scope="module")
 def updates(sandbox: SandboxProcess) -> Iterator[TradeUpdateCollector]:
-    with collected_trade_updates(sandbox) as heard:
-        yield heard
+    with collected_trade_updates(sandbox) as collector:
+        yield collector
 
 
 def test_a_market_order_fills_at_the_quote(
@@ -70,19 +70,19 @@ def test_a_market_order_fills_at_the_quote(
     assert filled.filled_at is not None
 
 
-def test_an_order_in_dollars_buys_a_part_of_a_share(sandbox: SandboxProcess, client: TradingClient) -> None:
+def test_a_notional_order_buys_a_fraction_of_a_share(sandbox: SandboxProcess, client: TradingClient) -> None:
     sandbox.set_quote("AMD", "159.98", "160")
-    asked = MarketOrderRequest(symbol="AMD", notional=40, side=BUY, time_in_force=DAY, client_order_id="dollars")
-    assert submit_order(client, asked).notional == "40"
+    request = MarketOrderRequest(symbol="AMD", notional=40, side=BUY, time_in_force=DAY, client_order_id="dollars")
+    assert submit_order(client, request).notional == "40"
     assert wait_for_status(client, "dollars", "filled").filled_qty == "0.25"
 
 
 def test_a_limit_order_waits_for_its_price(sandbox: SandboxProcess, client: TradingClient) -> None:
     sandbox.set_quote("AMZN", "184.99", "185.01")
-    asked = LimitOrderRequest(
+    request = LimitOrderRequest(
         symbol="AMZN", qty=1, side=BUY, time_in_force=GTC, limit_price=184.5, client_order_id="limit"
     )
-    submit_order(client, asked)
+    submit_order(client, request)
     assert wait_for_status(client, "limit", "new").limit_price == "184.5"
     sandbox.set_quote("AMZN", "184.3", "184.4")
     assert wait_for_status(client, "limit", "filled").filled_avg_price == "184.4"
@@ -90,8 +90,10 @@ def test_a_limit_order_waits_for_its_price(sandbox: SandboxProcess, client: Trad
 
 def test_a_stop_order_waits_for_its_trigger(sandbox: SandboxProcess, client: TradingClient) -> None:
     sandbox.set_quote("GOOGL", "174.99", "175.01")
-    asked = StopOrderRequest(symbol="GOOGL", qty=1, side=BUY, time_in_force=GTC, stop_price=176, client_order_id="stop")
-    submit_order(client, asked)
+    request = StopOrderRequest(
+        symbol="GOOGL", qty=1, side=BUY, time_in_force=GTC, stop_price=176, client_order_id="stop"
+    )
+    submit_order(client, request)
     wait_for_status(client, "stop", "new")
     sandbox.set_quote("GOOGL", "175.5", "175.99")
     assert order_by_client_id(client, "stop").status.value == "new"
@@ -106,9 +108,9 @@ def test_a_stop_limit_order_needs_its_trigger_and_then_its_price(
     terms = {"symbol": "META", "qty": 1, "side": BUY, "time_in_force": GTC}
     submit_order(client, StopLimitOrderRequest(**terms, stop_price=502, limit_price=502.5, client_order_id="both"))
     wait_for_status(client, "both", "new")
-    sandbox.set_quote("META", "503", "503.1")  # triggered, but dearer than the limit
+    sandbox.set_quote("META", "503", "503.1")  # triggered, but above the limit
     assert order_by_client_id(client, "both").status.value == "new"
-    sandbox.set_quote("META", "501", "501.1")  # within the limit; the trigger stays pulled
+    sandbox.set_quote("META", "501", "501.1")  # within the limit; the order stays triggered
     assert wait_for_status(client, "both", "filled").filled_avg_price == "501.1"
 
 
@@ -126,7 +128,7 @@ def test_a_trailing_stop_follows_the_price(sandbox: SandboxProcess, client: Trad
     assert wait_for_status(client, "trail", "filled").filled_avg_price == "252.9"
 
 
-def test_a_part_fills_first_and_the_rest_at_the_next_quote() -> None:
+def test_a_partial_fill_is_completed_at_the_next_quote() -> None:
     seed = next(seed for seed in count() if is_drawn(draws(seed, "fill", 0)[0], PARTIAL_ONE_IN))
     with (
         running_sandbox("--symbols", "AAPL", "--seed", str(seed), *WITHOUT_LIMIT) as own,
@@ -146,15 +148,15 @@ def test_a_part_fills_first_and_the_rest_at_the_next_quote() -> None:
     assert first.execution_id != last.execution_id
 
 
-def test_a_replaced_order_is_followed_by_one_with_its_own_id(
+def test_a_replacement_has_its_own_id(
     sandbox: SandboxProcess, client: TradingClient, updates: TradeUpdateCollector
 ) -> None:
     sandbox.set_quote("MSFT", "419.9", "420.1")
     terms = {"symbol": "MSFT", "qty": 2, "side": BUY, "time_in_force": GTC}
     old = submit_order(client, LimitOrderRequest(**terms, limit_price=400, client_order_id="old"))
     wait_for_status(client, "old", "new")
-    wish = ReplaceOrderRequest(qty=3, limit_price=401, client_order_id="young")
-    new = expect_type(client.replace_order_by_id(old.id, wish), Order)
+    change = ReplaceOrderRequest(qty=3, limit_price=401, client_order_id="young")
+    new = expect_type(client.replace_order_by_id(old.id, change), Order)
     assert (new.id != old.id, new.replaces) == (True, old.id)
     eventually(lambda: updates.event_names("young")[-1:] == ["new"])
     assert updates.event_names("old") == ["pending_new", "new", "pending_replace", "replaced"]
@@ -164,7 +166,7 @@ def test_a_replaced_order_is_followed_by_one_with_its_own_id(
     assert (working.status.value, working.qty, working.limit_price, working.replaces) == ("new", "3", "401", old.id)
 
 
-def test_of_an_order_and_its_replacement_only_one_is_filled(
+def test_either_an_order_or_its_replacement_is_filled_never_both(
     sandbox: SandboxProcess, client: TradingClient, updates: TradeUpdateCollector
 ) -> None:
     sandbox.set_quote("SPY", "559.9", "560.1")
@@ -172,7 +174,7 @@ def test_of_an_order_and_its_replacement_only_one_is_filled(
     old = submit_order(client, LimitOrderRequest(**terms, limit_price=550, client_order_id="raced"))
     wait_for_status(client, "raced", "new")
     with sandbox.admin() as admin:
-        # The market moves while the replacement is under way: whichever the venue sees first wins, never both.
+        # The market moves while the replacement is pending: either the fill or the replacement wins, never both.
         client.replace_order_by_id(old.id, ReplaceOrderRequest(limit_price=551, client_order_id="too late"))
         admin.post("/quotes", json={"symbol": "SPY", "bid": "548", "ask": "549"})
     ended = {"raced": "filled", "too late": "rejected"}
@@ -187,7 +189,7 @@ def _ends(client: TradingClient, *client_order_ids: str) -> dict[str, str | None
     return {one: order.status.value if order.status.value in terminal else None for one, order in orders.items()}
 
 
-def test_a_replacement_that_changes_nothing_is_refused(sandbox: SandboxProcess, client: TradingClient) -> None:
+def test_a_replacement_that_changes_nothing_is_rejected(sandbox: SandboxProcess, client: TradingClient) -> None:
     terms = {"symbol": "QQQ", "qty": 1, "side": BUY, "time_in_force": GTC}
     order = submit_order(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="same"))
     wait_for_status(client, "same", "new")
@@ -195,17 +197,17 @@ def test_a_replacement_that_changes_nothing_is_refused(sandbox: SandboxProcess, 
         client.replace_order_by_id(order.id, ReplaceOrderRequest(limit_price=300))
 
 
-def test_a_cancelled_order_is_told_and_stays_cancelled(client: TradingClient, updates: TradeUpdateCollector) -> None:
+def test_a_cancel_is_reported_and_final(client: TradingClient, updates: TradeUpdateCollector) -> None:
     terms = {"symbol": "QQQ", "qty": 1, "side": BUY, "time_in_force": GTC}
     order = submit_order(client, LimitOrderRequest(**terms, limit_price=310, client_order_id="unwanted"))
     wait_for_status(client, "unwanted", "new")
     client.cancel_order_by_id(order.id)
     assert wait_for_status(client, "unwanted", "canceled").canceled_at is not None
     eventually(lambda: updates.event_names("unwanted") == ["pending_new", "new", "pending_cancel", "canceled"])
-    client.cancel_order_by_id(order.id)  # a repeat is granted again
+    client.cancel_order_by_id(order.id)  # a second cancel succeeds too
 
 
-def test_lists_are_filtered_ordered_and_cut() -> None:
+def test_lists_are_filtered_ordered_and_limited() -> None:
     with running_sandbox("--symbols", "AAPL,MSFT", *WITHOUT_LIMIT) as own:
         client = trading_client(own)
         for number in range(6):
@@ -216,7 +218,7 @@ def test_lists_are_filtered_ordered_and_cut() -> None:
             client, MarketOrderRequest(symbol="AAPL", qty=1, side=BUY, time_in_force=DAY, client_order_id="done")
         )
         wait_for_status(client, "done", "filled")
-        # By default: what is open, newest first.
+        # Default: open orders, newest first.
         assert _listed(client) == [f"rests {number}" for number in reversed(range(6))]
         assert _listed(client, status=QueryOrderStatus.CLOSED) == ["done"]
         assert len(_listed(client, status=QueryOrderStatus.ALL)) == 7
@@ -224,12 +226,12 @@ def test_lists_are_filtered_ordered_and_cut() -> None:
         assert _listed(client, side=SELL) == []
         assert _listed(client, direction="asc", limit=1, nested=True) == ["rests 0"]
         middle = order_by_client_id(client, "rests 2")
-        # Both bounds exclude what they name; Python cuts its nanoseconds, so `after` may name it once more.
+        # Both bounds are exclusive; Python truncates nanoseconds, so `after` can include the order again.
         assert _listed(client, until=middle.submitted_at) in (["rests 1", "rests 0"], ["rests 2", "rests 1", "rests 0"])
         assert _listed(client, after=middle.submitted_at)[:3] == ["rests 5", "rests 4", "rests 3"]
 
 
-def test_every_page_is_reached_by_the_last_id_of_the_one_before() -> None:
+def test_pages_are_chained_by_the_last_order_id() -> None:
     with running_sandbox("--symbols", "AAPL", *WITHOUT_LIMIT) as own:
         client = trading_client(own)
         for number in range(7):
@@ -250,7 +252,7 @@ def test_every_page_is_reached_by_the_last_id_of_the_one_before() -> None:
             client.get("/orders", both)
 
 
-def test_everything_is_cancelled_with_an_answer_for_each() -> None:
+def test_all_orders_are_cancelled_with_one_result_each() -> None:
     with running_sandbox("--symbols", "AAPL", *WITHOUT_LIMIT) as own:
         client = trading_client(own)
         assert client.cancel_orders() == []
@@ -264,7 +266,7 @@ def test_everything_is_cancelled_with_an_answer_for_each() -> None:
         assert {wait_for_status(client, str(number), "canceled").filled_qty for number in range(3)} == {"0"}
 
 
-def test_an_order_that_nobody_sent_is_not_found(client: TradingClient) -> None:
+def test_an_unknown_order_is_not_found(client: TradingClient) -> None:
     unknown: UUID = uuid4()
     with expect_api_error(404, 40410000, f"order not found for {unknown}"):
         client.get_order_by_id(unknown)

@@ -1,4 +1,4 @@
-"""A killed sandbox comes back with everything it ever told anyone."""
+"""A killed sandbox restarts with everything that it ever acknowledged."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +24,7 @@ def _status(client: httpx.Client, client_order_id: str) -> str:
     return str(found.json()["status"])
 
 
-def test_a_killed_venue_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_a_killed_venue_continues_from_its_stored_state(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path), "--speed", "20") as sandbox:
         with sandbox.client() as client:
             client.post("/v2/orders", json=_order(client_order_id="filled", qty=5))
@@ -49,7 +49,7 @@ def test_a_killed_venue_goes_on_where_it_ended(tmp_path: Path) -> None:
                 assert refused.json()["message"] == "client_order_id must be unique"
 
 
-def test_prices_go_on_from_the_last_ones(tmp_path: Path) -> None:
+def test_prices_continue_after_a_restart(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path), "--speed", "0") as sandbox:
         sandbox.set_quote("AAPL", "250.10", "250.20")
         with sandbox.client() as client:
@@ -60,7 +60,7 @@ def test_prices_go_on_from_the_last_ones(tmp_path: Path) -> None:
         assert sandbox.state()["quotes"]["AAPL"] == ["250.10", "250.20"]
 
 
-def test_an_order_that_was_on_its_way_is_led_on(tmp_path: Path) -> None:
+def test_an_order_in_a_transient_status_is_completed_after_a_restart(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path), "--speed", "0") as sandbox:
         with sandbox.client() as client:
             client.post("/v2/orders", json=_order(client_order_id="just accepted"))
@@ -70,7 +70,7 @@ def test_an_order_that_was_on_its_way_is_led_on(tmp_path: Path) -> None:
             eventually(lambda: _status(client, "just accepted") == "filled")
 
 
-def test_no_answered_order_is_lost_by_a_kill_at_any_moment(tmp_path: Path) -> None:
+def test_no_acknowledged_order_is_lost_by_a_kill_at_any_moment(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path), "--rate-limit-per-minute", "100000") as sandbox:
         answered: list[str] = []
         enough = Event()
@@ -92,12 +92,12 @@ def test_no_answered_order_is_lost_by_a_kill_at_any_moment(tmp_path: Path) -> No
             assert isinstance(trading.exception(10), httpx.TransportError)
         sandbox.restart()
         kept = [order["client_order_id"] for order in sandbox.state()["orders"]]
-        # One more may have been kept than answered: the one that was cut off.
+        # One more order may be stored than was acknowledged: the one interrupted by the kill.
         assert kept[: len(answered)] == answered
         assert len(kept) - len(answered) in {0, 1}
 
 
-def test_without_a_state_folder_nothing_is_kept(tmp_path: Path) -> None:
+def test_without_a_state_folder_nothing_is_stored(tmp_path: Path) -> None:
     with running_sandbox("--speed", "0") as sandbox:
         with sandbox.client() as client:
             client.post("/v2/orders", json=_order())
@@ -108,7 +108,7 @@ def test_without_a_state_folder_nothing_is_kept(tmp_path: Path) -> None:
         assert sandbox.state()["orders"] == []
 
 
-def test_of_two_posts_with_one_id_exactly_one_wins() -> None:
+def test_of_two_posts_with_the_same_id_exactly_one_succeeds() -> None:
     with running_sandbox("--speed", "0") as sandbox, ThreadPoolExecutor(8) as pool:
         for round_number in range(5):
             replies = list(pool.map(_post_once, [sandbox] * 8, [f"same-{round_number}"] * 8))

@@ -1,4 +1,4 @@
-"""Each fault an operator can switch on does what it says, and is counted."""
+"""Each fault of the Alpaca venue does what is documented, and is counted."""
 
 import json
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _events(stream: ClientConnection, count: int) -> list[str]:
     return [json.loads(stream.recv(2))["data"]["event"] for _ in range(count)]
 
 
-def test_an_order_may_land_although_the_connection_dropped(sandbox: SandboxProcess) -> None:
+def test_an_order_can_be_accepted_although_the_connection_dropped(sandbox: SandboxProcess) -> None:
     sandbox.arm("accept_then_drop")
     with pytest.raises(httpx.TransportError):
         _post(sandbox, "lost reply")
@@ -56,14 +56,14 @@ def test_an_order_may_land_although_the_connection_dropped(sandbox: SandboxProce
     assert _post(sandbox, "lost reply").json()["message"] == "client_order_id must be unique"
 
 
-def test_an_order_may_land_although_a_gateway_gave_up(sandbox: SandboxProcess) -> None:
+def test_an_order_can_be_accepted_although_a_gateway_timed_out(sandbox: SandboxProcess) -> None:
     sandbox.arm("accept_then_504")
     reply = _post(sandbox, "gateway")
     assert (reply.status_code, reply.headers["Content-Type"]) == (504, "text/html; charset=utf-8")
     eventually(lambda: _statuses(sandbox) == {"gateway": "filled"})
 
 
-def test_a_reply_may_come_late(sandbox: SandboxProcess) -> None:
+def test_a_response_can_be_delayed(sandbox: SandboxProcess) -> None:
     sandbox.arm("accept_then_delay", ms=300)
     with _listening(sandbox) as stream:
         reply = _post(sandbox, "late")
@@ -73,13 +73,13 @@ def test_a_reply_may_come_late(sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 429, 500, 502, 503])
-def test_a_request_may_be_answered_without_being_carried_out(sandbox: SandboxProcess, status: int) -> None:
+def test_a_request_can_be_answered_without_being_executed(sandbox: SandboxProcess, status: int) -> None:
     sandbox.arm("answer", status=status)
     assert _post(sandbox, "again").status_code == status
     assert _post(sandbox, "again").status_code == 200
 
 
-def test_an_accepted_order_may_be_rejected_later(sandbox: SandboxProcess) -> None:
+def test_an_accepted_order_can_be_rejected_later(sandbox: SandboxProcess) -> None:
     sandbox.arm("reject")
     with _listening(sandbox) as stream:
         assert _post(sandbox, "rejected").status_code == 200
@@ -87,14 +87,14 @@ def test_an_accepted_order_may_be_rejected_later(sandbox: SandboxProcess) -> Non
     assert _statuses(sandbox) == {"rejected": "rejected"}
 
 
-def test_an_event_may_be_lost(sandbox: SandboxProcess) -> None:
+def test_an_event_can_be_lost(sandbox: SandboxProcess) -> None:
     sandbox.arm("lose_event", skip=1)
     with _listening(sandbox) as stream:
         _post(sandbox, "gap")
         assert _events(stream, 2) == ["pending_new", "fill"]
 
 
-def test_an_event_may_come_twice(sandbox: SandboxProcess) -> None:
+def test_an_event_can_be_sent_twice(sandbox: SandboxProcess) -> None:
     sandbox.arm("duplicate_event", skip=2)
     with _listening(sandbox) as stream:
         _post(sandbox, "twice")
@@ -103,14 +103,14 @@ def test_an_event_may_come_twice(sandbox: SandboxProcess) -> None:
     assert first == second
 
 
-def test_the_order_stream_may_be_cut(sandbox: SandboxProcess) -> None:
+def test_the_order_stream_can_be_dropped(sandbox: SandboxProcess) -> None:
     with _listening(sandbox) as stream:
         sandbox.arm("drop_stream")
         with pytest.raises(ConnectionClosed):
             stream.recv(2)
 
 
-def test_the_order_stream_may_be_mute(sandbox: SandboxProcess) -> None:
+def test_the_order_stream_can_be_silenced(sandbox: SandboxProcess) -> None:
     with _listening(sandbox) as stream:
         sandbox.arm("mute_stream")
         _post(sandbox, "unheard")
@@ -121,7 +121,7 @@ def test_the_order_stream_may_be_mute(sandbox: SandboxProcess) -> None:
         assert json.loads(stream.recv(2))["data"]["order"]["client_order_id"] == "heard"
 
 
-def test_a_young_order_may_not_be_found_yet(sandbox: SandboxProcess) -> None:
+def test_a_new_order_can_be_hidden_by_read_lag(sandbox: SandboxProcess) -> None:
     sandbox.arm("read_lag", ms=300)
     _post(sandbox, "young")
     with sandbox.client() as client:
@@ -133,7 +133,7 @@ def test_a_young_order_may_not_be_found_yet(sandbox: SandboxProcess) -> None:
         eventually(lambda: look() == 200)
 
 
-def test_the_market_may_stand_still() -> None:
+def test_the_market_can_be_stopped() -> None:
     with running_sandbox("--symbols", "AAPL", "--speed", "200") as sandbox:
         eventually(lambda: sandbox.state()["counts"]["quotes_this_run"] > 20)
         sandbox.arm("stop_quotes")
@@ -155,14 +155,14 @@ def test_faults_are_counted_and_cleared(sandbox: SandboxProcess) -> None:
 
 
 @pytest.mark.parametrize("body", [{"kind": "earthquake"}, {"kind": "answer", "tmies": 2}])
-def test_an_unknown_fault_is_refused(sandbox: SandboxProcess, body: dict[str, Any]) -> None:
+def test_an_unknown_fault_is_rejected(sandbox: SandboxProcess, body: dict[str, Any]) -> None:
     with sandbox.admin() as admin:
         assert admin.post("/faults", json=body).status_code == 422
 
 
-def test_more_requests_than_the_limit_are_refused_until_the_next_minute() -> None:
+def test_requests_above_the_limit_are_rejected_until_the_next_minute() -> None:
     with running_sandbox("--speed", "0", "--rate-limit-per-minute", "3") as sandbox, sandbox.client() as client:
-        # The minute may turn in between, so it takes up to seven requests.
+        # A new minute can start in between, so up to seven requests are needed.
         replies = [client.get("/v2/clock") for _ in range(8)]
     refused = [reply for reply in replies if reply.status_code == 429]
     assert refused

@@ -1,4 +1,4 @@
-"""A venue's keys as files: private, right, never printed, and the same after a restart."""
+"""Key files of a venue: private, correct, never printed, and unchanged after a restart."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.support.sandbox_process import SandboxProcess
 pytestmark = pytest.mark.integration
 
 
-def test_the_keys_stand_in_private_files_and_open_the_venue(tmp_path: Path) -> None:
+def test_keys_are_written_to_private_files_and_authenticate(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     venue = SandboxProcess("--speed", "0", "--keys", str(folder))
     try:
@@ -23,7 +23,7 @@ def test_the_keys_stand_in_private_files_and_open_the_venue(tmp_path: Path) -> N
         venue.stop()
 
 
-def test_keys_that_stand_in_files_are_told_by_reference(tmp_path: Path) -> None:
+def test_keys_in_files_are_printed_as_references(tmp_path: Path) -> None:
     venue = SandboxProcess("--speed", "0", "--keys", str(tmp_path))
     try:
         assert venue.endpoints["key"] == f"file:{tmp_path}/key"
@@ -32,7 +32,7 @@ def test_keys_that_stand_in_files_are_told_by_reference(tmp_path: Path) -> None:
         venue.stop()
 
 
-def test_a_venue_that_came_back_with_its_books_has_the_same_keys(tmp_path: Path) -> None:
+def test_a_restarted_venue_with_its_database_has_the_same_keys(tmp_path: Path) -> None:
     venue = SandboxProcess("--speed", "0", "--keys", str(tmp_path / "keys"), "--state", str(tmp_path / "books"))
     before = (tmp_path / "keys" / "secret").read_text()
     venue.kill()

@@ -1,4 +1,4 @@
-"""The venue's memory answers only from what is on disk, and a disk that fails is noticed."""
+"""The ledger answers from durable data only, and reports a failing disk."""
 
 import asyncio
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_a_query_sees_what_was_appended_before_it() -> None:
     asyncio.run(scenario())
 
 
-def test_what_was_written_is_there_at_the_next_start(tmp_path: Path) -> None:
+def test_written_changes_are_loaded_at_the_next_start(tmp_path: Path) -> None:
     made = make_venue()
     events = place_order(made, qty=2, client_order_id="kept")
 
@@ -60,7 +60,7 @@ def test_what_was_written_is_there_at_the_next_start(tmp_path: Path) -> None:
     )
 
 
-def test_a_failing_disk_ends_the_venue_and_answers_nobody() -> None:
+def test_a_failing_disk_stops_the_venue_without_answers() -> None:
     async def scenario() -> None:
         ledger = Ledger(None)
         ledger.start()
@@ -74,7 +74,7 @@ def test_a_failing_disk_ends_the_venue_and_answers_nobody() -> None:
     asyncio.run(scenario())
 
 
-def test_books_of_another_version_are_refused(tmp_path: Path) -> None:
+def test_a_database_of_another_version_is_rejected(tmp_path: Path) -> None:
     async def mark() -> None:
         ledger = Ledger(tmp_path)
         ledger.start()
@@ -86,7 +86,7 @@ def test_books_of_another_version_are_refused(tmp_path: Path) -> None:
         Ledger(tmp_path)
 
 
-def test_the_table_too_keeps_client_ids_unique() -> None:
+def test_the_table_enforces_unique_client_order_ids() -> None:
     async def scenario() -> None:
         ledger = Ledger(None)
         ledger.start()

@@ -1,4 +1,4 @@
-"""The sandbox as a program: its first line, its exits, what it costs."""
+"""The sandbox process: its first line, its exit codes, its memory."""
 
 import json
 import socket
@@ -21,7 +21,7 @@ def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=scaled(20), check=False)
 
 
-def test_the_first_line_says_where_the_venue_is() -> None:
+def test_the_first_line_contains_the_addresses() -> None:
     with running_sandbox() as sandbox:
         where = sandbox.endpoints
         assert set(where) == {"trading_url", "stream_url", "data_url", "admin_url", "key", "secret"}
@@ -33,14 +33,14 @@ def test_the_first_line_says_where_the_venue_is() -> None:
         assert sandbox.stop() == 0
 
 
-def test_a_venue_is_light() -> None:
+def test_the_memory_of_an_idle_venue_is_bounded() -> None:
     with running_sandbox() as sandbox:
         sandbox.state()
         assert psutil.Process(sandbox.process.pid).memory_info().rss < RSS_BYTES_MAX
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (("--symbols", "12"), 64, "is not a symbol"),
         (("--seed", "red"), 64, "--seed"),
@@ -49,14 +49,14 @@ def test_a_venue_is_light() -> None:
         (("--state", "/dev/null/x"), 74, "/dev/null/x"),
     ],
 )
-def test_a_mistake_is_one_line_and_an_exit_code(arguments: tuple[str, ...], code: int, says: str) -> None:
+def test_an_error_is_one_line_and_an_exit_code(arguments: tuple[str, ...], code: int, message: str) -> None:
     done = _run("run", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     (line,) = done.stderr.splitlines()
-    assert says in line
+    assert message in line
 
 
-def test_a_port_that_is_held_is_busy() -> None:
+def test_a_port_in_use_is_reported_as_busy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
         done = _run("run", "--port", str(port))
@@ -64,21 +64,21 @@ def test_a_port_that_is_held_is_busy() -> None:
     assert f"port {port} is held" in done.stderr
 
 
-def test_a_state_folder_that_is_held_is_busy(tmp_path: Path) -> None:
+def test_a_locked_state_folder_is_reported_as_busy(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path)) as sandbox:
         done = _run("run", "--state", str(tmp_path))
         assert done.returncode == 75
         assert str(sandbox.process.pid) in done.stderr
 
 
-def test_damaged_books_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "venue.sqlite").write_bytes(b"these are no books" * 100)
+def test_a_corrupt_database_is_rejected(tmp_path: Path) -> None:
+    (tmp_path / "venue.sqlite").write_bytes(b"this is not a database" * 100)
     done = _run("run", "--state", str(tmp_path))
     assert done.returncode == 65
     assert "venue.sqlite" in done.stderr
 
 
-def test_the_state_verb_shows_the_venues_own_view() -> None:
+def test_the_state_command_shows_the_venues_state() -> None:
     with running_sandbox() as sandbox:
         done = _run("state", "--url", sandbox.endpoints["admin_url"], "--json")
         assert done.returncode == 0

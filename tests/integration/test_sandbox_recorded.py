@@ -1,4 +1,4 @@
-"""The sandbox serves recordings as the venues they came from, frame by frame as they were received."""
+"""The sandbox serves recordings like the recorded venues, frame by frame as received."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def _recording(file: Path) -> list[str]:
     return texts
 
 
-def test_a_recording_is_served_unaltered_and_again_when_nobody_listens(tmp_path: Path) -> None:
+def test_a_recording_is_served_unaltered_and_restarts_without_subscribers(tmp_path: Path) -> None:
     texts = _recording(tmp_path / "abc.jsonl")
     with crypto_sandbox("--recording", str(tmp_path / "abc.jsonl"), "--speed", "10") as sandbox:
         assert sandbox.rest("binance", "/api/v3/depth", symbol="ABCUSDT").text == '{"lastUpdateId": 2}'
@@ -42,12 +42,12 @@ def test_a_recording_is_served_unaltered_and_again_when_nobody_listens(tmp_path:
         for _ in range(2):
             with connect(sandbox.stream_url("binance", "/stream"), proxy=None) as socket:
                 socket.send(json.dumps({"method": "SUBSCRIBE", "params": ["abcusdt@depth"], "id": 1}))
-                said = [str(socket.recv(5)) for _ in range(6)]
-            assert said == ['{"result":null,"id":1}', *texts]
+                received = [str(socket.recv(5)) for _ in range(6)]
+            assert received == ['{"result":null,"id":1}', *texts]
             eventually(lambda: sandbox.venues()["binance"]["played"] == 0)
 
 
-def test_faults_strike_a_recording_too(tmp_path: Path) -> None:
+def test_faults_apply_to_a_recording_too(tmp_path: Path) -> None:
     texts = _recording(tmp_path / "abc.jsonl")
     with crypto_sandbox("--recording", str(tmp_path / "abc.jsonl"), "--speed", "10") as sandbox:
         sandbox.arm("drop", venue="binance", symbol="ABCUSDT", topic="book", skip=1)

@@ -80,7 +80,7 @@ def collected_trade_updates(sandbox: SandboxProcess) -> Iterator[TradeUpdateColl
     """Collect trade updates for the length of a block."""
     updates = TradeUpdateCollector()
     with running_stream(trading_stream(sandbox, updates)):
-        eventually(lambda: sandbox.state()["heard"]["trade_updates"])
+        eventually(lambda: sandbox.state()["subscribers"]["trade_updates"])
         yield updates
 
 

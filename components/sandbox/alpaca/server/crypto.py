@@ -21,7 +21,7 @@ from components.sandbox.transport.crypto_venue import FlowDriver
 
 Document = dict[str, object]
 BATCH_INTERVAL_NS = 50_000_000
-TICK_INTERVAL_S = 0.02
+PUBLISH_INTERVAL_S = 0.02
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -98,7 +98,7 @@ class CryptoMarket:
         while True:
             pace.catch_up()
             self.publish_due()
-            await asyncio.sleep(TICK_INTERVAL_S)
+            await asyncio.sleep(PUBLISH_INTERVAL_S)
 
     def publish_due(self) -> None:
         """Publish what is due for every pair."""
