@@ -89,7 +89,7 @@ class RunningExecution:
     def ask(self, frame: bytes) -> Any:
         return request_once(self.run, COMMANDS, frame, int(scaled(ANSWER_MS_MAX)))
 
-    def verb(self, *arguments: str) -> Any:
+    def command(self, *arguments: str) -> Any:
         """Run a verb with --json and give its answer."""
         done = subprocess.run(
             [sys.executable, "-m", "components.execution", *arguments, "--json"],

@@ -262,9 +262,9 @@ class ExecutionHarness:
         """Respond to snapshot requests until none is due."""
         for _ in range(times):
             self.advance_ms(150)
-            if not (asked := self.requests(FetchVenueSnapshot)):
+            if not (pending := self.requests(FetchVenueSnapshot)):
                 return
-            self.respond(asked[-1], answer)
+            self.respond(pending[-1], answer)
 
     def reconnect(self, answer: VenueSnapshot) -> None:
         """Connect the stream again and deliver the snapshot that follows."""

@@ -58,10 +58,10 @@ def _reopened(state: ExecutionState, snapshot: VenueSnapshot) -> tuple[str, ...]
         for venue_order in snapshot.orders
         if venue_order.state is not None and not venue_order.state.is_final
     ]
-    known = [(venue_order, state.order_by_venue_id(venue_order.venue_order_id)) for venue_order in working]
+    matched = [(venue_order, state.order_by_venue_id(venue_order.venue_order_id)) for venue_order in working]
     return tuple(
         f"order {venue_order.client_order_id}: {order.state} here, {venue_order.venue_status} at the venue"
-        for venue_order, order in known
+        for venue_order, order in matched
         if order is not None and order.state.is_final and venue_order.filled_quantity >= order.filled
     )
 

@@ -89,10 +89,10 @@ class CommandIntake:
 
     def _on_control(self, reply_to: bytes, sealed: SealedControl, now_ns: int) -> list[Effect]:
         control = sealed.control
-        known = self._journal.state.controls.get(control.command_id)
-        if known is not None:
+        sequence = self._journal.state.controls.get(control.command_id)
+        if sequence is not None:
             self._metrics.count_rejected(RejectReason.REPLAYED)
-            return [Reply(reply_to, Accepted(control.command_id, known))]
+            return [Reply(reply_to, Accepted(control.command_id, sequence))]
         if self._journal.state.opening is None:
             return self._reject(
                 reply_to,
@@ -125,9 +125,9 @@ class CommandIntake:
             case SealedIntent(intent=intent) if error.reject_reason is RejectReason.EXPIRED:
                 return self._on_expired(reply_to, frame, intent, error, now_ns)
             case SealedControl(control=control):
-                known = self._journal.state.controls.get(control.command_id)
-                if known is not None:
-                    return [Reply(reply_to, Accepted(control.command_id, known))]
+                sequence = self._journal.state.controls.get(control.command_id)
+                if sequence is not None:
+                    return [Reply(reply_to, Accepted(control.command_id, sequence))]
                 return self._reject(reply_to, control.command_id, error.reject_reason, error.detail, now_ns)
             case _:
                 return self._reject(reply_to, NO_COMMAND, error.reject_reason, error.detail, now_ns)

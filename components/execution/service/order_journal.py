@@ -119,9 +119,9 @@ class OrderJournal:
     def _find_order(self, report: OrderReport) -> tuple[Order, list[Effect]]:
         venue_order = report.order
         effects: list[Effect] = []
-        known = self.state.order_by_venue_id(venue_order.venue_order_id)
-        if known is not None:
-            return known, effects
+        tracked = self.state.order_by_venue_id(venue_order.venue_order_id)
+        if tracked is not None:
+            return tracked, effects
         ours = self.state.order_by_client_id(venue_order.client_order_id)
         reason = "not ours"
         if ours is not None and ours.venue_order_id is None:

@@ -113,10 +113,10 @@ def _apply_decision(state: RiskState, decision: Decision) -> RiskState:
 
 
 def _count_approval(state: RiskState, step: int) -> tuple[tuple[int, int], ...]:
-    kept = [one for one in state.approvals_by_step if one[0] >= step - RATE_STEPS]
-    if kept and kept[-1][0] == step:
-        return (*kept[:-1], (step, kept[-1][1] + 1))
-    return (*kept, (step, 1))
+    counts = [one for one in state.approvals_by_step if one[0] >= step - RATE_STEPS]
+    if counts and counts[-1][0] == step:
+        return (*counts[:-1], (step, counts[-1][1] + 1))
+    return (*counts, (step, 1))
 
 
 def _start_session(state: RiskState, record: RiskStarted) -> RiskState:

@@ -132,8 +132,8 @@ class RiskService:
                 return self._order_events.on_synced(message, now_ns)
             case StreamLost(stream=stream) if stream.name == ORDERS.name:
                 return self._order_events.on_lost(message, now_ns)
-            case StreamSynced(offset=place, snapshot=messages):
-                self._observations.on_market_synced(place, messages)
+            case StreamSynced(offset=offset, snapshot=messages):
+                self._observations.on_market_synced(offset, messages)
             case StreamLost(reason=reason):
                 self._observations.on_market_lost(reason)
         return self._log.refresh_causes(now_ns)
@@ -153,10 +153,10 @@ class RiskService:
     def _check_order(self, reply_to: bytes, intent: Intent, now_ns: int) -> Effects:
         """Decide on an intent with the evidence of this moment; a repeated request gets the first reply."""
         intent_id = intent.intent_id
-        known = self.state.reply_cache.find(intent_id)
-        if known is not None and known.digest == intent_digest(intent):
+        cached = self.state.reply_cache.find(intent_id)
+        if cached is not None and cached.digest == intent_digest(intent):
             self._metrics.duplicate_requests.inc()
-            return (Reply(reply_to, known.reply),)
+            return (Reply(reply_to, cached.reply),)
         effects = self._log.refresh_causes(now_ns)
         decision = self._decide(intent, now_ns)
         effects.append(self._log.append(decision))

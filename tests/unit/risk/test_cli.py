@@ -18,7 +18,7 @@ from tests.support.risk_harness import NOW, RiskHarness, fresh_intent
 INTENT = {"symbol": "AAPL", "side": "buy", "quantity": 1, "limit_price": "190.02"}
 QUOTE = ("--bid", "190.00", "--ask", "190.04")
 
-Say = Any
+CheckCommand = Any
 
 
 @pytest.fixture(autouse=True)
@@ -28,13 +28,13 @@ def _shipped_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Say:
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CheckCommand:
     def check(intent: object, *options: str) -> tuple[int, dict[str, Any] | str]:
         file = tmp_path / "intent.json"
         file.write_text(intent if isinstance(intent, str) else json.dumps(intent))
         code = run_command(cli, ["check", str(file), "--json", *options])
-        told = capsys.readouterr()
-        return code, json.loads(told.out) if told.out else told.err
+        output = capsys.readouterr()
+        return code, json.loads(output.out) if output.out else output.err
 
     return check
 
@@ -43,17 +43,17 @@ def refused(answer: dict[str, Any]) -> list[str]:
     return [one["name"] for one in answer["checks"] if not one["passed"]]
 
 
-def test_an_ordinary_intent_would_be_allowed(check: Say) -> None:
+def test_an_ordinary_intent_would_be_allowed(check: CheckCommand) -> None:
     code, answer = check(INTENT, *QUOTE)
     assert (code, answer["allowed"], len(answer["checks"])) == (0, True, 17)
 
 
-def test_without_a_quote_it_would_not(check: Say) -> None:
+def test_without_a_quote_it_would_not(check: CheckCommand) -> None:
     code, answer = check(INTENT)
     assert (code, refused(answer)) == (1, ["quote_age", "spread", "price_collar"])
 
 
-def test_causes_position_and_age_can_be_set_by_options(check: Say) -> None:
+def test_causes_position_and_age_can_be_set_by_options(check: CheckCommand) -> None:
     sale = INTENT | {"side": "sell", "purpose": "exit"}
     assert check(sale, *QUOTE, "--position", "1", "--cause", "data_stale")[0] == 0
     code, answer = check(sale, *QUOTE, "--position", "0.5", "--cause", "unreconciled")
@@ -62,7 +62,7 @@ def test_causes_position_and_age_can_be_set_by_options(check: Say) -> None:
 
 
 @pytest.mark.parametrize(
-    ("intent", "told"),
+    ("intent", "message"),
     [
         ("{", "Expecting property name"),
         ("[1]", "an intent is a JSON object"),
@@ -73,15 +73,15 @@ def test_causes_position_and_age_can_be_set_by_options(check: Say) -> None:
     ],
     ids=str,
 )
-def test_an_invalid_intent_is_reported_in_one_line(check: Say, intent: object, told: str) -> None:
+def test_an_invalid_intent_is_reported_in_one_line(check: CheckCommand, intent: object, message: str) -> None:
     code, answer = check(intent, *QUOTE)
     assert code == 64
-    assert told in answer
+    assert message in answer
     assert len(answer.splitlines()) == 1
 
 
 @pytest.mark.parametrize("options", [("--cause", "rain"), ("--bid", "one"), ("--position", "NaN")])
-def test_an_invalid_option_is_reported_too(check: Say, options: tuple[str, str]) -> None:
+def test_an_invalid_option_is_reported_too(check: CheckCommand, options: tuple[str, str]) -> None:
     assert check(INTENT, *options)[0] == 64
 
 

@@ -87,7 +87,7 @@ class SignalsHarness:
         self.sequence = 0
         self.service.on_start(T0)
 
-    def hear(self, stream: Stream, body: Any) -> list[Effect]:
+    def receive(self, stream: Stream, body: Any) -> list[Effect]:
         self.sequence += 1
         header = Header(1, FrameKind.MESSAGE, stream.producer, "e1", self.sequence, T0, self.now_ns - MS, self.now_ns)
         return list(self.service.on_message(MessageReceived(stream, header, body), self.now_ns))
@@ -103,11 +103,11 @@ class SignalsHarness:
         quote = Quote(
             VENUE, symbol, Decimal("189.99"), Decimal(200), Decimal("190.01"), Decimal(300), T0, self.now_ns - MS
         )
-        return self.hear(MARKET, replace(quote, **changes))
+        return self.receive(MARKET, replace(quote, **changes))
 
     def warm(self, symbol: Symbol = AAPL) -> None:
         for _ in range(WARM_UP_QUOTES - 1):
-            assert not asked(self.quote(symbol))
+            assert not requested_intents(self.quote(symbol))
 
     def wait(self, milliseconds: int) -> None:
         self.now_ns += milliseconds * MS
@@ -117,7 +117,7 @@ class SignalsHarness:
         return list(self.service.on_message(ReplyReceived(intent.intent_id, verdict), self.now_ns))
 
 
-def asked(effects: Iterable[Effect]) -> list[Intent]:
+def requested_intents(effects: Iterable[Effect]) -> list[Intent]:
     return [effect.body.intent for effect in effects if isinstance(effect, Request)]
 
 
@@ -158,14 +158,14 @@ def test_a_warm_symbol_with_a_positive_edge_is_bought(warm: SignalsHarness) -> N
 
 
 def test_an_intent_carries_its_times_and_an_id_unique_to_this_run(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     assert intent.signal_id == "demo-nmaohcnc4oy2q-1"
     assert (intent.tick_at_ns, intent.created_at_ns) == (warm.now_ns - MS, warm.now_ns)
     assert intent.expires_at_ns == warm.now_ns + 2_000 * MS
 
 
 def test_an_intent_carries_its_features_and_prediction(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     evidence = intent.provenance
     assert (evidence.model_hash, evidence.schema_hash) == (CARD.file_hash, CARD.schema_hash)
     assert (evidence.features, evidence.prediction) == (warm.model.inputs[-1], UP)
@@ -179,45 +179,45 @@ def test_the_same_quotes_give_the_same_bytes() -> None:
         harness.join(POSITIONS)
         harness.join(MARKET, health(AAPL))
         harness.warm()
-        return asked(harness.quote())
+        return requested_intents(harness.quote())
 
     assert play() == play()
 
 
 def test_one_request_per_symbol_is_in_flight_at_a_time(warm: SignalsHarness) -> None:
-    assert asked(warm.quote())
+    assert requested_intents(warm.quote())
     warm.wait(10_000)
-    assert not asked(warm.quote())
+    assert not requested_intents(warm.quote())
 
 
 def test_another_symbol_need_not_wait(warm: SignalsHarness) -> None:
     warm.warm(MSFT)
-    assert asked(warm.quote())
-    assert asked(warm.quote(MSFT))
+    assert requested_intents(warm.quote())
+    assert requested_intents(warm.quote(MSFT))
 
 
 def test_after_a_reply_the_symbol_cools_down(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     warm.answer(intent)
     warm.wait(2_999)
-    assert not asked(warm.quote())
+    assert not requested_intents(warm.quote())
     warm.wait(1)
-    (second,) = asked(warm.quote())
+    (second,) = requested_intents(warm.quote())
     assert second.signal_id == "demo-nmaohcnc4oy2q-2"
 
 
 def test_a_clock_that_is_set_back_does_not_extend_the_cool_down(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     warm.answer(intent)
     warm.wait(-60_000)
-    assert asked(warm.quote())
+    assert requested_intents(warm.quote())
 
 
 def test_a_position_is_sold_on_a_negative_edge(warm: SignalsHarness) -> None:
     warm.model.prediction = DOWN
-    assert not asked(warm.quote())
-    warm.hear(POSITIONS, held(2))
-    (intent,) = asked(warm.quote())
+    assert not requested_intents(warm.quote())
+    warm.receive(POSITIONS, held(2))
+    (intent,) = requested_intents(warm.quote())
     assert (intent.side, intent.purpose, intent.quantity, intent.limit_price) == (
         Side.SELL,
         Purpose.EXIT,
@@ -231,34 +231,34 @@ def test_a_position_of_the_snapshot_counts_too() -> None:
     harness.join(POSITIONS, ProfitAndLoss(ZERO, ZERO, T0), held(1))
     harness.join(MARKET, health(AAPL))
     harness.warm()
-    assert asked(harness.quote())
+    assert requested_intents(harness.quote())
 
 
 def test_a_flat_prediction_proposes_nothing(warm: SignalsHarness) -> None:
     warm.model.prediction = FLAT
-    assert not asked(warm.quote())
+    assert not requested_intents(warm.quote())
     assert metric_value(warm.metrics, "signals_predictions_total") == 1
 
 
 @pytest.mark.parametrize("state", [state for state in BookState if state is not BookState.SYNCED])
 def test_a_book_that_is_not_in_sync_is_not_traded_on(warm: SignalsHarness, state: BookState) -> None:
-    warm.hear(MARKET, health(AAPL, state))
-    assert not asked(warm.quote())
+    warm.receive(MARKET, health(AAPL, state))
+    assert not requested_intents(warm.quote())
 
 
 def test_after_a_gap_the_features_start_again(warm: SignalsHarness) -> None:
-    warm.hear(MARKET, health(AAPL, BookState.GAP))
-    warm.hear(MARKET, health(AAPL))
+    warm.receive(MARKET, health(AAPL, BookState.GAP))
+    warm.receive(MARKET, health(AAPL))
     warm.warm()
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     assert intent.provenance.input_offsets[0].sequence == WARM_UP_QUOTES + 2
 
 
 @pytest.mark.parametrize("state", [BookState.STALE, BookState.CROSSED, BookState.SYNCING])
 def test_a_stale_book_keeps_its_features(warm: SignalsHarness, state: BookState) -> None:
-    warm.hear(MARKET, health(AAPL, state))
-    warm.hear(MARKET, health(AAPL))
-    assert asked(warm.quote())
+    warm.receive(MARKET, health(AAPL, state))
+    warm.receive(MARKET, health(AAPL))
+    assert requested_intents(warm.quote())
 
 
 @pytest.mark.parametrize(
@@ -273,24 +273,24 @@ def test_a_stale_book_keeps_its_features(warm: SignalsHarness, state: BookState)
     ],
 )
 def test_a_quote_without_a_price_is_ignored(warm: SignalsHarness, changes: dict[str, Any]) -> None:
-    assert not asked(warm.quote(**changes))
-    assert asked(warm.quote())
+    assert not requested_intents(warm.quote(**changes))
+    assert requested_intents(warm.quote())
 
 
 def test_a_quote_received_too_late_is_not_traded_on(warm: SignalsHarness) -> None:
-    assert not asked(warm.quote(received_at_ns=warm.now_ns - 1_001 * MS))
-    assert asked(warm.quote(received_at_ns=warm.now_ns - 1_000 * MS))
+    assert not requested_intents(warm.quote(received_at_ns=warm.now_ns - 1_001 * MS))
+    assert requested_intents(warm.quote(received_at_ns=warm.now_ns - 1_000 * MS))
 
 
 @pytest.mark.parametrize("stream", [MARKET, POSITIONS])
 def test_a_lost_stream_stops_all_signals_until_it_is_synced(warm: SignalsHarness, stream: Stream) -> None:
     warm.lose(stream)
-    assert not asked(warm.quote())
+    assert not requested_intents(warm.quote())
     assert warm.service.unmet(warm.now_ns) == (f"{stream.name}: gap",)
     warm.join(stream, health(AAPL))
     if stream is MARKET:
         warm.warm()
-    assert asked(warm.quote())
+    assert requested_intents(warm.quote())
     assert metric_value(warm.metrics, "signals_stream_losses_total", stream=stream.name) == 1
 
 
@@ -298,15 +298,15 @@ def test_a_resynced_market_is_trusted_only_as_its_snapshot_reports(warm: Signals
     warm.lose(MARKET)
     warm.join(MARKET, health(MSFT))
     warm.warm()
-    assert not asked(warm.quote())
+    assert not requested_intents(warm.quote())
 
 
 def test_a_resynced_positions_stream_drops_positions_missing_from_its_snapshot(warm: SignalsHarness) -> None:
-    warm.hear(POSITIONS, held(2))
+    warm.receive(POSITIONS, held(2))
     warm.lose(POSITIONS)
     warm.join(POSITIONS)
     warm.model.prediction = DOWN
-    assert not asked(warm.quote())
+    assert not requested_intents(warm.quote())
 
 
 def test_readiness_waits_for_both_streams() -> None:
@@ -320,12 +320,12 @@ def test_readiness_waits_for_both_streams() -> None:
 @pytest.mark.parametrize("answer", [(math.nan, 0.5, 0.5), (0.9, 0.9, 0.9), (1.0,), (-0.5, 0.5, 1.0)])
 def test_an_invalid_prediction_is_counted_and_proposes_nothing(warm: SignalsHarness, answer: tuple[float, ...]) -> None:
     warm.model.prediction = answer
-    assert not asked(warm.quote())
+    assert not requested_intents(warm.quote())
     assert metric_value(warm.metrics, "signals_invalid_predictions_total") == 1
 
 
 def test_every_failed_check_is_counted_by_its_name(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     checked = (
         CheckResult(CheckName.QUOTE_AGE, "9", "5", passed=False),
         CheckResult(CheckName.POSITION, "1", "5", passed=True),
@@ -339,22 +339,22 @@ def test_every_failed_check_is_counted_by_its_name(warm: SignalsHarness) -> None
 
 
 def test_a_timeout_is_counted_and_nothing_assumed(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     warm.service.on_message(RequestTimedOut(intent.intent_id), warm.now_ns)
     assert metric_value(warm.metrics, "signals_replies_total", outcome="timed_out") == 1
     assert warm.service.is_drained()
     warm.wait(3_000)
-    assert asked(warm.quote())
+    assert requested_intents(warm.quote())
 
 
 def test_a_reply_after_the_timeout_is_ignored(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     warm.service.on_message(RequestTimedOut(intent.intent_id), warm.now_ns)
     assert warm.answer(intent) == []
 
 
 def test_a_request_that_risk_calls_malformed_is_logged(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     (note,) = warm.service.on_message(ReplyReceived(intent.intent_id, MalformedRequest("what?")), warm.now_ns)
     assert isinstance(note, LogEvent)
     assert (note.event, note.level) == ("signal_malformed", "warning")
@@ -362,9 +362,9 @@ def test_a_request_that_risk_calls_malformed_is_logged(warm: SignalsHarness) -> 
 
 def test_stopping_sends_nothing_and_waits_for_requests_in_flight(warm: SignalsHarness) -> None:
     warm.warm(MSFT)
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     warm.service.on_stop(warm.now_ns)
-    assert not asked(warm.quote(MSFT))
+    assert not requested_intents(warm.quote(MSFT))
     assert not warm.service.is_drained()
     warm.answer(intent)
     assert warm.service.is_drained()
@@ -373,18 +373,18 @@ def test_stopping_sends_nothing_and_waits_for_requests_in_flight(warm: SignalsHa
 def test_symbols_past_the_bound_are_ignored(harness: SignalsHarness) -> None:
     harness.quote(Symbol("TSLA"))
     for _ in range(WARM_UP_QUOTES + 1):
-        assert not asked(harness.quote(Symbol("SPY")))
-    harness.hear(MARKET, Trade(VENUE, Symbol("SPY"), Decimal(1), Decimal(1), T0, T0))
+        assert not requested_intents(harness.quote(Symbol("SPY")))
+    harness.receive(MARKET, Trade(VENUE, Symbol("SPY"), Decimal(1), Decimal(1), T0, T0))
 
 
 def test_irrelevant_messages_change_nothing(warm: SignalsHarness) -> None:
-    warm.hear(MARKET, FeedHealth(VENUE, FeedState.DOWN, "test", T0))
-    warm.hear(MARKET, Trade(VENUE, AAPL, Decimal("190.01"), Decimal(10), T0, T0))
-    assert asked(warm.quote())
+    warm.receive(MARKET, FeedHealth(VENUE, FeedState.DOWN, "test", T0))
+    warm.receive(MARKET, Trade(VENUE, AAPL, Decimal("190.01"), Decimal(10), T0, T0))
+    assert requested_intents(warm.quote())
 
 
 def test_an_impossible_input_is_a_bug(warm: SignalsHarness) -> None:
-    (intent,) = asked(warm.quote())
+    (intent,) = requested_intents(warm.quote())
     answer = OperatorReply(CommandId("c"), done=True, detail="")
     with pytest.raises(InvariantError):
         warm.service.on_message(ReplyReceived(intent.intent_id, answer), warm.now_ns)

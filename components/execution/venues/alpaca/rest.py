@@ -201,12 +201,12 @@ class AccountReader:
         open_client_ids = {order.client_order_id for order in orders}
         missing = []
         for query in request.orders:
-            known = (
+            is_open = (
                 query.venue_order_id in open_ids
                 if query.venue_order_id is not None
                 else query.client_order_id in open_client_ids
             )
-            if known:
+            if is_open:
                 continue
             match await self.query_order(query):
                 case OrderFound(order):

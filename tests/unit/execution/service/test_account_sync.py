@@ -49,8 +49,8 @@ def foreign(cumulative: int, **changes: Any) -> VenueOrder:
 def read_again(harness: ExecutionHarness, answer: Any) -> None:
     """Respond to the next snapshot request as soon as one is due."""
     for _ in range(400):
-        if asked := harness.requests(FetchVenueSnapshot):
-            harness.respond(asked[-1], answer)
+        if request := harness.requests(FetchVenueSnapshot):
+            harness.respond(request[-1], answer)
             return
         harness.advance_ms(100)
     raise AssertionError("no reading was due")
@@ -135,10 +135,10 @@ def test_a_reconciliation_report_has_the_positions_of_the_journal_at_that_record
     harness = ExecutionHarness().open_journal()
     harness.submit_accepted()
     harness.advance_ms(31_000)
-    asked = harness.only_request(FetchVenueSnapshot)
+    request = harness.only_request(FetchVenueSnapshot)
     harness.venue_event(fill_event(10, 10))
     before = len(harness.records(Reconciled))
-    harness.respond(asked, venue_snapshot(venue_order()))
+    harness.respond(request, venue_snapshot(venue_order()))
     assert len(harness.records(Reconciled)) == before
 
 

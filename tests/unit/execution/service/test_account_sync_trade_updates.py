@@ -73,8 +73,8 @@ def test_events_in_any_order_give_the_same_quantity_and_cost(order: tuple[int, .
         fill_event(5, 10, price="149", average="148.9"),
     ]
     harness = working()
-    for place in order:
-        harness.venue_event(events[place])
+    for index in order:
+        harness.venue_event(events[index])
     assert harness.state.positions == {"AAPL": 10}
     assert sum(quantity * price for quantity, price in harness.fills()) == Decimal(1489)
     cumulative = [fill.cumulative_quantity for fill in harness.records(Filled)]

@@ -108,8 +108,8 @@ def test_a_frame_that_fails_verification_has_no_effect(sealed: bytes, fault: Rej
 def test_every_flipped_byte_of_a_frame_is_rejected() -> None:
     harness = ExecutionHarness().open_journal()
     good = approval_frame()
-    for place in range(len(good)):
-        harness.send_command(good[:place] + bytes((good[place] ^ 1,)) + good[place + 1 :])
+    for index in range(len(good)):
+        harness.send_command(good[:index] + bytes((good[index] ^ 1,)) + good[index + 1 :])
     assert all(isinstance(reply, Rejected) for reply in harness.replies())
     assert not harness.records(IntentReceived)
 

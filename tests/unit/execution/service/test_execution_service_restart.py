@@ -44,8 +44,8 @@ def crashed(after: type[object]) -> ExecutionHarness:
     harness = ExecutionHarness().open_journal()
     harness.respond(harness.submit(), OrderAccepted(venue_order()))
     harness.venue_event(fill_event(10, 10))
-    place = next(number for number, record in enumerate(harness.journal, start=1) if isinstance(record, after))
-    return harness.restart(records=place)
+    count = next(number for number, record in enumerate(harness.journal, start=1) if isinstance(record, after))
+    return harness.restart(records=count)
 
 
 def live_through(harness: ExecutionHarness, at_the_venue: VenueOrder | None) -> None:

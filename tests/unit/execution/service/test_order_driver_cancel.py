@@ -41,7 +41,7 @@ from tests.support.execution_harness import (
 CANCELLED: dict[str, Any] = {"state": OrderState.CANCELLED, "venue_status": "canceled"}
 
 
-def tell(harness: ExecutionHarness, control: Control) -> None:
+def send_control(harness: ExecutionHarness, control: Control) -> None:
     harness.send_command(control_frame(control, terms(harness.now_ns)))
 
 
@@ -52,7 +52,7 @@ def cancel(number: int = 1) -> Cancel:
 def cancelling() -> ExecutionHarness:
     harness = ExecutionHarness().open_journal()
     harness.submit_accepted()
-    tell(harness, cancel())
+    send_control(harness, cancel())
     return harness
 
 
@@ -116,7 +116,7 @@ def test_an_old_event_does_not_make_a_pending_cancel_working_again() -> None:
 def test_an_order_cancelled_while_its_outcome_is_unknown_is_fenced_not_resubmitted() -> None:
     harness = ExecutionHarness().open_journal()
     harness.respond(harness.submit(), OutcomeUnknown("timeout"))
-    tell(harness, cancel())
+    send_control(harness, cancel())
     harness.advance_ms(200)
     harness.respond(harness.only_request(QueryOrder), OrderNotFound())
     assert harness.requests(Fence)
@@ -126,7 +126,7 @@ def test_an_order_cancelled_while_its_outcome_is_unknown_is_fenced_not_resubmitt
 def test_an_order_that_is_cancelled_before_the_reply_is_cancelled_after_it() -> None:
     harness = ExecutionHarness().open_journal()
     request = harness.submit()
-    tell(harness, cancel())
+    send_control(harness, cancel())
     assert not harness.requests(CancelOrder)
     harness.respond(request, OrderAccepted(venue_order()))
     assert harness.only_request(CancelOrder).venue_order_id == "v-1"
@@ -141,7 +141,7 @@ def test_cancel_all_cancels_our_orders_one_by_one_and_all_orders_of_the_account(
     harness = ExecutionHarness().open_journal()
     harness.submit_accepted(1)
     harness.submit_accepted(2)
-    tell(harness, CancelAll(CommandId("all"), "halt"))
+    send_control(harness, CancelAll(CommandId("all"), "halt"))
     assert {call.client_order_id for call in harness.requests(CancelOrder)} == {client_id(1), client_id(2)}
     harness.tick()
     harness.respond(harness.only_request(CancelAllOrders), CancelAllAccepted(()))
@@ -152,7 +152,7 @@ def test_cancel_all_cancels_our_orders_one_by_one_and_all_orders_of_the_account(
 def test_many_cancel_all_commands_make_one_request_a_second() -> None:
     harness = ExecutionHarness().open_journal()
     for number in range(5):
-        tell(harness, CancelAll(CommandId(f"all-{number}"), "settling"))
+        send_control(harness, CancelAll(CommandId(f"all-{number}"), "settling"))
         harness.advance_ms(100)
         for call in harness.requests(CancelAllOrders):
             harness.respond(call, CancelAllAccepted(()))
@@ -164,7 +164,7 @@ def test_many_cancel_all_commands_make_one_request_a_second() -> None:
 
 def test_a_failed_cancel_all_request_is_repeated() -> None:
     harness = ExecutionHarness().open_journal()
-    tell(harness, CancelAll(CommandId("all"), "halt"))
+    send_control(harness, CancelAll(CommandId("all"), "halt"))
     harness.tick()
     harness.respond(harness.only_request(CancelAllOrders), OutcomeUnknown("timeout"))
     assert not harness.service.is_drained()
@@ -174,7 +174,7 @@ def test_a_failed_cancel_all_request_is_repeated() -> None:
 
 def test_a_cancel_for_an_order_we_do_not_know_finds_it_first() -> None:
     harness = ExecutionHarness().open_journal()
-    tell(harness, cancel(5))
+    send_control(harness, cancel(5))
     question = harness.only_request(QueryOrder)
     harness.respond(question, OrderFound(venue_order(5)))
     assert harness.only_request(CancelOrder).venue_order_id == "v-5"
@@ -197,13 +197,13 @@ def test_a_waiting_intent_is_sent_when_the_budget_allows() -> None:
 
 def test_a_withdrawn_intent_is_never_sent() -> None:
     harness = queued()
-    tell(harness, Withdraw(CommandId("w"), IntentId("demo-e1-9-0"), "halt"))
+    send_control(harness, Withdraw(CommandId("w"), IntentId("demo-e1-9-0"), "halt"))
     assert harness.order_state(9) is OrderState.NEVER_SENT
 
 
 def test_a_withdrawal_before_its_intent_holds() -> None:
     harness = ExecutionHarness().open_journal()
-    tell(harness, Withdraw(CommandId("w"), IntentId("demo-e1-1-0"), "halt"))
+    send_control(harness, Withdraw(CommandId("w"), IntentId("demo-e1-1-0"), "halt"))
     harness.send_command(approval_frame())
     assert harness.order_state() is OrderState.NEVER_SENT
     assert not harness.requests(SubmitOrder)
@@ -212,14 +212,14 @@ def test_a_withdrawal_before_its_intent_holds() -> None:
 def test_a_withdrawal_does_not_affect_a_sent_order() -> None:
     harness = ExecutionHarness().open_journal()
     harness.submit_accepted()
-    tell(harness, Withdraw(CommandId("w"), IntentId("demo-e1-1-0"), "halt"))
+    send_control(harness, Withdraw(CommandId("w"), IntentId("demo-e1-1-0"), "halt"))
     assert not harness.requests(CancelOrder)
     assert harness.order_state() is OrderState.OPEN
 
 
 def test_a_cancelled_waiting_intent_is_never_sent() -> None:
     harness = queued()
-    tell(harness, cancel(9))
+    send_control(harness, cancel(9))
     assert harness.order_state(9) is OrderState.NEVER_SENT
 
 
@@ -245,7 +245,7 @@ def test_the_trading_state_decides_what_may_still_be_sent(
     trading: TradingState, purpose: Purpose, *, leaves: bool
 ) -> None:
     harness = ExecutionHarness().open_journal()
-    tell(harness, SetTradingState(CommandId("s"), trading, "drill"))
+    send_control(harness, SetTradingState(CommandId("s"), trading, "drill"))
     harness.send_command(approval_frame(intent(purpose=purpose), terms(harness.now_ns)))
     assert harness.order_state() is (OrderState.SENDING if leaves else OrderState.NEVER_SENT)
 

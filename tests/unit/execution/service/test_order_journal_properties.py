@@ -31,7 +31,7 @@ from tests.support.execution_harness import (
 )
 
 
-class Truth:
+class OrderHistory:
     """The actual history of an order at the venue: its executions, then perhaps a cancel."""
 
     def __init__(self, quantities: list[int], *, is_cancelled: bool) -> None:
@@ -66,65 +66,65 @@ def price(number: int) -> int:
     return 150 - number
 
 
-quantities = st.lists(st.integers(1, 4), min_size=1, max_size=4).filter(lambda found: sum(found) <= 10)
+quantities = st.lists(st.integers(1, 4), min_size=1, max_size=4).filter(lambda parts: sum(parts) <= 10)
 
 
-words = st.lists(
+report_lists = st.lists(
     st.tuples(st.sampled_from(["event", "status", "reading", "reply", "query"]), st.integers(0, 4)), max_size=14
 )
 
 
-def say(harness: ExecutionHarness, truth: Truth, kind: str, moment: int) -> None:
+def deliver_report(harness: ExecutionHarness, history: OrderHistory, kind: str, moment: int) -> None:
     """Deliver reports that were true at some moment, in any order and any number of times."""
-    count = min(moment, len(truth.totals))
+    count = min(moment, len(history.totals))
     match kind:
         case "event":
-            harness.venue_event(truth.event(min(moment, len(truth.totals) - 1)))
+            harness.venue_event(history.event(min(moment, len(history.totals) - 1)))
         case "status":
-            harness.venue_event(status_event(truth.order(count)))
+            harness.venue_event(status_event(history.order(count)))
         case "reading":
-            harness.reconnect(truth.reading(count))
+            harness.reconnect(history.reading(count))
         case "reply":
             for call in harness.requests(SubmitOrder):
-                harness.respond(call, OrderAccepted(truth.order(count)))
+                harness.respond(call, OrderAccepted(history.order(count)))
         case _:
-            for question in harness.requests(QueryOrder):
-                harness.respond(question, OrderFound(truth.order(count)))
+            for query in harness.requests(QueryOrder):
+                harness.respond(query, OrderFound(history.order(count)))
 
 
-@given(quantities=quantities, is_cancelled=st.booleans(), said=words)
-def test_reports_in_any_order_end_in_the_venues_state(
-    quantities: list[int], said: list[tuple[str, int]], *, is_cancelled: bool
+@given(quantities=quantities, is_cancelled=st.booleans(), reports=report_lists)
+def test_report_listsin_any_order_end_in_the_venues_state(
+    quantities: list[int], reports: list[tuple[str, int]], *, is_cancelled: bool
 ) -> None:
-    truth = Truth(quantities, is_cancelled=is_cancelled)
+    history = OrderHistory(quantities, is_cancelled=is_cancelled)
     harness = ExecutionHarness().open_journal()
     harness.submit()
-    for kind, moment in said:
-        say(harness, truth, kind, moment)
-    harness.reconnect(truth.reading(len(truth.totals)))
-    say(harness, truth, "query", len(truth.totals))
-    assert harness.state.positions == {"AAPL": truth.totals[-1]}
-    assert harness.order_state() is truth.order(len(truth.totals)).state
+    for kind, moment in reports:
+        deliver_report(harness, history, kind, moment)
+    harness.reconnect(history.reading(len(history.totals)))
+    deliver_report(harness, history, "query", len(history.totals))
+    assert harness.state.positions == {"AAPL": history.totals[-1]}
+    assert harness.order_state() is history.order(len(history.totals)).state
     spent = sum(quantity * cost for quantity, cost in harness.fills())
     assert abs(spent - sum(quantity * price(n) for n, quantity in enumerate(quantities))) < Decimal("1e-6")
     check_journal(harness.journal)
 
 
-@given(quantities=quantities, is_cancelled=st.booleans(), said=words, cut=st.integers(0, 40))
+@given(quantities=quantities, is_cancelled=st.booleans(), reports=report_lists, cut=st.integers(0, 40))
 def test_a_restart_in_the_middle_changes_nothing(
-    quantities: list[int], said: list[tuple[str, int]], cut: int, *, is_cancelled: bool
+    quantities: list[int], reports: list[tuple[str, int]], cut: int, *, is_cancelled: bool
 ) -> None:
-    truth = Truth(quantities, is_cancelled=is_cancelled)
+    history = OrderHistory(quantities, is_cancelled=is_cancelled)
     harness = ExecutionHarness().open_journal()
     opened = len(harness.journal)
     harness.submit()
-    for kind, moment in said:
-        say(harness, truth, kind, moment)
+    for kind, moment in reports:
+        deliver_report(harness, history, kind, moment)
     harness = harness.restart(records=min(opened + 2 + cut, len(harness.journal))).start()
-    harness.reconnect(truth.reading(len(truth.totals)))
-    say(harness, truth, "query", len(truth.totals))
-    assert harness.state.positions == {"AAPL": truth.totals[-1]}
-    assert harness.order_state() is truth.order(len(truth.totals)).state
+    harness.reconnect(history.reading(len(history.totals)))
+    deliver_report(harness, history, "query", len(history.totals))
+    assert harness.state.positions == {"AAPL": history.totals[-1]}
+    assert harness.order_state() is history.order(len(history.totals)).state
     check_journal(harness.journal)
 
 

@@ -177,10 +177,10 @@ def test_after_execution_was_lost_only_a_new_reconciliation_counts() -> None:
 
 def test_a_reconciliation_at_execution_start_counts_although_the_loss_was_detected_later() -> None:
     harness = RiskHarness().activate()
-    begun_ns = harness.now_ns
+    started_at_ns = harness.now_ns
     harness.wait(3_500)
     harness.lose_stream("orders")
-    harness.order_event(reconciliation(at_ns=begun_ns + 1_000 * MS))
+    harness.order_event(reconciliation(at_ns=started_at_ns + 1_000 * MS))
     harness.sync_orders()
     assert harness.state.causes == {}
 
@@ -220,10 +220,10 @@ def test_a_divergence_names_the_unequal_positions_and_is_recorded_before_the_eve
 
 def test_orders_from_another_journal_are_divergence_and_not_applied() -> None:
     harness = RiskHarness().activate()
-    place = harness.state.orders_offset
+    offset = harness.state.orders_offset
     harness.order_event(VenueConnectivityChanged(ALPACA, VenueConnectivity.LOST, "", harness.now_ns), journal="another")
     assert Cause.DIVERGENCE in harness.state.causes
-    assert harness.state.orders_offset == place
+    assert harness.state.orders_offset == offset
     assert harness.state.venue_connectivity is None
 
 

@@ -47,7 +47,7 @@ from tests.support.risk_harness import (
 )
 
 
-def told(state: RiskState, *bodies: OrderMessage) -> RiskState:
+def after_events(state: RiskState, *bodies: OrderMessage) -> RiskState:
     after = state.orders_offset.sequence if state.orders_offset else 0
     for record in applied_events(*bodies, after=after):
         state = apply(state, record)
@@ -66,53 +66,57 @@ def test_an_approval_reserves_what_it_may_buy() -> None:
 @pytest.mark.parametrize("state", [one for one in OrderState if not one.is_final])
 def test_no_state_but_a_final_one_releases_what_is_reserved(state: OrderState) -> None:
     intent = an_intent()
-    after = told(with_orders(a_state(), intent), an_update(intent, state))
+    after = after_events(with_orders(a_state(), intent), an_update(intent, state))
     assert after.exposure(AAPL).working_buy == intent.quantity
 
 
 @pytest.mark.parametrize("state", [one for one in OrderState if one.is_final and one is not OrderState.FILLED])
 def test_a_final_state_releases_what_was_not_filled(state: OrderState) -> None:
     intent = an_intent()
-    after = told(with_orders(a_state(), intent), a_fill(intent, "4", "100"), an_update(intent, state, filled="4"))
+    after = after_events(
+        with_orders(a_state(), intent), a_fill(intent, "4", "100"), an_update(intent, state, filled="4")
+    )
     exposure = after.exposure(AAPL)
     assert (exposure.quantity, exposure.working_buy, exposure.buy_orders, after.orders) == (Decimal(4), ZERO, 0, {})
 
 
 def test_a_fill_changes_the_position_and_releases_its_reservation() -> None:
     intent = an_intent()
-    exposure = told(with_orders(a_state(), intent), a_fill(intent, "4", "100")).exposure(AAPL)
+    exposure = after_events(with_orders(a_state(), intent), a_fill(intent, "4", "100")).exposure(AAPL)
     assert (exposure.quantity, exposure.working_buy) == (Decimal(4), Decimal(6))
 
 
 def test_a_final_order_whose_fill_is_still_to_come_stays_reserved_by_that_much() -> None:
     intent = an_intent()
-    early = told(with_orders(a_state(), intent), an_update(intent, OrderState.CANCELLED, filled="4"))
+    early = after_events(with_orders(a_state(), intent), an_update(intent, OrderState.CANCELLED, filled="4"))
     assert early.exposure(AAPL).working_buy == Decimal(4)
-    after = told(early, a_fill(intent, "4", "100"))
+    after = after_events(early, a_fill(intent, "4", "100"))
     assert (after.exposure(AAPL).quantity, after.orders) == (Decimal(4), {})
 
 
 def test_a_fill_of_a_final_order_still_changes_the_position() -> None:
     intent = an_intent()
-    after = told(with_orders(a_state(), intent), an_update(intent, OrderState.CANCELLED), a_fill(intent, "3", "100"))
+    after = after_events(
+        with_orders(a_state(), intent), an_update(intent, OrderState.CANCELLED), a_fill(intent, "3", "100")
+    )
     assert after.exposure(AAPL).quantity == Decimal(3)
     assert after.exposure(AAPL).working_buy == ZERO
 
 
 def test_an_external_order_reserves_too_and_its_missed_fills_are_not_counted_twice() -> None:
-    after = told(
+    after = after_events(
         a_state(),
         an_update(None, OrderState.PARTIALLY_FILLED, filled="2"),
         a_fill(None, "2", "100", cumulative_quantity=Decimal(2)),
     )
     assert after.exposure(AAPL).working_buy == Decimal(3)
-    assert told(after, an_update(None, OrderState.CANCELLED, filled="2")).orders == {}
+    assert after_events(after, an_update(None, OrderState.CANCELLED, filled="2")).orders == {}
 
 
 def test_an_external_order_cannot_replace_ours_by_its_id() -> None:
     intent = an_intent()
     state = with_orders(a_state(), intent)
-    after = told(state, an_update(None, OrderState.CANCELLED, client_order_id=intent.intent_id))
+    after = after_events(state, an_update(None, OrderState.CANCELLED, client_order_id=intent.intent_id))
     assert after.orders == state.orders
 
 
@@ -123,31 +127,31 @@ def test_a_released_approval_that_arrives_after_all_is_reserved_again() -> None:
     assert terms is not None
     released = apply(state, CommandRejected(intent.intent_id, RejectReason.FORGED, "", NOW))
     assert released.exposure(AAPL).working_buy == ZERO
-    assert told(released, intent_received(intent, terms)).exposure(AAPL).working_buy == intent.quantity
+    assert after_events(released, intent_received(intent, terms)).exposure(AAPL).working_buy == intent.quantity
 
 
 def test_an_opening_balance_sets_positions_and_flattens_the_others() -> None:
-    state = told(a_state(), a_fill(None, "7", "50", symbol=MSFT))
+    state = after_events(a_state(), a_fill(None, "7", "50", symbol=MSFT))
     opening = OpeningBalance(
         ACCOUNT, reconciliation().venue_account, (VenuePosition(AAPL, Decimal(3), Decimal(90)),), NOW
     )
-    after = told(state, opening)
+    after = after_events(state, opening)
     assert after.positions() == {AAPL: Decimal(3)}
     assert after.exposure(AAPL).average_price == Decimal(90)
 
 
 def test_a_clean_reconciliation_counts_and_a_differing_one_does_not() -> None:
-    state = told(a_state(), a_fill(None, "5", "100"))
-    clean = told(state, reconciliation((AAPL, "5")))
+    state = after_events(a_state(), a_fill(None, "5", "100"))
+    clean = after_events(state, reconciliation((AAPL, "5")))
     assert (clean.reconciled_at_ns, clean.consecutive_mismatches) == (NOW, 0)
     for event in (reconciliation((AAPL, "4")), reconciliation((AAPL, "5"), differences=("order x",)), reconciliation()):
-        assert told(state, event).reconciled_at_ns == 0
-        assert told(state, event, event).consecutive_mismatches == 2
-        assert told(state, event, reconciliation((AAPL, "5"))).consecutive_mismatches == 0
+        assert after_events(state, event).reconciled_at_ns == 0
+        assert after_events(state, event, event).consecutive_mismatches == 2
+        assert after_events(state, event, reconciliation((AAPL, "5"))).consecutive_mismatches == 0
 
 
 def test_a_flat_symbol_is_the_same_as_none() -> None:
-    assert told(a_state(), reconciliation((AAPL, "0"))).reconciled_at_ns == NOW
+    assert after_events(a_state(), reconciliation((AAPL, "0"))).reconciled_at_ns == NOW
 
 
 def test_a_start_keeps_latched_causes_and_drops_the_others() -> None:

@@ -239,11 +239,11 @@ def test_a_control_from_beyond_our_log_ends_the_process() -> None:
 def test_the_pnl_is_published_once_a_second_when_it_has_changed() -> None:
     harness = RiskHarness().activate()
     harness.order_event(a_fill(None, "10", "100"))
-    told = [one for one in published(harness.wait(1_000)) if isinstance(one, ProfitAndLoss)]
-    assert told == []
+    pnls = [one for one in published(harness.wait(1_000)) if isinstance(one, ProfitAndLoss)]
+    assert pnls == []
     harness.quote(bid="100.98", ask="101.02")
-    told = [one for one in published(harness.tick(1_000)) if isinstance(one, ProfitAndLoss)]
-    assert [(one.realised, one.unrealised) for one in told] == [(Decimal(0), Decimal(10))]
+    pnls = [one for one in published(harness.tick(1_000)) if isinstance(one, ProfitAndLoss)]
+    assert [(one.realised, one.unrealised) for one in pnls] == [(Decimal(0), Decimal(10))]
     assert published(harness.tick(500)) == []
 
 

@@ -40,7 +40,7 @@ SHORTING = SETTINGS.model_copy(update={"short_allowed": True})
 BUY_AT, SELL_AT = Decimal("190.04"), Decimal("189.96")
 
 
-def standing(held: int, *, buying: int = 0, selling: int = 0) -> PositionView:
+def position_view(held: int, *, buying: int = 0, selling: int = 0) -> PositionView:
     return PositionView(Decimal(held), Decimal(buying), Decimal(selling))
 
 
@@ -55,41 +55,43 @@ def leave(side: Side, quantity: int) -> OrderProposal:
 
 
 @pytest.mark.parametrize(
-    ("edge", "where", "wish"),
+    ("edge", "position", "proposal"),
     [
-        (0.3, standing(0), entry(Side.BUY)),
-        (0.29, standing(0), None),
-        (0.9, standing(3), entry(Side.BUY)),
-        (0.9, standing(4), None),
-        (0.9, standing(2, buying=2), None),
-        (0.9, standing(0, selling=1), None),
-        (-0.9, standing(0), None),
-        (-0.2, standing(3), leave(Side.SELL, 3)),
-        (-0.19, standing(3), None),
-        (-0.9, standing(3, selling=1), leave(Side.SELL, 2)),
-        (-0.9, standing(3, selling=3), None),
-        (-0.9, standing(3, buying=1), None),
-        (0.25, standing(-3), leave(Side.BUY, 3)),
-        (0.0, standing(3), None),
+        (0.3, position_view(0), entry(Side.BUY)),
+        (0.29, position_view(0), None),
+        (0.9, position_view(3), entry(Side.BUY)),
+        (0.9, position_view(4), None),
+        (0.9, position_view(2, buying=2), None),
+        (0.9, position_view(0, selling=1), None),
+        (-0.9, position_view(0), None),
+        (-0.2, position_view(3), leave(Side.SELL, 3)),
+        (-0.19, position_view(3), None),
+        (-0.9, position_view(3, selling=1), leave(Side.SELL, 2)),
+        (-0.9, position_view(3, selling=3), None),
+        (-0.9, position_view(3, buying=1), None),
+        (0.25, position_view(-3), leave(Side.BUY, 3)),
+        (0.0, position_view(3), None),
     ],
 )
-def test_an_edge_becomes_a_proposal_or_nothing(edge: float, where: PositionView, wish: OrderProposal | None) -> None:
-    assert decide(QUOTE, edge, where, SETTINGS) == wish
+def test_an_edge_becomes_a_proposal_or_nothing(
+    edge: float, position: PositionView, proposal: OrderProposal | None
+) -> None:
+    assert decide(QUOTE, edge, position, SETTINGS) == proposal
 
 
 @pytest.mark.parametrize(
-    ("edge", "where", "wish"),
+    ("edge", "position", "proposal"),
     [
-        (-0.9, standing(0), entry(Side.SELL)),
-        (-0.9, standing(-3), entry(Side.SELL)),
-        (-0.9, standing(-4), None),
-        (-0.25, standing(1), leave(Side.SELL, 1)),
+        (-0.9, position_view(0), entry(Side.SELL)),
+        (-0.9, position_view(-3), entry(Side.SELL)),
+        (-0.9, position_view(-4), None),
+        (-0.25, position_view(1), leave(Side.SELL, 1)),
     ],
 )
 def test_where_shorts_are_allowed_a_negative_edge_enters_too(
-    edge: float, where: PositionView, wish: OrderProposal | None
+    edge: float, position: PositionView, proposal: OrderProposal | None
 ) -> None:
-    assert decide(QUOTE, edge, where, SHORTING) == wish
+    assert decide(QUOTE, edge, position, SHORTING) == proposal
 
 
 @given(
@@ -115,7 +117,7 @@ def test_below_one_dollar_the_tick_is_finer() -> None:
 
 def test_a_price_below_every_tick_gives_no_proposal() -> None:
     dust = replace(QUOTE, bid_price=Decimal("0.00001"), ask_price=Decimal("0.00002"))
-    assert decide(dust, 0.9, standing(0), SETTINGS) is None
+    assert decide(dust, 0.9, position_view(0), SETTINGS) is None
 
 
 @given(st.floats(-1, 1), st.integers(-9, 9), st.integers(0, 9), st.integers(0, 9), st.booleans())
@@ -123,11 +125,11 @@ def test_no_proposal_exceeds_the_maximum_or_flips_a_position(
     edge: float, held: int, buying: int, selling: int, short_allowed: bool
 ) -> None:
     settings = SHORTING if short_allowed else SETTINGS
-    wish = decide(QUOTE, edge, standing(held, buying=buying, selling=selling), settings)
-    if wish is None:
+    proposal = decide(QUOTE, edge, position_view(held, buying=buying, selling=selling), settings)
+    if proposal is None:
         return
-    after = held + (wish.quantity + (buying if wish.side is Side.BUY else selling)) * wish.side.sign
-    if wish.purpose is Purpose.EXIT:
+    after = held + (proposal.quantity + (buying if proposal.side is Side.BUY else selling)) * proposal.side.sign
+    if proposal.purpose is Purpose.EXIT:
         assert after * held >= 0
         assert abs(after) < abs(held)
     else:

@@ -12,23 +12,23 @@ from tests.support.configuration_folder import SHIPPED
 SECOND = 1_000_000_000
 
 
-CHANCES = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
+RANDOM = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
 
 
-@given(st.integers(0, 2**32 * SECOND - 1), CHANCES, st.integers(1, 10**13 - 1))
+@given(st.integers(0, 2**32 * SECOND - 1), RANDOM, st.integers(1, 10**13 - 1))
 def test_an_id_fits_even_with_the_longest_strategy_and_the_largest_sequence(
-    now_ns: int, chance: bytes, sequence: int
+    now_ns: int, random_bytes: bytes, sequence: int
 ) -> None:
-    name = make_signal_id(StrategyId("S" * 12), new_run_id(now_ns, chance), sequence)
+    name = make_signal_id(StrategyId("S" * 12), new_run_id(now_ns, random_bytes), sequence)
     assert is_identifier(name, length_max=SIGNAL_ID_LENGTH_MAX)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), CHANCES, CHANCES)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), RANDOM, RANDOM)
 def test_another_second_or_other_random_bytes_give_another_run_id(
-    second: int, other_second: int, chance: bytes, other_chance: bytes
+    second: int, other_second: int, random_bytes: bytes, other_bytes: bytes
 ) -> None:
-    names = new_run_id(second * SECOND, chance), new_run_id(other_second * SECOND, other_chance)
-    assert (names[0] == names[1]) == ((second, chance) == (other_second, other_chance))
+    names = new_run_id(second * SECOND, random_bytes), new_run_id(other_second * SECOND, other_bytes)
+    assert (names[0] == names[1]) == ((second, random_bytes) == (other_second, other_bytes))
 
 
 def test_the_same_start_has_the_same_run_id() -> None:

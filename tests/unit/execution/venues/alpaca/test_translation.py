@@ -65,7 +65,7 @@ STATUSES = {
 }
 
 
-EVENT_WORDS = {
+EVENT_NAMES = {
     "pending_new",
     "accepted",
     "new",
@@ -163,7 +163,7 @@ def test_every_documented_status_is_known() -> None:
 
 
 def test_every_documented_event_is_known() -> None:
-    assert set(KIND_BY_EVENT) == EVENT_WORDS
+    assert set(KIND_BY_EVENT) == EVENT_NAMES
 
 
 @pytest.mark.parametrize(("status", "text", "kind"), REFUSALS)
@@ -211,9 +211,9 @@ def test_the_table_of_states_is_complete_and_nothing_leaves_a_final_state() -> N
 
 
 @pytest.mark.parametrize("before", list(OrderState))
-@pytest.mark.parametrize("said", sorted(VENUE_STATES))
-def test_every_report_keeps_to_the_transition_table(before: OrderState, said: OrderState) -> None:
-    after = next_state(before, said, Decimal(0))
+@pytest.mark.parametrize("reported", sorted(VENUE_STATES))
+def test_every_report_keeps_to_the_transition_table(before: OrderState, reported: OrderState) -> None:
+    after = next_state(before, reported, Decimal(0))
     assert is_allowed_transition(before, after)
     if before.is_final:
         assert after is before
@@ -300,15 +300,15 @@ def test_an_unknown_event_type_keeps_its_order() -> None:
     ],
 )
 def test_an_unreadable_frame_is_delivered_as_such_never_dropped(frame: bytes) -> None:
-    told: list[object] = []
-    deliver_frame(frame, told.append)
-    assert isinstance(told[0], UnreadableEvent)
+    delivered: list[object] = []
+    deliver_frame(frame, delivered.append)
+    assert isinstance(delivered[0], UnreadableEvent)
 
 
 def test_another_stream_is_not_an_event() -> None:
-    told: list[object] = []
-    deliver_frame(b'{"stream":"listening","data":{"streams":["trade_updates"]}}', told.append)
-    assert not told
+    delivered: list[object] = []
+    deliver_frame(b'{"stream":"listening","data":{"streams":["trade_updates"]}}', delivered.append)
+    assert not delivered
 
 
 def test_a_short_position_is_negative_however_it_is_written() -> None:

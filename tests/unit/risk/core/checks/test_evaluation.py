@@ -54,7 +54,7 @@ SELLING = with_orders(LONG, an_exit("w", quantity="15"))
 FIVE = with_orders(a_state(), *(an_intent(f"o{n}", symbol=MSFT, limit_price=f"10{n}") for n in range(5)))
 
 
-JUDGED = apply(a_state(), decide(an_intent("same"), decision_inputs(), LIMITS, a_state(), 10_000 * MS))
+DECIDED = apply(a_state(), decide(an_intent("same"), decision_inputs(), LIMITS, a_state(), 10_000 * MS))
 
 
 PACED = replace(a_state(), approvals_by_step=((NOW // RATE_STEP_NS, 10),))
@@ -67,7 +67,7 @@ REFUSES: dict[CheckName, Example] = {
     CheckName.TRADING_STATE: Example(an_intent(), decision_inputs(causes=(Cause.DATA_STALE,))),
     CheckName.SYMBOL_ALLOWED: Example(an_intent(symbol=Symbol("GME"))),
     CheckName.SIGNAL_AGE: Example(an_intent(created_at_ns=NOW - 2_001 * MS)),
-    CheckName.DUPLICATE: Example(an_intent("same", quantity="11"), state=JUDGED),
+    CheckName.DUPLICATE: Example(an_intent("same", quantity="11"), state=DECIDED),
     CheckName.BOOK_STATE: Example(an_intent(), decision_inputs(book_state=BookState.GAP)),
     CheckName.QUOTE_AGE: Example(an_intent(), decision_inputs(quote_received_at_ns=NOW - 1_001 * MS)),
     CheckName.SPREAD: Example(an_intent(), decision_inputs(bid_price=Decimal("99.79"))),
@@ -88,7 +88,7 @@ HOLDS: dict[CheckName, Example] = {
     CheckName.TRADING_STATE: Example(an_exit(), decision_inputs(causes=(Cause.DATA_STALE,)), LONG),
     CheckName.SYMBOL_ALLOWED: Example(an_intent(symbol=MSFT)),
     CheckName.SIGNAL_AGE: Example(an_intent(created_at_ns=NOW - 2_000 * MS, expires_at_ns=NOW + 1)),
-    CheckName.DUPLICATE: Example(an_intent("other", quantity="11"), state=JUDGED),
+    CheckName.DUPLICATE: Example(an_intent("other", quantity="11"), state=DECIDED),
     CheckName.BOOK_STATE: Example(an_intent()),
     CheckName.QUOTE_AGE: Example(an_intent(), decision_inputs(quote_received_at_ns=NOW - 1_000 * MS)),
     CheckName.SPREAD: Example(an_intent(), decision_inputs(bid_price=Decimal("99.83"))),
@@ -228,9 +228,9 @@ def test_an_exit_may_buy_back_a_short_position() -> None:
 
 def test_an_exit_passes_where_prices_rates_and_lists_would_stop_an_entry() -> None:
     blind = decision_inputs(book_state=BookState.STALE, bus_intact=False, causes=(Cause.BUS_GAP,), **UNTRADABLE)
-    odd = Symbol("GME")
-    state = replace(a_state(holding("500.5", odd)), approvals_by_step=PACED.approvals_by_step)
-    exit_all = an_exit(symbol=odd, quantity="500.5", order_type=OrderType.MARKET, limit_price=None)
+    unlisted = Symbol("GME")
+    state = replace(a_state(holding("500.5", unlisted)), approvals_by_step=PACED.approvals_by_step)
+    exit_all = an_exit(symbol=unlisted, quantity="500.5", order_type=OrderType.MARKET, limit_price=None)
     assert all(one.passed for one in evaluate(exit_all, blind, LIMITS, state))
 
 
@@ -271,9 +271,9 @@ def test_what_is_allowed_never_exceeds_a_limit(before: list[Intent], intent: Int
 
 
 @given(st.lists(intents, min_size=1, max_size=12))
-def test_an_exit_never_grows_or_flips_a_position(wishes: list[Intent]) -> None:
+def test_an_exit_never_grows_or_flips_a_position(proposed: list[Intent]) -> None:
     state = LONG
-    for one in wishes:
+    for one in proposed:
         decision = decide(one, decision_inputs(), LIMITS, state, 1)
         exposure = state.exposure(one.symbol)
         state = apply(state, decision)
