@@ -1,4 +1,4 @@
-"""A wall clock that jumps under risk is noticed at once; nothing is allowed by it, and set right, trading goes on."""
+"""A jump of risk's wall clock is detected at once; no order passes until the clock is corrected."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -25,13 +25,13 @@ SUSPECT_MS = 1_000
 
 @dataclass(frozen=True)
 class Trading:
-    """The four against a venue, risk with a clock that can be set."""
+    """The four processes against a venue, risk with a clock that can be set."""
 
     risk: RiskWithAdjustedClock
     places: Paths
 
     def trades(self) -> None:
-        """Wait until nothing is held against trading and an order was filled since."""
+        """Wait until no cause is active and an order was filled since."""
         eventually(lambda: not active_causes(decision_records(self.places)), within_s=WITHIN_S, every_s=0.1)
         before = fill_count(self.places)
         eventually(lambda: fill_count(self.places) > before, within_s=WITHIN_S, every_s=0.1)
@@ -66,16 +66,16 @@ def test_a_clock_that_jumps_is_suspected_and_set_right_it_is_trusted_again(tradi
     eventually(
         lambda: Cause.CLOCK_SUSPECT in raised_causes(decision_records(trading.places)[since:]), within_s=WITHIN_S
     )
-    eventually(lambda: len(judgements_since_jump(trading, since)) > 2, within_s=WITHIN_S, every_s=0.1)
+    eventually(lambda: len(decisions_since_jump(trading, since)) > 2, within_s=WITHIN_S, every_s=0.1)
     trading.risk.set_clock(0)
-    doubtful = (one for one in judgements_since_jump(trading, since) if one.inputs.causes)
+    doubtful = (one for one in decisions_since_jump(trading, since) if one.inputs.causes)
     assert not [one for one in doubtful if one.allowed and one.intent.purpose is Purpose.ENTRY]
     trading.trades()
     assert trading.risk.process.poll() is None
 
 
-def judgements_since_jump(trading: Trading, since: int) -> list[Decision]:
-    """Give what risk decided after it had noticed."""
+def decisions_since_jump(trading: Trading, since: int) -> list[Decision]:
+    """Return the decisions of risk after it had detected the jump."""
     records = decision_records(trading.places)[since:]
     at = next(n for n, one in enumerate(records) if isinstance(one, CauseRaised) and one.cause is Cause.CLOCK_SUSPECT)
     return [one for one in records[at:] if isinstance(one, Decision)]

@@ -1,4 +1,4 @@
-"""A disk that cannot be written ends the process that needs it before anything is acknowledged; with space it continues."""
+"""A full disk ends the process that needs it before anything is acknowledged; with space it continues."""
 
 import re
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def stage(tmp_path: Path) -> IsolatedInstallation:
 
 
 @pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
-def test_a_file_where_the_state_belongs_is_told(stage: IsolatedInstallation, name: str) -> None:
+def test_a_file_where_the_state_belongs_is_reported(stage: IsolatedInstallation, name: str) -> None:
     stage.paths.state.parent.write_text("")
     ended = stage.run(name)
     assert (ended.code, len(ended.messages)) == (74, 1), ended
@@ -72,7 +72,7 @@ def test_a_file_where_the_state_belongs_is_told(stage: IsolatedInstallation, nam
 
 
 @pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
-def test_a_state_that_may_not_be_written_is_told(stage: IsolatedInstallation, name: str) -> None:
+def test_a_state_that_may_not_be_written_is_reported(stage: IsolatedInstallation, name: str) -> None:
     stage.paths.state.mkdir(parents=True)
     with read_only(stage.paths.state):
         ended = stage.run(name)
@@ -81,7 +81,7 @@ def test_a_state_that_may_not_be_written_is_told(stage: IsolatedInstallation, na
 
 
 @pytest.mark.parametrize("name", [*WRITERS, "xtrader"])
-def test_the_exit_code_is_the_same_where_there_is_no_room_to_say_why(stage: IsolatedInstallation, name: str) -> None:
+def test_the_exit_code_is_the_same_where_the_reason_cannot_be_written(stage: IsolatedInstallation, name: str) -> None:
     stage.paths.state.parent.write_text("")
     assert stage.run(name, errors_to="/dev/full").code == 74
 
@@ -93,9 +93,9 @@ def test_a_process_without_room_stops_and_goes_on_once_there_is_some(trading: Tr
     journal = max(trading.places.journal(name).glob("*.log"))
     limit_file_size(pid, journal.stat().st_size + ROOM_BYTES)
     eventually(lambda: trading.ends_with(74, name) == 1, within_s=BACK_S_MAX)
-    (told,) = (line for line in trading.log(name).splitlines() if line.startswith("error: "))
-    assert str(journal) in told
-    assert "No space left on device" in told
+    (lines,) = (line for line in trading.log(name).splitlines() if line.startswith("error: "))
+    assert str(journal) in lines
+    assert "No space left on device" in lines
     trading.trades_again()
 
 

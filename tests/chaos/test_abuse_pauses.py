@@ -1,4 +1,4 @@
-"""A process that is stopped for longer than the heartbeat timeout is detected; when it continues, nothing was duplicated or lost."""
+"""A process stopped for longer than the heartbeat timeout is detected; nothing is duplicated or lost."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ class Trading:
         """Return the causes that risk has raised since its log had this many records."""
         return raised_causes(decision_records(self.places)[count:])
 
-    def is_told(self, line: str) -> bool:
+    def has_printed(self, line: str) -> bool:
         """Return whether `up` has printed this."""
         return line in self.up.stderr_text()
 
@@ -68,8 +68,8 @@ NOTICED: dict[str, Callable[[Trading, int], object]] = {
     "sandbox": lambda trading, since: trading.causes_since(since) & {Cause.DATA_STALE, Cause.VENUE_DEGRADED},
     "market_data": lambda trading, since: trading.causes_since(since) & {Cause.DATA_STALE, Cause.BUS_GAP},
     "execution": lambda trading, since: trading.causes_since(since) & {Cause.EXECUTION_DOWN},
-    "risk": lambda trading, _: trading.is_told("signals is not ready: positions: silence"),
-    "signals": lambda trading, _: trading.is_told("signals is not ready: no response"),
+    "risk": lambda trading, _: trading.has_printed("signals is not ready: positions: silence"),
+    "signals": lambda trading, _: trading.has_printed("signals is not ready: no response"),
 }
 
 

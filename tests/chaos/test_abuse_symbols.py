@@ -44,8 +44,8 @@ def test_a_symbol_that_risk_does_not_allow_is_refused_by_name_and_the_others_tra
         places = load_settings(environ=up.environment).paths
 
         def refused() -> list[Decision]:
-            judged = (one for one in decision_records(places) if isinstance(one, Decision))
-            return [one for one in judged if CheckName.SYMBOL_ALLOWED in {check.name for check in one.failed_checks}]
+            decided = (one for one in decision_records(places) if isinstance(one, Decision))
+            return [one for one in decided if CheckName.SYMBOL_ALLOWED in {check.name for check in one.failed_checks}]
 
         eventually(lambda: refused() and fill_count(places) > 0, within_s=WITHIN_S, every_s=0.1)
         assert {one.intent.symbol for one in refused()} == {"TSLA"}
