@@ -103,7 +103,7 @@ async def complain_later(connection: ServerConnection) -> None:
 @pytest.mark.parametrize(
     ("script", "reason"),
     [
-        (leave_out_a_symbol, "left out of the subscription: MSFT"),
+        (leave_out_a_symbol, "missing in the subscription: MSFT"),
         (drop_at_once, "ended"),
         (drop_after_a_quote, "ended"),
         (send_a_giant, "ended"),
@@ -111,7 +111,7 @@ async def complain_later(connection: ServerConnection) -> None:
         (send_frames(failure(406, "connection limit exceeded")), "406 connection limit exceeded"),
         (send_frames(failure(500, "internal error")), "500 internal error"),
         (send_frames(CONNECTED, failure(404, "auth timeout")), "404 auth timeout"),
-        (send_frames(CONNECTED, CONNECTED), "did not say 'authenticated'"),
+        (send_frames(CONNECTED, CONNECTED), "expected 'authenticated'"),
         (send_frames(CONNECTED, AUTHENTICATED, CONNECTED), "answered the subscription with Success"),
     ],
 )

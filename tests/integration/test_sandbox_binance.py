@@ -1,4 +1,4 @@
-"""The sandbox's Binance venues over real sockets: their streams agree with their books, and faults alter no truth."""
+"""The simulated Binance venues over real sockets: streams agree with books, and faults do not change the order flow."""
 
 import asyncio
 import json
@@ -56,7 +56,7 @@ def _previous(event: dict[str, Any]) -> int:
 
 
 class _Book:
-    """A client's book, as simple as it can be."""
+    """A minimal order book of a client."""
 
     def __init__(self, snapshot: dict[str, Any]) -> None:
         self.at_id = snapshot["lastUpdateId"]
@@ -258,7 +258,7 @@ def test_who_does_not_answer_the_venues_pings_is_shown_out() -> None:
             kinds = {message.type async for message in socket}
             return kinds, socket.close_code
 
-    # A ping each 0.1 s, and 0.3 s to answer it.
+    # A ping each 0.1 s, with 0.3 s to answer it.
     with crypto_sandbox("--heartbeat-scale", "0.005", "--speed", "0") as running:
         assert asyncio.run(scenario(running.stream_url(SPOT, "/ws"))) == ({WSMsgType.PING}, 1008)
 

@@ -1,4 +1,4 @@
-"""The sandbox's Deribit as a real client meets it: JSON-RPC over websocket and HTTP on a real port."""
+"""The simulated Deribit as a real client sees it: JSON-RPC over websocket and HTTP on a real port."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -59,7 +59,7 @@ async def receive_data(one: VenueClient) -> Frame:
 
 
 class Book:
-    """A book kept by the venue's own rules, strict about what each action may find."""
+    """An order book kept by the venue's own rules, strict about what each action may find."""
 
     def __init__(self, snapshot: Frame) -> None:
         assert snapshot["type"] == "snapshot"

@@ -1,4 +1,4 @@
-"""The sandbox's OKX as a real client meets it: websocket and REST on a real port."""
+"""The simulated OKX as a real client sees it: websocket and REST on a real port."""
 
 import asyncio
 import base64
@@ -48,7 +48,7 @@ async def subscribe(one: VenueClient, channel: str, symbol: str = SYMBOL) -> Fra
 
 
 class Book:
-    """A book kept by the venue's own rules, with the texts of its levels."""
+    """An order book kept by the venue's own rules, with the texts of its levels."""
 
     def __init__(self, snapshot: Frame) -> None:
         self.bids: dict[str, str] = {}
@@ -215,7 +215,7 @@ def test_a_book_that_does_not_change_is_kept_alive_by_a_sequence_that_follows_it
             updates: list[Frame] = []
 
             async def kept_alive() -> bool:
-                # Without a word from the client the socket would be closed before the book is kept alive.
+                # Without a message from the client the socket would be closed before the keep-alive of the book.
                 await one.socket.send("ping")
                 while (text := await one.receive_text()) != "pong":
                     updates.append(json.loads(text)["data"][0])

@@ -77,7 +77,7 @@ class BinanceSpotVenue:
             "opened": self.opened_count,
             "streams": sorted(name for client in self._clients for name in client.subscriptions),
             "requests": self._rest.requests_count,
-            "refused_by_weight": self._rest.weights.refused_count,
+            "refused_by_weight": self._rest.weights.rejected_count,
         }
 
     async def _serve(self, request: web.Request, route: str) -> web.StreamResponse:

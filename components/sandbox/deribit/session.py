@@ -97,9 +97,9 @@ class ClientSession:
 
     def _outcome(self, request: RpcRequest, now_ns: int) -> object:
         if (method := self._subscriptions.get(request.method)) is not None:
-            is_affordable = self._client.subscription_credits.spend(now_ns)
+            is_affordable = self._client.subscription_credits.try_acquire(now_ns)
         else:
-            method, is_affordable = self._calls.get(request.method), self._client.call_credits.spend(now_ns)
+            method, is_affordable = self._calls.get(request.method), self._client.call_credits.try_acquire(now_ns)
         if not is_affordable:
             return TOO_MANY_REQUESTS
         if method is None:

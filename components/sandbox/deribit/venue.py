@@ -115,7 +115,7 @@ class DeribitVenue:
         """Reply to a public call over HTTP."""
         self._requests_count += 1
         in_ns, method, params = self._now_ns(), request.match_info["method"], dict(request.query)
-        if not self._rest_credits.spend(in_ns):
+        if not self._rest_credits.try_acquire(in_ns):
             return self._reply(TOO_MANY_REQUESTS, in_ns, STATUS_TOO_MANY_REQUESTS)
         symbol = params.get("instrument_name", "*")
         if (failed := await inject_rest_fault(self._faults, VENUE, symbol)) is not None:

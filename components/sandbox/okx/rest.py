@@ -93,7 +93,7 @@ class RestRoutes:
     async def instruments(self, request: web.Request) -> web.Response:
         """Return the instruments of a type, and of a family where one is named."""
         self.requests_count += 1
-        if not self._instrument_limit.take(self._now_ns()):
+        if not self._instrument_limit.try_acquire(self._now_ns()):
             return _too_many()
         if (failed := await inject_rest_fault(self._faults, VENUE)) is not None:
             return failed
@@ -108,7 +108,7 @@ class RestRoutes:
     async def books(self, request: web.Request) -> web.Response:
         """Return a book as cached by one of the servers."""
         self.requests_count += 1
-        if not self._book_limit.take(self._now_ns()):
+        if not self._book_limit.try_acquire(self._now_ns()):
             return _too_many()
         symbol, depth = request.query.get("instId", ""), request.query.get("sz", "1")
         if (failed := await inject_rest_fault(self._faults, VENUE, symbol)) is not None:

@@ -45,7 +45,7 @@ class ClientSession:
         request = parse_request(text)
         if request is None:
             self._send_error(MALFORMED, None, f"Invalid request: {text[:1000]}")
-        elif not self._client.subscription_limit.take(now_ns):
+        elif not self._client.subscription_limit.try_acquire(now_ns):
             self._send_error(TOO_OFTEN, request.id)
         elif request.op is Operation.LOGIN:
             self._log_in(request)

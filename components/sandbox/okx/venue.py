@@ -120,7 +120,7 @@ class OkxVenue:
 
     async def _serve(self, request: web.Request, endpoint: str) -> web.StreamResponse:
         maybe_reject_handshake(self._faults, VENUE)
-        if not self._connect_limit.take(self._now_ns()):
+        if not self._connect_limit.try_acquire(self._now_ns()):
             raise HandshakeRejected(429, None)
         self._opened_count += 1
         client = Client(ClientConnection(VENUE, self._faults, self._limits, self._opened_count, self._now_ns))

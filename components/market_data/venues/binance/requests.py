@@ -13,6 +13,10 @@ from components.contracts.errors import ConfigError, InvariantError
 from components.market_data.core.instruments import Instrument
 from components.market_data.venues.adapter import Channel, ConnectionPlan, Limits, Topic
 
+SnapshotWeights: TypeAlias = Sequence[tuple[int, int]]
+"""Pairs of a number of levels and the weight of a snapshot up to it."""
+SPOT_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((100, 5), (500, 25), (1000, 50), (5000, 250))
+FUTURES_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((50, 2), (100, 5), (500, 10), (1000, 20))
 SPOT_METADATA_WEIGHT: Final = 20
 FUTURES_METADATA_WEIGHT: Final = 1
 # Pongs count as messages too, hence one less than the 5 and 10 per second that are allowed. The weight of one minute is
@@ -44,7 +48,12 @@ PERMANENT_CODES: Final = frozenset({-1002, -1014, -1020, -1022, -2014, -2015}) |
 """Not authorized, not supported, bad key: the same request gets the same error again."""
 PERMANENT_STATUSES: Final = frozenset({400, 401, 404, 405, 451})
 """A bad request, or a country that is not served. 403, 418, 429 and all 5xx are temporary."""
+Routes: TypeAlias = Mapping[Channel, str]
+"""The URL path of each channel."""
+SPOT_ROUTES: Final[Routes] = {Channel.DEPTH: "", Channel.QUOTES: "", Channel.TRADES: ""}
+FUTURES_ROUTES: Final[Routes] = {Channel.DEPTH: "/public", Channel.QUOTES: "/public", Channel.TRADES: "/market"}
 STREAM_CHANNELS: Final = {"depth": Channel.DEPTH, "bookTicker": Channel.QUOTES, "aggTrade": Channel.TRADES}
+_encoder: Final = msgspec.json.Encoder()
 
 
 class BinanceSettings(Struct, frozen=True, kw_only=True):
@@ -65,12 +74,6 @@ def check_settings(settings: BinanceSettings, speeds_ms: Container[int], snapsho
         raise ConfigError(f"snapshot_depth: {settings.snapshot_depth} is none of {snapshot_depths}")
 
 
-SnapshotWeights: TypeAlias = Sequence[tuple[int, int]]
-"""Pairs of a number of levels and the weight of a snapshot up to it."""
-SPOT_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((100, 5), (500, 25), (1000, 50), (5000, 250))
-FUTURES_SNAPSHOT_WEIGHTS: Final[SnapshotWeights] = ((50, 2), (100, 5), (500, 10), (1000, 20))
-
-
 def snapshot_weight(weights: SnapshotWeights, depth: int) -> int:
     """Return the weight of a request for a snapshot of this many levels."""
     for levels, weight in weights:
@@ -89,19 +92,10 @@ def is_permanent_status(status: int) -> bool:
     return status in PERMANENT_STATUSES
 
 
-Routes: TypeAlias = Mapping[Channel, str]
-"""The URL path of each channel."""
-SPOT_ROUTES: Final[Routes] = {Channel.DEPTH: "", Channel.QUOTES: "", Channel.TRADES: ""}
-FUTURES_ROUTES: Final[Routes] = {Channel.DEPTH: "/public", Channel.QUOTES: "/public", Channel.TRADES: "/market"}
-
-
 class _Request(Struct, frozen=True):
     method: str
     params: Sequence[str]
     id: int
-
-
-_encoder: Final = msgspec.json.Encoder()
 
 
 def topics(instruments: Iterable[Instrument], settings: BinanceSettings, speed_ms_default: int) -> list[Topic]:

@@ -74,10 +74,12 @@ PENDING_REQUESTS_MAX: Final = 10_000
 """Requests of a lost connection never get a reply; beyond this many the oldest is dropped."""
 NS_PER_S: Final = 1_000_000_000
 REFRESH_DIVISOR: Final = 3
-"""A token is refreshed after this fraction (a third) of its lifetime."""
+"""A token is refreshed after its lifetime divided by this."""
 REFRESH_WINDOW_HEARTBEATS: Final = 2
 """Refreshes are sent in reply to heartbeats; within this many intervals each connection receives its own."""
 DETAIL_CHARACTERS_MAX: Final = 160
+_encoder: Final = msgspec.json.Encoder()
+_names_decoder: Final = msgspec.json.Decoder(list[str])
 
 
 class DeribitSettings(Struct, frozen=True, kw_only=True):
@@ -119,9 +121,6 @@ def is_permanent_code(code: int) -> bool:
 def is_permanent_status(status: int) -> bool:
     """Return whether an HTTP status means that a retry cannot succeed; 429 is the 33rd connection of one address."""
     return 300 <= status < 500 and status not in {408, 418, 429}
-
-
-_encoder: Final = msgspec.json.Encoder()
 
 
 class PendingRequest(Struct, frozen=True, gc=False):
@@ -247,7 +246,6 @@ class Authenticator:
         return encode_call("public/auth", REFRESH_ID, grant_type="refresh_token", refresh_token=self._token)
 
 
-_names_decoder: Final = msgspec.json.Decoder(list[str])
 _token_decoder: Final = msgspec.json.Decoder(TokenGrant)
 
 

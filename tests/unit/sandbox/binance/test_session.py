@@ -1,4 +1,4 @@
-"""A client of the sandbox's Binance venues: control words, stream names, routes and frames, without sockets."""
+"""A client of the simulated Binance venues, without sockets: requests, routes and messages."""
 
 import json
 from decimal import Decimal
@@ -7,21 +7,16 @@ from typing import Any
 import pytest
 
 from components.sandbox.binance.instruments import SPOT_INSTRUMENTS, USD_M_INSTRUMENTS
-from components.sandbox.binance.rules import SPOT_RULES, USD_M_RULES, Channel, VenueRules
+from components.sandbox.binance.rules import SPOT_RULES, USD_M_RULES, VenueRules
 from components.sandbox.binance.session import ClientSession
-from components.sandbox.binance.streams import parse_stream_name
+from components.sandbox.numerics import SECOND_NS
 from components.sandbox.simulation.order_flow import OrderFlow
 from components.sandbox.transport.faults import CryptoFault, CryptoFaultKind, CryptoFaultSwitches
 from components.sandbox.transport.websocket import ClientConnection
 
-LISTED = frozenset({"BTCUSDT"})
-
-
-SECOND_NS = 1_000_000_000
-
 
 class _SessionHarness:
-    """A client, its venue's flow, and time."""
+    """A client session, its venue's order flow, and a clock."""
 
     def __init__(self, rules: VenueRules = SPOT_RULES, route: str = "") -> None:
         listings = USD_M_INSTRUMENTS if rules.is_futures else SPOT_INSTRUMENTS
@@ -47,22 +42,6 @@ class _SessionHarness:
         self.now_ns += ms * 1_000_000
         self.client.tick(self.now_ns)
         return self.received()
-
-
-@pytest.mark.parametrize(
-    ("name", "channel", "period_ms"),
-    [
-        ("btcusdt@depth", Channel.DEPTH, 1000),
-        ("btcusdt@depth@100ms", Channel.DEPTH, 100),
-        ("btcusdt@depth20@100ms", Channel.PARTIAL, 100),
-        ("btcusdt@bookTicker", Channel.BOOK_TICKER, 0),
-        ("btcusdt@aggTrade", Channel.AGG_TRADE, 0),
-    ],
-)
-def test_a_stream_is_known_by_its_name(name: str, channel: Channel, period_ms: int) -> None:
-    stream = parse_stream_name(name, SPOT_RULES, LISTED)
-    assert stream is not None
-    assert (stream.symbol, stream.channel, stream.period_ns) == ("BTCUSDT", channel, period_ms * 1_000_000)
 
 
 @pytest.mark.parametrize("name", ["BTCUSDT@depth", "btcusdt@depth@500ms", "nope@depth", "btcusdt@depth7", "btcusdt"])

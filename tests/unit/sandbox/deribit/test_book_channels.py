@@ -1,14 +1,21 @@
-"""What becomes of each level between two pushes of a Deribit book, and when a heartbeat ends a client."""
+"""The channels of the simulated Deribit: names, and the rows of each level between two pushes."""
 
 from decimal import Decimal
 
-from components.sandbox.deribit.book_channels import BookChannelState, LevelRow, apply_updates
+import pytest
+
+from components.sandbox.deribit.book_channels import (
+    BookChannelState,
+    Channel,
+    LevelRow,
+    Topic,
+    apply_updates,
+    parse_channel,
+)
 from components.sandbox.deribit.instruments import INSTRUMENTS
-from components.sandbox.deribit.messages import ticker_document, trade_document
-from components.sandbox.deribit.publisher import Heartbeat
 from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.simulation.order_book import BookSide, LevelUpdate, SimulatedBook
-from components.sandbox.simulation.order_flow import IdSpace, OrderFlow, SimTrade
+from components.sandbox.simulation.order_flow import IdSpace, OrderFlow
 
 SYMBOL = "BTC-PERPETUAL"
 
@@ -63,21 +70,29 @@ def test_raw_gives_every_change_by_itself() -> None:
     assert list(state.next_pushes(5 * MILLISECOND_NS)) == []
 
 
-def test_an_empty_side_is_zeros_in_a_ticker() -> None:
-    found = ticker_document(INSTRUMENTS[0], book((99, 10)), None, 0)
-    assert (bytes(found["best_ask_price"]), bytes(found["best_ask_amount"])) == (b"0.0", b"0.0")  # type: ignore[call-overload]
+@pytest.mark.parametrize(
+    "name",
+    [
+        "book.BTC-PERPETUAL.raw",
+        "book.BTC-PERPETUAL.100ms",
+        "book.BTC-PERPETUAL.agg2",
+        "trades.BTC-25DEC26-80000-P.raw",
+        "trades.future.BTC.100ms",
+        "ticker.BTC_USDC.100ms",
+        "quote.BTC-PERPETUAL",
+        "platform_state",
+    ],
+)
+def test_a_channel_keeps_its_name(name: str) -> None:
+    channel = parse_channel(name)
+    assert channel is not None
+    assert channel.name == name
 
 
-def test_trade_ids_are_of_the_venue_and_prefixed_beside_bitcoin() -> None:
-    fill = SimTrade(3, 0, Decimal(100), Decimal(20), is_buy=False)
-    bitcoin, ether = trade_document(INSTRUMENTS[0], 0, fill), trade_document(INSTRUMENTS[1], 1, fill)
-    assert (bitcoin["trade_id"], ether["trade_id"]) == ("1000000003", "ETH-2000000003")
-    assert bytes(bitcoin["contracts"]) == b"2.0"  # type: ignore[call-overload]
-    assert bitcoin["direction"] == "sell"
+@pytest.mark.parametrize("name", ["", "book", "book.BTC-PERPETUAL", "book.BTC-PERPETUAL.5ms", "fees.BTC-PERPETUAL.raw"])
+def test_what_no_channel_is_called_is_nothing(name: str) -> None:
+    assert parse_channel(name) is None
 
 
-def test_a_client_that_misses_a_test_request_is_closed() -> None:
-    heartbeat = Heartbeat(interval_ns=10, due_ns=10)
-    assert [heartbeat.tick(5), heartbeat.tick(10)] == [None, True]
-    heartbeat.is_awaiting_reply = False
-    assert [heartbeat.tick(20), heartbeat.tick(25), heartbeat.tick(30)] == [True, None, False]
+def test_trades_of_a_kind_name_no_instrument() -> None:
+    assert parse_channel("trades.option.any.raw") == Channel(Topic.TRADES, "raw", kind="option", currency="any")

@@ -1,17 +1,13 @@
-"""What an OKX book channel pushes at each beat, and how trades are merged."""
+"""The book channels of the simulated OKX: pushes, views and sequence ids."""
 
 from decimal import Decimal
 
 from components.sandbox.numerics import MILLISECOND_NS, SECOND_NS
-from components.sandbox.okx.book_channels import BOOKS, BookChannelState, SequenceIds
+from components.sandbox.okx.book_channels import BOOKS, RESET_STEP, BookChannelState, BookView, SequenceIds
 from components.sandbox.okx.instruments import INSTRUMENTS
-from components.sandbox.okx.messages import merge_fills, ticker_document, trade_document
-from components.sandbox.simulation.order_flow import IdSpace, OrderFlow, SimTrade
-from components.sandbox.transport.rate_limits import SlidingWindowLimit
+from components.sandbox.simulation.order_flow import IdSpace, OrderFlow
 
 SYMBOL = "BTC-USDT"
-
-
 NEVER_NS = 10**18
 
 
@@ -71,31 +67,76 @@ def test_ids_start_below_after_maintenance_and_chain_to_those_before() -> None:
     assert push.prev_sequence == before > push.sequence
 
 
-def fill(number: int, at_ns: int, price: str = "100", *, is_buy: bool = True) -> SimTrade:
-    return SimTrade(number, at_ns, Decimal(price), Decimal(2), is_buy)
+def level(price: int, quantity: int) -> tuple[Decimal, Decimal]:
+    return Decimal(price), Decimal(quantity)
 
 
-def test_fills_of_one_moment_price_and_side_are_one_trade_that_counts_them() -> None:
-    merged = merge_fills([fill(5, 1), fill(6, 1), fill(7, 1, "101"), fill(8, 1, "101", is_buy=False), fill(9, 2)])
-    assert [(one.last.id, one.fills) for one in merged] == [(6, 2), (7, 1), (8, 1), (9, 1)]
-    assert trade_document(SYMBOL, merged[0], 77) == {
-        "instId": SYMBOL,
-        "tradeId": "6",
-        "px": "100",
-        "sz": "4",
-        "side": "buy",
-        "ts": "0",
-        "source": "0",
-        "seqId": 77,
-        "count": "2",
-    }
+def test_a_snapshot_has_no_predecessor() -> None:
+    push = BookView(10, [level(99, 1)], [level(101, 1)]).snapshot()
+    assert (push.is_snapshot, push.prev_sequence, push.sequence) == (True, -1, 10)
 
 
-def test_a_ticker_before_the_first_trade_has_no_last_price() -> None:
-    found = ticker_document(INSTRUMENTS[0], market())
-    assert (found["last"], found["lastSz"], found["instType"]) == ("", "", "SPOT")
+def test_an_update_follows_the_window_before_it() -> None:
+    window = BookView(10, [level(99, 1)], [])
+    push = window.advance(BookView(15, [level(99, 2)], []), [level(99, 2)], [])
+    assert (push.prev_sequence, push.sequence, push.bids) == (10, 15, [level(99, 2)])
+    assert window.sequence == 15
 
 
-def test_an_allowance_slides_and_does_not_count_what_it_refused() -> None:
-    allowance = SlidingWindowLimit(2, 1)
-    assert [allowance.take(at_ns) for at_ns in (0, 5, 6, SECOND_NS, SECOND_NS + 1)] == [True, True, False, True, False]
+def test_an_update_restates_touched_levels_that_ended_as_they_began() -> None:
+    window = BookView(10, [level(99, 1)], [])
+    assert window.advance(BookView(12, [level(99, 1)], []), [level(99, 1)], []).bids == [level(99, 1)]
+
+
+def test_an_update_deletes_levels_the_client_never_saw() -> None:
+    window = BookView(10, [level(99, 1)], [])
+    assert window.advance(BookView(12, [level(99, 1)], []), [level(98, 0)], []).bids == [level(98, 0)]
+
+
+def test_a_level_displaced_from_the_view_is_deleted_and_one_that_enters_is_sent() -> None:
+    window = BookView(10, [level(99, 1), level(98, 1)], [])
+    pushed_out = window.advance(BookView(11, [level(100, 5), level(99, 1)], []), [level(100, 5)], [])
+    assert sorted(pushed_out.bids) == [level(98, 0), level(100, 5)]
+    entered = window.advance(BookView(12, [level(99, 1), level(98, 1)], []), [level(100, 0)], [])
+    assert sorted(entered.bids) == [level(98, 1), level(100, 0)]
+
+
+def test_a_touched_level_below_the_view_is_not_sent() -> None:
+    window = BookView(10, [level(99, 1)], [])
+    assert window.advance(BookView(11, [level(99, 1)], []), [level(50, 3)], []).bids == []
+
+
+def test_a_keep_alive_follows_itself_and_carries_nothing() -> None:
+    push = BookView(15, [level(99, 1)], []).keep_alive()
+    assert (push.prev_sequence, push.sequence, push.bids, push.asks) == (15, 15, (), ())
+
+
+def test_ids_are_the_flows_until_they_are_set_back() -> None:
+    numbering = SequenceIds(1_000_000)
+    assert numbering.to_wire(1_000_500) == 1_000_500
+    assert numbering.reset(1_000_500)
+    assert numbering.to_wire(1_000_500) == 1_000_500
+    assert numbering.to_wire(1_000_501) == 1_000_000 - RESET_STEP
+
+
+def test_every_sent_id_means_one_book_across_maintenances() -> None:
+    numbering = SequenceIds(1_000_000)
+    numbering.reset(1_000_500)
+    numbering.reset(1_000_700)
+    flow = [1_000_000, 1_000_500, 1_000_501, 1_000_700, 1_000_701, 1_000_900]
+    assert [numbering.from_wire(numbering.to_wire(one), 1_000_900) for one in flow] == flow
+
+
+def test_an_id_still_to_come_means_the_latest_and_one_from_before_the_first_none() -> None:
+    numbering = SequenceIds(1_000_000)
+    assert numbering.from_wire(1_000_900, 1_000_500) == 1_000_500
+    assert numbering.from_wire(999_000, 1_000_500) == 999_000
+    numbering.reset(1_000_500)
+    assert numbering.from_wire(1_000_000 - RESET_STEP + 5, 1_000_502) == 1_000_502
+    assert numbering.from_wire(7, 1_000_502) == 7
+
+
+def test_ids_cannot_be_set_back_below_zero() -> None:
+    numbering = SequenceIds(RESET_STEP + 10)
+    assert numbering.reset(RESET_STEP + 20)
+    assert not numbering.reset(RESET_STEP + 30)

@@ -1,4 +1,4 @@
-"""Alpaca's crypto frames: books, quotes and trades in everybody's words, and what is broken as something odd."""
+"""Alpaca's crypto frames: books, quotes and trades are decoded; broken parts become decode issues."""
 
 import json
 from decimal import Decimal

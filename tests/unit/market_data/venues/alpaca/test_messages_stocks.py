@@ -1,4 +1,4 @@
-"""Alpaca's frames become exact values; what is strange is counted and harms nothing beside it."""
+"""Alpaca's stock frames are decoded exactly; a broken part is counted and does not affect its neighbours."""
 
 import json
 from decimal import Decimal

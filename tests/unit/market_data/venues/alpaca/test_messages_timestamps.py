@@ -1,4 +1,4 @@
-"""A venue's time stamp becomes exact nanoseconds or an error, never something near."""
+"""A timestamp is parsed to the exact nanosecond or rejected."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

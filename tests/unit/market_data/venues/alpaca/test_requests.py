@@ -1,4 +1,4 @@
-"""What is said to Alpaca's crypto stream, and what its answers mean."""
+"""Requests to Alpaca's crypto stream, and the meaning of its replies."""
 
 import json
 from collections.abc import Sequence
@@ -94,7 +94,7 @@ def test_replies_match_requests_in_order() -> None:
     assert subscription_reply(adapter, orderbooks=["BTC/USD"]) == [SubscribeAck(NAMES[:1], 5)]
     assert subscription_reply(adapter, orderbooks=["BTC/USD"]) == [
         SubscribeAck(NAMES[:1])
-    ]  # nothing waits: taken at its word
+    ]  # no request is pending: confirmed as received
 
 
 def test_a_new_connection_drops_the_pending_requests_of_the_last() -> None:

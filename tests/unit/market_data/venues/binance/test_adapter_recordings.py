@@ -1,4 +1,4 @@
-"""Recordings of Binance, hand-made and real, give the books that the venue's rules imply, state by state."""
+"""Hand-made and real recordings of Binance produce the books that the venue's rules imply, id by id."""
 
 from hashlib import sha256
 
@@ -16,7 +16,7 @@ NAMES = ("BINANCE_NKNUSDT", "BINANCEUM_SUSHIUSDT", "BINANCEUM_AKROUSDT")
 
 
 def adapter_for(lines: tuple[RecordedLine, ...]) -> VenueAdapter:
-    """Choose by where the listing came from: the streams' addresses are of no account."""
+    """Return the adapter for a recording, chosen by the URL of its exchange information."""
     kind = BinanceFuturesAdapter if "/fapi/" in lines[0].url else BinanceSpotAdapter
     return kind("wss://anywhere", "https://anywhere", BinanceSettings())
 

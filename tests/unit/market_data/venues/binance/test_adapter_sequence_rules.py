@@ -1,4 +1,4 @@
-"""Spot and USD-M each follow their own published rule; the one of spot would tear USD-M apart."""
+"""Spot and USD-M each follow their own published sequence rule."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Binance's frames become changes, quotes and trades, bare or wrapped; what is strange harms nothing."""
+"""Binance's frames become updates, quotes and trades, bare or wrapped; broken frames become decode issues."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Binance's exchange information becomes instruments, two-way by name, with steps from the filters alone."""
+"""Binance's exchange information becomes instruments: both names, and increments from the filters alone."""
 
 import json
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Binance's streams are asked for on the route where they flow; a mixture of routes cannot be written."""
+"""Binance's streams are requested on the route that serves them; a request cannot mix routes."""
 
 import json
 from itertools import product

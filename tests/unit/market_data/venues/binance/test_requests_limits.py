@@ -1,4 +1,4 @@
-"""What Binance's requests weigh, and which of its complaints are final."""
+"""The weights of Binance's requests, and which of its errors are permanent."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Deribit's books in sync: an exact chain from the snapshot on the stream, and a new subscription after a gap."""
+"""Deribit's books in sync: an exact chain from the pushed snapshot, and a new subscription after a gap."""
 
 import json
 
@@ -31,7 +31,7 @@ ROW = {
 
 
 class Venue:
-    """A dialect and one book that is kept by what it reads."""
+    """An adapter, and one order book fed with what it decodes."""
 
     def __init__(self) -> None:
         self.adapter = DeribitAdapter("wss://venue", "https://venue", DeribitSettings())
@@ -42,7 +42,7 @@ class Venue:
         self.book.on_subscribed(0, pushes_snapshot=self.adapter.pushes_snapshot)
 
     def receive(self, kind: str, change_id: int, *bids: list[object], previous: int | None = None) -> SyncResult:
-        """Take one frame of the book's channel."""
+        """Decode one frame of the book channel and apply it."""
         data = {"type": kind, "timestamp": 1, "instrument_name": "BTC-PERPETUAL", "change_id": change_id}
         more = {} if previous is None else {"prev_change_id": previous}
         params = {"channel": "book.BTC-PERPETUAL.100ms", "data": {**data, **more, "bids": bids, "asks": []}}
@@ -54,7 +54,7 @@ class Venue:
         return self.book.apply_update(found)
 
     def bids(self) -> list[tuple[str, ...]]:
-        """Show one side."""
+        """Return the bids."""
         return self.book.book.top(10)[0]
 
 

@@ -1,4 +1,4 @@
-"""Deribit's frames: each kind in everybody's words, and whatever is broken as something odd."""
+"""Deribit's notifications become snapshots, updates, quotes and trades; broken frames become decode issues."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Deribit's metadata as instruments: both names, units, steps, and rows of long ago."""
+"""Deribit's metadata becomes instruments: both names, contract units, increments, and old rows."""
 
 import json
 from decimal import Decimal

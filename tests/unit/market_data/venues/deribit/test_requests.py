@@ -1,4 +1,4 @@
-"""What is said to Deribit, and what its answers mean."""
+"""Requests to Deribit, and the meaning of its replies."""
 
 import json
 from typing import Any
@@ -208,7 +208,7 @@ def test_a_request_repeated_on_a_new_connection_is_confirmed_once() -> None:
     assert control_of(adapter, id=1, result=list(NAMES)) == [SubscribeAck(NAMES, 1)]
     assert control_of(adapter, id=1, result=[NAMES[0]]) == [
         SubscribeAck(NAMES[:1], 1)
-    ]  # nothing waits: taken at its word
+    ]  # no request is pending: confirmed as received
 
 
 def test_requests_that_are_never_answered_are_forgotten() -> None:

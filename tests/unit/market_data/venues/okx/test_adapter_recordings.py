@@ -13,7 +13,7 @@ NAME = "OKX_BTC-USDT"
 
 
 def player_and_frames() -> tuple[RecordingPlayer, list[RecordedLine]]:
-    """Divide the recording into what was listed and what came on the stream."""
+    """Split the recording into the instrument metadata and the frames of the stream."""
     lines = recorded_lines(NAME)
     return RecordingPlayer(okx_adapter(()), [line for line in lines if line.via == "http"]), [
         line for line in lines if line.via == "ws"

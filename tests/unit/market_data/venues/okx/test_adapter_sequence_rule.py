@@ -1,4 +1,4 @@
-"""The chain of OKX's ids, and its checksum."""
+"""The sequence rule and the checksum of OKX."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def place(previous: int, final: int, current: int, *, is_joining: bool = False) 
     [
         (10, 15, 10, NEXT),
         (15, 15, 15, NEXT),  # a keep-alive
-        (15, 3, 15, NEXT),  # numbered anew after maintenance
+        (15, 3, 15, NEXT),  # ids restart after maintenance
         (3, 5, 3, NEXT),
         (10, 15, 15, STALE),
         (9, 15, 12, GAP),  # ranges overlap only at a join
@@ -33,7 +33,7 @@ def place(previous: int, final: int, current: int, *, is_joining: bool = False) 
         (-1, 20, 15, GAP),
         (14, 14, 15, STALE),
         (16, 16, 15, GAP),
-        (16, 3, 15, GAP),  # numbered anew, and the change before that was never heard
+        (16, 3, 15, GAP),  # ids restarted, and the update before that was not received
     ],
 )
 def test_an_update_chains_to_the_one_before(

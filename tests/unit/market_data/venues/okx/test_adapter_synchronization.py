@@ -1,4 +1,4 @@
-"""A book of OKX from its first frame on: joined, kept, checked, numbered anew, and right at every id."""
+"""An OKX order book from its first frame on: joins, keep-alives, checksums, id resets; correct at every id."""
 
 import pytest
 
@@ -32,7 +32,7 @@ EXPECTED = MARKET.states()
 
 
 class Follower:
-    """One book that reads the venue's frames, and every state it was in."""
+    """One order book fed with the venue's frames, and every state it was in."""
 
     def __init__(self, *, checksum: ChecksumMode = ChecksumMode.NON_ZERO) -> None:
         self.okx = okx_adapter(checksum=checksum)
@@ -70,7 +70,7 @@ def _pairs(levels: object) -> list[list[str]]:
 
 
 def assert_true_from(follower: Follower, step: MarketStep) -> None:
-    """Every state was the venue's own at that id, and none was left out."""
+    """Assert that every state equals the venue's own at that id, and that none is missing."""
     assert follower.ids == [one for one in EXPECTED if one >= step.ids[1]]
     assert all(shown == EXPECTED[one] for one, shown in follower.states)
 
@@ -128,7 +128,7 @@ def test_a_new_snapshot_leaves_nothing_of_the_old_book() -> None:
 
 
 def silent_start(count: int) -> Follower:
-    """A subscription on which changes come and no snapshot."""
+    """Return a subscription that receives updates but no snapshot."""
     follower = Follower()
     assert set(follower.receive(*map(update_frame, MARKET.steps[:count]))) == {SyncResult.BUFFERED}
     assert follower.sync.next_resync(AT_NS + 2_999 * MS) is None

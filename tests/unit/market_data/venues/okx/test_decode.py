@@ -1,4 +1,4 @@
-"""Frames of OKX: what each says of a book, of best prices, of trades; and what none of them can do."""
+"""OKX's frames become snapshots, updates, quotes and trades; broken frames become decode issues."""
 
 from decimal import Decimal
 from typing import Any
@@ -340,7 +340,7 @@ def test_no_mutation_of_a_frame_raises(good: bytes, edits: list[tuple[int, bytes
         frame = frame[:position] + piece + frame[position + 1 :]
     decoded = OKX.decode(frame, AT_NS)
     for datum in decoded.data:
-        # Whatever was understood can be written into a message: its numbers fit.
+        # Every decoded event can be encoded into a message: its numbers fit.
         msgspec.msgpack.encode(datum)
 
 

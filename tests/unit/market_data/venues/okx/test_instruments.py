@@ -1,4 +1,4 @@
-"""OKX's metadata: names both ways, and what a contract is worth."""
+"""OKX's metadata becomes instruments: both names, and contract sizes."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""What is asked of OKX: topics, requests, and how they are spread over connections."""
+"""Requests to OKX: topics, and how they are distributed over connections."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""What OKX says beside data, and what each of its codes means to us."""
+"""The events that OKX sends beside data, and the meaning of its error codes."""
 
 import pytest
 
