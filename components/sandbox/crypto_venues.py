@@ -10,9 +10,9 @@ from components.sandbox.binance.instruments import SPOT_INSTRUMENTS, USD_M_INSTR
 from components.sandbox.binance.venue import BinanceFuturesVenue, BinanceSpotVenue
 from components.sandbox.config import ALPACA, VENUES, Settings
 from components.sandbox.crypto_admin import CryptoAdminRoutes, VenueUrls
-from components.sandbox.deribit.instruments import INSTRUMENTS as DERIBIT_LISTINGS
+from components.sandbox.deribit.instruments import INSTRUMENTS as DERIBIT_INSTRUMENTS
 from components.sandbox.deribit.venue import DeribitVenue
-from components.sandbox.okx.instruments import INSTRUMENTS as OKX_LISTINGS
+from components.sandbox.okx.instruments import INSTRUMENTS as OKX_INSTRUMENTS
 from components.sandbox.okx.venue import OkxVenue
 from components.sandbox.recorded.recording import RecordedFrame, read_recording, venue_of
 from components.sandbox.recorded.venue import RecordedVenue
@@ -49,8 +49,8 @@ class SimulatedMarket(NamedTuple):
 SIMULATED_MARKETS: dict[str, SimulatedMarket] = {
     "binance": SimulatedMarket(BinanceSpotVenue, SPOT_INSTRUMENTS, IdSpace.PER_SYMBOL),
     "binanceum": SimulatedMarket(BinanceFuturesVenue, USD_M_INSTRUMENTS, IdSpace.VENUE_WIDE),
-    "okx": SimulatedMarket(OkxVenue, OKX_LISTINGS, IdSpace.PER_SYMBOL),
-    "deribit": SimulatedMarket(DeribitVenue, DERIBIT_LISTINGS, IdSpace.VENUE_WIDE),
+    "okx": SimulatedMarket(OkxVenue, OKX_INSTRUMENTS, IdSpace.PER_SYMBOL),
+    "deribit": SimulatedMarket(DeribitVenue, DERIBIT_INSTRUMENTS, IdSpace.VENUE_WIDE),
 }
 
 

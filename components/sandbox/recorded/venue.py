@@ -184,7 +184,7 @@ class RecordedVenue:
             return failed
         text = self._responses.find(request.path, dict(request.query), self._position_ns())
         if text is None:
-            raise web.HTTPNotFound(text=f"{request.path}: no such answer was recorded")
+            raise web.HTTPNotFound(text=f"{request.path}: no response was recorded for this request")
         return web.Response(text=text, content_type="application/json")
 
     async def _serve_websocket(self, request: web.Request) -> web.StreamResponse:

@@ -59,7 +59,7 @@ class RequestWeights:
     """
 
     def __init__(self, weight_max: int) -> None:
-        self.refused_count = 0
+        self.rejected_count = 0
         self._weight_max = weight_max
         self._minute = self._used = self._violations = 0
         self._banned_until_s = 0
@@ -70,18 +70,18 @@ class RequestWeights:
         if now_s // MINUTE_S != self._minute:
             self._minute, self._used, self._violations = now_s // MINUTE_S, 0, 0
         if now_s < self._banned_until_s:
-            return self._refuse(418, self._banned_until_s - now_s)
+            return self._reject(418, self._banned_until_s - now_s)
         if self._used + weight <= self._weight_max:
             self._used += weight
             return WeightCheck(self._used)
         self._violations += 1
         if self._violations > VIOLATIONS_MAX:
             self._banned_until_s = now_s + BAN_S
-            return self._refuse(418, BAN_S)
-        return self._refuse(429, MINUTE_S - now_s % MINUTE_S)
+            return self._reject(418, BAN_S)
+        return self._reject(429, MINUTE_S - now_s % MINUTE_S)
 
-    def _refuse(self, status: int, retry_after_s: int) -> WeightCheck:
-        self.refused_count += 1
+    def _reject(self, status: int, retry_after_s: int) -> WeightCheck:
+        self.rejected_count += 1
         return WeightCheck(self._used, status, retry_after_s)
 
 
@@ -92,7 +92,7 @@ class SlidingWindowLimit:
         self._span_ns = span_s * SECOND_NS
         self._taken_ns: deque[int] = deque(maxlen=count)
 
-    def take(self, now_ns: int) -> bool:
+    def try_acquire(self, now_ns: int) -> bool:
         """Return whether one more event is allowed, and count it if so."""
         taken = self._taken_ns
         if len(taken) == taken.maxlen and now_ns - taken[0] < self._span_ns:
@@ -114,7 +114,7 @@ class TokenBucket:
     def __post_init__(self) -> None:
         self.available = float(self.capacity)
 
-    def spend(self, now_ns: int) -> bool:
+    def try_acquire(self, now_ns: int) -> bool:
         """Pay for one request; return whether the credits sufficed."""
         refilled = (now_ns - self.at_ns) * self.refill_per_s / SECOND_NS
         self.available, self.at_ns = min(float(self.capacity), self.available + refilled), now_ns
