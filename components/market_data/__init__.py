@@ -1,1 +1,1 @@
-"""Hears venue feeds, says quotes, trades and the trust in them, never passing a bad price as a good one."""
+"""Market data: venue feeds, synchronized order books, quotes and trades, each published with its health."""

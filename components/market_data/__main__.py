@@ -1,4 +1,4 @@
-"""Hands the command line over to the verbs."""
+"""Entry point of the market_data executable."""
 
 import sys
 
@@ -7,7 +7,7 @@ from components.runtime.cli import run_command
 
 
 def main() -> None:
-    """Run a verb and leave with its exit code."""
+    """Run a command and exit with its exit code."""
     sys.exit(run_command(cli))
 
 

@@ -1,4 +1,4 @@
-"""The verbs of market_data: run it, listen to what it says, look into books, record and replay them."""
+"""The commands of market_data: run it, show what it publishes, inspect books, record and replay."""
 
 from hashlib import sha256
 from itertools import islice
@@ -16,7 +16,7 @@ SUMMARY = "stream_summary"
 
 @click.group(help="Venue feeds: quotes, trades and books, and how far each can be trusted.")
 def cli() -> None:
-    """Group the verbs."""
+    """Group the commands."""
 
 
 @cli.command()
@@ -35,7 +35,7 @@ def run() -> None:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many messages.")
 @json_option
 def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -> None:
-    """Follow what a running market_data says."""
+    """Print the messages that a running market_data publishes."""
     from components.contracts.streams import STREAMS
     from components.market_data.commands.live import follow_messages
     from components.market_data.commands.output import format_fields, message_fields
@@ -49,7 +49,7 @@ def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -
 @click.argument("symbol")
 @json_option
 def quote(symbol: str, *, as_json: bool) -> int:
-    """Show the last quote of a symbol and how far it can be trusted; exit 1 where there is none."""
+    """Show the last quote of a symbol and its health; exit 1 if there is none."""
     from components.contracts.market import Quote, SymbolHealth
     from components.contracts.streams import MARKET
     from components.market_data.commands.live import current_state
@@ -75,7 +75,7 @@ def quote(symbol: str, *, as_json: bool) -> int:
 @click.option("--count", type=click.IntRange(min=1), help="With --watch: stop after so many.")
 @json_option
 def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: bool) -> int:
-    """Show a book as it is published, and how far it is to be believed; exit 1 where it is not in sync."""
+    """Show a book as it is published and its health; exit 1 if it is not in sync."""
     from components.contracts.market import BookState
     from components.contracts.streams import BOOKS
     from components.contracts.values import Symbol
@@ -93,9 +93,10 @@ def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: b
 @click.option("--matching", default="", help="Only those whose name, unified or native, holds this.")
 @json_option
 def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int:
-    """Ask the crypto venues what they list: names, units, steps; exit 1 where nothing is found.
+    """List the instruments of the crypto venues; exit 1 if none is found.
 
-    Without --venue those that are configured to be listened to are asked.
+    Prints symbols, contract multipliers, tick and lot sizes. Without --venue the venues that have symbols in the
+    configuration are queried.
     """
     from components.market_data.commands.output import format_fields
     from components.market_data.commands.venues import instrument_row, list_instruments, venues_to_query
@@ -110,7 +111,7 @@ def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int
 @cli.command()
 @json_option
 def state(*, as_json: bool) -> int:
-    """Show every symbol's last price, its age, and how far it can be trusted; exit 1 where one cannot be."""
+    """Show every symbol's last price, its age and its state; exit 1 if a symbol is not in sync."""
     from components.contracts.market import BookState, FeedHealth, Quote, SymbolHealth
     from components.contracts.streams import MARKET
     from components.market_data.commands.live import current_state
@@ -145,9 +146,9 @@ def state(*, as_json: bool) -> int:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @json_option
 def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
-    """Hold recordings against their venues' rules, a line per book; exit 1 where one is not proven to its end.
+    """Check recordings against their venues' sequence rules; exit 1 if a book is not in sync to its end.
 
-    Files of one recording that follow each other are read as one.
+    Prints one line per book. Consecutive files of one recording are read as one.
     """
     from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.core.recording import group_consecutive
@@ -180,9 +181,10 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
 @click.option("--serve", is_flag=True, help="Say it on the bus, in the place of a live market_data, until SIGTERM.")
 @json_option
 def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, as_json: bool) -> None:
-    """Play a recording (its files in order) and show what would be published; nobody else hears it.
+    """Replay a recording (its files in order) and print what would be published; nothing is published on the bus.
 
-    With --serve everybody does: its quotes are as old as they are, so risk lets nothing be traded on them.
+    With --serve the messages are published on the bus. The quotes keep their recorded age, so risk refuses to trade on
+    them.
     """
     if serve and digest:
         raise UsageError("--digest and --serve: what is served has no end to take a hash at")
@@ -246,9 +248,9 @@ def record(
     as_json: bool,
     **bounds: Any,  # noqa: ANN401  # click's numbers
 ) -> int:
-    """Record live venues' raw frames into files; nothing is published.
+    """Record the raw frames of live venues into files; nothing is published.
 
-    Exit 1 where frames had to be dropped, or where none came.
+    Exit 1 if frames were dropped or none was received.
     """
     from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.commands.venues import venues_to_record
@@ -273,7 +275,7 @@ def record(
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @json_option
 def recordings(folder: Path | None, *, as_json: bool) -> None:
-    """List the files of recordings by what their names say, oldest first."""
+    """List the files of recordings by venue and start time, oldest first."""
     from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.core.recording import list_files
     from components.runtime.config.settings import load_settings

@@ -19,7 +19,7 @@ QueueBound: TypeAlias = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class AlpacaConfig(Table):
-    """Where Alpaca's stock stream is and how patient we are with it."""
+    """The address of Alpaca's stock stream, its credentials and timeouts."""
 
     stream_url: VenueUrl
     key: SecretReference
@@ -40,7 +40,8 @@ class AlpacaConfig(Table):
     def _timeouts_ascend(self) -> Self:
         if self.no_data_timeout_ms > self.no_data_timeout_ms_max:
             raise ValueError(
-                f"no_data_timeout_ms: {self.no_data_timeout_ms} is above no_data_timeout_ms_max {self.no_data_timeout_ms_max}"
+                f"no_data_timeout_ms: {self.no_data_timeout_ms} is above"
+                f" no_data_timeout_ms_max {self.no_data_timeout_ms_max}"
             )
         if self.retry_ms_first > self.retry_ms_max:
             raise ValueError(f"retry_ms_first: {self.retry_ms_first} is above retry_ms_max {self.retry_ms_max}")
@@ -48,7 +49,7 @@ class AlpacaConfig(Table):
 
 
 class QueueConfig(Table):
-    """What may wait between the socket and the service while a turn is over, and what gives way when it is full."""
+    """Bounds and overflow policies of the queues between a venue's sockets and the service."""
 
     depth: OverflowPolicy
     depth_max: QueueBound
@@ -69,12 +70,12 @@ class QueueConfig(Table):
 
 
 class VenueConfig(Table):
-    """What is listened to at a crypto venue, how patient we are with it, and how its books are kept."""
+    """One crypto venue: symbols, addresses, timeouts, queues, and how its books are published."""
 
     VENUE: ClassVar[str]
 
     symbols: tuple[str, ...]
-    """Unified; the venue is left alone where there are none."""
+    """Unified symbols. The venue is not contacted if there are none."""
     stream_url: VenueUrl
     rest_url: VenueUrl
     connect_timeout_ms: int = Field(ge=100, le=60_000)
@@ -148,7 +149,7 @@ class BinanceUmConfig(VenueConfig):
 
 
 class OkxConfig(VenueConfig):
-    """OKX: spot, swaps and futures; options where their families are named."""
+    """OKX: spot, swaps and futures; options if their families are named."""
 
     VENUE = "OKX"
 
@@ -158,7 +159,7 @@ class OkxConfig(VenueConfig):
 
 
 class DeribitConfig(VenueConfig):
-    """Deribit: what it pushes at most depends on whether we log in."""
+    """Deribit: the fastest channel requires a login."""
 
     VENUE = "DERIBIT"
 
@@ -176,7 +177,7 @@ class DeribitConfig(VenueConfig):
 
 
 class AlpacaCryptoConfig(VenueConfig):
-    """Alpaca's crypto stream; it asks for the same keys as that of its stocks."""
+    """Alpaca's crypto stream; it uses the credentials of the stock stream."""
 
     VENUE = "ALPACA"
 
@@ -185,7 +186,7 @@ class AlpacaCryptoConfig(VenueConfig):
 
 
 class MarketDataConfig(Table):
-    """What is listened to and how long it is trusted."""
+    """The configured symbols and venues, and how long their prices are trusted."""
 
     symbols: tuple[SymbolText, ...]
     quote_age_ms_max: int = Field(ge=50, le=600_000)
@@ -199,7 +200,7 @@ class MarketDataConfig(Table):
 
     @property
     def venues(self) -> tuple[VenueConfig, ...]:
-        """Give the crypto venues that are listened to."""
+        """Return the crypto venues that have symbols."""
         every = (self.alpaca_crypto, self.binance, self.binanceum, self.okx, self.deribit)
         return tuple(venue for venue in every if venue is not None and venue.symbols)
 

@@ -1,7 +1,4 @@
-"""Everything the market_data process is made of, on one page.
-
-Plays a recording through the service for a verb.
-"""
+"""The composition root of market_data: the live process, a served recording, live capture and offline replay."""
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
@@ -37,7 +34,7 @@ from components.runtime.service import LogEvent, Publish
 
 
 def market_data(process: Process) -> None:
-    """Wire the parts together and serve until asked to stop."""
+    """Build the process and serve until it is asked to stop."""
     config = process.config(MarketDataConfig)
     venues = {venue: create_adapter(venue, process.secret) for venue in config.venues}
     terms = [book_settings(venue, dialect, config.first_quote_timeout_ms) for venue, dialect in venues.items()]
@@ -50,7 +47,7 @@ def market_data(process: Process) -> None:
 
 
 def serve_recording(process: Process, recording: Recording, speed: float) -> None:
-    """Serve a recording in the place of live venues until asked to stop; time is the recording's."""
+    """Serve a recording in place of live venues until asked to stop, on the time of the recording."""
     reader, clock = open_recording(recording), ReplayClock(process.clock)
     process.clock = clock
     feed = ReplayFeed(recording, reader, speed, clock, clock.advance_to)
@@ -62,7 +59,7 @@ def serve_recording(process: Process, recording: Recording, speed: float) -> Non
 
 
 def book_settings(config: VenueConfig, adapter: VenueAdapter, first_book_timeout_ms: int) -> VenueBookSettings:
-    """Say how a venue's books are kept and shown."""
+    """Return how a venue's books are synchronized and published."""
     return VenueBookSettings(
         venue=adapter.venue,
         symbols=tuple(Symbol(symbol) for symbol in config.symbols),
@@ -87,7 +84,7 @@ def _stock_feed(process: Process, config: MarketDataConfig) -> tuple[QuoteServic
 def capture_session(
     tables: Sequence[VenueConfig], resolve_secret: SecretResolver, recorder: Recorder, log: Callable[[LogEvent], None]
 ) -> CaptureSession:
-    """Wire live venues to a recorder, and to nobody else."""
+    """Build a session that only records live venues."""
     clock, metrics = SystemClock(), Metrics("record", version("xtrader"))
     dialects = [(table, create_adapter(table, resolve_secret)) for table in tables]
     feeds = [
@@ -101,7 +98,7 @@ def capture_session(
 
 
 def replay_messages(recording: Recording, speed: float) -> Iterator[Publish | LogEvent]:
-    """Give what would be published and noted, in order, as fast as the speed allows."""
+    """Yield what would be published and logged, in order, at the given speed."""
     reader, clock = open_recording(recording), SystemClock()
     dialect, symbols = reader.adapter, tuple(reader.registry.by_symbol)
     service = replay_service(dialect.venue, symbols, dialect.sequence_rule, pushes_snapshot=dialect.pushes_snapshot)

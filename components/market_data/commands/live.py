@@ -1,4 +1,4 @@
-"""Joins what a running market_data says, as any process does, and puts its books together."""
+"""Subscribes to a running market_data and rebuilds books from what it publishes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ NS_PER_MS: Final = 1_000_000
 
 @dataclass(slots=True)
 class BookReplica:
-    """One published book, put together from what was said of it."""
+    """A published book, rebuilt from its messages."""
 
     symbol: Symbol
     book_id: int = -1
@@ -41,16 +41,16 @@ class BookReplica:
 
     @property
     def bids(self) -> BookLevels:
-        """Give the bids, best first."""
+        """Return the bids, best first."""
         return tuple(sorted(self.sides[0].items(), reverse=True))
 
     @property
     def asks(self) -> BookLevels:
-        """Give the asks, best first."""
+        """Return the asks, best first."""
         return tuple(sorted(self.sides[1].items()))
 
     def apply(self, body: Any) -> bool:  # noqa: ANN401  # any message of the stream
-        """Take what is about this book; say whether it was."""
+        """Apply a message about this book; return whether it was one."""
         if getattr(body, "symbol", None) != self.symbol:
             return False
         match body:
@@ -74,7 +74,7 @@ class BookReplica:
 
 
 def subscribe(stream: Stream) -> Iterator[tuple[Any, ...]]:
-    """Give the present state of a stream, then each message that follows; after a loss the state once more."""
+    """Yield the current state of a stream, then each message that follows; after a loss the state again."""
     lines, clock = StreamBindings(component="verb", subscribes={stream: None}), SystemClock()
     bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("verb", ""), log=logger())
     until_ns: int | None = clock.monotonic_ns() + SYNC_TIMEOUT_MS * NS_PER_MS
@@ -94,12 +94,12 @@ def subscribe(stream: Stream) -> Iterator[tuple[Any, ...]]:
 
 
 def current_state(stream: Stream) -> tuple[Any, ...]:
-    """Give the present state of a stream."""
+    """Return the current state of a stream."""
     return next(subscribe(stream))
 
 
 def replicate(symbol: Symbol, messages: Iterable[tuple[Any, ...]]) -> Iterator[BookReplica]:
-    """Give a book as it is, then again after each turn that changed it."""
+    """Yield a book as it is, then again after each turn that changed it."""
     book, is_first = BookReplica(symbol), True
     for turn in messages:
         heard = [book.apply(body) for body in turn]
@@ -112,7 +112,7 @@ def replicate(symbol: Symbol, messages: Iterable[tuple[Any, ...]]) -> Iterator[B
 
 
 def follow_messages(stream: Stream, symbol: str | None) -> Iterator[tuple[int, Any]]:
-    """Follow a stream from now on, with each message's place."""
+    """Yield the messages of a stream from now on, each with its sequence number."""
     wanted = symbol.upper() if symbol else None
     for one in follow(_run_folder(), stream):
         if wanted is None or getattr(one.body, "symbol", None) == wanted:

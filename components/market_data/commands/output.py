@@ -1,4 +1,4 @@
-"""How a verb writes what it heard."""
+"""Formats messages and books for the terminal."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from components.market_data.commands.live import BookReplica
 
 
 def message_fields(body: Any) -> dict[str, Any]:  # noqa: ANN401  # any message of the stream
-    """Give a message's type and fields."""
+    """Return a message's type and fields."""
     return {"type": type(body).__name__, **struct_fields(body)}
 
 
 def struct_fields(struct: Any) -> dict[str, Any]:  # noqa: ANN401  # any of our values
-    """Give a value's fields."""
+    """Return the fields of a struct."""
     return asdict(struct)
 
 
 def format_fields(fields: dict[str, Any]) -> str:
-    """Write facts in one line."""
+    """Return fields as one line."""
     return " ".join(f"{key}={_format_value(value)}" for key, value in fields.items())
 
 
 def format_ladder(book: BookReplica, levels: int) -> str:
-    """Write a book as a person reads it: asks above, bids below, the best in the middle."""
+    """Return a book as a price ladder: asks above, bids below, the best in the middle."""
     asks = [_format_level("ask", one) for one in reversed(book.asks[:levels])]
     bids = [_format_level("bid", one) for one in book.bids[:levels]]
     head = f"{book.symbol} at {book.book_id}  {book.state}: {book.reason}"
@@ -33,7 +33,7 @@ def format_ladder(book: BookReplica, levels: int) -> str:
 
 
 def book_fields(book: BookReplica, levels: int) -> dict[str, Any]:
-    """Give a book's facts, best levels first."""
+    """Return the fields of a book, best levels first."""
     return {
         "symbol": book.symbol,
         "book_id": book.book_id,

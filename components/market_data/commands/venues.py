@@ -1,8 +1,6 @@
-"""Chooses which venues, and which symbols of them, are recorded.
+"""Selects venues and symbols from command options, resolves their secrets, and lists instruments.
 
-Which venues a verb speaks to itself, and the keys it may need; beside `xtrader up`, the venues are those of `up`.
-
-Asks venues what they list, as a verb and not as a process that goes on.
+Beside `xtrader up`, the venues are those of `up`.
 """
 
 import asyncio
@@ -28,7 +26,7 @@ from components.runtime.metrics import Metrics
 
 
 def select_venues(config: MarketDataConfig, venues: Collection[str], symbols: Collection[str]) -> list[VenueConfig]:
-    """Give the tables of the venues that are wanted; symbols that are named take the place of the configured ones."""
+    """Return the tables of the selected venues; symbols given as options replace the configured ones."""
     wanted = {venue.upper() for venue in venues} | {_venue_of(symbol) for symbol in symbols}
     venue_tables(config, wanted)
     tables = _all_tables(config)
@@ -41,7 +39,7 @@ def select_venues(config: MarketDataConfig, venues: Collection[str], symbols: Co
 
 
 def venue_tables(config: MarketDataConfig, venues: Collection[str]) -> list[VenueConfig]:
-    """Give the tables of these venues, listened to or not."""
+    """Return the tables of these venues, with or without configured symbols."""
     tables, wanted = _all_tables(config), {venue.upper() for venue in venues}
     if strange := sorted(wanted - tables.keys()):
         raise UsageError(f"{', '.join(strange)}: no such venue; there is {', '.join(tables)}")
@@ -65,7 +63,7 @@ def _with_symbols(table: VenueConfig, symbols: Collection[str]) -> VenueConfig:
 
 
 def venues_to_query(venues: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver]:
-    """Give the tables of these venues, or of those that are listened to, and what reveals their keys."""
+    """Return the tables of these venues, or of those with configured symbols, and the resolver of their secrets."""
     layers = read_layers_with_overlay()
     settings = layers.validate({"market_data": MarketDataConfig})
     config = settings.table("market_data", MarketDataConfig)
@@ -76,7 +74,7 @@ def venues_to_query(venues: Sequence[str]) -> tuple[list[VenueConfig], SecretRes
 
 
 def secret_resolver(layers: ConfigLayers) -> SecretResolver:
-    """Make what resolves references, and keeps what they hide out of the log."""
+    """Return a function that resolves secret references and redacts their values from the log."""
     root = layers.validate({}).paths.root
 
     def reveal(reference: str) -> bytes:
@@ -88,7 +86,7 @@ def secret_resolver(layers: ConfigLayers) -> SecretResolver:
 
 
 def venues_to_record(venues: Sequence[str], symbols: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver, Path]:
-    """Give the tables of what is recorded, what reveals their keys, and the folder of the system's state."""
+    """Return the tables of the venues to record, the resolver of their secrets, and the state directory."""
     layers = read_layers_with_overlay()
     settings = layers.validate({"market_data": MarketDataConfig})
     tables = select_venues(settings.table("market_data", MarketDataConfig), venues, symbols)
@@ -113,7 +111,7 @@ SHOWN_FIELDS: Final = (
 def list_instruments(
     tables: Sequence[VenueConfig], resolve_secret: SecretResolver, matching: str
 ) -> Iterator[Instrument]:
-    """Give the instruments of these venues whose name, unified or native, holds the text."""
+    """Yield the instruments of these venues whose unified or venue symbol contains the text."""
     for table in tables:
         for one in sorted(asyncio.run(_fetch_instruments(table, resolve_secret)), key=lambda one: one.symbol):
             if matching.upper() in one.symbol or matching.upper() in one.venue_symbol.upper():
@@ -121,7 +119,7 @@ def list_instruments(
 
 
 def instrument_row(instrument: Instrument) -> dict[str, Any]:
-    """Give what an operator wants to know of one."""
+    """Return the fields of an instrument that the `instruments` command prints."""
     facts = asdict(instrument)
     shown = {key: facts[key] for key in SHOWN_FIELDS}
     return {

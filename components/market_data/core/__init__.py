@@ -1,1 +1,1 @@
-"""Pure decisions about books, feeds and time stamps."""
+"""Pure decisions about books, feeds and timestamps."""

@@ -1,7 +1,4 @@
-"""What venues say of a book, in everybody's words: an image of all of it, and changes that chain by their ids.
-
-What a venue's adapter tells the service, and what the service asks of it, in words that every venue shares.
-"""
+"""Venue-neutral messages between adapters and the service: depth updates, snapshots, feed events, feed requests."""
 
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -14,26 +11,26 @@ from components.market_data.core.instruments import Instrument
 from components.market_data.core.numerics import Levels
 
 NO_ID: Final = -1
-"""The venue numbered nothing: such a change follows whatever came before it."""
+"""The venue sends no ids: such an update follows whatever arrived before it."""
 
 
 class DepthUpdate(Struct, frozen=True, gc=False):
-    """The levels touched between two ids; quantities are absolute as of `final`."""
+    """The levels that changed between two ids; quantities are absolute as of `last_id`."""
 
     symbol: Symbol
     prev_id: int
-    """The id this change stands on: the spot market's U - 1, pu, prevSeqId, prev_change_id."""
+    """The id that this update follows: U - 1 on the spot market, pu, prevSeqId, prev_change_id."""
     last_id: int
     bids: Levels
     asks: Levels
     venue_at_ns: int
     received_at_ns: int
     checksum: int = 0
-    """0 where the venue gives none."""
+    """0 if the venue sends none."""
 
 
 class DepthSnapshot(Struct, frozen=True, gc=False):
-    """A whole book as of `final`."""
+    """A whole book as of `last_id`."""
 
     symbol: Symbol
     last_id: int
@@ -42,18 +39,18 @@ class DepthSnapshot(Struct, frozen=True, gc=False):
     venue_at_ns: int
     received_at_ns: int
     is_pushed: bool
-    """It came on the stream itself, in order with the changes; else it was fetched beside it."""
+    """The snapshot arrived on the stream itself, in order with the updates; otherwise it was fetched over HTTP."""
     depth_max: int = 0
-    """A side with so many levels was cut there; 0 where the venue keeps the window itself."""
+    """A side with this many levels was truncated there; 0 if the venue maintains the window itself."""
     checksum: int = 0
 
 
 class StockFeedUp(Struct, frozen=True, gc=False):
-    """The venue confirmed every symbol; prices follow."""
+    """The venue confirmed every symbol of the stock feed; prices follow."""
 
 
 class StockFrame(Struct, frozen=True, gc=False):
-    """One frame of the venue: what was understood, and how many parts of it were not."""
+    """One frame of the stock feed: the decoded messages, and the number of parts that could not be decoded."""
 
     messages: tuple[Quote | Trade, ...]
     unknown: int = 0
@@ -61,7 +58,7 @@ class StockFrame(Struct, frozen=True, gc=False):
 
 
 class StockFeedDown(Struct, frozen=True, gc=False):
-    """The connection is gone, or never came; `final` where trying again cannot help."""
+    """The connection ended or could not be made; `is_permanent` if a retry cannot help."""
 
     reason: str
     is_permanent: bool
@@ -78,7 +75,7 @@ class IssueKind(StrEnum):
 
 
 class DecodeIssue(Struct, frozen=True, gc=False):
-    """A part of a frame that has no effect but to be counted; with a symbol, that symbol's book missed something."""
+    """A part of a frame that is only counted. With a symbol, that symbol's book missed a message."""
 
     kind: IssueKind
     detail: str
@@ -89,21 +86,21 @@ MarketEvent: TypeAlias = DepthUpdate | DepthSnapshot | Quote | Trade | DecodeIss
 
 
 class InstrumentsLoaded(Struct, frozen=True, gc=False):
-    """The venue's instruments, as far as they are listened to; they come before anything about them."""
+    """The configured instruments that the venue lists; sent before any message about them."""
 
     venue: Venue
     instruments: tuple[Instrument, ...]
 
 
 class BookStreamUp(Struct, frozen=True, gc=False):
-    """The changes of a symbol's book are subscribed on a connection that lives."""
+    """The updates of a symbol's book are subscribed on a live connection."""
 
     venue: Venue
     symbol: Symbol
 
 
 class BookStreamDown(Struct, frozen=True, gc=False):
-    """The changes of a symbol's book come no longer; `final` where the venue refuses the symbol for good."""
+    """The updates of a symbol's book have stopped; `is_permanent` if the venue rejects the symbol for good."""
 
     venue: Venue
     symbol: Symbol
@@ -112,13 +109,13 @@ class BookStreamDown(Struct, frozen=True, gc=False):
 
 
 class FeedUp(Struct, frozen=True, gc=False):
-    """A venue is heard: every connection it needs is open."""
+    """Every connection that a venue needs is open and subscribed."""
 
     venue: Venue
 
 
 class FeedDown(Struct, frozen=True, gc=False):
-    """A venue is not heard, or not wholly."""
+    """At least one connection of a venue is down."""
 
     venue: Venue
     reason: str
@@ -126,7 +123,7 @@ class FeedDown(Struct, frozen=True, gc=False):
 
 
 class DecodedFrame(Struct, frozen=True, gc=False):
-    """What one frame of a venue held, with the time its decoding took."""
+    """The content of one frame of a venue, with the time that decoding took."""
 
     venue: Venue
     data: tuple[MarketEvent, ...]
@@ -149,7 +146,7 @@ FeedMessage: TypeAlias = (
 
 
 class FetchSnapshot(Struct, frozen=True, gc=False):
-    """Ask the venue for a whole book, beside its stream."""
+    """Request a snapshot of a book over HTTP."""
 
     venue: Venue
     symbol: Symbol
@@ -157,7 +154,7 @@ class FetchSnapshot(Struct, frozen=True, gc=False):
 
 
 class Resubscribe(Struct, frozen=True, gc=False):
-    """Ask for the book's stream anew, so that it begins with an image."""
+    """Request that a book's stream is resubscribed, so that it starts with a snapshot."""
 
     venue: Venue
     symbol: Symbol
@@ -165,14 +162,14 @@ class Resubscribe(Struct, frozen=True, gc=False):
 
 
 class SnapshotUnavailable(Struct, frozen=True, gc=False):
-    """An image could not be had; wait at least so long before asking again."""
+    """A snapshot could not be obtained; do not retry before `retry_after_ms` have passed."""
 
     reason: str
     retry_after_ms: float
 
 
 class Resubscribed(Struct, frozen=True, gc=False):
-    """The stream was asked for anew; whether it comes, the stream tells."""
+    """The resubscription was sent; BookStreamUp or data will show its effect."""
 
 
 FeedRequest: TypeAlias = FetchSnapshot | Resubscribe

@@ -1,4 +1,4 @@
-"""What is traded at a venue: its names, its steps, and what one unit of its quantities is worth."""
+"""Instruments of a venue: names, tick and lot sizes, and the value of one unit of quantity."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -11,7 +11,7 @@ from components.contracts.values import Symbol, Venue
 
 
 class InstrumentType(StrEnum):
-    """What sort of thing an instrument is."""
+    """The type of an instrument."""
 
     STOCK = "stock"
     SPOT = "spot"
@@ -21,14 +21,14 @@ class InstrumentType(StrEnum):
 
 
 class TickBand(Struct, frozen=True, gc=False):
-    """Above this price the tick is this."""
+    """The tick size that applies above a price."""
 
     above: Decimal
     tick: Decimal
 
 
 class Instrument(Struct, frozen=True, kw_only=True):
-    """One instrument, from its venue's own metadata."""
+    """One instrument as described by its venue's metadata."""
 
     venue: Venue
     symbol: Symbol
@@ -39,9 +39,9 @@ class Instrument(Struct, frozen=True, kw_only=True):
     quote: str
     settle: str
     is_inverse: bool = False
-    """Quantities count the quote currency; one of the base currency is quantity / price."""
+    """Quantities are in the quote currency; the base quantity is quantity / price."""
     contract_multiplier: Decimal = Decimal(1)
-    """What one of the venue's quantity is worth: contract value x multiplier, 1 where it counts coins already."""
+    """The value of one unit of the venue's quantity: contract value x multiplier, 1 if quantities are coins already."""
     tick: Decimal
     lot: Decimal
     tick_bands: tuple[TickBand, ...] = ()
@@ -51,20 +51,20 @@ class Instrument(Struct, frozen=True, kw_only=True):
     is_call: bool = False
     is_trading: bool = True
     may_cross: bool = False
-    """In an auction the venue's own best bid may stand above its best ask."""
+    """During an auction the venue's own best bid may be above its best ask."""
 
     def quantity(self, venue_quantity: Decimal) -> Decimal:
-        """Turn a quantity of the venue into coins, or into quote currency where the instrument is inverse."""
+        """Convert a venue quantity to coins, or to quote currency if the instrument is inverse."""
         return venue_quantity * self.contract_multiplier
 
     def base_quantity(self, venue_quantity: Decimal, price: Decimal) -> Decimal:
-        """Turn a quantity of the venue into base currency."""
+        """Convert a venue quantity to base currency."""
         quantity = self.quantity(venue_quantity)
         return quantity / price if self.is_inverse else quantity
 
 
 class InstrumentRegistry:
-    """The instruments of one venue, found by either name; never by guessing at the parts of one."""
+    """The instruments of one venue, found by unified symbol or by venue symbol; names are never parsed."""
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self.by_symbol: dict[Symbol, Instrument] = {}
@@ -74,15 +74,15 @@ class InstrumentRegistry:
             self.by_venue_symbol[one.venue_symbol] = one
 
     def __iter__(self) -> Iterator[Instrument]:
-        """Go through all of them."""
+        """Iterate over all instruments."""
         return iter(self.by_symbol.values())
 
     def __len__(self) -> int:
-        """Count them."""
+        """Return the number of instruments."""
         return len(self.by_symbol)
 
     def require(self, symbol: Symbol) -> Instrument:
-        """Give the instrument of a unified symbol; a usage error names what is near where there is none."""
+        """Return the instrument of a unified symbol; raise a usage error that names similar symbols if none has it."""
         found = self.by_symbol.get(symbol)
         if found is None:
             base = symbol.partition("-")[0]
@@ -92,5 +92,5 @@ class InstrumentRegistry:
 
 
 def unified_symbol(venue: Venue, base: str, quote: str, *suffix: str) -> Symbol:
-    """Build the unified symbol from the venue's own words for its parts."""
+    """Build the unified symbol from the venue's own names of its parts."""
     return Symbol(f"{venue}:{'-'.join((base, quote, *suffix))}".upper())

@@ -1,6 +1,6 @@
-"""A level of a book as the venue wrote it, and exact numbers out of its texts.
+"""Exact numbers from venue texts and JSON literals, and integer price keys.
 
-Numbers as JSON spells them, kept as exact plain texts: no venue's number ever passes through a float.
+No number of a venue passes through a float.
 """
 
 import re
@@ -13,14 +13,14 @@ from typing_extensions import override
 from components.contracts.values import ZERO, format_decimal
 
 Level: TypeAlias = tuple[str, ...]
-"""Price, quantity, then whatever else the venue says of it; a quantity of zero, however spelled, removes the level."""
+"""Price, quantity, then further fields of the venue. A quantity of zero, in any spelling, removes the level."""
 
 
 Levels: TypeAlias = Sequence[Level]
 
 
 CACHE_SIZE_MAX: Final = 16_384
-"""Prices of a book repeat, so each text is read once; past this the memory of them begins anew."""
+"""Prices of a book repeat, so each text is parsed once. A cache that reaches this size is cleared."""
 
 
 DIGITS_MAX: Final = 20
@@ -36,14 +36,14 @@ _NUMBER: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+(?:[eE][+-]?[0-9]{
 
 
 class InvalidNumber(ValueError):
-    """A price or quantity is no number that a book can hold."""
+    """A price or quantity is not a number that a book can hold."""
 
 
 class DecimalCache(dict[str, Decimal]):
-    """Texts and the exact numbers they say, remembered up to a bound."""
+    """Cache from number texts to exact Decimals, bounded by CACHE_SIZE_MAX."""
 
     def __missing__(self, text: str) -> Decimal:
-        """Read a text that is new here."""
+        """Parse and cache a new text."""
         number = parse_number(text)
         if len(self) >= CACHE_SIZE_MAX:
             self.clear()
@@ -52,11 +52,11 @@ class DecimalCache(dict[str, Decimal]):
 
 
 class PriceCache(DecimalCache):
-    """Like numbers, and above zero."""
+    """A DecimalCache that rejects numbers that are not above zero."""
 
     @override
     def __missing__(self, text: str) -> Decimal:
-        """Read a price that is new here."""
+        """Parse and cache a new price."""
         price = super().__missing__(text)
         if price <= ZERO:
             raise InvalidNumber(f"{text!r} is no price")
@@ -64,10 +64,13 @@ class PriceCache(DecimalCache):
 
 
 class PriceKeys(dict[str, int]):
-    """Prices as integers that compare just as they do, whatever the tick: a new Decimal takes three times as long."""
+    """Cache from price texts to integers that compare like the prices, at any tick size.
+
+    Building a Decimal takes three times as long.
+    """
 
     def __missing__(self, text: str) -> int:
-        """Read a price that is new here."""
+        """Parse and cache a new price."""
         if _PLAIN(text) is None:
             key = _price_key_with_exponent(text)
         else:
@@ -82,7 +85,7 @@ class PriceKeys(dict[str, int]):
 
 
 def _price_key_with_exponent(text: str) -> int:
-    """Read a price with an exponent: exact, but no venue of ours means to send one."""
+    """Parse a price with an exponent, exactly. No supported venue is documented to send one."""
     _, digits, exponent = parse_number(text).as_tuple()
     places = DIGITS_MAX + int(exponent)
     if places < 0:
@@ -91,14 +94,14 @@ def _price_key_with_exponent(text: str) -> int:
 
 
 def parse_number(text: str) -> Decimal:
-    """Read a number that is not negative, exactly."""
+    """Parse a non-negative number exactly."""
     if _NUMBER(text) is None:
         raise InvalidNumber(f"{text[:40]!r} is no number of at most 20 digits on each side of its point")
     return Decimal(text)
 
 
 def parse_quantity(text: str) -> Decimal:
-    """Read a quantity that a book holds, exactly; there may be any number of plain digits, as a float takes them."""
+    """Parse a quantity of a book exactly; any number of plain digits is accepted, as float() accepts them."""
     if text.strip("0123456789."):
         return parse_number(text)
     try:
@@ -108,26 +111,26 @@ def parse_quantity(text: str) -> Decimal:
 
 
 def canonical_levels(levels: Levels) -> list[list[str]]:
-    """Write levels as canonical prices and quantities."""
+    """Return levels as canonical prices and quantities."""
     return [[format_decimal(parse_number(level[0])), format_decimal(parse_quantity(level[1]))] for level in levels]
 
 
 JsonNumber: TypeAlias = Any
-"""A number; one that may be a fraction comes as its own text (a decoder's float_hook=str), a whole one as an int."""
+"""A JSON number: a fraction arrives as its own text (a decoder's float_hook=str), a whole number as an int."""
 
 
 _CANONICAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,19}+)(?:\.[0-9]{0,19}[1-9])?").fullmatch
-"""What reads the same when it is written canonically: nothing has to be computed for it."""
+"""Matches a text that is canonical already, so that nothing has to be computed for it."""
 
 
 _WHOLE_SUFFIX: Final = ".0"
 
 
 class NumberTexts(dict[JsonNumber, str]):
-    """Literals and the plain texts they mean, remembered up to a bound: 5e-05 is 0.00005, 4714.0 is 4714."""
+    """Bounded cache from JSON literals to plain texts: 5e-05 is 0.00005, 4714.0 is 4714."""
 
     def __missing__(self, literal: JsonNumber) -> str:
-        """Read a literal that is new here; ValueError or TypeError where it is no number that a book can hold."""
+        """Convert and cache a new literal; raise ValueError or TypeError if a book cannot hold it."""
         text = literal.removesuffix(_WHOLE_SUFFIX) if type(literal) is str else ""
         if _CANONICAL(text) is None:
             text = _parse_literal(literal)

@@ -1,4 +1,4 @@
-"""What waits between a venue's socket and the service: bounded, and each channel by a policy of its own."""
+"""Bounded queues between a venue's socket and the service, with an overflow policy for each channel."""
 
 from collections import deque
 from collections.abc import Hashable, Mapping
@@ -14,23 +14,23 @@ QueueName = TypeVar("QueueName", bound=StrEnum)
 
 
 class OverflowPolicy(StrEnum):
-    """What gives way when a queue is full."""
+    """What is dropped when a queue is full."""
 
     BLOCK = "block"
-    """Nothing: whoever fills it stops."""
+    """Nothing is dropped: the producer stops."""
     DROP_OLDEST = "drop_oldest"
     DROP_NEWEST = "drop_newest"
     CONFLATE = "conflate"
-    """What is newer about the same thing takes the place of the older; a full queue drops its oldest."""
+    """A newer item replaces the queued one with the same key; a full queue drops its oldest."""
 
     @property
     def conflates(self) -> bool:
-        """Say whether only the newest of a thing is wanted."""
+        """Return whether only the newest item of a key is kept."""
         return self is OverflowPolicy.CONFLATE
 
 
 class QueueBounds(Struct, frozen=True, gc=False):
-    """How much may wait, and what gives way beyond it."""
+    """The size of a queue and its overflow policy."""
 
     size_max: int
     policy: OverflowPolicy
@@ -52,27 +52,27 @@ class BoundedQueue(Generic[Item]):
         self._entries: deque[_Entry[Item]] = deque()
         self._by_key: dict[Hashable, _Entry[Item]] = {}
         self.dropped = 0
-        """What never reached anybody, replaced by something newer or not."""
+        """Items that were never delivered, dropped or replaced by newer ones."""
 
     def __len__(self) -> int:
-        """Count what waits."""
+        """Return the number of queued items."""
         return len(self._entries)
 
     @property
     def is_blocked(self) -> bool:
-        """Say whether whoever fills it must stop; what was already read is still taken."""
+        """Return whether the producer must stop; items that were already read are still accepted."""
         return self.policy is OverflowPolicy.BLOCK and len(self._entries) >= self._size_max
 
     @property
     def order(self) -> int | None:
-        """Give the order of what comes out next; None where nothing waits."""
+        """Return the order number of the next item; None if the queue is empty."""
         return self._entries[0].order if self._entries else None
 
     def put(self, order: int, item: Item, key: Hashable = None) -> None:
-        """Put something in, or whatever the policy says."""
+        """Append an item, or apply the overflow policy."""
         conflates = self.policy.conflates
         if conflates and (older := self._by_key.get(key)) is not None:
-            # It keeps the place in the queue: one that changes all the time would never get to its end otherwise.
+            # The item keeps its position: otherwise a key that changes all the time would never reach the head.
             older.item = item
             self.dropped += 1
             return
@@ -84,7 +84,7 @@ class BoundedQueue(Generic[Item]):
             self._by_key[key] = waiting
 
     def pop(self) -> Item:
-        """Take what comes out next."""
+        """Remove and return the next item."""
         waiting = self._entries.popleft()
         self._by_key.pop(waiting.key, None)
         return waiting.item
@@ -103,7 +103,7 @@ FIRST_ORDER: Final = 0
 
 
 class ChannelQueues(Generic[QueueName, Item]):
-    """Several queues that come out as one, in the order in which things went in."""
+    """Several queues that are read as one, in the order in which items were appended."""
 
     def __init__(self, bounds: Mapping[QueueName, QueueBounds]) -> None:
         self.queues: dict[QueueName, BoundedQueue[Item]] = {lane: BoundedQueue(one) for lane, one in bounds.items()}
@@ -111,16 +111,16 @@ class ChannelQueues(Generic[QueueName, Item]):
         self._count = 0
 
     def __len__(self) -> int:
-        """Count what waits in all of them."""
+        """Return the number of items in all queues."""
         return self._count
 
     @property
     def is_blocked(self) -> bool:
-        """Say whether one of them is full and must not lose anything."""
+        """Return whether one of the queues is full and may not drop anything."""
         return any(queue.is_blocked for queue in self.queues.values())
 
     def put(self, name: QueueName, item: Item, key: Hashable = None) -> None:
-        """Put something behind everything that waits."""
+        """Append an item behind all queued ones."""
         queue = self.queues[name]
         before = len(queue)
         queue.put(self._order, item, key)
@@ -128,7 +128,7 @@ class ChannelQueues(Generic[QueueName, Item]):
         self._count += len(queue) - before
 
     def pop(self) -> Item:
-        """Take what went in first."""
+        """Remove and return the oldest item of all queues."""
         orders = ((queue.order, queue) for queue in self.queues.values())
         waiting = [(order, queue) for order, queue in orders if order is not None]
         if not waiting:

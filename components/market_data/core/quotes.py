@@ -1,7 +1,4 @@
-"""How far one symbol's prices can be trusted, and what each quote, silence and broken feed does to that.
-
-What is wrong with a venue's quote or trade, if anything, so that it is counted and goes no further.
-"""
+"""The state of one quoted symbol after each quote, timeout and feed failure, and range checks of quotes and trades."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -18,11 +15,11 @@ NUMBER_MIN: Final = Decimal("1e-9")
 
 
 NUMBER_MAX: Final = Decimal("1e12")
-"""No share is worth or counted less or more; beyond them arithmetic downstream would round or overflow."""
+"""No share is priced or counted outside these bounds; beyond them arithmetic downstream would round or overflow."""
 
 
 class RejectReason(StrEnum):
-    """Why a message of the venue has no effect but to be counted."""
+    """Why a message of the venue is only counted."""
 
     UNLISTED = "unlisted"
     OUT_OF_RANGE = "out_of_range"
@@ -30,23 +27,23 @@ class RejectReason(StrEnum):
 
 
 class QuoteState(Struct, frozen=True, gc=False):
-    """The last quote of one symbol and the trust in it."""
+    """The last quote of one symbol and whether it can be trusted."""
 
     state: BookState
     reason: str
     since_ns: int
     quote: Quote | None = None
     venue_at_ns: int = 0
-    """No quote older than this is taken; 0 where the next one begins anew."""
+    """Quotes older than this are rejected; 0 if the next quote may carry any time."""
 
 
 def initial_quote_state(now_ns: int) -> QuoteState:
-    """Give the book of a symbol that nothing is known of."""
+    """Return the state of a symbol without any quote."""
     return QuoteState(BookState.SYNCING, "no quote yet", now_ns)
 
 
 def apply_quote(current: QuoteState, quote: Quote) -> QuoteState | RejectReason:
-    """Take the venue's next quote, or say what is wrong with it."""
+    """Return the state after the venue's next quote, or the reason why it is rejected."""
     if not is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size):
         return RejectReason.OUT_OF_RANGE
     if quote.venue_at_ns < current.venue_at_ns:
@@ -57,19 +54,22 @@ def apply_quote(current: QuoteState, quote: Quote) -> QuoteState | RejectReason:
 
 
 def check_trade(trade: Trade) -> RejectReason | None:
-    """Say what is wrong with a print, if anything."""
+    """Return why a trade is rejected; None if it is valid."""
     good = is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
     return None if good else RejectReason.OUT_OF_RANGE
 
 
 def mark_untrusted(current: QuoteState, state: BookState, reason: str, now_ns: int) -> QuoteState:
-    """Take trust away; the next quote may then carry any time, for the venue's clock may have been set back."""
+    """Return the state without trust.
+
+    The next quote may carry any time, because the venue's clock may have been set back.
+    """
     since_ns = current.since_ns if state is current.state else now_ns
     return replace(current, state=state, reason=reason, since_ns=since_ns, venue_at_ns=0)
 
 
 def mark_stale_if_old(current: QuoteState, *, now_ns: int, age_ns_max: int) -> QuoteState:
-    """Flag the book stale when its last quote is older than allowed."""
+    """Return a stale state if the last quote is older than allowed."""
     if current.state is not BookState.SYNCED or current.quote is None:
         return current
     age_ns = now_ns - current.quote.received_at_ns
@@ -87,17 +87,17 @@ def _state_of(quote: Quote) -> tuple[BookState, str]:
 
 
 def is_in_range(*numbers: Decimal) -> bool:
-    """Say whether every number is finite, and zero or of a size that arithmetic downstream can bear."""
+    """Return whether every number is finite, and zero or within the bounds of this module."""
     return all(number.is_finite() and (number == ZERO or NUMBER_MIN <= number <= NUMBER_MAX) for number in numbers)
 
 
 def quote_issue(quote: Quote) -> IssueKind | None:
-    """Say what is wrong with a quote; a price of zero means that side is absent."""
+    """Return what is wrong with a quote, or None; a price of zero means that the side is absent."""
     good = is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size)
     return None if good else IssueKind.OUT_OF_RANGE
 
 
 def trade_issue(trade: Trade) -> IssueKind | None:
-    """Say what is wrong with a print."""
+    """Return what is wrong with a trade, or None."""
     good = is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
     return None if good else IssueKind.OUT_OF_RANGE

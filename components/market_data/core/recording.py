@@ -1,6 +1,6 @@
-"""The format of recordings: one received frame a line, in files whose names say which and when.
+"""The format of recordings, and the matching of recorded snapshots to requests.
 
-Brings the images that a recording holds together with the requests for them, whichever comes first.
+A recording holds one received frame per line; the file name states the venue and the start time.
 """
 
 import json
@@ -44,7 +44,7 @@ class Via(StrEnum):
 
 
 class Frame(Struct, frozen=True, gc=False):
-    """One frame of a stream, or one answer, exactly as it was received."""
+    """One frame of a stream, or one HTTP response, exactly as received."""
 
     at_ns: int
     via: Via
@@ -66,7 +66,7 @@ _decode: Final = msgspec.json.Decoder(_Line).decode
 
 
 def encode_line(frame: Frame) -> bytes:
-    """Write one frame with the end of its line."""
+    """Encode one frame as a line with its line end."""
     try:
         return _encode(_Line(frame.at_ns, frame.via, frame.url, frame.text.decode())) + b"\n"
     except UnicodeDecodeError:
@@ -74,7 +74,7 @@ def encode_line(frame: Frame) -> bytes:
 
 
 def decode_line(line: bytes, name: str, number: int) -> Frame:
-    """Read one frame back; DamagedData names the file and the line where it is none."""
+    """Decode one line; raise an error that names the file and the line if it is no recorded frame."""
     try:
         read = _decode(line) if _SURROGATE not in line else _decode_invalid_utf8(line)
         text = read.text.encode("utf-8", "surrogateescape")
@@ -83,7 +83,7 @@ def decode_line(line: bytes, name: str, number: int) -> Frame:
     return Frame(read.at_ns, read.via, read.url, text)
 
 
-# What is no UTF-8 is kept byte for byte, each stray byte as the lone surrogate that Python gives it.
+# Bytes that are not UTF-8 are kept exactly, each as the lone surrogate of Python's surrogateescape.
 def _encode_invalid_utf8(frame: Frame) -> bytes:
     text = frame.text.decode("utf-8", "surrogateescape")
     line = {"at_ns": frame.at_ns, "via": frame.via, "url": frame.url, "text": text}
@@ -95,27 +95,27 @@ def _decode_invalid_utf8(line: bytes) -> _Line:
 
 
 class RecordingFile(Struct, frozen=True, order=True, gc=False):
-    """One file of a recording, as its name tells: files of one beginning follow each other by their number."""
+    """One file of a recording as described by its name; files with one start time are ordered by their number."""
 
     venue: Venue
     began_at_s: int
     number: int
     is_complete: bool = True
-    """Else it is still being written, or its writer did not end well."""
+    """False if the file is still being written or its writer did not finish."""
 
     def follows(self, other: "RecordingFile") -> bool:
-        """Say whether this file goes on where the other ends."""
+        """Return whether this file continues where the other ends."""
         return (self.venue, self.began_at_s, self.number) == (other.venue, other.began_at_s, other.number + 1)
 
 
 def file_name(file: RecordingFile) -> str:
-    """Build the file name: VENUE_YYYYMMDDTHHMMSS_n.jsonl, in UTC."""
+    """Return the file name: VENUE_YYYYMMDDTHHMMSS_n.jsonl, in UTC."""
     stamp = datetime.fromtimestamp(file.began_at_s, UTC).strftime(TIMESTAMP_FORMAT)
     return f"{file.venue}_{stamp}_{file.number}{SUFFIX}{'' if file.is_complete else PARTIAL_SUFFIX}"
 
 
 def parse_file_name(name: str) -> RecordingFile | None:
-    """Read a file name back; None where it is not one of ours."""
+    """Parse a file name; return None if it is not the name of a recording."""
     parts = _FILE_NAME.fullmatch(name)
     if parts is None:
         return None
@@ -128,13 +128,13 @@ def parse_file_name(name: str) -> RecordingFile | None:
 
 
 def list_files(names: Iterable[str]) -> list[tuple[str, RecordingFile]]:
-    """Choose the files of recordings among names, in order of venue, beginning and number."""
+    """Return the recordings among some file names, ordered by venue, start time and number."""
     found = [(name, part) for name in names if (part := parse_file_name(name)) is not None]
     return sorted(found, key=lambda one: one[1])
 
 
 def group_consecutive(paths: Iterable[Path]) -> list[list[Path]]:
-    """Put files that follow each other directly into one recording each; any other file stands alone."""
+    """Group files that directly follow each other into one recording each; any other file is a recording of its own."""
     recordings: list[list[Path]] = []
     before: tuple[Path, RecordingFile | None] | None = None
     for path in paths:
@@ -148,25 +148,28 @@ def group_consecutive(paths: Iterable[Path]) -> list[list[Path]]:
 
 
 ReplayEvent: TypeAlias = tuple[int, FeedMessage | DepthSnapshot]
-"""What a recording held at a time: an image in it is the answer to whoever asked for one."""
+"""What a recording contains at a time; a snapshot in it is the reply to the request that waits for one."""
 
 
 class SnapshotMatcher:
-    """At most one request and one image wait for each other, symbol by symbol; a newer one takes the older's place."""
+    """Pairs requests with recorded snapshots.
+
+    One request and one snapshot are kept per symbol; a newer one replaces the older.
+    """
 
     def __init__(self) -> None:
         self._requests: dict[Symbol, FetchSnapshot] = {}
         self._snapshots: dict[Symbol, DepthSnapshot] = {}
 
     def match_request(self, request: FetchSnapshot) -> DepthSnapshot | None:
-        """Give the image that waits; else the request waits for the next."""
+        """Return the snapshot that waits; otherwise keep the request for the next one."""
         image = self._snapshots.pop(request.symbol, None)
         if image is None:
             self._requests[request.symbol] = request
         return image
 
     def match_snapshot(self, snapshot: DepthSnapshot) -> FetchSnapshot | None:
-        """Give the request that waits; else the image waits for the next."""
+        """Return the request that waits; otherwise keep the snapshot for the next one."""
         request = self._requests.pop(snapshot.symbol, None)
         if request is None:
             self._snapshots[snapshot.symbol] = snapshot

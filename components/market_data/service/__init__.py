@@ -1,1 +1,1 @@
-"""What market_data makes of its feeds: the trust in quotes, the sync of books; messages in, effects out, no I/O."""
+"""Sans-I/O services of market_data: state of quotes, synchronized books, replay; messages in, effects out."""

@@ -1,4 +1,4 @@
-"""The market_data service: the quoting venue's desk and the books' desk behind one door."""
+"""The market_data service: routes inbound messages to the stock quote service and the order book service."""
 
 from typing import Any
 
@@ -11,19 +11,19 @@ from components.runtime.service import Effects, Inbound, VenueCallCompleted, Ven
 
 
 class MarketDataService:
-    """Hears the feeds and nobody else; each desk knows its own venues."""
+    """Receives feed messages only; each of the two services owns its venues."""
 
     def __init__(self, quotes: QuoteService | None, books: OrderBookService) -> None:
-        """Take the desks; there is no quoting venue where no stock is listened to."""
+        """Combine both services; `quotes` is None if no stock is configured."""
         self._quotes, self._books = quotes, books
 
     def on_start(self, now_ns: int) -> Effects:
-        """Say that nothing is known yet."""
+        """Publish that no state is known yet."""
         quotes = self._quotes.on_start(now_ns) if self._quotes else ()
         return [*quotes, *self._books.on_start(now_ns)]
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
-        """Hear an adapter, or its answer."""
+        """Handle a message of a feed, or the reply to a request."""
         if isinstance(message, VenueEvent):
             said: FeedMessage = message.body
             if type(said) is DecodedFrame:
@@ -37,21 +37,21 @@ class MarketDataService:
         raise InvariantError(f"market_data hears no {type(message).__name__}")
 
     def on_tick(self, now_ns: int) -> Effects:
-        """Stop trusting what has grown old; ask for what is missing."""
+        """Mark old prices as stale and request missing snapshots."""
         quotes = self._quotes.on_tick(now_ns) if self._quotes else ()
         return [*quotes, *self._books.on_tick(now_ns)]
 
     def on_stop(self, now_ns: int) -> Effects:
-        """Say that these prices go on no longer."""
+        """Publish that these prices are no longer updated."""
         quotes = self._quotes.on_stop(now_ns) if self._quotes else ()
         return [*quotes, *self._books.on_stop(now_ns)]
 
     def is_drained(self) -> bool:
-        """Nothing here is ever left half done."""
+        """Return True: the service has no unfinished work."""
         return True
 
     def snapshot(self, stream: Stream) -> tuple[Any, ...]:
-        """Give the present state of a stream, for whoever joins late."""
+        """Return the current state of a stream for late subscribers."""
         if stream is MARKET:
             quotes = self._quotes.snapshot() if self._quotes else ()
             return (*quotes, *self._books.market_snapshot())
@@ -60,6 +60,6 @@ class MarketDataService:
         raise InvariantError(f"market_data does not say {stream.name}")
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
-        """Name what readiness still waits for."""
+        """Return the conditions that readiness still waits for."""
         quotes = self._quotes.unmet(now_ns) if self._quotes else ()
         return (*quotes, *self._books.unmet(now_ns, is_only_source=self._quotes is None))

@@ -1,4 +1,7 @@
-"""Keeps every listed book in step with its venue; one that fails leaves the others alone."""
+"""All order books: lifecycle, snapshot requests, audits, readiness and metrics.
+
+A book that fails does not affect others.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +50,7 @@ NS_PER_S: Final = 1_000_000_000
 
 
 GAPS_KEPT_MAX: Final = 200
-"""So many gaps are told to whoever joins late."""
+"""Recent gaps included in the snapshot for late subscribers."""
 
 
 AUDIT_EPOCH: Final = -1
@@ -57,7 +60,7 @@ BookFeedMessage: TypeAlias = InstrumentsLoaded | BookStreamUp | BookStreamDown |
 
 
 class VenueBookSettings(Struct, frozen=True, gc=False, kw_only=True):
-    """How the books of one venue are kept and shown."""
+    """How the books of one venue are synchronized and published."""
 
     venue: Venue
     symbols: tuple[Symbol, ...]
@@ -71,16 +74,16 @@ class VenueBookSettings(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class OrderBookService:
-    """Every book of every venue that is listened to."""
+    """The books of all configured crypto venues."""
 
     def __init__(self, venues: Sequence[VenueBookSettings], metrics: Metrics, jitter: Callable[[], float]) -> None:
-        """Take the venues; `chance` gives numbers in [0, 1) for the jitter of what is asked again."""
+        """Start without any book; `jitter` returns numbers in [0, 1) for retry delays."""
         self._settings = {one.venue: one for one in venues}
         self._jitter = jitter
         self._books: dict[Symbol, PublishedBook] = {}
         self._rejected: set[Symbol] = set()
         self._unlisted: dict[Symbol, SymbolHealth] = {}
-        """Symbols that are configured and that their venue does not know."""
+        """Configured symbols that their venue does not list."""
         self._quotes: dict[Symbol, Quote] = {}
         self._gaps: deque[BookGap] = deque(maxlen=GAPS_KEPT_MAX)
         self._feeds = {venue: FeedHealth(venue, FeedState.CONNECTING, "starting", 0) for venue in self._settings}
@@ -101,13 +104,13 @@ class OrderBookService:
         self._slow_checks_at_ns = self._started_at_ns = 0
 
     def on_start(self, now_ns: int) -> Effects:
-        """Say that no venue is heard yet."""
+        """Publish that no venue is connected yet."""
         self._started_at_ns = now_ns
         self._feeds = {venue: FeedHealth(venue, FeedState.CONNECTING, "starting", now_ns) for venue in self._feeds}
         return [Publish(MARKET, feed) for feed in self._feeds.values()]
 
     def on_feed_message(self, said: BookFeedMessage, now_ns: int) -> Effects:
-        """Hear an adapter."""
+        """Handle a message of a feed."""
         match said:
             case DecodedFrame():
                 return self.on_frame(said, now_ns)
@@ -125,7 +128,7 @@ class OrderBookService:
         assert_never(said)
 
     def on_venue_reply(self, request: FeedRequest, reply: FeedReply, now_ns: int) -> Effects:
-        """Hear what became of a request of ours."""
+        """Handle the reply to a request of this service."""
         book = self._books.get(request.symbol)
         if book is None:
             return ()
@@ -146,7 +149,7 @@ class OrderBookService:
         assert_never(reply)
 
     def on_tick(self, now_ns: int) -> Effects:
-        """Let time pass for each book."""
+        """Check timeouts, staleness and pending requests of each book."""
         effects: list[Effect] = []
         for book in self._books.values():
             sync = book.sync
@@ -162,7 +165,7 @@ class OrderBookService:
         return effects
 
     def on_stop(self, now_ns: int) -> Effects:
-        """Say that these books go on no longer, and sum each stream up."""
+        """Publish that these books are no longer updated, and log a summary of each stream."""
         effects: list[Effect] = []
         for venue in self._feeds:
             effects += self._set_feed_state(venue, FeedState.DOWN, "market_data stops", now_ns)
@@ -172,11 +175,11 @@ class OrderBookService:
         return [*effects, *(LogEvent("stream_summary", meter.summary()) for meter in self._stats.values())]
 
     def market_snapshot(self) -> tuple[Any, ...]:
-        """Give the last quotes, the trust in their books, and the feeds."""
+        """Return the last quotes, the health of their books, and the feeds."""
         return (*self._quotes.values(), *self._healths(), *self._feeds.values())
 
     def books_snapshot(self) -> tuple[Any, ...]:
-        """Give every book as it was shown last, the trust in it, and the latest gaps."""
+        """Return every book as published last, its health, and the latest gaps."""
         shown = (book.snapshot() for book in self._books.values())
         return (*filter(None, shown), *self._healths(), *self._gaps)
 
@@ -185,9 +188,10 @@ class OrderBookService:
         yield from self._unlisted.values()
 
     def unmet(self, now_ns: int, *, is_only_source: bool) -> tuple[str, ...]:
-        """Wait for each venue and its books, but not for ever: beside other feeds a venue that is away is only told of.
+        """Return the venues and books that readiness still waits for, for a limited time.
 
-        Where nothing else is heard at all (`is_alone`), one venue must be.
+        Beside other feeds a venue that stays away is only reported. If this is the only source (`is_only_source`), at
+        least one venue must be connected.
         """
         begins = {venue: now_ns - self._started_at_ns <= self._first_book_timeout_ns(venue) for venue in self._feeds}
         away = [feed for feed in self._feeds.values() if feed.state is not FeedState.LIVE]
@@ -212,7 +216,7 @@ class OrderBookService:
         return symbol in self._rejected or (book is not None and book.sync.is_live)
 
     def on_frame(self, frame: DecodedFrame, now_ns: int) -> Effects:
-        """Hear what a frame of a venue held."""
+        """Handle the content of one frame."""
         timed = self._stats[frame.venue].on_frame(frame.received_at_ns, frame.parse_ns, frame.bytes_count)
         data = frame.data
         effects = self._on_event(frame.venue, data[0], now_ns) if len(data) == 1 else self._on_events(frame, now_ns)
@@ -303,7 +307,7 @@ class OrderBookService:
         return [*lost, *note]
 
     def _report_unlisted(self, message: BookStreamDown, now_ns: int) -> Effects:
-        """Tell of a symbol that its venue does not list: whoever waits for it should know why."""
+        """Publish that a venue does not list a symbol, so that subscribers know the reason."""
         if not message.is_permanent:
             return ()
         health = SymbolHealth(message.venue, message.symbol, BookState.GAP, message.reason, now_ns)

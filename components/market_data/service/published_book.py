@@ -1,4 +1,4 @@
-"""One book as it is published: in step with its venue, shown by its top, and never shown while it is not believed."""
+"""One book as published: synchronized with its venue, reduced to its top, and withheld while it is out of sync."""
 
 from collections import deque
 from collections.abc import Callable
@@ -16,15 +16,18 @@ from components.market_data.core.numerics import InvalidNumber
 from components.runtime.service import Effect, LogEvent, Publish
 
 NEVER_PUBLISHED: Final = -2
-"""No id of a venue: even a book without ids stands at -1."""
+"""Not an id of any venue: even a book without ids has -1."""
 
 
 ROUTINE_STATES: Final = frozenset({BookState.SYNCED, BookState.SYNCING, BookState.CROSSED})
-"""A book that crosses for a moment must not fill the log; the counters see it all."""
+"""Changes between these states are logged at debug level: a book that crosses for a moment must not fill the log.
+
+The counters show it.
+"""
 
 
 class PublishedBook:
-    """Takes what the venue says of one book; gives what is to be said of it."""
+    """Turns the venue's messages about one book into publications."""
 
     __slots__ = (
         "_audited_at_ns",
@@ -43,7 +46,7 @@ class PublishedBook:
     def __init__(
         self, venue: Venue, instrument: Instrument, sync: BookSynchronizer, levels: int, gaps: "deque[BookGap]"
     ) -> None:
-        """Share the list of recent gaps with the other books."""
+        """Start unpublished; `gaps` is the list of recent gaps that all books share."""
         self.sync, self.instrument = sync, instrument
         self.published_id = NEVER_PUBLISHED
         self.audit: Audit | None = None
@@ -55,18 +58,18 @@ class PublishedBook:
 
     @property
     def health(self) -> SymbolHealth:
-        """Say how far the book is to be believed."""
+        """Return the health that was published last."""
         return self._health
 
     def on_instrument_update(self, instrument: Instrument) -> None:
-        """Hear what the venue lists now; in another unit the book is shown anew with its next change."""
+        """Use new metadata; if the contract multiplier changed, the next update publishes a whole snapshot."""
         if instrument.contract_multiplier != self.instrument.contract_multiplier:
             self._top, self.published_id = TopOfBook(self._levels, instrument.contract_multiplier), NEVER_PUBLISHED
         self.instrument = instrument
         self.sync.on_instrument_update(may_cross=instrument.may_cross)
 
     def apply_update(self, update: DepthUpdate) -> list[Effect]:
-        """Take the venue's next change; what is distrusted is said first, what is trusted again last."""
+        """Apply the venue's next update. Loss of sync is published before data, recovery after it."""
         took = self.sync.apply_update(update)
         if took is SyncResult.APPLIED and self.sync.state is BookState.SYNCED:
             return self._publish_changes(self._delta)
@@ -75,7 +78,7 @@ class PublishedBook:
         )
 
     def apply_snapshot(self, snapshot: DepthSnapshot, epoch: int | None = None) -> list[Effect]:
-        """Take an image; it is published whole, for it replaces everything."""
+        """Apply a snapshot. It is published whole, because it replaces everything."""
         took = self.sync.apply_snapshot(snapshot, epoch)
         if took is SyncResult.SYNCED:
             self._snapshot_depth = snapshot.depth_max
@@ -84,43 +87,46 @@ class PublishedBook:
         return self._publish_changes(lambda: [self._publish(self._snapshot())])
 
     def on_subscribed(self, now_ns: int, *, pushes_snapshot: bool) -> list[Effect]:
-        """Hear that the book's stream is confirmed."""
+        """Handle the confirmation of the book's stream."""
         self.sync.on_subscribed(now_ns, pushes_snapshot=pushes_snapshot)
         return self.health_changes()
 
     def on_disconnect(self, reason: str, now_ns: int) -> list[Effect]:
-        """Hear that the book's stream is gone."""
+        """Handle the loss of the book's stream."""
         self.sync.on_disconnect(reason, now_ns)
         return self.health_changes()
 
     def on_decode_failure(self, reason: str, now_ns: int) -> list[Effect]:
-        """Hear that something of the book could not be read."""
+        """Handle a message about the book that could not be decoded."""
         self.sync.on_decode_failure(reason, now_ns)
         return self.health_changes()
 
     def on_snapshot_failed(self, reason: str, epoch: int, now_ns: int, retry_after_ms: float) -> list[Effect]:
-        """Hear that an image could not be had."""
+        """Handle a snapshot request that failed."""
         self.sync.on_snapshot_failed(reason, epoch, now_ns, retry_after_ms=retry_after_ms)
         return self.health_changes()
 
     def mark_stale(self, reason: str, now_ns: int) -> list[Effect]:
-        """Hear that the venue has been silent for too long."""
+        """Publish that the venue sent nothing for too long."""
         self.sync.mark_stale(reason, now_ns)
         return self.health_changes()
 
     def resync(self, state: BookState, reason: str, now_ns: int) -> list[Effect]:
-        """Give the book up and begin anew."""
+        """Discard the book and start again."""
         self.sync.resync(state, reason, now_ns)
         return self.health_changes()
 
     def snapshot(self) -> BookSnapshot | None:
-        """Give what was shown last; None where nothing believed was shown."""
+        """Return the state that was published last; None if there is none."""
         if self.published_id == NEVER_PUBLISHED:
             return None
         return self._as_snapshot(*self._top.current())
 
     def health_changes(self) -> list[Effect]:
-        """Say what changed in the trust in the book, with the gap behind it."""
+        """Return effects that publish a detected gap and a changed health.
+
+        Must be called after each change of `sync`.
+        """
         sync, said = self.sync, list[Effect]()
         if sync.gap is not None:
             gap, sync.gap = sync.gap, None
@@ -142,30 +148,30 @@ class PublishedBook:
 
     @property
     def is_shallow(self) -> bool:
-        """Say whether too little is left of what the image showed; one that was short itself is no reason to ask."""
+        """Return whether too few levels of the snapshot are left. A short snapshot must keep half of its own depth."""
         is_short = 0 < self._snapshot_depth <= self._levels
         return self.sync.book.is_shallow(self._snapshot_depth // 2 if is_short else self._levels)
 
     def spread_audits(self, by_ns: int) -> None:
-        """Begin the first audit so much sooner than the others: many at once would crowd each other out."""
+        """Start the first audit earlier by this time, so that the audits of many books are spread."""
         self._audited_at_ns -= by_ns
 
     def is_audit_due(self, now_ns: int, every_ns: int) -> bool:
-        """Say whether an audit is to begin; from its beginning the next is counted."""
+        """Return whether an audit is due; if so, the next interval starts now."""
         if self.audit is not None or now_ns - self._audited_at_ns < every_ns:
             return False
         self._audited_at_ns = now_ns
         return True
 
     def advance_audit(self) -> Verdict | None:
-        """Show the audit under way the book's state; give its verdict if that decides it."""
+        """Add the book's state to the running audit; return its verdict if this state decides it."""
         return self.audit.add_state(self.sync.last_id, self.sync.book) if self.audit is not None else None
 
     def _publish_changes(self, build: Callable[[], list[Effect]]) -> list[Effect]:
         try:
             said = build()
         except InvalidNumber as error:
-            # What stands deep in a book is read only when it comes to the top.
+            # A level deep in the book is validated only when it reaches the top.
             return self.on_decode_failure(f"unreadable level: {error}", self.sync.received_at_ns)
         return said if self._health.state is BookState.SYNCED else [*said, *self.health_changes()]
 

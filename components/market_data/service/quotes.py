@@ -1,4 +1,4 @@
-"""Turns what a quoting venue says into quotes, trades and the trust in them."""
+"""The stock feed: publishes quotes, trades and the health of each symbol and of the feed."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias, assert_never
@@ -34,7 +34,7 @@ class QuoteTimeouts(Struct, frozen=True, gc=False):
 
 
 class QuoteService:
-    """Holds the last quote of each listed symbol and the state of the one feed behind them."""
+    """The last quote of each configured symbol and the state of the one feed that delivers them."""
 
     def __init__(self, venue: Venue, symbols: Sequence[Symbol], timeouts: QuoteTimeouts, metrics: Metrics) -> None:
         self._venue = venue
@@ -44,13 +44,13 @@ class QuoteService:
         self._metrics = _QuoteMetrics(metrics)
 
     def on_start(self, now_ns: int) -> Effects:
-        """Say that nothing is known yet."""
+        """Publish that no state is known yet."""
         self._states = {symbol: initial_quote_state(now_ns) for symbol in self._states}
         self._feed = FeedHealth(self._venue, FeedState.CONNECTING, "starting", now_ns)
         return [Publish(MARKET, message) for message in self.snapshot()]
 
     def on_feed_message(self, said: StockFeedMessage, now_ns: int) -> Effects:
-        """Hear the adapter."""
+        """Handle a message of the feed."""
         match said:
             case StockFrame():
                 return self._on_frame(said)
@@ -64,7 +64,7 @@ class QuoteService:
         assert_never(said)
 
     def on_tick(self, now_ns: int) -> Effects:
-        """Stop trusting prices that have grown old."""
+        """Mark prices that have become old as stale."""
         age_ns_max = self._timeouts.quote_age_ms_max * NS_PER_MS
         effects: list[Effect] = []
         for symbol, book in self._states.items():
@@ -72,19 +72,22 @@ class QuoteService:
         return effects
 
     def on_stop(self, now_ns: int) -> Effects:
-        """Say that these prices go on no longer."""
+        """Publish that these prices are no longer updated."""
         return [
             *self._set_feed_state(FeedState.DOWN, "market_data stops", now_ns, level="info"),
             *self._mark_all_untrusted(BookState.GAP, now_ns),
         ]
 
     def snapshot(self) -> tuple[Any, ...]:
-        """Give the last quote of each symbol, then the trust in it, for whoever joins late."""
+        """Return the last quote of each symbol, then the health of each, for late subscribers."""
         quotes = (book.quote for book in self._states.values() if book.quote is not None)
         return (*quotes, *(self._health(symbol, book) for symbol, book in self._states.items()), self._feed)
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
-        """Wait for the feed, then for a first quote of each symbol; but not for ever, for the session may be closed."""
+        """Return what readiness waits for: the feed, then a first quote of each symbol.
+
+        The wait for quotes is bounded, because the market may be closed.
+        """
         if self._feed.state is not FeedState.LIVE:
             return (f"feed {self._venue} is {self._feed.state}: {self._feed.reason}",)
         waited_ns = now_ns - self._feed.at_ns
@@ -107,7 +110,7 @@ class QuoteService:
         self._metrics.quotes.inc()
         said = Publish(MARKET, quote, event_at_ns=quote.venue_at_ns, received_at_ns=quote.received_at_ns)
         changed = self._set_quote_state(quote.symbol, taken)
-        # Trust never arrives before the price it is about, distrust never after it.
+        # The symbol is reported as synced after the price, and as not synced before it.
         return [said, *changed] if taken.state is BookState.SYNCED else [*changed, said]
 
     def _on_trade(self, trade: Trade) -> Effects:
@@ -142,7 +145,7 @@ class QuoteService:
             return ()
         self._metrics.changes.labels(book.state).inc()
         facts = {"symbol": symbol, "before": before.state, "state": book.state, "reason": book.reason}
-        # A market that crosses and uncrosses many times a second must not fill the log; the counters see it all.
+        # A market that crosses and uncrosses many times a second must not fill the log; the counters show it.
         level = "info" if book.state in (BookState.GAP, BookState.STALE) else "debug"
         return (Publish(MARKET, self._health(symbol, book)), LogEvent("book_state_changed", facts, level))
 
@@ -151,7 +154,7 @@ class QuoteService:
 
 
 class _QuoteMetrics:
-    """What is counted; every label is a word of ours."""
+    """Counters of the stock feed; every label value is one of our own names."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.quotes = metrics.counter("market_quotes_total", "Quotes published")
@@ -166,12 +169,12 @@ class _QuoteMetrics:
         )
 
     def count_rejected(self, reason: RejectReason) -> Effects:
-        """Count a message without effect."""
+        """Count a rejected message."""
         self._rejected.labels(reason).inc()
         return ()
 
     def count_undecoded(self, frame: StockFrame) -> None:
-        """Count what the adapter could not read."""
+        """Count the parts of a frame that the adapter could not decode."""
         if frame.unknown:
             self._rejected.labels("unknown").inc(frame.unknown)
         if frame.malformed:

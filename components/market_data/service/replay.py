@@ -1,4 +1,4 @@
-"""Runs the service on a recording's own time, so that the same recording always says the same."""
+"""Runs the service on the time of a recording, so that one recording always produces the same output."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,22 +26,22 @@ from components.runtime.service import (
 )
 
 TICK_NS: Final = 50_000_000
-"""As often as a process lets time pass."""
+"""The tick interval of the live process."""
 
 
 TICKS_MAX: Final = 2_400
-"""Two minutes: a longer pause in a recording tells a book nothing that it does not know by then."""
+"""Two minutes: every timeout of a book has expired by then, so a longer pause in a recording has no further effect."""
 
 
 LEVELS_PUBLISHED: Final = 20
 
 
 BOOK_AGE_MS_MAX: Final = 30_000
-"""Both as config/base.toml has them for live books; a recording plays the same whatever the configuration is."""
+"""Both as in config/base.toml; fixed here so that a replay does not depend on the configuration."""
 
 
 class ReplayDriver:
-    """One run of a service; only the time that the work itself took is read from a clock, and never published."""
+    """Drives one service. The clock only measures the time that the work took, which is never published."""
 
     def __init__(self, service: Service, monotonic_ns: Callable[[], int]) -> None:
         self._service, self._monotonic_ns = service, monotonic_ns
@@ -50,7 +50,7 @@ class ReplayDriver:
         self._ticked_at_ns = self._began_ns = 0
 
     def run(self, events: Iterable[ReplayEvent]) -> Iterator[Publish | LogEvent]:
-        """Give what would be published and noted, in order."""
+        """Yield what would be published and logged, in order."""
         at_ns = 0
         for at_ns, said in events:
             yield from self._run_ticks(at_ns)
@@ -97,7 +97,7 @@ class ReplayDriver:
 
     def _call(self, request: object) -> None:
         if not isinstance(request, FetchSnapshot):
-            # A recording cannot be asked to begin anew: its next image comes when it came.
+            # A recording cannot be resubscribed: its next snapshot arrives at its recorded time.
             self._replies.append(VenueCallCompleted(request, Resubscribed()))
         elif image := self._matcher.match_request(request):
             self._replies.append(VenueCallCompleted(request, image))
@@ -106,7 +106,7 @@ class ReplayDriver:
 def replay_service(
     venue: Venue, symbols: Sequence[Symbol], sequence_rule: SequenceRule, *, pushes_snapshot: bool
 ) -> MarketDataService:
-    """Make the service that hears one recording; nothing in it depends on where or when it runs."""
+    """Return a service for one recording that depends neither on the machine nor on the time of day."""
     terms = VenueBookSettings(
         venue=venue,
         symbols=tuple(symbols),

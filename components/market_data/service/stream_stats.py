@@ -1,4 +1,4 @@
-"""What the books' desk counts and times, by venue; and the line that sums each stream up at its end."""
+"""Counters and latencies of each venue's stream, and the summary that is logged at the end."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ NS_PER_US = 1_000
 
 
 SAMPLE_EVERY = 16
-"""Every so many frames one is timed on its way; timing each would cost more than some of the stages."""
+"""One in this many frames is timed through all stages; timing each would cost more than some of the stages."""
 
 
 class LatencyStats:
-    """The least, the mean and the most of one stage."""
+    """Minimum, mean and maximum of the duration of one stage."""
 
     __slots__ = ("count", "max_us", "min_us", "total_us")
 
@@ -22,7 +22,7 @@ class LatencyStats:
         self.count, self.total_us, self.min_us, self.max_us = 0, 0.0, 0.0, 0.0
 
     def add(self, microseconds: float) -> None:
-        """Take one more."""
+        """Add one duration."""
         if microseconds < self.min_us or self.count == 0:
             self.min_us = microseconds
         self.max_us = max(self.max_us, microseconds)
@@ -30,13 +30,13 @@ class LatencyStats:
         self.count += 1
 
     def summary(self) -> str:
-        """Write min/mean/max in microseconds."""
+        """Return min/mean/max in microseconds."""
         mean_us = self.total_us / self.count if self.count else 0.0
         return f"{self.min_us:.1f}/{mean_us:.1f}/{self.max_us:.1f}"
 
 
 class StreamStats:
-    """One venue's stream: how much came, and how long each stage took."""
+    """Volume and stage latencies of one venue's stream."""
 
     def __init__(self, venue: Venue, metrics: Metrics) -> None:
         self._venue = venue
@@ -49,11 +49,11 @@ class StreamStats:
         self._book_events = metrics.counter("market_book_events_total", "Book events by outcome", ("venue", "outcome"))
         self._counted = SyncStats()
         for outcome in SyncStats.__struct_fields__:
-            # A counter that begins with its first event shows no increase.
+            # A counter that first appears with its first event shows no increase, so all are created at once.
             self._book_events.labels(venue, outcome)
 
     def on_frame(self, received_at_ns: int, parse_ns: int, bytes_count: int) -> bool:
-        """Count a frame; True where this one is to be timed further."""
+        """Count a frame; return whether its further stages are to be timed."""
         if self.frames == 0:
             self.first_at_ns = received_at_ns
         self.frames += 1
@@ -63,28 +63,28 @@ class StreamStats:
         return self.frames % SAMPLE_EVERY == 1
 
     def observe_transform(self, seconds: float) -> None:
-        """Note how long the service took."""
+        """Record the time that the service took."""
         self._transformed_us = seconds * 1e6
         self.transform.add(self._transformed_us)
 
     def observe_publish(self, seconds: float) -> None:
-        """Note how long saying it took, behind the service."""
+        """Record the time that publishing took after the service."""
         self.publish.add(max(seconds * 1e6 - self._transformed_us, 0.0))
 
     def update_metrics(self, stats: list[SyncStats]) -> None:
-        """Bring the counters up to what the books have counted themselves."""
+        """Raise the counters to the totals of the books' own statistics."""
         self._frames.inc(self.frames - self._counted_frames)
         self._counted_frames = self.frames
         for outcome in SyncStats.__struct_fields__:
             total = sum(getattr(tally, outcome) for tally in stats)
-            # A change that is replayed is taken back from `changes` for a moment: a counter only goes up.
+            # A replayed update is subtracted from `updates` for a moment; a counter may only increase.
             more = total - getattr(self._counted, outcome)
             if more > 0:
                 self._book_events.labels(self._venue, outcome).inc(more)
                 setattr(self._counted, outcome, total)
 
     def summary(self) -> dict[str, Any]:
-        """Sum the stream up in one line's facts."""
+        """Return the summary of the stream as log fields."""
         seconds = (self.last_at_ns - self.first_at_ns) / 1e9
         return {
             "venue": self._venue,

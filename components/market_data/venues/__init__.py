@@ -1,1 +1,1 @@
-"""The edges to the world, one folder per venue, the same rooms in each."""
+"""Connections to venues: one folder per venue with the same modules in each, and the code that all venues share."""

@@ -1,9 +1,4 @@
-"""What each venue must be able to say and understand; the lines that carry it are the same for all.
-
-The two secrets by which a venue knows us.
-
-What reading a venue's bytes may raise where a decoder forgot something; it costs those bytes and nothing else.
-"""
+"""The interface of a venue: plan, encode, decode, limits; the code around it is the same for all venues."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -21,7 +16,7 @@ from components.runtime.config.secrets import Secret
 
 
 class Channel(StrEnum):
-    """What can be listened to."""
+    """A kind of data that can be subscribed."""
 
     DEPTH = "depth"
     QUOTES = "quotes"
@@ -29,7 +24,7 @@ class Channel(StrEnum):
 
 
 class Topic(Struct, frozen=True, gc=False):
-    """One subscription: a channel of an instrument, and the venue's own name for it."""
+    """One subscription: a channel of an instrument, and the venue's own name of it."""
 
     channel: Channel
     symbol: Symbol
@@ -37,23 +32,26 @@ class Topic(Struct, frozen=True, gc=False):
 
 
 class Limits(Struct, frozen=True, gc=False, kw_only=True):
-    """What the venue allows, and how it wants to be kept alive."""
+    """The venue's rate limits and keep-alive rules."""
 
     topics_per_request: int
     topics_per_connection: int
     sends_per_second: float
-    """Messages of ours on one connection: subscriptions, pings of ours, answers."""
+    """Messages that we may send on one connection: subscriptions, pings and replies."""
     connects_per_second: float
     ping_after_idle_ms: int
-    """Without a frame for so long we ask whether the venue is there; no word in `answer_ms_max`, and we leave."""
+    """Without a frame for this long a ping is sent.
+
+    Without a reply within `reply_timeout_ms` the connection is closed.
+    """
     reply_timeout_ms: int
     requests_per_second: float
-    """HTTP requests of weight 1; a request takes its weight."""
+    """HTTP requests of weight 1; each request consumes its weight."""
     requests_burst: int
 
 
 class ConnectionPlan(Struct, frozen=True, gc=False):
-    """One connection: where it goes and what it listens to."""
+    """The URL and the topics of one connection."""
 
     name: str
     url: str
@@ -61,21 +59,21 @@ class ConnectionPlan(Struct, frozen=True, gc=False):
 
 
 class SubscribeAck(Struct, frozen=True, gc=False):
-    """These topics (all the request asked where it names none) are subscribed; only data tells whether they come."""
+    """These topics are subscribed; an empty list means all topics of the request. Data may still not arrive."""
 
     names: tuple[str, ...]
     request_id: int | None = None
 
 
 class UnsubscribeAck(Struct, frozen=True, gc=False):
-    """These topics are subscribed no longer (all that the request asked where it names none)."""
+    """These topics are no longer subscribed; an empty list means all topics of the request."""
 
     names: tuple[str, ...]
     request_id: int | None = None
 
 
 class SubscribeRejected(Struct, frozen=True, gc=False):
-    """The venue refuses these topics (all that the request asked where it names none)."""
+    """The venue rejects these topics; an empty list means all topics of the request."""
 
     names: tuple[str, ...]
     reason: str
@@ -84,23 +82,23 @@ class SubscribeRejected(Struct, frozen=True, gc=False):
 
 
 class Reply(Struct, frozen=True, gc=False):
-    """Answer this at once: a venue's test that we are alive."""
+    """A message to send at once: the reply to the venue's own heartbeat request."""
 
     text: str
 
 
 class Authenticated(Struct, frozen=True, gc=False):
-    """The handshake before the first subscription is done (a login was accepted)."""
+    """The login was accepted; subscriptions may be sent."""
 
 
 class ShutdownNotice(Struct, frozen=True, gc=False):
-    """The venue is about to close this connection: make a new one now, without backoff."""
+    """The venue will close this connection soon: open a new one now, without backoff."""
 
     reason: str
 
 
 class Heartbeat(Struct, frozen=True, gc=False):
-    """A sign of life without data."""
+    """A message without data that shows that the venue is alive."""
 
 
 ControlMessage: TypeAlias = (
@@ -109,105 +107,105 @@ ControlMessage: TypeAlias = (
 
 
 class Decoded(Struct, gc=False):
-    """What one frame held."""
+    """The content of one frame."""
 
     data: Sequence[MarketEvent] = ()
     control: Sequence[ControlMessage] = ()
 
 
 class RestRequest(Struct, frozen=True, gc=False, kw_only=True):
-    """One GET: the path with its query, and its weight in the venue's own count."""
+    """One GET request: the path with its query, and its weight in the venue's rate limit."""
 
     path: str
     weight: int = 1
 
 
 class VenueAdapter(Protocol):
-    """One venue's words; pure: text in, values out."""
+    """Encodes requests to one venue and decodes its messages. Pure: text in, values out."""
 
     @property
     def venue(self) -> Venue:
-        """Name the venue as it stands in unified symbols."""
+        """Return the venue's name as used in unified symbols."""
 
     @property
     def limits(self) -> Limits:
-        """Say what the venue allows."""
+        """Return the venue's limits."""
 
     @property
     def sequence_rule(self) -> SequenceRule:
-        """Say how its books are kept in sync."""
+        """Return the rule by which the venue's books are synchronized."""
 
     @property
     def pushes_snapshot(self) -> bool:
-        """Say whether a fresh subscription begins with the whole book."""
+        """Return whether a new subscription starts with the whole book."""
 
     @property
     def requires_login(self) -> bool:
-        """Say whether `hello` must be answered by Greeted before anything is subscribed."""
+        """Return whether Authenticated must follow `login_messages` before anything is subscribed."""
 
     def instrument_requests(self) -> Sequence[RestRequest]:
-        """Ask for the venue's metadata."""
+        """Return the requests for the venue's metadata."""
 
     def decode_instruments(self, bodies: Sequence[bytes]) -> list[Instrument]:
-        """Read the answers, in the order of the asks; a row that cannot be read is left out."""
+        """Decode the responses, in the order of the requests; invalid rows are skipped."""
 
     def set_instruments(self, registry: InstrumentRegistry) -> None:
-        """Take the instruments by whose names frames are read from now on."""
+        """Set the instruments by whose names frames are decoded from now on."""
 
     def plan_connections(self, symbols: Sequence[Symbol]) -> tuple[ConnectionPlan, ...]:
-        """Spread the subscriptions of these symbols over connections."""
+        """Distribute the subscriptions of these symbols over connections."""
 
     def login_messages(self) -> Iterable[str]:
-        """Give what is said first on a connection."""
+        """Return the messages to send first on a connection."""
 
     def subscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write one request for these topics; the caller keeps to the limits."""
+        """Encode one subscribe request for these topics; the caller respects the limits."""
 
     def unsubscribe_message(self, names: Sequence[str], request_id: int) -> str:
-        """Write the request that ends these topics."""
+        """Encode the request that unsubscribes these topics."""
 
     def ping_message(self) -> str | None:
-        """Write the venue's own ping; None where a websocket ping does."""
+        """Return the venue's own ping; None if a websocket ping is enough."""
 
     def decode(self, frame: bytes, received_at_ns: int) -> Decoded:
-        """Read one frame of the stream; bytes can do no harm: what cannot be read is Odd."""
+        """Decode one frame of the stream. Any bytes are accepted: what cannot be decoded becomes a DecodeIssue."""
 
     def snapshot_request(self, symbol: Symbol) -> RestRequest:
-        """Ask for a whole book."""
+        """Return the request for a book snapshot."""
 
     def decode_snapshot(self, symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Read the answer; ContractError where it is no image of a book."""
+        """Decode the response; raise ProtocolError if it is no book snapshot."""
 
     def is_permanent_status(self, status: int) -> bool:
-        """Say whether an HTTP status means that trying again cannot help."""
+        """Return whether an HTTP status means that a retry cannot help."""
 
 
 class Tap(Protocol):
-    """Gets every raw frame as it came, before anybody reads it; it returns at once and never raises."""
+    """Receives every raw frame as it arrived; returns at once and never raises."""
 
     def on_frame(self, via: str, url: str, text: bytes, at_ns: int) -> None:
-        """Take what was received at `url`: `via` is "ws" for a frame of a stream, "http" for an answer."""
+        """Record what was received from `url`: `via` is "ws" for a frame of a stream, "http" for a response."""
 
 
 def chunks(names: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Cut a list of topics into requests of at most `size`."""
+    """Yield a list of topics in parts of at most `size`."""
     for start in range(0, len(names), size):
         yield names[start : start + size]
 
 
 @final
 class ApiCredentials:
-    """A key and its secret, shown only in the words that need them."""
+    """An API key and its secret, revealed only where a message needs them."""
 
     __slots__ = ("_key", "_secret")
 
     def __init__(self, key: Secret, secret: Secret) -> None:
-        """Take them as references gave them."""
+        """Keep both as secrets."""
         self._key = key
         self._secret = secret
 
     def reveal(self) -> tuple[str, str]:
-        """Give both as texts."""
+        """Return both as text."""
         return self._key.reveal().decode(), self._secret.reveal().decode()
 
 

@@ -1,10 +1,6 @@
-"""One crypto venue as a feed that never gives up: keeps its lines, and answers what the service asks.
+"""Feeds: one venue with its instruments and connections (VenueFeed), and all venues together (FeedGroup).
 
-What a venue lists of what we want: asked for until it is known, then every now and then.
-
-Whether a venue is heard: all its lines seen as one.
-
-Several venues as one feed: each is listened to by itself, and one that fails never ends the others.
+A feed reconnects forever, except if the venue rejects it permanently.
 """
 
 import asyncio
@@ -44,11 +40,11 @@ from components.runtime.retry import Backoff, CircuitBreaker
 from components.runtime.service import VenueEventSource
 
 RESUBSCRIBE_WAIT_MS: Final = 250
-"""Where many books are asked for anew at once, the next may try after this."""
+"""Delay before the next attempt while too many books are being resubscribed."""
 
 
 class VenueFeed:
-    """All that one venue says, and all that it is asked."""
+    """All connections of one venue, and the requests to it."""
 
     def __init__(
         self,
@@ -59,7 +55,7 @@ class VenueFeed:
         metrics: Metrics,
         tap: Tap | None = None,
     ) -> None:
-        """Take what a venue needs; `chance` gives numbers in [0, 1) for the jitter, `tap` gets the raw frames."""
+        """Prepare the feed; `jitter` returns numbers in [0, 1), `tap` receives the raw frames."""
         self._adapter, self._config, self._clock, self._jitter, self._tap = adapter, config, clock, jitter, tap
         self._metrics = VenueMetrics(metrics, adapter.venue)
         self.rest = RestClient(adapter, config, clock, self._metrics, tap)
@@ -70,18 +66,18 @@ class VenueFeed:
 
     @property
     def venue(self) -> Venue:
-        """Name the venue."""
+        """Return the name of the venue."""
         return self._adapter.venue
 
     async def open(self) -> None:
-        """Do nothing yet: connections are made when they are needed."""
+        """Do nothing: connections are opened when they are needed."""
 
     async def close(self) -> None:
-        """Let the HTTP connections go; the lines end with run()."""
+        """Close the HTTP connections; run() closes the websockets."""
         await self.rest.close()
 
     async def run(self, deliver: Callable[[FeedMessage], None]) -> None:
-        """List what there is, then listen for ever."""
+        """Load the instruments, then run all connections forever."""
         delivery = Delivery(deliver, _queue_bounds(self._config), self._metrics)
         self._supervisors = []
         await self._instruments.load(delivery)
@@ -96,7 +92,7 @@ class VenueFeed:
             group.create_task(self._instruments.refresh(delivery))
 
     async def call(self, request: FeedRequest) -> FeedReply:
-        """Carry one request out; what goes wrong is an answer."""
+        """Execute one request; a failure is returned, not raised."""
         if request.symbol not in self._instruments.instruments:
             return SnapshotUnavailable(f"{request.symbol} is not listened to", self._config.retry_ms_max)
         if isinstance(request, FetchSnapshot):
@@ -110,7 +106,7 @@ class VenueFeed:
             self._resubscribing -= 1
 
     def failure_events(self, reason: str) -> list[FeedMessage]:
-        """Say what is to be told when run() ended with an error: nothing is heard any more."""
+        """Return the events to deliver after run() failed: every open book and the feed are down."""
         books = [symbol for keeper in self._supervisors for symbol in keeper.books]
         closed = [BookStreamDown(self.venue, symbol, reason, is_permanent=False) for symbol in books]
         return [*closed, FeedDown(self.venue, reason, is_permanent=False)]
@@ -153,18 +149,18 @@ def _queue_bounds(config: VenueConfig) -> dict[Channel, QueueBounds]:
 
 
 class InstrumentLoader:
-    """The instruments of one venue that are listened to."""
+    """Loads and refreshes the configured instruments of one venue."""
 
     def __init__(
         self, adapter: VenueAdapter, config: VenueConfig, rest: RestClient, jitter: Callable[[], float]
     ) -> None:
-        """Ask over HTTP; `chance` gives numbers in [0, 1) for the jitter."""
+        """Load over HTTP; `jitter` returns numbers in [0, 1) for retry delays."""
         self._adapter, self._config, self._rest, self._jitter = adapter, config, rest, jitter
         self._backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
         self.instruments: dict[Symbol, Instrument] = {}
 
     async def load(self, delivery: Delivery) -> None:
-        """Ask until it is known what is listed; where asking cannot help, only wait to be stopped."""
+        """Request the instruments until they are known; after a permanent failure wait to be cancelled."""
         failures, told = 0, ""
         while isinstance(found := await self._rest.fetch_instruments(), RestFailure):
             failures += 1
@@ -179,7 +175,7 @@ class InstrumentLoader:
         self._report_missing(found, delivery)
 
     async def refresh(self, delivery: Delivery) -> None:
-        """Look again every now and then: steps and states change."""
+        """Reload the instruments periodically, because tick sizes and trading states change."""
         while True:
             await asyncio.sleep(self._config.instruments_every_s)
             found = await self._rest.fetch_instruments()
@@ -188,8 +184,8 @@ class InstrumentLoader:
 
     def _update(self, found: Sequence[Instrument], delivery: Delivery) -> None:
         wanted = set(self._config.symbols)
-        # What is listed no longer keeps its last row: its stream tells what becomes of it. What is listed only now was
-        # told to be refused, and stays so until the next start.
+        # A symbol that is no longer listed keeps its last row; its stream shows what happens to it. A symbol that is
+        # listed only after the start was reported as rejected and stays so until the next start.
         known = self.instruments or wanted
         news = {one.symbol: one for one in found if one.symbol in wanted and one.symbol in known}
         before, self.instruments = self.instruments, self.instruments | news
@@ -210,25 +206,25 @@ class InstrumentLoader:
 
 
 class FeedStatus:
-    """The state of each line, told when it changes what is true of all."""
+    """Tracks the connections of one venue and reports when the venue as a whole comes up or goes down."""
 
     def __init__(
         self, venue: Venue, plans: Sequence[ConnectionPlan], delivery: Delivery, metrics: VenueMetrics
     ) -> None:
-        """Begin with no line heard of."""
+        """Start with no connection up."""
         self._venue, self._delivery, self._metrics = venue, delivery, metrics
         self._expected = {plan.name for plan in plans}
         self._live: set[str] = set()
         self._last_reported: FeedUp | FeedDown | None = None
 
     def on_connection(self, plan: ConnectionPlan, disconnect: Disconnect | None) -> None:
-        """Hear that a line is subscribed, or how it ended."""
+        """Record that a connection is subscribed (no `disconnect`), or how it ended."""
         if disconnect is None:
             self._live.add(plan.name)
         else:
             self._live.discard(plan.name)
             if disconnect.reason is DisconnectReason.ALL_REJECTED:
-                # Its books were refused one by one; the other lines are whole without it.
+                # Each of its books was rejected and reported; the venue counts as up without this connection.
                 self._expected.discard(plan.name)
         self._metrics.live_connections.set(len(self._live))
         self._update(plan, disconnect)
@@ -249,34 +245,34 @@ REASON_MAX: Final = 300
 
 
 class FeedGroup:
-    """The crypto venues, and the stock feed where there is one."""
+    """The feeds of all crypto venues and of the stock venue. A failing feed is restarted and never stops the others."""
 
     def __init__(
         self, venues: Sequence[VenueFeed], stock: VenueEventSource | None, backoff: Backoff, jitter: Callable[[], float]
     ) -> None:
-        """Take them; one that fails is begun again after the backoff's delay."""
+        """Combine the feeds; a failed one is restarted after the backoff delay."""
         self._venues: Mapping[Venue, VenueFeed] = {feed.venue: feed for feed in venues}
         self._stock, self._backoff, self._jitter = stock, backoff, jitter
 
     async def open(self) -> None:
-        """Make ready for calls."""
+        """Prepare all feeds for calls."""
         for feed in self._venues.values():
             await feed.open()
 
     async def call(self, request: FeedRequest) -> FeedReply:
-        """Carry a request to its venue."""
+        """Route a request to its venue."""
         feed = self._venues.get(request.venue)
         if feed is None:
             raise InvariantError(f"{request.venue} is not listened to")
         return await feed.call(request)
 
     async def close(self) -> None:
-        """Let all connections go."""
+        """Close all connections."""
         for feed in self._venues.values():
             await feed.close()
 
     async def run(self, deliver: Callable[[FeedMessage], None]) -> None:
-        """Listen to all of them for ever."""
+        """Run all feeds forever."""
         ear = _ErrorCapture(deliver)
         async with asyncio.TaskGroup() as group:
             for feed in self._venues.values():
@@ -296,7 +292,10 @@ class FeedGroup:
             await asyncio.sleep(self._backoff.delay_ms(failures, self._jitter()) / 1_000)
 
     async def _run_feed(self, feed: VenueEventSource, capture: "_ErrorCapture") -> str:
-        """Listen until the feed fails, which is its own trouble; what the service raises is everybody's."""
+        """Run a feed until it fails, and return the reason.
+
+        An exception of the service is raised again and stops all feeds.
+        """
         running = asyncio.ensure_future(feed.run(capture))
         try:
             await asyncio.wait([running])
@@ -311,14 +310,14 @@ class FeedGroup:
 
 
 class _ErrorCapture:
-    """Hears for the service, and remembers what the service raised."""
+    """Delivers to the service and keeps an exception that the service raised."""
 
     def __init__(self, deliver: Callable[[FeedMessage], None]) -> None:
         self._deliver = deliver
         self.error: BaseException | None = None
 
     def __call__(self, message: FeedMessage) -> None:
-        """Hand a message on."""
+        """Deliver a message."""
         try:
             self._deliver(message)
         except BaseException as error:

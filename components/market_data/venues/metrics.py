@@ -1,4 +1,4 @@
-"""What is counted of a venue's connections; every label is a word of ours."""
+"""Counters of a venue's connections, requests and queues; every label value is one of our own names."""
 
 from enum import StrEnum
 from typing import Final
@@ -12,34 +12,34 @@ from components.runtime.retry import CircuitState
 
 
 class DisconnectReason(StrEnum):
-    """Why a connection ended, or never came to be."""
+    """Why a connection ended or could not be opened."""
 
     CANNOT_CONNECT = "cannot_connect"
     UPGRADE_REJECTED = "upgrade_rejected"
-    """The venue answered the upgrade with an HTTP status of its own."""
+    """The venue answered the websocket upgrade with another HTTP status."""
     LOGIN_FAILED = "login_failed"
     SUBSCRIBE_TIMEOUT = "subscribe_timeout"
     CLOSED = "closed"
     NO_PONG = "no_pong"
-    """Nothing came, and no answer to a ping either."""
+    """No frame arrived, and no reply to a ping."""
     NO_DATA = "no_data"
-    """It answers and says nothing."""
+    """The venue answers pings but sends no data."""
     TOO_LARGE = "too_large"
     REPLACED = "replaced"
-    """A newer connection carries on: the venue was leaving, or one of its books did not come."""
+    """A newer connection took over: the venue announced a shutdown, or a book received no data."""
     ALL_REJECTED = "all_rejected"
-    """The venue refuses all that was asked for on it."""
+    """The venue rejected every topic of the connection."""
 
 
 class RequestOutcome(StrEnum):
-    """What came of an HTTP request."""
+    """The outcome of an HTTP request."""
 
     OK = "ok"
     RETRY_AFTER = "retry_after"
-    """The venue had told us to wait."""
+    """Not sent: the venue's Retry-After delay is still running."""
     QUEUE_FULL = "queue_full"
     CIRCUIT_OPEN = "circuit_open"
-    """The breaker is open."""
+    """Not sent: the circuit breaker is open."""
     RATE_LIMITED = "rate_limited"
     REJECTED = "rejected"
     SERVER_ERROR = "server_error"
@@ -50,7 +50,7 @@ class RequestOutcome(StrEnum):
 
 
 class Transport(StrEnum):
-    """The two ways to a venue."""
+    """The two transports to a venue."""
 
     WEBSOCKET = "websocket"
     REST = "rest"
@@ -63,7 +63,7 @@ class VenueMetrics:
     """The counters of one venue."""
 
     def __init__(self, metrics: Metrics, venue: Venue) -> None:
-        """Make them; a name that is there already is shared, for the venue is a label."""
+        """Create the counters. All venues share the metric names; the venue is a label."""
         one = ("venue",)
         self._venue = venue
         self.connects = metrics.counter("venue_connects_total", "Connections opened", one).labels(venue)
@@ -98,11 +98,11 @@ class VenueMetrics:
         self._disconnects.labels(self._venue, reason).inc()
 
     def decode_issue(self, kind: IssueKind) -> None:
-        """Count a part of a frame without effect."""
+        """Count a part of a frame that could not be decoded."""
         self._decode_issues.labels(self._venue, kind).inc()
 
     def topic_rejected(self, channel: Channel, *, is_permanent: bool) -> None:
-        """Count a topic that the venue refuses."""
+        """Count a topic that the venue rejected."""
         self._rejected.labels(self._venue, channel, "yes" if is_permanent else "no").inc()
 
     def request_finished(self, outcome: RequestOutcome) -> None:
@@ -110,9 +110,9 @@ class VenueMetrics:
         self._requests.labels(self._venue, outcome).inc()
 
     def queue_dropped(self, channel: Channel, policy: OverflowPolicy, count: int) -> None:
-        """Count what gave way in a queue."""
+        """Count messages that a queue dropped or conflated."""
         self._queue_drops.labels(self._venue, channel, policy).inc(count)
 
     def breaker_state(self, transport: Transport, state: CircuitState) -> None:
-        """Show whether the venue is asked."""
+        """Set the state of a transport's circuit breaker."""
         self._breakers.labels(self._venue, transport).set(BREAKER_STATE_VALUES[state])

@@ -1,4 +1,4 @@
-"""What keeps us from asking a venue too much: a pace of sends, a pause that it told us, a breaker."""
+"""Limits on what we send to a venue: token-bucket rate limits, Retry-After delays, and a circuit breaker."""
 
 import asyncio
 from email.utils import parsedate_to_datetime
@@ -12,7 +12,10 @@ NS_PER_MS: Final = 1_000_000
 
 
 BURST_SHARE: Final = 0.6
-"""So much of what a second allows may go at once, the rest is spread: any second then holds less than is allowed."""
+"""This share of one second's allowance may be sent at once and the rest is spread.
+
+No second then exceeds the allowance.
+"""
 
 
 TOO_MANY_REQUESTS: Final = 429
@@ -22,7 +25,7 @@ BANNED: Final = 418
 
 
 RATE_LIMITED_WAIT_MS: Final = 1_000
-"""Where a venue that throttles does not say until when."""
+"""Used if a rate-limited reply carries no Retry-After."""
 
 
 BANNED_WAIT_MS: Final = 60_000
@@ -35,16 +38,16 @@ PROBE_WAIT_MS: Final = 50
 
 
 class RateLimiter:
-    """How often something may be done; whoever waits goes in order."""
+    """Token bucket; waiting callers are served in order."""
 
     def __init__(self, clock: Clock, *, per_second: float, burst: int) -> None:
-        """Start with the whole burst."""
+        """Start with a full bucket."""
         self._clock = clock
         self._bucket = TokenBucket.full(capacity=burst, per_second=per_second, now_ns=clock.monotonic_ns())
         self._turn = asyncio.Lock()
 
     async def acquire(self, count: int = 1) -> None:
-        """Wait until it may be done; what weighs more than a whole burst waits for a whole one."""
+        """Wait until `count` tokens are available; more than the capacity waits for a full bucket."""
         count = min(count, self._bucket.capacity)
         async with self._turn:
             while True:
@@ -55,22 +58,22 @@ class RateLimiter:
             self._bucket = left
 
     def consume(self) -> None:
-        """Count what could not wait."""
+        """Consume a token for a message that cannot wait."""
         self._bucket = self._bucket.take(self._clock.monotonic_ns()) or self._bucket
 
     def wait_ms(self, count: int = 1) -> float:
-        """Say how long it would be for whoever came first."""
+        """Return how long the next caller would wait."""
         return self._bucket.wait_ns(self._clock.monotonic_ns(), min(count, self._bucket.capacity)) / NS_PER_MS
 
 
 def send_rate_limiter(clock: Clock, per_second: float) -> RateLimiter:
-    """Pace the messages of one connection, with room for the pongs that go by themselves."""
+    """Return a limiter for the messages of one connection that leaves room for automatic pongs."""
     burst = max(1, round(per_second * BURST_SHARE))
     return RateLimiter(clock, per_second=per_second * (1 - BURST_SHARE), burst=burst)
 
 
 class CircuitGuard:
-    """Keeps away from a venue that told us to wait, or keeps failing."""
+    """Blocks attempts while a venue's Retry-After delay runs or its circuit breaker is open."""
 
     def __init__(self, clock: Clock, breaker: CircuitBreaker, transport: Transport, metrics: VenueMetrics) -> None:
         """Start with a closed breaker."""
@@ -78,31 +81,34 @@ class CircuitGuard:
         self._resume_at_ns = 0
 
     def pause(self, retry_after_ms: float) -> None:
-        """Keep away for so long: the venue said so."""
+        """Block attempts for the delay that the venue requested."""
         self._metrics.retry_afters.inc()
         self._resume_at_ns = max(self._resume_at_ns, self._clock.monotonic_ns() + int(retry_after_ms * NS_PER_MS))
 
     @property
     def paused_ms(self) -> float:
-        """Say how long the venue's own pause still lasts."""
+        """Return the rest of the venue's own delay."""
         return max(self._resume_at_ns - self._clock.monotonic_ns(), 0) / NS_PER_MS
 
     @property
     def open_ms(self) -> float:
-        """Say how long the breaker stays open; a little where somebody else's probe is out."""
+        """Return how long the breaker stays open; a short time while another caller's probe is pending."""
         now_ns = self._clock.monotonic_ns()
         if self._breaker.state(now_ns) is CircuitState.OPEN:
             return (self._breaker.opened_at_ns + self._breaker.cooldown_ns - now_ns) / NS_PER_MS
         return 0 if self._breaker.try_acquire(now_ns) is not None else PROBE_WAIT_MS
 
     def try_acquire(self) -> bool:
-        """Take leave to try once; succeeded, failed or neither() must follow."""
+        """Return whether one attempt may start; succeeded() or failed() must follow."""
         asked = self._breaker.try_acquire(self._clock.monotonic_ns())
         self._set_breaker(asked or self._breaker)
         return asked is not None
 
     async def wait(self) -> None:
-        """Wait while the venue is left alone; ask() may be refused all the same, for another may have been quicker."""
+        """Wait while attempts are blocked.
+
+        try_acquire() may still return False, because another caller may have been first.
+        """
         while True:
             wait_ms = max(self.paused_ms, self.open_ms)
             if wait_ms <= 0:
@@ -110,11 +116,11 @@ class CircuitGuard:
             await asyncio.sleep(wait_ms / 1_000)
 
     def succeeded(self) -> None:
-        """Hear that the venue is well."""
+        """Record a success."""
         self._set_breaker(self._breaker.succeeded())
 
     def failed(self) -> None:
-        """Hear that it is not."""
+        """Record a failure."""
         self._set_breaker(self._breaker.failed(self._clock.monotonic_ns()))
 
     def _set_breaker(self, breaker: CircuitBreaker) -> None:
@@ -123,34 +129,34 @@ class CircuitGuard:
 
 
 class ConnectGate:
-    """Lets connections of a venue through: at its pace, not while it wants to be left alone, not while it fails."""
+    """Limits connection attempts to a venue: by rate, by Retry-After, and by the circuit breaker."""
 
     def __init__(self, rate_limiter: RateLimiter, circuit: CircuitGuard) -> None:
-        """Take both, shared by all lines of the venue."""
+        """Combine both limits; all connections of the venue share them."""
         self._rate_limiter, self._circuit = rate_limiter, circuit
 
     async def acquire(self) -> None:
-        """Wait for leave to connect once; opened() or failed() must follow."""
+        """Wait until one connection attempt may start; succeeded() or failed() must follow."""
         while True:
             await self._circuit.wait()
             await self._rate_limiter.acquire()
-            # Nothing is waited for behind this: whoever is cancelled has not taken the leave.
+            # There is no await after this, so a cancelled caller has not acquired the attempt.
             if self._circuit.try_acquire():
                 return
 
     def succeeded(self) -> None:
-        """Hear that a connection does what it should."""
+        """Record that a connection is subscribed."""
         self._circuit.succeeded()
 
     def failed(self, retry_after_ms: float) -> None:
-        """Hear that one did not; the venue may want to be left alone."""
+        """Record a failed connection and the venue's Retry-After delay, if any."""
         self._circuit.failed()
         if retry_after_ms > 0:
             self._circuit.pause(retry_after_ms)
 
 
 def parse_retry_after_ms(status: int, retry_after: str, now_ns: int) -> float | None:
-    """Say how long a venue wants to be left alone by this answer; None where it does not say so."""
+    """Return the delay that a response requests; None if it does not limit the rate."""
     if status not in {TOO_MANY_REQUESTS, BANNED}:
         return None
     told_s = _parse_retry_after_s(retry_after, now_ns)

@@ -1,7 +1,4 @@
-"""What a recorded address says: which venue was spoken to, and what was asked of it.
-
-Makes each venue's dialect of what its table says.
-"""
+"""All venues: the adapter for each configuration table, and the URL patterns that identify a recording's venue."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -45,8 +42,8 @@ DERIBIT: Final = Venue("DERIBIT")
 ALPACA: Final = Venue("ALPACA")
 
 
-# A path tells more than a host, for the sandbox has the venues' paths at an address of its own. Only the futures'
-# streams were once at the same paths as the spot market's: then the host has to tell, or an answer beside them.
+# Paths are matched first, because the sandbox serves the venues' paths on its own host. Older futures streams used the
+# same paths as the spot market; there the host decides, or a recorded HTTP request.
 _VENUE_PATHS: Final = (
     (re.compile(r"/fapi/v\d+/"), BINANCEUM),
     (re.compile(r"/(public|market|private)/(ws|stream)(/|$)"), BINANCEUM),
@@ -77,7 +74,7 @@ _SNAPSHOT_PATHS: Final = (
 
 
 def detect_venues(urls: Iterable[str]) -> list[Venue]:
-    """Tell which venues these addresses of one recording are of, in order; where it is well, one."""
+    """Return the venues that the URLs of one recording belong to, in order; a valid recording has one."""
     found: dict[Venue, None] = {}
     is_unrouted = False
     for address in urls:
@@ -108,17 +105,17 @@ def _is_unrouted(url: str) -> bool:
 def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
-    except ValueError:  # an address that is none is of no venue
+    except ValueError:  # an invalid URL belongs to no venue
         return urlsplit("")
 
 
 def is_metadata(via: str, url: str) -> bool:
-    """Say whether the instruments were asked for there."""
+    """Return whether this is a response with instrument metadata."""
     return via == Via.RESPONSE and _METADATA_PATH.search(_split(url).path) is not None
 
 
 def snapshot_symbol(via: str, url: str) -> str | None:
-    """Give the native name whose whole book was asked for there, if it was."""
+    """Return the venue symbol whose snapshot was requested from this URL; None for other requests."""
     if via != Via.RESPONSE:
         return None
     parts = _split(url)
@@ -129,14 +126,14 @@ def snapshot_symbol(via: str, url: str) -> str | None:
 
 
 SecretResolver = Callable[[str], bytes]
-"""Fetches a secret by its reference."""
+"""Returns the secret for a reference."""
 
 
 _DEFAULT_INSTRUMENT_TYPES: Final = (OkxInstrumentType.SPOT, OkxInstrumentType.SWAP, OkxInstrumentType.FUTURES)
 
 
 def create_adapter(table: VenueConfig, resolve_secret: SecretResolver) -> VenueAdapter:
-    """Make the dialect that a venue's table asks for."""
+    """Build the adapter for a venue's configuration table."""
     match table:
         case BinanceConfig():
             return BinanceSpotAdapter(table.stream_url, table.rest_url, _binance_settings(table))
@@ -170,7 +167,7 @@ def _okx_settings(table: OkxConfig) -> OkxSettings:
         checksum=ChecksumMode(table.checksum),
         quotes=table.quotes,
         trades=table.trades,
-        # Options are listed family by family only.
+        # Options are listed by family only.
         inst_types=(*_DEFAULT_INSTRUMENT_TYPES, OkxInstrumentType.OPTION)
         if table.option_families
         else _DEFAULT_INSTRUMENT_TYPES,

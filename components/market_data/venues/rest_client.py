@@ -1,4 +1,4 @@
-"""A venue's HTTP side: one queue that knows weights, one deadline for each request, and answers that are values."""
+"""HTTP requests to one venue: weighted rate limit, bounded queue, one deadline per request; failures are values."""
 
 import asyncio
 from typing import Final, TypeAlias
@@ -23,14 +23,14 @@ IDLE_S_MAX: Final = 60
 
 
 PERMANENT_FAILURE_WAIT_MS: Final = 60_000
-"""What cannot help is tried again so seldom that it does no harm."""
+"""Delay after a permanent failure: long enough for the retries to do no harm."""
 
 
 DETAIL_MAX: Final = 200
 
 
 class RestFailure(Struct, frozen=True, gc=False):
-    """A request that brought nothing; not before `wait_ms` again."""
+    """A failed request; not to be repeated before `retry_after_ms` have passed."""
 
     outcome: RequestOutcome
     reason: str
@@ -39,7 +39,7 @@ class RestFailure(Struct, frozen=True, gc=False):
 
 
 class RestResponse(Struct, frozen=True, gc=False):
-    """The body of a request that was answered well."""
+    """The body of a successful response."""
 
     body: bytes
     received_at_ns: int
@@ -49,12 +49,12 @@ RestResult: TypeAlias = RestResponse | RestFailure
 
 
 class RestClient:
-    """Asks one venue over HTTP; nothing is asked twice from here."""
+    """HTTP client of one venue; it never repeats a request itself."""
 
     def __init__(
         self, adapter: VenueAdapter, config: VenueConfig, clock: Clock, metrics: VenueMetrics, tap: Tap | None = None
     ) -> None:
-        """Make the client; connections are made when they are needed."""
+        """Create the client; connections are opened when they are needed."""
         limits = adapter.limits
         self._adapter, self._config, self._clock, self._metrics, self._tap = adapter, config, clock, metrics, tap
         self._rate_limiter = RateLimiter(clock, per_second=limits.requests_per_second, burst=limits.requests_burst)
@@ -76,11 +76,11 @@ class RestClient:
         )
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._client.aclose()
 
     async def fetch_snapshot(self, symbol: Symbol) -> DepthSnapshot | SnapshotUnavailable:
-        """Ask for a whole book."""
+        """Fetch a book snapshot."""
         answer = await self.get(self._adapter.snapshot_request(symbol))
         if isinstance(answer, RestFailure):
             return SnapshotUnavailable(answer.reason, answer.retry_after_ms)
@@ -91,7 +91,7 @@ class RestClient:
             return SnapshotUnavailable(f"unreadable: {error}"[:DETAIL_MAX], 0)
 
     async def fetch_instruments(self) -> list[Instrument] | RestFailure:
-        """Ask for all that is listed."""
+        """Fetch all listed instruments."""
         bodies = []
         for ask in self._adapter.instrument_requests():
             answer = await self.get(ask)
@@ -105,7 +105,7 @@ class RestClient:
             return RestFailure(RequestOutcome.MALFORMED, f"unreadable: {error}"[:DETAIL_MAX])
 
     async def get(self, request: RestRequest) -> RestResult:
-        """Carry one request out, or say at once that it must wait for long."""
+        """Execute one request, or return at once that it would wait too long."""
         answer = self._check_admission(request) or await self._wait_and_send(request)
         if isinstance(answer, RestFailure):
             self._metrics.request_finished(answer.outcome)
@@ -137,7 +137,7 @@ class RestClient:
             )
         finally:
             self._waiting -= 1
-        # While it waited, another answer may have told us to stay away.
+        # While this request waited, another response may have started a Retry-After delay.
         if self._circuit.paused_ms > 0 or not self._circuit.try_acquire():
             return self._check_admission(request) or RestFailure(
                 RequestOutcome.CIRCUIT_OPEN, "the venue is being tried by another request"
@@ -147,7 +147,7 @@ class RestClient:
     async def _send(self, request: RestRequest) -> RestResult:
         deadline_s = (self._config.connect_timeout_ms + self._config.reply_timeout_ms) / 1_000
         try:
-            # The client's deadlines are for each step; a server that trickles is stopped by the whole one.
+            # The client's timeouts apply to each step; a server that sends slowly is stopped by this one.
             async with asyncio.timeout(deadline_s), self._client.stream("GET", request.path) as response:
                 return await self._read_response(response)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
@@ -163,7 +163,7 @@ class RestClient:
             return RestFailure(RequestOutcome.RATE_LIMITED, f"HTTP {status}: wait {wait_ms:.0f} ms", wait_ms)
         body = await self._read_body(response)
         if body is None:
-            # It would be as large the next time.
+            # The next response would be as large.
             self._circuit.succeeded()
             return RestFailure(
                 RequestOutcome.TOO_LARGE, f"more than {self._config.body_bytes_max} bytes", PERMANENT_FAILURE_WAIT_MS

@@ -1,4 +1,4 @@
-"""Holds a live book against an image that was fetched beside it, where both stand at the same id."""
+"""Compares a live book with a snapshot that was fetched separately, where both have the same id."""
 
 from bisect import bisect_left, bisect_right
 from enum import StrEnum
@@ -14,11 +14,11 @@ LEVELS_COMPARED: Final = 20
 
 
 STATES_MAX: Final = 256
-"""So many states are kept while the answer is on its way; a book that moved further is not judged."""
+"""States kept while the reply is pending; a book that moved further is not judged."""
 
 
 class Verdict(StrEnum):
-    """What an audit found."""
+    """The result of an audit."""
 
     AGREES = "agrees"
     DIFFERS = "differs"
@@ -26,19 +26,19 @@ class Verdict(StrEnum):
 
 
 class _Top(Struct, frozen=True, gc=False):
-    """The best levels of one side as far as they are known, canonical."""
+    """The best known levels of one side in canonical form."""
 
     levels: list[list[str]]
     known: int
 
     def matches(self, theirs: Levels, depth_max: int) -> bool:
-        """Compare as far as both know; where an image was cut, it does not say what lies beyond."""
+        """Return whether the levels known to both sides are equal; nothing is known below a snapshot's truncation."""
         count = min(self.known, len(theirs) if 0 < depth_max <= len(theirs) else LEVELS_COMPARED)
         return self.levels[:count] == canonical_levels(theirs[:count])
 
 
 class Audit:
-    """One comparison: states are kept from the asking on, until one of them has the image's id."""
+    """One comparison. States are kept from the request on, until one of them has the snapshot's id."""
 
     def __init__(self, book_id: int, book: OrderBook) -> None:
         self._states: dict[int, tuple[_Top, _Top]] = {}
@@ -46,23 +46,23 @@ class Audit:
         self.add_state(book_id, book)
 
     def add_state(self, book_id: int, book: OrderBook) -> Verdict | None:
-        """Keep the book's state; give the verdict if the image waited for this id."""
+        """Record the book's state; return the verdict if the snapshot waited for this id."""
         if len(self._states) >= STATES_MAX:
             return Verdict.UNDECIDED
         try:
             self._states[book_id] = _tops(book)
         except InvalidNumber:
-            # A level below what is published may be spelled so that no comparison is fair.
+            # A level below the published ones may hold text that is not a valid number; no comparison is possible then.
             return Verdict.UNDECIDED
         return None if self._snapshot is None else self._compare(self._snapshot, book_id)
 
     def apply_snapshot(self, snapshot: DepthSnapshot, book_id: int) -> Verdict | None:
-        """Take the image; None where the book has not come so far yet."""
+        """Compare the snapshot with the recorded states; return None while the book has not reached the snapshot's id."""
         self._snapshot = snapshot
         return self._compare(snapshot, book_id)
 
     def _compare(self, snapshot: DepthSnapshot, book_id: int) -> Verdict | None:
-        # Without ids nothing says of which state the image is.
+        # Without ids it is unknown which state the snapshot shows.
         kept = self._states.get(snapshot.last_id) if snapshot.last_id != NO_ID else None
         if kept is None:
             return None if snapshot.last_id > book_id else Verdict.UNDECIDED

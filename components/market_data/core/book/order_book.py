@@ -1,7 +1,4 @@
-"""One book, exact: every level the venue gave, its best prices at hand, nothing rounded.
-
-The top of a book as it is published: an image for who joins, then only what changed in it.
-"""
+"""One exact order book with every level the venue sent, and the diffs of its published top."""
 
 from bisect import bisect_left, insort
 from decimal import Decimal
@@ -19,11 +16,11 @@ QUANTITY_MIN: Final = 1e-20
 
 
 QUANTITY_MAX: Final = 1e20
-"""What lies outside is no quantity of anything; so much of a text a float tells for sure."""
+"""Values outside these bounds are no quantity of anything. A float compares a text with them exactly enough."""
 
 
 class BookSide:
-    """The levels of one side by the key of their price; `prices` holds the keys, always ascending."""
+    """The levels of one side by price key. `price_keys` holds the keys in ascending order."""
 
     __slots__ = ("_best", "_best_count", "_keys", "levels", "price_keys")
 
@@ -35,7 +32,7 @@ class BookSide:
         self._best_count = NOT_CACHED
 
     def load(self, levels: Levels) -> None:
-        """Forget everything and hold these."""
+        """Replace all levels."""
         _check_quantities(levels)
         keys = self._keys
         self.levels = {keys[level[0]]: level for level in levels if _is_positive(level[1])}
@@ -43,14 +40,14 @@ class BookSide:
         self._best_count = NOT_CACHED
 
     def apply(self, updates: Levels) -> None:
-        """Set each touched level to its new quantity; one that goes may never have been here."""
+        """Set each updated level to its new quantity. A removed level may be unknown here."""
         self._best_count = NOT_CACHED
         _check_quantities(updates)
         keys, levels, prices = self._keys, self.levels, self.price_keys
         least, most = QUANTITY_MIN, QUANTITY_MAX
         for change in updates:
             price = keys[change[0]]
-            # float() only tells zero from the rest; the quantity itself stays the venue's text.
+            # float() only separates zero from the rest; the quantity itself stays the venue's text.
             amount = float(change[1])
             if least <= amount <= most:
                 if price not in levels:
@@ -63,7 +60,7 @@ class BookSide:
                 raise InvalidNumber(f"{change[1]!r} is no quantity")
 
     def highest(self, count: int) -> list[Level]:
-        """Give the levels of the highest prices, highest first; not to be changed."""
+        """Return the levels with the highest prices, highest first. The caller must not change the list."""
         if self._best_count < count:
             levels = self.levels
             self._best = [levels[price] for price in self.price_keys[: -count - 1 : -1]]
@@ -71,7 +68,7 @@ class BookSide:
         return self._best if self._best_count == count else self._best[:count]
 
     def lowest(self, count: int) -> list[Level]:
-        """Give the levels of the lowest prices, lowest first; not to be changed."""
+        """Return the levels with the lowest prices, lowest first. The caller must not change the list."""
         if self._best_count < count:
             levels = self.levels
             self._best = [levels[price] for price in self.price_keys[:count]]
@@ -80,7 +77,7 @@ class BookSide:
 
 
 class OrderBook:
-    """Both sides of one book."""
+    """Both sides of one order book."""
 
     __slots__ = ("_keys", "asks", "bids", "known_ask", "known_bid")
 
@@ -91,15 +88,15 @@ class OrderBook:
         self.known_ask: int | None = None
 
     def apply_snapshot(self, bids: Levels, asks: Levels, *, depth_max: int = 0) -> None:
-        """Replace everything; where the image was cut at `depth_max` levels, what lies beyond them is not known."""
+        """Replace all levels. If the snapshot was truncated at `depth_max` levels, deeper levels are unknown."""
         self.bids.load(bids)
         self.asks.load(asks)
         self.known_bid = self.bids.price_keys[0] if 0 < depth_max <= len(self.bids.price_keys) else None
         self.known_ask = self.asks.price_keys[-1] if 0 < depth_max <= len(self.asks.price_keys) else None
 
     def apply_update(self, bids: Levels, asks: Levels) -> None:
-        """Apply one change of the venue."""
-        # Many a change touches one side, and the best of the other stay read.
+        """Apply one update of the venue."""
+        # Many updates change one side only; the cached best levels of the other side stay valid.
         if bids:
             self.bids.apply(bids)
         if asks:
@@ -107,16 +104,16 @@ class OrderBook:
 
     @property
     def is_crossed(self) -> bool:
-        """Say whether somebody bids as much as another asks."""
+        """Return whether the best bid is not below the best ask."""
         bids, asks = self.bids.price_keys, self.asks.price_keys
         return bool(bids) and bool(asks) and bids[-1] >= asks[0]
 
     def top(self, count: int) -> tuple[list[Level], list[Level]]:
-        """Give the best levels, best first; not to be changed."""
+        """Return the best levels of both sides, best first. The caller must not change the lists."""
         return self.bids.highest(count), self.asks.lowest(count)
 
     def is_shallow(self, count: int) -> bool:
-        """Say whether fewer than `count` levels of a side are left of what the image showed."""
+        """Return whether fewer than `count` levels of a side remain of what the snapshot showed."""
         bids, asks = self.bids.price_keys, self.asks.price_keys
         bid, ask = self.known_bid, self.known_ask
         if bid is not None and len(bids) - bisect_left(bids, bid) < count:
@@ -125,13 +122,14 @@ class OrderBook:
 
     @property
     def size(self) -> int:
-        """Count the levels of the longer side."""
+        """Return the number of levels of the longer side."""
         return max(len(self.bids.price_keys), len(self.asks.price_keys))
 
 
 def _check_quantities(levels: Levels) -> None:
-    """Refuse quantities that only float() would take for numbers: 1_0, spaces, other scripts' digits."""
-    # All of them at once, for that costs a quarter: what is left without the points is digits, or somewhere strange.
+    """Raise on quantities that only float() accepts as numbers: 1_0, spaces, digits of other scripts."""
+    # One check of all texts together costs a quarter of one check each: without the points only ASCII digits may
+    # remain.
     digits = "".join([level[1] for level in levels]).replace(".", "")
     if not (digits.isdigit() and digits.isascii()):
         for level in levels:
@@ -154,35 +152,38 @@ REMOVED: Final = Decimal(0)
 
 
 class TopOfBook:
-    """What hearers were shown of one book."""
+    """The levels of one book that were published last."""
 
     __slots__ = ("_asks", "_bids", "_count", "_is_plain", "_unit")
 
     def __init__(self, count: int, contract_multiplier: Decimal) -> None:
-        """Show `count` levels a side; a quantity of the venue is worth `unit` of ours."""
+        """Publish `count` levels a side; one unit of the venue's quantity is worth `contract_multiplier` of ours."""
         self._count, self._unit = count, contract_multiplier
         self._is_plain = contract_multiplier == 1
         self._bids: list[Level] = []
         self._asks: list[Level] = []
 
     def refresh(self, book: OrderBook) -> tuple[PublishedLevels, PublishedLevels]:
-        """Show all of the window anew."""
+        """Return the whole top of the book and remember it as published."""
         self._bids, self._asks = book.top(self._count)
         return self.current()
 
     def current(self) -> tuple[PublishedLevels, PublishedLevels]:
-        """Give again what was shown last."""
+        """Return the levels that were published last."""
         return self._as_published(self._bids), self._as_published(self._asks)
 
     def diff(self, book: OrderBook) -> tuple[PublishedLevels, PublishedLevels]:
-        """Show what is different since the last time; a quantity of zero left the window."""
+        """Return the levels that changed since the last publication.
+
+        A quantity of zero means that the level left the top.
+        """
         bids, asks = book.top(self._count)
         changed = self._diff_side(self._bids, bids), self._diff_side(self._asks, asks)
         self._bids, self._asks = bids, asks
         return changed
 
     def _diff_side(self, before: list[Level], now: list[Level]) -> PublishedLevels:
-        # Mostly nothing of one side changed, and equal lists are found equal by identity of their levels.
+        # Usually one side did not change; equal lists compare quickly because their levels are the same objects.
         if before == now:
             return ()
         if len(before) != len(now):
@@ -199,11 +200,12 @@ class TopOfBook:
     def _diff_by_price(self, before: list[Level], now: list[Level]) -> PublishedLevels:
         standing = {level[0]: level[1] for level in before}
         new = [level for level in now if standing.pop(level[0], None) != level[1]]
-        # A price that is merely spelled anew leaves and comes: what left stands first.
+        # A price whose text changed is removed and added again, so the removals stand first.
         return (*[(Decimal(text), REMOVED) for text in standing], *self._as_published(new))
 
     def _as_published(self, levels: list[Level]) -> PublishedLevels:
-        # The book has looked at each text, so reading it never fails; and what is shown is mostly new, so none is kept.
+        # The book has validated each text, so this conversion cannot fail. Most published numbers are new, so none is
+        # cached.
         if self._is_plain:
             return tuple([(Decimal(level[0]), Decimal(level[1])) for level in levels])
         unit = self._unit

@@ -1,7 +1,4 @@
-"""When a change follows a book: the one rule of ranges, and what each venue makes of it.
-
-How Alpaca's crypto books are kept in sync: the venue numbers nothing, so each change follows the one before.
-"""
+"""Sequence rules: whether a depth update follows a book, for venues with id ranges and for venues without ids."""
 
 from enum import StrEnum
 from typing import Final, Protocol
@@ -13,7 +10,7 @@ from components.market_data.core.events import NO_ID, DepthUpdate
 
 
 class SequenceOutcome(StrEnum):
-    """Where a change stands against the book."""
+    """The position of an update relative to the book."""
 
     NEXT = "next"
     STALE = "stale"
@@ -21,42 +18,48 @@ class SequenceOutcome(StrEnum):
 
 
 class ResyncMethod(StrEnum):
-    """How a book that is not in sync gets a new image."""
+    """How a book that is out of sync gets a new snapshot."""
 
     FETCH = "fetch"
     RESUBSCRIBE = "resubscribe"
 
 
 class SequenceRule(Protocol):
-    """All that a venue may decide about the sync of its books."""
+    """Everything in which venues differ when their books are synchronized."""
 
     @property
     def resync_method(self) -> ResyncMethod:
-        """Say how an image is got after a gap."""
+        """Return how a snapshot is obtained after a gap."""
 
     @property
     def fallback_method(self) -> ResyncMethod:
-        """Say how one is got when it did not come by itself in time."""
+        """Return how a snapshot is obtained when an expected one did not arrive in time."""
 
     def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:
-        """Place a change against the book's id; `is_joining` until the first change after an image was applied."""
+        """Classify an update against the book's id.
+
+        `is_joining` is true until the first update after a snapshot was applied.
+        """
 
     def checksum_matches(self, book: OrderBook, checksum: int) -> bool:
-        """Say whether the book is the one the venue has, as far as its checksum tells."""
+        """Return whether the book equals the venue's book, as far as the checksum shows it."""
 
 
 class RangeRule(Struct, frozen=True, gc=False, kw_only=True):
-    """The rule of ranges: a change covers (previous, final], and must reach over the book's id."""
+    """An update covers the ids (prev_id, last_id] and must reach beyond the book's id."""
 
     resync_method: ResyncMethod
     fallback_method: ResyncMethod
     ranges_overlap: bool
-    """Ranges may overlap at any time; else only at the join, and then each must stand on the one before exactly."""
+    """Ranges may overlap at any time.
+
+    If false, they may overlap only at the join; afterwards `prev_id` must equal the book's id.
+    """
     reapplies_snapshot_id: bool = False
-    """The change that ends at the image's own id is applied once more, by the venue's published rule."""
+    """The update that ends at the snapshot's own id is applied once more, as the venue's documentation prescribes."""
 
     def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:
-        """Place a change by its range."""
+        """Classify an update by its id range."""
         previous, final = update.prev_id, update.last_id
         if final <= last_id:
             repeats = self.reapplies_snapshot_id and is_joining and final == last_id
@@ -66,28 +69,28 @@ class RangeRule(Struct, frozen=True, gc=False, kw_only=True):
         return SequenceOutcome.GAP
 
     def checksum_matches(self, book: OrderBook, checksum: int) -> bool:  # noqa: ARG002 -- this rule knows no checksum
-        """Agree: the ids are all there is."""
+        """Return True: this rule knows ids only."""
         return True
 
 
 def is_unnumbered(update: DepthUpdate) -> bool:
-    """Say whether the venue numbered nothing."""
+    """Return whether the venue sent no ids."""
     return update.last_id == NO_ID
 
 
 class ArrivalRule(Struct, frozen=True, gc=False):
-    """The order of arrival is all there is; what the connection cannot lose, the book cannot miss."""
+    """Updates carry no ids, so each follows the one before it; the order of arrival on one connection loses nothing."""
 
     resync_method: ResyncMethod = ResyncMethod.RESUBSCRIBE
     fallback_method: ResyncMethod = ResyncMethod.RESUBSCRIBE
-    """A book that was fetched could not be joined: nothing says which changes are in it already."""
+    """A fetched snapshot could not be joined: nothing shows which updates it already contains."""
 
     def classify(self, update: DepthUpdate, last_id: int, *, is_joining: bool) -> SequenceOutcome:  # noqa: ARG002 -- no ids
-        """Take every change as the next."""
+        """Return NEXT for every update."""
         return SequenceOutcome.NEXT
 
     def checksum_matches(self, book: OrderBook, checksum: int) -> bool:  # noqa: ARG002 -- this venue gives no checksum
-        """Agree: there is nothing to disagree with."""
+        """Return True: the venue sends no checksum."""
         return True
 
 

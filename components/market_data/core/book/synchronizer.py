@@ -1,4 +1,7 @@
-"""Keeps one book in sync by its venue's rule: buffer, image, replay, live; and says so the moment it cannot."""
+"""Synchronizes one order book with its venue: buffer updates, apply a snapshot, replay the buffer, follow live, resync.
+
+The book is reported as out of sync in the same call in which a gap, a crossed book or a timeout is detected.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -24,32 +27,32 @@ FETCHES_BEFORE_FALLBACK: Final = 5
 
 
 class SyncLimits(Struct, frozen=True, gc=False, kw_only=True):
-    """Every bound of a synchroniser."""
+    """All bounds of a synchronizer."""
 
     buffered_updates_max: int = 10_000
     snapshot_timeout_ms: int = 5_000
-    """An image that was asked for and has not come by then is asked for again."""
+    """A requested snapshot that has not arrived by then is requested again."""
     pushed_snapshot_timeout_ms: int = 3_000
-    """Changes that come for so long without an image on their own stream: it is fetched by the fallback."""
+    """If updates arrive for this long without a pushed snapshot, the fallback method fetches one."""
     first_update_timeout_ms: int = 500
-    """A subscription that is quiet for so long gets its image all the same."""
+    """A subscription without any update for this long fetches its snapshot all the same."""
     retry_ms_first: int = 250
     retry_ms_max: int = 3_000
     crossed_events_max: int = 2
     crossed_ms_max: int = 250
     healthy_ms: int = 10_000
-    """A book that breaks sooner than this after its join waits longer each time for its next image."""
+    """A book that loses sync sooner than this after its join waits longer each time before the next snapshot."""
     stale_events_max: int = 50
     stale_ms_max: int = 5_000
     levels_max: int = 20_000
     may_cross: bool = False
-    """An auction may leave best ask below best bid."""
+    """During an auction the best ask may be below the best bid."""
     ignore_timeouts: bool = False
-    """Only the venue's ids and checksums count: for verifying a recording, where nothing can be fetched again."""
+    """Only ids and checksums count. Used to verify recordings, where nothing can be fetched again."""
 
 
 class SyncStats(Struct, gc=False):
-    """What has happened to one book."""
+    """Event counters of one book. The field names are the values of a metric label."""
 
     updates: int = 0
     applied: int = 0
@@ -65,7 +68,7 @@ class SyncStats(Struct, gc=False):
 
 
 class SyncResult(StrEnum):
-    """What a change or an image did."""
+    """The effect of an update or a snapshot."""
 
     APPLIED = "applied"
     STALE = "stale"
@@ -76,7 +79,7 @@ class SyncResult(StrEnum):
     """The book is out of sync from here on."""
 
 
-# Every change asks for these, and a member of an enum is looked up slowly.
+# Every update needs these, and looking up an enum member is slow.
 _NEXT: Final = SequenceOutcome.NEXT
 
 
@@ -87,7 +90,7 @@ _APPLIED: Final = SyncResult.APPLIED
 
 
 class DetectedGap(Struct, frozen=True, gc=False):
-    """What was expected next, and what came."""
+    """The expected id and the received one."""
 
     expected: int
     got: int
@@ -95,29 +98,29 @@ class DetectedGap(Struct, frozen=True, gc=False):
 
 
 class BookObserver(Protocol):
-    """Whoever wants to look at every state of a book."""
+    """A callback that sees every state of a book."""
 
     def __call__(self, *, advanced: bool) -> None:
-        """Look; `advanced` where the id went on, or there is none."""
+        """Inspect the book; `advanced` is true if its id increased or the venue sends no ids."""
 
 
 class BookSynchronizer:
-    """One book of one venue."""
+    """The synchronized book of one instrument at one venue."""
 
     def __init__(
         self, symbol: Symbol, rule: SequenceRule, limits: SyncLimits, now_ns: int, jitter: Callable[[], float]
     ) -> None:
-        """Take what the book is kept by; `chance` gives numbers in [0, 1) for the jitter."""
+        """Start unsubscribed; `jitter` returns numbers in [0, 1) for the retry delays."""
         self.symbol, self.book, self.stats = symbol, OrderBook(), SyncStats()
         self.last_id = 0
         self.venue_at_ns = self.received_at_ns = 0
         self.state, self.reason, self.since_ns = BookState.SYNCING, "not subscribed", now_ns
         self.gap: DetectedGap | None = None
-        """The last gap, until somebody takes it away to tell of it."""
+        """The last detected gap; the reader sets it to None after reporting it."""
         self.observer: BookObserver | None = None
-        """Hears of each state of the book."""
+        """Called after each applied state of the book."""
         self.epoch = 0
-        """Answers to what was asked before this attempt are of no use."""
+        """Number of the current attempt; replies to requests of earlier epochs are ignored."""
         self._sequence_rule, self._limits, self._jitter = rule, limits, jitter
         self._buffer: deque[DepthUpdate] = deque()
         self._is_live = self._is_joining = self._is_subscribed = self._is_disconnected = self._awaits_first_update = (
@@ -132,11 +135,11 @@ class BookSynchronizer:
 
     @property
     def is_live(self) -> bool:
-        """Say whether the book follows its venue."""
+        """Return whether the book follows its venue."""
         return self._is_live
 
     def on_subscribed(self, now_ns: int, *, pushes_snapshot: bool) -> None:
-        """Begin: the stream is confirmed; an image comes on it by itself, or is fetched."""
+        """Start to synchronize: the stream is confirmed, and the snapshot is pushed on it or will be fetched."""
         self._reset("subscribed", now_ns)
         self._is_subscribed, self._is_disconnected, self._awaits_first_update = True, False, not pushes_snapshot
         wait_ms = self._limits.pushed_snapshot_timeout_ms if pushes_snapshot else self._limits.first_update_timeout_ms
@@ -146,18 +149,18 @@ class BookSynchronizer:
         self._resync_at_ns = now_ns + wait_ms * NS_PER_MS
 
     def on_instrument_update(self, *, may_cross: bool) -> None:
-        """Hear whether the venue is in an auction now; the next change is judged by it."""
+        """Set whether the book may cross (an auction runs); this applies from the next update on."""
         self._limits = replace(self._limits, may_cross=may_cross)
 
     def on_disconnect(self, reason: str, now_ns: int) -> None:
-        """End: the stream is gone, and with it all that is known."""
+        """Reset: the stream is gone, so the state of the book is unknown."""
         self._reset(reason, now_ns)
         self._is_subscribed = self._awaits_first_update = False
         self._is_disconnected, self._resync_at_ns = True, None
         self._set_state(BookState.GAP, reason, now_ns)
 
     def apply_update(self, update: DepthUpdate) -> SyncResult:
-        """Take the venue's next change."""
+        """Apply, buffer or drop the venue's next update."""
         self.stats.updates += 1
         if not self._is_live:
             return self._buffer_update(update)
@@ -169,7 +172,7 @@ class BookSynchronizer:
         return self._on_gap(update)
 
     def apply_snapshot(self, snapshot: DepthSnapshot, epoch: int | None = None) -> SyncResult:
-        """Take an image of the whole book; one that was fetched carries the epoch in which it was asked for."""
+        """Apply a snapshot of the whole book; a fetched one carries the epoch in which it was requested."""
         if self._is_disconnected or (epoch is not None and epoch != self.epoch):
             return SyncResult.IGNORED
         if self._is_live and not snapshot.is_pushed:
@@ -184,21 +187,21 @@ class BookSynchronizer:
         return self._sync_to(snapshot)
 
     def on_snapshot_failed(self, reason: str, epoch: int, now_ns: int, *, retry_after_ms: float = 0) -> None:
-        """Hear that an image could not be had; try again later, at least `wait_ms` from now."""
+        """Schedule the next attempt, at least `retry_after_ms` from now."""
         if epoch == self.epoch and not self._is_live and self._is_subscribed:
             self._set_state(BookState.SYNCING, reason, now_ns)
             self._resync_at_ns = now_ns + int(max(self._delay_ms(), retry_after_ms) * NS_PER_MS)
 
     def next_resync(self, now_ns: int) -> ResyncMethod | None:
-        """Say what must be done now for an image, once; nothing while one is on its way or not needed."""
+        """Return what must be done now to obtain a snapshot, once; None if a request is pending or none is needed."""
         if self._is_live or self._resync_at_ns is None or now_ns < self._resync_at_ns:
             return None
         remedy = self._resync_method
         self.epoch += 1
         self._failures += 1
-        # From here on the venue's answer decides when to ask again, not the first change.
+        # From here on the venue's reply decides when to request again, not the first update.
         self._awaits_first_update = False
-        # An image that cannot be joined yet is fetched again; now and then the stream is asked anew all the same.
+        # A snapshot that cannot be joined yet is fetched again; every few attempts the other method is tried.
         if remedy is ResyncMethod.RESUBSCRIBE or self._failures % FETCHES_BEFORE_FALLBACK == 0:
             self._resync_method = (
                 self._sequence_rule.fallback_method
@@ -212,7 +215,7 @@ class BookSynchronizer:
         return remedy
 
     def check_timeouts(self, now_ns: int) -> bool:
-        """Look at what only time tells; False where the book is out of sync because of it."""
+        """Check the conditions that depend on time; return False if the book is out of sync because of one."""
         if not self._is_live or self._limits.ignore_timeouts:
             return True
         if self._crossed_count and now_ns - self._crossed_since_ns >= self._limits.crossed_ms_max * NS_PER_MS:
@@ -222,26 +225,26 @@ class BookSynchronizer:
         return self._is_live
 
     def resync(self, state: BookState, reason: str, now_ns: int) -> None:
-        """Give the book up and get a new image."""
+        """Discard the book and obtain a new snapshot."""
         self._desync(state, reason, now_ns)
 
     def on_decode_failure(self, reason: str, now_ns: int) -> None:
-        """Hear that something of this book could not be read: what it said is missing from now on."""
+        """Mark a live book as out of sync: a message about it could not be decoded, so its content is missing."""
         self.stats.malformed += 1
         if self._is_live:
             self._desync(BookState.GAP, reason, now_ns)
 
     def mark_stale(self, reason: str, now_ns: int) -> None:
-        """Say that nothing was heard for too long; the next change ends it."""
+        """Mark the book as stale because no update arrived for too long; the next update ends this."""
         self._set_state(BookState.STALE, reason, now_ns)
 
     def _buffer_update(self, update: DepthUpdate) -> SyncResult:
         if len(self._buffer) >= self._limits.buffered_updates_max:
-            # Without its oldest a buffer is a gap that shows only later: all of it goes.
+            # A buffer without its oldest updates contains a gap that would only show later, so all of it is dropped.
             self._buffer.clear()
             self.stats.buffer_overflows += 1
         if self._awaits_first_update:
-            # An image from before the first change could not be joined to it.
+            # A snapshot from before the first update could not be joined to it.
             self._awaits_first_update, self._resync_at_ns = False, update.received_at_ns
         self._buffer.append(update)
         return SyncResult.BUFFERED
@@ -285,7 +288,7 @@ class BookSynchronizer:
 
     def _on_uncrossed(self, update: DepthUpdate) -> SyncResult:
         if not self._limits.ignore_timeouts:
-            # What made it cross may stand in it still, where it is no longer seen.
+            # The level that made the book cross may remain below the top, where it is no longer visible.
             return self._desynced(BookState.CROSSED, "bid and ask were crossed", update.received_at_ns)
         self._crossed_count = 0
         self._set_state(BookState.SYNCED, "in sync", update.received_at_ns)
@@ -348,7 +351,7 @@ class BookSynchronizer:
 
     def _refetch(self, reason: str, snapshot: DepthSnapshot) -> SyncResult:
         if self._is_live:
-            # It came on the stream, in place of a book that is no longer the venue's.
+            # The snapshot was pushed in place of a book that no longer equals the venue's.
             return self._desynced(BookState.GAP, reason, snapshot.received_at_ns)
         self._set_state(BookState.SYNCING, reason, snapshot.received_at_ns)
         self._resync_at_ns = snapshot.received_at_ns + int(self._delay_ms() * NS_PER_MS)
@@ -382,7 +385,7 @@ class BookSynchronizer:
             change = waiting.popleft()
             self.stats.updates -= 1
             if self.apply_update(change) is SyncResult.DESYNCED:
-                # What came behind the gap may stand on the next image.
+                # The updates behind the gap may follow the next snapshot.
                 self._buffer.extend(waiting)
                 return SyncResult.DESYNCED
         return SyncResult.SYNCED

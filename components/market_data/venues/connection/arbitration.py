@@ -1,4 +1,4 @@
-"""From one connection to the next without losing a change: what the new one says is held until it joins the old one."""
+"""Merges two connections that carry the same topics, so that a replacement loses no update and repeats none."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -18,22 +18,22 @@ _TradeKey: TypeAlias = tuple[Symbol, str, str, int]
 
 
 class Arbiter:
-    """Two connections that say the same for a while."""
+    """Make-before-break: holds the data of the new connection until it overlaps with the data of the old one."""
 
     def __init__(self) -> None:
-        """Begin with nothing heard from either."""
+        """Start with no data of either connection."""
         self._held: list[DecodedFrame] = []
         self._subscribed_at_ns = 0
         self._symbols: set[Symbol] = set()
         self._last_ids: dict[Symbol, int] = {}
-        """The last id that the old one delivered of each book."""
+        """The last id of each book that the old connection delivered."""
         self._first_ids: dict[Symbol, int] = {}
-        """The first id that the new one can follow."""
+        """The first id of each book that the new connection can follow."""
         self._delivered_trades: Counter[_TradeKey] = Counter()
         self._quoted_at_ns: dict[Symbol, int] = {}
 
     def on_delivered(self, frame: DecodedFrame) -> None:
-        """Note what the old connection delivered."""
+        """Record what the old connection delivered."""
         for datum in frame.data:
             if isinstance(datum, (DepthUpdate, DepthSnapshot)):
                 self._last_ids[datum.symbol] = datum.last_id
@@ -43,7 +43,7 @@ class Arbiter:
                 self._quoted_at_ns[datum.symbol] = datum.received_at_ns
 
     def hold(self, frame: DecodedFrame) -> None:
-        """Hold what the new one says."""
+        """Keep a frame of the new connection."""
         self._held.append(frame)
         for datum in frame.data:
             if isinstance(datum, DepthUpdate):
@@ -52,12 +52,15 @@ class Arbiter:
                 self._first_ids.setdefault(datum.symbol, datum.last_id)
 
     def on_subscribed(self, symbols: Iterable[Symbol], now_ns: int) -> None:
-        """Hear that the new one is subscribed to these books."""
+        """Record that the new connection is subscribed to these books."""
         self._subscribed_at_ns = now_ns
         self._symbols = set(symbols)
 
     def is_ready(self, now_ns: int, timeout_ms: int) -> bool:
-        """Say whether the new one goes on where the old one is; a book that stands still joins by waiting."""
+        """Return whether every book on the new connection has caught up.
+
+        After `timeout_ms` quiet books are assumed to have.
+        """
         if not self._subscribed_at_ns:
             return False
         if len(self._held) >= HELD_FRAMES_MAX or now_ns - self._subscribed_at_ns >= timeout_ms * NS_PER_MS:
@@ -65,7 +68,7 @@ class Arbiter:
         return bool(self._symbols) and all(self._has_caught_up(symbol) for symbol in self._symbols)
 
     def release(self, *, deduplicate: bool) -> list[DecodedFrame]:
-        """Give what was held; where the old one delivered until now, without what it delivered already."""
+        """Return the held frames; with `deduplicate`, without what the old connection delivered already."""
         held, self._held = self._held, []
         if not deduplicate:
             return held
@@ -84,7 +87,7 @@ class Arbiter:
 
     def _is_new(self, datum: MarketEvent) -> bool:
         if isinstance(datum, DepthSnapshot):
-            # An image behind the book would take it back in time; the changes that follow it are stale or join.
+            # A snapshot behind the book would set it back; the updates that follow it are stale or join.
             return datum.last_id == NO_ID or datum.last_id > self._last_ids.get(datum.symbol, NO_ID)
         if isinstance(datum, Quote):
             return datum.received_at_ns > self._quoted_at_ns.get(datum.symbol, 0)

@@ -1,6 +1,6 @@
-"""One connection to a venue, from the upgrade to its end: asks, reads, and notices when nothing comes.
+"""One websocket connection to a venue from the upgrade to the close: read loop, subscriptions, liveness, timeouts.
 
-Opens and closes a connection to a venue; what goes wrong is a value that says how it ended.
+A connection that ends returns a Disconnect with the reason; nothing is raised.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ StartTask: TypeAlias = Callable[[Coroutine[None, None, None]], None]
 
 
 POLL_S: Final = 0.05
-"""Deadlines are looked at this often."""
+"""Interval at which timeouts are checked."""
 
 
 class Connection:
@@ -62,7 +62,7 @@ class Connection:
     def __init__(
         self, plan: ConnectionPlan, context: ConnectionContext, listener: ConnectionListener, no_data_timeout_ms: int
     ) -> None:
-        """Take where it goes and what it listens to; it may be mute for so long."""
+        """Prepare a connection that is closed after `no_data_timeout_ms` without data."""
         self.plan = plan
         self._context, self._listener, self._no_data_timeout_ms = context, listener, no_data_timeout_ms
         self._clock, self._metrics, self._adapter = context.clock, context.metrics, context.adapter
@@ -80,19 +80,19 @@ class Connection:
         self._frame_at_ns = self._data_at_ns = self._pinged_at_ns = 0
         self._frames = self._bytes = 0
         self.is_subscribed = False
-        """Whether every topic was answered, one way or the other."""
+        """Whether every topic was acknowledged or rejected."""
         self.first_data_at_ns = 0
-        """When the first data came; 0 until then."""
+        """Time of the first data; 0 until then."""
         self.data_gap_ns_max = 0
-        """How long the line was without data at most, and went on."""
+        """The longest time without data between two data messages."""
 
     @property
     def data_duration_ms(self) -> float:
-        """Say how long data came."""
+        """Return the time from the first to the last data."""
         return (self._data_at_ns - self.first_data_at_ns) / NS_PER_MS if self.first_data_at_ns else 0
 
     async def run(self) -> Disconnect:
-        """Connect, listen, and tell how it ended; what goes wrong is an answer."""
+        """Connect, subscribe and read until the connection ends; return why it ended."""
         now_ns = self._clock.now_ns()
         connection = await open_connection(self.plan.url, self._context.config, self._adapter, now_ns)
         if isinstance(connection, Disconnect):
@@ -106,12 +106,12 @@ class Connection:
         return ended
 
     def stop(self, disconnect: Disconnect) -> None:
-        """End it; only the first reason counts."""
+        """End the connection; only the first reason counts."""
         if not self._disconnected.done():
             self._disconnected.set_result(disconnect)
 
     async def resubscribe(self, name: str) -> bool:
-        """Ask for a topic anew; False where the connection is not there for it."""
+        """Resubscribe a topic; return False if the connection is not available for it."""
         if self._sender is None or self._disconnected.done():
             return False
         await self._sender.resubscribe(name)
@@ -274,7 +274,7 @@ class Connection:
                 start_task(sender.resubscribe(topic.name))
 
     def _needs_ping(self, now_ns: int) -> bool:
-        """Say whether to ask if the venue is there; end where it was asked and did not answer."""
+        """Return whether to send a ping; stop the connection if the last ping was not answered in time."""
         if self._pinged_at_ns <= self._frame_at_ns:
             return now_ns - self._frame_at_ns >= self._ping_after_idle_ms * NS_PER_MS
         if now_ns - self._pinged_at_ns >= self._reply_timeout_ms * NS_PER_MS:
@@ -309,17 +309,17 @@ class Connection:
 
 
 CLOSE_TIMEOUT_S: Final = 0.25
-"""A dead venue must not hold us up for a goodbye."""
+"""Short, so that an unresponsive venue cannot delay a close."""
 
 
 QUEUED_FRAMES_MAX: Final = 256
-"""Frames the library keeps before it stops reading: about what a turn of the loop takes in."""
+"""Frames that the library buffers before it stops reading: about what one turn of the event loop reads."""
 
 
 async def open_connection(
     url: str, config: VenueConfig, adapter: VenueAdapter, now_ns: int
 ) -> ClientConnection | Disconnect:
-    """Connect within the deadline; `now_ns` is the wall clock, for a venue that says until when to wait."""
+    """Connect within the timeout. `now_ns` is the wall clock, for a Retry-After that states a date."""
     try:
         return await _connect(url, config)
     except InvalidStatus as error:
@@ -341,7 +341,7 @@ async def open_connection(
 
 
 async def close_connection(connection: ClientConnection, disconnect: Disconnect | None) -> None:
-    """Say goodbye, unless nobody is there to hear it."""
+    """Close the connection; abort it if the venue does not respond anyway."""
     if disconnect is not None and disconnect.reason in {DisconnectReason.NO_PONG, DisconnectReason.NO_DATA}:
         connection.transport.abort()
     else:
@@ -349,7 +349,7 @@ async def close_connection(connection: ClientConnection, disconnect: Disconnect 
 
 
 class _NoRedirectConnect(connect):
-    """Connects to the configured host or not at all: keys must not follow a redirect."""
+    """Connects to the configured host or fails: credentials must not follow a redirect."""
 
     @override
     def process_redirect(self, exc: Exception) -> Exception | str:
@@ -359,12 +359,12 @@ class _NoRedirectConnect(connect):
 async def _connect(url: str, config: VenueConfig) -> ClientConnection:
     return await _NoRedirectConnect(
         url,
-        compression=None,  # inflating costs more than the bytes it saves
+        compression=None,  # decompression costs more than the bytes it saves
         proxy=None,
         user_agent_header="xtrader",
         open_timeout=config.connect_timeout_ms / 1_000,
         close_timeout=CLOSE_TIMEOUT_S,
-        ping_interval=None,  # silence is watched by the venue's own rules
+        ping_interval=None,  # liveness is checked by the venue's own rules
         max_size=config.frame_bytes_max,
         max_queue=QUEUED_FRAMES_MAX,
         ssl=_ssl_context() if url.startswith("wss:") else None,
@@ -373,5 +373,5 @@ async def _connect(url: str, config: VenueConfig) -> ClientConnection:
 
 @cache
 def _ssl_context() -> SSLContext:
-    """Read the machine's certificates once: it takes tens of milliseconds, in which nothing else is read."""
+    """Load the certificates once: this takes tens of milliseconds and blocks the event loop."""
     return create_default_context()

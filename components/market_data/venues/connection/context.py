@@ -1,4 +1,4 @@
-"""What all connections of a venue share, and the words between a connection and whoever keeps it."""
+"""What all connections of a venue share, and the interface between a connection and its supervisor."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
@@ -15,11 +15,11 @@ from components.market_data.venues.metrics import DisconnectReason, VenueMetrics
 from components.runtime.clock import Clock
 
 FIRST_REQUEST_ID: Final = 1_000
-"""Numbers of requests below are for a dialect's own use."""
+"""Lower request ids are reserved for the adapter's own requests."""
 
 
 class ConnectionContext(Struct, frozen=True, kw_only=True):
-    """What a connection needs."""
+    """Everything a connection needs."""
 
     adapter: VenueAdapter
     config: VenueConfig
@@ -28,44 +28,44 @@ class ConnectionContext(Struct, frozen=True, kw_only=True):
     metrics: VenueMetrics
     delivery: Delivery
     request_ids: Iterator[int]
-    """Numbers for requests: no two of one venue are the same."""
+    """Request ids, unique for the venue."""
     tap: Tap | None = None
 
 
 class PlannedConnection(Protocol):
-    """A connection, as whoever keeps it sees it."""
+    """A connection as its listener sees it."""
 
     @property
     def plan(self) -> ConnectionPlan:
-        """Say where it goes and what it was to listen to."""
+        """Return the URL and the topics of the connection."""
 
 
 class ConnectionListener(Protocol):
-    """Whoever keeps connections."""
+    """Receives the events of connections."""
 
     def on_frame(self, connection: PlannedConnection, frame: DecodedFrame) -> None:
-        """Hear what a frame held."""
+        """Handle the content of a frame."""
 
     def on_topics_subscribed(self, connection: PlannedConnection, topics: Sequence[Topic]) -> None:
-        """Hear that topics are subscribed."""
+        """Handle topics that the venue acknowledged."""
 
     def on_topic_rejected(self, connection: PlannedConnection, rejection: TopicRejection) -> None:
-        """Hear that one is not."""
+        """Handle a topic that the venue rejected."""
 
     def on_subscribed(self, connection: PlannedConnection) -> None:
-        """Hear that every topic was answered, one way or the other."""
+        """Handle that every topic was acknowledged or rejected."""
 
     def on_first_data(self, connection: PlannedConnection, topic: Topic) -> None:
-        """Hear that the first data of a book came."""
+        """Handle the first data of a book."""
 
     def on_no_data(self, connection: PlannedConnection, topic: Topic) -> None:
-        """Hear that it did not come, though it was asked for twice."""
+        """Handle that a book received no data although it was subscribed twice."""
 
     def on_shutdown_notice(self, connection: PlannedConnection, reason: str) -> None:
-        """Hear that the venue will end the connection soon."""
+        """Handle that the venue will close the connection soon."""
 
     def first_data_timeout_ms(self, name: str) -> int:
-        """Say how long the first data of a topic may take."""
+        """Return how long the first data of a topic may take."""
 
 
 CLOSE_CODE_TOO_BIG: Final = 1009
@@ -75,17 +75,17 @@ REASON_MAX: Final = 300
 
 
 class Disconnect(Struct, frozen=True, gc=False):
-    """How a connection ended, or why there was none."""
+    """How a connection ended, or why it could not be opened."""
 
     reason: DisconnectReason
     detail: str
     is_permanent: bool = False
     retry_after_ms: float = 0
-    """So long the venue wants to be left alone."""
+    """The delay that the venue requested."""
 
 
 def disconnect_from_close(error: ConnectionClosed) -> Disconnect:
-    """Tell how the other side, or the library for us, ended a connection."""
+    """Return the Disconnect for a connection that the venue, or the library on our behalf, closed."""
     if error.sent is not None and error.sent.code == CLOSE_CODE_TOO_BIG and not error.rcvd_then_sent:
         return Disconnect(DisconnectReason.TOO_LARGE, f"a frame was too large: {error}"[:REASON_MAX])
     return Disconnect(DisconnectReason.CLOSED, f"the connection ended: {error}"[:REASON_MAX])

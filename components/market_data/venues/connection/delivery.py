@@ -1,4 +1,4 @@
-"""Hands on what a venue's lines read: at once while a turn's budget lasts, then in order from bounded queues."""
+"""Delivers what a venue's connections read: at once within a budget per turn, then in order from bounded queues."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,11 +12,11 @@ from components.market_data.venues.adapter import Channel
 from components.market_data.venues.metrics import VenueMetrics
 
 TURN_FRAMES_MAX: Final = 64
-"""So many messages of a venue, then the others have their turn."""
+"""Messages of one venue delivered per turn of the event loop; then the other venues are served."""
 
 
 TURN_READS_MAX: Final = 256
-"""So many frames are read in one turn: reading costs less than what is done with a frame, and what waits conflates."""
+"""Frames read per turn. Reading costs less than handling a frame, and queued quotes conflate."""
 
 
 CONTROL_QUEUE_MAX: Final = 1_000_000
@@ -37,12 +37,12 @@ _QUEUE_OF_CHANNEL: Final = {
 
 
 class Delivery:
-    """One venue's way to the service."""
+    """The path from one venue's connections to the service."""
 
     def __init__(
         self, deliver: Callable[[FeedMessage], None], bounds: Mapping[Channel, QueueBounds], metrics: VenueMetrics
     ) -> None:
-        """Deliver to whom; every channel has its bounds."""
+        """Deliver to `deliver`; each channel has a bounded queue."""
         self._deliver, self._bounds, self._metrics = deliver, bounds, metrics
         self._queues: ChannelQueues[_QueueName, FeedMessage] = ChannelQueues(
             {
@@ -57,14 +57,14 @@ class Delivery:
         self._counted_drops = dict.fromkeys(Channel, 0)
 
     def deliver_control(self, message: FeedMessage) -> None:
-        """Hand on what is no data; it waits its turn behind the data before it and is never dropped."""
+        """Deliver a message without data, in order behind queued data; it is never dropped."""
         if self._queues:
             self._queues.put(_QueueName.CONTROL, message)
         else:
             self._deliver(message)
 
     def deliver_frame(self, frame: DecodedFrame) -> None:
-        """Hand on what a frame held, now or in order."""
+        """Deliver the content of a frame, now or in order from its queue."""
         self._schedule_drain()
         self._reads_left -= 1
         if self._frames_left > 0 and not self._queues:
@@ -74,7 +74,7 @@ class Delivery:
             self._enqueue(frame)
 
     async def pause(self) -> None:
-        """Wait while a queue that must lose nothing is full, and give way when much was read in this turn."""
+        """Wait while a queue that must not drop is full; yield to the event loop after many reads in one turn."""
         if not self._has_room.is_set():
             await self._has_room.wait()
         elif self._reads_left <= 0:
@@ -82,7 +82,7 @@ class Delivery:
 
     @property
     def needs_pause(self) -> bool:
-        """Say whether a reader should pause."""
+        """Return whether a reader must call pause()."""
         return self._reads_left <= 0 or not self._has_room.is_set()
 
     def _schedule_drain(self) -> None:
@@ -91,7 +91,7 @@ class Delivery:
             asyncio.get_running_loop().call_soon(self._drain)
 
     def _drain(self) -> None:
-        """Begin anew, with what waits."""
+        """Start a new turn with the queued messages."""
         self._is_drain_scheduled = False
         self._frames_left, self._reads_left = TURN_FRAMES_MAX, TURN_READS_MAX
         while self._queues and self._frames_left > 0:
@@ -118,7 +118,10 @@ class Delivery:
 
 
 def split_frame(frame: DecodedFrame, *, by_symbol: bool) -> list[tuple[Channel, DecodedFrame]]:
-    """Part a frame by channel, and quotes by symbol too; the first part carries what is counted of the frame."""
+    """Split a frame by channel, and quotes by symbol too.
+
+    The first part carries the byte count and the decoding time.
+    """
     parts: dict[tuple[Channel, object], list[MarketEvent]] = {}
     for datum in frame.data:
         channel = channel_of(datum)
@@ -133,7 +136,7 @@ def split_frame(frame: DecodedFrame, *, by_symbol: bool) -> list[tuple[Channel, 
 
 
 def channel_of(event: MarketEvent) -> Channel:
-    """Say in which queue a datum waits; what is odd may concern a book, so it stays in order with its changes."""
+    """Return the queue of an event. A DecodeIssue may concern a book, so it stays in order with the depth updates."""
     if isinstance(event, Quote):
         return Channel.QUOTES
     return Channel.TRADES if isinstance(event, Trade) else Channel.DEPTH

@@ -1,4 +1,4 @@
-"""What we say on one connection: the greeting, requests at the venue's pace, and answers at once."""
+"""Outbound messages of one connection: login, rate-limited requests, and immediate replies."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from components.market_data.venues.rate_limit import send_rate_limiter
 
 
 class Sender:
-    """Our side of one connection."""
+    """Sends on one connection."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class Sender:
         disconnect: Callable[[Disconnect], None],
         reply_timeout_ms: int,
     ) -> None:
-        """Speak on it; what makes it useless is told to `end`."""
+        """Send on `connection`; a failure that makes it unusable is passed to `disconnect`."""
         self._connection, self._context, self._subscriptions = connection, context, subscriptions
         self._disconnect, self._reply_timeout_ms = disconnect, reply_timeout_ms
         self._adapter = context.adapter
@@ -34,26 +34,26 @@ class Sender:
 
     @property
     def is_authenticated(self) -> bool:
-        """Say whether the venue let us in, as far as it has a say in that."""
+        """Return whether the venue accepted the login, if it requires one."""
         return not self._adapter.requires_login or self._authenticated.is_set()
 
     def on_authenticated(self) -> None:
-        """Hear that we are let in."""
+        """Record that the login was accepted."""
         self._authenticated.set()
 
     def wake(self) -> None:
-        """Look whether there is something to ask for."""
+        """Check for topics to subscribe or unsubscribe."""
         self._wake_event.set()
 
     def on_unsubscribed(self, ack: UnsubscribeAck) -> None:
-        """Hear that topics ended."""
+        """Record that topics are unsubscribed."""
         for name in self._subscriptions.on_unsubscribed(ack):
             waiting = self._unsubscribing.get(name)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
     async def run(self) -> None:
-        """Greet, then ask for whatever is to be asked for, for ever."""
+        """Log in, then send subscribe and unsubscribe requests forever."""
         for text in self._adapter.login_messages():
             await self._rate_limiter.acquire()
             await self.send(text)
@@ -74,13 +74,13 @@ class Sender:
             await self._wake_event.wait()
 
     async def send_now(self, texts: Sequence[str]) -> None:
-        """Answer: the venue wants to know whether we live."""
+        """Send replies to the venue's heartbeat requests without waiting for the rate limit."""
         for text in texts:
             self._rate_limiter.consume()
             await self.send(text)
 
     async def send(self, text: str) -> None:
-        """Say something; a venue that takes nothing is as good as gone."""
+        """Send a message; disconnect if the venue does not accept it in time."""
         try:
             async with asyncio.timeout(self._reply_timeout_ms / 1_000):
                 await self._connection.send(text)
@@ -92,12 +92,12 @@ class Sender:
             )
 
     async def resubscribe(self, name: str) -> None:
-        """End a topic, wait until it ended, and ask for it anew."""
+        """Unsubscribe a topic, wait for the acknowledgement, and subscribe it again."""
         self._context.metrics.resubscribes.inc()
         ended = self._unsubscribing.setdefault(name, asyncio.get_running_loop().create_future())
         self._subscriptions.unsubscribe(name)
         self._wake_event.set()
-        # Whether the venue says that it ended or not, it is asked for again: nothing else brings it back.
+        # Without an acknowledgement the topic is subscribed again all the same; nothing else would bring it back.
         await asyncio.wait([ended], timeout=self._reply_timeout_ms / 1_000)
         self._unsubscribing.pop(name, None)
         self._subscriptions.resubscribe(name)
@@ -118,7 +118,7 @@ class Sender:
     ) -> None:
         await self._rate_limiter.acquire()
         number = next(self._context.request_ids)
-        # Noted first: the answer may be here before we are back.
+        # Recorded first: the reply may arrive before send() returns.
         record(names, number)
         await self.send(build(names, number))
 

@@ -1,4 +1,4 @@
-"""What was asked for on one connection, and what became of it; times are arguments, nothing is sent from here."""
+"""State of the topics of one connection: requested, acknowledged, rejected, retried. No I/O; times are arguments."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
@@ -13,7 +13,7 @@ NS_PER_MS: Final = 1_000_000
 
 
 class TopicRejection(Struct, frozen=True, gc=False):
-    """A topic that the venue refuses, now or for good."""
+    """A topic that the venue rejected, temporarily or permanently."""
 
     topic: Topic
     reason: str
@@ -26,11 +26,11 @@ class _PendingRequest(Struct, gc=False):
 
 
 class SubscriptionTimeouts(Struct, frozen=True):
-    """How long each thing may take."""
+    """Timeouts and retry delays of subscriptions."""
 
     reply_timeout_ms: int
     retry_backoff: Backoff
-    """Between a passing refusal and the next try."""
+    """Delay between a temporary rejection and the next attempt."""
 
 
 class Subscriptions:
@@ -39,13 +39,16 @@ class Subscriptions:
     def __init__(
         self, topics: Sequence[Topic], timeouts: SubscriptionTimeouts, first_data_timeout_ms: Callable[[str], int]
     ) -> None:
-        """Ask for all of them; `first_data_ms` says how long a topic's first data may take."""
+        """Start with all topics to be subscribed.
+
+        `first_data_timeout_ms` returns how long a topic's first data may take.
+        """
         self.topics = {topic.name: topic for topic in topics}
-        """What is left to listen to: what is refused for good is taken out."""
+        """The wanted topics; a topic that is rejected permanently is removed."""
         self._timeouts, self._first_data_timeout_ms = timeouts, first_data_timeout_ms
         self._to_subscribe: dict[str, None] = dict.fromkeys(self.topics)
         self._batch_sizes: dict[str, int] = {}
-        """With how many others a topic may be asked for, after a request was refused as a whole."""
+        """The size of the request in which a topic may be retried, after a request was rejected as a whole."""
         self._to_unsubscribe: dict[str, None] = {}
         self._pending_subscribes: dict[int, _PendingRequest] = {}
         self._pending_unsubscribes: dict[int, tuple[str, ...]] = {}
@@ -55,31 +58,34 @@ class Subscriptions:
         self._first_data_due_ns: dict[str, int] = {}
         self._resubscribed: set[str] = set()
         self.awaiting_first_data: set[Symbol] = set()
-        """Books of which nothing was heard since they were asked for."""
+        """Books without any data since they were subscribed."""
 
     @property
     def is_subscribed(self) -> bool:
-        """Say whether every topic was answered, one way or the other."""
+        """Return whether every topic was acknowledged or rejected."""
         return not self._to_subscribe and not self._pending_subscribes
 
     @property
     def is_empty(self) -> bool:
-        """Say whether nothing is left to listen to."""
+        """Return whether no topic is left."""
         return not self.topics
 
     @property
     def has_subscribed(self) -> bool:
-        """Say whether the venue confirmed anything."""
+        """Return whether the venue acknowledged any topic."""
         return bool(self._subscribed)
 
     @property
     def subscribed_books(self) -> list[Topic]:
-        """Give the books that the venue confirmed."""
+        """Return the books that the venue acknowledged."""
         confirmed = (topic for name, topic in self.topics.items() if name in self._subscribed)
         return [topic for topic in confirmed if topic.channel is Channel.DEPTH]
 
     def next_to_subscribe(self, size: int) -> list[str]:
-        """Give the topics of the next subscription; those that were refused together go in smaller ones."""
+        """Return the topics of the next subscribe request.
+
+        Topics that were rejected together are retried in smaller requests.
+        """
         names: list[str] = []
         for name in self._to_subscribe:
             size = min(size, self._batch_sizes.get(name, size))
@@ -89,22 +95,22 @@ class Subscriptions:
         return names
 
     def next_to_unsubscribe(self, size: int) -> list[str]:
-        """Give the topics of the next request to end some."""
+        """Return the topics of the next unsubscribe request."""
         return list(self._to_unsubscribe)[:size]
 
     def on_unsubscribe_sent(self, names: Iterable[str], request_id: int) -> None:
-        """Note that these were asked to end."""
+        """Record a sent unsubscribe request."""
         self._pending_unsubscribes[request_id] = tuple(names)
         for name in names:
             self._to_unsubscribe.pop(name, None)
 
     def on_unsubscribed(self, ack: UnsubscribeAck) -> tuple[str, ...]:
-        """Name the topics that ended."""
+        """Return the topics that the acknowledgement covers."""
         asked = self._pending_unsubscribes.pop(ack.request_id, ()) if ack.request_id is not None else ()
         return ack.names or asked
 
     def on_subscribe_sent(self, names: Iterable[str], request_id: int, now_ns: int) -> None:
-        """Note that these were asked for."""
+        """Record a sent subscribe request."""
         kept = {name for name in names if name in self.topics}
         for name in kept:
             self._to_subscribe.pop(name, None)
@@ -116,24 +122,27 @@ class Subscriptions:
         )
 
     def unsubscribe(self, name: str) -> None:
-        """Want a topic ended, to ask for it anew."""
+        """Schedule the unsubscription of a topic that will be subscribed again."""
         self._subscribed.discard(name)
         self._first_data_due_ns.pop(name, None)
         self._to_unsubscribe[name] = None
 
     def resubscribe(self, name: str) -> None:
-        """Want a topic anew."""
+        """Schedule the subscription of a topic."""
         if name in self.topics:
             self._to_subscribe[name] = None
 
     def on_subscribe_ack(self, ack: SubscribeAck, now_ns: int) -> list[Topic]:
-        """Hear a confirmation; give the topics that are new by it."""
+        """Record an acknowledgement; return the topics that are newly subscribed."""
         request = self._pending_subscribes.get(ack.request_id) if ack.request_id is not None else None
         names = ack.names or (tuple(request.names) if request is not None else ())
         return self._mark_subscribed(names, now_ns)
 
     def on_first_data(self, symbol: Symbol, now_ns: int) -> tuple[list[Topic], list[Topic]]:
-        """Hear a book's first data, which may come before the confirmation; give its topics, then those new by it."""
+        """Record a book's first data, which may precede the acknowledgement.
+
+        Return its topics, and those of them that are newly subscribed.
+        """
         self.awaiting_first_data.discard(symbol)
         heard = [topic for topic in self.topics.values() if topic.channel is Channel.DEPTH and topic.symbol == symbol]
         new = self._mark_subscribed([topic.name for topic in heard], now_ns)
@@ -143,7 +152,7 @@ class Subscriptions:
         return heard, new
 
     def on_rejected(self, rejection: SubscribeRejected, now_ns: int) -> list[TopicRejection]:
-        """Hear a refusal; where nobody says which topic of many is meant, they are asked for in smaller requests."""
+        """Record a rejection. If it names none of several topics, they are retried in smaller requests."""
         request = self._pending_subscribes.get(rejection.request_id) if rejection.request_id is not None else None
         whole = set(request.names) if request is not None else set()
         names = set(rejection.names) & self.topics.keys() if rejection.names else whole
@@ -155,7 +164,7 @@ class Subscriptions:
         ]
 
     def check_timeouts(self, now_ns: int) -> list[TopicRejection]:
-        """Ask again what was refused for a while; give the topics that were never answered."""
+        """Schedule retries of temporary rejections; return the topics that were not acknowledged in time."""
         for name in [name for name, at_ns in self._retry_at_ns.items() if at_ns <= now_ns]:
             del self._retry_at_ns[name]
             self.resubscribe(name)
@@ -164,7 +173,7 @@ class Subscriptions:
         return [self._reject(name, "the venue did not confirm it in time", now_ns) for name in sorted(unanswered)]
 
     def overdue_first_data(self, now_ns: int) -> list[tuple[Topic, bool]]:
-        """Give the books whose first data is overdue, each with whether it was asked for twice already."""
+        """Return the books whose first data is overdue, each with whether it was resubscribed already."""
         late = [name for name, at_ns in self._first_data_due_ns.items() if at_ns <= now_ns]
         overdue = []
         for name in late:
@@ -210,6 +219,6 @@ class Subscriptions:
             del self.topics[name]
         else:
             failures = self._rejection_counts[name] = self._rejection_counts.get(name, 0) + 1
-            # The whole wait each time: what a venue refuses needs time, not luck.
+            # No jitter: a rejection needs time to pass, and spreading retries has no use here.
             self._retry_at_ns[name] = now_ns + int(self._timeouts.retry_backoff.delay_ms(failures, 1.0) * NS_PER_MS)
         return TopicRejection(topic, reason, is_permanent)

@@ -1,7 +1,4 @@
-"""Keeps one line of a venue alive: connects again, hands over to a newer connection, tells which books come.
-
-How long a venue's quiet books and connections are waited for: longer each time in vain, up to a bound.
-"""
+"""Keeps one planned connection of a venue alive: reconnect, backoff, replacement before break, adaptive timeouts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +16,7 @@ from components.market_data.venues.rate_limit import NS_PER_MS, ConnectGate
 from components.runtime.retry import Backoff
 
 SWITCH_TIMEOUT_MS: Final = 1_000
-"""A book that stands still on both connections is joined after this: no change is under way for so long."""
+"""Quiet books are assumed to have caught up after this time: no update is in transit for so long."""
 
 
 POLL_S: Final = 0.02
@@ -29,14 +26,14 @@ ConnectionTask: TypeAlias = "asyncio.Task[Disconnect]"
 
 
 class ConnectionStatusListener(Protocol):
-    """Whoever hears how the lines are."""
+    """Receives the status of planned connections."""
 
     def on_connection(self, plan: ConnectionPlan, disconnect: Disconnect | None) -> None:
-        """Hear that a line is subscribed, or how it ended."""
+        """Handle that a connection is subscribed (no `disconnect`), or how it ended."""
 
 
 class ConnectionSupervisor:
-    """One line of a venue's plan, over all its connections."""
+    """Supervises one connection of a venue's plan over all reconnects."""
 
     def __init__(
         self, plan: ConnectionPlan, context: ConnectionContext, gate: ConnectGate, status: ConnectionStatusListener
@@ -60,16 +57,16 @@ class ConnectionSupervisor:
         self._replacement_reason, self._must_replace = "", False
         self._rejected: set[str] = set()
         self._open_books: dict[Symbol, Topic] = {}
-        """The books that come."""
+        """The books that are subscribed."""
         self._reported: dict[Symbol, str] = {}
 
     @property
     def books(self) -> tuple[Symbol, ...]:
-        """Give the books that come."""
+        """Return the books that are subscribed."""
         return tuple(self._open_books)
 
     async def run(self) -> None:
-        """Listen for ever; come back only where trying again cannot help."""
+        """Reconnect forever; return only after a permanent disconnect."""
         while True:
             await self._gate.acquire()
             self._current = self._new_connection()
@@ -79,16 +76,16 @@ class ConnectionSupervisor:
             await asyncio.sleep(self._delay_ms() / 1_000)
 
     async def resubscribe(self, symbol: Symbol) -> bool:
-        """Ask for a book anew; False where it does not come here."""
+        """Resubscribe a book; return False if it is not subscribed here."""
         topic, line = self._open_books.get(symbol), self._current
         return topic is not None and line is not None and await line.resubscribe(topic.name)
 
     def first_data_timeout_ms(self, name: str) -> int:
-        """Say how long the first data of a topic may take."""
+        """Return how long the first data of a topic may take."""
         return self._timeouts.first_data_timeout_ms(name)
 
     def on_frame(self, connection: PlannedConnection, frame: DecodedFrame) -> None:
-        """Hand a frame on, or hold it until the line that brought it is the one that counts."""
+        """Deliver a frame of the current connection, or hold a frame of its replacement."""
         if connection is self._current:
             if self._next is not None:
                 self._arbiter.on_delivered(frame)
@@ -97,12 +94,12 @@ class ConnectionSupervisor:
             self._arbiter.hold(frame)
 
     def on_topics_subscribed(self, connection: PlannedConnection, topics: Sequence[Topic]) -> None:
-        """Tell of the books that come now."""
+        """Report the books that are subscribed now."""
         if connection is self._current:
             self._report_stream_up(topics)
 
     def on_topic_rejected(self, connection: PlannedConnection, rejection: TopicRejection) -> None:
-        """Tell of a book that the venue refuses; what else it refuses is only odd."""
+        """Report a rejected book; a rejection of another channel is only a decode issue."""
         topic, reason = rejection.topic, f"{rejection.topic.symbol}: {rejection.reason}"
         if rejection.is_permanent:
             self._rejected.add(topic.name)
@@ -113,7 +110,7 @@ class ConnectionSupervisor:
             self._report_stream_down(topic.symbol, reason, is_permanent=rejection.is_permanent)
 
     def on_subscribed(self, connection: PlannedConnection) -> None:
-        """Hear that a line is as it should be."""
+        """Record that a connection is fully subscribed."""
         self._gate.succeeded()
         if connection is self._current:
             self._status.on_connection(self.plan, None)
@@ -122,12 +119,12 @@ class ConnectionSupervisor:
             self._arbiter.on_subscribed(books, self._context.clock.monotonic_ns())
 
     def on_first_data(self, connection: PlannedConnection, topic: Topic) -> None:
-        """Hear that a quiet book speaks."""
+        """Shorten the timeout of a book that received data."""
         if connection in {self._current, self._next}:
             self._timeouts.on_first_data(topic.name)
 
     def on_no_data(self, connection: PlannedConnection, topic: Topic) -> None:
-        """Try another connection for a book that does not come; those that do must not suffer."""
+        """Try another connection for a book without data; the other books must not be interrupted."""
         self._timeouts.on_no_first_data(topic.name)
         reason = f"{topic.symbol} was confirmed twice, and nothing came"
         if self._current is not None and connection is self._current:
@@ -137,7 +134,7 @@ class ConnectionSupervisor:
                 self._current.stop(Disconnect(DisconnectReason.NO_DATA, reason))
 
     def on_shutdown_notice(self, connection: PlannedConnection, reason: str) -> None:
-        """Make a new connection while this one lives."""
+        """Open a replacement while the current connection still works."""
         if connection in {self._current, self._next}:
             self._request_replacement(reason, must_replace=True)
 
@@ -151,7 +148,7 @@ class ConnectionSupervisor:
         return Connection(plan, self._context, self, self._timeouts.no_data_timeout_ms)
 
     async def _run_until_disconnect(self, connection: Connection) -> Disconnect:
-        """Follow a connection, and each that takes its place, to the end of the last."""
+        """Run a connection and its replacements until the last one ends."""
         self._replacement_requested.clear()
         async with asyncio.TaskGroup() as group:
             life = group.create_task(self._run_connection(connection))
@@ -194,7 +191,7 @@ class ConnectionSupervisor:
         self._status.on_connection(self.plan, disconnect)
 
     async def _replace_connection(self, group: asyncio.TaskGroup, current: ConnectionTask) -> ConnectionTask:
-        """Make a newer connection and go over to it as soon as it goes on where this one is."""
+        """Open a replacement and switch to it as soon as it has caught up."""
         while True:
             await self._gate.acquire()
             self._arbiter, line = Arbiter(), self._new_connection()
@@ -205,7 +202,7 @@ class ConnectionSupervisor:
                     self._switch_to(line)
                     return newer
                 await asyncio.wait([newer, current], timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
-            # For a quiet book one try is enough: where a second connection is not wanted, it would be tried for ever.
+            # A quiet book justifies one attempt only: a venue that rejects a second connection would be tried forever.
             if self._current is None or newer.result().is_permanent or not self._must_replace:
                 return current
             await asyncio.sleep(self._delay_ms() / 1_000)
@@ -251,7 +248,7 @@ DOUBLINGS_MAX: Final = 16
 
 
 class AdaptiveTimeouts:
-    """Remembers, over the connections of one plan, what stayed quiet."""
+    """Timeouts of quiet books and connections of one plan: they double after each miss, up to a bound."""
 
     def __init__(self, *, first_data_ms: int, no_data_ms: int, timeout_ms_max: int, healthy_ms: int) -> None:
         self._first_data_ms, self._no_data_ms, self._timeout_ms_max, self._healthy_ms = (
@@ -264,28 +261,28 @@ class AdaptiveTimeouts:
         self._no_data_count = 0
 
     def first_data_timeout_ms(self, name: str) -> int:
-        """Say how long the first data of a topic may take."""
+        """Return how long the first data of a topic may take."""
         return self._doubled(self._first_data_ms, self._misses.get(name, 0))
 
     @property
     def no_data_timeout_ms(self) -> int:
-        """Say how long a connection may be without data."""
+        """Return how long a connection may be without data."""
         return self._doubled(self._no_data_ms, self._no_data_count)
 
     def on_no_first_data(self, name: str) -> None:
-        """Wait longer for a topic the next time."""
+        """Lengthen the timeout of a topic."""
         self._misses[name] = self._misses.get(name, 0) + 1
 
     def on_first_data(self, name: str) -> None:
-        """Wait a little less long the next time: a quiet book may be quiet again."""
+        """Shorten the timeout of a topic by one step: a quiet book may be quiet again."""
         self._misses[name] = max(self._misses.get(name, 0) - 1, 0)
 
     def on_no_data(self) -> None:
-        """Wait longer for any data the next time."""
+        """Lengthen the timeout of the connection."""
         self._no_data_count += 1
 
     def on_disconnect(self, data_ms: float, gap_ms_max: float) -> bool:
-        """Hear how long a connection brought data, and with which gaps; say whether it was a healthy one."""
+        """Record how long a connection delivered data and its longest gap; return whether it was healthy."""
         is_healthy = data_ms >= self._healthy_ms
         if is_healthy and gap_ms_max * 2 < self._no_data_ms:
             self._no_data_count = 0

@@ -1,6 +1,6 @@
-"""Writes raw frames into files behind the loop's back: one thread, a bounded queue, and no frame ever waits.
+"""Captures raw frames of live venues: a writer thread with a bounded queue, and the session of the `record` command.
 
-Listens to live venues for nothing but a recording: the service asks for images, and nobody hears what it says.
+The event loop never waits for the disk. The service runs only so that snapshots are requested; nothing is published.
 """
 
 import asyncio
@@ -44,21 +44,24 @@ from components.runtime.service import (
 
 
 class RecorderLimits(Struct, frozen=True, kw_only=True):
-    """How much may wait, and how much goes into one file."""
+    """Bounds of the queue, and the size of one file."""
 
     queued_frames_max: int = 50_000
     queued_bytes_max: int = 64 * 1024 * 1024
-    """Drop newest: a frame that finds either bound reached is counted and not recorded."""
+    """A frame that finds either bound reached is dropped and counted."""
     file_bytes_max: int = 128 * 1024 * 1024
     file_s_max: int = 3_600
     write_every_s: float = 0.05
-    """The writer looks for frames so often; what came meanwhile is written together, and nobody has to wake it."""
+    """Interval of the writer thread.
+
+    Frames of one interval are written together, so the loop never has to wake the writer.
+    """
     close_timeout_s: float = 10.0
-    """A disk that takes longer than this for what waits has failed."""
+    """If writing the rest of the queue takes longer, the disk counts as failed."""
 
 
 class CaptureReport(Struct, frozen=True):
-    """What a recorder came to."""
+    """The totals of a recorder."""
 
     frames: int
     bytes: int
@@ -67,15 +70,15 @@ class CaptureReport(Struct, frozen=True):
 
 
 class Recorder:
-    """Records some venues into a folder, each into files of its own; leaving the block ends all of them whole."""
+    """Records venues into a directory, each into its own files. Leaving the context completes all files."""
 
     def __init__(self, folder: Path, limits: RecorderLimits, disk: Disk = REAL_DISK) -> None:
         self.dropped = 0
         self.failure: StorageError | None = None
-        """Why nothing is recorded any longer."""
+        """Why recording stopped."""
         self._folder, self._limits, self._disk = folder, limits, disk
         self._queue: deque[tuple[Venue, Frame]] = deque()
-        # The loop counts what it put in, the writer what it took out: neither waits for the other.
+        # The event loop counts what it queued, the writer what it removed; so neither needs a lock.
         self._bytes_in = self._bytes_out = self._frames_out = 0
         self._series: dict[Venue, _FileSeries] = {}
         self._files: list[str] = []
@@ -84,7 +87,7 @@ class Recorder:
         self._thread = Thread(target=self._run, name="recorder", daemon=True)
 
     def __enter__(self) -> Self:
-        """Begin to write."""
+        """Start the writer thread."""
         self._disk.make_folder(self._folder)
         self._thread.start()
         return self
@@ -92,7 +95,7 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what waits, and end the files whole."""
+        """Write the queued frames and complete the files."""
         self._stop_requested.set()
         self._thread.join(self._limits.close_timeout_s)
         if self._thread.is_alive():
@@ -103,11 +106,11 @@ class Recorder:
             raise InvariantError("the recorder's thread died")
 
     def tap(self, venue: Venue) -> "VenueTap":
-        """Give what a venue's lines put their frames into."""
+        """Return the tap for a venue's connections."""
         return VenueTap(self, venue)
 
     def put(self, venue: Venue, frame: Frame) -> None:
-        """Put a frame where the writer finds it, or drop it; called by the loop only."""
+        """Queue a frame for the writer, or drop it. Called from the event loop only."""
         limits, size = self._limits, len(frame.text)
         is_full = self._bytes_in - self._bytes_out + size > limits.queued_bytes_max
         if (
@@ -122,12 +125,12 @@ class Recorder:
         self._queue.append((venue, frame))
 
     def rotations(self, venue: Venue) -> int:
-        """Count the files of a venue beyond its first; each wants images of its own, to be worth something alone."""
+        """Return the number of a venue's files beyond its first; each new file needs its own snapshots."""
         series = self._series.get(venue)
         return max(series.rotations, 0) if series is not None else 0
 
     def report(self) -> CaptureReport:
-        """Sum up."""
+        """Return the totals."""
         return CaptureReport(self._frames_out, self._bytes_out, self.dropped, tuple(self._files))
 
     def _run(self) -> None:
@@ -154,18 +157,18 @@ class Recorder:
 
 
 class VenueTap:
-    """One venue's way into a recorder."""
+    """Passes the frames of one venue to a recorder."""
 
     def __init__(self, recorder: Recorder, venue: Venue) -> None:
         self._recorder, self._venue = recorder, venue
 
     def on_frame(self, via: str, url: str, text: bytes, at_ns: int) -> None:
-        """Take what was received."""
+        """Queue a received frame."""
         self._recorder.put(self._venue, Frame(at_ns, Via(via), url, text))
 
 
 class _FileSeries:
-    """The files of one venue, one after the other; each begins with the venue's metadata, so that it stands alone."""
+    """The consecutive files of one venue; each starts with the venue's metadata, so that it can be read alone."""
 
     def __init__(self, venue: Venue, folder: Path, limits: RecorderLimits, disk: Disk, file_names: list[str]) -> None:
         self._venue, self._folder, self._limits, self._disk, self._file_names = venue, folder, limits, disk, file_names
@@ -195,7 +198,7 @@ class _FileSeries:
             self._written += len(content)
 
     def finish(self) -> None:
-        """Make the file durable, and only then give it the name of a whole one."""
+        """Make the file durable, then rename it to the name of a complete file."""
         if self._file is None or self._current_file is None:
             return
         self.flush()
@@ -221,7 +224,7 @@ class _FileSeries:
         self._size = self._written = 0
 
     def _next_file(self, now_s: int) -> RecordingFile:
-        """Go on in the recording; a new one takes the first number that nobody else took in its second."""
+        """Return the next file of the recording; a new recording uses the first number that is free in its second."""
         began_at_s = self._current_file.began_at_s if self._current_file is not None else now_s
         found = [parse_file_name(name) for name in self._disk.names(self._folder)]
         taken = [part.number for part in found if part and (part.venue, part.began_at_s) == (self._venue, began_at_s)]
@@ -235,15 +238,15 @@ _NS_PER_S: Final = 1_000_000_000
 
 
 NO_EPOCH: Final = -1
-"""Nobody waits for this image; that it is recorded is all."""
+"""Epoch of a request whose reply is only recorded."""
 
 
 class LiveFeed(VenueEventSource, VenueClient, Protocol):
-    """Venues that are listened to, and that answer."""
+    """A feed that also executes requests."""
 
 
 class CaptureSession:
-    """One stretch of listening."""
+    """One run of the `record` command."""
 
     def __init__(
         self,
@@ -254,7 +257,7 @@ class CaptureSession:
         clock: Clock,
         log: Callable[[LogEvent], None],
     ) -> None:
-        """Take the feed, whose taps lead into the recorder already."""
+        """Run a feed whose taps lead into the recorder."""
         self._service, self._feed, self._sequence_rules = service, feed, sequence_rules
         self._recorder, self._clock, self._log = recorder, clock, log
         self._open_books: dict[Symbol, Venue] = {}
@@ -263,7 +266,7 @@ class CaptureSession:
         self._rotations = dict.fromkeys(sequence_rules, 0)
 
     def run_blocking(self, is_stopped: Callable[[], bool], for_s: float | None) -> None:
-        """Listen on a loop of its own until somebody stops it, or for so many seconds."""
+        """Capture on a new event loop until stopped, or for `for_s` seconds."""
         until_ns = None if for_s is None else self._clock.monotonic_ns() + int(for_s * _NS_PER_S)
 
         def is_over() -> bool:
@@ -273,7 +276,7 @@ class CaptureSession:
             runner.run(self.run(is_over))
 
     async def run(self, is_over: Callable[[], bool]) -> None:
-        """Listen until it is over, or nothing can be recorded any longer."""
+        """Capture until `is_over` returns True or the recorder fails."""
         await self._feed.open()
         try:
             async with asyncio.TaskGroup() as group:
@@ -297,11 +300,11 @@ class CaptureSession:
                 self._refresh_snapshots(venue)
 
     def _refresh_snapshots(self, venue: Venue) -> None:
-        """Have an image of each book in the new file too, so that the file is worth something alone."""
+        """Obtain a snapshot of each book for a new file, so that the file can be verified alone."""
         is_fetched = self._sequence_rules[venue].resync_method is ResyncMethod.FETCH
         for symbol in [symbol for symbol, its in self._open_books.items() if its == venue]:
             if is_fetched:
-                # As after a subscription: an image behind the first change, and another where it was too old.
+                # As after a subscription: a snapshot after the first update, and another one if it was too old.
                 self._execute(self._service.on_message(VenueEvent(BookStreamUp(venue, symbol)), self._clock.now_ns()))
             else:
                 self._start_request(Resubscribe(venue, symbol, NO_EPOCH))

@@ -1,4 +1,4 @@
-"""Reads a recording in its venue's own words, found out from the recording alone."""
+"""Reads recordings; the venue and its instruments are detected from the recording alone."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,11 +36,11 @@ from components.runtime.config.secrets import Secret
 from components.runtime.logs import logger
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
-"""A frame of 16 MiB, the most a connection takes, still fits when every byte of it had to be escaped."""
+"""A frame of 16 MiB, the maximum of a connection, fits even if every byte is escaped."""
 
 
 NO_URL: Final = "recorded://"
-"""Nothing is asked while a recording is read."""
+"""No request is sent while a recording is read."""
 
 
 _SYMBOL_PATTERNS: Final[Mapping[Venue, re.Pattern[bytes]]] = {
@@ -56,7 +56,7 @@ _OKX_BOOK_CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"(books[\w-]{0,20}|bbo-
 
 
 class Recording:
-    """The frames of some files that follow each other; each look at them reads the files anew."""
+    """The frames of consecutive files; each iteration reads the files again."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.name = ", ".join(map(str, paths))
@@ -68,7 +68,7 @@ class Recording:
                 raise UsageError(f"{path}: no such file")
 
     def __iter__(self) -> Iterator[Frame]:
-        """Read every frame, in order of receipt; DamagedData where there is none at all."""
+        """Yield every frame in order of receipt; raise an error if there is none."""
         is_empty = True
         for path in self._paths:
             for frame in _read_frames(path):
@@ -89,7 +89,7 @@ def _read_frames(path: Path) -> Iterator[Frame]:
                 try:
                     yield decode_line(line, str(path), number)
                 except CorruptData:
-                    # Whoever wrote it was stopped in the middle of its last line: all before that is whole.
+                    # The writer was stopped within its last line; everything before it is complete.
                     if line.endswith(b"\n") or number == 1:
                         raise
                     logger().warning("torn_tail_skipped", file=str(path), line=number)
@@ -98,7 +98,7 @@ def _read_frames(path: Path) -> Iterator[Frame]:
 
 
 class RecordingReader:
-    """A venue's dialect, and the instruments that a recording itself tells of."""
+    """A venue's adapter with the instruments of one recording."""
 
     def __init__(self, adapter: VenueAdapter, instruments: Iterable[Instrument]) -> None:
         self.adapter, self.registry = adapter, InstrumentRegistry(instruments)
@@ -109,7 +109,7 @@ class RecordingReader:
         adapter.set_instruments(self.registry)
 
     def decode(self, frame: Frame) -> Sequence[MarketEvent]:
-        """Read one frame; an answer is an image of a book, or nothing."""
+        """Decode one frame; an HTTP response is a book snapshot or nothing."""
         if frame.via is Via.STREAM:
             return self.adapter.decode(frame.text, frame.at_ns).data
         native = snapshot_symbol(frame.via, frame.url) if self._uses_fetched_snapshots else None
@@ -118,15 +118,15 @@ class RecordingReader:
             return ()
         try:
             return (self.adapter.decode_snapshot(instrument.symbol, frame.text, frame.at_ns),)
-        except ProtocolError:  # the venue's refusal was recorded too; an image it is not
+        except ProtocolError:  # a recorded error response of the venue is no snapshot
             return ()
 
 
 class RecordingSummary:
-    """What a first look at all frames of a recording tells."""
+    """What a first pass over all frames of a recording shows."""
 
     def __init__(self, frames: Iterable[Frame], name: str) -> None:
-        """Look at everything once, but into frames of a stream only for names."""
+        """Read every frame once and detect the venue by its URLs."""
         urls: dict[str, None] = {}
         self.metadata: list[bytes] = []
         self._frames = frames
@@ -140,7 +140,7 @@ class RecordingSummary:
         self.venue = venues[0]
 
     def venue_symbols(self) -> list[str]:
-        """Give the native names that occur, in order."""
+        """Return the venue symbols that occur, in order."""
         named: dict[str, None] = {}
         find = _SYMBOL_PATTERNS[self.venue].findall
         for frame in self._frames:
@@ -151,24 +151,24 @@ class RecordingSummary:
         return list(named)
 
     def okx_channel(self) -> DepthChannel:
-        """Give the best channel of books that occurs."""
+        """Return the best book channel that occurs."""
         texts = (frame.text for frame in self._frames if frame.via is Via.STREAM)
         found = {name.decode() for text in texts for name in _OKX_BOOK_CHANNEL.findall(text)}
         return next((channel for channel in DepthChannel if channel in found), DepthChannel.BOOKS)
 
 
 def open_recording(recording: Recording) -> RecordingReader:
-    """Find out what a recording is written in: its venue by its addresses, its instruments by its own metadata."""
+    """Return a reader for a recording: its venue by its URLs, its instruments by its own metadata."""
     survey = RecordingSummary(recording, recording.name)
     dialect, named = offline_adapter(survey), survey.venue_symbols()
     listed = {one.venue_symbol: one for body in survey.metadata for one in _decode_instruments(dialect, body)}
     known = [listed[native] for native in named if native in listed]
-    # Without its metadata a recording still has its books, by their native names.
+    # A recording without metadata still has its books, under their venue symbols.
     return RecordingReader(dialect, known or [_unlisted_instrument(dialect.venue, native) for native in named])
 
 
 def offline_adapter(summary: RecordingSummary) -> VenueAdapter:
-    """Make the dialect that a recording is read by."""
+    """Build the adapter that decodes a recording."""
     match summary.venue:
         case registry.BINANCE:
             return BinanceSpotAdapter(NO_URL, NO_URL, BinanceSettings())

@@ -1,4 +1,4 @@
-"""Plays a recording as a feed: the same words as live, stamped by when they were received, at any speed."""
+"""Replays a recording as a live feed: the same messages, stamped with their receive times, at any speed."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ NS_PER_S: Final = 1_000_000_000
 
 
 def replay_events(frames: Iterable[Frame], reader: RecordingReader, clock: Clock) -> Iterator[ReplayEvent]:
-    """Put each frame into the words of a feed; books open with the first frame of a stream."""
+    """Yield the feed messages of each frame; the book streams open with the first frame of a stream."""
     venue, is_open = reader.adapter.venue, False
     for frame in frames:
         if frame.via is Via.STREAM and not is_open:
@@ -52,7 +52,7 @@ def _opening_events(reader: RecordingReader) -> Iterator[FeedMessage]:
 
 
 class ReplayPacer:
-    """How long to wait so that recorded time passes `speed` times as fast as ours; at speed 0 there is no waiting."""
+    """Delays by which recorded time passes `speed` times as fast as real time; at speed 0 there is no delay."""
 
     def __init__(self, speed: float, clock: Clock) -> None:
         self._speed, self._clock = speed, clock
@@ -60,7 +60,7 @@ class ReplayPacer:
         self._began_ns = 0
 
     def wait_s(self, at_ns: int) -> float:
-        """Give the seconds until what was received then is due; not above zero where it is."""
+        """Return the seconds until an event of that time is due; not above zero if it is due."""
         if not self._speed:
             return 0.0
         if self._first_at_ns is None:
@@ -70,7 +70,7 @@ class ReplayPacer:
 
 
 def throttled(events: Iterable[ReplayEvent], pacer: ReplayPacer) -> Iterator[ReplayEvent]:
-    """Hold each word back until it is due, in the calling thread."""
+    """Yield each event when it is due; blocks the calling thread."""
     never = Event()
     for at_ns, said in events:
         wait_s = pacer.wait_s(at_ns)
@@ -80,28 +80,28 @@ def throttled(events: Iterable[ReplayEvent], pacer: ReplayPacer) -> Iterator[Rep
 
 
 class ReplayClock:
-    """Recorded time, as far as it was played: a book of years ago is not old while it is played, and is behind it."""
+    """Recorded time up to the current event, so that old recordings do not look stale while they are replayed."""
 
     def __init__(self, clock: Clock) -> None:
-        """Take the clock that goes on between two words, and behind the last."""
+        """Use `clock` for the time between two events and after the last."""
         self._clock = clock
         self._at_ns = self._advanced_at_ns = 0
 
     def advance_to(self, at_ns: int) -> None:
-        """Hear that a word was received then."""
+        """Set the time to that of an event."""
         self._at_ns, self._advanced_at_ns = at_ns, self._clock.monotonic_ns()
 
     def now_ns(self) -> int:
-        """Give the time since the last word was received; until the first, the time it is."""
+        """Return recorded time plus the time since the last event; real time before the first."""
         return self._at_ns + self._clock.monotonic_ns() - self._advanced_at_ns if self._at_ns else self._clock.now_ns()
 
     def monotonic_ns(self) -> int:
-        """Read a clock that never jumps."""
+        """Return a clock that never jumps."""
         return self._clock.monotonic_ns()
 
 
 class ReplayFeed:
-    """A recording in the place of a venue: a feed, and the caller that answers requests out of the same recording."""
+    """A recording in place of a venue: a feed that also answers snapshot requests from the recording."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class ReplayFeed:
         clock: Clock,
         on_time: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Play at this speed; `on_time` hears when each word was received, before it is said."""
+        """Replay at `speed`; `on_time` is called with the receive time of each event before it is delivered."""
         self._frames, self._reader, self._clock, self._on_time = frames, reader, clock, on_time
         self._pacer = ReplayPacer(speed, clock)
         self._matcher = SnapshotMatcher()
@@ -119,16 +119,16 @@ class ReplayFeed:
         self._is_finished = False
 
     async def open(self) -> None:
-        """Need nothing."""
+        """Do nothing."""
 
     async def close(self) -> None:
-        """Leave nobody waiting."""
+        """Fail all pending requests."""
         self._finish()
 
     async def run(self, deliver: Callable[[Any], None]) -> None:
-        """Deliver all of it, then only wait to be stopped."""
+        """Deliver the whole recording, then wait to be cancelled."""
         for at_ns, said in replay_events(self._frames, self._reader, self._clock):
-            # Also without a pause the loop gets its turn after each word, for the requests that it caused.
+            # Yields to the loop after each event even without a delay, so that the requests it caused can run.
             await asyncio.sleep(max(self._pacer.wait_s(at_ns), 0.0))
             self._on_time(at_ns)
             if isinstance(said, DepthSnapshot):
@@ -140,7 +140,7 @@ class ReplayFeed:
         await asyncio.get_running_loop().create_future()
 
     async def call(self, request: Any) -> DepthSnapshot | SnapshotUnavailable | Resubscribed:  # noqa: ANN401 -- as the seam has it
-        """Answer with the image that the recording holds next."""
+        """Return the next recorded snapshot."""
         if isinstance(request, Resubscribe):
             return Resubscribed()
         if not isinstance(request, FetchSnapshot):

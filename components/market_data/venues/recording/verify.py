@@ -1,6 +1,6 @@
-"""Holds a recording against its venue's own rules: every book it gives, state by state.
+"""Verifies a recording against its venue's sequence rule, state by state, and fingerprints the books.
 
-The canonical text of a book and its hashes, by which two implementations can be held against each other.
+Two implementations can be compared by their fingerprints: the canonical text of each state is hashed.
 """
 
 import json
@@ -21,11 +21,11 @@ from components.market_data.core.recording import Frame, Via
 from components.market_data.venues.recording.reader import RecordingReader
 
 BUFFERED_UPDATES_MAX = 1_000_000
-"""A recording may hold its image far behind its first change."""
+"""A recording may contain its snapshot long after its first update."""
 
 
 class BookReport(Struct, frozen=True, kw_only=True):
-    """What one book of a recording came to; numbers as the venue sent them, canonically written."""
+    """The result for one book of a recording; numbers as the venue sent them, in canonical form."""
 
     venue: Venue
     symbol: Symbol
@@ -41,7 +41,7 @@ class BookReport(Struct, frozen=True, kw_only=True):
 
 
 class BookVerification:
-    """One book that is being verified."""
+    """One book under verification."""
 
     def __init__(self, instrument: Instrument, sequence_rule: SequenceRule) -> None:
         self.instrument = instrument
@@ -54,7 +54,7 @@ class BookVerification:
         self.sync.observer = self._on_state
 
     def apply(self, event: DepthUpdate | DepthSnapshot | DecodeIssue) -> None:
-        """Take what a frame says of this book; one that could not be read shows as the gap that it leaves."""
+        """Apply an event of this book; an undecodable one shows as the gap that it leaves."""
         match event:
             case DepthUpdate():
                 self.sync.apply_update(event)
@@ -65,12 +65,12 @@ class BookVerification:
 
     @property
     def is_verified(self) -> bool:
-        """Say whether the book was proven to the end."""
+        """Return whether the book was in sync to its end, without gap, crossing or decode failure."""
         tally = self.sync.stats
         return self.sync.is_live and not (tally.gaps or tally.crossed or self.decode_failures)
 
     def report(self) -> BookReport:
-        """Sum up."""
+        """Return the result."""
         tally, depth = self.sync.stats, self.sync.book
         bids, asks = depth.top(1)
         return BookReport(
@@ -93,7 +93,7 @@ class BookVerification:
 
 
 def verify(frames: Iterable[Frame], reader: RecordingReader) -> list[BookVerification]:
-    """Run every book of a recording through the same code that keeps live ones; in order of first appearance."""
+    """Run every book of a recording through the synchronizer of live books; in order of first appearance."""
     books: dict[Symbol, BookVerification] = {}
     rule = reader.adapter.sequence_rule
     for frame in frames:
@@ -116,24 +116,24 @@ TOP_LEVELS: Final = 10
 
 
 def top_fingerprint(book: OrderBook) -> str:
-    """Hash the canonical top of a book."""
+    """Return the hash of the canonical top of a book."""
     bids, asks = book.top(TOP_LEVELS)
     text = json.dumps({"asks": canonical_levels(asks), "bids": canonical_levels(bids)}, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()
 
 
 class StateFingerprint:
-    """Hashes of one state after the other; an end state alone would hide what was wrong on the way."""
+    """Hash over all states in order; the last state alone would hide an error that was corrected later."""
 
     def __init__(self) -> None:
         self._states = sha256()
         self._count = 0
 
     def add(self, digest: str) -> None:
-        """Take the next state's hash."""
+        """Add the digest of the next state."""
         self._states.update(digest.encode() if self._count == 0 else b"\n" + digest.encode())
         self._count += 1
 
     def hexdigest(self) -> str:
-        """Give the hash over all of them."""
+        """Return the hash over all states."""
         return self._states.hexdigest()
