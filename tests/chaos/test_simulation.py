@@ -122,7 +122,7 @@ MUTANTS: dict[Callable[[pytest.MonkeyPatch], None], str] = {
     with_replies_before_the_sync: "not on its disk|in no journal",
     with_unknown_outcome_as_rejected: "at the venue, .* rejected here",
     without_the_position_check: "beyond the limit",
-    with_an_order_not_found_as_never_landed: "at the venue, .* never_landed here",
+    with_an_order_not_found_as_never_landed: "at the venue, (unknown|.* never_landed) here",
     with_unknown_exposure_released: "beyond the limit",
     without_the_rewrite_of_the_last_frame: "had been durable|is damaged",
 }
