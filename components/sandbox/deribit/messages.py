@@ -16,6 +16,8 @@ MICROSECOND_NS = 1_000
 # Below 10^-4 the venue uses scientific notation, as most languages print floats.
 _TINY = -4
 TRADES_PER_INSTRUMENT_MAX = 10**9
+Document = dict[str, object]
+RequestId = int | str | None
 
 
 class RpcError(Struct, frozen=True):
@@ -40,10 +42,6 @@ UNAVAILABLE = RpcError(11051, "system_maintenance")
 def invalid_params(parameter: str, reason: str) -> RpcError:
     """Return the error for an invalid parameter."""
     return RpcError(-32602, "Invalid params", {"param": parameter, "reason": reason})
-
-
-Document = dict[str, object]
-RequestId = int | str | None
 
 
 class RpcRequest(Struct, frozen=True):

@@ -25,6 +25,7 @@ VERSION = {"version": "1.2.26"}
 DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
 Params = Mapping[str, object]
 EXPIRES_S = 900
+Document = dict[str, object]
 
 
 class PublicMethods:
@@ -80,9 +81,6 @@ class PublicMethods:
 
     def _now_ms(self) -> int:
         return self._now_ns() // MILLISECOND_NS
-
-
-Document = dict[str, object]
 
 
 class TokenIssuer:

@@ -29,6 +29,7 @@ from components.sandbox.transport.websocket import ClientConnection
 BOOK_TOPICS = frozenset({Topic.BOOK, Topic.TICKER, Topic.QUOTE})
 # The names of the channels in the fault switches.
 FAULT_TOPICS = {Topic.BOOK: "book", Topic.TICKER: "quote", Topic.QUOTE: "quote", Topic.TRADES: "trade"}
+StateKey = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -47,8 +48,8 @@ class Heartbeat:
         if now_ns < self.due_ns:
             return None
         self.due_ns = now_ns + self.interval_ns
-        was_owed, self.is_awaiting_reply = self.is_awaiting_reply, True
-        return not was_owed
+        was_unanswered, self.is_awaiting_reply = self.is_awaiting_reply, True
+        return not was_unanswered
 
 
 class Client:
@@ -71,9 +72,6 @@ class Client:
         """Record that the client answered the test request."""
         if self.heartbeat is not None:
             self.heartbeat.is_awaiting_reply = False
-
-
-StateKey = tuple[str, str]
 
 
 class Publisher:

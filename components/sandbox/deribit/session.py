@@ -16,7 +16,6 @@ from components.sandbox.deribit.messages import (
     invalid_params,
     parse_request,
 )
-from components.sandbox.deribit.messages import invalid_params as invalid_parameter
 from components.sandbox.deribit.public_methods import Params, PublicMethods, TokenIssuer
 from components.sandbox.deribit.publisher import Client, Publisher
 from components.sandbox.transport.http_server import AdminError
@@ -25,11 +24,12 @@ from components.sandbox.transport.http_server import AdminError
 UNKNOWN_CHANNEL_ERRORS: dict[str, RpcError | None] = {
     "omit": None,
     "11050": BAD_REQUEST,
-    "-32602": invalid_parameter("channels", "unknown channel"),
+    "-32602": invalid_params("channels", "unknown channel"),
 }
 HEARTBEAT_S_MIN = 10
 DEFAULT_FAULT_CODE = 1011  # the code of a fault that names none
 CHANNELS_MAX = 500
+Method = Callable[[Params, int], object]
 
 
 @dataclass(slots=True)
@@ -47,9 +47,6 @@ class BehaviorSettings:
         self.unknown_channel = value
 
 
-Method = Callable[[Params, int], object]
-
-
 class ClientSession:
     """Handles the calls of one client."""
 
@@ -61,13 +58,8 @@ class ClientSession:
         token_issuer: TokenIssuer,
         behavior: BehaviorSettings,
     ) -> None:
-        self._client, self._publisher, self._public_methods, self._token_issuer, self._behavior = (
-            client,
-            publisher,
-            public_methods,
-            token_issuer,
-            behavior,
-        )
+        self._client, self._publisher = client, publisher
+        self._public_methods, self._token_issuer, self._behavior = public_methods, token_issuer, behavior
         self._new_channels: list[Channel] = []
         self._subscriptions: dict[str, Method] = {
             "public/subscribe": self._subscribe,

@@ -20,6 +20,7 @@ TICKER_PERIOD_MS = 100
 # updates back than any history keeps.
 RESET_STEP = 50_000
 NO_PREV_SEQUENCE = -1
+Level = tuple[Decimal, Decimal]
 
 
 class BookChannel(Struct, frozen=True):
@@ -81,9 +82,6 @@ class SequenceIds:
             return False
         self._epochs.append(IdEpoch(after=last, offset=last - start))
         return True
-
-
-Level = tuple[Decimal, Decimal]
 
 
 class BookPush(Struct, frozen=True):

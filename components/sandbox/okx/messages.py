@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from components.sandbox.numerics import MILLISECOND_NS, ZERO, format_decimal
-from components.sandbox.okx.book_channels import BookPush
+from components.sandbox.okx.book_channels import BookPush, Level
 from components.sandbox.okx.instruments import TYPE_NAMES
 from components.sandbox.simulation.instruments import Instrument
 from components.sandbox.simulation.order_flow import OrderFlow, SimTrade
@@ -25,6 +25,8 @@ _LOGIN_PATH = "GET/users/self/verify"
 CHECKSUM_LEVELS = 25
 NOTICE_UPGRADE = "64008"
 SWITCH_VALUES = {"on": True, "off": False}
+Document = dict[str, object]
+LevelText = tuple[str, str]
 
 
 class Operation(StrEnum):
@@ -91,9 +93,6 @@ def is_valid_login(login: LoginArgument, key: str, secret: str) -> bool:
     return hmac.compare_digest(login.sign.encode(), base64.b64encode(digest)) and login.apiKey == key
 
 
-LevelText = tuple[str, str]
-
-
 def checksum(bids: Sequence[LevelText], asks: Sequence[LevelText]) -> int:
     """Return the signed CRC-32 of 25 levels per side, interleaved, over their exact texts; sides are best first."""
     pairs = zip_longest(bids[:CHECKSUM_LEVELS], asks[:CHECKSUM_LEVELS])
@@ -103,10 +102,6 @@ def checksum(bids: Sequence[LevelText], asks: Sequence[LevelText]) -> int:
 
 def _signed(value: int) -> int:
     return value - (1 << 32) if value >> 31 else value
-
-
-Document = dict[str, object]
-Level = tuple[Decimal, Decimal]
 
 
 class ChecksumMode(StrEnum):

@@ -25,6 +25,7 @@ REFRESH_NS = 50_000_000
 # The second server is this many refreshes behind the first.
 REFRESHES_BEHIND = 3
 VENUE = "okx"
+SequenceIdsBySymbol = Mapping[str, SequenceIds]
 
 
 class RestCaches:
@@ -53,9 +54,6 @@ class RestCaches:
         return self._ids[symbol][next(self._server)]
 
 
-SequenceIdsBySymbol = Mapping[str, SequenceIds]
-
-
 class RestRoutes:
     """The public REST endpoints."""
 
@@ -69,13 +67,8 @@ class RestRoutes:
     ) -> None:
         self.caches = RestCaches(flow)
         self.requests_count = 0
-        self._flow, self._faults, self._behavior, self._sequence_ids, self._now_ns = (
-            flow,
-            faults,
-            behavior,
-            sequence_ids,
-            now_ns,
-        )
+        self._flow, self._faults, self._behavior = flow, faults, behavior
+        self._sequence_ids, self._now_ns = sequence_ids, now_ns
         self._book_limit, self._instrument_limit = book_request_limit(), instrument_request_limit()
 
     def routes(self) -> list[web.RouteDef]:
