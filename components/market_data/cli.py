@@ -14,7 +14,7 @@ RECORDINGS = "recordings"
 SUMMARY = "stream_summary"
 
 
-@click.group(help="Venue feeds: quotes, trades and books, and how far each can be trusted.")
+@click.group(help="Venue feeds: quotes, trades and order books, each with its health.")
 def cli() -> None:
     """Group the commands."""
 
@@ -30,9 +30,9 @@ def run() -> None:
 
 
 @cli.command()
-@click.option("--symbol", help="Only what is about this symbol.")
+@click.option("--symbol", help="Only messages about this symbol.")
 @click.option("--stream", type=click.Choice(["market", "books"]), default="market", show_default=True)
-@click.option("--count", type=click.IntRange(min=1), help="Stop after so many messages.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after this many messages.")
 @json_option
 def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -> None:
     """Print the messages that a running market_data publishes."""
@@ -70,9 +70,9 @@ def quote(symbol: str, *, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("symbol")
-@click.option("--levels", type=click.IntRange(1, 5_000), default=10, show_default=True, help="So many a side.")
-@click.option("--watch", is_flag=True, help="Go on showing it as it changes, until Ctrl-C.")
-@click.option("--count", type=click.IntRange(min=1), help="With --watch: stop after so many.")
+@click.option("--levels", type=click.IntRange(1, 5_000), default=10, show_default=True, help="Levels per side.")
+@click.option("--watch", is_flag=True, help="Print the book again after each change, until Ctrl-C.")
+@click.option("--count", type=click.IntRange(min=1), help="With --watch: stop after this many.")
 @json_option
 def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: bool) -> int:
     """Show a book as it is published and its health; exit 1 if it is not in sync."""
@@ -89,8 +89,8 @@ def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: b
 
 
 @cli.command()
-@click.option("--venue", "venues", multiple=True, help="Only this venue, as BINANCE; may be repeated.")
-@click.option("--matching", default="", help="Only those whose name, unified or native, holds this.")
+@click.option("--venue", "venues", multiple=True, help="Only this venue, for example BINANCE; may be repeated.")
+@click.option("--matching", default="", help="Only instruments whose unified or venue symbol contains this text.")
 @json_option
 def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int:
     """List the instruments of the crypto venues; exit 1 if none is found.
@@ -167,7 +167,7 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
                 text=f"{'good' if book.is_verified else 'BAD ':<4} {format_fields(struct_fields(verdict))}",
             )
         if not books:
-            click.echo(f"error: {recording.name}: no frame of a book in it", err=True)
+            click.echo(f"error: {recording.name}: no book frame in this recording", err=True)
         proven += [book.is_verified for book in books] or [False]
     return 0 if all(proven) else 1
 
@@ -175,10 +175,10 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
 @cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
-    "--speed", type=click.FloatRange(min=0), default=0, show_default=True, help="1: as it happened; 0: without waiting."
+    "--speed", type=click.FloatRange(min=0), default=0, show_default=True, help="1: real time; 0: as fast as possible."
 )
-@click.option("--digest", is_flag=True, help="Only one hash over all that would be published.")
-@click.option("--serve", is_flag=True, help="Say it on the bus, in the place of a live market_data, until SIGTERM.")
+@click.option("--digest", is_flag=True, help="Print only one hash over all messages that would be published.")
+@click.option("--serve", is_flag=True, help="Publish on the bus in place of a live market_data, until SIGTERM.")
 @json_option
 def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, as_json: bool) -> None:
     """Replay a recording (its files in order) and print what would be published; nothing is published on the bus.
@@ -187,7 +187,7 @@ def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, 
     them.
     """
     if serve and digest:
-        raise UsageError("--digest and --serve: what is served has no end to take a hash at")
+        raise UsageError("--digest and --serve exclude each other: a served recording has no end to hash at")
     if serve:
         _serve_recording(files, speed)
     else:
@@ -229,16 +229,32 @@ def _show_recording(files: tuple[Path, ...], speed: float, *, digest: bool, as_j
 
 
 @cli.command()
-@click.option("--venue", "venues", multiple=True, help="Only this venue, as BINANCE; may be repeated.")
+@click.option("--venue", "venues", multiple=True, help="Only this venue, for example BINANCE; may be repeated.")
 @click.option(
-    "--symbol", "symbols", multiple=True, help="This symbol, as OKX:BTC-USDT, in place of the configured ones."
+    "--symbol", "symbols", multiple=True, help="This symbol, for example OKX:BTC-USDT, in place of the configured ones."
 )
-@click.option("--for", "for_s", type=click.FloatRange(min=0), help="Stop after so many seconds; else on SIGTERM.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where to; a folder of its own by default.")
 @click.option(
-    "--file-mib", type=click.FloatRange(min=0.001), default=128, show_default=True, help="Begin a new file then."
+    "--for", "for_s", type=click.FloatRange(min=0), help="Stop after this many seconds; otherwise on SIGTERM."
 )
-@click.option("--file-minutes", type=click.IntRange(min=1), default=60, show_default=True, help="Or after so long.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    help="Output directory; by default `recordings` in the state directory.",
+)
+@click.option(
+    "--file-mib",
+    type=click.FloatRange(min=0.001),
+    default=128,
+    show_default=True,
+    help="Start a new file at this size.",
+)
+@click.option(
+    "--file-minutes",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="Start a new file after this time.",
+)
 @json_option
 def record(
     venues: tuple[str, ...],
@@ -282,7 +298,7 @@ def recordings(folder: Path | None, *, as_json: bool) -> None:
 
     folder = folder or load_settings().paths.state / RECORDINGS
     if not folder.is_dir():
-        raise UsageError(f"{folder}: no such folder")
+        raise UsageError(f"{folder}: no such directory")
     for name, part in list_files(path.name for path in folder.iterdir()):
         facts = {"file": str(folder / name), **struct_fields(part), "bytes": (folder / name).stat().st_size}
         print_result(facts, as_json=as_json, text=format_fields(facts))

@@ -61,11 +61,9 @@ class QueueConfig(Table):
     @model_validator(mode="after")
     def _books_lose_nothing(self) -> Self:
         if self.depth is not OverflowPolicy.BLOCK:
-            raise ValueError(
-                f"depth: {self.depth} would leave books with changes missing; only {OverflowPolicy.BLOCK} may be"
-            )
+            raise ValueError(f"depth: {self.depth} would lose book updates; only {OverflowPolicy.BLOCK} is allowed")
         if self.trades is OverflowPolicy.CONFLATE:
-            raise ValueError(f"trades: {self.trades} makes one trade of many; a dropped one is at least counted")
+            raise ValueError(f"trades: {self.trades} would merge trades; a dropped trade is at least counted")
         return self
 
 
@@ -107,11 +105,11 @@ class VenueConfig(Table):
         for symbol in symbols:
             if re.fullmatch(f"{cls.VENUE}:{_SYMBOL_PART}-{_SYMBOL_PART}{_SYMBOL_SUFFIX}", symbol) is None:
                 raise ValueError(
-                    f"{symbol} is no symbol of {cls.VENUE}: write {cls.VENUE}:BASE-QUOTE,"
-                    " and behind it -PERP, -YYMMDD, -YYMMDD-STRIKE-C or -YYMMDD-STRIKE-P where it is no spot pair"
+                    f"{symbol} is not a symbol of {cls.VENUE}: write {cls.VENUE}:BASE-QUOTE,"
+                    " followed by -PERP, -YYMMDD, -YYMMDD-STRIKE-C or -YYMMDD-STRIKE-P unless it is a spot pair"
                 )
         if len(set(symbols)) != len(symbols):
-            raise ValueError("each may stand once")
+            raise ValueError("each may occur once")
         return symbols
 
     @model_validator(mode="after")
@@ -170,9 +168,9 @@ class DeribitConfig(VenueConfig):
     @model_validator(mode="after")
     def _raw_needs_keys(self) -> Self:
         if (self.key is None) != (self.secret is None):
-            raise ValueError("key, secret: give both or none")
+            raise ValueError("key, secret: set both or none")
         if self.interval == "raw" and self.key is None:
-            raise ValueError("interval: raw needs a key and a secret; without them the best is 100ms")
+            raise ValueError("interval: raw needs a key and a secret; without them the fastest is 100ms")
         return self
 
 
@@ -207,9 +205,9 @@ class MarketDataConfig(Table):
     @model_validator(mode="after")
     def _symbols_within_limit(self) -> Self:
         if not self.symbols and not self.venues:
-            raise ValueError("symbols: nothing is listened to; name stocks here, or symbols of a venue below")
+            raise ValueError("symbols: nothing is configured; name stocks here or symbols of a venue below")
         if len(set(self.symbols)) != len(self.symbols):
-            raise ValueError("symbols: each may stand once")
+            raise ValueError("symbols: each may occur once")
         if len(self.symbols) > self.alpaca.symbols_max:
             raise ValueError(
                 f"symbols: {len(self.symbols)}, but alpaca.symbols_max is {self.alpaca.symbols_max} (the plan's limit)"
@@ -221,7 +219,7 @@ def _check_snapshot_depth(table: AnyVenueConfig, snapshot_depth: int) -> AnyVenu
     if table.levels_published >= snapshot_depth:
         raise ValueError(
             f"levels_published: {table.levels_published} is not below snapshot_depth {snapshot_depth}: "
-            "levels behind an image's last are not known"
+            "levels below the last one of a snapshot are unknown"
         )
     return table
 

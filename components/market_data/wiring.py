@@ -28,7 +28,7 @@ from components.market_data.venues.registry import SecretResolver, create_adapte
 from components.runtime.clock import SystemClock
 from components.runtime.config.secrets import Secret
 from components.runtime.metrics import Metrics
-from components.runtime.process.process import Loop, Process
+from components.runtime.process.process import Process
 from components.runtime.retry import Backoff
 from components.runtime.service import LogEvent, Publish
 
@@ -43,7 +43,7 @@ def market_data(process: Process) -> None:
     quotes, stock = _stock_feed(process, config) if config.symbols else (None, None)
     many = FeedGroup(feeds, stock, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
     service = MarketDataService(quotes, books)
-    process.run(service, publishes=[MARKET, BOOKS], feed=many, venue=many, loop=Loop.ASYNC)
+    process.run(service, publishes=[MARKET, BOOKS], feed=many, venue=many)
 
 
 def serve_recording(process: Process, recording: Recording, speed: float) -> None:
@@ -55,7 +55,7 @@ def serve_recording(process: Process, recording: Recording, speed: float) -> Non
     service = replay_service(
         dialect.venue, tuple(reader.registry.by_symbol), dialect.sequence_rule, pushes_snapshot=dialect.pushes_snapshot
     )
-    process.run(service, publishes=[MARKET, BOOKS], feed=feed, venue=feed, loop=Loop.ASYNC)
+    process.run(service, publishes=[MARKET, BOOKS], feed=feed, venue=feed)
 
 
 def book_settings(config: VenueConfig, adapter: VenueAdapter, first_book_timeout_ms: int) -> VenueBookSettings:

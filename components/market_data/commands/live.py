@@ -35,7 +35,7 @@ class BookReplica:
     book_id: int = -1
     sides: tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]] = field(default_factory=lambda: ({}, {}))
     state: BookState = BookState.SYNCING
-    reason: str = "nothing said of it yet"
+    reason: str = "no message received yet"
     venue_at_ns: int = 0
     received_at_ns: int = 0
 

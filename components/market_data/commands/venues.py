@@ -34,7 +34,7 @@ def select_venues(config: MarketDataConfig, venues: Collection[str], symbols: Co
         tables = {venue: _with_symbols(table, symbols) for venue, table in tables.items()}
     chosen = [table for venue, table in tables.items() if table.symbols and (not wanted or venue in wanted)]
     if not chosen:
-        raise UsageError("no symbol to record: name one with --symbol, or configure them")
+        raise UsageError("no symbol to record: name one with --symbol or configure one")
     return chosen
 
 
@@ -69,7 +69,7 @@ def venues_to_query(venues: Sequence[str]) -> tuple[list[VenueConfig], SecretRes
     config = settings.table("market_data", MarketDataConfig)
     tables = venue_tables(config, venues) if venues else list(config.venues)
     if not tables:
-        raise UsageError("no crypto venue is listened to: name one with --venue")
+        raise UsageError("no crypto venue is configured: name one with --venue")
     return tables, secret_resolver(layers)
 
 

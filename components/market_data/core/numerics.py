@@ -59,7 +59,7 @@ class PriceCache(DecimalCache):
         """Parse and cache a new price."""
         price = super().__missing__(text)
         if price <= ZERO:
-            raise InvalidNumber(f"{text!r} is no price")
+            raise InvalidNumber(f"{text!r} is not a price")
         return price
 
 
@@ -77,7 +77,7 @@ class PriceKeys(dict[str, int]):
             whole, _, part = text.partition(".")
             key = int(whole + part) * _SCALES[len(part)]
         if key == 0:
-            raise InvalidNumber(f"{text!r} is no price")
+            raise InvalidNumber(f"{text!r} is not a price")
         if len(self) >= CACHE_SIZE_MAX:
             self.clear()
         self[text] = key
@@ -89,14 +89,14 @@ def _price_key_with_exponent(text: str) -> int:
     _, digits, exponent = parse_number(text).as_tuple()
     places = DIGITS_MAX + int(exponent)
     if places < 0:
-        raise InvalidNumber(f"{text!r} is finer than {DIGITS_MAX} digits behind its point")
+        raise InvalidNumber(f"{text!r} has more than {DIGITS_MAX} decimals")
     return int("".join(map(str, digits))) * int(10**places)
 
 
 def parse_number(text: str) -> Decimal:
     """Parse a non-negative number exactly."""
     if _NUMBER(text) is None:
-        raise InvalidNumber(f"{text[:40]!r} is no number of at most 20 digits on each side of its point")
+        raise InvalidNumber(f"{text[:40]!r} is not a number of at most 20 digits on each side of the point")
     return Decimal(text)
 
 
@@ -107,7 +107,7 @@ def parse_quantity(text: str) -> Decimal:
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise InvalidNumber(f"{text[:40]!r} is no quantity") from None
+        raise InvalidNumber(f"{text[:40]!r} is not a quantity") from None
 
 
 def canonical_levels(levels: Levels) -> list[list[str]]:
@@ -142,5 +142,5 @@ class NumberTexts(dict[JsonNumber, str]):
 
 def _parse_literal(literal: JsonNumber) -> str:
     if not isinstance(literal, str | int) or isinstance(literal, bool):
-        raise TypeError(f"{literal!r} is no number")
+        raise TypeError(f"{literal!r} is not a number")
     return format_decimal(parse_number(str(literal)))

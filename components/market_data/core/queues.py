@@ -132,6 +132,6 @@ class ChannelQueues(Generic[QueueName, Item]):
         orders = ((queue.order, queue) for queue in self.queues.values())
         waiting = [(order, queue) for order, queue in orders if order is not None]
         if not waiting:
-            raise InvariantError("nothing waits")
+            raise InvariantError("all queues are empty")
         self._count -= 1
         return min(waiting, key=lambda one: one[0])[1].pop()

@@ -80,7 +80,7 @@ def mark_stale_if_old(current: QuoteState, *, now_ns: int, age_ns_max: int) -> Q
 
 def _state_of(quote: Quote) -> tuple[BookState, str]:
     if not (quote.bid_price and quote.bid_size and quote.ask_price and quote.ask_size):
-        return BookState.SYNCING, "one side is absent"
+        return BookState.SYNCING, "one side is missing"
     if quote.bid_price >= quote.ask_price:
         return BookState.CROSSED, f"bid {quote.bid_price} >= ask {quote.ask_price}"
     return BookState.SYNCED, "quoted"

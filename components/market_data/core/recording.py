@@ -79,7 +79,7 @@ def decode_line(line: bytes, name: str, number: int) -> Frame:
         read = _decode(line) if _SURROGATE not in line else _decode_invalid_utf8(line)
         text = read.text.encode("utf-8", "surrogateescape")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise CorruptData(f"{name}: line {number} is no recorded frame: {error}") from error
+        raise CorruptData(f"{name}: line {number} is not a recorded frame: {error}") from error
     return Frame(read.at_ns, read.via, read.url, text)
 
 

@@ -34,7 +34,7 @@ class MarketDataService:
                 return self._quotes.on_feed_message(said, now_ns)
         if isinstance(message, VenueCallCompleted):
             return self._books.on_venue_reply(message.request, message.result, now_ns)
-        raise InvariantError(f"market_data hears no {type(message).__name__}")
+        raise InvariantError(f"market_data does not handle {type(message).__name__}")
 
     def on_tick(self, now_ns: int) -> Effects:
         """Mark old prices as stale and request missing snapshots."""
@@ -57,7 +57,7 @@ class MarketDataService:
             return (*quotes, *self._books.market_snapshot())
         if stream is BOOKS:
             return self._books.books_snapshot()
-        raise InvariantError(f"market_data does not say {stream.name}")
+        raise InvariantError(f"market_data does not publish {stream.name}")
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
         """Return the conditions that readiness still waits for."""

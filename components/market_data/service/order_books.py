@@ -317,7 +317,7 @@ class OrderBookService:
     def _require(self, symbol: Symbol) -> PublishedBook:
         book = self._books.get(symbol)
         if book is None:
-            raise InvariantError(f"{symbol} was opened before it was listed")
+            raise InvariantError(f"{symbol} was subscribed before its instrument was loaded")
         return book
 
     def _request_resync(self, book: PublishedBook, now_ns: int) -> Effects:
@@ -334,7 +334,7 @@ class OrderBookService:
         age_ns = now_ns - book.sync.received_at_ns
         if age_ns <= self._settings[book.instrument.venue].book_age_ms_max * NS_PER_MS:
             return ()
-        return book.mark_stale(f"no change for {age_ns // NS_PER_MS} ms", now_ns)
+        return book.mark_stale(f"no update for {age_ns // NS_PER_MS} ms", now_ns)
 
     def _run_slow_checks(self, now_ns: int) -> Effects:
         self._update_metrics()
@@ -344,7 +344,7 @@ class OrderBookService:
             if not book.sync.is_live:
                 continue
             if book.is_shallow:
-                effects += book.resync(BookState.SYNCING, "little is left of what the image showed", now_ns)
+                effects += book.resync(BookState.SYNCING, "too few levels of the snapshot are left", now_ns)
             elif terms.audit_every_s and book.is_audit_due(now_ns, terms.audit_every_s * NS_PER_S):
                 book.audit = Audit(book.sync.last_id, book.sync.book)
                 effects.append(CallVenue(FetchSnapshot(terms.venue, book.sync.symbol, AUDIT_EPOCH)))
@@ -357,7 +357,7 @@ class OrderBookService:
         self._audits.labels(book.instrument.venue, verdict).inc()
         if verdict is not Verdict.DIFFERS:
             return ()
-        reason = "a fetched image differs at the same id"
+        reason = "a fetched snapshot differs at the same id"
         return [
             *book.resync(BookState.GAP, reason, now_ns),
             LogEvent("book_audit_mismatch", {"symbol": book.sync.symbol, "book_id": book.sync.last_id}, "error"),

@@ -172,7 +172,7 @@ class PublishedBook:
             said = build()
         except InvalidNumber as error:
             # A level deep in the book is validated only when it reaches the top.
-            return self.on_decode_failure(f"unreadable level: {error}", self.sync.received_at_ns)
+            return self.on_decode_failure(f"invalid level: {error}", self.sync.received_at_ns)
         return said if self._health.state is BookState.SYNCED else [*said, *self.health_changes()]
 
     def _delta(self) -> list[Effect]:

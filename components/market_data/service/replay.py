@@ -93,7 +93,7 @@ class ReplayDriver:
                 case CallVenue(request):
                     self._call(request)
                 case _:
-                    raise InvariantError(f"market_data wants no {type(effect).__name__}")
+                    raise InvariantError(f"market_data does not emit {type(effect).__name__}")
 
     def _call(self, request: object) -> None:
         if not isinstance(request, FetchSnapshot):

@@ -94,11 +94,11 @@ class VenueFeed:
     async def call(self, request: FeedRequest) -> FeedReply:
         """Execute one request; a failure is returned, not raised."""
         if request.symbol not in self._instruments.instruments:
-            return SnapshotUnavailable(f"{request.symbol} is not listened to", self._config.retry_ms_max)
+            return SnapshotUnavailable(f"{request.symbol} is not configured", self._config.retry_ms_max)
         if isinstance(request, FetchSnapshot):
             return await self.rest.fetch_snapshot(request.symbol)
         if self._resubscribing >= self._config.requests_queued_max:
-            return SnapshotUnavailable(f"{self._resubscribing} books are being asked for anew", RESUBSCRIBE_WAIT_MS)
+            return SnapshotUnavailable(f"{self._resubscribing} books are being resubscribed", RESUBSCRIBE_WAIT_MS)
         self._resubscribing += 1
         try:
             return await self._resubscribe(request.symbol)
@@ -263,7 +263,7 @@ class FeedGroup:
         """Route a request to its venue."""
         feed = self._venues.get(request.venue)
         if feed is None:
-            raise InvariantError(f"{request.venue} is not listened to")
+            raise InvariantError(f"{request.venue} is not configured")
         return await feed.call(request)
 
     async def close(self) -> None:

@@ -149,7 +149,7 @@ def create_adapter(table: VenueConfig, resolve_secret: SecretResolver) -> VenueA
             keys = ApiCredentials(Secret(resolve_secret(table.key)), Secret(resolve_secret(table.secret)))
             return AlpacaCryptoAdapter(table.stream_url, table.rest_url, _alpaca_settings(table), keys)
         case _:
-            raise InvariantError(f"no dialect for {type(table).__name__}")
+            raise InvariantError(f"no adapter for {type(table).__name__}")
 
 
 def _binance_settings(table: BinanceConfig | BinanceUmConfig) -> BinanceSettings:

@@ -88,7 +88,7 @@ class RestClient:
             return self._adapter.decode_snapshot(symbol, answer.body, answer.received_at_ns)
         except DECODE_ERRORS as error:
             self._metrics.request_finished(RequestOutcome.MALFORMED)
-            return SnapshotUnavailable(f"unreadable: {error}"[:DETAIL_MAX], 0)
+            return SnapshotUnavailable(f"undecodable: {error}"[:DETAIL_MAX], 0)
 
     async def fetch_instruments(self) -> list[Instrument] | RestFailure:
         """Fetch all listed instruments."""
@@ -102,7 +102,7 @@ class RestClient:
             return self._adapter.decode_instruments(bodies)
         except DECODE_ERRORS as error:
             self._metrics.request_finished(RequestOutcome.MALFORMED)
-            return RestFailure(RequestOutcome.MALFORMED, f"unreadable: {error}"[:DETAIL_MAX])
+            return RestFailure(RequestOutcome.MALFORMED, f"undecodable: {error}"[:DETAIL_MAX])
 
     async def get(self, request: RestRequest) -> RestResult:
         """Execute one request, or return at once that it would wait too long."""
@@ -116,14 +116,16 @@ class RestClient:
     def _check_admission(self, request: RestRequest) -> RestFailure | None:
         restraint = self._circuit
         if (wait_ms := restraint.paused_ms) > 0:
-            return RestFailure(
-                RequestOutcome.RETRY_AFTER, f"the venue wants to be left alone for {wait_ms:.0f} ms", wait_ms
-            )
+            return RestFailure(RequestOutcome.RETRY_AFTER, f"the venue requested a delay of {wait_ms:.0f} ms", wait_ms)
         if (wait_ms := restraint.open_ms) > 0:
-            return RestFailure(RequestOutcome.CIRCUIT_OPEN, "the venue kept failing and is left alone", wait_ms)
+            return RestFailure(
+                RequestOutcome.CIRCUIT_OPEN, "the circuit breaker is open after repeated failures", wait_ms
+            )
         wait_ms = self._rate_limiter.wait_ms(request.weight)
         if self._waiting >= self._config.requests_queued_max or wait_ms > self._config.reply_timeout_ms:
-            return RestFailure(RequestOutcome.QUEUE_FULL, f"{self._waiting} requests wait already", max(wait_ms, 1))
+            return RestFailure(
+                RequestOutcome.QUEUE_FULL, f"{self._waiting} requests are queued already", max(wait_ms, 1)
+            )
         return None
 
     async def _wait_and_send(self, request: RestRequest) -> RestResult:
@@ -133,14 +135,16 @@ class RestClient:
                 await self._rate_limiter.acquire(request.weight)
         except TimeoutError:
             return RestFailure(
-                RequestOutcome.QUEUE_FULL, "others were asked for first", self._rate_limiter.wait_ms(request.weight)
+                RequestOutcome.QUEUE_FULL,
+                "other requests were served first",
+                self._rate_limiter.wait_ms(request.weight),
             )
         finally:
             self._waiting -= 1
         # While this request waited, another response may have started a Retry-After delay.
         if self._circuit.paused_ms > 0 or not self._circuit.try_acquire():
             return self._check_admission(request) or RestFailure(
-                RequestOutcome.CIRCUIT_OPEN, "the venue is being tried by another request"
+                RequestOutcome.CIRCUIT_OPEN, "another request probes the venue"
             )
         return await self._send(request)
 
@@ -152,7 +156,7 @@ class RestClient:
                 return await self._read_response(response)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             if isinstance(error, (TimeoutError, httpx.TimeoutException)):
-                return self._failed(RequestOutcome.TIMEOUT, f"no answer in time: {type(error).__name__}")
+                return self._failed(RequestOutcome.TIMEOUT, f"no response in time: {type(error).__name__}")
             return self._failed(RequestOutcome.UNREACHABLE, f"{type(error).__name__}: {error}")
 
     async def _read_response(self, response: httpx.Response) -> RestResult:

@@ -57,7 +57,7 @@ class BookSide:
                 if levels.pop(price, None) is not None:
                     del prices[bisect_left(prices, price)]
             else:
-                raise InvalidNumber(f"{change[1]!r} is no quantity")
+                raise InvalidNumber(f"{change[1]!r} is not a quantity")
 
     def highest(self, count: int) -> list[Level]:
         """Return the levels with the highest prices, highest first. The caller must not change the list."""
@@ -141,7 +141,7 @@ def _is_positive(quantity: str) -> bool:
     if QUANTITY_MIN <= amount <= QUANTITY_MAX:
         return True
     if amount != 0.0:
-        raise InvalidNumber(f"{quantity!r} is no quantity")
+        raise InvalidNumber(f"{quantity!r} is not a quantity")
     return False
 
 

@@ -183,7 +183,7 @@ class BookSynchronizer:
         self._drop_covered_updates(snapshot)
         if self._buffer and self._classify_joining(self._buffer[0], snapshot.last_id) is SequenceOutcome.GAP:
             self.stats.snapshots_too_old += 1
-            return self._refetch(f"image {snapshot.last_id} ends before change {self._buffer[0].prev_id}", snapshot)
+            return self._refetch(f"snapshot {snapshot.last_id} ends before update {self._buffer[0].prev_id}", snapshot)
         return self._sync_to(snapshot)
 
     def on_snapshot_failed(self, reason: str, epoch: int, now_ns: int, *, retry_after_ms: float = 0) -> None:
@@ -219,9 +219,9 @@ class BookSynchronizer:
         if not self._is_live or self._limits.ignore_timeouts:
             return True
         if self._crossed_count and now_ns - self._crossed_since_ns >= self._limits.crossed_ms_max * NS_PER_MS:
-            self._desync(BookState.CROSSED, "bid and ask stay crossed", now_ns)
+            self._desync(BookState.CROSSED, "bid and ask stayed crossed", now_ns)
         elif self.book.size > self._limits.levels_max:
-            self._desync(BookState.SYNCING, f"more than {self._limits.levels_max} levels a side", now_ns)
+            self._desync(BookState.SYNCING, f"more than {self._limits.levels_max} levels per side", now_ns)
         return self._is_live
 
     def resync(self, state: BookState, reason: str, now_ns: int) -> None:
@@ -255,14 +255,14 @@ class BookSynchronizer:
             depth.apply_update(update.bids, update.asks)
         except ValueError as error:
             self.stats.malformed += 1
-            return self._desynced(BookState.GAP, f"unreadable change: {error}", update.received_at_ns)
+            return self._desynced(BookState.GAP, f"invalid update: {error}", update.received_at_ns)
         self.stats.applied += 1
         advanced, self.last_id = final > self.last_id, final
         self.venue_at_ns, self.received_at_ns = update.venue_at_ns, update.received_at_ns
         self._is_joining, self._stale_count = False, 0
         if update.checksum and not self._sequence_rule.checksum_matches(depth, update.checksum):
             self.stats.checksum_mismatches += 1
-            return self._desynced(BookState.GAP, f"checksum {update.checksum} is not ours", update.received_at_ns)
+            return self._desynced(BookState.GAP, f"checksum {update.checksum} does not match", update.received_at_ns)
         if self.observer is not None:
             self.observer(advanced=advanced or is_unnumbered(update))
         if depth.is_crossed:
@@ -283,7 +283,7 @@ class BookSynchronizer:
         self._crossed_count += 1
         self._set_state(BookState.CROSSED, "best bid is not below best ask", update.received_at_ns)
         if self._crossed_count >= self._limits.crossed_events_max and not self._limits.ignore_timeouts:
-            return self._desynced(BookState.CROSSED, "bid and ask stay crossed", update.received_at_ns)
+            return self._desynced(BookState.CROSSED, "bid and ask stayed crossed", update.received_at_ns)
         return SyncResult.APPLIED
 
     def _on_uncrossed(self, update: DepthUpdate) -> SyncResult:
@@ -300,7 +300,9 @@ class BookSynchronizer:
             self._stale_since_ns = update.received_at_ns
         self._stale_count += 1
         if self._is_stuck(update.received_at_ns) and not self._limits.ignore_timeouts:
-            return self._desynced(BookState.GAP, "only old ids come: the venue's ids went back", update.received_at_ns)
+            return self._desynced(
+                BookState.GAP, "only old ids arrive: the venue's ids were reset", update.received_at_ns
+            )
         return SyncResult.STALE
 
     def _is_stuck(self, now_ns: int) -> bool:
@@ -362,11 +364,11 @@ class BookSynchronizer:
             self.book.apply_snapshot(snapshot.bids, snapshot.asks, depth_max=snapshot.depth_max)
         except ValueError as error:
             self.stats.malformed += 1
-            return self._refetch(f"unreadable image: {error}", snapshot)
+            return self._refetch(f"invalid snapshot: {error}", snapshot)
         self.stats.snapshots += 1
         if snapshot.checksum and not self._sequence_rule.checksum_matches(self.book, snapshot.checksum):
             self.stats.checksum_mismatches += 1
-            return self._refetch(f"checksum {snapshot.checksum} of the image is not ours", snapshot)
+            return self._refetch(f"checksum {snapshot.checksum} of the image does not match", snapshot)
         self.last_id, self._is_live, self._is_joining = snapshot.last_id, True, not snapshot.is_pushed
         self.venue_at_ns, self.received_at_ns = snapshot.venue_at_ns, snapshot.received_at_ns
         self._resync_at_ns, self._live_since_ns = None, snapshot.received_at_ns

@@ -177,7 +177,7 @@ class Connection:
             return self._adapter.decode(frame, received_at_ns)
         except DECODE_ERRORS as error:
             return Decoded(
-                data=(DecodeIssue(IssueKind.MALFORMED, f"unreadable: {type(error).__name__}: {error}"[:REASON_MAX]),)
+                data=(DecodeIssue(IssueKind.MALFORMED, f"undecodable: {type(error).__name__}: {error}"[:REASON_MAX]),)
             )
 
     def _track_data(self, data: Sequence[MarketEvent], now_ns: int) -> None:
@@ -209,7 +209,7 @@ class Connection:
                 case Authenticated():
                     sender.on_authenticated()
                 case ShutdownNotice(reason):
-                    self._listener.on_shutdown_notice(self, f"the venue is leaving: {reason}"[:REASON_MAX])
+                    self._listener.on_shutdown_notice(self, f"shutdown notice: {reason}"[:REASON_MAX])
                 case _:
                     """A sign of life."""
 
@@ -248,9 +248,7 @@ class Connection:
             sender.wake()
             if now_ns - self._data_at_ns >= self._no_data_timeout_ms * NS_PER_MS:
                 self.stop(
-                    Disconnect(
-                        DisconnectReason.NO_DATA, f"connected, but no data came for {self._no_data_timeout_ms} ms"
-                    )
+                    Disconnect(DisconnectReason.NO_DATA, f"connected, but no data for {self._no_data_timeout_ms} ms")
                 )
             if self._needs_ping(now_ns):
                 start_task(self._ping(connection, sender))
@@ -260,7 +258,7 @@ class Connection:
         if refusals and not self.subscriptions.has_subscribed:
             self.stop(
                 Disconnect(
-                    DisconnectReason.SUBSCRIBE_TIMEOUT, f"nothing was confirmed within {self._reply_timeout_ms} ms"
+                    DisconnectReason.SUBSCRIBE_TIMEOUT, f"no topic was acknowledged within {self._reply_timeout_ms} ms"
                 )
             )
         else:
@@ -279,7 +277,7 @@ class Connection:
             return now_ns - self._frame_at_ns >= self._ping_after_idle_ms * NS_PER_MS
         if now_ns - self._pinged_at_ns >= self._reply_timeout_ms * NS_PER_MS:
             waited_ms = (now_ns - self._frame_at_ns) // NS_PER_MS
-            self.stop(Disconnect(DisconnectReason.NO_PONG, f"no frame for {waited_ms} ms, and no answer to a ping"))
+            self.stop(Disconnect(DisconnectReason.NO_PONG, f"no frame for {waited_ms} ms, and no reply to a ping"))
         return False
 
     async def _ping(self, connection: ClientConnection, sender: Sender) -> None:
@@ -326,7 +324,7 @@ async def open_connection(
         status, headers = error.response.status_code, error.response.headers
         wait_ms = parse_retry_after_ms(status, headers.get("Retry-After", ""), now_ns)
         is_final = wait_ms is None and adapter.is_permanent_status(status)
-        reason = f"the venue answers the connection with HTTP {status}"
+        reason = f"the venue answered the upgrade with HTTP {status}"
         return Disconnect(DisconnectReason.UPGRADE_REJECTED, reason, is_final, wait_ms or 0)
     except InvalidURI as error:
         return Disconnect(DisconnectReason.CANNOT_CONNECT, f"stream_url: {error}", is_permanent=True)

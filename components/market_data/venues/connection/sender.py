@@ -59,7 +59,7 @@ class Sender:
             await self.send(text)
         if not await self._wait_for_login():
             self._disconnect(
-                Disconnect(DisconnectReason.LOGIN_FAILED, f"no welcome within {self._reply_timeout_ms} ms")
+                Disconnect(DisconnectReason.LOGIN_FAILED, f"no login reply within {self._reply_timeout_ms} ms")
             )
             return
         size = self._adapter.limits.topics_per_request
@@ -88,7 +88,7 @@ class Sender:
             self._disconnect(disconnect_from_close(error))
         except TimeoutError:
             self._disconnect(
-                Disconnect(DisconnectReason.NO_PONG, f"the venue took nothing for {self._reply_timeout_ms} ms")
+                Disconnect(DisconnectReason.NO_PONG, f"the venue accepted no message for {self._reply_timeout_ms} ms")
             )
 
     async def resubscribe(self, name: str) -> None:

@@ -170,7 +170,7 @@ class Subscriptions:
             self.resubscribe(name)
         late = [number for number, request in self._pending_subscribes.items() if request.deadline_ns <= now_ns]
         unanswered = [name for number in late for name in self._pending_subscribes.pop(number).names]
-        return [self._reject(name, "the venue did not confirm it in time", now_ns) for name in sorted(unanswered)]
+        return [self._reject(name, "the venue did not acknowledge it in time", now_ns) for name in sorted(unanswered)]
 
     def overdue_first_data(self, now_ns: int) -> list[tuple[Topic, bool]]:
         """Return the books whose first data is overdue, each with whether it was resubscribed already."""

@@ -126,7 +126,7 @@ class ConnectionSupervisor:
     def on_no_data(self, connection: PlannedConnection, topic: Topic) -> None:
         """Try another connection for a book without data; the other books must not be interrupted."""
         self._timeouts.on_no_first_data(topic.name)
-        reason = f"{topic.symbol} was confirmed twice, and nothing came"
+        reason = f"{topic.symbol} was acknowledged twice, but no data came"
         if self._current is not None and connection is self._current:
             if self._current.first_data_at_ns:
                 self._request_replacement(reason, must_replace=False)
@@ -214,7 +214,7 @@ class ConnectionSupervisor:
         old, self._current, self._next = self._current, connection, None
         books = connection.subscriptions.subscribed_books
         for symbol in self._open_books.keys() - {topic.symbol for topic in books}:
-            self._report_stream_down(symbol, f"not confirmed on the new connection: {self._replacement_reason}")
+            self._report_stream_down(symbol, f"not acknowledged on the new connection: {self._replacement_reason}")
         self._report_stream_up(books)
         for framed in self._arbiter.release(deduplicate=old is not None):
             self._delivery.deliver_frame(framed)

@@ -99,11 +99,11 @@ class Recorder:
         self._stop_requested.set()
         self._thread.join(self._limits.close_timeout_s)
         if self._thread.is_alive():
-            raise StorageError(f"{self._folder}: {len(self._queue)} frames were not written within the close's time")
+            raise StorageError(f"{self._folder}: {len(self._queue)} frames were not written within close_timeout_s")
         if self.failure is not None and error is None:
             raise self.failure
         if not self._is_complete and error is None:
-            raise InvariantError("the recorder's thread died")
+            raise InvariantError("the writer thread of the recorder died")
 
     def tap(self, venue: Venue) -> "VenueTap":
         """Return the tap for a venue's connections."""

@@ -63,7 +63,7 @@ class Recording:
         self._paths = paths
         for path in paths:
             if path.is_dir():
-                raise UsageError(f"{path}: a folder; name its files")
+                raise UsageError(f"{path}: is a directory; name its files")
             if not path.is_file():
                 raise UsageError(f"{path}: no such file")
 
@@ -75,7 +75,7 @@ class Recording:
                 is_empty = False
                 yield frame
         if is_empty:
-            raise CorruptData(f"{self.name}: holds no frame")
+            raise CorruptData(f"{self.name}: contains no frame")
 
 
 def _read_frames(path: Path) -> Iterator[Frame]:
@@ -136,7 +136,7 @@ class RecordingSummary:
                 self.metadata.append(frame.text)
         venues = detect_venues(urls)
         if len(venues) != 1:
-            raise CorruptData(f"{name}: is of {', '.join(venues) or 'no venue that is known here'}; one is wanted")
+            raise CorruptData(f"{name}: is of {', '.join(venues) or 'no known venue'}; exactly one is expected")
         self.venue = venues[0]
 
     def venue_symbols(self) -> list[str]:

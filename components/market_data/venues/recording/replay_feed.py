@@ -136,7 +136,7 @@ class ReplayFeed:
             else:
                 deliver(said)
         self._finish()
-        deliver(FeedDown(self._reader.adapter.venue, "the recording is over", is_permanent=True))
+        deliver(FeedDown(self._reader.adapter.venue, "the recording has ended", is_permanent=True))
         await asyncio.get_running_loop().create_future()
 
     async def call(self, request: Any) -> DepthSnapshot | SnapshotUnavailable | Resubscribed:  # noqa: ANN401 -- as the seam has it
@@ -144,11 +144,13 @@ class ReplayFeed:
         if isinstance(request, Resubscribe):
             return Resubscribed()
         if not isinstance(request, FetchSnapshot):
-            raise InvariantError(f"a recording answers no {type(request).__name__}")
+            raise InvariantError(f"a recording cannot answer {type(request).__name__}")
         image = self._matcher.match_request(request)
         if image is not None or self._is_finished:
-            return image or SnapshotUnavailable("the recording is over", 0.0)
-        self._fail_requests([asked for asked in self._pending if asked.symbol == request.symbol], "asked for once more")
+            return image or SnapshotUnavailable("the recording has ended", 0.0)
+        self._fail_requests(
+            [asked for asked in self._pending if asked.symbol == request.symbol], "replaced by a newer request"
+        )
         self._pending[request] = asyncio.get_running_loop().create_future()
         return await self._pending[request]
 
@@ -159,7 +161,7 @@ class ReplayFeed:
 
     def _finish(self) -> None:
         self._is_finished = True
-        self._fail_requests(list(self._pending), "the recording is over")
+        self._fail_requests(list(self._pending), "the recording has ended")
 
     def _fail_requests(self, requests: Iterable[FetchSnapshot], reason: str) -> None:
         for request in requests:

@@ -72,7 +72,7 @@ def test_spaces_and_further_keys_do_no_harm() -> None:
     ],
 )
 def test_damage_is_told_by_file_and_line(line: bytes) -> None:
-    with pytest.raises(CorruptData, match=r"^some\.jsonl: line 7 is no recorded frame: "):
+    with pytest.raises(CorruptData, match=r"^some\.jsonl: line 7 is not a recorded frame: "):
         decode_line(line, "some.jsonl", 7)
 
 

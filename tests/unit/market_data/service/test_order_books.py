@@ -337,7 +337,7 @@ def test_a_silent_book_is_stale_and_the_next_change_brings_it_back(live: OrderBo
     live.deliver_update(10, 11, "99x2", symbol=TWO)
     effects = live.advance_ms(10_001)
     assert published_states(effects) == published_states(effects, MARKET) == [(ONE, BookState.STALE)]
-    assert "no change for 30001 ms" in published_bodies(effects)[0].reason
+    assert "no update for 30001 ms" in published_bodies(effects)[0].reason
     assert published_states(live.advance_ms(50)) == []
     effects = live.deliver_update(10, 11, "99x2")
     assert kinds(effects) == [BookDelta, SymbolHealth]
@@ -361,7 +361,7 @@ def test_ids_that_went_back_are_noticed(live: OrderBookHarness) -> None:
         assert published_bodies(live.deliver_update(4, 5, "99x7")) == []
     effects = live.deliver_update(4, 5, "99x7")
     assert published_states(effects) == [(ONE, BookState.GAP)]
-    assert "ids went back" in published_bodies(effects)[0].reason
+    assert "ids were reset" in published_bodies(effects)[0].reason
     assert len(live.requests(effects)) == 1
 
 
@@ -486,7 +486,7 @@ def test_an_image_for_an_unknown_symbol_changes_nothing() -> None:
 
 
 def test_a_book_is_listed_before_it_is_opened() -> None:
-    with pytest.raises(InvariantError, match="before it was listed"):
+    with pytest.raises(InvariantError, match="before its instrument was loaded"):
         OrderBookHarness().deliver(BookStreamUp(VENUE, ONE))
 
 

@@ -240,7 +240,7 @@ THINGS: Final = [
 
 
 @pytest.mark.parametrize("name", RULES)
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), happening=st.lists(st.sampled_from(THINGS), max_size=50))
 def test_a_book_in_sync_is_the_venues_own_and_heals(
     name: str, seed: int, happening: list[Callable[[TwoBookVenue], None]]

@@ -412,7 +412,7 @@ def test_a_book_that_grows_without_end_begins_anew() -> None:
 
 def test_a_silent_book_is_stale_until_the_next_change() -> None:
     sync = live()
-    sync.mark_stale("no change for 5000 ms", after(5_000))
+    sync.mark_stale("no update for 5000 ms", after(5_000))
     assert (sync.state, sync.is_live) == (BookState.STALE, True)
     sync.apply_update(change(10, 11, at_ms=6_000))
     assert (sync.state, sync.since_ns) == (BookState.SYNCED, after(6_000))

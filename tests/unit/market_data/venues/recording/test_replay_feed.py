@@ -85,7 +85,7 @@ def test_frames_are_stamped_by_when_they_were_received(one: ShippedRecording) ->
 def test_a_feed_says_what_is_played_and_then_that_it_is_over() -> None:
     said = asyncio.run(heard(feed_of(SPOT)))
     assert [type(one) for one in said[:3]] == [InstrumentsLoaded, FeedUp, BookStreamUp]
-    assert said[-1] == FeedDown(BINANCE, "the recording is over", is_permanent=True)
+    assert said[-1] == FeedDown(BINANCE, "the recording has ended", is_permanent=True)
     assert sum(isinstance(one, DecodedFrame) for one in said) == sum(
         frame.via is Via.STREAM for frame in Recording([SPOT.path])
     )
@@ -114,7 +114,7 @@ def test_who_asks_after_the_image_came_has_it_and_only_once() -> None:
 
     image, nothing = asyncio.run(scene())
     assert isinstance(image, DepthSnapshot)
-    assert nothing == SnapshotUnavailable("the recording is over", 0.0)
+    assert nothing == SnapshotUnavailable("the recording has ended", 0.0)
 
 
 def test_a_later_request_takes_the_place_of_an_earlier_one() -> None:
@@ -127,7 +127,7 @@ def test_a_later_request_takes_the_place_of_an_earlier_one() -> None:
         return await first, await second
 
     given_up, image = asyncio.run(scene())
-    assert given_up == SnapshotUnavailable("asked for once more", 0.0)
+    assert given_up == SnapshotUnavailable("replaced by a newer request", 0.0)
     assert isinstance(image, DepthSnapshot)
 
 
@@ -151,7 +151,7 @@ def test_whoever_still_waits_at_the_end_is_told() -> None:
         await feed.close()
         return await asking
 
-    assert asyncio.run(scene()) == SnapshotUnavailable("the recording is over", 0.0)
+    assert asyncio.run(scene()) == SnapshotUnavailable("the recording has ended", 0.0)
 
 
 def test_a_recording_is_never_begun_anew() -> None:

@@ -1,6 +1,6 @@
-"""One test for each defect that a review found in an earlier collector; the table says which proves what.
+"""Books of each venue through adapter and service: recordings in, published books out.
 
-Numbers are those of the review. Where a socket, a file or a thread is needed, the test lies beside the real ones.
+Each test covers a defect that collectors of market data often have: a lost buffer, a gap by +1, a guessed unit.
 """
 
 import ast
@@ -49,29 +49,6 @@ from tests.support.project import ROOT
 from tests.support.synthetic_books import plain_decimal
 from tests.support.synthetic_recordings import RecordedLine, Recording, binance_spot, binance_um, deribit, okx
 
-IO: Final = "tests/integration/test_regressions_io.py"
-HERE: Final = "tests/unit/market_data/test_regressions.py"
-PROVEN_BY: Final = {
-    1: (HERE, "test_the_buffer_is_replayed_after_the_snapshot"),
-    2: (HERE, "test_the_first_event_after_the_snapshot_must_reach_it"),
-    3: (HERE, "test_usdm_chains_by_its_own_previous_id_and_not_by_plus_one"),
-    4: (HERE, "test_usdm_streams_are_asked_for_on_the_routes_where_they_flow"),
-    5: (HERE, "test_the_levels_of_the_snapshot_reach_whoever_hears"),
-    6: (IO, "test_the_socket_is_read_while_an_image_is_fetched"),
-    7: (HERE, "test_events_are_placed_by_their_range_and_one_without_levels_counts"),
-    8: (HERE, "test_contracts_become_coins_on_every_way_and_an_unlisted_one_is_never_guessed"),
-    9: (HERE, "test_an_okx_gap_ends_one_book_and_keep_alive_reset_and_snapshot_are_none"),
-    11: (HERE, "test_symbols_come_from_the_venues_metadata_and_not_from_suffixes"),
-    12: (HERE, "test_every_digit_of_a_price_and_quantity_survives"),
-    13: (HERE, "test_books_quotes_and_trades_share_one_name"),
-    14: (HERE, "test_neither_service_nor_core_knows_a_venue"),
-    15: (IO, "test_an_adapters_bug_ends_neither_its_venue_for_good_nor_another"),
-    16: (IO, "test_a_stuck_disk_holds_up_no_frame_and_the_end_writes_all_into_files_of_bounded_size"),
-    17: (IO, "test_each_frame_is_read_once_and_travels_on_as_typed_structs"),
-    18: (IO, "test_a_slow_venue_stalls_no_other"),
-    19: (HERE, "test_a_frame_of_many_events_counts_once_and_each_event_once"),
-}
-REQUIRED: Final = {*range(1, 7), 8, 9, *range(11, 18), 19}
 VENUES: Final = ("binance", "okx", "deribit", "alpaca")
 
 
@@ -140,14 +117,7 @@ def played(dialect: VenueAdapter, recording: Recording) -> Played:
     return Played(dialect, listing).play(tuple(lines))
 
 
-def test_every_required_defect_has_its_test() -> None:
-    assert set(PROVEN_BY) >= REQUIRED
-    for path, name in PROVEN_BY.values():
-        tree = ast.parse((ROOT / path).read_text())
-        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, f"{path} lacks {name}"
-
-
-# 1, 2, 5: how a book begins
+# how a book begins
 
 
 def test_the_buffer_is_replayed_after_the_snapshot() -> None:
@@ -182,7 +152,7 @@ def test_the_levels_of_the_snapshot_reach_whoever_hears() -> None:
     assert (snapshot.bids, len(snapshot.asks)) == (levels("99x1", "98x1", "97x1", "96x1"), 4)
 
 
-# 3, 4: Binance USD-M
+# Binance USD-M
 
 
 def test_usdm_chains_by_its_own_previous_id_and_not_by_plus_one() -> None:
@@ -209,7 +179,7 @@ def test_usdm_streams_are_asked_for_on_the_routes_where_they_flow() -> None:
     }
 
 
-# 7: ranges
+# ranges
 
 
 def test_events_are_placed_by_their_range_and_one_without_levels_counts() -> None:
@@ -227,7 +197,7 @@ def test_events_are_placed_by_their_range_and_one_without_levels_counts() -> Non
     )
 
 
-# 8, 11, 13: names and units
+# names and units
 
 
 def test_contracts_become_coins_on_every_way_and_an_unlisted_one_is_never_guessed() -> None:
@@ -299,7 +269,7 @@ def test_books_quotes_and_trades_share_one_name(dialect: type, recording: type, 
     assert this.symbol.startswith(f"{this.dialect.venue}:")
 
 
-# 9: OKX
+# OKX
 
 
 def test_an_okx_gap_ends_one_book_and_keep_alive_reset_and_snapshot_are_none() -> None:
@@ -321,7 +291,7 @@ def test_an_okx_gap_ends_one_book_and_keep_alive_reset_and_snapshot_are_none() -
     assert (desk.subscriber.is_synced(ONE), desk.subscriber.book_ids) == (True, {ONE: 70, TWO: 101})
 
 
-# 12: numbers
+# numbers
 
 
 def test_every_digit_of_a_price_and_quantity_survives() -> None:
@@ -352,7 +322,7 @@ def test_numbers_that_a_venue_sends_as_json_numbers_lose_nothing() -> None:
 CHANNEL: Final = "book.BTC-PERPETUAL.100ms"
 
 
-# 14: no venue in the engine
+# no venue in the engine
 
 
 def words(path: Path) -> Iterator[str]:
@@ -382,7 +352,7 @@ def test_neither_service_nor_core_knows_a_venue() -> None:
     assert known == set()
 
 
-# 19: counting
+# counting
 
 
 def test_a_frame_of_many_events_counts_once_and_each_event_once() -> None:
