@@ -80,7 +80,7 @@ def test_the_order_stream_sends_binary_frames(sandbox: SandboxProcess) -> None:
         stream.send('{"action": "listen", "data": {"streams": ["trade_updates"]}}')
         assert stream.recv(2) == b'{"stream":"listening","data":{"streams":["trade_updates"]}}'
         with sandbox.client() as client:
-            client.post("/v2/orders", json=_order(client_order_id="told"))
+            client.post("/v2/orders", json=_order(client_order_id="reported"))
         events = [json.loads(stream.recv(2)) for _ in range(3)]
     assert [event["data"]["event"] for event in events] == ["pending_new", "new", "fill"]
     assert [event["data"]["execution_id"] is None for event in events] == [True, False, False]
@@ -117,9 +117,9 @@ def test_an_unauthorized_client_of_the_order_stream_is_disconnected(
 
 
 def test_a_second_order_stream_is_rejected_in_the_handshake(sandbox: SandboxProcess) -> None:
-    with _stream(sandbox), pytest.raises(InvalidStatus) as refused:
+    with _stream(sandbox), pytest.raises(InvalidStatus) as rejected:
         connect(sandbox.endpoints["stream_url"], proxy=None)
-    assert refused.value.response.status_code == 429
+    assert rejected.value.response.status_code == 429
 
 
 def test_the_data_stream_sends_json_arrays(sandbox: SandboxProcess) -> None:
@@ -281,8 +281,8 @@ def test_a_second_cancel_succeeds_and_the_cancel_of_a_filled_order_fails(sandbox
         assert client.delete(f"/v2/orders/{resting}").status_code == 204
         eventually(lambda: client.get(f"/v2/orders/{resting}").json()["status"] == "canceled")
         assert client.delete(f"/v2/orders/{resting}").status_code == 204
-        refused = client.delete(f"/v2/orders/{filled}")
-    assert (refused.status_code, refused.json()) == (
+        rejected = client.delete(f"/v2/orders/{filled}")
+    assert (rejected.status_code, rejected.json()) == (
         422,
         {"code": 42210000, "message": 'order is already in "filled" state'},
     )

@@ -133,9 +133,9 @@ def test_shares_reserved_by_orders_are_closed_only_after_the_orders_are_cancelle
     terms = {"symbol": "AAPL", "qty": 1, "side": SELL, "time_in_force": GTC}
     submit_order(client, LimitOrderRequest(**terms, limit_price=300, client_order_id="offer"))
     wait_for_status(client, "offer", "new")
-    (refused,) = [expect_type(one, ClosePositionResponse) for one in client.close_all_positions()]
-    details = expect_type(refused.body, FailedClosePositionDetails)
-    assert (refused.status, details.code, details.existing_qty, details.held_for_orders) == (403, 40310000, 1, 1)
+    (rejected,) = [expect_type(one, ClosePositionResponse) for one in client.close_all_positions()]
+    details = expect_type(rejected.body, FailedClosePositionDetails)
+    assert (rejected.status, details.code, details.existing_qty, details.held_for_orders) == (403, 40310000, 1, 1)
     (closing,) = [expect_type(one, ClosePositionResponse) for one in client.close_all_positions(cancel_orders=True)]
     assert closing.status == 200
     eventually(lambda: client.get_all_positions() == [])
@@ -236,9 +236,9 @@ def rejecting_client() -> Iterator[TradingClient]:
 
 
 def test_a_rejection_reports_buying_power_and_cost(client: TradingClient) -> None:
-    with pytest.raises(APIError) as refused:
+    with pytest.raises(APIError) as rejected:
         client.submit_order(_market(qty=2_000))
-    assert json.loads(str(refused.value)) == {
+    assert json.loads(str(rejected.value)) == {
         "code": 40310000,
         "message": "insufficient buying power",
         "buying_power": "200000",
@@ -256,10 +256,10 @@ def test_an_order_must_not_trade_with_another_of_the_same_account(client: Tradin
     hold(client, "AAPL", 1)
     offer = submit_order(client, _limit(side=SELL, limit_price=195, client_order_id="offer"))
     wait_for_status(client, "offer", "new")
-    with pytest.raises(APIError) as refused:
+    with pytest.raises(APIError) as rejected:
         client.submit_order(_limit(limit_price=196))
-    assert json.loads(str(refused.value))["existing_order_id"] == str(offer.id)
-    assert refused.value.message == "potential wash trade detected. use complex orders"
+    assert json.loads(str(rejected.value))["existing_order_id"] == str(offer.id)
+    assert rejected.value.message == "potential wash trade detected. use complex orders"
 
 
 def test_a_client_order_id_stays_used_after_its_order_has_ended(client: TradingClient) -> None:
@@ -279,11 +279,11 @@ def test_a_filled_order_cannot_be_cancelled(client: TradingClient) -> None:
 
 def test_wrong_credentials_are_unauthorized_and_the_body_has_no_code(sandbox: SandboxProcess) -> None:
     unauthorized = trading_client(sandbox, secret="wrong")
-    with pytest.raises(APIError) as refused:
+    with pytest.raises(APIError) as rejected:
         unauthorized.get_account()
-    assert (refused.value.status_code, refused.value.message) == (401, "unauthorized.")
+    assert (rejected.value.status_code, rejected.value.message) == (401, "unauthorized.")
     with pytest.raises(KeyError):
-        _ = refused.value.code
+        _ = rejected.value.code
 
 
 def test_credentials_may_be_sent_as_basic_authorization(sandbox: SandboxProcess) -> None:

@@ -148,9 +148,9 @@ def test_the_stream_reconnects_after_a_restart_and_subscribes_again(tmp_path: Pa
 
 
 def _error(stream: StockDataStream) -> str:
-    with pytest.raises(ValueError, match=r".") as refused:
+    with pytest.raises(ValueError, match=r".") as rejected:
         connect_once(stream)
-    return str(refused.value)
+    return str(rejected.value)
 
 
 def _to_the_next_minute(sandbox: SandboxProcess) -> int:

@@ -160,9 +160,9 @@ def test_a_snapshot_has_every_latest_value(sandbox: SandboxProcess, data: StockH
 def test_an_invalid_query_is_a_bad_request(
     history_client: StockHistoricalDataClient, path: str, query: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(APIError) as refused:
+    with pytest.raises(APIError) as rejected:
         history_client.get(path, query)
-    assert (refused.value.status_code, refused.value.message) == (400, message)
+    assert (rejected.value.status_code, rejected.value.message) == (400, message)
 
 
 @pytest.fixture(scope="module")
@@ -182,9 +182,9 @@ def test_market_data_has_its_own_rate_limit() -> None:
 
 def test_wrong_credentials_are_rejected(sandbox: SandboxProcess) -> None:
     data = StockHistoricalDataClient(sandbox.endpoints["key"], "wrong", url_override=sandbox.endpoints["trading_url"])
-    with pytest.raises(APIError) as refused:
+    with pytest.raises(APIError) as rejected:
         data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="AAPL"))
-    assert refused.value.status_code == 401
+    assert rejected.value.status_code == 401
 
 
 def _bars(data: StockHistoricalDataClient, length: TimeFrame, start: datetime, **more: Any) -> list[Any]:

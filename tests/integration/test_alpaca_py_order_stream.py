@@ -94,9 +94,9 @@ def test_one_connection_is_allowed_and_the_next_waits_for_it(sandbox: SandboxPro
 
     with ExitStack() as first:
         first.enter_context(collected_trade_updates(sandbox))
-        with pytest.raises(InvalidStatusCode) as refused:
+        with pytest.raises(InvalidStatusCode) as rejected:
             connect_once(trading_stream(sandbox, second))
-        assert refused.value.status_code == 429
+        assert rejected.value.status_code == 429
         with running_stream(trading_stream(sandbox, second)):
             assert not order_event_received()
             first.close()

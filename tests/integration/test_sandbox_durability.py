@@ -45,8 +45,8 @@ def test_a_killed_venue_continues_from_its_stored_state(tmp_path: Path) -> None:
             assert client.get("/v2/orders?status=all").json() == orders
             assert client.get("/v2/account").json()["cash"] == account["cash"]
             for used in ("filled", "open"):
-                refused = client.post("/v2/orders", json=_order(client_order_id=used))
-                assert refused.json()["message"] == "client_order_id must be unique"
+                rejected = client.post("/v2/orders", json=_order(client_order_id=used))
+                assert rejected.json()["message"] == "client_order_id must be unique"
 
 
 def test_prices_continue_after_a_restart(tmp_path: Path) -> None:

@@ -113,12 +113,12 @@ def test_the_order_stream_can_be_dropped(sandbox: SandboxProcess) -> None:
 def test_the_order_stream_can_be_silenced(sandbox: SandboxProcess) -> None:
     with _listening(sandbox) as stream:
         sandbox.arm("mute_stream")
-        _post(sandbox, "unheard")
-        eventually(lambda: _statuses(sandbox) == {"unheard": "filled"})
+        _post(sandbox, "silenced")
+        eventually(lambda: _statuses(sandbox) == {"silenced": "filled"})
         with sandbox.admin() as admin:
             admin.delete("/faults")
-        _post(sandbox, "heard")
-        assert json.loads(stream.recv(2))["data"]["order"]["client_order_id"] == "heard"
+        _post(sandbox, "delivered")
+        assert json.loads(stream.recv(2))["data"]["order"]["client_order_id"] == "delivered"
 
 
 def test_a_new_order_can_be_hidden_by_read_lag(sandbox: SandboxProcess) -> None:
