@@ -1,11 +1,11 @@
-"""The token without which no Signal can be made."""
+"""The token without which no Signal can be constructed."""
 
 from typing import Final, final
 
 
 @final
 class Mint:
-    """Held by the two doors only; an import contract keeps it there."""
+    """The capability to construct a Signal. An import contract restricts it to the signal and approval modules."""
 
     __slots__ = ()
 

@@ -1,4 +1,7 @@
-"""The two doors of Signal[Approved] (only risk stamps, only execution opens), and the same seal for controls."""
+"""Sealing and opening of approvals: only risk seals a Signal[Approved], only execution opens one.
+
+Controls use the same seal.
+"""
 
 import hmac
 from hashlib import blake2b
@@ -14,76 +17,74 @@ from components.contracts.signals import ApprovalTerms, Approved, Intent, Signal
 from components.contracts.values import AccountId
 
 SEALED_VERSION: Final = 1
-"""Readers of sealed frames accept exactly this version."""
-
+"""The only version of sealed frames that is accepted."""
 SEAL_BYTES: Final = 32
 KEY_BYTES: Final = 32
 FRAME_BYTES_MAX: Final = 64 * 1024
 
 
 class SealedIntent(Message, frozen=True, tag="SealedIntent"):
-    """An order and the terms it was approved under, as they travel under the seal."""
+    """An intent and its approval terms, as sealed and sent."""
 
     intent: Intent
     terms: ApprovalTerms
 
 
 class SealedControl(Message, frozen=True, tag="SealedControl"):
-    """A control and the terms it was given under, as they travel under the seal."""
+    """A control and its terms, as sealed and sent."""
 
     control: Control
     terms: ApprovalTerms
 
 
 Sealed: TypeAlias = SealedIntent | SealedControl
-
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final = msgspec.msgpack.Decoder(Sealed)
 
 
 @final
 class SealKey:
-    """The secret that risk and execution share; it never shows itself."""
+    """The secret key that risk and execution share. Its value cannot be read from the object."""
 
     __slots__ = ("_state",)
 
     def __init__(self, secret: bytes) -> None:
-        """Take exactly the bytes of the key file."""
+        """Accept exactly the bytes of the key file."""
         if len(secret) != KEY_BYTES:
             raise ConfigError(f"seal key: {len(secret)} bytes, must be {KEY_BYTES}")
         self._state = blake2b(key=secret, digest_size=SEAL_BYTES, person=b"xtrader-seal")
 
     def seal(self, body: bytes) -> bytes:
-        """Authenticate a body; a copied keyed state saves hashing the key again."""
+        """Return the authentication code of a body. Copying a keyed state avoids hashing the key again."""
         state = self._state.copy()
         state.update(body)
         return state.digest()
 
 
 class InvalidApproval(ProtocolError):
-    """A sealed frame was not opened; `sealed` is there only when the seal was proven."""
+    """A sealed frame was rejected. `sealed` is set only if the seal was authenticated."""
 
     def __init__(self, reject_reason: RejectReason, detail: str, sealed: Sealed | None = None) -> None:
-        """Keep the fault for counting and the proven content for answering."""
-        super().__init__(f"sealed frame refused: {reject_reason}: {detail}")
+        """Keep the reason for the counters and the authenticated content for the reply."""
+        super().__init__(f"sealed frame rejected: {reject_reason}: {detail}")
         self.reject_reason = reject_reason
         self.detail = detail
         self.sealed = sealed
 
 
 def approve(signal: Signal[Unchecked], terms: ApprovalTerms, key: SealKey) -> Signal[Approved]:
-    """Stamp a judged signal; the seal covers the order and the terms byte for byte."""
+    """Return the approved signal. The seal covers intent and terms byte for byte."""
     body = _body(SealedIntent(signal.intent, terms))
     return Signal(intent=signal.intent, stage=Approved(terms, key.seal(body)), mint=MINT)
 
 
 def encode_approval(signal: Signal[Approved]) -> bytes:
-    """Write an approval as it travels: version, body, seal."""
+    """Return the frame of an approval: version, body, seal."""
     return _body(SealedIntent(signal.intent, signal.stage.terms)) + signal.stage.seal
 
 
 def open_approval(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -> Signal[Approved]:
-    """Prove an approval in this process, or raise ApprovalRefused."""
+    """Authenticate an approval and return its signal, or raise InvalidApproval."""
     sealed = _open(frame, key, account, now_ns)
     if not isinstance(sealed, SealedIntent):
         raise InvalidApproval(RejectReason.MALFORMED, "a control where an intent belongs", sealed)
@@ -91,13 +92,16 @@ def open_approval(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -
 
 
 def seal_control(control: Control, terms: ApprovalTerms, key: SealKey) -> bytes:
-    """Write a control as it travels, under the same seal as an order."""
+    """Return the frame of a control, under the same seal as an approval."""
     body = _body(SealedControl(control, terms))
     return body + key.seal(body)
 
 
 def open_command(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -> Signal[Approved] | SealedControl:
-    """Open whatever risk sent: an approved signal, or a control with its terms; or raise ApprovalRefused."""
+    """Authenticate a command of risk.
+
+    Return the approved signal or the control with its terms, or raise InvalidApproval.
+    """
     sealed = _open(frame, key, account, now_ns)
     match sealed:
         case SealedIntent(intent, terms):

@@ -1,4 +1,4 @@
-"""What risk tells execution besides placing an order, and how execution acknowledges."""
+"""The controls that risk sends to execution beside approvals, and execution's acknowledgements."""
 
 from enum import StrEnum
 from typing import TypeAlias
@@ -24,7 +24,7 @@ class CancelAll(Message, frozen=True, tag="CancelAll"):
 
 
 class Withdraw(Message, frozen=True, tag="Withdraw"):
-    """Do not send this approved intent if it has not left yet."""
+    """Do not send this approved intent if it has not been sent yet."""
 
     command_id: CommandId
     intent_id: IntentId
@@ -32,7 +32,7 @@ class Withdraw(Message, frozen=True, tag="Withdraw"):
 
 
 class SetTradingState(Message, frozen=True, tag="SetTradingState"):
-    """From now on the account's trading state is this one."""
+    """Set the account's trading state."""
 
     command_id: CommandId
     state: TradingState
@@ -43,7 +43,7 @@ Control: TypeAlias = Cancel | CancelAll | Withdraw | SetTradingState
 
 
 class RejectReason(StrEnum):
-    """Why a sealed frame was refused."""
+    """Why execution rejected a sealed frame."""
 
     MALFORMED = "malformed"
     VERSION = "version"
@@ -55,14 +55,14 @@ class RejectReason(StrEnum):
 
 
 class Accepted(Message, frozen=True, tag="Accepted"):
-    """The command is on execution's disk (a repeat gets the same answer)."""
+    """The command is durable in execution's journal. A duplicate gets the same reply."""
 
     command_id: CommandId
     sequence: int
 
 
 class Rejected(Message, frozen=True, tag="Rejected"):
-    """The frame was not acted on; without a proven id `command_id` is empty."""
+    """The frame had no effect. `command_id` is empty if no id could be authenticated."""
 
     command_id: CommandId
     reject_reason: RejectReason

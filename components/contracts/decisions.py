@@ -1,4 +1,4 @@
-"""What risk decides and writes down: checks, decisions, causes, and the requests it answers."""
+"""Risk's decisions and journal records (checks, decisions, causes), and the requests that risk answers."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -16,7 +16,7 @@ from components.contracts.values import AccountId, CommandId, IntentId, StreamOf
 
 
 class CheckName(StrEnum):
-    """The stable name of each check; the same word in logs, metrics and answers."""
+    """The stable name of each check, used in logs, metrics and replies."""
 
     TRADING_STATE = "trading_state"
     SYMBOL_ALLOWED = "symbol_allowed"
@@ -38,7 +38,7 @@ class CheckName(StrEnum):
 
 
 class CheckResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """One check's account of itself: what it saw, what it allows, whether it holds."""
+    """The result of one check: the observed value, the limit, and whether it passed."""
 
     name: CheckName
     observed: str
@@ -47,7 +47,7 @@ class CheckResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
 
 class DecisionInputs(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """Every judged fact that the log does not already hold, so that a decision can be re-judged from the log alone."""
+    """Every input of a decision that risk's log does not hold elsewhere; the log alone suffices for a re-evaluation."""
 
     now_ns: int
     bid_price: Decimal | None
@@ -61,7 +61,7 @@ class DecisionInputs(Struct, frozen=True, array_like=True, forbid_unknown_fields
 
 
 class Decision(Message, frozen=True, tag="Decision"):
-    """Risk judged one intent; `terms` stand only where every check held."""
+    """The decision on one intent. `terms` are set only if every check passed."""
 
     intent: Intent
     checks: tuple[CheckResult, ...]
@@ -71,17 +71,17 @@ class Decision(Message, frozen=True, tag="Decision"):
 
     @property
     def allowed(self) -> bool:
-        """Say whether an approval was given."""
+        """Return whether the intent was approved."""
         return self.terms is not None
 
     @property
     def failed_checks(self) -> tuple[CheckResult, ...]:
-        """The checks that did not hold."""
+        """The checks that failed."""
         return tuple(one for one in self.checks if not one.passed)
 
 
 class CauseRaised(Message, frozen=True, tag="CauseRaised"):
-    """From now on this is a reason not to trade freely."""
+    """A cause restricts trading from now on."""
 
     cause: Cause
     reason: str
@@ -89,7 +89,7 @@ class CauseRaised(Message, frozen=True, tag="CauseRaised"):
 
 
 class CauseCleared(Message, frozen=True, tag="CauseCleared"):
-    """This reason is gone."""
+    """A cause no longer restricts trading."""
 
     cause: Cause
     reason: str
@@ -97,7 +97,7 @@ class CauseCleared(Message, frozen=True, tag="CauseCleared"):
 
 
 class OrderEventApplied(Message, frozen=True, tag="OrderEventApplied"):
-    """One record of execution's journal, taken into risk's own log in sequence."""
+    """One record of execution's journal, copied into risk's log in sequence."""
 
     offset: StreamOffset
     event: OrderMessage
@@ -105,7 +105,7 @@ class OrderEventApplied(Message, frozen=True, tag="OrderEventApplied"):
 
 
 class CommandRejected(Message, frozen=True, tag="CommandRejected"):
-    """Execution refused an approved intent for good: it was never sent, its exposure is released."""
+    """Execution rejected an approved intent for good: it was never sent, and its exposure is released."""
 
     intent_id: IntentId
     reject_reason: RejectReason
@@ -114,7 +114,7 @@ class CommandRejected(Message, frozen=True, tag="CommandRejected"):
 
 
 class RiskStarted(Message, frozen=True, tag="RiskStarted"):
-    """A start of risk on this log: as which build, under which limits (whole, so the log alone can be re-judged)."""
+    """Risk started on this log: the build, and the complete limits for a later re-evaluation."""
 
     account: AccountId
     limits_version: str
@@ -127,13 +127,13 @@ DecisionMessage: TypeAlias = Decision | CauseRaised | CauseCleared | OrderEventA
 
 
 class ApprovalRequest(Message, frozen=True, tag="ApprovalRequest"):
-    """Judge this intent; the request id is the intent id, so a repeat gets the stored answer."""
+    """Request a decision on this intent. The request id is the intent id, so a duplicate gets the stored reply."""
 
     intent: Intent
 
 
 class OperatorAction(StrEnum):
-    """What an operator may ask of risk."""
+    """What an operator can request of risk."""
 
     HALT = "halt"
     RESUME = "resume"
@@ -141,7 +141,7 @@ class OperatorAction(StrEnum):
 
 
 class OperatorCommand(Message, frozen=True, tag="OperatorCommand"):
-    """An operator's request."""
+    """A request of an operator."""
 
     command_id: CommandId
     action: OperatorAction
@@ -149,7 +149,7 @@ class OperatorCommand(Message, frozen=True, tag="OperatorCommand"):
 
 
 class AccountQuery(Message, frozen=True, tag="AccountQuery"):
-    """Show the account as risk sees it."""
+    """Request a snapshot of the account as risk knows it."""
 
     request_id: str
 
@@ -158,7 +158,7 @@ RiskRequest: TypeAlias = ApprovalRequest | OperatorCommand | AccountQuery
 
 
 class ApprovalReply(Message, frozen=True, tag="ApprovalReply"):
-    """The answer to one intent: every check's account, and the record of the log that holds it."""
+    """The reply to one intent: the result of every check, and the sequence of the decision in risk's log."""
 
     intent_id: IntentId
     allowed: bool
@@ -167,7 +167,7 @@ class ApprovalReply(Message, frozen=True, tag="ApprovalReply"):
 
 
 class OperatorReply(Message, frozen=True, tag="OperatorReply"):
-    """The answer to an operator."""
+    """The reply to an operator."""
 
     command_id: CommandId
     done: bool
@@ -175,7 +175,7 @@ class OperatorReply(Message, frozen=True, tag="OperatorReply"):
 
 
 class AccountPosition(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """One position as risk sees it."""
+    """One position as risk knows it."""
 
     symbol: Symbol
     quantity: Decimal
@@ -183,7 +183,7 @@ class AccountPosition(Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class AccountSnapshot(Message, frozen=True, tag="AccountSnapshot"):
-    """The account as risk sees it now."""
+    """The account as risk knows it now."""
 
     request_id: str
     account: AccountId
@@ -199,7 +199,7 @@ class AccountSnapshot(Message, frozen=True, tag="AccountSnapshot"):
 
 
 class MalformedRequest(Message, frozen=True, tag="MalformedRequest"):
-    """The request was no request; nothing was done."""
+    """The request could not be decoded and had no effect."""
 
     detail: str
 

@@ -1,38 +1,38 @@
 """Every way the system can fail, sorted by what to do about it.
 
 TradingError
-├── UsageError             the person asked for what cannot be                      exit 64
+├── UsageError             the user requested something impossible                  exit 64
 ├── ConfigError            a file is wrong: refuse to start                         exit 78
-├── DamagedData            a log or recording is broken: refuse, name the record    exit 65
-├── PeerUnreachable        a verb needs a process that is not there                 exit 69
-├── IoFailed               disk full, failed sync: stop before acknowledging        exit 74
-├── Busy                   lock or port is held: say by whom                        exit 75
-├── ContractError          a peer sent nonsense: drop, count, log once a minute, go on
+├── CorruptData            a log or recording is corrupt: refuse, name the record   exit 65
+├── PeerUnreachable        a command needs a process that is not running            exit 69
+├── StorageError           disk full, failed sync: stop before acknowledging        exit 74
+├── ResourceBusy           a lock or port is held: name the holder                  exit 75
+├── ProtocolError          a peer sent an invalid message: drop, count, log once a minute, continue
 ├── VenueError
-│   ├── VenueUnavailable   try again within the retry budget, then halt new risk
-│   └── VenueRejected      final for this order: publish it, go on
+│   ├── VenueUnavailable   retry within the retry budget, then halt new risk
+│   └── VenueRejected      final for this order: publish it, continue
 └── InvariantError         a bug: publish halt, crash, let the supervisor restart   exit 70
 """
 
 
 class TradingError(Exception):
-    """The root of everything the system raises on purpose."""
+    """The base class of all errors that the system raises on purpose."""
 
 
 class UsageError(TradingError):
-    """The person asked for what cannot be."""
+    """The user requested something that is not possible."""
 
 
 class ConfigError(TradingError):
-    """A file is wrong: nothing starts."""
+    """A configuration file or value is wrong; nothing starts."""
 
 
 class CorruptData(TradingError):
-    """A log or recording is broken; the message names the record."""
+    """A log or recording is corrupt; the message names the record."""
 
 
 class PeerUnreachable(TradingError):
-    """A verb needs a process that is not there."""
+    """A command needs a process that is not running or does not reply."""
 
 
 class StorageError(TradingError):
@@ -40,24 +40,24 @@ class StorageError(TradingError):
 
 
 class ResourceBusy(TradingError):
-    """A lock or port is held; the message says by whom."""
+    """A lock or port is held; the message names the holder."""
 
 
 class ProtocolError(TradingError):
-    """A peer sent nonsense: it is dropped and counted, and the work goes on."""
+    """A peer sent an invalid message: it is dropped and counted, and the process continues."""
 
 
 class VenueError(TradingError):
-    """The venue did not do what was asked."""
+    """The venue did not do what was requested."""
 
 
 class VenueUnavailable(VenueError):
-    """The venue could not be asked or did not answer: the outcome may be unknown."""
+    """The venue could not be reached or did not reply. The outcome may be unknown."""
 
 
 class VenueRejected(VenueError):
-    """The venue said no, and that is final for this order."""
+    """The venue rejected the order, which is final."""
 
 
 class InvariantError(TradingError):
-    """A bug: the process ends rather than trade on a broken promise."""
+    """A bug: the process ends rather than trade on a broken invariant."""

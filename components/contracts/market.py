@@ -1,4 +1,4 @@
-"""What market_data says: quotes, trades, books, and how far each can be trusted."""
+"""Messages of market_data: quotes, trades, order books, and how far each can be trusted."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -9,7 +9,7 @@ from components.contracts.values import ZERO, Symbol, Venue
 
 
 class BookState(StrEnum):
-    """How far the prices of one symbol can be trusted."""
+    """Whether the prices of one symbol can be trusted."""
 
     SYNCED = "synced"
     SYNCING = "syncing"
@@ -19,7 +19,7 @@ class BookState(StrEnum):
 
 
 class FeedState(StrEnum):
-    """Whether a venue's feed is heard."""
+    """Whether a venue's feed is connected."""
 
     CONNECTING = "connecting"
     LIVE = "live"
@@ -27,7 +27,7 @@ class FeedState(StrEnum):
 
 
 class Quote(Message, frozen=True, tag="Quote"):
-    """The best bid and ask of one symbol; a price of zero means that side is absent."""
+    """The best bid and ask of one symbol. A price of zero means that this side is empty."""
 
     venue: Venue
     symbol: Symbol
@@ -40,17 +40,17 @@ class Quote(Message, frozen=True, tag="Quote"):
 
     @property
     def is_two_sided(self) -> bool:
-        """Say whether both sides stand and do not cross."""
+        """Return whether both sides are present and not crossed."""
         return ZERO < self.bid_price < self.ask_price
 
     @property
     def mid(self) -> Decimal:
-        """The price halfway between bid and ask."""
+        """The mid price."""
         return (self.bid_price + self.ask_price) / 2
 
 
 class Trade(Message, frozen=True, tag="Trade"):
-    """One print on the tape."""
+    """One trade."""
 
     venue: Venue
     symbol: Symbol
@@ -61,7 +61,7 @@ class Trade(Message, frozen=True, tag="Trade"):
 
 
 class SymbolHealth(Message, frozen=True, tag="SymbolHealth"):
-    """A change of trust in one symbol's prices, with its reason."""
+    """A change of the book state of one symbol, with its reason."""
 
     venue: Venue
     symbol: Symbol
@@ -71,7 +71,7 @@ class SymbolHealth(Message, frozen=True, tag="SymbolHealth"):
 
 
 class FeedHealth(Message, frozen=True, tag="FeedHealth"):
-    """A change in whether a venue's feed is heard, with its reason."""
+    """A change of the state of a venue's feed, with its reason."""
 
     venue: Venue
     state: FeedState
@@ -80,13 +80,12 @@ class FeedHealth(Message, frozen=True, tag="FeedHealth"):
 
 
 MarketMessage: TypeAlias = Quote | Trade | SymbolHealth | FeedHealth
-
 BookLevels: TypeAlias = tuple[tuple[Decimal, Decimal], ...]
-"""Price and quantity; the quantity counts coins, or quote currency where the instrument is inverse."""
+"""Price and quantity. The quantity counts coins, or quote currency if the instrument is inverse."""
 
 
 class BookSnapshot(Message, frozen=True, tag="BookSnapshot"):
-    """The whole published top of a book as of one of the venue's ids, best first; it replaces what was known."""
+    """The published top of a book as of one of the venue's ids, best first. It replaces the previous state."""
 
     venue: Venue
     symbol: Symbol
@@ -98,7 +97,7 @@ class BookSnapshot(Message, frozen=True, tag="BookSnapshot"):
 
 
 class BookDelta(Message, frozen=True, tag="BookDelta"):
-    """What is different in the published top since `previous_id`; a quantity of zero left it."""
+    """The changes of the published top since `previous_id`. A quantity of zero removes a level."""
 
     venue: Venue
     symbol: Symbol
@@ -111,7 +110,7 @@ class BookDelta(Message, frozen=True, tag="BookDelta"):
 
 
 class BookGap(Message, frozen=True, tag="BookGap"):
-    """Changes of a book that were never heard: after `expected`, the venue went on at `got`."""
+    """Missing updates of a book: `expected` was the next id, `got` the one received."""
 
     venue: Venue
     symbol: Symbol

@@ -1,4 +1,4 @@
-"""What execution says: each record of its order journal, read aloud."""
+"""Execution's messages: the records of its order journal, published as the stream `orders`."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -25,7 +25,7 @@ from components.contracts.values import (
 
 
 class OrderState(StrEnum):
-    """Where an intent can be once execution has it."""
+    """The state of an order, from the receipt of its intent on."""
 
     RECEIVED = "received"
     SENDING = "sending"
@@ -42,12 +42,12 @@ class OrderState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Say whether nothing can follow; only now is unfilled exposure released."""
+        """Return whether no other state can follow. Only then is unfilled exposure released."""
         return self in FINAL_STATES
 
     @property
     def is_working(self) -> bool:
-        """Say whether the order stands at the venue as far as we know."""
+        """Return whether the order is open at the venue as far as known."""
         return self in WORKING_STATES
 
 
@@ -65,7 +65,7 @@ WORKING_STATES: Final = frozenset({OrderState.OPEN, OrderState.PARTIALLY_FILLED,
 
 
 class UpdateSource(StrEnum):
-    """Where a piece of truth about an order came from."""
+    """The source of an order update."""
 
     LOCAL = "ourselves"
     REPLY = "reply"
@@ -75,7 +75,7 @@ class UpdateSource(StrEnum):
 
 
 def client_order_id(intent: Intent, attempt: int) -> ClientOrderId:
-    """Name an order after signal, leg and attempt, so that a repeat is recognised on both sides."""
+    """Return the client order id of a signal, leg and attempt. Both sides recognize a duplicate by it."""
     name = f"{intent.signal_id}-{intent.leg}-{attempt}"
     if not is_identifier(name, length_max=CLIENT_ORDER_ID_LENGTH_MAX):
         raise InvariantError(f"client order id {name!r} is not 1-{CLIENT_ORDER_ID_LENGTH_MAX} of A-Z a-z 0-9 _ . -")
@@ -83,9 +83,10 @@ def client_order_id(intent: Intent, attempt: int) -> ClientOrderId:
 
 
 class IntentReceived(Message, frozen=True, tag="IntentReceived"):
-    """An approved intent is on disk; from here on it can be acknowledged and sent.
+    """An approved intent is durable; from now on it can be acknowledged and sent.
 
-    `frame` is what risk sealed, as it came: after a restart the approval is proven again from it before it is sent.
+    `frame` is the sealed frame as received. After a restart the approval is authenticated again before the order is
+    sent.
     """
 
     intent: Intent
@@ -96,14 +97,14 @@ class IntentReceived(Message, frozen=True, tag="IntentReceived"):
 
 
 class FenceTerms(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """The order that uses up a client order id so that the one before it can never land."""
+    """The terms of a fence: an order that uses up a client order id so that an earlier one cannot land later."""
 
     quantity: Decimal
     limit_price: Decimal
 
 
 class OrderSending(Message, frozen=True, tag="OrderSending"):
-    """The request may leave from now on; with `fence` it is the fence of an order whose outcome is unknown."""
+    """The request may be sent from now on. With `fence` it is the fence of an order whose outcome is unknown."""
 
     intent_id: IntentId
     client_order_id: ClientOrderId
@@ -113,7 +114,7 @@ class OrderSending(Message, frozen=True, tag="OrderSending"):
 
 
 class OrderUpdated(Message, frozen=True, tag="OrderUpdated"):
-    """An order is in this state now; `intent_id` is None for an order that is not ours."""
+    """The new state of an order. `intent_id` is None for an external order."""
 
     intent_id: IntentId | None
     client_order_id: ClientOrderId
@@ -130,7 +131,7 @@ class OrderUpdated(Message, frozen=True, tag="OrderUpdated"):
 
 
 class Filled(Message, frozen=True, tag="Filled"):
-    """One execution: this quantity at this price; `cumulative_quantity` is the order's total after it."""
+    """One execution. `cumulative_quantity` is the total of the order after it."""
 
     execution_id: ExecutionId
     intent_id: IntentId | None
@@ -147,7 +148,7 @@ class Filled(Message, frozen=True, tag="Filled"):
 
 
 class ControlReceived(Message, frozen=True, tag="ControlReceived"):
-    """A control from risk is on disk."""
+    """A control from risk is durable."""
 
     control: Control
     terms: ApprovalTerms
@@ -155,7 +156,7 @@ class ControlReceived(Message, frozen=True, tag="ControlReceived"):
 
 
 class VenuePosition(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """One position as the venue states it; negative when short."""
+    """One position as reported by the venue; negative when short."""
 
     symbol: Symbol
     quantity: Decimal
@@ -163,7 +164,7 @@ class VenuePosition(Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
 
 class VenueAccount(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """The account as the venue states it."""
+    """The account as reported by the venue."""
 
     account_number: str
     cash: Decimal
@@ -173,7 +174,7 @@ class VenueAccount(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 class VenueSession(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """Whether the venue trades now, and its clock's distance from ours."""
+    """Whether the venue is open, and the offset of its clock."""
 
     is_open: bool
     next_open_at_ns: int
@@ -182,7 +183,7 @@ class VenueSession(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 class OpeningBalance(Message, frozen=True, tag="OpeningBalance"):
-    """Positions found at the venue when this journal was empty: where our own counting begins."""
+    """The positions at the venue when this journal was empty; positions are counted from here."""
 
     account: AccountId
     venue_account: VenueAccount
@@ -191,7 +192,10 @@ class OpeningBalance(Message, frozen=True, tag="OpeningBalance"):
 
 
 class Reconciled(Message, frozen=True, tag="Reconciled"):
-    """What the venue says of account, positions and session, held against the journal; `differences` empty = equal."""
+    """A comparison of the venue's account, positions and session with the journal.
+
+    No `differences` means that they are equal.
+    """
 
     venue: Venue
     venue_account: VenueAccount
@@ -211,7 +215,7 @@ class VenueConnectivity(StrEnum):
 
 
 class VenueConnectivityChanged(Message, frozen=True, tag="VenueConnectivityChanged"):
-    """The venue's REST or order stream became better or worse."""
+    """The connectivity of the venue's REST API or order stream changed."""
 
     venue: Venue
     connectivity: VenueConnectivity
@@ -220,7 +224,7 @@ class VenueConnectivityChanged(Message, frozen=True, tag="VenueConnectivityChang
 
 
 class ClientOrderIdConflict(Message, frozen=True, tag="ClientOrderIdConflict"):
-    """The venue knows our client order id with another order: everything halts."""
+    """The venue has another order with our client order id. Trading halts."""
 
     client_order_id: ClientOrderId
     detail: str

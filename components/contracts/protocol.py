@@ -1,7 +1,4 @@
-"""The header of every frame on the bus, and what subscribers ask of a stream's side socket.
-
-What every component says of itself.
-"""
+"""The bus protocol: frame header, recovery messages, health, and the base class of all tagged messages."""
 
 from enum import IntEnum
 from typing import Final, TypeAlias
@@ -12,7 +9,6 @@ from components.contracts.values import StreamOffset
 
 SCHEMA_VERSION: Final = 2
 """Version of the messages on the bus; it rises when an old reader could misread a new message."""
-
 SCHEMA_VERSIONS_READ: Final = frozenset({SCHEMA_VERSION})
 """Versions that this release reads. Version 1 had tags that followed the class names of that time."""
 
@@ -26,18 +22,18 @@ class Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, 
 
 
 class FrameKind(IntEnum):
-    """What a frame on a stream is."""
+    """The kind of a frame on a stream."""
 
     MESSAGE = 0
     HEARTBEAT = 1
 
 
 class Header(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """Who said it, where it stands in the stream, and when (wall clock, ns).
+    """The header of a frame: producer, position in the stream, and timestamps (wall clock, ns).
 
-    `event_at_ns` is the venue's own stamp, `received_at_ns` when the cause of this message reached us; both 0 where
-    there is none. A heartbeat carries the place of the last message before it. `run` is new at every start of the
-    producer, so that what an event stream said before anybody was connected to it is not taken for a loss.
+    `event_at_ns` is the venue's timestamp, `received_at_ns` the time when the cause of this message was received; both
+    are 0 if there is none. A heartbeat carries the sequence of the last message before it. `run` is new at every start
+    of the producer, so that records published before a subscriber was connected are not counted as lost.
     """
 
     schema: int
@@ -53,20 +49,20 @@ class Header(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, g
 
 
 class SnapshotRequest(Message, frozen=True, tag="SnapshotRequest"):
-    """Give me the present state of a state stream, and its place."""
+    """Request the current state of a state stream and its offset."""
 
     stream: str
 
 
 class ReplayRequest(Message, frozen=True, tag="ReplayRequest"):
-    """Give me an event stream's records from this one on (bounded; ask again for more)."""
+    """Request an event stream's records from this one on. The reply is bounded; request again for more."""
 
     stream: str
     from_sequence: int
 
 
 class SubscriberProgress(Message, frozen=True, tag="SubscriberProgress"):
-    """How far a subscriber has come; it is not answered."""
+    """How far a subscriber has received a stream; there is no reply."""
 
     subscriber: str
     offset: StreamOffset
@@ -76,7 +72,7 @@ RecoveryRequest: TypeAlias = SnapshotRequest | ReplayRequest | SubscriberProgres
 
 
 class RecoveryBatch(Message, frozen=True, tag="RecoveryBatch"):
-    """Messages of a stream up to `place`, each with its sequence (0 in a snapshot); `complete` when nothing follows."""
+    """Messages of a stream up to `offset`, each with its sequence (0 in a snapshot). `complete` if none follow."""
 
     offset: StreamOffset
     messages: tuple[tuple[int, bytes], ...]
@@ -84,7 +80,7 @@ class RecoveryBatch(Message, frozen=True, tag="RecoveryBatch"):
 
 
 class RecoveryUnavailable(Message, frozen=True, tag="RecoveryUnavailable"):
-    """The stream cannot be given, and why."""
+    """The stream cannot be served, and why."""
 
     stream: str
     reason: str
@@ -94,7 +90,7 @@ RecoveryReply: TypeAlias = RecoveryBatch | RecoveryUnavailable
 
 
 class ComponentHealth(Message, frozen=True, tag="ComponentHealth"):
-    """I am alive; this is what I still wait for, and how far I have heard each stream."""
+    """The liveness of a component: its unmet readiness conditions, and how far it has received each stream."""
 
     component: str
     version: str
@@ -104,7 +100,7 @@ class ComponentHealth(Message, frozen=True, tag="ComponentHealth"):
 
     @property
     def is_ready(self) -> bool:
-        """Say whether nothing is waited for."""
+        """Return whether all readiness conditions are met."""
         return not self.unmet
 
 

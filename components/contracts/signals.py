@@ -1,4 +1,4 @@
-"""What a strategy wants, and the two stages of its life: Signal[Unchecked] and Signal[Approved]."""
+"""A strategy's intent to trade, and its two stages: Signal[Unchecked] and Signal[Approved]."""
 
 from dataclasses import InitVar, dataclass
 from decimal import Decimal
@@ -29,11 +29,11 @@ from components.contracts.values import (
 AMOUNT_STEP: Final = Decimal("1e-9")
 AMOUNT_MAX: Final = Decimal("1e12")
 AMOUNT_RULE: Final = "must be above 0, at most 1e12, with at most 9 decimals"
-"""No venue counts finer or further, and arithmetic on such numbers neither rounds nor overflows."""
+"""No venue uses finer or larger amounts, and arithmetic within these bounds neither rounds nor overflows."""
 
 
 class Purpose(StrEnum):
-    """Why an order is wanted; decides which checks concern it."""
+    """The purpose of an order; it determines which checks apply."""
 
     ENTRY = "entry"
     EXIT = "exit"
@@ -42,12 +42,12 @@ class Purpose(StrEnum):
 
     @property
     def is_reduce_only(self) -> bool:
-        """Say whether an order of this purpose may never grow or flip a position."""
+        """Return whether an order of this purpose may never increase or reverse a position."""
         return self is not Purpose.ENTRY
 
 
 class ModelProvenance(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """What the model saw and said, so that a fill can be traced back to its ticks."""
+    """The model's inputs and prediction, so that a fill can be traced back to its ticks."""
 
     model_hash: str
     schema_hash: str
@@ -58,7 +58,10 @@ class ModelProvenance(Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Intent(Message, frozen=True, tag="Intent"):
-    """One order that somebody wants; `tick_at_ns` is when the venue frame behind it was decoded."""
+    """One order that a strategy wants to place.
+
+    `tick_at_ns` is the time when the venue frame that caused it was decoded.
+    """
 
     signal_id: SignalId
     leg: int
@@ -76,7 +79,7 @@ class Intent(Message, frozen=True, tag="Intent"):
     expires_at_ns: int
 
     def __post_init__(self) -> None:
-        """Refuse what no venue could take; a ValueError here names the path when decoding."""
+        """Reject what no venue accepts. A ValueError raised here names the path when decoding."""
         if not is_identifier(self.signal_id, length_max=SIGNAL_ID_LENGTH_MAX):
             raise ValueError(f"signal_id {self.signal_id!r}: 1-{SIGNAL_ID_LENGTH_MAX} of A-Z a-z 0-9 _ . -")
         if not 0 <= self.leg <= 99:
@@ -90,7 +93,7 @@ class Intent(Message, frozen=True, tag="Intent"):
 
     @property
     def intent_id(self) -> IntentId:
-        """One leg of one signal; the id under which it is judged, journalled and answered."""
+        """The id of one leg of one signal, under which it is checked, journalled and answered."""
         return IntentId(f"{self.signal_id}-{self.leg}")
 
 
@@ -99,7 +102,7 @@ def _is_valid_amount(number: Decimal) -> bool:
 
 
 class ApprovalTerms(Message, frozen=True, tag="ApprovalTerms"):
-    """Under which limits, on which state and for how long an approval was given."""
+    """The limits, the state and the time for which an approval is valid."""
 
     account: AccountId
     limits_version: str
@@ -110,12 +113,12 @@ class ApprovalTerms(Message, frozen=True, tag="ApprovalTerms"):
 
 @final
 class Unchecked(Struct, frozen=True, gc=False):
-    """Risk has not looked at this yet."""
+    """The stage of a signal that risk has not checked."""
 
 
 @final
 class Approved(Struct, frozen=True, gc=False):
-    """A receipt, not a flag: the terms of the approval and the seal over order and terms."""
+    """The stage of an approved signal: the terms of the approval, and the seal over intent and terms."""
 
     terms: ApprovalTerms
     seal: bytes
@@ -127,18 +130,18 @@ Stage = TypeVar("Stage", Unchecked, Approved)
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal(Generic[Stage]):
-    """An intent together with the proof of how far it has come."""
+    """An intent together with its stage."""
 
     intent: Intent
     stage: Stage
     mint: InitVar[Mint]
 
     def __post_init__(self, mint: Mint) -> None:
-        """Refuse hand-made signals, also those made by replace()."""
+        """Reject signals that were constructed elsewhere, also by replace()."""
         if mint is not MINT:
-            raise InvariantError("a Signal is made by propose() or by risk, never by hand")
+            raise InvariantError("a Signal is constructed by propose() or by risk only")
 
 
 def propose(intent: Intent) -> Signal[Unchecked]:
-    """Wrap what somebody wants; it can only be judged."""
+    """Return an unchecked signal for this intent."""
     return Signal(intent=intent, stage=Unchecked(), mint=MINT)

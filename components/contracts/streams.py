@@ -1,7 +1,10 @@
-"""The single table of streams: who speaks, which messages, how silent is too silent, what loss means."""
+"""The table of all streams: producer, consumers, message types, heartbeat timeout, queue bound.
+
+Sockets, decoders, heartbeat timeouts and metric labels follow from it.
+"""
 
 from enum import StrEnum
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -13,10 +16,12 @@ from components.contracts.protocol import HealthMessage
 from components.contracts.trading import PositionMessage
 
 ANY: Final = "*"
+HEARTBEAT_MS: Final = 1_000
+"""The heartbeat interval of every published stream."""
 
 
 class StreamClass(StrEnum):
-    """What a hearer may rely on."""
+    """The delivery guarantee of a stream."""
 
     STATE = "state"
     EVENTS = "events"
@@ -25,25 +30,20 @@ class StreamClass(StrEnum):
 
 
 class Stream(Struct, frozen=True, gc=False, kw_only=True):
-    """One line of the table."""
+    """One row of the table."""
 
     name: str
     producer: str
-    """The component that publishes, or that asks."""
+    """The component that publishes, or that sends requests."""
     consumers: tuple[str, ...]
-    """The components that hear it, or that answer."""
+    """The components that subscribe, or that reply."""
     stream_class: StreamClass
     messages: Any
     """The union of message types, for one typed decoder."""
     replies: Any = None
     heartbeat_timeout_ms: int
-    """Without a message or heartbeat for longer than this the stream is down."""
+    """The stream is lost if no message or heartbeat arrives for longer than this."""
     high_water_mark: int
-    on_loss: str
-
-
-HEARTBEAT_MS: Final = 1_000
-"""Every published stream says its last place this often."""
 
 
 MARKET: Final = Stream(
@@ -54,10 +54,7 @@ MARKET: Final = Stream(
     messages=MarketMessage,
     heartbeat_timeout_ms=3_500,
     high_water_mark=20_000,
-    on_loss="symbol flagged, re-join by snapshot",
 )
-
-
 BOOKS: Final = Stream(
     name="books",
     producer="market_data",
@@ -66,10 +63,7 @@ BOOKS: Final = Stream(
     messages=BookMessage,
     heartbeat_timeout_ms=3_500,
     high_water_mark=100_000,
-    on_loss="book unknown, re-join by snapshot",
 )
-
-
 RISK_REQUESTS: Final = Stream(
     name="risk_requests",
     producer="signals",
@@ -79,10 +73,7 @@ RISK_REQUESTS: Final = Stream(
     replies=RiskReply,
     heartbeat_timeout_ms=2_000,
     high_water_mark=1_000,
-    on_loss="same request id again",
 )
-
-
 COMMANDS: Final = Stream(
     name="commands",
     producer="risk",
@@ -92,10 +83,7 @@ COMMANDS: Final = Stream(
     replies=Acknowledgement,
     heartbeat_timeout_ms=2_000,
     high_water_mark=10_000,
-    on_loss="outbox sends again, also after restart",
 )
-
-
 ORDERS: Final = Stream(
     name="orders",
     producer="execution",
@@ -104,10 +92,7 @@ ORDERS: Final = Stream(
     messages=OrderMessage,
     heartbeat_timeout_ms=3_500,
     high_water_mark=10_000,
-    on_loss="replay from the journal",
 )
-
-
 DECISIONS: Final = Stream(
     name="decisions",
     producer="risk",
@@ -116,10 +101,7 @@ DECISIONS: Final = Stream(
     messages=DecisionMessage,
     heartbeat_timeout_ms=3_500,
     high_water_mark=10_000,
-    on_loss="replay from the log",
 )
-
-
 POSITIONS: Final = Stream(
     name="positions",
     producer="risk",
@@ -128,10 +110,7 @@ POSITIONS: Final = Stream(
     messages=PositionMessage,
     heartbeat_timeout_ms=3_500,
     high_water_mark=10_000,
-    on_loss="re-join by snapshot",
 )
-
-
 HEALTH: Final = Stream(
     name="health",
     producer=ANY,
@@ -140,15 +119,7 @@ HEALTH: Final = Stream(
     messages=HealthMessage,
     heartbeat_timeout_ms=3_500,
     high_water_mark=1_000,
-    on_loss="silence = down",
 )
-
-
 STREAMS: Final[dict[str, Stream]] = {
     stream.name: stream for stream in (MARKET, BOOKS, RISK_REQUESTS, COMMANDS, ORDERS, DECISIONS, POSITIONS, HEALTH)
 }
-
-
-def message_types(stream: Stream) -> tuple[type, ...]:
-    """List the types that a stream may carry."""
-    return get_args(stream.messages) or (stream.messages,)

@@ -1,6 +1,6 @@
-"""The trading state: the worst of a set of causes.
+"""Trading state and its causes, positions, profit and loss.
 
-What risk says of the account: positions, profit and loss, and the trading state.
+The trading state is the most severe one among those of the active causes.
 """
 
 from decimal import Decimal
@@ -14,7 +14,7 @@ from components.contracts.values import Symbol
 
 
 class TradingState(StrEnum):
-    """What may pass: everything, only what shrinks exposure, or almost nothing."""
+    """Which orders are allowed: all, only those that reduce exposure, or almost none."""
 
     ACTIVE = "active"
     REDUCING = "reducing"
@@ -27,7 +27,7 @@ class TradingState(StrEnum):
 
 
 class Cause(StrEnum):
-    """A reason not to trade freely."""
+    """A reason that restricts trading."""
 
     STARTING = "starting"
     UNRECONCILED = "unreconciled"
@@ -46,7 +46,7 @@ class Cause(StrEnum):
 
 
 class CauseEffect(Struct, frozen=True, gc=False):
-    """What a cause does while present, and whether it stays until it is re-armed by hand."""
+    """The trading state that a cause demands, and whether it is latched until an operator resumes."""
 
     state: TradingState
     latched: bool
@@ -71,14 +71,14 @@ CAUSE_EFFECTS: Final[dict[Cause, CauseEffect]] = {
 
 
 def trading_state_of(causes: frozenset[Cause]) -> TradingState:
-    """Give the most severe state that any present cause asks for."""
+    """Return the most severe state that any active cause demands."""
     return max(
         (CAUSE_EFFECTS[cause].state for cause in causes), key=lambda state: state.severity, default=TradingState.ACTIVE
     )
 
 
 class Position(Message, frozen=True, tag="Position"):
-    """One symbol's position after a change; negative when short."""
+    """The position in one symbol after a change; negative when short."""
 
     symbol: Symbol
     quantity: Decimal
@@ -90,7 +90,7 @@ class Position(Message, frozen=True, tag="Position"):
 
 
 class ProfitAndLoss(Message, frozen=True, tag="ProfitAndLoss"):
-    """The account's result, marked at the middle of the last quotes."""
+    """The account's profit and loss, marked to the mid of the last quotes."""
 
     realised: Decimal
     unrealised: Decimal
@@ -98,7 +98,7 @@ class ProfitAndLoss(Message, frozen=True, tag="ProfitAndLoss"):
 
 
 class TradingStatus(Message, frozen=True, tag="TradingStatus"):
-    """The trading state and the causes behind it."""
+    """The trading state and its causes."""
 
     state: TradingState
     causes: tuple[Cause, ...]

@@ -1,4 +1,4 @@
-"""The small words every message is made of: symbols, sides, money, identifiers, places."""
+"""The value types of all messages: symbols, sides, amounts, identifiers, stream offsets."""
 
 import re
 from decimal import Decimal
@@ -17,22 +17,19 @@ ClientOrderId = NewType("ClientOrderId", str)
 VenueOrderId = NewType("VenueOrderId", str)
 ExecutionId = NewType("ExecutionId", str)
 CommandId = NewType("CommandId", str)
-
 Price: TypeAlias = Decimal
 Quantity: TypeAlias = Decimal
 Money: TypeAlias = Decimal
-
 ZERO: Final = Decimal(0)
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9_.-]+")
-"""What every venue accepts in a client order id."""
-
+"""The characters that every venue accepts in a client order id."""
 CLIENT_ORDER_ID_LENGTH_MAX: Final = 48
 SIGNAL_ID_LENGTH_MAX: Final = 40
 """Leaves room in a client order id for the leg and the attempt."""
 
 
 class Side(StrEnum):
-    """Which way an order moves a position."""
+    """The direction of an order."""
 
     BUY = "buy"
     SELL = "sell"
@@ -44,14 +41,14 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How the venue may price an order."""
+    """Market or limit order."""
 
     MARKET = "market"
     LIMIT = "limit"
 
 
 class TimeInForce(StrEnum):
-    """How long the venue keeps an order."""
+    """How long an order stays active at the venue."""
 
     DAY = "day"
     GTC = "gtc"
@@ -59,9 +56,9 @@ class TimeInForce(StrEnum):
 
 
 class StreamOffset(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """Where in a stream a message stands.
+    """The position of a message in a stream.
 
-    The epoch is new at every start of a state stream's producer; an event stream has its journal's id there.
+    The epoch of a state stream is new at every start of its producer; that of an event stream is the id of its journal.
     """
 
     stream: str
@@ -70,7 +67,7 @@ class StreamOffset(Struct, frozen=True, array_like=True, forbid_unknown_fields=T
 
 
 def format_decimal(number: Decimal) -> str:
-    """Write a decimal without exponent or trailing zeros: 1E+2 is 100, 1.50 is 1.5, -0 is 0."""
+    """Return a decimal as text without exponent or trailing zeros: 1E+2 is 100, 1.50 is 1.5, -0 is 0."""
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -78,5 +75,5 @@ def format_decimal(number: Decimal) -> str:
 
 
 def is_identifier(text: str, *, length_max: int) -> bool:
-    """Say whether a text can stand in an id at every venue."""
+    """Return whether every venue accepts the text as part of an id."""
     return len(text) <= length_max and IDENTIFIER.fullmatch(text) is not None

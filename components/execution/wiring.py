@@ -18,7 +18,7 @@ from components.execution.venues.alpaca.trade_updates import AlpacaTradeUpdates
 from components.runtime.bus.codec import InvalidFrame, message_decoder
 from components.runtime.config.secrets import Secret
 from components.runtime.journal.format import Record
-from components.runtime.process.process import Loop, Process
+from components.runtime.process.process import Process
 
 ALPACA: Final = Venue("alpaca")
 HALT_FILE: Final = "HALT"
@@ -37,7 +37,6 @@ def execution(process: Process) -> None:
         journal_stream=ORDERS,
         venue=AlpacaRest(HttpClient(config.alpaca, keys), process.clock, process.paths.state / HALT_FILE),
         feed=AlpacaTradeUpdates(config.alpaca, keys, random),
-        loop=Loop.ASYNC,
     )
 
 

@@ -37,13 +37,13 @@ def market_data(process: Process) -> None:
     """Build the process and serve until it is asked to stop."""
     config = process.config(MarketDataConfig)
     venues = {venue: create_adapter(venue, process.secret) for venue in config.venues}
-    terms = [book_settings(venue, dialect, config.first_quote_timeout_ms) for venue, dialect in venues.items()]
-    books = OrderBookService(terms, process.metrics, random)
-    feeds = [VenueFeed(dialect, venue, process.clock, random, process.metrics) for venue, dialect in venues.items()]
+    settings = [book_settings(venue, adapter, config.first_quote_timeout_ms) for venue, adapter in venues.items()]
+    books = OrderBookService(settings, process.metrics, random)
+    feeds = [VenueFeed(adapter, venue, process.clock, random, process.metrics) for venue, adapter in venues.items()]
     quotes, stock = _stock_feed(process, config) if config.symbols else (None, None)
-    many = FeedGroup(feeds, stock, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
+    group = FeedGroup(feeds, stock, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
     service = MarketDataService(quotes, books)
-    process.run(service, publishes=[MARKET, BOOKS], feed=many, venue=many)
+    process.run(service, publishes=[MARKET, BOOKS], feed=group, venue=group)
 
 
 def serve_recording(process: Process, recording: Recording, speed: float) -> None:
@@ -51,9 +51,9 @@ def serve_recording(process: Process, recording: Recording, speed: float) -> Non
     reader, clock = open_recording(recording), ReplayClock(process.clock)
     process.clock = clock
     feed = ReplayFeed(recording, reader, speed, clock, clock.advance_to)
-    dialect = reader.adapter
+    adapter = reader.adapter
     service = replay_service(
-        dialect.venue, tuple(reader.registry.by_symbol), dialect.sequence_rule, pushes_snapshot=dialect.pushes_snapshot
+        adapter.venue, tuple(reader.registry.by_symbol), adapter.sequence_rule, pushes_snapshot=adapter.pushes_snapshot
     )
     process.run(service, publishes=[MARKET, BOOKS], feed=feed, venue=feed)
 
@@ -75,10 +75,10 @@ def book_settings(config: VenueConfig, adapter: VenueAdapter, first_book_timeout
 
 def _stock_feed(process: Process, config: MarketDataConfig) -> tuple[QuoteService, AlpacaStockFeed]:
     symbols = tuple(Symbol(symbol) for symbol in config.symbols)
-    keys = ApiCredentials(Secret(process.secret(config.alpaca.key)), Secret(process.secret(config.alpaca.secret)))
-    patience = QuoteTimeouts(config.quote_age_ms_max, config.first_quote_timeout_ms)
-    feed = AlpacaStockFeed(config.alpaca, keys, symbols, process.clock, random)
-    return QuoteService(ALPACA_STOCKS, symbols, patience, process.metrics), feed
+    credentials = ApiCredentials(Secret(process.secret(config.alpaca.key)), Secret(process.secret(config.alpaca.secret)))
+    timeouts = QuoteTimeouts(config.quote_age_ms_max, config.first_quote_timeout_ms)
+    feed = AlpacaStockFeed(config.alpaca, credentials, symbols, process.clock, random)
+    return QuoteService(ALPACA_STOCKS, symbols, timeouts, process.metrics), feed
 
 
 def capture_session(
@@ -86,21 +86,21 @@ def capture_session(
 ) -> CaptureSession:
     """Build a session that only records live venues."""
     clock, metrics = SystemClock(), Metrics("record", version("xtrader"))
-    dialects = [(table, create_adapter(table, resolve_secret)) for table in tables]
+    adapters = [(table, create_adapter(table, resolve_secret)) for table in tables]
     feeds = [
-        VenueFeed(dialect, table, clock, random, metrics, recorder.tap(dialect.venue)) for table, dialect in dialects
+        VenueFeed(adapter, table, clock, random, metrics, recorder.tap(adapter.venue)) for table, adapter in adapters
     ]
-    terms = [book_settings(table, dialect, table.first_data_timeout_ms) for table, dialect in dialects]
-    service = MarketDataService(None, OrderBookService(terms, metrics, random))
-    many = FeedGroup(feeds, None, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
-    rules = {dialect.venue: dialect.sequence_rule for _, dialect in dialects}
-    return CaptureSession(service, many, rules, recorder, clock, log)
+    settings = [book_settings(table, adapter, table.first_data_timeout_ms) for table, adapter in adapters]
+    service = MarketDataService(None, OrderBookService(settings, metrics, random))
+    group = FeedGroup(feeds, None, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
+    rules = {adapter.venue: adapter.sequence_rule for _, adapter in adapters}
+    return CaptureSession(service, group, rules, recorder, clock, log)
 
 
 def replay_messages(recording: Recording, speed: float) -> Iterator[Publish | LogEvent]:
     """Yield what would be published and logged, in order, at the given speed."""
     reader, clock = open_recording(recording), SystemClock()
-    dialect, symbols = reader.adapter, tuple(reader.registry.by_symbol)
-    service = replay_service(dialect.venue, symbols, dialect.sequence_rule, pushes_snapshot=dialect.pushes_snapshot)
+    adapter, symbols = reader.adapter, tuple(reader.registry.by_symbol)
+    service = replay_service(adapter.venue, symbols, adapter.sequence_rule, pushes_snapshot=adapter.pushes_snapshot)
     played = throttled(replay_events(recording, reader, clock), ReplayPacer(speed, clock))
     return ReplayDriver(service, clock.monotonic_ns).run(played)

@@ -1,4 +1,4 @@
-"""What every command shares: verbs found by name, `--json`, and one line of answer on standard output."""
+"""What every command line shares: lazy command groups, `--json`, one printed result, exit codes for failures."""
 
 import errno
 import os
@@ -28,73 +28,9 @@ from components.contracts.errors import (
 if TYPE_CHECKING:
     pass
 
-
 _encoder: Final = msgspec.json.Encoder(enc_hook=str, decimal_format="string", order="deterministic")
-json_option: Final = click.option("--json", "as_json", is_flag=True, help="Answer with one JSON line.")
-"""Gives the verb an `as_json` argument."""
-
-
-class LazyGroup(click.Group):
-    """A group whose verbs live in modules that are imported when they are called, so that --help is quick.
-
-    `lazy` maps a verb to (where it is: "package.module:attribute", its one line of help).
-    """
-
-    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **attributes: Any) -> None:  # noqa: ANN401  # click's own
-        """Take the verbs' addresses beside what click.Group takes."""
-        super().__init__(*args, **attributes)
-        self._lazy = dict(lazy or {})
-
-    @override
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every verb."""
-        return sorted({*super().list_commands(ctx), *self._lazy})
-
-    @override
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Find a verb; an imported one if it is not here."""
-        if cmd_name not in self._lazy:
-            return super().get_command(ctx, cmd_name)
-        module, _, attribute = self._lazy[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
-
-    @override
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs with their help, without importing them."""
-        here = {name: command.get_short_help_str() for name, command in self.commands.items() if not command.hidden}
-        rows = {**here, **{name: text for name, (_, text) in self._lazy.items()}}
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(rows.items()))
-
-
-def print_result(facts: Mapping[str, Any] | msgspec.Struct, *, as_json: bool, text: str | None = None) -> None:
-    """Say a verb's answer on standard output: one JSON line, or what a person reads."""
-    if as_json:
-        line = to_json(facts)
-    elif text is not None:
-        line = text
-    else:
-        line = "\n".join(f"{key:<20} {value}" for key, value in msgspec.to_builtins(facts, enc_hook=str).items())
-    try:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
-    except OSError as error:
-        if error.errno == errno.EIO:  # a terminal that was closed, which is a reader that left
-            raise BrokenPipeError(error.errno, "the terminal was closed") from error
-        raise
-
-
-def to_json(facts: object) -> str:
-    """Write one canonical line: keys sorted, decimals as texts."""
-    return _encoder.encode(facts).decode()
-
-
-def usage_error(message: str) -> NoReturn:
-    """Tell a person that what was asked for cannot be."""
-    raise UsageError(message)
-
-
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON line.")
+"""Adds an `as_json` argument to the command."""
 EXIT_USAGE: Final = 64
 EXIT_BUG: Final = 70
 EXIT_INTERRUPTED: Final = 130
@@ -114,17 +50,81 @@ EXIT_CODES: Final[Mapping[type[Exception], int]] = {
     click.FileError: 74,
     click.ClickException: EXIT_USAGE,
 }
-"""The one place where a failure becomes an exit code; a kind that is not here has that of its nearest parent."""
+"""The only mapping of failures to exit codes. A class that is not listed has the code of its nearest base class."""
+
+
+class LazyGroup(click.Group):
+    """A command group that imports a command's module when the command is called, so that --help is quick.
+
+    `lazy` maps a command to its location ("package.module:attribute") and its line of help.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **attributes: Any) -> None:  # noqa: ANN401  # click's own
+        """Accept the locations of commands beside the arguments of click.Group."""
+        super().__init__(*args, **attributes)
+        self._lazy = dict(lazy or {})
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; a lazy one is imported."""
+        if cmd_name not in self._lazy:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._lazy[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their help without importing them."""
+        here = {name: command.get_short_help_str() for name, command in self.commands.items() if not command.hidden}
+        rows = {**here, **{name: text for name, (_, text) in self._lazy.items()}}
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows.items()))
+
+
+def print_result(facts: Mapping[str, Any] | msgspec.Struct, *, as_json: bool, text: str | None = None) -> None:
+    """Print a command's result on standard output: one JSON line, or text for a person."""
+    if as_json:
+        line = to_json(facts)
+    elif text is not None:
+        line = text
+    else:
+        line = "\n".join(f"{key:<20} {value}" for key, value in msgspec.to_builtins(facts, enc_hook=str).items())
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno == errno.EIO:  # the terminal was closed, which is treated like a closed pipe
+            raise BrokenPipeError(error.errno, "the terminal was closed") from error
+        raise
+
+
+def to_json(facts: object) -> str:
+    """Return one canonical JSON line: sorted keys, decimals as strings."""
+    return _encoder.encode(facts).decode()
+
+
+def usage_error(message: str) -> NoReturn:
+    """Raise the error for a request that is not possible."""
+    raise UsageError(message)
 
 
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> int:
-    """Run a command line; a mistake is told in one clear line, and only a bug leaves a traceback in the log."""
+    """Run a command line and return its exit code.
+
+    A mistake is printed in one line; only a bug leaves a traceback in the log.
+    """
     stdout = sys.stdout
     try:
         result = command.main(args, standalone_mode=False)
         sys.stdout.flush()
     except SystemExit as left:
-        # click leaves so when nobody reads any longer, with a standard output that no longer complains.
+        # click exits like this after a broken pipe and replaces standard output.
         return _system_exit_code(left) if sys.stdout is stdout else EXIT_SIGPIPE
     except click.Abort:
         return EXIT_INTERRUPTED
@@ -137,7 +137,7 @@ def run_command(command: click.Command, args: Sequence[str] | None = None) -> in
 
 
 def exit_code_of(error: Exception) -> int:
-    """Give the exit code of this kind of failure; whatever is not raised on purpose is a bug."""
+    """Return the exit code of this kind of failure. An exception that is not a TradingError is a bug."""
     return next((EXIT_CODES[kind] for kind in type(error).__mro__ if kind in EXIT_CODES), EXIT_BUG)
 
 
@@ -147,14 +147,14 @@ def _report_failure(error: Exception) -> int:
         from components.runtime.logs import logger
 
         logger().critical("bug", exc_info=error)
-        _print_error(f"this is a bug; the log has where: {type(error).__name__}: {error}")
+        _print_error(f"this is a bug, see the log for the location: {type(error).__name__}: {error}")
         return code
     _print_error(error.format_message() if isinstance(error, click.ClickException) else str(error))
     return code
 
 
 def _print_error(message: str) -> None:
-    """Tell a person, unless there is no room to: the exit code is the same then."""
+    """Print the error on standard error, unless that cannot be written either: the exit code is the same then."""
     try:
         for line in message.splitlines():
             click.echo(f"error: {line}", err=True)
@@ -163,7 +163,7 @@ def _print_error(message: str) -> None:
 
 
 def _primary_error(error: Exception) -> Exception:
-    # Tasks that run together fail together; what was raised on purpose says most.
+    # Concurrent tasks fail together; an error that was raised on purpose says most.
     while isinstance(error, ExceptionGroup):
         purposeful = error.subgroup(TradingError) or error
         error = purposeful.exceptions[0]

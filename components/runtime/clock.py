@@ -1,32 +1,31 @@
-"""The two clocks: the wall's for stamps, a monotonic one for spans."""
+"""The wall clock and the monotonic clock, as one protocol that tests and the simulation replace."""
 
 import time
 from typing import Final, Protocol
 
+NS_PER_S: Final = 1_000_000_000
+NS_PER_MS: Final = 1_000_000
+
 
 class Clock(Protocol):
-    """What a part of the system may know of time."""
+    """The two clocks of a process."""
 
     def now_ns(self) -> int:
-        """Read the wall clock, in nanoseconds since the epoch."""
+        """Return the wall clock time in nanoseconds since the epoch."""
         ...
 
     def monotonic_ns(self) -> int:
-        """Read a clock that never jumps; only differences of it mean anything."""
+        """Return the time of a clock that never jumps; only differences are meaningful."""
         ...
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The clocks of the operating system."""
 
     def now_ns(self) -> int:
-        """Read the wall clock, in nanoseconds since the epoch."""
+        """Return the wall clock time in nanoseconds since the epoch."""
         return time.time_ns()
 
     def monotonic_ns(self) -> int:
-        """Read a clock that never jumps; only differences of it mean anything."""
+        """Return the time of a clock that never jumps; only differences are meaningful."""
         return time.monotonic_ns()
-
-
-NS_PER_S: Final = 1_000_000_000
-NS_PER_MS: Final = 1_000_000

@@ -1,8 +1,7 @@
-"""Every effect a log has on files, as one small seam that a simulated disk can take the place of.
+"""File system access: the `Disk` protocol that the journal uses, file locks, atomic writes, private folders.
 
-Small files that are there whole or not at all.
-
-Who holds a lock of the run folder, asked without disturbing anybody.
+`Disk` covers every call of the journal, so that tests and the simulation can replace it by a disk that fails or
+crashes.
 """
 
 import fcntl
@@ -26,59 +25,59 @@ MOUNTINFO: Final = Path("/proc/self/mountinfo")
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """An open file and the path that its errors should name."""
+    """An open file and the path for error messages."""
 
     descriptor: int
     path: Path
 
 
 class Disk(Protocol):
-    """The calls a log makes; each either did all of it or raises IoFailed (lock: Busy)."""
+    """The file operations of the journal. Each completes or raises StorageError (`lock`: ResourceBusy)."""
 
     def make_folder(self, folder: Path) -> None:
-        """Make the folder and its missing parents (0700), each durable in its own parent."""
+        """Create the folder and its missing parents (mode 0700), each made durable in its parent."""
 
     def names(self, folder: Path) -> list[str]:
-        """List a folder, sorted; a folder that is not there is empty."""
+        """Return the names in a folder, sorted; a missing folder is empty."""
 
     def is_in_memory(self, folder: Path) -> bool:
-        """Tell whether the folder is on a file system where a sync costs nothing and keeps nothing."""
+        """Return whether the folder is on an in-memory file system, where a sync costs nothing and keeps nothing."""
 
     def lock(self, path: Path) -> OpenFile:
-        """Hold the file until it is closed; Busy names the process that does already."""
+        """Lock the file until it is closed. ResourceBusy names the process that holds it."""
 
     def create(self, path: Path) -> OpenFile:
-        """Make a new file (0600) for reading and writing; one that exists is an error."""
+        """Create a file (mode 0600) for reading and writing; an existing one is an error."""
 
     def open(self, path: Path, *, writable: bool) -> OpenFile:
-        """Open a file that exists."""
+        """Open an existing file."""
 
     def close(self, file: OpenFile) -> None:
-        """Let go of the file, and of its lock."""
+        """Close the file and release its lock."""
 
     def size(self, file: OpenFile) -> int:
-        """Give the length in bytes."""
+        """Return the length in bytes."""
 
     def read(self, file: OpenFile, offset: int, count: int) -> bytes:
-        """Read up to `count` bytes; fewer only where the file ends."""
+        """Return up to `count` bytes; fewer only at the end of the file."""
 
     def write(self, file: OpenFile, offset: int, content: bytes) -> None:
-        """Write all of it at the offset; durable only after fdatasync."""
+        """Write all bytes at the offset. They are durable only after fdatasync."""
 
     def truncate(self, file: OpenFile, size: int) -> None:
-        """Cut the file; durable only after fdatasync."""
+        """Truncate the file. It is durable only after fdatasync."""
 
     def fdatasync(self, file: OpenFile) -> None:
-        """Make the file's content durable. After a failure nothing is known: never try again."""
+        """Make the file's content durable. After a failure its state is unknown: never retry."""
 
     def rename(self, path: Path, to: Path) -> None:
-        """Give the file another name; durable only after sync_folder."""
+        """Rename the file. It is durable only after sync_folder."""
 
     def sync_folder(self, folder: Path) -> None:
         """Make the names in the folder durable."""
 
     def random_bytes(self, count: int) -> bytes:
-        """Give bytes that no other journal will be named by."""
+        """Return random bytes for the id of a journal."""
 
 
 def _translated(
@@ -96,11 +95,11 @@ def _translated(
 
 
 class RealDisk:
-    """The operating system's files."""
+    """The files of the operating system."""
 
     @_translated
     def make_folder(self, folder: Path) -> None:
-        """Make the folder and its missing parents (0700), each durable in its own parent."""
+        """Create the folder and its missing parents (mode 0700), each made durable in its parent."""
         missing = [one for one in (folder, *folder.parents) if not one.exists()]
         for one in reversed(missing):
             one.mkdir(mode=0o700, exist_ok=True)
@@ -108,7 +107,7 @@ class RealDisk:
 
     @_translated
     def names(self, folder: Path) -> list[str]:
-        """List a folder, sorted; a folder that is not there is empty."""
+        """Return the names in a folder, sorted; a missing folder is empty."""
         try:
             return sorted(one.name for one in folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
@@ -116,12 +115,12 @@ class RealDisk:
 
     @_translated
     def is_in_memory(self, folder: Path) -> bool:
-        """Tell whether the folder is on a file system where a sync costs nothing and keeps nothing."""
+        """Return whether the folder is on an in-memory file system, where a sync costs nothing and keeps nothing."""
         return file_system_of(folder.resolve(), MOUNTINFO.read_text()) in IN_MEMORY_FILE_SYSTEMS
 
     @_translated
     def lock(self, path: Path) -> OpenFile:
-        """Hold the file until it is closed; Busy names the process that does already."""
+        """Lock the file until it is closed. ResourceBusy names the process that holds it."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,51 +134,51 @@ class RealDisk:
 
     @_translated
     def create(self, path: Path) -> OpenFile:
-        """Make a new file (0600) for reading and writing; one that exists is an error."""
+        """Create a file (mode 0600) for reading and writing; an existing one is an error."""
         return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path)
 
     @_translated
     def open(self, path: Path, *, writable: bool) -> OpenFile:
-        """Open a file that exists."""
+        """Open an existing file."""
         return OpenFile(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC), path)
 
     @_translated
     def close(self, file: OpenFile) -> None:
-        """Let go of the file, and of its lock."""
+        """Close the file and release its lock."""
         os.close(file.descriptor)
 
     @_translated
     def size(self, file: OpenFile) -> int:
-        """Give the length in bytes."""
+        """Return the length in bytes."""
         return os.fstat(file.descriptor).st_size
 
     @_translated
     def read(self, file: OpenFile, offset: int, count: int) -> bytes:
-        """Read up to `count` bytes; fewer only where the file ends."""
+        """Return up to `count` bytes; fewer only at the end of the file."""
         return os.pread(file.descriptor, count, offset)
 
     @_translated
     def write(self, file: OpenFile, offset: int, content: bytes) -> None:
-        """Write all of it at the offset; a short write is a full disk and fails like one."""
+        """Write all bytes at the offset. A short write means that the disk is full and raises StorageError."""
         written = os.pwrite(file.descriptor, content, offset)
         if written != len(content):
             raise StorageError(
-                f"write {file.path}: only {written} of {len(content)} bytes went in (No space left on device)"
+                f"write {file.path}: only {written} of {len(content)} bytes were written (No space left on device)"
             )
 
     @_translated
     def truncate(self, file: OpenFile, size: int) -> None:
-        """Cut the file; durable only after fdatasync."""
+        """Truncate the file. It is durable only after fdatasync."""
         os.ftruncate(file.descriptor, size)
 
     @_translated
     def fdatasync(self, file: OpenFile) -> None:
-        """Make the file's content durable. After a failure nothing is known: never try again."""
+        """Make the file's content durable. After a failure its state is unknown: never retry."""
         os.fdatasync(file.descriptor)
 
     @_translated
     def rename(self, path: Path, to: Path) -> None:
-        """Give the file another name; durable only after sync_folder."""
+        """Rename the file. It is durable only after sync_folder."""
         path.rename(to)
 
     @_translated
@@ -192,17 +191,17 @@ class RealDisk:
             os.close(descriptor)
 
     def random_bytes(self, count: int) -> bytes:
-        """Give bytes that no other journal will be named by."""
+        """Return random bytes for the id of a journal."""
         return os.urandom(count)
 
 
 def file_system_of(folder: Path, mounts: str) -> str:
-    """Name the file system type that holds the folder, by the text of /proc/self/mountinfo."""
+    """Return the type of the file system that holds the folder, from the text of /proc/self/mountinfo."""
     best, kind = -1, "unknown"
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
         point = Path(left.split(" ")[4].replace("\\040", " "))
-        # Of two mounts on one point the later covers the earlier.
+        # Of two mounts on one point the later one covers the earlier one.
         if folder.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), right.split(" ")[0]
     return kind
@@ -212,9 +211,9 @@ REAL_DISK: Final = RealDisk()
 
 
 def write_atomic(path: Path, content: bytes) -> None:
-    """Put a file (0600) in place of whatever had its name; a reader sees the old one or the new one.
+    """Replace a file (mode 0600) atomically: a reader sees the old content or the new.
 
-    It is not synced: what is written so tells of a running process, and goes with it.
+    It is not synced: such files describe a running process and are removed with it.
     """
     try:
         draft = _draft(path, content, is_durable=False)
@@ -224,7 +223,7 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def create_durable(path: Path, content: bytes) -> bool:
-    """Put a file (0600) where none is and make it durable; False where one was, which is left alone."""
+    """Create a file (mode 0600) durably. Return False, and change nothing, if it exists."""
     try:
         draft = _draft(path, content, is_durable=True)
         try:
@@ -240,7 +239,7 @@ def create_durable(path: Path, content: bytes) -> bool:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only this user may enter, or refuse the one that is there."""
+    """Create a folder that only this user may enter. Raises ConfigError if an existing one is not private."""
     try:
         for missing in [one for one in (*reversed(folder.parents), folder) if not one.exists()]:
             missing.mkdir(mode=0o700, exist_ok=True)
@@ -273,7 +272,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def lock_holder(lock: Path) -> int | None:
-    """Give the process that holds it; None where nobody does. A shared lock is tried, and nothing is written."""
+    """Return the process id that holds a lock, or None. It tries a shared lock and writes nothing."""
     try:
         with lock.open("rb") as file:
             try:
@@ -288,7 +287,7 @@ def lock_holder(lock: Path) -> int | None:
 
 
 def _holder_pid(content: bytes, lock: Path) -> int:
-    # A lock taken this very moment has no name in it yet, and 0 would mean every process of ours.
+    # A lock that was taken at this moment contains no process id yet, and 0 would address our whole process group.
     if not content.isdigit() or int(content) == 0:
-        raise PeerUnreachable(f"{lock} was taken this moment; ask again")
+        raise PeerUnreachable(f"{lock} was taken just now; try again")
     return int(content)

@@ -1,4 +1,4 @@
-"""Structured log lines on standard error; standard output carries only a verb's answer."""
+"""Structured log lines on standard error. Standard output carries only a command's result."""
 
 import logging
 import sys
@@ -20,8 +20,7 @@ from components.runtime.clock import Clock, SystemClock
 NS_PER_S: Final = 1_000_000_000
 REDACTED: Final = "***"
 REDACTED_LENGTH_MIN: Final = 8
-"""A shorter secret would black out words that only happen to contain it."""
-
+"""A shorter secret would redact words that contain it by coincidence."""
 _secrets: set[str] = set()
 _encoder: Final = msgspec.json.Encoder(enc_hook=str, decimal_format="string")
 
@@ -51,7 +50,7 @@ def configure(
     style: LogFormat = LogFormat.AUTO,
     to: TextIO | None = None,
 ) -> FilteringBoundLogger:
-    """Send this process's events, and the warnings of its libraries, to one stream; give its logger."""
+    """Send this process's events and its libraries' warnings to one stream. Return its logger."""
     is_readable = style is LogFormat.READABLE or (style is LogFormat.AUTO and (to or sys.stderr).isatty())
     number = logging.getLevelNamesMapping()[level.value.upper()]
     structlog.configure(
@@ -71,7 +70,7 @@ def configure(
 
 
 def logger() -> FilteringBoundLogger:
-    """Give the process's logger; before anything was configured it speaks as xtrader."""
+    """Return the logger of the process. Before `configure` it logs as service xtrader."""
     if not structlog.is_configured():
         return configure("xtrader")
     made: FilteringBoundLogger = structlog.get_logger().bind()
@@ -79,13 +78,13 @@ def logger() -> FilteringBoundLogger:
 
 
 def redact(secret: str) -> None:
-    """Never let this text into a line, wherever it comes from."""
+    """Redact this text in every log line."""
     if len(secret) >= REDACTED_LENGTH_MIN:
         _secrets.add(secret)
 
 
 class _LineWriter:
-    """Writes each line whole; where standard error cannot be written, a line is lost rather than the process."""
+    """Writes each line as a whole. If standard error cannot be written, the line is lost and the process continues."""
 
     _lock = Lock()
 
@@ -103,7 +102,7 @@ class _LineWriter:
 
 @dataclass(frozen=True, slots=True)
 class _AddTimestamp:
-    """Adds when it happened and in which executable."""
+    """Adds the time and the name of the executable."""
 
     service: str
     clock: Clock
@@ -121,12 +120,12 @@ class _AddTimestamp:
 
 
 class _LibraryLogHandler(logging.Handler):
-    """Turns what a library has to say into an event of ours."""
+    """Converts log records of libraries to our events."""
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        facts = {"library": record.name, "detail": record.getMessage(), "exc_info": record.exc_info}
-        logger().log(record.levelno, "library_log", **facts)
+        fields = {"library": record.name, "detail": record.getMessage(), "exc_info": record.exc_info}
+        logger().log(record.levelno, "library_log", **fields)
 
 
 def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
@@ -134,7 +133,7 @@ def _json_line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
 
 
 def _plain(event: Mapping[str, Any]) -> dict[str, Any]:
-    # A text with lone surrogates (a file name, a peer's bytes) is the one kind of text that JSON cannot carry.
+    # A string with lone surrogates (a file name, a peer's bytes) is the only string that JSON cannot encode.
     return {key: _clean(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
@@ -145,12 +144,12 @@ def _clean(text: str) -> str:
 def _readable_line(_logger: WrappedLogger, _method: str, event: MutableMapping[str, Any]) -> str:
     at, level, name = event.pop("ts")[11:23], event.pop("level"), event.pop("event")
     service, trace = event.pop("service"), event.pop("exception", "")
-    facts = " ".join(f"{key}={_fact(value)}" for key, value in event.items())
-    line = f"{at} {level:<7} {service:<11} {name} {facts}".rstrip()
+    fields = " ".join(f"{key}={_field_text(value)}" for key, value in event.items())
+    line = f"{at} {level:<7} {service:<11} {name} {fields}".rstrip()
     return f"{line}\n{trace}" if trace else line
 
 
-def _fact(value: object) -> str:
+def _field_text(value: object) -> str:
     text = str(value)
     return text if text and text.isprintable() and " " not in text else repr(text)
 
@@ -163,29 +162,29 @@ def _without_secrets(_logger: WrappedLogger, _method: str, line: Any) -> str:  #
 
 
 class RateLimitedLog:
-    """Logs the first event of a kind at once, then one a minute with how many there were."""
+    """Logs the first event of a kind at once, then at most one per minute, with the count since the last line."""
 
     INTERVAL_NS: Final = 60 * NS_PER_S
     KINDS_MAX: Final = 1_000
 
     def __init__(self, log: FilteringBoundLogger, clock: Clock) -> None:
-        """Start with nothing said."""
+        """Start with nothing logged."""
         self._log = log
         self._clock = clock
-        self._said_at_ns: dict[tuple[str, str], int] = {}
-        self._unsaid: dict[tuple[str, str], int] = {}
+        self._logged_at_ns: dict[tuple[str, str], int] = {}
+        self._unlogged: dict[tuple[str, str], int] = {}
 
-    def warning(self, event: str, kind: str = "", **facts: Any) -> None:  # noqa: ANN401  # a fact is anything
+    def warning(self, event: str, kind: str = "", **fields: Any) -> None:  # noqa: ANN401  # a fact is anything
         """Count one event of this kind, and log it if a minute has passed since the last line."""
         now_ns, key = self._clock.monotonic_ns(), self._key(event, kind)
-        said_at_ns = self._said_at_ns.get(key)
-        if said_at_ns is not None and now_ns - said_at_ns < self.INTERVAL_NS:
-            self._unsaid[key] = self._unsaid.get(key, 0) + 1
+        logged_at_ns = self._logged_at_ns.get(key)
+        if logged_at_ns is not None and now_ns - logged_at_ns < self.INTERVAL_NS:
+            self._unlogged[key] = self._unlogged.get(key, 0) + 1
             return
-        self._said_at_ns[key] = now_ns
-        self._log.warning(event, kind=key[1], count=1 + self._unsaid.pop(key, 0), **facts)
+        self._logged_at_ns[key] = now_ns
+        self._log.warning(event, kind=key[1], count=1 + self._unlogged.pop(key, 0), **fields)
 
     def _key(self, event: str, kind: str) -> tuple[str, str]:
-        # Kinds may come from outside; past the bound they share one line.
+        # Kinds may come from outside; beyond the bound they share one line.
         key = (event, kind)
-        return key if key in self._said_at_ns or len(self._said_at_ns) < self.KINDS_MAX else (event, "others")
+        return key if key in self._logged_at_ns or len(self._logged_at_ns) < self.KINDS_MAX else (event, "others")

@@ -1,4 +1,4 @@
-"""Counters, gauges and histograms with fixed names, in a registry of this process's own."""
+"""The Prometheus registry of one process: counters, gauges and histograms with fixed names."""
 
 import platform
 from collections.abc import Callable, Sequence
@@ -19,24 +19,20 @@ from components.contracts.errors import InvariantError
 
 PREFIX: Final = "xtrader_"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
 LATENCY_BUCKETS_S: Final = tuple(50e-6 * 2**step for step in range(14))
-"""50 us to 0.4 s: the bus, a decision, a sync."""
-
+"""50 us to 0.4 s, for bus hops, decisions and syncs."""
 TICK_TO_ORDER_BUCKETS_S: Final = tuple(50e-6 * 2 ** (step / 4) for step in range(57))
-"""50 us to 0.8 s in quarter steps: the one span that is promised, so that its median can be read to a few per cent."""
-
+"""50 us to 0.8 s in quarter steps, for the latency that is promised: its median is read to a few per cent."""
 VENUE_BUCKETS_S: Final = tuple(5e-3 * 2**step for step in range(13))
-"""5 ms to 20 s: a request to a venue."""
-
+"""5 ms to 20 s, for requests to a venue."""
 AnyMetric = TypeVar("AnyMetric", bound=MetricWrapperBase)
 
 
 class Metrics:
-    """What one executable counts; asked twice for a name, it gives the same one."""
+    """The metrics of one executable. A second request for a name returns the same metric."""
 
     def __init__(self, component: str, version: str) -> None:
-        """Start with what every executable says of itself."""
+        """Create the metrics that every executable has."""
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left its annotation out
         self._registry = CollectorRegistry()
         self._registered: dict[str, MetricWrapperBase] = {}
@@ -48,23 +44,26 @@ class Metrics:
         self.ready = self.gauge("ready", "1 while nothing that readiness needs is unmet.")
 
     def counter(self, name: str, text: str, labels: Sequence[str] = ()) -> Counter:
-        """Count events; labels hold only values of enums or names from the tables."""
+        """Return a counter.
+
+        Label values are enum values or names from the tables only, so that their number is bounded.
+        """
         return self._register(Counter, name, lambda: Counter(PREFIX + name, text, labels, registry=self._registry))
 
     def gauge(self, name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
-        """Show a value as it is now."""
+        """Return a gauge."""
         return self._register(Gauge, name, lambda: Gauge(PREFIX + name, text, labels, registry=self._registry))
 
     def histogram(
         self, name: str, text: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = LATENCY_BUCKETS_S
     ) -> Histogram:
-        """Count spans of time by their length, in seconds."""
+        """Return a histogram of durations in seconds."""
         return self._register(
             Histogram, name, lambda: Histogram(PREFIX + name, text, labels, buckets=buckets, registry=self._registry)
         )
 
     def exposition(self) -> bytes:
-        """Write everything as Prometheus reads it."""
+        """Return all metrics in the Prometheus text format."""
         return generate_latest(self._registry)
 
     def _register(self, kind: type[AnyMetric], name: str, make: Callable[[], AnyMetric]) -> AnyMetric:

@@ -1,4 +1,4 @@
-"""The arithmetic of trying again: backoff with jitter, a budget of requests, a breaker; all of it pure."""
+"""Pure arithmetic of retries: backoff with jitter, token bucket, circuit breaker."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -8,12 +8,12 @@ from components.contracts.errors import InvariantError
 
 NS_PER_S: Final = 1_000_000_000
 DOUBLINGS_MAX: Final = 32
-"""Past this a delay is at any cap; it keeps the power of two small."""
+"""Beyond this a delay has reached any cap; it bounds the power of two."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backoff:
-    """How long to wait before each try after the first."""
+    """Exponential backoff: how long to wait before each retry."""
 
     first_ms_max: int
     delay_ms_max: int
@@ -23,14 +23,14 @@ class Backoff:
             raise InvariantError(f"backoff from {self.first_ms_max} ms to {self.delay_ms_max} ms")
 
     def delay_ms(self, failures: int, jitter: float) -> float:
-        """Spread the wait over all of 0 to the bound (full jitter), by a chance in [0, 1)."""
+        """Return the delay before the next try: uniform from 0 to the bound (full jitter), with `jitter` in [0, 1)."""
         doublings = min(max(failures - 1, 0), DOUBLINGS_MAX)
         return jitter * min(self.delay_ms_max, self.first_ms_max << doublings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenBucket:
-    """A budget that refills: `tokens` as of `at_ns`, never more than `capacity`."""
+    """A token bucket: `tokens` as of `at_ns`, at most `capacity`."""
 
     capacity: int
     per_second: float
@@ -39,20 +39,20 @@ class TokenBucket:
 
     @classmethod
     def full(cls, *, capacity: int, per_second: float, now_ns: int) -> "TokenBucket":
-        """Start with everything there is."""
+        """Return a full bucket."""
         return cls(capacity=capacity, per_second=per_second, tokens=float(capacity), at_ns=now_ns)
 
     def at(self, now_ns: int) -> "TokenBucket":
-        """Refill for the time that has passed; a clock that went back refills nothing."""
+        """Return the bucket refilled for the time that has passed; a clock that went back refills nothing."""
         return self._with(self._refilled(now_ns), now_ns)
 
     def take(self, now_ns: int, count: int = 1) -> "TokenBucket | None":
-        """Give what is left after taking; None where there is not enough."""
+        """Return the bucket after taking tokens, or None if there are not enough."""
         tokens = self._refilled(now_ns)
         return self._with(tokens - count, now_ns) if tokens >= count else None
 
     def wait_ns(self, now_ns: int, count: int = 1) -> int:
-        """Say how long until there is enough."""
+        """Return the time until there are enough tokens."""
         missing = count - self.at(now_ns).tokens
         return 0 if missing <= 0 else int(missing * NS_PER_S / self.per_second) + 1
 
@@ -66,7 +66,7 @@ class TokenBucket:
 
 
 class CircuitState(StrEnum):
-    """Whether a peer is asked."""
+    """The state of a circuit breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -75,7 +75,7 @@ class CircuitState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreaker:
-    """Stops asking a peer that keeps failing; after a pause one probe may find out whether it is back."""
+    """A circuit breaker: it opens after consecutive failures, and admits one probe after a pause."""
 
     failures_max: int
     cooldown_ns: int
@@ -84,14 +84,14 @@ class CircuitBreaker:
     probe_in_flight: bool = False
 
     def state(self, now_ns: int) -> CircuitState:
-        """Say whether the peer is asked now."""
+        """Return the state at this time."""
         if self.failures < self.failures_max:
             return CircuitState.CLOSED
         is_over = now_ns - self.opened_at_ns >= self.cooldown_ns
         return CircuitState.PROBING if is_over else CircuitState.OPEN
 
     def try_acquire(self, now_ns: int) -> "CircuitBreaker | None":
-        """Give the breaker as it stands with one more request out; None where none may go."""
+        """Return the breaker with one more request in flight, or None if no request may be sent."""
         match self.state(now_ns):
             case CircuitState.CLOSED:
                 return self
@@ -101,11 +101,11 @@ class CircuitBreaker:
                 return None if self.probe_in_flight else replace(self, probe_in_flight=True)
 
     def succeeded(self) -> "CircuitBreaker":
-        """Close it: the peer answered."""
+        """Return the breaker after a success: closed."""
         return replace(self, failures=0, probe_in_flight=False)
 
     def failed(self, now_ns: int) -> "CircuitBreaker":
-        """Count a failure; the last one that is allowed opens it, a failed probe keeps it open."""
+        """Return the breaker after a failure. The last allowed failure opens it; a failed probe keeps it open."""
         failures = min(self.failures + 1, self.failures_max)
         opened_at_ns = now_ns if failures == self.failures_max else self.opened_at_ns
         return replace(self, failures=failures, opened_at_ns=opened_at_ns, probe_in_flight=False)

@@ -1,8 +1,7 @@
-"""What a sans-I/O service hears and what it may want done: inbound kinds in, effects out.
+"""The sans-I/O service contract: typed inputs in, effects out, and what a service can be connected to.
 
-The seam to a venue: the only async code, spoken to in messages.
-
-What one process is connected to: the streams it hears, says, answers, asks and hands over.
+A service does no I/O and reads no clock. The runtime passes inputs to it one by one and executes the returned effects
+in order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ from components.contracts.values import StreamOffset
 
 @final
 class MessageReceived(Struct, frozen=True, gc=False):
-    """The next message of a stream, in order, nothing missing before it."""
+    """The next message of a stream, in sequence, with none missing before it."""
 
     stream: Stream
     header: Header
@@ -26,15 +25,17 @@ class MessageReceived(Struct, frozen=True, gc=False):
 
     @property
     def offset(self) -> StreamOffset:
-        """Where in its stream the message stands."""
+        """The offset of the message in its stream."""
         return StreamOffset(self.stream.name, self.header.epoch, self.header.sequence)
 
 
 @final
 class StreamLost(Struct, frozen=True, gc=False):
-    """A stream's continuity is broken (gap, silence, restart of the producer); Joined follows when it is whole again.
+    """The stream's sequence is broken: a gap, a heartbeat timeout, or a producer restart.
 
-    `is_foreign`: the producer's journal does not continue what we heard, so Joined will not follow by itself.
+    `StreamSynced` follows after recovery. Until then the service must treat this stream's state as unknown. With
+    `is_diverged` the producer's journal does not continue what was received, and StreamSynced does not follow by
+    itself.
     """
 
     stream: Stream
@@ -46,9 +47,10 @@ class StreamLost(Struct, frozen=True, gc=False):
 
 @final
 class StreamSynced(Struct, frozen=True, gc=False):
-    """A stream is whole from `place` on.
+    """The stream is complete from `offset` on.
 
-    For a state stream `messages` is the present state. For an event stream it is empty: its records were Heard singly.
+    For a state stream `snapshot` is the current state. For an event stream it is empty: its records were delivered one
+    by one.
     """
 
     stream: Stream
@@ -59,7 +61,7 @@ class StreamSynced(Struct, frozen=True, gc=False):
 
 @final
 class RequestReceived(Struct, frozen=True, gc=False):
-    """Somebody waits for an answer to `body`; give it with Reply and the same ticket."""
+    """A client sent a request. Answer it with a Reply and the same `reply_to`."""
 
     stream: Stream
     reply_to: bytes
@@ -68,7 +70,7 @@ class RequestReceived(Struct, frozen=True, gc=False):
 
 @final
 class ReplyReceived(Struct, frozen=True, gc=False):
-    """The answer to a Request of ours."""
+    """The reply to one of our Requests."""
 
     request_id: str
     body: Any
@@ -76,14 +78,14 @@ class ReplyReceived(Struct, frozen=True, gc=False):
 
 @final
 class RequestTimedOut(Struct, frozen=True, gc=False):
-    """No answer came within the deadline: the outcome is unknown, not no."""
+    """No reply arrived before the deadline. The outcome is unknown, not negative."""
 
     request_id: str
 
 
 @final
 class CommandAcknowledged(Struct, frozen=True, gc=False):
-    """The far end's word on something handed over."""
+    """The peer's acknowledgement of a command."""
 
     stream: Stream
     body: Any
@@ -91,7 +93,10 @@ class CommandAcknowledged(Struct, frozen=True, gc=False):
 
 @final
 class VenueCallCompleted(Struct, frozen=True, gc=False):
-    """A call to the venue ended; `answer` is what the adapter's vocabulary says (an answer, or why there is none)."""
+    """A venue call ended.
+
+    `result` is a value of the adapter's protocol: a response, or the reason why there is none.
+    """
 
     request: Any
     result: Any
@@ -99,7 +104,7 @@ class VenueCallCompleted(Struct, frozen=True, gc=False):
 
 @final
 class VenueEvent(Struct, frozen=True, gc=False):
-    """Something the venue said by itself."""
+    """An unsolicited event from the venue."""
 
     body: Any
 
@@ -120,9 +125,11 @@ Inbounds: TypeAlias = Sequence[Inbound]
 
 @final
 class Append(Struct, frozen=True, gc=False):
-    """Write this record; every later effect of the process waits until it is on disk.
+    """Append this record to the journal.
 
-    If the service's journal is an event stream, the record is published on it once it is on disk.
+    Every later effect of the process waits until it is durable.
+
+    If the journal is published as an event stream, the record is published once it is durable.
     """
 
     entry: Any
@@ -130,7 +137,7 @@ class Append(Struct, frozen=True, gc=False):
 
 @final
 class Publish(Struct, frozen=True, gc=False):
-    """Say this on a state stream; the stamps are those of its cause, for measuring."""
+    """Publish this message on a state stream. The timestamps are those of its cause, for latency measurements."""
 
     stream: Stream
     body: Any
@@ -140,7 +147,7 @@ class Publish(Struct, frozen=True, gc=False):
 
 @final
 class Reply(Struct, frozen=True, gc=False):
-    """Answer what was Asked."""
+    """Reply to a RequestReceived."""
 
     reply_to: bytes
     body: Any
@@ -148,7 +155,7 @@ class Reply(Struct, frozen=True, gc=False):
 
 @final
 class Request(Struct, frozen=True, gc=False):
-    """Ask a peer; Answered or Unanswered follows. The same id is sent again until the deadline."""
+    """Send a request; ReplyReceived or RequestTimedOut follows. It is retried with the same id until the deadline."""
 
     stream: Stream
     request_id: str
@@ -158,7 +165,7 @@ class Request(Struct, frozen=True, gc=False):
 
 @final
 class SendCommand(Struct, frozen=True, gc=False):
-    """Send a sealed frame without waiting; Acked follows, or nothing: then the outbox sends it again."""
+    """Send a sealed frame without waiting. CommandAcknowledged follows, or nothing: then the outbox sends it again."""
 
     stream: Stream
     frame: bytes
@@ -166,14 +173,14 @@ class SendCommand(Struct, frozen=True, gc=False):
 
 @final
 class CallVenue(Struct, frozen=True, gc=False):
-    """Ask the venue's adapter; Called follows. Calls run concurrently, each with its own deadline."""
+    """Call the venue client; VenueCallCompleted follows. Calls run concurrently, each with its own deadline."""
 
     request: Any
 
 
 @final
 class LogEvent(Struct, frozen=True, gc=False):
-    """Log one event with its facts."""
+    """Log one event with its fields."""
 
     event: str
     fields: dict[str, Any]
@@ -182,7 +189,7 @@ class LogEvent(Struct, frozen=True, gc=False):
 
 @final
 class ObserveLatency(Struct, frozen=True, gc=False):
-    """Measure how long ago `since_ns` was (wall clock) when the effects before this one are done, in seconds."""
+    """Observe the seconds since `since_ns` (wall clock) once the preceding effects are executed."""
 
     measure: Callable[[float], object]
     since_ns: int
@@ -190,7 +197,7 @@ class ObserveLatency(Struct, frozen=True, gc=False):
 
 @final
 class Terminate(Struct, frozen=True, gc=False):
-    """End the process with this error after the effects before it are done."""
+    """End the process with this error once the preceding effects are executed."""
 
     error: BaseException
 
@@ -200,64 +207,64 @@ Effects: TypeAlias = Sequence[Effect]
 
 
 class Service(Protocol):
-    """One component's behaviour, without I/O; drivers carry its effects out in order."""
+    """The behaviour of one component, without I/O. The runtime executes its effects in order."""
 
     def on_start(self, now_ns: int) -> Effects:
-        """Begin; called once, after the journal was replayed and before the first message."""
+        """Start the service; called once, after the journal was replayed and before the first message."""
         ...
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
-        """Hear one thing, say what should happen."""
+        """Handle one input and return the effects."""
         ...
 
     def on_tick(self, now_ns: int) -> Effects:
-        """Let time pass; called about every `tick_ms`."""
+        """Handle the passage of time; called about every `tick_ms`."""
         ...
 
     def on_stop(self, now_ns: int) -> Effects:
-        """Take nothing new from now on; called once on SIGTERM, ticks and messages go on until `is_drained`."""
+        """Stop accepting new work; called once on SIGTERM. Ticks and messages continue until `is_drained`."""
         ...
 
     def is_drained(self) -> bool:
-        """Say whether nothing that was begun is still open."""
+        """Return whether no started work is unfinished."""
         ...
 
     def snapshot(self, stream: Stream) -> tuple[Any, ...]:
-        """Give the present state of a state stream, for late joiners."""
+        """Return the current state of a state stream, for late subscribers."""
         ...
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
-        """Name what readiness still waits for; empty means ready."""
+        """Return the unmet readiness conditions; empty means ready."""
         ...
 
 
 class VenueClient(Protocol):
-    """Carries requests to a venue; what the venue or the network may do to one is an answer, not an exception."""
+    """Sends requests to a venue. Failures of the venue or the network are results, not exceptions."""
 
     async def open(self) -> None:
-        """Make connections; called once on the loop, before the first call."""
+        """Connect; called once on the event loop, before the first call."""
 
     async def call(self, request: Any) -> Any:  # noqa: ANN401 -- the adapter's own vocabulary
-        """Carry one request out within a deadline of its own."""
+        """Execute one request within its own deadline and return the result."""
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
 
 
 class VenueEventSource(Protocol):
-    """What a venue says by itself."""
+    """Delivers unsolicited events of a venue."""
 
     async def run(self, deliver: Callable[[Any], None]) -> None:
-        """Deliver everything the venue says, connecting again for ever; it ends only by being cancelled."""
+        """Deliver events and reconnect forever; only cancellation ends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamBindings:
-    """The connections of a process; `record` is the event stream that reads its journal aloud."""
+    """The streams that a process is connected to; `journal_stream` is the event stream that publishes its journal."""
 
     component: str
     subscribes: Mapping[Stream, StreamOffset | None] = field(default_factory=dict)
-    """From where: the last record heard of an event stream; None begins with what comes next."""
+    """Where each subscription starts: after an offset of an event stream, or None for the next message."""
     publishes: tuple[Stream, ...] = ()
     serves: tuple[Stream, ...] = ()
     requests: tuple[Stream, ...] = ()
@@ -268,6 +275,6 @@ class StreamBindings:
 
     @property
     def streams(self) -> tuple[Stream, ...]:
-        """Every stream that this process has to do with."""
+        """Every stream of this process."""
         record = () if self.journal_stream is None else (self.journal_stream,)
         return (*self.subscribes, *self.publishes, *self.serves, *self.requests, *self.sends_commands, *record)

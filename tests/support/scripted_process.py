@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from components.contracts.streams import Stream
 from components.runtime.cli import run_command
-from components.runtime.process.process import Loop, Process, run_process
+from components.runtime.process.process import Process, run_process
 from components.runtime.service import Effects, Inbound, LogEvent, Terminate
 
 NAME = "risk"
@@ -69,8 +69,21 @@ def run_quietly(process: Process) -> None:
     process.run(QuietService())
 
 
+class IdleVenueClient:
+    """A venue client that is never called; with it the process runs on the asyncio driver."""
+
+    async def open(self) -> None:
+        """Connect to nothing."""
+
+    async def call(self, request: object) -> object:
+        raise AssertionError(request)
+
+    async def close(self) -> None:
+        """Close nothing."""
+
+
 def run_on_uvloop(process: Process) -> None:
-    process.run(QuietService(), loop=Loop.ASYNC)
+    process.run(QuietService(), venue=IdleVenueClient())
 
 
 def run_with_journal(process: Process) -> None:

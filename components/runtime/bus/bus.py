@@ -26,6 +26,8 @@ from components.runtime.service import Inbound, Inbounds, MessageReceived, Reque
 CLI_CLIENT: Final = "cli"
 CLI_POLL_MS: Final = 20
 """How often a CLI command that waits runs recovery and retries."""
+FAST_POLLING_MS: Final = 500
+"""How long fast polling goes on after a recovery request or a new subscription, because more requests are likely."""
 
 
 class Bus(Protocol):
@@ -141,8 +143,6 @@ def follow(
         bus.close()
 
 
-FAST_POLLING_MS: Final = 500
-"""How long fast polling goes on after a recovery request or a new subscription, because more requests are likely."""
 FrameHandler = Callable[[list[bytes]], Inbounds]
 
 

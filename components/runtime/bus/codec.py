@@ -37,6 +37,9 @@ PAYLOAD_BYTES_MAX: Final = 1 << 20
 RECOVERY_BATCH_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
 """One largest entry with its wrapping always fits into a batch."""
 Decode = Callable[[bytes], Any]
+MESSAGE_KIND: Final = FrameKind.MESSAGE
+RECOVERY_TOPIC: Final = b"side"
+"""The topic of all frames on recovery sockets."""
 
 
 class FrameDefect(StrEnum):
@@ -167,7 +170,6 @@ _REPLY_DECODERS: Final = {
 }
 decode_recovery_request: Final[Callable[[bytes], RecoveryRequest]] = typed_decoder(RecoveryRequest, REQUEST_BYTES_MAX)
 decode_recovery_reply: Final[Callable[[bytes], RecoveryReply]] = typed_decoder(RecoveryReply, RECOVERY_BATCH_BYTES_MAX)
-MESSAGE_KIND: Final = FrameKind.MESSAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,3 @@ class Producer:
 def new_run_id() -> str:
     """Return a random id for this start of the process."""
     return secrets.token_hex(6)
-
-
-RECOVERY_TOPIC: Final = b"side"
-"""The topic of all frames on recovery sockets."""

@@ -32,6 +32,7 @@ HELP: Final = {
     "commands_unsent": "Commands not sent because the peer was unavailable; the outbox retries.",
     "invalid_frames": "Frames that do not conform to the table of streams.",
 }
+_NAMES: Final = tuple(name for name in HELP if name != "invalid_frames")
 
 
 class Log(Protocol):
@@ -135,9 +136,6 @@ class StreamCounters:
 
     def _counter(self, name: str) -> Counter:
         return self._metrics.counter(f"bus_{name}", HELP[name], ("stream",))
-
-
-_NAMES: Final = tuple(name for name in HELP if name != "invalid_frames")
 
 
 class BusCounters:

@@ -38,6 +38,10 @@ from components.runtime.bus.transport import COMPONENTS, Envelope, split_envelop
 from components.runtime.bus.zeromq import PublisherSocket, ServerSocket
 
 HEARTBEAT_KIND: Final = FrameKind.HEARTBEAT
+BATCH_BYTES_TARGET: Final = 256 * 1024
+BATCH_RECORDS_MAX: Final = 1_024
+"""Bounds the time for which one batch occupies the loop to a few milliseconds."""
+REQUESTS_PER_POLL_MAX: Final = 64
 
 
 @dataclass(slots=True)
@@ -140,12 +144,6 @@ class Publisher:
             self._run,
         )
         self._send(outbound.topic, encode(header), b"")
-
-
-BATCH_BYTES_TARGET: Final = 256 * 1024
-BATCH_RECORDS_MAX: Final = 1_024
-"""Bounds the time for which one batch occupies the loop to a few milliseconds."""
-REQUESTS_PER_POLL_MAX: Final = 64
 
 
 class JournalRecord(Protocol):

@@ -14,6 +14,8 @@ COMPONENTS: Final = tuple(
     sorted({name for stream in STREAMS.values() for name in (stream.producer, *stream.consumers)} - {ANY})
 )
 """All components in the table of streams. Each publishes `health`."""
+HOP_BYTES_MAX: Final = 255
+"""The longest identity that ZeroMQ gives a hop; an encoded return address stores each length in one byte."""
 
 
 def producers(stream: Stream) -> tuple[str, ...]:
@@ -67,8 +69,6 @@ def claim_socket(path: Path) -> SocketLock:
     return SocketLock(path, lock)
 
 
-HOP_BYTES_MAX: Final = 255
-"""The longest identity that ZeroMQ gives a hop; an encoded return address stores each length in one byte."""
 Envelope: TypeAlias = tuple[bytes, ...]
 
 

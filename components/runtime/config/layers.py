@@ -1,6 +1,6 @@
-"""What was written down about the configuration, layer over layer, with the origin of each key.
+"""The layers of the configuration (files, variables, overlay of a running `xtrader up`) with the origin of each key.
 
-What a running `up` told its children beside the configuration: the sandbox's address and keys.
+The overlay holds the sandbox's addresses and keys, which exist only while `up` runs.
 """
 
 import os
@@ -21,23 +21,24 @@ from components.runtime.paths import Paths
 KeyPath: TypeAlias = tuple[str, ...]
 VARIABLE_PREFIX: Final = "XTRADER__"
 SEPARATOR: Final = "__"
+OVERLAY_FILE: Final = "environment.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One source of keys: a file, or all the variables together."""
+    """One source of keys: a file, or all environment variables together."""
 
     values: dict[str, Any]
     origins: dict[KeyPath, str]
 
     def origin(self, path: KeyPath) -> str | None:
-        """Name where the key, or what holds it, was written here; None where this layer says nothing of it."""
+        """Return where this layer sets the key or the table that contains it, or None."""
         below = next((origin for leaf, origin in self.origins.items() if leaf[: len(path)] == path), None)
         return below or next((origin for leaf, origin in self.origins.items() if path[: len(leaf)] == leaf), None)
 
 
 def read_file(path: Path) -> Layer:
-    """Read a TOML file; its fractions become Decimal, so that no limit is ever a float."""
+    """Read a TOML file. Fractions become Decimal, so that no limit is a float."""
     label = f"{path.parent.name}/{path.name}"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
@@ -53,7 +54,7 @@ def read_file(path: Path) -> Layer:
 
 
 def read_variables(environ: Mapping[str, str], spelled: Mapping[str, Any]) -> Layer:
-    """Read XTRADER__TABLE__KEY variables; a key that the files have keeps their spelling."""
+    """Read the XTRADER__TABLE__KEY variables. A key that the files contain keeps their spelling."""
     values: dict[str, Any] = {}
     origins: dict[KeyPath, str] = {}
     for name in sorted(name for name in environ if name.startswith(VARIABLE_PREFIX)):
@@ -64,7 +65,7 @@ def read_variables(environ: Mapping[str, str], spelled: Mapping[str, Any]) -> La
 
 
 def parse_value(text: str) -> Any:  # noqa: ANN401  # whatever TOML can say
-    """Read a text as a TOML scalar or array; any other text is itself."""
+    """Parse a text as a TOML scalar or array; return any other text unchanged."""
     try:
         parsed = tomllib.loads(f"value = {text}", parse_float=Decimal)
     except tomllib.TOMLDecodeError:
@@ -73,7 +74,7 @@ def parse_value(text: str) -> Any:  # noqa: ANN401  # whatever TOML can say
 
 
 def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one tree of tables over another, key by key."""
+    """Merge two trees of tables, key by key; the stronger one wins."""
     merged = dict(weaker)
     for key, value in stronger.items():
         below = merged.get(key)
@@ -107,37 +108,34 @@ def _put(values: dict[str, Any], path: KeyPath, value: object, name: str) -> Non
     for part in path[:-1]:
         node = node.setdefault(part, {})
         if not isinstance(node, dict):
-            raise ConfigError(f"{name}: another variable already says what {part} is")
+            raise ConfigError(f"{name}: another variable already sets {part}")
     node[path[-1]] = value
 
 
-OVERLAY_FILE: Final = "environment.json"
-
-
 class EnvironmentOverlay(Struct, frozen=True):
-    """Variables that hold as long as the process that told them lives."""
+    """Environment variables that are valid while the process that wrote them is alive."""
 
     pid: int
     variables: dict[str, str]
 
 
 def write_overlay(paths: Paths, variables: Mapping[str, str]) -> None:
-    """Leave them (0600) for the verbs of the same run folder; only a sandbox's keys may be left so."""
+    """Write the variables (mode 0600) for commands on the same run folder. Only keys of a sandbox may be written."""
     write_atomic(_overlay_path(paths), msgspec.json.encode(EnvironmentOverlay(os.getpid(), dict(variables))))
 
 
 def read_overlay(paths: Paths) -> Mapping[str, str]:
-    """Give what a living `up` told; nothing where none does."""
+    """Return the variables of a running `xtrader up`, or an empty mapping."""
     try:
-        told = msgspec.json.decode(_overlay_path(paths).read_bytes(), type=EnvironmentOverlay)
-        os.kill(told.pid, 0)
+        overlay = msgspec.json.decode(_overlay_path(paths).read_bytes(), type=EnvironmentOverlay)
+        os.kill(overlay.pid, 0)
     except (OSError, msgspec.MsgspecError, ValueError):
         return {}
-    return told.variables
+    return overlay.variables
 
 
 def remove_overlay(paths: Paths) -> None:
-    """Take it away at the end."""
+    """Remove the overlay at the end of `xtrader up`."""
     _overlay_path(paths).unlink(missing_ok=True)
 
 

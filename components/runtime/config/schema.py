@@ -8,6 +8,8 @@ from pydantic_core import PydanticCustomError
 
 from components.runtime.logs import LogFormat, LogLevel
 
+SECRET_REFERENCE_PATTERN: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\0]+)")
+
 
 class Redacted:
     """Marks a field whose value no message may repeat."""
@@ -18,8 +20,6 @@ class VenueUrlMarker:
 
 
 VenueUrl = Annotated[str, VenueUrlMarker()]
-
-SECRET_REFERENCE_PATTERN: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(file):([^\0]+)")
 
 
 def _validate_secret_reference(text: str) -> str:
@@ -33,19 +33,19 @@ SecretReference = Annotated[str, AfterValidator(_validate_secret_reference), Red
 
 
 class Table(BaseModel):
-    """A table of the configuration: frozen, and a key it does not know is refused."""
+    """A table of the configuration: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AccountConfig(Table):
-    """Whose orders these are; the name is in the state folder, in each journal and under each seal."""
+    """The account that is traded. Its name is part of the state folder, of each journal and of each sealed approval."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$")
 
 
 class RuntimeConfig(Table):
-    """What every process needs to live."""
+    """What every process needs: folders, health server, log output, timeouts."""
 
     state_dir: str = Field(min_length=1)
     run_dir: str
@@ -58,7 +58,7 @@ class RuntimeConfig(Table):
 
 
 class VenuesConfig(Table):
-    """Which hosts may be reached at all."""
+    """The venue hosts that may be reached, and whether live trading is switched on."""
 
     allowed_hosts: tuple[str, ...]
     live_trading: bool

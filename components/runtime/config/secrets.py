@@ -1,4 +1,4 @@
-"""Secrets are references, resolved late and never shown."""
+"""Secrets: resolved late from `env:` and `file:` references, never printed or pickled; the seal key file."""
 
 import os
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ REDACTED: Final = "***"
 
 @final
 class Secret:
-    """A secret that shows itself only where it is asked to."""
+    """A secret whose value is returned only by `reveal`."""
 
     __slots__ = ("_value",)
 
     def __init__(self, value: bytes) -> None:
-        """Take the secret's bytes."""
+        """Wrap the bytes of a secret."""
         self._value = value
 
     def reveal(self) -> bytes:
-        """Give the secret itself."""
+        """Return the secret itself."""
         return self._value
 
     @override
@@ -42,7 +42,7 @@ class Secret:
 
 
 def resolve(reference: str, *, root: Path, environ: Mapping[str, str]) -> Secret:
-    """Fetch what the reference names, or say how to mend it."""
+    """Return the secret that a reference names. The ConfigError says how to fix a missing one."""
     match = SECRET_REFERENCE_PATTERN.fullmatch(reference)
     if match is None:
         raise ConfigError("a secret must be a reference: env:NAME or file:path")
@@ -52,7 +52,7 @@ def resolve(reference: str, *, root: Path, environ: Mapping[str, str]) -> Secret
 
 
 def read_private(path: Path) -> bytes:
-    """Read a file that only its owner may read."""
+    """Return the content of a file that only its owner may read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -66,13 +66,13 @@ def read_private(path: Path) -> bytes:
 
 
 def create_seal_key(paths: Paths) -> bool:
-    """Make the key that risk and execution share, once; False where it was there already."""
+    """Create the key that risk and execution share. Return False if it exists already."""
     make_private_folder(paths.keys)
     return create_durable(paths.seal_key(), token_bytes(SEAL_KEY_BYTES))
 
 
 def read_seal_key(paths: Paths) -> bytes:
-    """Read the key that risk and execution share."""
+    """Return the key that risk and execution share."""
     path = paths.seal_key()
     if not path.exists():
         raise ConfigError(f"{path}: no such file; create the key with: xtrader config create-seal-key")

@@ -1,6 +1,6 @@
-"""Configuration: base.toml, overlaid by <env>.toml, overlaid by the environment, checked into frozen models.
+"""Validation of the configuration: base.toml, then <env>.toml, then the environment, into frozen settings.
 
-What is wrong with a configuration, told to a person: where, which key, which value, what would be allowed.
+Every mistake is reported in one line: where, which key, which value, and what would be allowed.
 """
 
 import os
@@ -32,10 +32,19 @@ DEFAULT_ENV: Final = "dev"
 SHARED_PACKAGES: Final = frozenset({"contracts", "runtime"})
 COMPONENTS_DIR: Final = Path(__file__).resolve().parents[2]
 SYSTEM_TEMPORARY: Final = "/tmp"  # noqa: S108  # our own folder in it is private and its owner is checked
+KINDS: Final[dict[object, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    Decimal: "a number",
+    str: "a text",
+}
+BOUNDS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+VALUE_LENGTH_MAX: Final = 60
 
 
 class SharedTables(BaseSettings):
-    """The tables that every process reads; its component's own table is added when it is checked."""
+    """The tables that every process reads; the tables of components are added for the validation."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
 
@@ -45,27 +54,27 @@ class SharedTables(BaseSettings):
 
 
 class LayerSource(PydanticBaseSettingsSource):
-    """Hands one layer to pydantic-settings, without the tables of components that are not being checked."""
+    """Passes one layer to pydantic-settings, without the tables of components that are not being validated."""
 
     def __init__(self, settings_type: type[BaseSettings], layer: Layer, *, unread: frozenset[str]) -> None:
-        """Keep the layer's tables that are read here."""
+        """Keep the tables of the layer that are validated here."""
         super().__init__(settings_type)
         self._values = {name: value for name, value in layer.values.items() if name not in unread}
 
     @override
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Give one table."""
+        """Return one table."""
         return self._values.get(field_name), field_name, False
 
     @override
     def __call__(self) -> dict[str, Any]:
-        """Give every table, known or not: the unknown ones are to be refused."""
+        """Return every table, known or not, because unknown ones must be reported."""
         return self._values
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A configuration that was checked."""
+    """A validated configuration."""
 
     paths: Paths
     account: AccountConfig
@@ -73,19 +82,19 @@ class Settings:
     venues: VenuesConfig
     venue_policy: VenueHostPolicy
     tables: Mapping[str, BaseModel]
-    """The components' own tables that were asked for, by name."""
+    """The requested tables of components, by name."""
 
     def table(self, name: str, model: type[M]) -> M:
-        """Give a component's table as its model."""
+        """Return a component's table as its model."""
         found = self.tables[name]
         if not isinstance(found, model):
-            raise ConfigError(f"{name}: was checked as {type(found).__name__}, not as {model.__name__}")
+            raise ConfigError(f"{name}: was validated as {type(found).__name__}, not as {model.__name__}")
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigLayers:
-    """What was read and is not yet checked; read once, so that a process never sees two versions."""
+    """What was read and is not validated yet. It is read once, so that a process never sees two versions."""
 
     folder: Path
     env: str
@@ -94,20 +103,19 @@ class ConfigLayers:
 
     @property
     def root(self) -> Path:
-        """The folder that the config folder is in; relative paths start here."""
+        """The folder that contains the config folder; relative paths start here."""
         return self.folder.parent
 
-    def merged(self) -> dict[str, Any]:
-        """Lay the layers over each other, unchecked."""
-        return reduce(merge, (layer.values for layer in self.weakest_first), {})
-
     def origin(self, path: KeyPath) -> str:
-        """Name the file or variable that decides this key."""
+        """Return the file or variable that sets this key."""
         origins = (layer.origin(path) for layer in reversed(self.weakest_first))
         return next((origin for origin in origins if origin), f"{self.folder.name}/{BASE}.toml")
 
     def validate(self, models: Mapping[str, type[BaseModel]]) -> Settings:
-        """Check the shared tables and these components' own, or tell every mistake at once, one line each."""
+        """Validate the shared tables and those of these components.
+
+        Raises ConfigError with one line for each mistake.
+        """
         settings_type = self._settings_type(models)
         try:
             checked = settings_type.model_validate({})
@@ -176,7 +184,7 @@ class ConfigLayers:
 
 
 def read_layers(environ: Mapping[str, str] | None = None) -> ConfigLayers:
-    """Read the files and the variables; every file that cannot be read is told."""
+    """Read the files and the variables. Raises ConfigError with one line for each file that cannot be read."""
     environ = dict(os.environ) if environ is None else environ
     folder, env = _config_folder(environ), _environment_name(environ)
     files, problems = [], []
@@ -192,7 +200,7 @@ def read_layers(environ: Mapping[str, str] | None = None) -> ConfigLayers:
 
 
 def read_layers_with_overlay(environ: Mapping[str, str] | None = None) -> ConfigLayers:
-    """Read as a verb does: where `xtrader up` runs on the same run folder, its children's venue is the verb's too."""
+    """Read the layers as a command does: a running `xtrader up` on the same run folder adds its overlay."""
     layers = read_layers(environ)
     told = read_overlay(layers.validate({}).paths)
     return read_layers({**layers.environ, **told}) if told else layers
@@ -201,31 +209,28 @@ def read_layers_with_overlay(environ: Mapping[str, str] | None = None) -> Config
 def load_settings(
     models: Mapping[str, type[BaseModel]] | None = None, environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Read and check in one go: the shared tables, and the own tables of these components."""
+    """Read and validate the shared tables and the tables of these components."""
     return read_layers(environ).validate(models or {})
 
 
-def check_all(models: Mapping[str, type[BaseModel]]) -> Settings:
-    """Check the tables of all these components together."""
-    return load_settings(models)
-
-
 def component_names() -> frozenset[str]:
-    """List the executables: each may own the table of its name."""
+    """Return the names of the executables; each may own the table of its name."""
     return frozenset(room.parent.name for room in COMPONENTS_DIR.glob("*/__init__.py")) - SHARED_PACKAGES
 
 
 def _config_folder(environ: Mapping[str, str]) -> Path:
     folder = Path(environ.get("XTRADER_CONFIG_DIR") or COMPONENTS_DIR.parent / "config").resolve()
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such folder of configuration; name it in XTRADER_CONFIG_DIR")
+        raise ConfigError(f"{folder}: no such configuration folder; set XTRADER_CONFIG_DIR")
     return folder
 
 
 def _environment_name(environ: Mapping[str, str]) -> str:
     name = environ.get("XTRADER_ENV") or DEFAULT_ENV
     if name == BASE or not re.fullmatch(r"[a-z][a-z0-9_-]{0,15}", name):
-        raise ConfigError(f"XTRADER_ENV: {name!r} names no environment; one is a file beside base.toml, as dev or prod")
+        raise ConfigError(
+            f"XTRADER_ENV: {name!r} is not an environment; each has a file beside base.toml, such as dev or prod"
+        )
     return name
 
 
@@ -237,29 +242,20 @@ def _text(path: Path) -> str:
 
 
 def disable_telemetry() -> None:
-    """Keep libraries from reporting home: each looks for its variable when it is first imported."""
+    """Disable the telemetry of libraries. Each reads its variable when it is first imported."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:
-    """Give this process's environment with some variables replaced, for a child."""
+    """Return this process's environment with some variables replaced, for a child process."""
     return {**os.environ, **overrides}
 
 
 Origin: TypeAlias = Callable[[KeyPath], str]
-KINDS: Final[dict[object, str]] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    Decimal: "a number",
-    str: "a text",
-}
-BOUNDS: Final = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-VALUE_LENGTH_MAX: Final = 60
 
 
 def format_errors(error: ValidationError, model: type[BaseModel], origin: Origin) -> list[str]:
-    """Tell each mistake in one line, each once."""
+    """Return one line for each mistake, without duplicates."""
     lines = []
     for mistake in error.errors(include_url=False, include_context=False):
         path = tuple(str(part) for part in mistake["loc"])
@@ -268,7 +264,7 @@ def format_errors(error: ValidationError, model: type[BaseModel], origin: Origin
 
 
 def disallowed_venue_urls(checked: BaseModel, policy: VenueHostPolicy, origin: Origin) -> list[str]:
-    """Tell each configured venue address that may not be used, in one line."""
+    """Return one line for each configured venue URL that may not be used."""
     return [
         f"{origin(path)}: {'.'.join(path)}: {url}: {problem}"
         for path, url in _addresses(checked, ())
@@ -277,11 +273,11 @@ def disallowed_venue_urls(checked: BaseModel, policy: VenueHostPolicy, origin: O
 
 
 def _addresses(model: BaseModel, above: KeyPath) -> Iterator[tuple[KeyPath, str]]:
-    for name, field in type(model).model_fields.items():
+    for name, model_field in type(model).model_fields.items():
         value = getattr(model, name)
         if isinstance(value, BaseModel):
             yield from _addresses(value, (*above, name))
-        elif any(isinstance(mark, VenueUrlMarker) for mark in field.metadata):
+        elif any(isinstance(mark, VenueUrlMarker) for mark in model_field.metadata):
             yield (*above, name), value
 
 

@@ -1,4 +1,4 @@
-"""Which venue addresses may be used: the listed hosts, and a live account only where three switches agree."""
+"""Which venue URLs may be used: listed hosts only, and a live account only if three switches agree."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ URL_LENGTH_MAX: Final = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveTradingSwitches:
-    """Three independent statements that a live account is meant; each names the account."""
+    """Three independent switches for live trading; each names the account."""
 
     env: str
     account: str
     config: bool
-    """venues.live_trading in the files."""
+    """The key venues.live_trading."""
     environment: str
-    """XTRADER_LIVE_TRADING."""
+    """The variable XTRADER_LIVE_TRADING."""
     file: str
-    """What the file keys/live holds."""
+    """The content of the file keys/live."""
 
     @property
     def missing(self) -> str | None:
-        """Say why a live account is refused; None where it is not."""
+        """Return why a live account may not be used, or None."""
         if self.env == NEVER_LIVE_ENVIRONMENT:
             return f"is a live account, which {NEVER_LIVE_ENVIRONMENT} never reaches"
         switches = {
@@ -45,13 +45,13 @@ class LiveTradingSwitches:
 
 @dataclass(frozen=True, slots=True)
 class VenueHostPolicy:
-    """Decides whether an address may be used."""
+    """Decides whether a URL may be used."""
 
     allowed_hosts: Collection[str]
     live: LiveTradingSwitches
 
     def violation(self, url: str) -> str | None:
-        """Say why the address may not be used; None where it may."""
+        """Return why the URL may not be used, or None."""
         parts = _split(url)
         if parts is None:
             return "is no address of the form https://host[:port]/path"
@@ -65,13 +65,13 @@ class VenueHostPolicy:
         return None
 
     def check(self, url: str) -> None:
-        """Refuse an address that may not be used."""
+        """Raise ConfigError if the URL may not be used."""
         if problem := self.violation(url):
             raise ConfigError(f"{url}: {problem}")
 
 
 def _split(url: str) -> SplitResult | None:
-    # Readers of URLs disagree about these characters, so that one may see another host than the next.
+    # URL parsers disagree about these characters, so one may see another host than the next.
     if len(url) > URL_LENGTH_MAX or any(c in "\\@" or c <= " " or c > "~" for c in url):
         return None
     try:

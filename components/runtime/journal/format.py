@@ -1,4 +1,4 @@
-"""The bytes of the log, both ways: segment headers, frames, records (why so: docs/adr/0006-journal-format.md)."""
+"""The byte format of the journal: segment headers, frames, records (see docs/adr/0006-journal-format.md)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,17 @@ from google_crc32c import value as crc32c
 
 from components.contracts.errors import ConfigError, CorruptData, InvariantError
 
-Entry: TypeAlias = tuple[int, bytes]  # at_ns, payload: what a writer hands in
-UnpackedRecord: TypeAlias = tuple[int, int, bytes, bytes]  # sequence, at_ns, payload, digest: what a reader gets
+Entry: TypeAlias = tuple[int, bytes]  # at_ns, payload: what a writer appends
+UnpackedRecord: TypeAlias = tuple[int, int, bytes, bytes]  # sequence, at_ns, payload, digest: what a reader returns
 FORMAT_VERSION: Final = 2
 """Version 1 had the same layout, but its records carried other message tags."""
-SEGMENT_MAGIC: Final = b"XTRLOG\r\n"  # the line end shows a file that was copied as text
+SEGMENT_MAGIC: Final = b"XTRLOG\r\n"  # the line end reveals a file that was copied as text
 FRAME_MAGIC: Final = b"\xf7XF\x96"
 DIGEST_BYTES: Final = 32
 HEADER_BYTES_MAX: Final = 1024
-PAYLOAD_BYTES_MAX: Final = 1 << 20  # far above any message; a larger one is a bug, not an entry
+PAYLOAD_BYTES_MAX: Final = 1 << 20  # far above any message; a larger one is a bug
 FRAME_BYTES_MAX: Final = 1 << 26
-
-
-# Little-endian throughout. A checksum covers everything behind it.
+# Little-endian throughout. A checksum covers everything after it.
 _SEAL: Final = Struct("<8sI")  # magic, CRC-32C
 _HEADER: Final = Struct("<HH16sqQ32sBB")  # length, version, journal id, created, first sequence, previous digest, names
 _FRAME: Final = Struct("<4sIHIIQQ")  # magic, CRC-32C, version, count, body length, offset, first sequence
@@ -35,7 +33,7 @@ RECORD_HEADER_BYTES: Final = _RECORD.size
 
 @dataclass(frozen=True, slots=True)
 class SegmentHeader:
-    """What the first bytes of each file say about the journal and about where the file belongs in it."""
+    """The header of a segment file: the identity of the journal, and the position of the segment in it."""
 
     journal_id: str
     owner: str
@@ -46,7 +44,7 @@ class SegmentHeader:
 
 
 class FrameHead(NamedTuple):
-    """The fixed first bytes of a frame; believed only to step over it, until the checksum has been compared."""
+    """The fixed first bytes of a frame. Until its checksum is verified it is used only to skip the frame."""
 
     crc: int
     records: int
@@ -55,7 +53,7 @@ class FrameHead(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A frame whose checksum holds: what one sync made durable."""
+    """A frame with a valid checksum: the records that one sync made durable."""
 
     offset: int
     end: int
@@ -65,12 +63,12 @@ class Frame(NamedTuple):
 
 
 def genesis_digest(journal_id: str, owner: str, account: str) -> bytes:
-    """Give the digest that the first record is chained to: the journal's own identity."""
+    """Return the digest that the first record is chained to; it depends on the identity of the journal."""
     return blake2b(f"{journal_id}\0{owner}\0{account}".encode(), digest_size=DIGEST_BYTES).digest()
 
 
 def pack_header(header: SegmentHeader) -> bytes:
-    """Write a segment's header."""
+    """Encode the header of a segment."""
     owner, account = _name(header.owner), _name(header.account)
     length = _SEAL.size + _HEADER.size + len(owner) + len(account)
     fields = _HEADER.pack(
@@ -82,7 +80,7 @@ def pack_header(header: SegmentHeader) -> bytes:
 
 
 def unpack_header(start: bytes, path: Path) -> tuple[SegmentHeader, int] | None:
-    """Read the header from a segment's first bytes, with its length; None where it is torn or damaged."""
+    """Decode the header from a segment's first bytes. Return it with its length, or None if it is torn or damaged."""
     if len(start) < _SEAL.size + _HEADER.size:
         return None
     magic, crc = _SEAL.unpack_from(start)
@@ -107,12 +105,12 @@ def _name(text: str) -> bytes:
 
 
 def frame_bytes(entries: Sequence[Entry]) -> int:
-    """Tell how long the frame of these entries will be."""
+    """Return the length of the frame that holds these entries."""
     return FRAME_HEADER_BYTES + RECORD_HEADER_BYTES * len(entries) + sum(len(payload) for _, payload in entries)
 
 
 def pack_frame(entries: Sequence[Entry], *, first_sequence: int, previous: bytes, offset: int) -> tuple[bytes, bytes]:
-    """Write one frame that will stand at this offset; give it with the chain's new head."""
+    """Encode one frame for this offset. Return it with the new head of the chain."""
     records = []
     for sequence, (at_ns, payload) in enumerate(entries, first_sequence):
         _check_payload(payload)
@@ -133,9 +131,10 @@ def _check_payload(payload: bytes) -> None:
 
 
 def unpack_frame_head(start: bytes, offset: int) -> FrameHead | None:
-    """Read the head of a frame; None where none stands. A frame counts only where it was written.
+    """Decode the head of a frame, or return None if there is none at this offset.
 
-    So neither a payload that holds the bytes of some frame nor an old block that a file system brings back is one.
+    The frame contains its own offset. Therefore neither a payload that contains the bytes of a frame nor an old block
+    that a file system restores is taken for one.
     """
     if len(start) < FRAME_HEADER_BYTES:
         return None
@@ -145,16 +144,19 @@ def unpack_frame_head(start: bytes, offset: int) -> FrameHead | None:
     return FrameHead(crc, count, body_bytes, first_sequence)
 
 
-def unpack_frame(whole: bytes, offset: int, head: FrameHead) -> Frame | None:
-    """Compare the checksum of the frame's bytes; None where they are short or altered."""
+def unpack_frame(content: bytes, offset: int, head: FrameHead) -> Frame | None:
+    """Verify the checksum of a frame. Return None if its bytes are incomplete or altered."""
     end = FRAME_HEADER_BYTES + head.body_bytes
-    if len(whole) != end or crc32c(whole[_FRAME_SEAL_BYTES:]) != head.crc:
+    if len(content) != end or crc32c(content[_FRAME_SEAL_BYTES:]) != head.crc:
         return None
-    return Frame(offset, offset + end, head.first_sequence, head.records, whole[FRAME_HEADER_BYTES:])
+    return Frame(offset, offset + end, head.first_sequence, head.records, content[FRAME_HEADER_BYTES:])
 
 
 def unpack_records(frame: Frame, previous: bytes | None, path: Path) -> Iterator[UnpackedRecord]:
-    """Read the frame's records and follow the chain; `previous` is unknown where reading starts in the middle."""
+    """Decode the records of a frame and verify the chain.
+
+    `previous` is None if reading starts in the middle of the journal.
+    """
     body, start, expected = frame.body, 0, frame.first_sequence
     for expected in range(frame.first_sequence, frame.first_sequence + frame.records):
         record_start = body[start : start + RECORD_HEADER_BYTES].ljust(RECORD_HEADER_BYTES, b"\0")
@@ -173,7 +175,7 @@ def unpack_records(frame: Frame, previous: bytes | None, path: Path) -> Iterator
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entry as it is kept; `digest` is the head of the chain after it."""
+    """One record as it is stored; `digest` is the head of the chain after it."""
 
     sequence: int
     at_ns: int

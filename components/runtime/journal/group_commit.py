@@ -1,4 +1,4 @@
-"""The sync thread: entries that arrive while one sync runs share the next."""
+"""Group commit: a background thread syncs entries; those that arrive during a sync share the next one."""
 
 import os
 from contextlib import suppress
@@ -10,33 +10,40 @@ from components.contracts.errors import InvariantError, StorageError
 from components.runtime.journal.format import PAYLOAD_BYTES_MAX, Entry
 from components.runtime.journal.journal import Journal
 
-FRAME_BYTES_TARGET: Final = 1 << 20  # a backlog is written in pieces, so that the first of it is answered early
+FRAME_BYTES_TARGET: Final = (
+    1 << 20
+)  # a backlog is written in several frames, so that its first entries become durable early
 
 
 class GroupCommitter:
-    """Makes entries durable behind the loop's back; one thread submits, and hears of it by a descriptor.
+    """Group-commits journal entries on a background thread.
 
-    A journal in memory has no thread: its sync costs less than waking one, so the submitter calls flush_inline.
+    `submit` is called by one thread only; an eventfd signals that `durable_sequence` advanced or `failure` was set. A
+    journal on an in-memory file system has no thread, because its sync costs less than waking one: the caller runs
+    `flush_inline`.
     """
 
     def __init__(self, journal: Journal, *, queue_max: int = 65_536) -> None:
         self._journal, self._queue_max = journal, queue_max
         self._submitted = journal.last_sequence
         self._queue: SimpleQueue[Entry | None] = SimpleQueue()
-        self._ends = self._closed = False
-        self._told = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._is_closing = self._closed = False
+        self._notification_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.failure: StorageError | None = None
         self._thread = Thread(target=self._run, name="journal-sync", daemon=True)
         if not journal.in_memory:
             self._thread.start()
 
     def submit(self, at_ns: int, payload: bytes) -> int:
-        """Queue an entry and give the sequence it will have; a disk too slow for the queue's bound has failed."""
+        """Queue an entry and return the sequence it will have.
+
+        A full queue means that the disk is too slow and raises StorageError.
+        """
         if self.failure is not None:
             raise StorageError(str(self.failure))
-        if self._ends or len(payload) > PAYLOAD_BYTES_MAX:
+        if self._is_closing or len(payload) > PAYLOAD_BYTES_MAX:
             raise InvariantError(
-                f"an entry of {len(payload)} bytes (at most {PAYLOAD_BYTES_MAX}), closed: {self._ends}"
+                f"an entry of {len(payload)} bytes (at most {PAYLOAD_BYTES_MAX}), closed: {self._is_closing}"
             )
         if self._submitted - self._journal.last_sequence >= self._queue_max:
             raise StorageError(f"{self._queue_max} entries wait for the disk")
@@ -46,32 +53,38 @@ class GroupCommitter:
 
     @property
     def durable_sequence(self) -> int:
-        """Give the last durable sequence."""
+        """The last durable sequence."""
         return self._journal.last_sequence
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable when `synced` went on or `failure` was set."""
-        return self._told
+        """Return the descriptor that becomes readable when `durable_sequence` advanced or `failure` was set."""
+        return self._notification_fd
 
     def clear_notification(self) -> None:
-        """Make the descriptor quiet again; read `synced` and `failure` after this, not before."""
+        """Reset the descriptor. Read `durable_sequence` and `failure` after this call, not before."""
         try:
-            os.eventfd_read(self._told)
+            os.eventfd_read(self._notification_fd)
         except BlockingIOError:
             return
 
     def flush_inline(self) -> bool:
-        """Write what waits in the calling thread, where the journal is in memory; False where the thread does it."""
+        """Write the queued entries in the calling thread if the journal is in memory.
+
+        Return False if the thread does it.
+        """
         if not self._journal.in_memory:
             return False
         while self._queue.qsize():
-            self._write(self._waiting(self._queue.get()))
+            self._write(self._take_batch(self._queue.get()))
         return True
 
     def close(self, within_s: float) -> None:
-        """Make everything submitted durable and end the thread; IoFailed where that was not possible in time."""
-        self._ends = True
-        with suppress(StorageError):  # it is in `failure`, and told below by what it left unsynced
+        """Make every submitted entry durable and end the thread.
+
+        Raises StorageError if that did not succeed in time.
+        """
+        self._is_closing = True
+        with suppress(StorageError):  # `failure` holds it; the unsynced entries are reported below
             if not self.flush_inline():
                 self._queue.put(None)
                 self._thread.join(within_s)
@@ -81,23 +94,23 @@ class GroupCommitter:
                 f"{self._submitted - self.durable_sequence} entries were not synced within {within_s:g} s"
             )
         if not self._closed:
-            os.close(self._told)
+            os.close(self._notification_fd)
         self._closed = True
         if self.durable_sequence < self._submitted:
             raise StorageError(str(self.failure))
 
     def _run(self) -> None:
         try:
-            while entries := self._waiting(self._queue.get()):
+            while entries := self._take_batch(self._queue.get()):
                 self._write(entries)
-                os.eventfd_write(self._told, 1)
+                os.eventfd_write(self._notification_fd, 1)
         except StorageError:
-            return  # the loop reads it in `failure`
+            return  # the loop reads it from `failure`
         finally:
-            # Whatever ended this thread early, the loop must hear of it.
+            # The loop must be notified whatever ended this thread.
             if self.failure is None and self.durable_sequence < self._submitted:
                 self.failure = StorageError("the sync thread died")
-            os.eventfd_write(self._told, 1)
+            os.eventfd_write(self._notification_fd, 1)
 
     def _write(self, entries: list[Entry]) -> None:
         try:
@@ -106,8 +119,8 @@ class GroupCommitter:
             self.failure = failed
             raise
 
-    def _waiting(self, entry: Entry | None) -> list[Entry]:
-        """Take this entry and all that wait behind it, up to the end mark, which stays for the next call."""
+    def _take_batch(self, entry: Entry | None) -> list[Entry]:
+        """Return this entry and all that are queued behind it, up to the end mark, which stays for the next call."""
         entries: list[Entry] = []
         bytes_count = 0
         while entry is not None:

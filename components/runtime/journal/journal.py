@@ -1,6 +1,7 @@
-"""The append-only log: what a process must not forget is here, synced, before anyone is told.
+"""The append-only, hash-chained journal of one process: open and recover, append, rotate, read.
 
-How a log is made fit for writing: begun if it is new, its torn end set aside, its last write made sure.
+Every write is one frame and one sync. Opening truncates a torn tail (the bytes are kept in a file beside it) and
+rewrites the last frame, so that it is durable before anything acts on it.
 """
 
 from collections import deque
@@ -24,19 +25,21 @@ from components.runtime.journal.format import (
 )
 from components.runtime.journal.reader import JournalReader, TornTail, segment_name, segments_in
 
-SEGMENT_BYTES_MAX: Final = 64 << 20  # small enough to copy and verify one at a time, large enough to have few
+SEGMENT_BYTES_MAX: Final = (
+    64 << 20
+)  # small enough to copy and verify one at a time, large enough to keep their number low
 
 
 @dataclass(frozen=True, slots=True)
 class TruncatedTail:
-    """What the last crash left of a write that was never acknowledged."""
+    """The bytes of an unacknowledged write that were cut off when the journal was opened."""
 
     bytes_cut: int
     kept_as: Path
 
 
 class Journal:
-    """The one writer of a journal's folder; another thread may read while one writes."""
+    """The only writer of a journal's folder. Another thread may read while one writes."""
 
     def __init__(
         self, disk: Disk, folder: Path, lock: OpenFile, new_header: SegmentHeader, segment_bytes_max: int
@@ -64,7 +67,7 @@ class Journal:
         disk: Disk = REAL_DISK,
         segment_bytes_max: int = SEGMENT_BYTES_MAX,
     ) -> "Journal":
-        """Begin the journal or take it up where it ends; Busy names who holds it."""
+        """Create the journal or open it after its last record. ResourceBusy names the process that holds it."""
         identity = disk.random_bytes(16).hex()
         newborn = SegmentHeader(identity, owner, account, now_ns, 1, genesis_digest(identity, owner, account))
         disk.make_folder(folder)
@@ -76,7 +79,7 @@ class Journal:
         return journal
 
     def write(self, entries: Sequence[Entry]) -> None:
-        """Write the entries as one frame and sync it once; after the first IoFailed every write fails."""
+        """Write the entries as one frame and sync once. After the first StorageError every write fails."""
         if self._failure is not None:
             raise StorageError(self._failure)
         if not entries:
@@ -84,12 +87,12 @@ class Journal:
         try:
             self._append(entries)
         except StorageError as failed:
-            # What a failed sync left behind cannot be known here, and a second one would lie about it.
+            # The state on disk after a failed sync is unknown, and a second sync would report success without cause.
             self._failure = str(failed)
             raise
 
     def records(self, from_sequence: int = 1) -> Iterator[Record]:
-        """Read what was durable when asked; frames that come later are left out."""
+        """Yield the records that were durable when this was called, from a sequence on."""
         first, last = max(from_sequence, 1), self.last_sequence
         if first > last:
             return
@@ -99,10 +102,10 @@ class Journal:
             yield record
             read_to = record.sequence
         if read_to < last:
-            raise CorruptData(f"{self._folder}: record {read_to + 1} had been durable and is gone")
+            raise CorruptData(f"{self._folder}: record {read_to + 1} was durable and is missing")
 
     def close(self) -> None:
-        """Let go of the folder. Everything written is durable already."""
+        """Release the folder. Everything written is already durable."""
         self._disk.close(self._file)
         self._disk.close(self._lock)
 
@@ -128,7 +131,7 @@ class Journal:
 
 
 def read_to_end(disk: Disk, folder: Path) -> JournalReader:
-    """Follow the chain from genesis to the end."""
+    """Verify the chain from the first record to the end."""
     scan = JournalReader(disk, folder)
     deque(scan.records(), maxlen=0)
     return scan
@@ -137,14 +140,17 @@ def read_to_end(disk: Disk, folder: Path) -> JournalReader:
 def recover(
     disk: Disk, folder: Path, new_header: SegmentHeader
 ) -> tuple[JournalReader, SegmentHeader, tuple[int, Path] | None]:
-    """Give the log as it now stands, its last segment's header, and what was torn off, kept where."""
+    """Make the journal ready for writing.
+
+    Return its reader, the last segment's header, and what was truncated to which file.
+    """
     torn = None
     scan = _open_scan(disk, folder, new_header)
     if scan.torn_tail is not None:
         torn = scan.torn_tail.bytes_count, _truncate_tail(disk, folder, scan.torn_tail)
         scan = _open_scan(disk, folder, new_header)
     if scan.header is None or scan.torn_tail is not None:
-        raise InvariantError(f"{folder} is still torn after its tail was set aside")
+        raise InvariantError(f"{folder} is still torn after its tail was truncated")
     _rewrite_last_frame(disk, folder / segment_name(scan.header.first_sequence), scan)
     return scan, scan.header, torn
 
@@ -161,7 +167,7 @@ def _open_scan(disk: Disk, folder: Path, new_header: SegmentHeader) -> JournalRe
 
 
 def _truncate_tail(disk: Disk, folder: Path, tail: TornTail) -> Path:
-    """Keep the torn bytes beside the log, durably, before they are cut from it."""
+    """Copy the torn bytes durably to a file beside the journal, then cut them off."""
     kept_as = _free_name(disk, folder, f"{tail.path.name}.torn-{tail.offset}")
     if tail.offset == 0:
         disk.rename(tail.path, kept_as)
@@ -184,10 +190,10 @@ def _free_name(disk: Disk, folder: Path, name: str) -> Path:
 
 
 def _rewrite_last_frame(disk: Disk, path: Path, scan: JournalReader) -> None:
-    """Write the last write again and sync it, before anyone acts on it.
+    """Write the last frame again and sync it, before anything acts on it.
 
-    A process that was killed may have left it un-synced; a sync that failed may have left pages that look clean and are
-    nowhere but in memory. Only writing makes them dirty, and so sure to be synced.
+    A process that was killed may have left it unsynced; a sync that failed may have left pages that are marked clean
+    but exist only in memory. Only writing marks them dirty, so that the next sync includes them.
     """
     file = disk.open(path, writable=True)
     disk.write(file, scan.last_write_at, disk.read(file, scan.last_write_at, scan.end - scan.last_write_at))
@@ -197,7 +203,7 @@ def _rewrite_last_frame(disk: Disk, path: Path, scan: JournalReader) -> None:
 
 
 def create_segment(disk: Disk, folder: Path, header: SegmentHeader) -> tuple[OpenFile, int]:
-    """Make a segment durable, first its header, then its name; give it with the offset of its first frame."""
+    """Create a segment durably: first its header, then its name. Return it with the offset of its first frame."""
     content = pack_header(header)
     file = disk.create(folder / segment_name(header.first_sequence))
     disk.write(file, 0, content)

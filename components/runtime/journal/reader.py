@@ -1,6 +1,6 @@
-"""One file of the log: made durably, read frame by frame through a small window, searched for what survived damage.
+"""Reading a journal: segments in order, frames through a bounded window, torn tail versus corruption, verification.
 
-One pass over the log in order: what holds, where it ends, and whether its end is torn or its middle damaged.
+An invalid end of the last segment is a torn write. Invalid bytes that anything valid follows are corruption.
 """
 
 import re
@@ -31,22 +31,23 @@ from components.runtime.journal.format import (
     unpack_records,
 )
 
-WINDOW_BYTES: Final = 1 << 20  # a segment of 64 MiB never sits whole in memory
+WINDOW_BYTES: Final = 1 << 20  # a segment of 64 MiB is never held in memory as a whole
 _NAME: Final = re.compile(r"\d{20}\.log")
+INDEX_INTERVAL_BYTES: Final = 1 << 18  # skipping a quarter of a MiB takes about a millisecond
 
 
 def segment_name(first_sequence: int) -> str:
-    """Name a segment by its first record, so that names sort as records do."""
+    """Return the file name of a segment. Names sort as their first records do."""
     return f"{first_sequence:020}.log"
 
 
 def segments_in(disk: Disk, folder: Path) -> list[int]:
-    """Give the first sequence of each segment by the names of the files, in order."""
+    """Return the first sequence of each segment, in order, from the file names."""
     return [int(name[:20]) for name in disk.names(folder) if _NAME.fullmatch(name)]
 
 
 class Segment:
-    """A segment being read, perhaps while its writer is at work."""
+    """A segment opened for reading, possibly while its writer appends to it."""
 
     def __init__(self, disk: Disk, folder: Path, first_sequence: int) -> None:
         self.first_sequence, self.path = first_sequence, folder / segment_name(first_sequence)
@@ -56,35 +57,35 @@ class Segment:
         self._window, self._window_at = b"", 0
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._disk.close(self._file)
 
     def header(self) -> tuple[SegmentHeader, int] | None:
-        """Read the header and its length; None where it is torn or damaged, and not just being written."""
+        """Return the header and its length, or None if it is torn or damaged and not being written at this moment."""
         while (found := unpack_header(self.bytes_at(0, HEADER_BYTES_MAX), self.path)) is None and self._has_changed():
             pass
         return found
 
     def head_at(self, offset: int) -> FrameHead | None:
-        """Read the head of the frame that starts here; None where none does, or where it is longer than the file."""
+        """Return the head of the frame at this offset, or None if no complete frame is there."""
         head = unpack_frame_head(self.bytes_at(offset, FRAME_HEADER_BYTES), offset)
         return head if head and offset + FRAME_HEADER_BYTES + head.body_bytes <= self.size else None
 
     def frame_at(self, offset: int) -> Frame | None:
-        """Read the whole frame that starts here; None where none does, and none is just being written."""
+        """Return the frame at this offset, or None if there is no valid one and none is being written at this moment."""
         while (frame := self._valid_frame(offset)) is None and self._has_changed():
             pass
         return frame
 
     def valid_frame_after(self, offset: int) -> Frame | None:
-        """Search byte by byte for a whole frame, the proof that what lies before it had been durable."""
+        """Search byte by byte for a valid frame, which proves that everything before it had been durable."""
         while (offset := self._find(FRAME_MAGIC, offset + 1)) >= 0:
             if frame := self._valid_frame(offset):
                 return frame
         return None
 
     def bytes_at(self, offset: int, count: int) -> bytes:
-        """Read bytes of the file as it was when last measured; fewer only where it ended."""
+        """Return bytes of the file, up to its size when last measured."""
         start = offset - self._window_at
         if start < 0 or start + count > len(self._window):
             in_file = max(self.size - offset, 0)
@@ -97,7 +98,7 @@ class Segment:
         return head and unpack_frame(self.bytes_at(offset, FRAME_HEADER_BYTES + head.body_bytes), offset, head)
 
     def _has_changed(self) -> bool:
-        """Measure again: a frame that is not whole may be on its way while the file still grows."""
+        """Measure the size again: an incomplete frame may be in the process of being written while the file grows."""
         size_before, self.size = self.size, self._disk.size(self._file)
         self._window, self._window_at = b"", 0
         return self.size != size_before
@@ -107,18 +108,17 @@ class Segment:
             chunk = self.bytes_at(start, WINDOW_BYTES)
             if (found := chunk.find(needle)) >= 0:
                 return start + found
-            # The needle may lie across two windows.
+            # The magic may lie across two windows.
             start += max(len(chunk) - len(needle) + 1, 1)
         return -1
 
 
-INDEX_INTERVAL_BYTES: Final = 1 << 18  # stepping over a quarter of a MiB takes about a millisecond
 _identity: Final = attrgetter("journal_id", "owner", "account")
 _sequence: Final = attrgetter("sequence")
 
 
 class FrameLocation(NamedTuple):
-    """Where a frame stands: which record it begins with, in which segment, at which offset (0: the segment's start)."""
+    """The location of a frame: its first record, its segment, its offset (0: the start of the segment)."""
 
     sequence: int
     segment: int
@@ -129,51 +129,51 @@ GENESIS: Final = FrameLocation(1, 1, 0)
 
 
 class SparseIndex:
-    """A sparse index, so that reading the newest records does not begin at the oldest."""
+    """A sparse index of frames, so that reading the newest records does not start at the oldest."""
 
     def __init__(self) -> None:
         self._locations: list[FrameLocation] = []
 
     def add(self, sequence: int, segment: int, offset: int) -> None:
-        """Remember a frame, if the last one remembered is far enough behind it."""
+        """Add a frame if it is far enough behind the last indexed one."""
         last = self._locations[-1] if self._locations else None
         if last is None or last.segment != segment or offset - last.offset >= INDEX_INTERVAL_BYTES:
             self._locations.append(FrameLocation(sequence, segment, offset))
 
     def find(self, sequence: int) -> FrameLocation:
-        """Give the nearest place from which this record can be reached."""
+        """Return the nearest location from which this record can be reached."""
         return self._locations[bisect_right(self._locations, sequence, key=_sequence) - 1]
 
 
 @dataclass(frozen=True, slots=True)
 class TornTail:
-    """The end of the last segment, where nothing whole stands any more: a write that was cut short."""
+    """The invalid end of the last segment: a write that was cut short."""
 
     path: Path
     offset: int
     bytes_count: int
     sequence: int
 
-    def described(self) -> str:
-        """Say it to a person."""
+    def description(self) -> str:
+        """Return a description for a person."""
         return f"{self.path}: record {self.sequence} at offset {self.offset} is torn ({self.bytes_count} bytes)"
 
 
 def segment_location(disk: Disk, folder: Path, sequence: int) -> FrameLocation:
-    """Find the segment of a record by the names of the files alone."""
+    """Return the start of the segment that holds a record, from the file names alone."""
     first = max((one for one in segments_in(disk, folder) if one <= sequence), default=1)
     return FrameLocation(first, first, 0)
 
 
 class JournalReader:
-    """Reads a journal's folder from one place to its end; afterwards the attributes tell how far it came."""
+    """Reads a journal from one location to its end. Afterwards its attributes hold what was found."""
 
     def __init__(self, disk: Disk, folder: Path, start: FrameLocation = GENESIS) -> None:
         self._disk, self._folder, self._start = disk, folder, start
         self._segments = segments_in(disk, folder)
         if start.segment not in self._segments:
             raise self._missing(start.segment)
-        self.header: SegmentHeader | None = None  # of the last segment whose header is whole
+        self.header: SegmentHeader | None = None  # of the last segment with a valid header
         self.last_sequence = start.sequence - 1
         self.head: bytes | None = None  # unknown until the first record is read
         self.last_write_at = self.end = 0
@@ -181,7 +181,7 @@ class JournalReader:
         self.torn_tail: TornTail | None = None
 
     def records(self, from_sequence: int = 1) -> Iterator[UnpackedRecord]:
-        """Read on from this record; the frames before it are stepped over unread."""
+        """Yield the records from this sequence on. Frames before it are skipped without reading their records."""
         first = self._segments.index(self._start.segment)
         for number in range(first, len(self._segments)):
             with closing(Segment(self._disk, self._folder, self._segments[number])) as segment:
@@ -192,7 +192,7 @@ class JournalReader:
                     self._classify_damage(segment, self._segments[number + 1 : number + 2])
 
     def _open_segment(self, segment: Segment) -> bool:
-        """Check that the segment belongs where its name says, and stand before its first frame to be read."""
+        """Verify that the segment belongs where its name says, and move to its first frame to be read."""
         self.end = 0
         if (found := segment.header()) is None:
             return False
@@ -249,9 +249,9 @@ class JournalReader:
             raise CorruptData(f"{segment.path}: at offset {self.end} {wrong}")
 
     def _classify_damage(self, segment: Segment, next_segments: list[int]) -> None:
-        """Refuse damage that anything whole follows; take it for a torn write where nothing does.
+        """Raise CorruptData if anything valid follows the damage; otherwise record a torn tail.
 
-        Only one write is ever on its way, and a later segment is begun only after this one was synced.
+        Only one write is in progress at a time, and a new segment is created only after the previous one was synced.
         """
         damaged = self.last_sequence + 1
         later = segment.valid_frame_after(self.end)
@@ -262,7 +262,7 @@ class JournalReader:
         last = following[0] - 1
         what = f"record {damaged}" if last <= damaged else f"one of the records {damaged} to {last}"
         where = f"at offset {self.end}" if self.end else "at offset 0 (the segment's header before it)"
-        raise CorruptData(f"{segment.path}: {what} {where} is damaged, and record {following[0]} is whole")
+        raise CorruptData(f"{segment.path}: {what} {where} is damaged, and record {following[0]} is valid")
 
     def _missing(self, first_sequence: int) -> UsageError | CorruptData:
         if not self._segments:
@@ -272,7 +272,7 @@ class JournalReader:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a walk from genesis found; `problem` names the record and the offset."""
+    """The result of verifying a journal; `problem` names the record and the offset."""
 
     ok: bool
     records: int
@@ -282,21 +282,24 @@ class Verification:
 
 
 def read_records(folder: Path, from_sequence: int = 1, *, disk: Disk = REAL_DISK) -> Iterator[Record]:
-    """Read a journal without its lock, beside a live writer too; a torn or growing end is simply the end."""
+    """Yield the records of a journal without locking it, also while a process writes to it.
+
+    An incomplete end is ignored.
+    """
     first = max(from_sequence, 1)
     return starmap(Record, JournalReader(disk, folder, segment_location(disk, folder, first)).records(first))
 
 
 def verify_journal(folder: Path, *, disk: Disk = REAL_DISK) -> Verification:
-    """Follow the chain from genesis; a torn tail is a problem too until a start has set it aside."""
+    """Verify the chain from the first record on. A torn tail counts as a problem until the next start truncates it."""
     scan, problem = JournalReader(disk, folder), None
     try:
         for _ in scan.records():
             pass
     except CorruptData as damage:
         problem = str(damage)
-    # A last segment without a byte is one that a writer has just begun: nothing is torn from it.
+    # An empty last segment has just been created by a writer: nothing is torn.
     if scan.torn_tail is not None and (scan.torn_tail.bytes_count or scan.header is None):
-        problem = scan.torn_tail.described()
+        problem = scan.torn_tail.description()
     head_hash = (scan.head or b"").hex()
     return Verification(problem is None, scan.last_sequence, scan.last_sequence, head_hash, problem)

@@ -1,6 +1,6 @@
-"""Serving: a service, its streams and its journal on one loop, until it was asked to stop and has drained.
+"""Runs an application in a process: opens the bus and the committer, runs the service loop, closes in order.
 
-How a running process is seen from outside: lock, manifest, ready file, health pages, watchdog.
+It also registers the process: lock, manifest, ready file, health server, watchdog.
 """
 
 import os
@@ -28,7 +28,7 @@ from components.runtime.service import Service, StreamBindings, VenueClient, Ven
 
 
 class ProcessContext(Protocol):
-    """The process, as far as serving needs it."""
+    """What running an application needs of its process."""
 
     name: str
     version: str
@@ -40,24 +40,26 @@ class ProcessContext(Protocol):
     signals: ShutdownSignals
 
     def publish_endpoints(self, endpoints: Mapping[str, str]) -> None:
-        """Say where peers reach this host."""
+        """Publish the socket addresses of this process in its manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """What is served, and over what."""
+    """A service and what it is connected to."""
 
     service: Service
     bindings: StreamBindings
     journal: Journal | None
     venue: VenueClient | None
     feed: VenueEventSource | None
-    is_async: bool
     tick_ms: int
 
 
 def run_application(context: ProcessContext, application: Application) -> None:
-    """Open the bus, tell where it is, run the loop; at the end sync first and let the sockets go then."""
+    """Open the bus, publish the endpoints, run the loop until it has drained.
+
+    At the end sync the journal, then close the sockets.
+    """
     run, drain_timeout_ms = context.settings.paths.run, context.settings.runtime.drain_timeout_ms
     with ExitStack() as held:
         records = application.journal.records if application.journal else None
@@ -74,7 +76,7 @@ def run_application(context: ProcessContext, application: Application) -> None:
         if committer is not None:
             held.callback(committer.close, drain_timeout_ms / 1000)
         context.publish_endpoints(endpoints_of(run, application.bindings))
-        seat = LoopContext(
+        loop_context = LoopContext(
             component=context.name,
             version=context.version,
             service=application.service,
@@ -89,11 +91,12 @@ def run_application(context: ProcessContext, application: Application) -> None:
             should_stop=lambda: context.signals.requested,
             drain_timeout_ms=drain_timeout_ms,
         )
-        (run_async if application.is_async else run_blocking)(seat)
+        has_venue = application.venue is not None or application.feed is not None
+        (run_async if has_venue else run_blocking)(loop_context)
 
 
 def endpoints_of(run: Path, bindings: StreamBindings) -> dict[str, str]:
-    """List where this process is reached, by the name of each duty."""
+    """Return the socket addresses of this process by purpose."""
     duties = {
         "publications": publisher_path(run, bindings.component),
         "recovery": recovery_path(run, bindings.component),
@@ -103,10 +106,13 @@ def endpoints_of(run: Path, bindings: StreamBindings) -> dict[str, str]:
 
 
 class ProcessRegistration:
-    """Begins when it is made and ends when `held` is closed; Busy names the process that is there already."""
+    """How a running process is found and supervised; it ends when `held` is closed.
+
+    ResourceBusy names a process that already runs.
+    """
 
     def __init__(self, name: str, version: str, settings: Settings, clock: Clock, held: ExitStack) -> None:
-        """Take the lock first: everything else is ours only behind it."""
+        """Acquire the lock first: everything else belongs to this process only while it holds the lock."""
         self._name, self._version, self._paths = name, version, settings.paths
         self._started_at_ns = clock.now_ns()
         self._endpoints: dict[str, str] = {}
@@ -120,7 +126,7 @@ class ProcessRegistration:
         self.publish_endpoints({})
 
     def publish_endpoints(self, endpoints: Mapping[str, str]) -> None:
-        """Say where peers and verbs reach this process, by the name of each duty."""
+        """Publish the socket addresses of this process in its manifest, by purpose."""
         self._endpoints.update(endpoints)
         manifest = Manifest(
             name=self._name,
@@ -136,7 +142,7 @@ class ProcessRegistration:
         write_manifest(self._paths, manifest)
 
     def unregister(self) -> None:
-        """Take away what says that we are there, without waiting for anything: a signal handler may call it."""
+        """Remove the manifest and the ready file without waiting; a signal handler may call it."""
         for path in (self._paths.manifest(self._name), self._paths.ready(self._name)):
             path.unlink(missing_ok=True)
 

@@ -1,4 +1,8 @@
-"""Carries effects out in the order they were returned; nothing overtakes a record that is not on disk yet."""
+"""Executes the effects that a service returns, in order.
+
+An effect that follows an `Append` is executed only after that record is durable, so a service cannot send before it has
+logged (write-ahead).
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -26,7 +30,7 @@ from components.runtime.service import (
 
 
 class RecordCommitter(Protocol):
-    """What makes entries durable (components.runtime.journal.group_commit.GroupCommitter)."""
+    """Makes journal entries durable (components.runtime.journal.group_commit.GroupCommitter)."""
 
     failure: StorageError | None
 
@@ -35,46 +39,52 @@ class RecordCommitter(Protocol):
         """The last durable sequence."""
 
     def submit(self, at_ns: int, payload: bytes) -> int:
-        """Queue an entry; give the sequence it will have."""
+        """Queue an entry and return the sequence it will have."""
 
     def flush_inline(self) -> bool:
-        """Write what waits in this thread where the journal is in memory; False where another thread does it."""
+        """Write the queued entries in this thread if the journal is in memory.
+
+        Return False if another thread does it.
+        """
 
     def fileno(self) -> int:
-        """Give the descriptor that is readable when `synced` went on."""
+        """Return the descriptor that becomes readable when `durable_sequence` advanced."""
 
     def clear_notification(self) -> None:
-        """Make the descriptor quiet again."""
+        """Reset the descriptor."""
 
 
 class Logger(Protocol):
-    """What a Note is written to."""
+    """The logger that receives LogEvents."""
 
     def debug(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
-        """Write one line."""
+        """Log one event."""
 
     def info(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
-        """Write one line."""
+        """Log one event."""
 
     def warning(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
-        """Write one line."""
+        """Log one event."""
 
     def error(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
-        """Write one line."""
+        """Log one event."""
 
     def critical(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
-        """Write one line."""
+        """Log one event."""
 
 
 class PendingRecord(Struct, frozen=True, gc=False):
-    """An entry on its way to the disk; everything behind it waits for its sync."""
+    """A record that is being synced; every effect behind it waits."""
 
     sequence: int
     payload: bytes
 
 
 class PendingSnapshot(Struct, frozen=True, gc=False):
-    """A state as it was at this point of the order; it may already show what a waiting record says."""
+    """A snapshot in its place among the effects.
+
+    It may already contain the change of a record that is still pending.
+    """
 
     request: SnapshotRequested
     messages: tuple[Any, ...]
@@ -84,7 +94,7 @@ Pending: TypeAlias = Effect | PendingRecord | PendingSnapshot
 
 
 class EffectExecutor:
-    """Does what services return."""
+    """Executes effects over the bus, the journal, the log and the venue client."""
 
     def __init__(
         self, bus: Bus, clock: Clock, log: Logger, committer: RecordCommitter | None, call: Callable[[Any], None] | None
@@ -94,11 +104,11 @@ class EffectExecutor:
 
     @property
     def is_idle(self) -> bool:
-        """Say whether nothing waits for the disk."""
+        """Return whether no effect waits for the journal."""
         return not self._waiting
 
     def execute(self, effects: Iterable[Pending]) -> None:
-        """Carry these out behind all that came before."""
+        """Execute these effects after all earlier ones."""
         appended = False
         for effect in effects:
             if type(effect) is Append:
@@ -112,9 +122,11 @@ class EffectExecutor:
             self.release_durable()
 
     def release_durable(self) -> None:
-        """Carry out what waited for records that are on disk now; IoFailed where the disk failed.
+        """Execute the effects whose records are durable now.
 
-        The records themselves are read aloud last: an order that waits to be handed on goes before its own echo.
+        Raises StorageError if the journal failed.
+
+        The records themselves are published last, so that an order leaves before its own record is published.
         """
         syncing = self._committer
         if syncing is None:
@@ -135,7 +147,7 @@ class EffectExecutor:
             raise syncing.failure
 
     def on_synced(self) -> None:
-        """Hear that the disk went on."""
+        """Handle the notification that records became durable."""
         if self._committer is not None:
             self._committer.clear_notification()
             self.release_durable()
@@ -169,7 +181,7 @@ class EffectExecutor:
             case Terminate(error):
                 raise error
             case Append():
-                raise InvariantError("an append is submitted, never carried out twice")
+                raise InvariantError("an Append is submitted, not executed")
 
     def _call_venue(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
         if self._call is None:

@@ -1,8 +1,7 @@
-"""What a loop says of itself each time it turns: that it lives, and what it still waits for.
+"""Liveness and readiness of the event loop: its state, the health server, and the watchdog.
 
-/healthz, /readyz and /metrics on a thread of their own, where no client can hold up another one or the loop.
-
-Ends a process whose loop no longer turns, after writing down where each thread stands.
+The loop updates the state in each iteration. The server answers /healthz, /readyz and /metrics on a thread of its own,
+so that no client can delay the loop or another client. The watchdog ends a process whose loop is stuck.
 """
 
 import errno
@@ -27,14 +26,33 @@ from components.runtime.metrics import CONTENT_TYPE, Metrics
 
 STARTING: Final = ("starting",)
 READY_FILE_INTERVAL_NS: Final = 1_000_000_000
-"""How often the ready file is renewed; whoever looks at its age should allow several of these."""
+"""How often the ready file is renewed. A check of its age should allow several intervals."""
+CONNECTIONS_MAX: Final = 16
+BACKLOG: Final = 128
+"""Above this the kernel makes a client wait a second before it retries."""
+REQUEST_BYTES_MAX: Final = 4096
+CONNECTION_NS_MAX: Final = 2_000_000_000
+POLL_S: Final = 0.25
+READ_BYTES: Final = 4096
+JSON: Final = "application/json"
+REASONS: Final = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    431: "Request Header Fields Too Large",
+    503: "Service Unavailable",
+}
+CHECKS_PER_TIMEOUT: Final = 4
+EXIT_STUCK: Final = 70
+STDERR_FD: Final = 2
 
 
 class HealthState:
-    """Written by the loop; read by the health server and the watchdog on their own threads."""
+    """Updated by the loop; read by the health server and the watchdog on their own threads."""
 
     def __init__(self, clock: Clock, ready_file: Path, ready_gauge: Gauge) -> None:
-        """Begin not ready, and not yet expected to beat."""
+        """Start not ready; no report is expected before the first one."""
         self._clock = clock
         self._file = ready_file
         self._gauge = ready_gauge
@@ -44,7 +62,7 @@ class HealthState:
         self.unmet: tuple[str, ...] = STARTING
 
     def report(self, unmet: tuple[str, ...]) -> None:
-        """Say that the loop turned, and what readiness still waits for; call it about every tick."""
+        """Report one iteration of the loop and the unmet readiness conditions; called about every tick."""
         self.reported_at_ns = self._clock.monotonic_ns()
         self.iterations += 1
         if unmet != self.unmet:
@@ -53,11 +71,11 @@ class HealthState:
             self._renew()
 
     def age_ms(self) -> int:
-        """Say how long ago the loop last turned."""
+        """Return the time since the last report."""
         return (self._clock.monotonic_ns() - self.reported_at_ns) // 1_000_000
 
     def stop(self) -> None:
-        """Take readiness back for good."""
+        """Withdraw readiness for good."""
         self._change(("stopping",))
 
     def _change(self, unmet: tuple[str, ...]) -> None:
@@ -76,26 +94,8 @@ class HealthState:
             write_atomic(self._file, b"")
 
 
-CONNECTIONS_MAX: Final = 16
-BACKLOG: Final = 128
-"""Above this the kernel lets a client wait a second before it tries again."""
-REQUEST_BYTES_MAX: Final = 4096
-CONNECTION_NS_MAX: Final = 2_000_000_000
-POLL_S: Final = 0.25
-READ_BYTES: Final = 4096
-JSON: Final = "application/json"
-REASONS: Final = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    431: "Request Header Fields Too Large",
-    503: "Service Unavailable",
-}
-
-
 class Page(NamedTuple):
-    """What is answered to one request."""
+    """The response to one HTTP request."""
 
     status: int
     content_type: str
@@ -103,7 +103,7 @@ class Page(NamedTuple):
 
 
 def health_pages(health: HealthState, metrics: Metrics, *, stale_ms: int) -> dict[str, Callable[[], Page]]:
-    """List what can be asked for."""
+    """Return the pages by path."""
 
     def healthz() -> Page:
         age_ms = health.age_ms() if health.iterations else 0
@@ -131,40 +131,40 @@ class _Connection:
 
 
 class HealthServer:
-    """Serves pages to a bounded number of clients, each for a bounded time."""
+    """An HTTP server for a bounded number of clients, each for a bounded time."""
 
     def __init__(self, pages: dict[str, Callable[[], Page]], clock: Clock, *, host: str, port: int) -> None:
-        """Bind; port 0 takes a free one."""
+        """Bind the address; port 0 selects a free port."""
         self._pages = pages
         self._clock = clock
         self._listener = _listen(host, port)
         self._connections: dict[socket.socket, _Connection] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
-        self._ended = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._selector.register(self._ended, selectors.EVENT_READ)
+        self._stop_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._selector.register(self._stop_fd, selectors.EVENT_READ)
         self._thread = Thread(target=self._serve, name="health", daemon=True)
         self.host = host
         self.port: int = self._listener.getsockname()[1]
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start the server thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Answer no more and let go of the port."""
-        os.eventfd_write(self._ended, 1)
+        """Stop the server and release the port."""
+        os.eventfd_write(self._stop_fd, 1)
         self._thread.join()
         for connection in list(self._connections.values()):
             self._close(connection)
         self._selector.close()
         self._listener.close()
-        os.close(self._ended)
+        os.close(self._stop_fd)
 
     def _serve(self) -> None:
         while True:
             for key, events in self._selector.select(POLL_S if self._connections else None):
-                if key.fileobj == self._ended:
+                if key.fileobj == self._stop_fd:
                     return
                 if key.fileobj is self._listener:
                     self._accept()
@@ -176,7 +176,7 @@ class HealthServer:
         try:
             client, _ = self._listener.accept()
         except OSError:
-            return  # it left again, or we are out of descriptors: there is nobody to tell
+            return  # the client disconnected, or there are no descriptors left
         client.settimeout(0)
         if len(self._connections) >= CONNECTIONS_MAX:
             self._close(next(iter(self._connections.values())))
@@ -258,36 +258,34 @@ def _response(page: Page) -> bytes:
     return head.encode() + page.body
 
 
-CHECKS_PER_TIMEOUT: Final = 4
-EXIT_STUCK: Final = 70
-STDERR_FD: Final = 2
-
-
 class Watchdog:
-    """Looks at a pulse on a thread of its own, from the pulse's first beat on."""
+    """Ends the process if the loop makes no progress, after dumping the stack of each thread.
+
+    It starts with the first report.
+    """
 
     def __init__(self, health: HealthState, timeout_ms: int) -> None:
-        """Take the pulse and the longest time that it may stand still."""
+        """Watch this state; `timeout_ms` is the longest time between two reports."""
         self._health = health
         self._timeout_ms = timeout_ms
-        self._ended = Event()
+        self._stopped = Event()
         self._thread = Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the watchdog thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
-        self._ended.set()
+        """Stop the watchdog thread."""
+        self._stopped.set()
         self._thread.join()
 
     def _watch(self) -> None:
         suspect = 0
-        while not self._ended.wait(self._timeout_ms / CHECKS_PER_TIMEOUT / 1000):
+        while not self._stopped.wait(self._timeout_ms / CHECKS_PER_TIMEOUT / 1000):
             beats = self._health.iterations
             is_stale = beats > 0 and self._health.age_ms() > self._timeout_ms
-            # A process that was paused looks stale to the first look after it goes on: only a second one tells.
+            # A process that was paused looks stale at the first check after it resumes, so only a second one counts.
             if is_stale and beats == suspect:
                 self._end()
             suspect = beats if is_stale else 0

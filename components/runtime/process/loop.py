@@ -1,8 +1,7 @@
-"""Saying that we are alive: once a second the place of each stream, and on `health` what we still wait for.
+"""The service loop: starts a sans-I/O service, dispatches inputs, runs timers, drains, and publishes its health.
 
-What every loop does with a sans-I/O service: start, hear, let time pass, stop, drain.
-
-The two loops that run a sans-I/O service: a blocking one, and one on uvloop for who speaks to a venue.
+Two drivers run it: a blocking one for services that use only the bus, and an asyncio driver on uvloop for services with
+a venue.
 """
 
 import asyncio
@@ -23,10 +22,16 @@ from components.runtime.process.effects import EffectExecutor, Logger, PendingSn
 from components.runtime.service import Inbound, Service, VenueCallCompleted, VenueClient, VenueEvent, VenueEventSource
 
 NS_PER_MS: Final = 1_000_000
+RECOVERY_POLL_MS: Final = 5
+"""The poll interval of the bus while recovery is in progress, here or at a subscriber."""
+DRAIN_MESSAGES_MAX: Final = 64
+"""How many messages of one socket are handled before other sockets and the venue get their turn."""
+CONCURRENT_CALLS_MAX: Final = 64
+"""How many venue calls run concurrently; further ones wait, in order."""
 
 
 class HealthPublisher:
-    """Speaks at once when readiness changes, and otherwise every HEARTBEAT_MS."""
+    """Publishes the component's health when readiness changes, and heartbeats and health every HEARTBEAT_MS."""
 
     def __init__(self, bus: Bus, clock: Clock, component: str, version: str) -> None:
         self._bus, self._clock, self._component, self._version = bus, clock, component, version
@@ -34,7 +39,7 @@ class HealthPublisher:
         self.last_health = ComponentHealth(component, version, ("starting",), (), 0)
 
     def publish_if_due(self, unmet: tuple[str, ...], now_ns: int) -> None:
-        """Let time pass; `now_ns` is monotonic."""
+        """Publish what is due; `now_ns` is monotonic."""
         is_due = now_ns >= self._due_at_ns
         if is_due:
             self._due_at_ns = now_ns + HEARTBEAT_MS * NS_PER_MS
@@ -46,13 +51,9 @@ class HealthPublisher:
             self._bus.publish(HEALTH, self.last_health)
 
 
-RECOVERY_POLL_MS: Final = 5
-"""While something is joined or replayed, here or by a peer, the loop looks to the side this often."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoopContext:
-    """Everything a driver needs; `pulse` hears what is unmet about every tick, `should_stop` is asked as often."""
+    """What a driver needs. `report_health` and `should_stop` are called about every tick."""
 
     component: str
     version: str
@@ -61,7 +62,7 @@ class LoopContext:
     clock: Clock
     log: Logger
     committer: RecordCommitter | None = None
-    """Opened and closed, like the bus, by whoever made the seat."""
+    """Opened and closed by the caller, like the bus."""
     venue: VenueClient | None = None
     feed: VenueEventSource | None = None
     tick_ms: int
@@ -71,7 +72,7 @@ class LoopContext:
 
 
 class ServiceLoop:
-    """One run of a service, from its start until it is drained."""
+    """One run of a service, from its start until it has drained."""
 
     def __init__(self, context: LoopContext, call: Callable[[Any], None] | None = None) -> None:
         self._context, self._service, self._bus, self._clock = context, context.service, context.bus, context.clock
@@ -82,27 +83,30 @@ class ServiceLoop:
         self._drain_until_ns: int | None = None
 
     def start(self) -> None:
-        """Begin; what is alive by now stays, so the collector need not look at it again."""
+        """Start the service. Objects alive now are long-lived, so the garbage collector skips them from here on."""
         self.executor.execute(self._service.on_start(self._clock.now_ns()))
         gc.collect()
         gc.freeze()
 
     def dispatch(self, inbounds: Iterable[Inbound]) -> None:
-        """Give the service one thing after the other."""
-        on_message, now_ns, carry = self._service.on_message, self._clock.now_ns, self.executor.execute
+        """Pass inputs to the service one by one and execute its effects."""
+        on_message, now_ns, execute = self._service.on_message, self._clock.now_ns, self.executor.execute
         for inbound in inbounds:
             if effects := on_message(inbound, now_ns()):
-                carry(effects)
+                execute(effects)
 
     def run_timers(self) -> int:
-        """Tick, tend and beat where due; give the milliseconds that may be waited for a message."""
+        """Run the tick, the background work of the bus and the heartbeat if due.
+
+        Return how many milliseconds the driver may wait.
+        """
         now_ns = self._clock.monotonic_ns()
         if now_ns >= self._due_at_ns:
             self._run_due(now_ns)
         return self._pause_ms
 
     def is_finished(self) -> bool:
-        """Say whether the loop ends: asked to stop, and drained or out of time."""
+        """Return whether the loop ends: it was asked to stop, and has drained or exceeded the drain timeout."""
         if self._drain_until_ns is None:
             if not self._context.should_stop():
                 return False
@@ -125,10 +129,10 @@ class ServiceLoop:
 
     def _poll_bus(self) -> None:
         self.dispatch(self._bus.poll_background())
-        for wanted in self._bus.poll_snapshot_requests():
-            is_ours = wanted.stream.name == HEALTH.name
-            messages = (self._health_publisher.last_health,) if is_ours else self._service.snapshot(wanted.stream)
-            self.executor.execute((PendingSnapshot(wanted, tuple(messages)),))
+        for request in self._bus.poll_snapshot_requests():
+            is_ours = request.stream.name == HEALTH.name
+            messages = (self._health_publisher.last_health,) if is_ours else self._service.snapshot(request.stream)
+            self.executor.execute((PendingSnapshot(request, tuple(messages)),))
 
     def _tick(self, now_ns: int) -> None:
         self.executor.execute(self._service.on_tick(self._clock.now_ns()))
@@ -137,33 +141,27 @@ class ServiceLoop:
         self._context.report_health(unmet)
 
 
-DRAIN_MESSAGES_MAX: Final = 64
-"""So many messages of one socket, then the others and the venue have their turn."""
-CONCURRENT_CALLS_MAX: Final = 64
-"""So many calls to the venue run at once; more wait, in order."""
-
-
 def run_blocking(context: LoopContext) -> None:
-    """Run a service that speaks only to the bus."""
+    """Run a service that uses only the bus."""
     if context.venue is not None or context.feed is not None:
         raise InvariantError("a venue needs the async driver")
-    life = ServiceLoop(context)
+    loop = ServiceLoop(context)
     if context.committer is not None:
-        context.bus.register_fd(context.committer.fileno(), life.executor.on_synced)
-    life.start()
-    receive, hear = context.bus.receive, life.dispatch
-    while not life.is_finished():
-        hear(receive(life.run_timers()))
+        context.bus.register_fd(context.committer.fileno(), loop.executor.on_synced)
+    loop.start()
+    receive, hear = context.bus.receive, loop.dispatch
+    while not loop.is_finished():
+        hear(receive(loop.run_timers()))
 
 
 def run_async(context: LoopContext) -> None:
-    """Run a service that speaks to a venue too."""
+    """Run a service that uses a venue."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_AsyncDriver(context).run())
 
 
 class _AsyncDriver:
-    """The loop's turns: messages as the descriptors wake it, time as it passes, the venue as it speaks."""
+    """Runs the service loop on asyncio: bus and syncs by descriptor, timers by the event loop, venue calls as tasks."""
 
     def __init__(self, context: LoopContext) -> None:
         self._context, self._bus = context, context.bus
@@ -173,7 +171,7 @@ class _AsyncDriver:
         self._is_turn_due = False
 
     async def run(self) -> None:
-        """Run until drained."""
+        """Run until the service has drained."""
         self._loop = asyncio.get_running_loop()
         self._finished: asyncio.Future[None] = self._loop.create_future()
         self._loop.set_exception_handler(self._on_loop_error)
@@ -192,14 +190,14 @@ class _AsyncDriver:
         self._group = group
         self._service_loop.start()
         feed = self._context.feed
-        hearing = group.create_task(feed.run(self._on_venue_event)) if feed is not None else None
+        feed_task = group.create_task(feed.run(self._on_venue_event)) if feed is not None else None
         for descriptor in self._bus.filenos():
             self._loop.add_reader(descriptor, self._drain_bus)
         if self._context.committer is not None:
             self._loop.add_reader(self._context.committer.fileno(), self._on_synced)
         self._run_timers()
         await self._finished
-        for task in (*self._calls, *((hearing,) if hearing is not None else ())):
+        for task in (*self._calls, *((feed_task,) if feed_task is not None else ())):
             task.cancel()
 
     def _drain_bus(self) -> None:
@@ -208,7 +206,7 @@ class _AsyncDriver:
         self._reschedule_if_readable()
 
     def _reschedule_if_readable(self) -> None:
-        """Take a turn soon if messages wait: any send may have swallowed the edge that would have woken us."""
+        """Schedule another drain if messages are waiting: a send may have consumed the edge of the descriptor."""
         if not self._is_turn_due and self._bus.is_readable():
             self._is_turn_due = True
             self._loop.call_soon(self._drain_bus)
@@ -246,12 +244,12 @@ class _AsyncDriver:
     async def _run_call(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
         if self._context.venue is None:
             raise InvariantError("a call without a venue")
-        answer = await self._context.venue.call(request)
-        self._service_loop.dispatch((VenueCallCompleted(request, answer),))
+        result = await self._context.venue.call(request)
+        self._service_loop.dispatch((VenueCallCompleted(request, result),))
         self._reschedule_if_readable()
 
     def _on_loop_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """End with what one of our callbacks raised; trouble in a library's connection is only logged."""
+        """End with the exception of one of our callbacks. Errors in a library's connection are only logged."""
         error = context.get("exception")
         if "handle" in context and isinstance(error, BaseException):
             self._finish(error)

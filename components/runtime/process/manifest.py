@@ -1,4 +1,4 @@
-"""How a running process is reached: `run/<name>.json`."""
+"""The manifest of a running process, `run/<name>.json`: how it is reached."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from components.runtime.paths import Paths
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
-    """What a process says of itself while it runs."""
+    """What a running process publishes about itself."""
 
     name: str
     pid: int
@@ -25,12 +25,12 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 def write_manifest(paths: Paths, manifest: Manifest) -> None:
-    """Publish it; a reader sees the one before or this one."""
+    """Write the manifest atomically."""
     write_atomic(paths.manifest(manifest.name), msgspec.json.format(msgspec.json.encode(manifest), indent=1))
 
 
 def read_manifest(paths: Paths, name: str) -> Manifest | None:
-    """Read what a process says of itself; None where it said nothing or is no more."""
+    """Return the manifest of a process, or None if there is none or the process has ended."""
     try:
         manifest = msgspec.json.decode(paths.manifest(name).read_bytes(), type=Manifest)
     except (OSError, msgspec.MsgspecError, ValueError):
@@ -39,7 +39,7 @@ def read_manifest(paths: Paths, name: str) -> Manifest | None:
 
 
 def remove_manifest(paths: Paths, name: str) -> None:
-    """Take it away, unless it is somebody else's by now."""
+    """Remove the manifest unless it belongs to another process."""
     manifest = read_manifest(paths, name)
     if manifest is not None and manifest.pid == os.getpid():
         paths.manifest(name).unlink(missing_ok=True)

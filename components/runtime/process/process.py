@@ -1,12 +1,16 @@
-"""An executable's life: start, serve, stop, exit code."""
+"""An executable as a process: signals, configuration, logs, lock, and the run of its application.
+
+Importing what a process is made of takes a quarter of a second. Therefore these imports happen inside `run_process`,
+when the signal handlers are installed, and `--help` does not pay for them.
+"""
 
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from components.runtime.cli import EXIT_BUG
 from components.runtime.clock import Clock, SystemClock
 from components.runtime.process.shutdown import ShutdownRequested, ShutdownSignals
 
@@ -19,17 +23,18 @@ if TYPE_CHECKING:
     from components.runtime.config.settings import ConfigLayers, Settings
     from components.runtime.journal.journal import Journal
     from components.runtime.service import Service, VenueClient, VenueEventSource
-from components.runtime.cli import EXIT_BUG
 
 M = TypeVar("M", bound="BaseModel")
 
 
 @contextmanager
 def run_process(name: str) -> Iterator["Process"]:
-    """Live an executable's life around a block that wires and serves; a signal ends it in order.
+    """Run an executable around a block that wires and runs its application.
 
-    A verb `run` imports its wiring inside the block, so that the lock is taken and signals are heard before that:
-    `with running("risk") as process: from components.risk.wiring import risk; risk(process)`.
+    A shutdown signal ends the block in order.
+
+    The command `run` imports its wiring inside the block, so that signals are handled and the lock is taken before
+    that: `with run_process("risk") as process: from components.risk.wiring import risk; risk(process)`.
     """
     with ShutdownSignals().installed() as signals, ExitStack() as held, suppress(ShutdownRequested):
         try:
@@ -38,18 +43,11 @@ def run_process(name: str) -> Iterator["Process"]:
             signals.defer_to_drain()
 
 
-class Loop(StrEnum):
-    """Which loop a service runs on: a blocking one where there is only the bus, the other beside a venue."""
-
-    BLOCKING = "blocking"
-    ASYNC = "async"
-
-
 class Process:
-    """One running executable, and what the floors below give it."""
+    """One running executable and the infrastructure that its wiring uses."""
 
     def __init__(self, name: str, signals: ShutdownSignals, held: ExitStack) -> None:
-        """Read the configuration, take the lock, and say how the process is reached."""
+        """Read the configuration, take the lock, and register the process."""
         from importlib.metadata import version
 
         from components.runtime import logs
@@ -77,11 +75,11 @@ class Process:
         held.callback(self.log.info, "process_stopped")
 
     def config(self, model: type[M]) -> M:
-        """Give the process's own table, checked."""
+        """Return the validated table of this component."""
         return self.layers.validate({self.name: model}).table(self.name, model)
 
     def secret(self, reference: str) -> bytes:
-        """Fetch a secret by its reference; no log line will ever hold it."""
+        """Return the secret of a reference. It is redacted from every log line."""
         from components.runtime import logs
         from components.runtime.config.secrets import resolve
 
@@ -90,33 +88,33 @@ class Process:
         return secret
 
     def seal_key(self) -> bytes:
-        """Give the bytes of the key that risk and execution share; only they may make a SealKey of it."""
+        """Return the bytes of the key that risk and execution share; only these two may make a SealKey of it."""
         from components.runtime.config.secrets import read_seal_key
 
         return read_seal_key(self.paths)
 
     def open_journal(self) -> "Journal":
-        """Open the process's own journal; what a crash left at its end is told."""
+        """Open the journal of this process. A torn_tails tail of an earlier crash is truncated, counted and logged."""
         from components.runtime.journal.journal import Journal
 
         folder, now_ns = self.paths.journal(self.name), self.clock.now_ns()
         journal = Journal.open(folder, owner=self.name, account=self.paths.account, now_ns=now_ns)
         self._held.callback(journal.close)
-        torn = self.metrics.counter(
-            "journal_torn_tails_total", "Unacknowledged ends of a journal that were cut at start."
+        torn_tails = self.metrics.counter(
+            "journal_torn_tails_total", "Unacknowledged ends of a journal that were truncated at start."
         )
         if journal.truncated:
-            torn.inc()
+            torn_tails.inc()
             self.log.warning(
                 "torn_tail_truncated", bytes=journal.truncated.bytes_cut, kept_as=str(journal.truncated.kept_as)
             )
         return journal
 
     def publish_endpoints(self, endpoints: Mapping[str, str]) -> None:
-        """Say where peers and verbs reach this process, by the name of each duty."""
+        """Publish the socket addresses of this process in its manifest, by purpose."""
         self._registration.publish_endpoints(endpoints)
 
-    def run(  # noqa: PLR0913  # a wiring reads as one call that names each connection
+    def run(  # noqa: PLR0913  # a wiring is one call that names each connection
         self,
         service: "Service",
         *,
@@ -129,19 +127,18 @@ class Process:
         journal_stream: "Stream | None" = None,
         venue: "VenueClient | None" = None,
         feed: "VenueEventSource | None" = None,
-        loop: Loop = Loop.BLOCKING,
         tick_ms: int = 50,
     ) -> None:
-        """Run the service until a signal asks to stop, and until it is drained or out of time.
+        """Run the service until a shutdown signal arrives and it has drained or exceeded the drain timeout.
 
-        `hears` says from where: after this place of an event stream, or None from now on. `journal_stream` is the event
-        stream that reads the journal aloud. Every process says `health` too.
+        `subscribes` maps each stream to its start: after an offset of an event stream, or None for the next message.
+        `journal_stream` is the event stream that publishes the journal. Every process publishes `health` too.
         """
         from components.contracts.streams import HEALTH
         from components.runtime.process.application import Application, run_application
         from components.runtime.service import StreamBindings
 
-        lines = StreamBindings(
+        bindings = StreamBindings(
             component=self.name,
             subscribes=subscribes or {},
             publishes=tuple(dict.fromkeys((*publishes, HEALTH))),
@@ -153,13 +150,13 @@ class Process:
             last_sequence=journal.last_sequence if journal else 0,
         )
         self.signals.defer_to_drain()
-        run_application(self, Application(service, lines, journal, venue, feed, loop is Loop.ASYNC, tick_ms))
+        run_application(self, Application(service, bindings, journal, venue, feed, tick_ms))
 
 
 def _exit_on_thread_death(died: threading.ExceptHookArgs) -> None:
-    """End the process as a whole: it would be half alive otherwise."""
+    """End the whole process if one of its threads dies, because it would continue with half of its functions."""
     from components.runtime.logs import logger
 
-    facts = (died.exc_type, died.exc_value, died.exc_traceback)
-    logger().critical("thread_died", thread=died.thread.name if died.thread else "", exc_info=facts)
+    exc_info = (died.exc_type, died.exc_value, died.exc_traceback)
+    logger().critical("thread_died", thread=died.thread.name if died.thread else "", exc_info=exc_info)
     os._exit(EXIT_BUG)

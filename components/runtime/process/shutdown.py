@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: during the start they end it, while serving they ask, and a second one does not ask."""
+"""SIGTERM and SIGINT: they end a starting process, request a drain of a running one; a second one forces the exit."""
 
 import os
 import signal
@@ -11,21 +11,21 @@ SHUTDOWN_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class ShutdownRequested(BaseException):
-    """A signal came before there was anything to drain; like KeyboardInterrupt it is nobody's error."""
+    """A signal arrived before there was anything to drain. Like KeyboardInterrupt it is not an error."""
 
 
 class ShutdownSignals:
-    """Whether the process was asked to stop."""
+    """Whether a shutdown was requested."""
 
     def __init__(self) -> None:
-        """Begin in the start of the process."""
+        """Begin in the start phase, where a signal ends the process."""
         self.requested = False
         self._is_deferred = False
         self._forced_exit_callback: Callable[[], None] = _no_cleanup
 
     @contextmanager
     def installed(self) -> Iterator["ShutdownSignals"]:
-        """Hear the signals for the length of a block."""
+        """Handle the signals for the duration of a block."""
         before = {number: signal.signal(number, self._on_signal) for number in SHUTDOWN_SIGNALS}
         try:
             yield self
@@ -34,11 +34,11 @@ class ShutdownSignals:
                 signal.signal(number, action)
 
     def on_forced_exit(self, callback: Callable[[], None]) -> None:
-        """Say what must be taken away even if there is no time to drain."""
+        """Set the callback that removes what must not remain after a forced exit."""
         self._forced_exit_callback = callback
 
     def defer_to_drain(self) -> None:
-        """From now on a first signal only sets `requested`: the loop drains, or the end is under way anyway."""
+        """Make a first signal only set `requested` from now on: the loop drains, or the end is already in progress."""
         self._is_deferred = True
 
     def _on_signal(self, number: int, _: FrameType | None) -> None:
@@ -51,4 +51,4 @@ class ShutdownSignals:
 
 
 def _no_cleanup() -> None:
-    """Leave nothing behind to take away."""
+    """Do nothing: there is nothing to remove yet."""

@@ -17,7 +17,7 @@ from components.runtime.clock import NS_PER_MS
 from components.runtime.journal.journal import Journal
 from components.runtime.metrics import Metrics
 from components.runtime.paths import Paths
-from components.runtime.process.process import Loop, Process
+from components.runtime.process.process import Process
 from components.runtime.service import Service, StreamBindings, VenueClient, VenueEventSource
 from components.xtrader.simulation.scheduler import SimulatedClock
 from components.xtrader.simulation.settings import ACCOUNT, TABLES
@@ -117,7 +117,6 @@ class SimulatedProcess(Process):
         journal_stream: Stream | None = None,
         venue: VenueClient | None = None,
         feed: VenueEventSource | None = None,
-        loop: Loop = Loop.BLOCKING,
         tick_ms: int = 50,
     ) -> None:
         bindings = StreamBindings(

@@ -28,7 +28,7 @@ def test_propose_wraps_what_is_wanted() -> None:
 
 @pytest.mark.parametrize("mint", [None, object(), True, "MINT"])
 def test_a_signal_made_by_hand_raises(mint: Any) -> None:
-    with pytest.raises(InvariantError, match="never by hand"):
+    with pytest.raises(InvariantError, match="constructed by propose"):
         Signal(intent=INTENT, stage=Approved(TERMS, bytes(32)), mint=mint)
 
 

@@ -113,7 +113,7 @@ def test_a_bug_leaves_a_traceback_in_the_log_and_one_line(error: Exception, caps
     assert run_command(raising(error), []) == 70
     *log, line = capsys.readouterr().err.splitlines()
     assert "Traceback" in "".join(log)
-    assert line.startswith(f"error: this is a bug; the log has where: {type(error).__name__}: ")
+    assert line.startswith(f"error: this is a bug, see the log for the location: {type(error).__name__}: ")
 
 
 @pytest.mark.parametrize(

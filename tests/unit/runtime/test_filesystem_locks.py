@@ -34,6 +34,6 @@ def test_reading_the_holder_does_not_take_the_lock(paths: Paths) -> None:
 def test_a_lock_without_a_pid_yet_is_an_error_and_never_pid_zero(paths: Paths) -> None:
     held = lock(paths)
     paths.lock("up").write_bytes(b"")
-    with pytest.raises(PeerUnreachable, match="ask again"):
+    with pytest.raises(PeerUnreachable, match="try again"):
         lock_holder(paths.lock("up"))
     REAL_DISK.close(held)

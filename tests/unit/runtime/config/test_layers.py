@@ -36,7 +36,7 @@ def places(environ: dict[str, str]) -> Paths:
 def test_a_verb_sees_the_venue_that_up_told_its_children(places: Paths, environ: dict[str, str]) -> None:
     write_overlay(places, VARIABLES)
     layers = read_layers_with_overlay(environ)
-    assert layers.merged()["execution"]["alpaca"]["trading_url"] == "http://127.0.0.1:1"
+    assert layers.origin(("execution", "alpaca", "trading_url")) == "XTRADER__EXECUTION__ALPACA__TRADING_URL"
     assert layers.environ["APCA_API_KEY_ID"] == "sandbox's"
 
 

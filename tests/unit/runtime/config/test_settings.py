@@ -9,7 +9,7 @@ from pydantic import Field
 
 from components.contracts.errors import ConfigError
 from components.runtime.config.schema import SecretReference, Table, VenueUrl
-from components.runtime.config.settings import check_all, child_environment, load_settings, read_layers
+from components.runtime.config.settings import child_environment, load_settings, read_layers
 from tests.support.configuration_folder import ConfigurationFolder, shared_configuration, shipped_configuration
 
 
@@ -171,12 +171,12 @@ def test_a_variable_without_a_key_is_told(folder: ConfigurationFolder) -> None:
 def test_an_unknown_environment_is_told(folder: ConfigurationFolder) -> None:
     assert problems(folder, XTRADER_ENV="prd") == [f"config/prd.toml: no such file in {folder.root}"]
     assert problems(folder, XTRADER_ENV="../dev") == [
-        "XTRADER_ENV: '../dev' names no environment; one is a file beside base.toml, as dev or prod"
+        "XTRADER_ENV: '../dev' is not an environment; each has a file beside base.toml, such as dev or prod"
     ]
 
 
 def test_a_missing_folder_of_configuration_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"none: no such folder of configuration; name it in XTRADER_CONFIG_DIR$"):
+    with pytest.raises(ConfigError, match=r"none: no such configuration folder; set XTRADER_CONFIG_DIR$"):
         load_settings({}, {"XTRADER_CONFIG_DIR": str(tmp_path / "none")})
 
 
@@ -198,11 +198,6 @@ def test_what_was_checked_cannot_be_changed(folder: ConfigurationFolder) -> None
     settings = load_settings({"risk": Risk}, folder.environ())
     with pytest.raises(ValueError, match="frozen"):
         settings.runtime.health_port = 1
-
-
-def test_every_table_can_be_checked_together(folder: ConfigurationFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XTRADER_CONFIG_DIR", str(folder.root / "config"))
-    assert set(check_all({"risk": Risk}).tables) == {"risk"}
 
 
 @pytest.mark.parametrize(("env", "account"), [("dev", "sandbox"), ("prod", "paper")])

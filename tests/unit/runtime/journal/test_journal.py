@@ -221,7 +221,7 @@ def test_a_durable_record_that_vanishes_beneath_the_writer_is_noticed() -> None:
     length = len(content.seen)
     journal.write(entries(b"vanishes"))
     content.seen = content.seen[:length]
-    with pytest.raises(CorruptData, match="record 2 had been durable and is gone"):
+    with pytest.raises(CorruptData, match="record 2 was durable and is missing"):
         list(journal.records())
 
 
