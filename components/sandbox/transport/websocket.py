@@ -21,6 +21,7 @@ CLOSED_CHECK_INTERVAL_S = 0.05
 CLOSED_CHECKS_MAX = 2_400
 # Disconnects a peer that does not answer pings, which frees the only slot.
 HEARTBEAT_S = 20.0
+Frame = str | bytes
 
 
 class ConnectionLimits(Struct, frozen=True, kw_only=True):
@@ -216,9 +217,6 @@ class ClientConnection:
             if request.transport is None or request.transport.is_closing():
                 return
             await asyncio.sleep(CLOSED_CHECK_INTERVAL_S)
-
-
-Frame = str | bytes
 
 
 class QueueOverflow(Exception):

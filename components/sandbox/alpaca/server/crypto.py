@@ -20,6 +20,7 @@ from components.sandbox.transport.auth import Credentials
 from components.sandbox.transport.crypto_venue import FlowDriver
 
 Document = dict[str, object]
+BestLevels = tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]
 BATCH_INTERVAL_NS = 50_000_000
 PUBLISH_INTERVAL_S = 0.02
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
@@ -65,9 +66,6 @@ def best_levels(book: SimulatedBook) -> tuple[tuple[Decimal, Decimal], tuple[Dec
 
 def _levels(levels: Levels) -> list[Document]:
     return [{"p": price, "s": quantity} for price, quantity in levels]
-
-
-BestLevels = tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]
 
 
 class CryptoMarket:

@@ -70,7 +70,7 @@ class DataStream:
         if self.active_connection is not None and symbol in self.listed:
             self.active_connection.send_if_subscribed(channel, symbol, document, at_ns)
 
-    def initial_document(self, channel: str, symbol: str) -> tuple[Document, int] | None:  # noqa: ARG002 -- here of nothing
+    def initial_document(self, channel: str, symbol: str) -> tuple[Document, int] | None:  # noqa: ARG002 -- overridden
         """Return the message with which a new subscription starts, and its time; stock channels have none."""
         return None
 
@@ -85,13 +85,13 @@ class DataStream:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve a connection until it ends."""
-        listener = _StreamConnection(self, request)
+        connection = _StreamConnection(self, request)
         try:
-            await listener.handle_messages(request)
+            await connection.handle_messages(request)
         finally:
-            if self.active_connection is listener:
+            if self.active_connection is connection:
                 self.active_connection = None
-        return listener.socket.response
+        return connection.socket.response
 
 
 class _StreamConnection:

@@ -27,6 +27,7 @@ from components.sandbox.alpaca.server.middleware import DATA_PREFIX
 from components.sandbox.numerics import DAY_NS, SECOND_NS
 
 Query = Mapping[str, str]
+Document = dict[str, object]
 ROWS_DEFAULT, ROWS_MAX = 1_000, 10_000
 _TIMEFRAME = re.compile(r"(?P<count>\d{1,2})(?P<unit>Min|T|Hour|H|Day|D)")
 _UNITS = {"Min": ("T", 60, 59), "Hour": ("H", 3_600, 23), "Day": ("D", 86_400, 1)}
@@ -101,9 +102,6 @@ def _after_row(query: Query) -> tuple[str, int] | None:
 def _bad_request(message: str) -> ApiErrorRaised:
     # These endpoints answer 400 without a code, unlike the trading endpoints.
     return ApiErrorRaised(ApiError(400, None, message))
-
-
-Document = dict[str, object]
 
 
 class MarketDataRoutes:

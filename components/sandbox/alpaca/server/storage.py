@@ -37,6 +37,7 @@ CREATE TABLE positions (symbol TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROW
 CREATE TABLE facts (name TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 """
 T = TypeVar("T")
+Row = dict[str, object]
 _EVENT_FIELDS = ("kind", "status", "at_ns", "execution_id", "price", "qty", "position_qty", "cum_qty", "leaves_qty")
 _FILL = (
     "SELECT events.kind, events.status, events.at_ns, events.execution_id, events.price, events.qty, events.cum_qty,"
@@ -129,10 +130,10 @@ def load_state(connection: sqlite3.Connection) -> StoredState:
 
 
 def _load(connection: sqlite3.Connection) -> StoredState:
-    account = _load_fact(connection, "account", AccountTotals) or AccountTotals()
-    prices = _load_fact(connection, "prices", MarketState) or MarketState()
-    account_state = AccountState(
-        cash=account.cash,
+    totals = _load_fact(connection, "account", AccountTotals) or AccountTotals()
+    market_state = _load_fact(connection, "prices", MarketState) or MarketState()
+    account = AccountState(
+        cash=totals.cash,
         positions={held.symbol: held for held in _load_all(connection, "SELECT body FROM positions", Position)},
         orders={
             order.order_id: order
@@ -140,11 +141,11 @@ def _load(connection: sqlite3.Connection) -> StoredState:
         },
         used_client_order_ids={row[0] for row in connection.execute("SELECT client_order_id FROM orders")},
         configuration=_load_fact(connection, "configuration", AccountConfiguration) or AccountConfiguration(),
-        quotes={quote.symbol: quote for quote in prices.quotes},
-        orders_count=account.orders_count,
-        executions_count=account.executions_count,
+        quotes={quote.symbol: quote for quote in market_state.quotes},
+        orders_count=totals.orders_count,
+        executions_count=totals.executions_count,
     )
-    return StoredState(account_state, _load_fact(connection, "credentials", Credentials), prices)
+    return StoredState(account, _load_fact(connection, "credentials", Credentials), market_state)
 
 
 def _write_event(connection: sqlite3.Connection, event: OrderEvent) -> None:
@@ -192,9 +193,6 @@ def _load_fact(connection: sqlite3.Connection, name: str, kind: type[T]) -> T | 
 
 def _load_all(connection: sqlite3.Connection, statement: str, kind: type[T]) -> list[T]:
     return [msgpack.decode(row[0], type=kind) for row in connection.execute(statement)]
-
-
-Row = dict[str, object]
 
 
 class OrderFilter(Struct, frozen=True, kw_only=True):

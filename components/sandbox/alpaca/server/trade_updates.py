@@ -68,13 +68,13 @@ class TradeUpdatesStream:
         return socket.response
 
     async def _handle_messages(self, socket: QueuedWebSocket) -> None:
-        impatient = asyncio.get_running_loop().call_later(AUTH_TIMEOUT_S, self._abort_unless_authorized, socket)
+        auth_timeout = asyncio.get_running_loop().call_later(AUTH_TIMEOUT_S, self._abort_unless_authorized, socket)
         try:
             async for frame in socket.messages():
                 if not self._handle_message(frame):
                     await socket.close()
         finally:
-            impatient.cancel()
+            auth_timeout.cancel()
 
     def _abort_unless_authorized(self, socket: QueuedWebSocket) -> None:
         if not self._authorized:
