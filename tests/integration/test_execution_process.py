@@ -1,4 +1,4 @@
-"""One real execution process between a real bus and a sandbox venue: what it accepts, survives and tells."""
+"""One real execution process between a real bus and a sandbox venue: what it accepts, survives and reports."""
 
 import json
 import signal
@@ -37,7 +37,7 @@ ANSWER_MS_MAX = 3_000
 
 
 class RunningExecution:
-    """An execution process with state of its own, and the test in risk's place."""
+    """An execution process with its own state; the test takes the role of risk."""
 
     def __init__(self, folder: Path, sandbox: SandboxProcess) -> None:
         self.run, self.state = folder / "r", folder / "var"
@@ -75,22 +75,22 @@ class RunningExecution:
         return self
 
     def page(self, name: str) -> str:
-        """Read one of its pages; empty where it is not there."""
+        """Return one of its HTTP pages; empty if it is not reachable."""
         try:
             manifest = json.loads((self.run / "execution.json").read_text())
             return httpx.get(f"http://127.0.0.1:{manifest['health_port']}/{name}", timeout=scaled(2)).text.strip()
         except (OSError, ValueError, httpx.HTTPError):
             return ""
 
-    def counted(self, line: str) -> float:
+    def metric(self, line: str) -> float:
         rows = [row for row in self.page("metrics").splitlines() if row.startswith(line + " ")]
         return float(rows[0].split()[-1]) if rows else 0.0
 
-    def ask(self, frame: bytes) -> Any:
+    def send_frame(self, frame: bytes) -> Any:
         return request_once(self.run, COMMANDS, frame, int(scaled(ANSWER_MS_MAX)))
 
     def command(self, *arguments: str) -> Any:
-        """Run a verb with --json and give its answer."""
+        """Run a command with --json and return its result."""
         done = subprocess.run(
             [sys.executable, "-m", "components.execution", *arguments, "--json"],
             cwd=PROJECT,
@@ -137,7 +137,7 @@ def execution(sandbox: SandboxProcess, tmp_path_factory: pytest.TempPathFactory)
 
 
 def frame(limit: str = "101", life_ms: int = 5_000, account: str = "sandbox", key: SealKey = KEY) -> tuple[bytes, str]:
-    """Seal an order under a new name; with this limit it fills at once, or rests where it is below 99."""
+    """Seal an order under a new id; with this limit it fills at once, below 99 it rests."""
     from decimal import Decimal  # noqa: PLC0415
 
     now_ns = CLOCK.now_ns()
@@ -155,20 +155,20 @@ def frame(limit: str = "101", life_ms: int = 5_000, account: str = "sandbox", ke
 
 def test_an_approved_order_is_journalled_sent_filled_and_counted(execution: RunningExecution) -> None:
     sealed, name = frame()
-    answer = execution.ask(sealed)
-    assert isinstance(answer, Accepted)
-    eventually(lambda: execution.verb("orders")["positions"] == {"AAPL": "1"})
-    (order,) = execution.verb("orders")["orders"]
+    reply = execution.send_frame(sealed)
+    assert isinstance(reply, Accepted)
+    eventually(lambda: execution.command("orders")["positions"] == {"AAPL": "1"})
+    (order,) = execution.command("orders")["orders"]
     assert (order["client_order_id"], order["state"], order["filled"]) == (name, "filled", "1")
-    kinds = [record["kind"] for record in execution.verb("order", name)["records"]]
+    kinds = [record["kind"] for record in execution.command("order", name)["records"]]
     assert kinds[:2] == ["IntentReceived", "OrderSending"]
-    assert execution.verb("venue")["positions"] == {"AAPL": "1"}
-    assert execution.counted("xtrader_tick_to_order_seconds_count") == 1
+    assert execution.command("venue")["positions"] == {"AAPL": "1"}
+    assert execution.metric("xtrader_tick_to_order_seconds_count") == 1
     assert execution.end() == 0
     assert verify_journal(execution.journal).ok
 
 
-def test_frames_that_are_not_what_risk_sealed_for_us_now_are_refused_counted_and_send_nothing(
+def test_frames_that_fail_verification_are_rejected_counted_and_send_nothing(
     execution: RunningExecution,
 ) -> None:
     good, name = frame()
@@ -180,33 +180,33 @@ def test_frames_that_are_not_what_risk_sealed_for_us_now_are_refused_counted_and
         RejectReason.MALFORMED: b"short",
     }
     for fault, sealed in bad.items():
-        answer = execution.ask(sealed)
-        assert isinstance(answer, Rejected)
-        assert answer.reject_reason is fault
-        assert execution.counted(f'xtrader_commands_rejected_total{{fault="{fault}"}}') == 1
+        reply = execution.send_frame(sealed)
+        assert isinstance(reply, Rejected)
+        assert reply.reject_reason is fault
+        assert execution.metric(f'xtrader_commands_rejected_total{{reason="{fault}"}}') == 1
     altered = good[:60] + bytes((good[60] ^ 4,)) + good[61:]
-    assert execution.ask(altered).fault is RejectReason.FORGED
-    first, again = execution.ask(good), execution.ask(good)
+    assert execution.send_frame(altered).reject_reason is RejectReason.FORGED
+    first, again = execution.send_frame(good), execution.send_frame(good)
     assert isinstance(first, Accepted)
     assert again == first
-    assert execution.counted('xtrader_commands_rejected_total{fault="replayed"}') == 1
+    assert execution.metric('xtrader_commands_rejected_total{reason="replayed"}') == 1
     eventually(lambda: execution.replayed().positions)
     assert [order["client_order_id"] for order in execution.venue_orders()] == [name]
 
 
 @pytest.mark.parametrize("kind", ["accept_then_drop", "accept_then_504", "accept_then_delay"])
-def test_an_order_whose_answer_was_lost_is_found_and_not_sent_twice(execution: RunningExecution, kind: str) -> None:
+def test_an_order_whose_response_was_lost_is_found_and_not_sent_twice(execution: RunningExecution, kind: str) -> None:
     execution.sandbox.arm(kind, ms=2_500)
     sealed, name = frame()
-    execution.ask(sealed)
+    execution.send_frame(sealed)
     eventually(lambda: execution.replayed().positions, within_s=8)
     assert [order["client_order_id"] for order in execution.venue_orders()] == [name]
 
 
-def test_an_order_that_never_arrived_is_sent_again_under_its_name(execution: RunningExecution) -> None:
+def test_an_order_that_never_arrived_is_sent_again_under_its_id(execution: RunningExecution) -> None:
     execution.sandbox.arm("answer", status=503, times=2)
     sealed, name = frame()
-    execution.ask(sealed)
+    execution.send_frame(sealed)
     eventually(lambda: execution.replayed().positions, within_s=8)
     assert [order["client_order_id"] for order in execution.venue_orders()] == [name]
 
@@ -214,7 +214,7 @@ def test_an_order_that_never_arrived_is_sent_again_under_its_name(execution: Run
 def test_an_order_that_stays_unknown_past_its_approval_is_fenced(execution: RunningExecution) -> None:
     execution.sandbox.arm("answer", status=503, times=2)
     sealed, name = frame(life_ms=300)
-    execution.ask(sealed)
+    execution.send_frame(sealed)
 
     def is_closed() -> bool:
         order = execution.replayed().order_by_client_id(ClientOrderId(name))
@@ -227,47 +227,47 @@ def test_an_order_that_stays_unknown_past_its_approval_is_fenced(execution: Runn
     assert execution.replayed().positions == {}
 
 
-def test_a_fill_that_the_stream_loses_is_found_by_reading(execution: RunningExecution) -> None:
+def test_a_fill_that_the_stream_loses_is_found_in_a_snapshot(execution: RunningExecution) -> None:
     execution.sandbox.arm("lose_event", times=10)
     sealed, _ = frame()
-    execution.ask(sealed)
+    execution.send_frame(sealed)
     eventually(lambda: execution.replayed().positions == {"AAPL": 1}, within_s=12)
 
 
-def test_events_that_come_twice_and_streams_that_drop_count_nothing_twice(execution: RunningExecution) -> None:
+def test_duplicate_events_and_dropped_streams_count_nothing_twice(execution: RunningExecution) -> None:
     execution.sandbox.arm("duplicate_event", times=50)
     for _ in range(5):
-        execution.ask(frame()[0])
+        execution.send_frame(frame()[0])
         execution.sandbox.arm("drop_stream")
     eventually(lambda: execution.replayed().positions == {"AAPL": 5}, within_s=12)
-    assert execution.verb("venue")["positions"] == {"AAPL": "5"}
+    assert execution.command("venue")["positions"] == {"AAPL": "5"}
 
 
 def test_orders_are_cancelled_one_by_one_and_all_together(execution: RunningExecution) -> None:
     names = []
     for _ in range(3):
         sealed, name = frame(limit="90")
-        execution.ask(sealed)
+        execution.send_frame(sealed)
         names.append(name)
     eventually(lambda: len([one for one in execution.replayed().open_orders() if one.venue_order_id]) == 3)
     given = terms(CLOCK.now_ns())
-    execution.ask(seal_control(Cancel(CommandId("c-1"), ClientOrderId(names[0]), "drill"), given, KEY))
+    execution.send_frame(seal_control(Cancel(CommandId("c-1"), ClientOrderId(names[0]), "drill"), given, KEY))
     eventually(lambda: not [one for one in execution.replayed().open_orders() if one.client_order_id == names[0]])
-    execution.ask(seal_control(CancelAll(CommandId("c-2"), "drill"), given, KEY))
+    execution.send_frame(seal_control(CancelAll(CommandId("c-2"), "drill"), given, KEY))
     eventually(lambda: not list(execution.replayed().open_orders()))
     assert {order["status"] for order in execution.venue_orders()} == {"canceled"}
 
 
-def test_a_halt_file_stops_orders_with_everybody_else_alive(execution: RunningExecution) -> None:
+def test_a_halt_file_stops_orders_while_all_processes_run(execution: RunningExecution) -> None:
     (execution.journal.parent / "HALT").touch()
     sealed, name = frame()
-    execution.ask(sealed)
+    execution.send_frame(sealed)
 
-    def is_kept_back() -> bool:
+    def is_stopped() -> bool:
         order = execution.replayed().order_by_client_id(ClientOrderId(name))
         return order is not None and order.state == "never_sent"
 
-    eventually(is_kept_back)
+    eventually(is_stopped)
     assert execution.venue_orders() == []
 
 
@@ -277,7 +277,7 @@ def test_killed_again_and_again_while_trading_nothing_is_doubled_or_lost(executi
     for _ in range(4):
         for _ in range(3):
             sealed, name = frame()
-            assert isinstance(execution.ask(sealed), Accepted)
+            assert isinstance(execution.send_frame(sealed), Accepted)
             sent.append(name)
         execution.kill()
         execution.start()
@@ -289,12 +289,12 @@ def test_killed_again_and_again_while_trading_nothing_is_doubled_or_lost(executi
     landed = {one for one in sent if execution.replayed().orders[one].state == "filled"}
     assert landed == set(at_the_venue)
     assert execution.replayed().positions == {"AAPL": len(landed)}
-    assert execution.verb("venue")["positions"] == {"AAPL": str(len(landed))}
+    assert execution.command("venue")["positions"] == {"AAPL": str(len(landed))}
     execution.kill()
     assert verify_journal(execution.journal).ok
 
 
-def test_a_venue_that_dies_and_comes_back_is_followed_again(
+def test_a_venue_that_restarts_is_synced_again(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("v")
@@ -304,7 +304,7 @@ def test_a_venue_that_dies_and_comes_back_is_followed_again(
         execution = RunningExecution(folder, sandbox)
         try:
             execution.ready()
-            execution.ask(frame(limit="90")[0])
+            execution.send_frame(frame(limit="90")[0])
             eventually(lambda: any(one.venue_order_id for one in execution.replayed().open_orders()))
             sandbox.kill()
             eventually(lambda: "venue" in execution.page("readyz"))

@@ -1,4 +1,4 @@
-"""The adapter to Alpaca against the sandbox and against servers that lie, over real sockets."""
+"""The adapter to Alpaca against the sandbox and against faulty servers, over real sockets."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -76,24 +76,24 @@ def _without_faults(sandbox: SandboxProcess) -> Iterator[None]:
     sandbox.arm("stop_quotes")
 
 
-def config_of(where: dict[str, str], **changes: Any) -> AlpacaConfig:
-    urls = {"trading_url": where["trading_url"], "stream_url": where["stream_url"]}
+def config_of(endpoints: dict[str, str], **changes: Any) -> AlpacaConfig:
+    urls = {"trading_url": endpoints["trading_url"], "stream_url": endpoints["stream_url"]}
     return CONFIG.alpaca.model_copy(update=urls | {"reply_timeout_ms": 2_000} | changes)
 
 
-def keys_of(where: dict[str, str]) -> ApiKeys:
-    return ApiKeys(Secret(where["key"].encode()), Secret(where["secret"].encode()))
+def keys_of(endpoints: dict[str, str]) -> ApiKeys:
+    return ApiKeys(Secret(endpoints["key"].encode()), Secret(endpoints["secret"].encode()))
 
 
-def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
+def run_async(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, 30))
 
 
 @asynccontextmanager
 async def venue(
-    where: dict[str, str], halt_file: Path = Path("/nonexistent/HALT"), **changes: Any
+    endpoints: dict[str, str], halt_file: Path = Path("/nonexistent/HALT"), **changes: Any
 ) -> AsyncIterator[AlpacaRest]:
-    rest = AlpacaRest(HttpClient(config_of(where, **changes), keys_of(where)), CLOCK, halt_file)
+    rest = AlpacaRest(HttpClient(config_of(endpoints, **changes), keys_of(endpoints)), CLOCK, halt_file)
     await rest.open()
     try:
         yield rest
@@ -102,20 +102,20 @@ async def venue(
 
 
 def order(limit: str = "90", **changes: Any) -> SubmitOrder:
-    """Make an approved order under a new name, resting far below the market unless said."""
+    """Return an approved order under a new id, by default with a limit far below the market."""
     wanted = intent(next(NUMBERS), limit_price=Decimal(limit), quantity=Decimal(2), **changes)
     signal = approve(propose(wanted), terms(CLOCK.now_ns()), KEY)
     return SubmitOrder(ClientOrderId(f"{wanted.signal_id}-0-1"), signal)
 
 
 async def accepted(rest: AlpacaRest, request: SubmitOrder) -> VenueOrder:
-    answer = await rest.call(request)
-    assert isinstance(answer, OrderAccepted), answer
-    return answer.order
+    response = await rest.call(request)
+    assert isinstance(response, OrderAccepted), response
+    return response.order
 
 
 def test_an_order_is_accepted_found_and_cancelled(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
             request = order()
             placed = await accepted(rest, request)
@@ -128,11 +128,11 @@ def test_an_order_is_accepted_found_and_cancelled(sandbox: SandboxProcess) -> No
             cancel = CancelOrder(request.client_order_id, placed.venue_order_id)
             assert isinstance(await rest.call(cancel), CancelAccepted)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_the_same_name_twice_is_told_as_taken_also_after_the_first_has_ended(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+def test_a_second_order_under_an_id_is_a_duplicate_also_after_the_first_has_ended(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
             request = order()
             placed = await accepted(rest, request)
@@ -140,11 +140,11 @@ def test_the_same_name_twice_is_told_as_taken_also_after_the_first_has_ended(san
             await rest.call(CancelOrder(request.client_order_id, placed.venue_order_id))
             assert isinstance(await rest.call(request), DuplicateId)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_a_fence_uses_up_a_name_and_is_cancelled(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+def test_a_fence_uses_up_an_id_and_is_cancelled(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
             request = order()
             fence = Fence(
@@ -155,41 +155,41 @@ def test_a_fence_uses_up_a_name_and_is_cancelled(sandbox: SandboxProcess) -> Non
                 limit_price=Decimal("0.01"),
                 time_in_force=TimeInForce.DAY,
             )
-            answer = await rest.call(fence)
-            assert isinstance(answer, OrderAccepted)
+            response = await rest.call(fence)
+            assert isinstance(response, OrderAccepted)
             assert isinstance(await rest.call(request), DuplicateId)
-            await rest.call(CancelOrder(request.client_order_id, answer.order.venue_order_id))
+            await rest.call(CancelOrder(request.client_order_id, response.order.venue_order_id))
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_what_the_venue_does_not_know_is_missing_not_refused(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+def test_an_order_unknown_to_the_venue_is_not_found_and_not_rejected(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
             assert isinstance(await rest.call(QueryOrder(ClientOrderId("nobody"))), OrderNotFound)
             unknown = VenueOrderId("61e69015-8549-4bfd-b9c3-01e75843f47d")
             assert isinstance(await rest.call(QueryOrder(ClientOrderId(""), unknown)), OrderNotFound)
             assert isinstance(await rest.call(CancelOrder(ClientOrderId("nobody"), unknown)), OrderNotFound)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_a_refusal_is_told_in_the_venues_words(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+def test_a_rejection_has_the_venues_text(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
-            answer = await rest.call(order(symbol=Symbol("NOSUCH")))
-            assert isinstance(answer, RequestRejected)
-            assert answer.status == 422
-            assert "NOSUCH" in answer.text
+            response = await rest.call(order(symbol=Symbol("NOSUCH")))
+            assert isinstance(response, RequestRejected)
+            assert response.status == 422
+            assert "NOSUCH" in response.text
             poor = await rest.call(order(limit="1000000"))
             assert isinstance(poor, RequestRejected)
             assert poor.status == 403
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_the_whole_account_is_read_with_its_fills(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+def test_a_snapshot_contains_the_account_and_its_fills(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
             since_ns = CLOCK.now_ns() - AN_HOUR_NS
             resting = await accepted(rest, order())
@@ -215,15 +215,15 @@ def test_the_whole_account_is_read_with_its_fills(sandbox: SandboxProcess) -> No
             assert abs(read.session.clock_offset_ns) < 1_000_000_000
             assert read.account.account_number
 
-    on_a_loop(scene())
+    run_async(check())
 
 
 def _works(one: VenueOrder) -> bool:
     return one.state is not None and one.state.is_working
 
 
-def test_everything_open_is_cancelled_at_once(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+def test_all_open_orders_are_cancelled_by_one_request(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
             placed = await accepted(rest, order())
             assert isinstance(await rest.call(CancelAllOrders()), CancelAllAccepted)
@@ -234,7 +234,7 @@ def test_everything_open_is_cancelled_at_once(sandbox: SandboxProcess) -> None:
 
             assert await eventually_async(is_cancelled)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_everything_open_is_cancelled_at_once(sandbox: SandboxProcess) -> None:
         ({"kind": "answer", "status": 502}, False),
     ],
 )
-def test_a_broken_answer_leaves_the_outcome_unknown_and_nothing_is_repeated(
+def test_a_broken_response_leaves_the_outcome_unknown_and_nothing_is_repeated(
     sandbox: SandboxProcess, fault: dict[str, Any], *, landed: bool
 ) -> None:
-    async def scene() -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints, reply_timeout_ms=500) as rest:
             sandbox.arm(**fault)
             request = order()
@@ -259,55 +259,53 @@ def test_a_broken_answer_leaves_the_outcome_unknown_and_nothing_is_repeated(
                 names = [one["client_order_id"] for one in admin.get("/orders").json()]
             assert names.count(request.client_order_id) == int(landed)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
 def test_a_throttled_order_did_not_arrive(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
             sandbox.arm("answer", status=429)
             request = order()
-            answer = await rest.call(request)
-            assert isinstance(answer, Throttled)
-            assert answer.retry_at_ns > CLOCK.now_ns() - 1_000_000_000
+            response = await rest.call(request)
+            assert isinstance(response, Throttled)
+            assert response.retry_at_ns > CLOCK.now_ns() - 1_000_000_000
             assert isinstance(await rest.call(request), OrderAccepted)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_a_venue_that_is_not_there_was_never_reached(free_port: int) -> None:
-    where = {"trading_url": f"http://127.0.0.1:{free_port}", "stream_url": "", "key": "k", "secret": "s"}
+def test_an_unreachable_venue_received_nothing(free_port: int) -> None:
+    endpoints = {"trading_url": f"http://127.0.0.1:{free_port}", "stream_url": "", "key": "k", "secret": "s"}
 
-    async def scene() -> None:
-        async with venue(where) as rest:
+    async def check() -> None:
+        async with venue(endpoints) as rest:
             assert isinstance(await rest.call(order()), Unreachable)
             assert isinstance(await rest.call(FetchVenueSnapshot(1, (), 0)), Unreachable)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
 @pytest.fixture
 def free_port() -> int:
-    """Give a port where nobody listens: it was free a moment ago."""
+    """Return a port on which no process listens."""
     import socket  # noqa: PLC0415
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
-def test_wrong_keys_are_told_as_such(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+def test_wrong_keys_are_unauthorized(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints | {"secret": "wrong"}) as rest:
             assert isinstance(await rest.call(order()), Unauthorized)
             assert isinstance(await rest.call(FetchVenueSnapshot(1, (), 0)), Unauthorized)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_a_halt_file_keeps_orders_back_and_lets_cancels_and_fences_pass(
-    sandbox: SandboxProcess, tmp_path: Path
-) -> None:
-    async def scene() -> None:
+def test_a_halt_file_stops_orders_but_not_cancels_and_fences(sandbox: SandboxProcess, tmp_path: Path) -> None:
+    async def check() -> None:
         halt = tmp_path / "HALT"
         async with venue(sandbox.endpoints, halt) as rest:
             request = order()
@@ -318,44 +316,44 @@ def test_a_halt_file_keeps_orders_back_and_lets_cancels_and_fences_pass(
             halt.unlink()
             assert isinstance(await rest.call(request), OrderAccepted)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
 def test_an_order_without_an_approval_is_a_bug_not_an_order(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+    async def check() -> None:
         unchecked: Any = propose(intent(next(NUMBERS)))
         forged: Signal[Approved] = unchecked
         async with venue(sandbox.endpoints) as rest:
             with pytest.raises(InvariantError, match="without an approval"):
                 await rest.call(SubmitOrder(ClientOrderId("forged"), forged))
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-Answering = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+ConnectionHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def lying(answering: Answering) -> AsyncIterator[dict[str, str]]:
-    """Serve whatever this does with each connection."""
-    server = await asyncio.start_server(answering, "127.0.0.1", 0)
+async def faulty_server(handler: ConnectionHandler) -> AsyncIterator[dict[str, str]]:
+    """Serve each connection with this handler."""
+    server = await asyncio.start_server(handler, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
         yield {"trading_url": f"http://127.0.0.1:{port}", "stream_url": "", "key": "k", "secret": "s"}
 
 
-def saying(text: bytes) -> Answering:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+def replying(text: bytes) -> ConnectionHandler:
+    async def response(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(text)
         await writer.drain()
         writer.close()
 
-    return answer
+    return response
 
 
 async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer a byte at a time, for ever: each read is quick, the whole never comes."""
+    """Send one byte at a time, forever: each read is quick, the response is never complete."""
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     try:
@@ -368,58 +366,61 @@ async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @pytest.mark.parametrize(
-    "answering",
+    "handler",
     [
-        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>"),
-        saying(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"id": "x"}\n'),
-        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{"),
-        saying(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"),
-        saying(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
-        saying(b"garbage"),
-        saying(b""),
+        replying(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>"),
+        replying(b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"id": "x"}\n'),
+        replying(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{"),
+        replying(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"),
+        replying(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
+        replying(b"garbage"),
+        replying(b""),
         trickle,
     ],
 )
-def test_whatever_a_server_does_to_an_order_its_outcome_is_unknown_within_the_deadline(answering: Answering) -> None:
-    async def scene() -> None:
-        async with lying(answering) as where, venue(where, reply_timeout_ms=300, connect_timeout_ms=300) as rest:
+def test_any_server_fault_on_an_order_gives_an_unknown_outcome_within_the_deadline(handler: ConnectionHandler) -> None:
+    async def check() -> None:
+        async with (
+            faulty_server(handler) as endpoints,
+            venue(endpoints, reply_timeout_ms=300, connect_timeout_ms=300) as rest,
+        ):
             assert isinstance(await rest.call(order()), OutcomeUnknown)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-class Ears:
-    """Hears a stream and keeps what it says."""
+class StreamListener:
+    """Receives a stream and stores what it delivers."""
 
-    def __init__(self, where: dict[str, str], **changes: Any) -> None:
-        self.told: list[object] = []
-        self._stream = AlpacaTradeUpdates(config_of(where, **changes), keys_of(where), lambda: 0.1)
+    def __init__(self, endpoints: dict[str, str], **changes: Any) -> None:
+        self.delivered: list[object] = []
+        self._stream = AlpacaTradeUpdates(config_of(endpoints, **changes), keys_of(endpoints), lambda: 0.1)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Ears"]:
-        task = asyncio.create_task(self._stream.run(self.told.append))
+    async def open(self) -> AsyncIterator["StreamListener"]:
+        task = asyncio.create_task(self._stream.run(self.delivered.append))
         try:
             yield self
         finally:
             task.cancel()
             await asyncio.wait([task])
 
-    async def hear(self, kind: type, times: int = 1) -> list[Any]:
-        async def heard() -> list[object]:
-            found = [one for one in self.told if isinstance(one, kind)]
+    async def receive(self, kind: type, times: int = 1) -> list[Any]:
+        async def received() -> list[object]:
+            found = [one for one in self.delivered if isinstance(one, kind)]
             return found if len(found) >= times else []
 
-        return await eventually_async(heard)
+        return await eventually_async(received)
 
 
-def test_the_stream_tells_of_each_order_from_the_first_word_to_the_fill(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
-        async with Ears(sandbox.endpoints).open() as ears, venue(sandbox.endpoints) as rest:
-            await ears.hear(OrderStreamUp)
+def test_the_stream_reports_an_order_from_its_acceptance_to_its_fill(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
+        async with StreamListener(sandbox.endpoints).open() as listener, venue(sandbox.endpoints) as rest:
+            await listener.receive(OrderStreamUp)
             placed = await accepted(rest, order("101"))
 
             async def filled() -> list[VenueOrderEvent]:
-                events = [one for one in ears.told if isinstance(one, VenueOrderEvent)]
+                events = [one for one in listener.delivered if isinstance(one, VenueOrderEvent)]
                 ours = [one for one in events if one.order.venue_order_id == placed.venue_order_id]
                 return ours if ours and ours[-1].order.state is OrderState.FILLED else []
 
@@ -428,75 +429,75 @@ def test_the_stream_tells_of_each_order_from_the_first_word_to_the_fill(sandbox:
             assert sum(one.quantity for one in executions if one is not None) == 2
             assert all(one.kind is not None for one in events)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_a_dropped_stream_comes_back_by_itself(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
-        async with Ears(sandbox.endpoints).open() as ears:
-            await ears.hear(OrderStreamUp)
+def test_a_dropped_stream_reconnects(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
+        async with StreamListener(sandbox.endpoints).open() as listener:
+            await listener.receive(OrderStreamUp)
             await asyncio.to_thread(sandbox.arm, "drop_stream")
-            await ears.hear(OrderStreamUp, times=2)
-            assert [type(one) for one in ears.told if not isinstance(one, VenueOrderEvent)] == [
+            await listener.receive(OrderStreamUp, times=2)
+            assert [type(one) for one in listener.delivered if not isinstance(one, VenueOrderEvent)] == [
                 OrderStreamUp,
                 OrderStreamDown,
                 OrderStreamUp,
             ]
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_a_second_connection_is_refused_and_tried_again_slowly(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
-        async with Ears(sandbox.endpoints).open() as first:
-            await first.hear(OrderStreamUp)
-            async with Ears(sandbox.endpoints).open() as second:
-                downs = await second.hear(OrderStreamDown)
+def test_a_second_connection_is_rejected_and_retried_slowly(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
+        async with StreamListener(sandbox.endpoints).open() as first:
+            await first.receive(OrderStreamUp)
+            async with StreamListener(sandbox.endpoints).open() as second:
+                downs = await second.receive(OrderStreamDown)
                 assert "429" in downs[0].reason
 
-    on_a_loop(scene())
+    run_async(check())
 
 
 def test_wrong_keys_never_bring_the_stream_up(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
-        async with Ears(sandbox.endpoints | {"secret": "wrong"}).open() as ears:
-            downs = await ears.hear(OrderStreamDown, times=2)
+    async def check() -> None:
+        async with StreamListener(sandbox.endpoints | {"secret": "wrong"}).open() as listener:
+            downs = await listener.receive(OrderStreamDown, times=2)
             assert "unauthorized" in downs[0].reason
-            assert not [one for one in ears.told if isinstance(one, OrderStreamUp)]
-            assert "wrong" not in str(ears.told)
+            assert not [one for one in listener.delivered if isinstance(one, OrderStreamUp)]
+            assert "wrong" not in str(listener.delivered)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_a_stream_that_is_alive_and_mute_is_found_out() -> None:
+def test_a_connected_stream_without_data_is_detected() -> None:
     from websockets.asyncio.server import ServerConnection, serve  # noqa: PLC0415
 
-    async def mute_after_the_handshake(connection: ServerConnection) -> None:
+    async def silent_after_the_handshake(connection: ServerConnection) -> None:
         await connection.recv()
         await connection.send('{"stream":"authorization","data":{"action":"authenticate","status":"authorized"}}')
         await connection.recv()
         await connection.send(b'{"stream":"listening","data":{"streams":["trade_updates"]}}')
         await connection.wait_closed()
 
-    async def scene() -> None:
-        async with serve(mute_after_the_handshake, "127.0.0.1", 0) as server:
+    async def check() -> None:
+        async with serve(silent_after_the_handshake, "127.0.0.1", 0) as server:
             port = next(iter(server.sockets)).getsockname()[1]
-            where = {"trading_url": "", "stream_url": f"ws://127.0.0.1:{port}/stream", "key": "k", "secret": "s"}
-            async with Ears(where, probe_after_idle_ms=200, reply_timeout_ms=200).open() as ears:
-                downs = await ears.hear(OrderStreamDown)
-                assert "mute" in downs[0].reason
-                await ears.hear(OrderStreamUp, times=2)
+            endpoints = {"trading_url": "", "stream_url": f"ws://127.0.0.1:{port}/stream", "key": "k", "secret": "s"}
+            async with StreamListener(endpoints, probe_after_idle_ms=200, reply_timeout_ms=200).open() as listener:
+                downs = await listener.receive(OrderStreamDown)
+                assert "does not reply" in downs[0].reason
+                await listener.receive(OrderStreamUp, times=2)
 
-    on_a_loop(scene())
+    run_async(check())
 
 
-def test_market_orders_pass_too(sandbox: SandboxProcess) -> None:
-    async def scene() -> None:
+def test_market_orders_are_accepted_too(sandbox: SandboxProcess) -> None:
+    async def check() -> None:
         async with venue(sandbox.endpoints) as rest:
             wanted = intent(next(NUMBERS), order_type=OrderType.MARKET, limit_price=None, quantity=Decimal(1))
             signal = approve(propose(wanted), terms(CLOCK.now_ns()), KEY)
-            answer = await rest.call(SubmitOrder(ClientOrderId(f"{wanted.signal_id}-0-1"), signal))
-            assert isinstance(answer, OrderAccepted)
-            assert answer.order.limit_price is None
+            response = await rest.call(SubmitOrder(ClientOrderId(f"{wanted.signal_id}-0-1"), signal))
+            assert isinstance(response, OrderAccepted)
+            assert response.order.limit_price is None
 
-    on_a_loop(scene())
+    run_async(check())

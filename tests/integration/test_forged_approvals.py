@@ -1,4 +1,4 @@
-"""What was not approved here and now becomes no order, whatever is sent to the real socket of a real execution."""
+"""A frame without a valid approval never becomes an order, whatever is sent to the real socket of a real process."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -38,48 +38,48 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(60)
 ANSWER_MS_MAX = 5_000
 READY_S_MAX = 20
 BY_ITSELF = (Reconciled, VenueConnectivityChanged)
-"""What execution writes down without being asked."""
+"""Records that execution appends without a command."""
 
 
 @dataclass(frozen=True)
-class Desk:
-    """A real execution beside a real venue, and the key that risk would seal with."""
+class ExecutionWithSandbox:
+    """A real execution process with a sandbox venue, and the key with which risk would seal."""
 
     execution: ComponentProcess
     sandbox: SandboxProcess
     key: SealKey
 
     def send(self, frame: bytes) -> Acknowledgement:
-        """Hand a frame over as risk does, and give the answer."""
-        answer: Acknowledgement = request_once(self.execution.paths.run, COMMANDS, frame, int(scaled(ANSWER_MS_MAX)))
-        return answer
+        """Send a frame as risk does and return the reply."""
+        reply: Acknowledgement = request_once(self.execution.paths.run, COMMANDS, frame, int(scaled(ANSWER_MS_MAX)))
+        return reply
 
     def trade(self, intent: Intent) -> Accepted:
-        """Hand an approval over that nothing is wrong with, and wait until it is filled."""
-        answer = self.send(sealed_frame(intent, self.key))
-        assert isinstance(answer, Accepted), answer
-        assert answer == Accepted(CommandId(intent.intent_id), answer.sequence)
+        """Send a valid approval and wait until its order is filled."""
+        reply = self.send(sealed_frame(intent, self.key))
+        assert isinstance(reply, Accepted), reply
+        assert reply == Accepted(CommandId(intent.intent_id), reply.sequence)
         eventually(lambda: OrderState.FILLED in self.states(intent))
-        return answer
+        return reply
 
     def records(self) -> list[Any]:
-        """Give what the journal holds because somebody asked for it."""
+        """Return the journal's records that a command caused."""
         decode, folder = message_decoder(ORDERS), self.execution.paths.journal("execution")
         found = [decode(record.payload) for record in reader.read_records(folder)]
         return [record for record in found if not isinstance(record, BY_ITSELF)]
 
     def states(self, intent: Intent) -> list[OrderState]:
-        """Give the states that the journal says an intent came through."""
+        """Return the states of an intent's order in the journal."""
         updates = (record for record in self.records() if isinstance(record, OrderUpdated))
         return [update.state for update in updates if update.intent_id == intent.intent_id]
 
     def orders(self) -> list[tuple[str, str]]:
-        """Give the venue's own list: the name and the quantity of every order there ever was."""
+        """Return the venue's own list: id and quantity of every order it ever received."""
         with self.sandbox.admin() as admin:
             return [(order["client_order_id"], order["qty"]) for order in admin.get("/orders").json()]
 
-    def refused(self) -> Counter[str]:
-        """Give what execution counted, by fault."""
+    def rejected(self) -> Counter[str]:
+        """Return the counted rejections by reason."""
         return counter_by_label(self.execution.paths, "execution", "commands_rejected", "reason")
 
     def await_ready(self) -> None:
@@ -87,12 +87,12 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExecutionWithSandbox]:
     with running_sandbox("--speed", "0") as sandbox:
         sandbox.set_quote("AAPL", "99.99", "100.01")
         execution = execution_beside(sandbox, tmp_path_factory.mktemp("x"))
         create_seal_key(execution.paths)
-        made = Desk(execution, sandbox, SealKey(read_seal_key(execution.paths)))
+        made = ExecutionWithSandbox(execution, sandbox, SealKey(read_seal_key(execution.paths)))
         execution.start()
         try:
             made.await_ready()
@@ -113,33 +113,35 @@ def execution_beside(sandbox: SandboxProcess, state: Path) -> ComponentProcess:
 
 
 @contextmanager
-def only_counted(desk: Desk, intent: Intent, *faults: RejectReason, written: int = 0) -> Iterator[None]:
-    """Claim that a block is counted under these faults and does no more; the order after it, `intent`, is the next."""
-    orders, records, refused = desk.orders(), desk.records(), desk.refused()
+def only_rejected(
+    system: ExecutionWithSandbox, intent: Intent, *reasons: RejectReason, written: int = 0
+) -> Iterator[None]:
+    """Assert that a block is counted under these reasons and has no other effect; `intent` is the next order."""
+    orders, records, rejected = system.orders(), system.records(), system.rejected()
     yield
-    assert desk.records()[: len(records)] == records
-    assert len(desk.records()) == len(records) + written
-    # What left for the venue without being written down would have arrived before the next order is filled.
-    desk.trade(intent)
-    assert desk.orders() == [*orders, (client_order_id(intent, 1), "1")]
-    assert desk.refused() - refused == Counter(fault.value for fault in faults)
+    assert system.records()[: len(records)] == records
+    assert len(system.records()) == len(records) + written
+    # An order sent to the venue without a record would have arrived before the next order is filled.
+    system.trade(intent)
+    assert system.orders() == [*orders, (client_order_id(intent, 1), "1")]
+    assert system.rejected() - rejected == Counter(reason.value for reason in reasons)
 
 
-def refusal(answer: Acknowledgement) -> tuple[str, RejectReason]:
-    """Give whose frame was refused, as far as that is proven, and why."""
-    assert isinstance(answer, Rejected), answer
-    return answer.command_id, answer.reject_reason
+def rejection(reply: Acknowledgement) -> tuple[str, RejectReason]:
+    """Return the command id of a rejection, as far as it was verified, and the reason."""
+    assert isinstance(reply, Rejected), reply
+    return reply.command_id, reply.reject_reason
 
 
-def test_an_approval_becomes_one_order_that_fills(desk: Desk) -> None:
-    orders, intent = desk.orders(), market_order_intent("valid")
-    desk.trade(intent)
-    assert desk.states(intent)[-1] is OrderState.FILLED
-    assert desk.orders() == [*orders, (client_order_id(intent, 1), "1")]
+def test_an_approval_becomes_one_order_that_fills(system: ExecutionWithSandbox) -> None:
+    orders, intent = system.orders(), market_order_intent("valid")
+    system.trade(intent)
+    assert system.states(intent)[-1] is OrderState.FILLED
+    assert system.orders() == [*orders, (client_order_id(intent, 1), "1")]
 
 
 def altered_at(sixths: int) -> Callable[[SealKey, Intent], bytes]:
-    """Flip one bit so many sixths from the beginning."""
+    """Flip one bit at this many sixths from the beginning."""
 
     def altered(key: SealKey, intent: Intent) -> bytes:
         frame = sealed_frame(intent, key)
@@ -169,19 +171,21 @@ NOT_PROVEN: dict[str, tuple[Callable[[SealKey, Intent], bytes], RejectReason]] =
 
 
 @pytest.mark.parametrize("name", NOT_PROVEN)
-def test_what_is_not_proven_is_refused_and_counted_and_touches_nothing(desk: Desk, name: str) -> None:
-    make, fault = NOT_PROVEN[name]
+def test_a_frame_that_fails_verification_is_rejected_counted_and_without_effect(
+    system: ExecutionWithSandbox, name: str
+) -> None:
+    make, reason = NOT_PROVEN[name]
     intent = market_order_intent(f"unproven-{list(NOT_PROVEN).index(name)}")
-    # The same wish, sealed as it should be, is the one that passes afterwards.
-    with only_counted(desk, intent, fault):
-        assert refusal(desk.send(make(desk.key, intent))) == ("", fault)
+    # The same intent, sealed correctly, is accepted afterwards.
+    with only_rejected(system, intent, reason):
+        assert rejection(system.send(make(system.key, intent))) == ("", reason)
 
 
-def test_an_expired_approval_is_never_sent_and_its_intent_never_will_be(desk: Desk) -> None:
+def test_an_expired_approval_is_never_sent_and_closes_its_intent(system: ExecutionWithSandbox) -> None:
     late = market_order_intent("late")
-    frame = sealed_frame(late, desk.key, approval_terms(ttl_ns=-1))
-    with only_counted(
-        desk,
+    frame = sealed_frame(late, system.key, approval_terms(ttl_ns=-1))
+    with only_rejected(
+        system,
         market_order_intent("after-late"),
         RejectReason.EXPIRED,
         RejectReason.EXPIRED,
@@ -189,29 +193,29 @@ def test_an_expired_approval_is_never_sent_and_its_intent_never_will_be(desk: De
         written=1,
     ):
         for _ in range(2):
-            assert refusal(desk.send(frame)) == (late.intent_id, RejectReason.EXPIRED)
-        assert desk.states(late) == [OrderState.NEVER_SENT]
-        assert refusal(desk.send(sealed_frame(late, desk.key))) == (late.intent_id, RejectReason.REPLAYED)
+            assert rejection(system.send(frame)) == (late.intent_id, RejectReason.EXPIRED)
+        assert system.states(late) == [OrderState.NEVER_SENT]
+        assert rejection(system.send(sealed_frame(late, system.key))) == (late.intent_id, RejectReason.REPLAYED)
 
 
-def test_a_replayed_approval_gets_its_first_answer_and_no_second_order(desk: Desk) -> None:
+def test_a_replayed_approval_gets_its_first_reply_and_no_second_order(system: ExecutionWithSandbox) -> None:
     intent = market_order_intent("replayed")
-    frame = sealed_frame(intent, desk.key, approval_terms(ttl_ns=2 * APPROVAL_TTL_NS))
-    first = desk.send(frame)
+    frame = sealed_frame(intent, system.key, approval_terms(ttl_ns=2 * APPROVAL_TTL_NS))
+    first = system.send(frame)
     assert isinstance(first, Accepted), first
-    eventually(lambda: OrderState.FILLED in desk.states(intent))
-    with only_counted(desk, market_order_intent("after-replayed"), RejectReason.REPLAYED):
-        assert desk.send(frame) == first
-    desk.execution.kill()
-    desk.execution.start()
-    desk.await_ready()
-    with only_counted(desk, market_order_intent("after-restart"), RejectReason.REPLAYED):
-        assert desk.send(frame) == first
+    eventually(lambda: OrderState.FILLED in system.states(intent))
+    with only_rejected(system, market_order_intent("after-replayed"), RejectReason.REPLAYED):
+        assert system.send(frame) == first
+    system.execution.kill()
+    system.execution.start()
+    system.await_ready()
+    with only_rejected(system, market_order_intent("after-restart"), RejectReason.REPLAYED):
+        assert system.send(frame) == first
 
 
-def test_an_intent_id_is_not_taken_twice_whatever_is_approved_under_it(desk: Desk) -> None:
+def test_an_intent_id_is_accepted_once_whatever_is_approved_under_it(system: ExecutionWithSandbox) -> None:
     intent = market_order_intent("taken")
-    desk.trade(intent)
-    with only_counted(desk, market_order_intent("after-taken"), RejectReason.REPLAYED):
-        another = sealed_frame(market_order_intent("taken", quantity=Decimal(2)), desk.key)
-        assert refusal(desk.send(another)) == (intent.intent_id, RejectReason.REPLAYED)
+    system.trade(intent)
+    with only_rejected(system, market_order_intent("after-taken"), RejectReason.REPLAYED):
+        another = sealed_frame(market_order_intent("taken", quantity=Decimal(2)), system.key)
+        assert rejection(system.send(another)) == (intent.intent_id, RejectReason.REPLAYED)

@@ -1,4 +1,4 @@
-"""The model's library keeps to itself: no id on disk, nothing to send."""
+"""The model's library leaves nothing behind: no id on disk, nothing to send."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_loading_a_model_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
-    # In CI the library is silent by itself, and what the tests have imported may have silenced it too.
+    # In CI the library is silent anyway, and an import by other tests may have silenced it too.
     environment = child_environment({"HOME": str(tmp_path)})
     for name in ("CI", "ORT_DISABLE_TELEMETRY"):
         environment.pop(name, None)

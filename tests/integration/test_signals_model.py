@@ -1,4 +1,4 @@
-"""The shipped model is the one its card describes, and training it again gives the same bytes."""
+"""The shipped model matches its card, and training it again gives the same bytes."""
 
 import shutil
 from hashlib import blake2b
@@ -27,22 +27,22 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path / "demo.toml"
 
 
-def test_the_shipped_model_fits_its_card_and_the_features() -> None:
+def test_the_shipped_model_matches_its_card_and_the_features() -> None:
     model = load(SHIPPED, SCHEMA)
     assert (MODELS / model.card.file).stat().st_size < BYTES_MAX
     assert model.card.accuracy > 0.4
 
 
-def test_it_answers_each_row_by_itself_with_probabilities() -> None:
+def test_each_row_is_predicted_independently_with_probabilities() -> None:
     model = load(SHIPPED, SCHEMA)
     rows = [[number] * len(SCHEMA.features) for number in (0.0, 1.0, -1.0, 1e30, -1e30)]
-    answers = [model.predict(row) for row in rows]
-    assert all(edge_of(answer) is not None for answer in answers)
-    assert len(set(answers)) == len(rows)
-    assert answers == [model.predict(row) for row in rows]
+    predictions = [model.predict(row) for row in rows]
+    assert all(edge_of(answer) is not None for answer in predictions)
+    assert len(set(predictions)) == len(rows)
+    assert predictions == [model.predict(row) for row in rows]
 
 
-def test_pressure_on_the_bid_leans_up_and_on_the_ask_down() -> None:
+def test_pressure_on_the_bid_gives_a_positive_edge_and_on_the_ask_a_negative_one() -> None:
     model = load(SHIPPED, SCHEMA)
     edges = []
     for pressure in (-0.8, 0.0, 0.8):
@@ -75,19 +75,19 @@ def test_a_model_that_is_not_there_is_refused(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", 'name = "demo"', "\xff"])
-def test_a_card_that_is_none_is_refused(copied: Path, text: str) -> None:
+def test_an_invalid_card_is_refused(copied: Path, text: str) -> None:
     copied.write_text(text, encoding="latin-1")
-    with pytest.raises(ConfigError, match="is no model card"):
+    with pytest.raises(ConfigError, match="is not a model card"):
         read_card(copied)
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x0a"])
-def test_a_file_that_is_no_model_is_refused(copied: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_model_is_refused(copied: Path, content: bytes) -> None:
     copied.with_suffix(".onnx").write_bytes(content)
     card = read_card(copied)
     true_hash = blake2b(content, digest_size=16).hexdigest()
     copied.write_text(copied.read_text().replace(card.file_hash, true_hash))
-    with pytest.raises(ConfigError, match="cannot carry"):
+    with pytest.raises(ConfigError, match="cannot load"):
         load(copied, SCHEMA)
 
 
