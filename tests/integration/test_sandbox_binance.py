@@ -174,7 +174,7 @@ def test_frames_can_come_twice_or_out_of_order_or_with_old_ids(sandbox: CryptoSa
     assert expected[kind]
 
 
-def test_frames_can_be_crossed_corrupt_or_carry_what_nobody_knows(sandbox: CryptoSandbox) -> None:
+def test_frames_can_be_crossed_corrupt_or_carry_unknown_fields(sandbox: CryptoSandbox) -> None:
     for kind, skip in (("crossed", 0), ("corrupt_json", 1), ("unknown_fields", 1)):
         sandbox.arm(kind, venue=SPOT, symbol="BTCUSDT", topic="book", skip=skip)
     with _open(sandbox, SPOT, "btcusdt@depth@100ms") as socket:
@@ -199,7 +199,7 @@ def test_a_connection_without_data_still_answers_pings_and_a_half_open_one_does_
         assert not socket.ping().wait(0.2)
 
 
-def test_a_subscription_can_be_refused_or_confirmed_and_never_served(sandbox: CryptoSandbox) -> None:
+def test_a_subscription_can_be_rejected_or_confirmed_and_never_served(sandbox: CryptoSandbox) -> None:
     sandbox.arm("reject_subscribe", venue=SPOT, symbol="BTCUSDT")
     with _open(sandbox, SPOT, "btcusdt@bookTicker") as socket:
         assert _receive(socket)["code"] == 2
@@ -209,7 +209,7 @@ def test_a_subscription_can_be_refused_or_confirmed_and_never_served(sandbox: Cr
         assert _receive(socket)["s"] == "ETHUSDT"
 
 
-def test_a_connection_can_be_refused_closed_cut_or_warned(sandbox: CryptoSandbox) -> None:
+def test_a_connection_can_be_rejected_closed_cut_or_warned(sandbox: CryptoSandbox) -> None:
     sandbox.arm("refuse_connect", venue=SPOT, status=429, retry_after_s=3)
     with pytest.raises(InvalidStatus) as refused, _open(sandbox, SPOT, "btcusdt@bookTicker"):
         pass
@@ -245,14 +245,14 @@ def test_rest_answers_can_be_stale_fail_and_weigh(sandbox: CryptoSandbox) -> Non
     ("query", "code"),
     [({"symbol": "NOPE"}, -1121), ({}, -1102), ({"symbol": "BTCUSDT", "limit": 7}, -1130)],
 )
-def test_a_depth_that_cannot_be_is_refused_in_the_venues_words(
+def test_an_invalid_depth_is_rejected_as_the_venue_does(
     sandbox: CryptoSandbox, query: dict[str, Any], code: int
 ) -> None:
     reply = sandbox.rest(FUTURES, "/fapi/v1/depth", **query)
     assert (reply.status_code, reply.json()["code"]) == (400, code)
 
 
-def test_who_does_not_answer_the_venues_pings_is_shown_out() -> None:
+def test_who_does_not_reply_the_venues_pings_is_shown_out() -> None:
     async def scenario(url: str) -> tuple[set[WSMsgType], int | None]:
         async with ClientSession() as session, session.ws_connect(url, autoping=False) as socket:
             kinds = {message.type async for message in socket}

@@ -89,7 +89,7 @@ class Book:
         return (sorted(self.bids.items(), reverse=True), sorted(self.asks.items())) == (bids, asks)
 
 
-def test_raw_books_are_refused_to_whoever_has_not_logged_in_and_nothing_is_subscribed() -> None:
+def test_raw_books_are_rejected_without_a_login_and_nothing_is_subscribed() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             refused = await subscribe(one, FAST, RAW)
@@ -254,7 +254,7 @@ def test_amounts_are_dollars_on_inverse_contracts_and_coins_elsewhere() -> None:
     play(scenario())
 
 
-def test_an_order_book_stands_at_an_id_of_the_stream() -> None:
+def test_an_order_book_carries_an_id_of_the_stream() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             venue.step(SYMBOL, 10)
@@ -266,7 +266,7 @@ def test_an_order_book_stands_at_an_id_of_the_stream() -> None:
     play(scenario())
 
 
-def test_an_http_answer_can_be_stale_or_fail() -> None:
+def test_an_http_reply_can_be_stale_or_fail() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, _):
             venue.step(SYMBOL, 10)
@@ -302,7 +302,7 @@ def test_an_invalid_call_gets_the_reason(path: str, query: dict[str, str], code:
     play(scenario())
 
 
-def test_what_is_no_json_is_a_parse_error() -> None:
+def test_a_text_that_is_no_json_is_a_parse_error() -> None:
     async def scenario() -> None:
         async with deribit() as (_, one):
             await one.socket.send("{")
@@ -359,7 +359,7 @@ def test_the_eleventh_subscription_at_once_is_too_many() -> None:
     play(scenario())
 
 
-def test_the_thirty_third_connection_is_refused() -> None:
+def test_the_thirty_third_connection_is_rejected() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, _), AsyncExitStack() as stack:
             for _ in range(31):
@@ -409,7 +409,7 @@ def test_a_fault_corrupts_frames_for_one_client_and_leaves_the_flow_unchanged(ki
     play(scenario())
 
 
-def test_a_subscription_can_be_refused_or_confirmed_and_never_served() -> None:
+def test_a_subscription_can_be_rejected_or_confirmed_and_never_served() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, one):
             venue.arm(kind="reject_subscribe", venue="deribit")
@@ -448,7 +448,7 @@ def test_a_running_sandbox_reports_the_expected_book_at_every_id() -> None:
         assert mine == [[Decimal(text) for text in level] for level in (*expected["bids"], *expected["asks"])]
 
 
-def test_an_unknown_mode_or_value_is_refused() -> None:
+def test_an_unknown_mode_or_value_is_rejected() -> None:
     async def scenario() -> None:
         async with deribit() as (venue, _):
             for name, value in (("colour", "red"), ("unknown_channel", "maybe")):

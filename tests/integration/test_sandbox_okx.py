@@ -168,7 +168,7 @@ def test_two_sockets_see_the_same_ids() -> None:
     play(scenario())
 
 
-def test_one_bad_argument_is_refused_and_the_others_are_served() -> None:
+def test_one_bad_argument_is_rejected_and_the_others_are_served() -> None:
     async def scenario() -> None:
         async with okx() as (_, one):
             arguments = [{"channel": "books", "instId": "FOO-BAR"}, {"channel": "books", "instId": SYMBOL}]
@@ -442,7 +442,7 @@ def test_an_unsubscribed_book_is_silent_and_restarts_when_subscribed_again() -> 
     play(scenario())
 
 
-def test_the_fourth_handshake_within_a_second_is_refused() -> None:
+def test_the_fourth_handshake_within_a_second_is_rejected() -> None:
     async def scenario() -> None:
         async with okx() as (venue, _):
             url = f"{venue.ws_url}/ws/v5/public"
@@ -455,7 +455,7 @@ def test_the_fourth_handshake_within_a_second_is_refused() -> None:
     play(scenario())
 
 
-def test_the_forty_first_rest_book_within_two_seconds_is_refused() -> None:
+def test_the_forty_first_rest_book_within_two_seconds_is_rejected() -> None:
     async def scenario() -> None:
         async with okx() as (venue, _):
             requested = [venue.get("/api/v5/market/books", instId=SYMBOL) for _ in range(41)]
@@ -509,7 +509,7 @@ def test_a_running_sandbox_reports_the_expected_book_at_every_id_across_a_mainte
         assert mine == [*expected["bids"], *expected["asks"]]
 
 
-def test_an_unknown_mode_or_value_is_refused() -> None:
+def test_an_unknown_mode_or_value_is_rejected() -> None:
     async def scenario() -> None:
         async with okx() as (venue, _):
             for name, value in (("colour", "red"), ("checksum", "maybe"), ("snapshot", "FOO")):

@@ -63,7 +63,7 @@ def test_a_stream_that_does_not_exist_is_confirmed_and_silent(name: str) -> None
         ('{"method":"SET_PROPERTY","params":["loud",true],"id":1}', 0),
     ],
 )
-def test_what_is_no_request_is_refused_by_its_code(text: str, code: int) -> None:
+def test_an_invalid_request_is_rejected_with_its_code(text: str, code: int) -> None:
     assert [one["code"] for one in _SessionHarness().send_text(text)] == [code]
 
 

@@ -90,7 +90,7 @@ def test_a_channel_keeps_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "book", "book.BTC-PERPETUAL", "book.BTC-PERPETUAL.5ms", "fees.BTC-PERPETUAL.raw"])
-def test_what_no_channel_is_called_is_nothing(name: str) -> None:
+def test_an_unknown_channel_name_is_none(name: str) -> None:
     assert parse_channel(name) is None
 
 

@@ -8,7 +8,7 @@ import msgspec
 from components.sandbox.deribit.instruments import INSTRUMENTS, encode_instrument, matches
 
 
-def test_every_listing_is_described_in_json_numbers() -> None:
+def test_every_instrument_is_encoded_in_json_numbers() -> None:
     for place, listing in enumerate(INSTRUMENTS):
         found = json.loads(msgspec.json.encode(encode_instrument(listing, place)))
         assert isinstance(found["tick_size"], float)

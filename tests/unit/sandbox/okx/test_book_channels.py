@@ -15,20 +15,20 @@ def market() -> OrderFlow:
     return OrderFlow(INSTRUMENTS[:1], 7, IdSpace.PER_SYMBOL)
 
 
-def line(flow: OrderFlow, channel: str = "books") -> BookChannelState:
+def channel_state(flow: OrderFlow, channel: str = "books") -> BookChannelState:
     return BookChannelState(BOOKS[channel], SYMBOL, flow, SequenceIds(flow.last_id(SYMBOL)), 0)
 
 
 def test_nothing_is_pushed_before_the_period_is_over() -> None:
     flow = market()
-    made = line(flow)
+    made = channel_state(flow)
     flow.step(SYMBOL, 1)
     assert made.push(99 * MILLISECOND_NS, NEVER_NS) is None
     assert made.push(100 * MILLISECOND_NS, NEVER_NS) is not None
 
 
-def test_a_book_that_stands_still_is_kept_alive_once_a_minute() -> None:
-    made = line(market())
+def test_an_unchanged_book_gets_a_keep_alive_once_a_minute() -> None:
+    made = channel_state(market())
     assert made.push(59 * SECOND_NS, 60 * SECOND_NS) is None
     push = made.push(60 * SECOND_NS, 60 * SECOND_NS)
     assert push is not None
@@ -36,8 +36,8 @@ def test_a_book_that_stands_still_is_kept_alive_once_a_minute() -> None:
     assert made.push(61 * SECOND_NS, 60 * SECOND_NS) is None
 
 
-def test_a_whole_book_that_stands_still_is_sent_again_once_a_minute() -> None:
-    made = line(market(), "books5")
+def test_an_unchanged_full_book_is_sent_again_once_a_minute() -> None:
+    made = channel_state(market(), "books5")
     push = made.push(60 * SECOND_NS, 60 * SECOND_NS)
     assert push is not None
     assert len(push.bids) == len(push.asks) == 5
@@ -45,7 +45,7 @@ def test_a_whole_book_that_stands_still_is_sent_again_once_a_minute() -> None:
 
 def test_a_whole_book_is_not_pushed_when_only_what_is_below_it_changed() -> None:
     flow = market()
-    made = line(flow, "bbo-tbt")
+    made = channel_state(flow, "bbo-tbt")
     pushes = []
     for at_ms in range(10, 510, 10):
         best = flow.book(SYMBOL).top(1)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from components.sandbox.okx.instruments import INSTRUMENTS, encode_instrument
 
 
-def test_every_listing_is_described_in_texts_with_its_contract_in_two_factors() -> None:
+def test_every_instrument_is_encoded_in_texts_with_its_contract_size_in_two_factors() -> None:
     for listing in INSTRUMENTS:
         found = encode_instrument(listing)
         assert all(isinstance(value, str) for value in found.values())

@@ -50,7 +50,7 @@ def test_a_wrong_checksum_is_neither_right_nor_zero() -> None:
     assert checksum_field(ChecksumMode.WRONG, bids, asks) not in {0, right}
 
 
-def test_the_default_checksum_is_zero_and_an_absent_one_is_nothing() -> None:
+def test_the_default_checksum_is_zero_and_an_absent_one_is_none() -> None:
     assert checksum_field(ChecksumMode.ZERO, [level(99, 1)], []) == 0
     assert checksum_field(ChecksumMode.ABSENT, [level(99, 1)], []) is None
 
@@ -67,18 +67,18 @@ def test_a_request_is_read_with_its_arguments() -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", '{"op":"buy","args":[]}', '{"op":"subscribe"}', '{"op":"subscribe","args":["' + "x" * 70_000]
 )
-def test_what_is_no_request_is_nothing(text: str) -> None:
+def test_a_text_that_is_no_request_is_none(text: str) -> None:
     assert parse_request(text) is None
 
 
 @pytest.mark.parametrize("arguments", ["[]", "[1]", '[{"instId":"BTC-USDT"}]'])
-def test_malformed_arguments_are_nothing(arguments: str) -> None:
+def test_malformed_arguments_are_none(arguments: str) -> None:
     request = parse_request('{"op":"subscribe","args":' + arguments + "}")
     assert request is not None
     assert parse_arguments(request) is None
 
 
-def test_a_login_is_as_good_as_its_signature() -> None:
+def test_a_login_needs_a_valid_signature() -> None:
     sign = base64.b64encode(hmac.digest(b"secret", b"1700000000GET/users/self/verify", "sha256")).decode()
     good = LoginArgument(apiKey="key", timestamp="1700000000", sign=sign)
     assert is_valid_login(good, "key", "secret")
@@ -86,7 +86,7 @@ def test_a_login_is_as_good_as_its_signature() -> None:
     assert not is_valid_login(good, "key", "other")
 
 
-def test_a_login_without_arguments_is_nothing() -> None:
+def test_a_login_without_arguments_is_none() -> None:
     request = parse_request('{"op":"login","args":[]}')
     assert request is not None
     assert parse_login(request) is None

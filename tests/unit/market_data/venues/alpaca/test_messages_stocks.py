@@ -93,7 +93,7 @@ def test_unknown_fields_are_passed_over() -> None:
         b"null",
     ],
 )
-def test_a_malformed_part_is_counted_and_its_neighbour_stands(part: bytes) -> None:
+def test_a_malformed_part_is_counted_and_its_neighbour_is_decoded(part: bytes) -> None:
     batch = decode_frame(array(part, TRADE), NOW_NS)
     assert [type(message) for message in batch.messages] == [Trade]
     assert batch.unknown + batch.malformed == 1
@@ -163,5 +163,5 @@ def test_any_other_code_is_tried_again(code: int) -> None:
     ("status", "is_final"),
     [(302, True), (400, True), (401, True), (403, True), (404, True), (429, False), (500, False), (503, False)],
 )
-def test_an_http_answer_is_sorted_by_whether_it_is_about_us(status: int, is_final: bool) -> None:
+def test_an_http_reply_is_sorted_by_whether_it_is_about_us(status: int, is_final: bool) -> None:
     assert isinstance(error_from_status(status), VenueRejected) is is_final

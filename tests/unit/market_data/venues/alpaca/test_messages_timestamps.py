@@ -71,6 +71,6 @@ def test_known_forms_are_read(text: str, nanoseconds: int) -> None:
         "+026-11-20T14:31:24Z",
     ],
 )
-def test_what_is_no_instant_is_refused(text: str) -> None:
+def test_a_text_that_is_no_instant_is_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_timestamp(text)

@@ -87,7 +87,7 @@ def test_the_tick_of_a_future_is_its_filters_and_not_its_precision() -> None:
         ),
     ],
 )
-def test_names_go_both_ways(symbol: str, native: str, row: dict[str, object]) -> None:
+def test_instruments_are_found_by_both_names(symbol: str, native: str, row: dict[str, object]) -> None:
     registry = InstrumentRegistry(decode_futures_instruments([body(row)]))
     assert registry.by_venue_symbol[native].symbol == symbol
     assert registry.require(Symbol(symbol)).venue_symbol == native
@@ -129,7 +129,7 @@ def test_every_filter_is_optional() -> None:
         perpetual("X", "BTC", deliveryDate=10**17),
     ],
 )
-def test_a_row_that_cannot_be_read_is_left_out_alone(invalid: object) -> None:
+def test_an_invalid_row_is_skipped_alone(invalid: object) -> None:
     instruments = decode_futures_instruments([body(perpetual("BTCUSDT", "BTC"), invalid, perpetual("ETHUSDT", "ETH"))])
     assert [one.venue_symbol for one in instruments] == ["BTCUSDT", "ETHUSDT"]
 

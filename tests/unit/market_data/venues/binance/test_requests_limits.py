@@ -73,13 +73,13 @@ def test_the_metadata_request_carries_its_weight() -> None:
     ("code", "permanent"),
     [(0, True), (1, True), (2, True), (3, True), (-1121, True), (-1100, True), (-1003, False), (-1001, False)],
 )
-def test_every_documented_code_is_final_or_passes(code: int, permanent: bool) -> None:
+def test_every_documented_code_is_permanent_or_temporary(code: int, permanent: bool) -> None:
     assert is_permanent_code(code) is permanent
 
 
 @pytest.mark.parametrize(
     ("status", "final"), [(400, True), (404, True), (451, True), (403, False), (418, False), (429, False), (503, False)]
 )
-def test_a_status_is_final_or_passes(status: int, final: bool) -> None:
+def test_a_status_is_permanent_or_temporary(status: int, final: bool) -> None:
     assert is_permanent_status(status) is final
     assert BinanceSpotAdapter("wss://s", "https://r", BinanceSettings()).is_permanent_status(status) is final

@@ -65,7 +65,7 @@ def test_the_book_follows_its_snapshot_change_by_change() -> None:
     assert venue.bids() == [("5", "30")]
 
 
-def test_a_delete_of_what_is_not_there_is_no_fault() -> None:
+def test_deleting_an_absent_level_is_allowed() -> None:
     venue = Venue()
     venue.receive("snapshot", 100, ["new", 5.5, 10.0])
     assert venue.receive("change", 101, ["delete", 4.5, 0.0], ["change", 4.0, 1.0], previous=100) is SyncResult.APPLIED

@@ -216,17 +216,17 @@ def test_a_malformed_change_is_reported_for_its_book(good: str, bad: str) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"x"', '{"id":"one","result":[]}', "[" * 100_000])
-def test_what_is_no_message_is_malformed_and_touches_no_book(text: str) -> None:
+def test_a_frame_without_a_message_is_malformed_and_reported_for_no_book(text: str) -> None:
     found = issue_of(text)
     assert (found.kind, found.symbol) == (IssueKind.MALFORMED, None)
 
 
 @pytest.mark.parametrize("text", ["{}", '{"method":"subscription","params":{"channel":"chart.trades.BTC"}}'])
-def test_what_nobody_knows_is_unknown(text: str) -> None:
+def test_unknown_messages_are_reported_as_unknown(text: str) -> None:
     assert issue_of(text).kind is IssueKind.UNKNOWN
 
 
-def test_broken_utf8_in_a_quote_touches_no_book() -> None:
+def test_broken_utf8_in_a_quote_is_reported_for_no_book() -> None:
     (found,) = (
         make_adapter().decode(QUOTE.replace("quote.B", "quote.\udcff").encode(errors="surrogateescape"), AT_NS).data
     )

@@ -72,7 +72,7 @@ def one(symbol: str) -> Instrument:
 
 
 @pytest.mark.parametrize("symbol", ROWS)
-def test_names_lead_both_ways(symbol: str) -> None:
+def test_instruments_are_found_by_both_names(symbol: str) -> None:
     registry = InstrumentRegistry(listed(*ROWS.values()))
     native = str(ROWS[symbol]["instrument_name"])
     assert len(registry) == len(ROWS)
@@ -133,7 +133,7 @@ def test_old_rows_lack_fields(facts: dict[str, object], symbol: str, is_inverse:
     assert (found.symbol, found.is_inverse, found.settle) == (symbol, is_inverse, "BTC")
 
 
-def test_combinations_and_nonsense_are_left_out() -> None:
+def test_combinations_and_invalid_rows_are_skipped() -> None:
     good = ROWS["DERIBIT:BTC-USD-PERP"]
     bad = (
         {**good, "kind": "future_combo"},
@@ -149,7 +149,7 @@ def test_combinations_and_nonsense_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error":{"code":10028}}'])
-def test_an_answer_without_instruments_is_refused(body: bytes) -> None:
+def test_a_response_without_instruments_is_rejected(body: bytes) -> None:
     with pytest.raises(ProtocolError):
         make_adapter().decode_instruments([body])
 

@@ -163,7 +163,7 @@ def test_a_test_request_is_answered_at_once() -> None:
 
 
 @pytest.mark.parametrize("number", [HEARTBEAT_ID, TEST_ID])
-def test_answers_to_our_own_requests_are_signs_of_life(number: int) -> None:
+def test_replies_to_own_requests_are_heartbeats(number: int) -> None:
     assert control_of(make_adapter(), id=number, result={"version": "1.2.26"}) == [Heartbeat()]
 
 
@@ -173,7 +173,7 @@ def test_a_subscription_is_confirmed_whatever_the_order_of_the_answer() -> None:
     assert control_of(adapter, id=7, result=list(reversed(NAMES))) == [SubscribeAck(NAMES, 7)]
 
 
-def test_a_channel_missing_from_the_answer_is_refused_for_good() -> None:
+def test_a_channel_missing_in_the_reply_is_rejected_permanently() -> None:
     adapter = make_adapter()
     adapter.subscribe_message(NAMES, 7)
     confirmed, refused = control_of(adapter, id=7, result=[NAMES[0]])
@@ -241,7 +241,7 @@ def test_the_other_channels_of_a_rejected_request_may_be_retried() -> None:
 
 
 @pytest.mark.parametrize("number", [None, 55, TEST_ID])
-def test_an_error_that_answers_nothing_is_only_counted(number: int | None) -> None:
+def test_an_error_without_a_request_is_only_counted(number: int | None) -> None:
     frame = json.dumps({"id": number, "error": {"code": -32700, "message": "Parse error"}}).encode()
     (found,) = make_adapter().decode(frame, 0).data
     assert isinstance(found, DecodeIssue)
@@ -262,13 +262,13 @@ def test_the_topics_of_an_instrument_stay_on_one_connection() -> None:
 
 
 def test_what_is_switched_off_is_not_subscribed() -> None:
-    (line,) = make_adapter(DeribitSettings(quotes=False, trades=False)).plan_connections([BTC, ETH])
-    assert [(topic.channel, topic.name) for topic in line.topics] == [
+    (connection,) = make_adapter(DeribitSettings(quotes=False, trades=False)).plan_connections([BTC, ETH])
+    assert [(topic.channel, topic.name) for topic in connection.topics] == [
         (Channel.DEPTH, "book.BTC-PERPETUAL.100ms"),
         (Channel.DEPTH, "book.ETH-PERPETUAL.100ms"),
     ]
-    (line,) = make_adapter().plan_connections([BTC])
-    assert [topic.name for topic in line.topics] == [
+    (connection,) = make_adapter().plan_connections([BTC])
+    assert [topic.name for topic in connection.topics] == [
         "book.BTC-PERPETUAL.100ms",
         "quote.BTC-PERPETUAL",
         "trades.BTC-PERPETUAL.100ms",
@@ -281,5 +281,5 @@ def test_an_unlisted_symbol_cannot_be_planned() -> None:
 
 
 @pytest.mark.parametrize(("status", "final"), [(400, True), (403, True), (404, True), (429, False), (503, False)])
-def test_only_refusals_that_are_about_us_are_final(status: int, final: bool) -> None:
+def test_only_client_errors_are_permanent(status: int, final: bool) -> None:
     assert make_adapter().is_permanent_status(status) is final

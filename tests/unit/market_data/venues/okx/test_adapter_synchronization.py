@@ -262,7 +262,7 @@ def test_a_wrong_checksum_is_a_new_subscription_and_counted() -> None:
     assert follower.sync.next_resync(AT_NS + 1_000 * MS) is ResyncMethod.RESUBSCRIBE
 
 
-def test_a_wrong_checksum_is_nothing_to_who_believes_none() -> None:
+def test_a_wrong_checksum_is_ignored_where_none_is_verified() -> None:
     follower = Follower(checksum=ChecksumMode.NEVER)
     follower.receive(snapshot_frame(MARKET.first), *(update_frame(step, checksum=1) for step in MARKET.steps))
     assert_true_from(follower, MARKET.first)

@@ -275,7 +275,7 @@ def test_a_change_that_cannot_be_read_is_missed_by_its_own_book_only(broken: obj
 
 
 @pytest.mark.parametrize("action", ["", "partial"])
-def test_an_action_that_nobody_knows_is_missed_by_the_book(action: str) -> None:
+def test_an_unknown_action_is_reported_for_its_book(action: str) -> None:
     found = issue_of(data_frame("books", depth_row((1, 2)), action=action))
     assert (found.kind, found.symbol) == (IssueKind.UNKNOWN, BITCOIN)
 
@@ -311,7 +311,7 @@ def test_unknown_fields_are_ignored() -> None:
     ],
     ids=lambda frame: repr(frame[:40]),
 )
-def test_nonsense_is_counted_and_never_raises(frame: bytes) -> None:
+def test_invalid_frames_are_counted_and_never_raise(frame: bytes) -> None:
     assert issue_of(frame).kind is IssueKind.MALFORMED
 
 

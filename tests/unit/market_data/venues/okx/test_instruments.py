@@ -113,12 +113,12 @@ def test_only_an_auction_may_cross(state: str, is_trading: bool, may_cross: bool
         None,
     ],
 )
-def test_a_row_that_means_nothing_certain_is_left_out_alone(wrong: object) -> None:
+def test_an_ambiguous_row_is_skipped_alone(wrong: object) -> None:
     assert [one.venue_symbol for one in decode_instruments([rest_response([wrong, SPOT])])] == ["BTC-USDT"]
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"{", b"[" * 100_000, b'{"code":"0","data":7}', b'{"code":"50011"}'])
-def test_an_answer_that_is_none_lists_nothing(body: bytes) -> None:
+def test_an_invalid_response_lists_nothing(body: bytes) -> None:
     assert decode_instruments([body]) == []
 
 
@@ -131,6 +131,6 @@ def test_options_are_requested_by_family() -> None:
     ]
 
 
-def test_a_symbol_that_is_not_listed_names_its_neighbours() -> None:
+def test_an_unlisted_symbol_is_rejected_with_similar_ones() -> None:
     with pytest.raises(UsageError, match="OKX:BTC-USDT"):
         okx_adapter().plan_connections([Symbol("OKX:BTC-EUR")])

@@ -85,7 +85,7 @@ def test_a_full_request_stays_below_64_kilobytes() -> None:
         (DepthChannel.BBO_TBT, 1, ResyncMethod.RESUBSCRIBE),
     ],
 )
-def test_only_the_channel_whose_ids_the_answer_carries_is_joined_to_it(
+def test_only_the_channel_whose_ids_the_reply_carries_is_joined_to_it(
     channel: DepthChannel, levels: int, fallback: ResyncMethod
 ) -> None:
     okx = okx_adapter(depth_channel=channel)

@@ -67,22 +67,22 @@ def test_an_unknown_event_is_counted() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(PERMANENT_CODES))
-def test_a_permanent_refusal_is_not_tried_again(code: str) -> None:
+def test_a_permanent_rejection_is_not_retried(code: str) -> None:
     assert refused(code).is_permanent
 
 
 @pytest.mark.parametrize("code", [*sorted(RETRYABLE_CODES), "99999", ""])
-def test_a_passing_or_unknown_refusal_is_tried_again(code: str) -> None:
+def test_a_temporary_or_unknown_rejection_is_retried(code: str) -> None:
     assert not refused(code).is_permanent
 
 
-def test_a_refusal_names_the_topic_it_is_about() -> None:
+def test_a_rejection_names_the_topic_it_is_about() -> None:
     message = "Wrong URL or channel:books,instId:BTC-EURX doesn't exist. Please use the correct URL."
     one = refused("60018", message, id="12")
     assert one == SubscribeRejected(("books:BTC-EURX",), f"60018: {message}", is_permanent=True, request_id=12)
 
 
-def test_a_refusal_that_quotes_the_request_names_all_of_it() -> None:
+def test_a_rejection_that_quotes_the_request_names_all_of_it() -> None:
     quoted = (
         'Invalid request: {"op": "subscribe", "args":[{ "channel" : "books", "instId" : "A-B"},'
         '{"channel":"trades","instId":"A-B"}]}'
@@ -90,7 +90,7 @@ def test_a_refusal_that_quotes_the_request_names_all_of_it() -> None:
     assert refused("60012", quoted).names == ("books:A-B", "trades:A-B")
 
 
-def test_a_refusal_without_names_is_about_its_request() -> None:
+def test_a_rejection_without_names_is_about_its_request() -> None:
     one = refused("60012", "Invalid request", id="3")
     assert (one.names, one.request_id) == ((), 3)
     assert refused("60012", "Invalid request", id="x").request_id is None
