@@ -1,6 +1,5 @@
 """The public methods of the simulated Deribit, served over websocket and HTTP: time, instruments, books, login."""
 
-import hmac
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 
@@ -16,7 +15,7 @@ from components.sandbox.deribit.messages import (
 from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.simulation.instruments import Instrument, by_symbol
 from components.sandbox.simulation.order_flow import OrderFlow
-from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.auth import Credentials, credentials_match
 from components.sandbox.transport.fault_injection import snapshot_id
 from components.sandbox.transport.faults import CryptoFaultSwitches
 
@@ -95,7 +94,8 @@ class TokenIssuer:
         """Return new tokens for valid credentials, else an RpcError."""
         match params.get("grant_type"):
             case "client_credentials":
-                is_known = self._matches(str(params.get("client_id", "")), str(params.get("client_secret", "")))
+                key, secret = str(params.get("client_id", "")), str(params.get("client_secret", ""))
+                is_known = credentials_match(self._credentials, key, secret)
             case "refresh_token":
                 is_known = params.get("refresh_token") in self._refresh
             case _:
@@ -105,10 +105,6 @@ class TokenIssuer:
     def is_valid_token(self, token: object) -> bool:
         """Return whether this access token was issued."""
         return token in self._access
-
-    def _matches(self, key: str, secret: str) -> bool:
-        same_key = hmac.compare_digest(key.encode(), self._credentials.key.encode())
-        return hmac.compare_digest(secret.encode(), self._credentials.secret.encode()) and same_key
 
     def _tokens(self) -> Document:
         access, refresh = secrets.token_urlsafe(24), secrets.token_urlsafe(24)

@@ -130,7 +130,7 @@ class CryptoDecoder:
         return data, control_messages
 
     def decode_snapshot(self, instrument: Instrument, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Decode a fetched order book; raise ContractError where the body holds none of this instrument."""
+        """Decode a fetched order book; raise ProtocolError where the body holds none of this instrument."""
         try:
             found = _books_decoder.decode(body).orderbooks[instrument.venue_symbol]
             bids, asks, at_ns = self._levels(found.b), self._levels(found.a), parse_timestamp(found.t)

@@ -116,13 +116,8 @@ class SpotDecoder(Decoder):
         symbol = self.symbols.get(message.s)
         if symbol is None:
             return _unlisted(message.s)
-        return Decoded(
-            (
-                DepthUpdate(
-                    symbol, message.U - 1, message.u, message.b, message.a, timestamp_ns(message.E), received_at_ns
-                ),
-            )
-        )
+        at_ns = timestamp_ns(message.E)
+        return Decoded((DepthUpdate(symbol, message.U - 1, message.u, message.b, message.a, at_ns, received_at_ns),))
 
 
 class FuturesDecoder(Decoder):
@@ -138,9 +133,8 @@ class FuturesDecoder(Decoder):
         symbol = self.symbols.get(message.s)
         if symbol is None:
             return _unlisted(message.s)
-        return Decoded(
-            (DepthUpdate(symbol, message.pu, message.u, message.b, message.a, timestamp_ns(message.E), received_at_ns),)
-        )
+        at_ns = timestamp_ns(message.E)
+        return Decoded((DepthUpdate(symbol, message.pu, message.u, message.b, message.a, at_ns, received_at_ns),))
 
 
 def _decode_control(frame: bytes) -> Decoded:

@@ -106,7 +106,7 @@ class Decoder:
         return [self._to_trade(one, instrument, params.channel, received_at_ns) for one in trades]
 
     def decode_snapshot(self, instrument: Instrument, body: bytes, received_at_ns: int) -> DepthSnapshot:
-        """Decode a fetched order book; raise ContractError where the body holds none of this instrument."""
+        """Decode a fetched order book; raise ProtocolError where the body holds none of this instrument."""
         try:
             data = snapshot_decoder.decode(body).result
             bids, asks = self._levels(data.bids), self._levels(data.asks)

@@ -209,7 +209,7 @@ _snapshot_decoder: Final = msgspec.json.Decoder(Response[DepthRow[AnyLevel]], st
 
 
 def decode_snapshot(symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:
-    """Decode a fetched order book; raise ContractError where the body holds none, or one without a sequence id."""
+    """Decode a fetched order book; raise ProtocolError where the body holds none, or one without a sequence id."""
     row = _single_row(symbol, body)
     if row.seq_id is None:
         raise ProtocolError(f"{symbol}: a snapshot without seqId cannot be joined to the stream")
