@@ -55,15 +55,15 @@ def quote(symbol: str, *, as_json: bool) -> int:
     from components.market_data.commands.live import current_state
     from components.market_data.commands.output import format_fields, message_fields
 
-    told = [body for body in current_state(MARKET) if getattr(body, "symbol", None) == symbol.upper()]
+    messages = [body for body in current_state(MARKET) if getattr(body, "symbol", None) == symbol.upper()]
     facts = {
-        "quote": next((message_fields(body) for body in told if isinstance(body, Quote)), None),
-        "health": next((message_fields(body) for body in told if isinstance(body, SymbolHealth)), None),
+        "quote": next((message_fields(body) for body in messages if isinstance(body, Quote)), None),
+        "health": next((message_fields(body) for body in messages if isinstance(body, SymbolHealth)), None),
     }
     print_result(
         facts,
         as_json=as_json,
-        text="\n".join(f"{name:<8}{said and format_fields(said)}" for name, said in facts.items()),
+        text="\n".join(f"{name:<8}{value and format_fields(value)}" for name, value in facts.items()),
     )
     return 0 if facts["quote"] else 1
 
@@ -117,29 +117,29 @@ def state(*, as_json: bool) -> int:
     from components.market_data.commands.live import current_state
     from components.runtime.clock import SystemClock
 
-    told, now_ns = current_state(MARKET), SystemClock().now_ns()
-    trust = {body.symbol: body.state for body in told if isinstance(body, SymbolHealth)}
-    feeds = [body for body in told if isinstance(body, FeedHealth)]
+    messages, now_ns = current_state(MARKET), SystemClock().now_ns()
+    states = {body.symbol: body.state for body in messages if isinstance(body, SymbolHealth)}
+    feeds = [body for body in messages if isinstance(body, FeedHealth)]
     rows = [
         {
             "symbol": body.symbol,
             "bid": body.bid_price,
             "ask": body.ask_price,
             "age_ms": round((now_ns - body.received_at_ns) / 1e6, 1),
-            "state": trust.get(body.symbol),
+            "state": states.get(body.symbol),
         }
-        for body in told
+        for body in messages
         if isinstance(body, Quote)
     ]
     text = [f"feed {feed.venue}: {feed.state}, {feed.reason}" for feed in feeds]
     quoted = {row["symbol"] for row in rows}
-    width = max((len(symbol) for symbol in trust), default=0)
+    width = max((len(symbol) for symbol in states), default=0)
     line = f"{{symbol:<{width}}} {{bid:>14}} {{ask:>14}} {{age_ms:>9}} ms  {{state}}"
     text += [line.format_map(row) for row in rows]
-    text += [f"{symbol:<{width}} {'no quote':>42}  {state}" for symbol, state in trust.items() if symbol not in quoted]
-    facts = {"feeds": {feed.venue: feed.state for feed in feeds}, "symbols": rows, "states": trust}
+    text += [f"{symbol:<{width}} {'no quote':>42}  {state}" for symbol, state in states.items() if symbol not in quoted]
+    facts = {"feeds": {feed.venue: feed.state for feed in feeds}, "symbols": rows, "states": states}
     print_result(facts, as_json=as_json, text="\n".join(text))
-    return 0 if trust and all(one is BookState.SYNCED for one in trust.values()) else 1
+    return 0 if states and all(one is BookState.SYNCED for one in states.values()) else 1
 
 
 @cli.command()
@@ -160,11 +160,11 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
         recording = Recording(paths)
         books = check(recording, open_recording(recording))
         for book in books:
-            verdict = book.report()
+            report = book.report()
             print_result(
-                verdict,
+                report,
                 as_json=as_json,
-                text=f"{'good' if book.is_verified else 'BAD ':<4} {format_fields(struct_fields(verdict))}",
+                text=f"{'good' if book.is_verified else 'BAD ':<4} {format_fields(struct_fields(report))}",
             )
         if not books:
             click.echo(f"error: {recording.name}: no book frame in this recording", err=True)

@@ -75,7 +75,8 @@ def book_settings(config: VenueConfig, adapter: VenueAdapter, first_book_timeout
 
 def _stock_feed(process: Process, config: MarketDataConfig) -> tuple[QuoteService, AlpacaStockFeed]:
     symbols = tuple(Symbol(symbol) for symbol in config.symbols)
-    credentials = ApiCredentials(Secret(process.secret(config.alpaca.key)), Secret(process.secret(config.alpaca.secret)))
+    key, secret = process.secret(config.alpaca.key), process.secret(config.alpaca.secret)
+    credentials = ApiCredentials(Secret(key), Secret(secret))
     timeouts = QuoteTimeouts(config.quote_age_ms_max, config.first_quote_timeout_ms)
     feed = AlpacaStockFeed(config.alpaca, credentials, symbols, process.clock, random)
     return QuoteService(ALPACA_STOCKS, symbols, timeouts, process.metrics), feed

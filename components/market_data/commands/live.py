@@ -19,11 +19,7 @@ from components.runtime.process.manifest import read_manifest
 from components.runtime.service import MessageReceived, StreamBindings, StreamLost, StreamSynced
 
 SYNC_TIMEOUT_MS: Final = 5_000
-
-
 POLL_MS: Final = 20
-
-
 NS_PER_MS: Final = 1_000_000
 
 
@@ -102,11 +98,11 @@ def replicate(symbol: Symbol, messages: Iterable[tuple[Any, ...]]) -> Iterator[B
     """Yield a book as it is, then again after each turn that changed it."""
     book, is_first = BookReplica(symbol), True
     for turn in messages:
-        heard = [book.apply(body) for body in turn]
-        if is_first and not any(heard):
-            known = sorted({body.symbol for body in turn if isinstance(body, SymbolHealth)})
-            book.reason = f"no such book; there is {', '.join(known) or 'none'}"
-        if is_first or any(heard):
+        applied = [book.apply(body) for body in turn]
+        if is_first and not any(applied):
+            symbols = sorted({body.symbol for body in turn if isinstance(body, SymbolHealth)})
+            book.reason = f"no such book; there is {', '.join(symbols) or 'none'}"
+        if is_first or any(applied):
             yield book
         is_first = False
 

@@ -41,8 +41,8 @@ def select_venues(config: MarketDataConfig, venues: Collection[str], symbols: Co
 def venue_tables(config: MarketDataConfig, venues: Collection[str]) -> list[VenueConfig]:
     """Return the tables of these venues, with or without configured symbols."""
     tables, wanted = _all_tables(config), {venue.upper() for venue in venues}
-    if strange := sorted(wanted - tables.keys()):
-        raise UsageError(f"{', '.join(strange)}: no such venue; there is {', '.join(tables)}")
+    if unknown := sorted(wanted - tables.keys()):
+        raise UsageError(f"{', '.join(unknown)}: no such venue; there is {', '.join(tables)}")
     return [table for venue, table in tables.items() if venue in wanted]
 
 
@@ -129,12 +129,12 @@ def instrument_row(instrument: Instrument) -> dict[str, Any]:
 
 
 async def _fetch_instruments(table: VenueConfig, resolve_secret: SecretResolver) -> list[Instrument]:
-    dialect = create_adapter(table, resolve_secret)
-    rest = RestClient(dialect, table, SystemClock(), VenueMetrics(Metrics("verb", ""), dialect.venue))
+    adapter = create_adapter(table, resolve_secret)
+    rest = RestClient(adapter, table, SystemClock(), VenueMetrics(Metrics("verb", ""), adapter.venue))
     try:
         found = await rest.fetch_instruments()
     finally:
         await rest.close()
     if isinstance(found, RestFailure):
-        raise PeerUnreachable(f"{dialect.venue} at {table.rest_url}: {found.reason}")
+        raise PeerUnreachable(f"{adapter.venue} at {table.rest_url}: {found.reason}")
     return found

@@ -173,6 +173,4 @@ class Resubscribed(Struct, frozen=True, gc=False):
 
 
 FeedRequest: TypeAlias = FetchSnapshot | Resubscribe
-
-
 FeedReply: TypeAlias = DepthSnapshot | SnapshotUnavailable | Resubscribed

@@ -14,24 +14,12 @@ from components.contracts.values import ZERO, format_decimal
 
 Level: TypeAlias = tuple[str, ...]
 """Price, quantity, then further fields of the venue. A quantity of zero, in any spelling, removes the level."""
-
-
 Levels: TypeAlias = Sequence[Level]
-
-
 CACHE_SIZE_MAX: Final = 16_384
 """Prices of a book repeat, so each text is parsed once. A cache that reaches this size is cleared."""
-
-
 DIGITS_MAX: Final = 20
-
-
 _SCALES: Final = tuple(10 ** (DIGITS_MAX - places) for places in range(DIGITS_MAX + 1))
-
-
 _PLAIN: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+").fullmatch
-
-
 _NUMBER: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+(?:[eE][+-]?[0-9]{1,2})?").fullmatch
 
 
@@ -117,12 +105,8 @@ def canonical_levels(levels: Levels) -> list[list[str]]:
 
 JsonNumber: TypeAlias = Any
 """A JSON number: a fraction arrives as its own text (a decoder's float_hook=str), a whole number as an int."""
-
-
 _CANONICAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,19}+)(?:\.[0-9]{0,19}[1-9])?").fullmatch
 """Matches a text that is canonical already, so that nothing has to be computed for it."""
-
-
 _WHOLE_SUFFIX: Final = ".0"
 
 

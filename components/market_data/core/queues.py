@@ -106,7 +106,7 @@ class ChannelQueues(Generic[QueueName, Item]):
     """Several queues that are read as one, in the order in which items were appended."""
 
     def __init__(self, bounds: Mapping[QueueName, QueueBounds]) -> None:
-        self.queues: dict[QueueName, BoundedQueue[Item]] = {lane: BoundedQueue(one) for lane, one in bounds.items()}
+        self.queues: dict[QueueName, BoundedQueue[Item]] = {name: BoundedQueue(one) for name, one in bounds.items()}
         self._order = FIRST_ORDER
         self._count = 0
 

@@ -12,8 +12,6 @@ from components.contracts.values import ZERO
 from components.market_data.core.events import IssueKind
 
 NUMBER_MIN: Final = Decimal("1e-9")
-
-
 NUMBER_MAX: Final = Decimal("1e12")
 """No share is priced or counted outside these bounds; beyond them arithmetic downstream would round or overflow."""
 

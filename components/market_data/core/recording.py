@@ -19,20 +19,10 @@ from components.contracts.values import Symbol, Venue
 from components.market_data.core.events import DepthSnapshot, FeedMessage, FetchSnapshot
 
 SUFFIX: Final = ".jsonl"
-
-
 PARTIAL_SUFFIX: Final = ".part"
-
-
 TIMESTAMP_FORMAT: Final = "%Y%m%dT%H%M%S"
-
-
 NS_PER_S: Final = 1_000_000_000
-
-
 _FILE_NAME: Final = re.compile(r"([A-Z]{2,16})_(\d{8}T\d{6})_([1-9]\d{0,8})\.jsonl(\.part)?", re.ASCII)
-
-
 _SURROGATE: Final = b"\\ud"
 
 
@@ -60,8 +50,6 @@ class _Line(Struct):
 
 
 _encode: Final = msgspec.json.Encoder().encode
-
-
 _decode: Final = msgspec.json.Decoder(_Line).decode
 
 
@@ -163,10 +151,10 @@ class SnapshotMatcher:
 
     def match_request(self, request: FetchSnapshot) -> DepthSnapshot | None:
         """Return the snapshot that waits; otherwise keep the request for the next one."""
-        image = self._snapshots.pop(request.symbol, None)
-        if image is None:
+        snapshot = self._snapshots.pop(request.symbol, None)
+        if snapshot is None:
             self._requests[request.symbol] = request
-        return image
+        return snapshot
 
     def match_snapshot(self, snapshot: DepthSnapshot) -> FetchSnapshot | None:
         """Return the request that waits; otherwise keep the snapshot for the next one."""

@@ -25,13 +25,13 @@ class MarketDataService:
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
         """Handle a message of a feed, or the reply to a request."""
         if isinstance(message, VenueEvent):
-            said: FeedMessage = message.body
-            if type(said) is DecodedFrame:
-                return self._books.on_frame(said, now_ns)
-            if not isinstance(said, StockFeedUp | StockFrame | StockFeedDown):
-                return self._books.on_feed_message(said, now_ns)
+            event: FeedMessage = message.body
+            if type(event) is DecodedFrame:
+                return self._books.on_frame(event, now_ns)
+            if not isinstance(event, StockFeedUp | StockFrame | StockFeedDown):
+                return self._books.on_feed_message(event, now_ns)
             if self._quotes is not None:
-                return self._quotes.on_feed_message(said, now_ns)
+                return self._quotes.on_feed_message(event, now_ns)
         if isinstance(message, VenueCallCompleted):
             return self._books.on_venue_reply(message.request, message.result, now_ns)
         raise InvariantError(f"market_data does not handle {type(message).__name__}")

@@ -44,18 +44,10 @@ from components.runtime.metrics import Metrics
 from components.runtime.service import CallVenue, Effect, Effects, LogEvent, ObserveLatency, Publish
 
 NS_PER_MS: Final = 1_000_000
-
-
 NS_PER_S: Final = 1_000_000_000
-
-
 GAPS_KEPT_MAX: Final = 200
 """Recent gaps included in the snapshot for late subscribers."""
-
-
 AUDIT_EPOCH: Final = -1
-
-
 BookFeedMessage: TypeAlias = InstrumentsLoaded | BookStreamUp | BookStreamDown | FeedUp | FeedDown | DecodedFrame
 
 
@@ -109,23 +101,23 @@ class OrderBookService:
         self._feeds = {venue: FeedHealth(venue, FeedState.CONNECTING, "starting", now_ns) for venue in self._feeds}
         return [Publish(MARKET, feed) for feed in self._feeds.values()]
 
-    def on_feed_message(self, said: BookFeedMessage, now_ns: int) -> Effects:
+    def on_feed_message(self, message: BookFeedMessage, now_ns: int) -> Effects:
         """Handle a message of a feed."""
-        match said:
+        match message:
             case DecodedFrame():
-                return self.on_frame(said, now_ns)
+                return self.on_frame(message, now_ns)
             case InstrumentsLoaded():
-                return self._on_instruments(said, now_ns)
+                return self._on_instruments(message, now_ns)
             case BookStreamUp():
-                return self._on_stream_up(said, now_ns)
+                return self._on_stream_up(message, now_ns)
             case BookStreamDown():
-                return self._on_stream_down(said, now_ns)
+                return self._on_stream_down(message, now_ns)
             case FeedUp():
-                return self._set_feed_state(said.venue, FeedState.LIVE, "subscribed", now_ns)
+                return self._set_feed_state(message.venue, FeedState.LIVE, "subscribed", now_ns)
             case FeedDown():
-                level = "error" if said.is_permanent else "warning"
-                return self._set_feed_state(said.venue, FeedState.DOWN, said.reason, now_ns, level)
-        assert_never(said)
+                level = "error" if message.is_permanent else "warning"
+                return self._set_feed_state(message.venue, FeedState.DOWN, message.reason, now_ns, level)
+        assert_never(message)
 
     def on_venue_reply(self, request: FeedRequest, reply: FeedReply, now_ns: int) -> Effects:
         """Handle the reply to a request of this service."""
@@ -253,17 +245,17 @@ class OrderBookService:
         return effects if book.sync.is_live else [*effects, *self._request_resync(book, now_ns)]
 
     def _on_quote(self, venue: Venue, quote: Quote) -> Effects:
-        flaw = quote_issue(quote) if quote.symbol in self._books else IssueKind.UNLISTED
-        if flaw is not None:
-            self._decode_issues.labels(venue, flaw).inc()
+        issue = quote_issue(quote) if quote.symbol in self._books else IssueKind.UNLISTED
+        if issue is not None:
+            self._decode_issues.labels(venue, issue).inc()
             return ()
         self._quotes[quote.symbol] = quote
         return (Publish(MARKET, quote, quote.venue_at_ns, quote.received_at_ns),)
 
     def _on_trade(self, venue: Venue, trade: Trade) -> Effects:
-        flaw = trade_issue(trade) if trade.symbol in self._books else IssueKind.UNLISTED
-        if flaw is not None:
-            self._decode_issues.labels(venue, flaw).inc()
+        issue = trade_issue(trade) if trade.symbol in self._books else IssueKind.UNLISTED
+        if issue is not None:
+            self._decode_issues.labels(venue, issue).inc()
             return ()
         return (Publish(MARKET, trade, trade.venue_at_ns, trade.received_at_ns),)
 
@@ -285,8 +277,8 @@ class OrderBookService:
         return ()
 
     def _new_book(self, settings: VenueBookSettings, instrument: Instrument, now_ns: int) -> PublishedBook:
-        patience = replace(settings.sync_limits, may_cross=instrument.may_cross)
-        sync = BookSynchronizer(instrument.symbol, settings.sequence_rule, patience, now_ns, self._jitter)
+        limits = replace(settings.sync_limits, may_cross=instrument.may_cross)
+        sync = BookSynchronizer(instrument.symbol, settings.sequence_rule, limits, now_ns, self._jitter)
         book = PublishedBook(settings.venue, instrument, sync, settings.levels_published, self._gaps)
         book.spread_audits(int(self._jitter() * settings.audit_every_s * NS_PER_S))
         return book
@@ -300,11 +292,11 @@ class OrderBookService:
     def _on_stream_down(self, message: BookStreamDown, now_ns: int) -> Effects:
         book = self._books.get(message.symbol)
         facts = {"symbol": message.symbol, "reason": message.reason}
-        note = (LogEvent("subscription_rejected", facts, "error"),) if message.is_permanent else ()
+        log_events = (LogEvent("subscription_rejected", facts, "error"),) if message.is_permanent else ()
         if message.is_permanent:
             self._rejected.add(message.symbol)
         lost = self._report_unlisted(message, now_ns) if book is None else book.on_disconnect(message.reason, now_ns)
-        return [*lost, *note]
+        return [*lost, *log_events]
 
     def _report_unlisted(self, message: BookStreamDown, now_ns: int) -> Effects:
         """Publish that a venue does not list a symbol, so that subscribers know the reason."""
@@ -322,11 +314,11 @@ class OrderBookService:
 
     def _request_resync(self, book: PublishedBook, now_ns: int) -> Effects:
         sync = book.sync
-        remedy = sync.next_resync(now_ns)
-        if remedy is None:
+        method = sync.next_resync(now_ns)
+        if method is None:
             return ()
         venue = book.instrument.venue
-        if remedy is ResyncMethod.FETCH:
+        if method is ResyncMethod.FETCH:
             return (CallVenue(FetchSnapshot(venue, sync.symbol, sync.epoch)),)
         return (CallVenue(Resubscribe(venue, sync.symbol, sync.epoch)),)
 

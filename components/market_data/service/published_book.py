@@ -17,8 +17,6 @@ from components.runtime.service import Effect, LogEvent, Publish
 
 NEVER_PUBLISHED: Final = -2
 """Not an id of any venue: even a book without ids has -1."""
-
-
 ROUTINE_STATES: Final = frozenset({BookState.SYNCED, BookState.SYNCING, BookState.CROSSED})
 """Changes between these states are logged at debug level: a book that crosses for a moment must not fill the log.
 
@@ -70,19 +68,19 @@ class PublishedBook:
 
     def apply_update(self, update: DepthUpdate) -> list[Effect]:
         """Apply the venue's next update. Loss of sync is published before data, recovery after it."""
-        took = self.sync.apply_update(update)
-        if took is SyncResult.APPLIED and self.sync.state is BookState.SYNCED:
+        result = self.sync.apply_update(update)
+        if result is SyncResult.APPLIED and self.sync.state is BookState.SYNCED:
             return self._publish_changes(self._delta)
         return (
-            self.health_changes() if took is not SyncResult.STALE or self.sync.state is not self._health.state else []
+            self.health_changes() if result is not SyncResult.STALE or self.sync.state is not self._health.state else []
         )
 
     def apply_snapshot(self, snapshot: DepthSnapshot, epoch: int | None = None) -> list[Effect]:
         """Apply a snapshot. It is published whole, because it replaces everything."""
-        took = self.sync.apply_snapshot(snapshot, epoch)
-        if took is SyncResult.SYNCED:
+        result = self.sync.apply_snapshot(snapshot, epoch)
+        if result is SyncResult.SYNCED:
             self._snapshot_depth = snapshot.depth_max
-        if took is not SyncResult.SYNCED or self.sync.state is not BookState.SYNCED:
+        if result is not SyncResult.SYNCED or self.sync.state is not BookState.SYNCED:
             return self.health_changes()
         return self._publish_changes(lambda: [self._publish(self._snapshot())])
 
@@ -127,24 +125,24 @@ class PublishedBook:
 
         Must be called after each change of `sync`.
         """
-        sync, said = self.sync, list[Effect]()
+        sync, effects = self.sync, list[Effect]()
         if sync.gap is not None:
             gap, sync.gap = sync.gap, None
             record = BookGap(self._venue, sync.symbol, gap.expected, gap.got, gap.at_ns)
             self._gaps.append(record)
-            said.append(self._publish(record))
+            effects.append(self._publish(record))
         before, now = self._health, self._current_health()
         if (before.state, before.reason) == (now.state, now.reason):
-            return said
+            return effects
         self._health = now
         if not sync.is_live:
             self.published_id, self.audit = NEVER_PUBLISHED, None
-        said += (self._publish(now), Publish(MARKET, now))
+        effects += (self._publish(now), Publish(MARKET, now))
         if before.state is not now.state:
             facts = {"symbol": now.symbol, "before": before.state, "state": now.state, "reason": now.reason}
             level = "debug" if now.state in ROUTINE_STATES and before.state in ROUTINE_STATES else "info"
-            said.append(LogEvent("book_state_changed", facts, level))
-        return said
+            effects.append(LogEvent("book_state_changed", facts, level))
+        return effects
 
     @property
     def is_shallow(self) -> bool:
@@ -169,11 +167,11 @@ class PublishedBook:
 
     def _publish_changes(self, build: Callable[[], list[Effect]]) -> list[Effect]:
         try:
-            said = build()
+            effects = build()
         except InvalidNumber as error:
             # A level deep in the book is validated only when it reaches the top.
             return self.on_decode_failure(f"invalid level: {error}", self.sync.received_at_ns)
-        return said if self._health.state is BookState.SYNCED else [*said, *self.health_changes()]
+        return effects if self._health.state is BookState.SYNCED else [*effects, *self.health_changes()]
 
     def _delta(self) -> list[Effect]:
         sync = self.sync
@@ -182,9 +180,9 @@ class PublishedBook:
         bids, asks = self._top.diff(sync.book)
         if not bids and not asks:
             return []
-        previous, self.published_id = self.published_id, sync.last_id
+        prev_id, self.published_id = self.published_id, sync.last_id
         delta = BookDelta(
-            self._venue, sync.symbol, previous, sync.last_id, bids, asks, sync.venue_at_ns, sync.received_at_ns
+            self._venue, sync.symbol, prev_id, sync.last_id, bids, asks, sync.venue_at_ns, sync.received_at_ns
         )
         return [Publish(BOOKS, delta, sync.venue_at_ns, sync.received_at_ns)]
 

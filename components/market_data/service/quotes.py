@@ -49,26 +49,26 @@ class QuoteService:
         self._feed = FeedHealth(self._venue, FeedState.CONNECTING, "starting", now_ns)
         return [Publish(MARKET, message) for message in self.snapshot()]
 
-    def on_feed_message(self, said: StockFeedMessage, now_ns: int) -> Effects:
+    def on_feed_message(self, message: StockFeedMessage, now_ns: int) -> Effects:
         """Handle a message of the feed."""
-        match said:
+        match message:
             case StockFrame():
-                return self._on_frame(said)
+                return self._on_frame(message)
             case StockFeedUp():
                 return [
                     *self._set_feed_state(FeedState.LIVE, "subscribed", now_ns),
                     *self._mark_all_untrusted(BookState.SYNCING, now_ns),
                 ]
             case StockFeedDown():
-                return self._on_feed_down(said, now_ns)
-        assert_never(said)
+                return self._on_feed_down(message, now_ns)
+        assert_never(message)
 
     def on_tick(self, now_ns: int) -> Effects:
         """Mark prices that have become old as stale."""
         age_ns_max = self._timeouts.quote_age_ms_max * NS_PER_MS
         effects: list[Effect] = []
-        for symbol, book in self._states.items():
-            effects += self._set_quote_state(symbol, mark_stale_if_old(book, now_ns=now_ns, age_ns_max=age_ns_max))
+        for symbol, state in self._states.items():
+            effects += self._set_quote_state(symbol, mark_stale_if_old(state, now_ns=now_ns, age_ns_max=age_ns_max))
         return effects
 
     def on_stop(self, now_ns: int) -> Effects:
@@ -80,8 +80,8 @@ class QuoteService:
 
     def snapshot(self) -> tuple[Any, ...]:
         """Return the last quote of each symbol, then the health of each, for late subscribers."""
-        quotes = (book.quote for book in self._states.values() if book.quote is not None)
-        return (*quotes, *(self._health(symbol, book) for symbol, book in self._states.items()), self._feed)
+        quotes = (state.quote for state in self._states.values() if state.quote is not None)
+        return (*quotes, *(self._health(symbol, state) for symbol, state in self._states.items()), self._feed)
 
     def unmet(self, now_ns: int) -> tuple[str, ...]:
         """Return what readiness waits for: the feed, then a first quote of each symbol.
@@ -93,7 +93,7 @@ class QuoteService:
         waited_ns = now_ns - self._feed.at_ns
         if waited_ns > self._timeouts.first_quote_timeout_ms * NS_PER_MS:
             return ()
-        return tuple(f"first quote of {symbol}" for symbol, book in self._states.items() if book.quote is None)
+        return tuple(f"first quote of {symbol}" for symbol, state in self._states.items() if state.quote is None)
 
     def _on_frame(self, frame: StockFrame) -> Effects:
         self._metrics.count_undecoded(frame)
@@ -103,20 +103,20 @@ class QuoteService:
         return effects
 
     def _on_quote(self, quote: Quote) -> Effects:
-        book = self._states.get(quote.symbol)
-        taken = RejectReason.UNLISTED if book is None else apply_quote(book, quote)
-        if isinstance(taken, RejectReason):
-            return self._metrics.count_rejected(taken)
+        state = self._states.get(quote.symbol)
+        outcome = RejectReason.UNLISTED if state is None else apply_quote(state, quote)
+        if isinstance(outcome, RejectReason):
+            return self._metrics.count_rejected(outcome)
         self._metrics.quotes.inc()
-        said = Publish(MARKET, quote, event_at_ns=quote.venue_at_ns, received_at_ns=quote.received_at_ns)
-        changed = self._set_quote_state(quote.symbol, taken)
+        publication = Publish(MARKET, quote, event_at_ns=quote.venue_at_ns, received_at_ns=quote.received_at_ns)
+        effects = self._set_quote_state(quote.symbol, outcome)
         # The symbol is reported as synced after the price, and as not synced before it.
-        return [said, *changed] if taken.state is BookState.SYNCED else [*changed, said]
+        return [publication, *effects] if outcome.state is BookState.SYNCED else [*effects, publication]
 
     def _on_trade(self, trade: Trade) -> Effects:
-        flaw = check_trade(trade) if trade.symbol in self._states else RejectReason.UNLISTED
-        if flaw is not None:
-            return self._metrics.count_rejected(flaw)
+        reason = check_trade(trade) if trade.symbol in self._states else RejectReason.UNLISTED
+        if reason is not None:
+            return self._metrics.count_rejected(reason)
         self._metrics.trades.inc()
         return [Publish(MARKET, trade, event_at_ns=trade.venue_at_ns, received_at_ns=trade.received_at_ns)]
 
@@ -136,21 +136,21 @@ class QuoteService:
         return [Publish(MARKET, self._feed), LogEvent("feed_state_changed", {"state": state, "reason": reason}, level)]
 
     def _mark_all_untrusted(self, state: BookState, now_ns: int) -> Iterator[Effect]:
-        for symbol, book in self._states.items():
-            yield from self._set_quote_state(symbol, mark_untrusted(book, state, self._feed.reason, now_ns))
+        for symbol, quoted in self._states.items():
+            yield from self._set_quote_state(symbol, mark_untrusted(quoted, state, self._feed.reason, now_ns))
 
-    def _set_quote_state(self, symbol: Symbol, book: QuoteState) -> Effects:
-        before, self._states[symbol] = self._states[symbol], book
-        if before.state is book.state:
+    def _set_quote_state(self, symbol: Symbol, state: QuoteState) -> Effects:
+        before, self._states[symbol] = self._states[symbol], state
+        if before.state is state.state:
             return ()
-        self._metrics.changes.labels(book.state).inc()
-        facts = {"symbol": symbol, "before": before.state, "state": book.state, "reason": book.reason}
+        self._metrics.changes.labels(state.state).inc()
+        facts = {"symbol": symbol, "before": before.state, "state": state.state, "reason": state.reason}
         # A market that crosses and uncrosses many times a second must not fill the log; the counters show it.
-        level = "info" if book.state in (BookState.GAP, BookState.STALE) else "debug"
-        return (Publish(MARKET, self._health(symbol, book)), LogEvent("book_state_changed", facts, level))
+        level = "info" if state.state in (BookState.GAP, BookState.STALE) else "debug"
+        return (Publish(MARKET, self._health(symbol, state)), LogEvent("book_state_changed", facts, level))
 
-    def _health(self, symbol: Symbol, book: QuoteState) -> SymbolHealth:
-        return SymbolHealth(self._venue, symbol, book.state, book.reason, book.since_ns)
+    def _health(self, symbol: Symbol, state: QuoteState) -> SymbolHealth:
+        return SymbolHealth(self._venue, symbol, state.state, state.reason, state.since_ns)
 
 
 class _QuoteMetrics:

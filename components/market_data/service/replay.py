@@ -27,15 +27,9 @@ from components.runtime.service import (
 
 TICK_NS: Final = 50_000_000
 """The tick interval of the live process."""
-
-
 TICKS_MAX: Final = 2_400
 """Two minutes: every timeout of a book has expired by then, so a longer pause in a recording has no further effect."""
-
-
 LEVELS_PUBLISHED: Final = 20
-
-
 BOOK_AGE_MS_MAX: Final = 30_000
 """Both as in config/base.toml; fixed here so that a replay does not depend on the configuration."""
 
@@ -52,14 +46,14 @@ class ReplayDriver:
     def run(self, events: Iterable[ReplayEvent]) -> Iterator[Publish | LogEvent]:
         """Yield what would be published and logged, in order."""
         at_ns = 0
-        for at_ns, said in events:
+        for at_ns, event in events:
             yield from self._run_ticks(at_ns)
-            if not isinstance(said, DepthSnapshot):
-                yield from self._dispatch(VenueEvent(said), at_ns)
+            if not isinstance(event, DepthSnapshot):
+                yield from self._dispatch(VenueEvent(event), at_ns)
                 continue
-            request = self._matcher.match_snapshot(said)
+            request = self._matcher.match_snapshot(event)
             if request is not None:
-                yield from self._dispatch(VenueCallCompleted(request, said), at_ns)
+                yield from self._dispatch(VenueCallCompleted(request, event), at_ns)
         yield from self._execute(self._service.on_stop(at_ns))
 
     def _run_ticks(self, at_ns: int) -> Iterator[Publish | LogEvent]:
@@ -99,8 +93,8 @@ class ReplayDriver:
         if not isinstance(request, FetchSnapshot):
             # A recording cannot be resubscribed: its next snapshot arrives at its recorded time.
             self._replies.append(VenueCallCompleted(request, Resubscribed()))
-        elif image := self._matcher.match_request(request):
-            self._replies.append(VenueCallCompleted(request, image))
+        elif snapshot := self._matcher.match_request(request):
+            self._replies.append(VenueCallCompleted(request, snapshot))
 
 
 def replay_service(

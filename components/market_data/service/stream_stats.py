@@ -7,8 +7,6 @@ from components.market_data.core.book.synchronizer import SyncStats
 from components.runtime.metrics import Metrics
 
 NS_PER_US = 1_000
-
-
 SAMPLE_EVERY = 16
 """One in this many frames is timed through all stages; timing each would cost more than some of the stages."""
 

@@ -27,7 +27,7 @@ from components.market_data.core.events import (
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.market_data.core.queues import QueueBounds
 from components.market_data.venues.adapter import Channel, ConnectionPlan, Tap, VenueAdapter
-from components.market_data.venues.connection.context import FIRST_REQUEST_ID, ConnectionContext, Disconnect
+from components.market_data.venues.connection.context import FIRST_REQUEST_ID, REASON_MAX, ConnectionContext, Disconnect
 from components.market_data.venues.connection.delivery import Delivery
 from components.market_data.venues.connection.supervisor import ConnectionSupervisor
 from components.market_data.venues.metrics import DisconnectReason, Transport, VenueMetrics
@@ -83,12 +83,12 @@ class VenueFeed:
         await self._instruments.load(delivery)
         known = list(self._instruments.instruments)
         plans = [plan for plan in self._adapter.plan_connections(known) if plan.topics] if known else []
-        board = FeedStatus(self.venue, plans, delivery, self._metrics)
-        equipment, gate = self._connection_context(delivery), self._connect_gate()
-        self._supervisors = [ConnectionSupervisor(plan, equipment, gate, board) for plan in plans]
+        status = FeedStatus(self.venue, plans, delivery, self._metrics)
+        context, gate = self._connection_context(delivery), self._connect_gate()
+        self._supervisors = [ConnectionSupervisor(plan, context, gate, status) for plan in plans]
         async with asyncio.TaskGroup() as group:
-            for keeper in self._supervisors:
-                group.create_task(keeper.run())
+            for supervisor in self._supervisors:
+                group.create_task(supervisor.run())
             group.create_task(self._instruments.refresh(delivery))
 
     async def call(self, request: FeedRequest) -> FeedReply:
@@ -107,13 +107,13 @@ class VenueFeed:
 
     def failure_events(self, reason: str) -> list[FeedMessage]:
         """Return the events to deliver after run() failed: every open book and the feed are down."""
-        books = [symbol for keeper in self._supervisors for symbol in keeper.books]
+        books = [symbol for supervisor in self._supervisors for symbol in supervisor.books]
         closed = [BookStreamDown(self.venue, symbol, reason, is_permanent=False) for symbol in books]
         return [*closed, FeedDown(self.venue, reason, is_permanent=False)]
 
     async def _resubscribe(self, symbol: Symbol) -> FeedReply:
-        for keeper in self._supervisors:
-            if await keeper.resubscribe(symbol):
+        for supervisor in self._supervisors:
+            if await supervisor.resubscribe(symbol):
                 return Resubscribed()
         return SnapshotUnavailable(f"{symbol} is not subscribed now", RESUBSCRIBE_WAIT_MS)
 
@@ -161,12 +161,12 @@ class InstrumentLoader:
 
     async def load(self, delivery: Delivery) -> None:
         """Request the instruments until they are known; after a permanent failure wait to be cancelled."""
-        failures, told = 0, ""
+        failures, reported = 0, ""
         while isinstance(found := await self._rest.fetch_instruments(), RestFailure):
             failures += 1
             reason = f"instruments: {found.reason}"
-            if found.is_permanent or told != found.outcome:
-                told = found.outcome
+            if found.is_permanent or reported != found.outcome:
+                reported = found.outcome
                 delivery.deliver_control(FeedDown(self._adapter.venue, reason, found.is_permanent))
             if found.is_permanent:
                 await asyncio.get_running_loop().create_future()
@@ -241,9 +241,6 @@ class FeedStatus:
             self._delivery.deliver_control(message)
 
 
-REASON_MAX: Final = 300
-
-
 class FeedGroup:
     """The feeds of all crypto venues and of the stock venue. A failing feed is restarted and never stops the others."""
 
@@ -273,12 +270,12 @@ class FeedGroup:
 
     async def run(self, deliver: Callable[[FeedMessage], None]) -> None:
         """Run all feeds forever."""
-        ear = _ErrorCapture(deliver)
+        capture = _ErrorCapture(deliver)
         async with asyncio.TaskGroup() as group:
             for feed in self._venues.values():
-                group.create_task(self._supervise(feed, feed.failure_events, ear))
+                group.create_task(self._supervise(feed, feed.failure_events, capture))
             if self._stock is not None:
-                group.create_task(self._supervise(self._stock, _stock_failure_events, ear))
+                group.create_task(self._supervise(self._stock, _stock_failure_events, capture))
 
     async def _supervise(
         self, feed: VenueEventSource, failure_events: Callable[[str], Sequence[FeedMessage]], capture: "_ErrorCapture"

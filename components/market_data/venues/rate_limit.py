@@ -9,31 +9,17 @@ from components.runtime.clock import Clock
 from components.runtime.retry import NS_PER_S, CircuitBreaker, CircuitState, TokenBucket
 
 NS_PER_MS: Final = 1_000_000
-
-
 BURST_SHARE: Final = 0.6
 """This share of one second's allowance may be sent at once and the rest is spread.
 
 No second then exceeds the allowance.
 """
-
-
 TOO_MANY_REQUESTS: Final = 429
-
-
 BANNED: Final = 418
-
-
 RATE_LIMITED_WAIT_MS: Final = 1_000
 """Used if a rate-limited reply carries no Retry-After."""
-
-
 BANNED_WAIT_MS: Final = 60_000
-
-
 RETRY_AFTER_S_MAX: Final = 86_400
-
-
 PROBE_WAIT_MS: Final = 50
 
 
@@ -100,9 +86,9 @@ class CircuitGuard:
 
     def try_acquire(self) -> bool:
         """Return whether one attempt may start; succeeded() or failed() must follow."""
-        asked = self._breaker.try_acquire(self._clock.monotonic_ns())
-        self._set_breaker(asked or self._breaker)
-        return asked is not None
+        acquired = self._breaker.try_acquire(self._clock.monotonic_ns())
+        self._set_breaker(acquired or self._breaker)
+        return acquired is not None
 
     async def wait(self) -> None:
         """Wait while attempts are blocked.
@@ -159,9 +145,9 @@ def parse_retry_after_ms(status: int, retry_after: str, now_ns: int) -> float | 
     """Return the delay that a response requests; None if it does not limit the rate."""
     if status not in {TOO_MANY_REQUESTS, BANNED}:
         return None
-    told_s = _parse_retry_after_s(retry_after, now_ns)
-    if told_s is not None:
-        return min(max(told_s, 0), RETRY_AFTER_S_MAX) * 1_000
+    delay_s = _parse_retry_after_s(retry_after, now_ns)
+    if delay_s is not None:
+        return min(max(delay_s, 0), RETRY_AFTER_S_MAX) * 1_000
     return BANNED_WAIT_MS if status == BANNED else RATE_LIMITED_WAIT_MS
 
 

@@ -28,17 +28,9 @@ from components.market_data.venues.okx.requests import ChecksumMode, DepthChanne
 from components.runtime.config.secrets import Secret
 
 BINANCE: Final = Venue("BINANCE")
-
-
 BINANCEUM: Final = Venue("BINANCEUM")
-
-
 OKX: Final = Venue("OKX")
-
-
 DERIBIT: Final = Venue("DERIBIT")
-
-
 ALPACA: Final = Venue("ALPACA")
 
 
@@ -52,20 +44,10 @@ _VENUE_PATHS: Final = (
     (re.compile(r"/api/v3/"), BINANCE),
     (re.compile(r"/v\d+beta\d+/crypto/"), ALPACA),
 )
-
-
 _FUTURES_HOST: Final = re.compile(r"fstream")
-
-
 _OTHER_MARKET_HOST: Final = re.compile(r"dstream")
-
-
 _UNROUTED: Final = re.compile(r"/(ws|stream)(/|$)")
-
-
 _METADATA_PATH: Final = re.compile(r"/(exchangeInfo|public/instruments|public/get_instruments|latest/orderbooks)$")
-
-
 _SNAPSHOT_PATHS: Final = (
     (re.compile(r"/(fapi|api)/v\d+/depth$"), "symbol"),
     (re.compile(r"/api/v5/market/books$"), "instId"),
@@ -125,10 +107,10 @@ def snapshot_symbol(via: str, url: str) -> str | None:
     return None
 
 
+NO_URL: Final = "recorded://"
+"""No request is sent while a recording is read."""
 SecretResolver = Callable[[str], bytes]
 """Returns the secret for a reference."""
-
-
 _DEFAULT_INSTRUMENT_TYPES: Final = (OkxInstrumentType.SPOT, OkxInstrumentType.SWAP, OkxInstrumentType.FUTURES)
 
 
@@ -146,10 +128,24 @@ def create_adapter(table: VenueConfig, resolve_secret: SecretResolver) -> VenueA
                 table.stream_url, table.rest_url, _deribit_settings(table), _credentials(table, resolve_secret)
             )
         case AlpacaCryptoConfig():
-            keys = ApiCredentials(Secret(resolve_secret(table.key)), Secret(resolve_secret(table.secret)))
-            return AlpacaCryptoAdapter(table.stream_url, table.rest_url, _alpaca_settings(table), keys)
+            credentials = ApiCredentials(Secret(resolve_secret(table.key)), Secret(resolve_secret(table.secret)))
+            return AlpacaCryptoAdapter(table.stream_url, table.rest_url, _alpaca_settings(table), credentials)
         case _:
             raise InvariantError(f"no adapter for {type(table).__name__}")
+
+
+def offline_adapter(venue: Venue, okx_channel: Callable[[], DepthChannel]) -> VenueAdapter:
+    """Build the adapter that decodes a venue's recording; `okx_channel` is called for OKX only."""
+    if venue == BINANCE:
+        return BinanceSpotAdapter(NO_URL, NO_URL, BinanceSettings())
+    if venue == BINANCEUM:
+        return BinanceFuturesAdapter(NO_URL, NO_URL, BinanceSettings())
+    if venue == OKX:
+        return OkxAdapter(NO_URL, NO_URL, OkxSettings(depth_channel=okx_channel()))
+    if venue == ALPACA:
+        no_credentials = ApiCredentials(Secret(b""), Secret(b""))
+        return AlpacaCryptoAdapter(NO_URL, NO_URL, CryptoSettings(), no_credentials)
+    return DeribitAdapter(NO_URL, NO_URL, DeribitSettings())
 
 
 def _binance_settings(table: BinanceConfig | BinanceUmConfig) -> BinanceSettings:

@@ -17,15 +17,9 @@ from components.runtime.clock import Clock
 from components.runtime.retry import CircuitBreaker
 
 CONNECTIONS_MAX: Final = 4
-
-
 IDLE_S_MAX: Final = 60
-
-
 PERMANENT_FAILURE_WAIT_MS: Final = 60_000
 """Delay after a permanent failure: long enough for the retries to do no harm."""
-
-
 DETAIL_MAX: Final = 200
 
 

@@ -11,8 +11,6 @@ from components.market_data.core.events import NO_ID, DepthSnapshot
 from components.market_data.core.numerics import InvalidNumber, Level, Levels, canonical_levels
 
 LEVELS_COMPARED: Final = 20
-
-
 STATES_MAX: Final = 256
 """States kept while the reply is pending; a book that moved further is not judged."""
 
@@ -57,7 +55,7 @@ class Audit:
         return None if self._snapshot is None else self._compare(self._snapshot, book_id)
 
     def apply_snapshot(self, snapshot: DepthSnapshot, book_id: int) -> Verdict | None:
-        """Compare the snapshot with the recorded states; return None while the book has not reached the snapshot's id."""
+        """Compare the snapshot with the recorded states; return None while the book has not reached its id."""
         self._snapshot = snapshot
         return self._compare(snapshot, book_id)
 

@@ -7,14 +7,8 @@ from typing import Final
 from components.market_data.core.numerics import InvalidNumber, Level, Levels, PriceKeys, parse_number
 
 NO_LEVELS: Levels = ()
-
-
 NOT_CACHED: Final = -1
-
-
 QUANTITY_MIN: Final = 1e-20
-
-
 QUANTITY_MAX: Final = 1e20
 """Values outside these bounds are no quantity of anything. A float compares a text with them exactly enough."""
 
@@ -146,8 +140,6 @@ def _is_positive(quantity: str) -> bool:
 
 
 PublishedLevels = tuple[tuple[Decimal, Decimal], ...]
-
-
 REMOVED: Final = Decimal(0)
 
 

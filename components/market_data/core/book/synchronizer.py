@@ -18,11 +18,7 @@ from components.market_data.core.book.sequencing import ResyncMethod, SequenceOu
 from components.market_data.core.events import DepthSnapshot, DepthUpdate
 
 NS_PER_MS: Final = 1_000_000
-
-
 DOUBLINGS_MAX: Final = 16
-
-
 FETCHES_BEFORE_FALLBACK: Final = 5
 
 
@@ -81,11 +77,7 @@ class SyncResult(StrEnum):
 
 # Every update needs these, and looking up an enum member is slow.
 _NEXT: Final = SequenceOutcome.NEXT
-
-
 _SYNCED: Final = BookState.SYNCED
-
-
 _APPLIED: Final = SyncResult.APPLIED
 
 
@@ -164,10 +156,10 @@ class BookSynchronizer:
         self.stats.updates += 1
         if not self._is_live:
             return self._buffer_update(update)
-        placement = self._sequence_rule.classify(update, self.last_id, is_joining=self._is_joining)
-        if placement is _NEXT:
+        outcome = self._sequence_rule.classify(update, self.last_id, is_joining=self._is_joining)
+        if outcome is _NEXT:
             return self._apply(update)
-        if placement is SequenceOutcome.STALE:
+        if outcome is SequenceOutcome.STALE:
             return self._drop_stale(update)
         return self._on_gap(update)
 
@@ -196,23 +188,23 @@ class BookSynchronizer:
         """Return what must be done now to obtain a snapshot, once; None if a request is pending or none is needed."""
         if self._is_live or self._resync_at_ns is None or now_ns < self._resync_at_ns:
             return None
-        remedy = self._resync_method
+        method = self._resync_method
         self.epoch += 1
         self._failures += 1
         # From here on the venue's reply decides when to request again, not the first update.
         self._awaits_first_update = False
         # A snapshot that cannot be joined yet is fetched again; every few attempts the other method is tried.
-        if remedy is ResyncMethod.RESUBSCRIBE or self._failures % FETCHES_BEFORE_FALLBACK == 0:
+        if method is ResyncMethod.RESUBSCRIBE or self._failures % FETCHES_BEFORE_FALLBACK == 0:
             self._resync_method = (
                 self._sequence_rule.fallback_method
-                if remedy is ResyncMethod.RESUBSCRIBE
+                if method is ResyncMethod.RESUBSCRIBE
                 else self._sequence_rule.resync_method
             )
         wait_ms = self._limits.snapshot_timeout_ms + self._delay_ms()
         self._resync_at_ns = now_ns + int(wait_ms * NS_PER_MS)
-        if remedy is ResyncMethod.RESUBSCRIBE:
+        if method is ResyncMethod.RESUBSCRIBE:
             self._buffer.clear()
-        return remedy
+        return method
 
     def check_timeouts(self, now_ns: int) -> bool:
         """Check the conditions that depend on time; return False if the book is out of sync because of one."""
@@ -250,22 +242,22 @@ class BookSynchronizer:
         return SyncResult.BUFFERED
 
     def _apply(self, update: DepthUpdate) -> SyncResult:
-        final, depth = update.last_id, self.book
+        last_id, book = update.last_id, self.book
         try:
-            depth.apply_update(update.bids, update.asks)
+            book.apply_update(update.bids, update.asks)
         except ValueError as error:
             self.stats.malformed += 1
             return self._desynced(BookState.GAP, f"invalid update: {error}", update.received_at_ns)
         self.stats.applied += 1
-        advanced, self.last_id = final > self.last_id, final
+        advanced, self.last_id = last_id > self.last_id, last_id
         self.venue_at_ns, self.received_at_ns = update.venue_at_ns, update.received_at_ns
         self._is_joining, self._stale_count = False, 0
-        if update.checksum and not self._sequence_rule.checksum_matches(depth, update.checksum):
+        if update.checksum and not self._sequence_rule.checksum_matches(book, update.checksum):
             self.stats.checksum_mismatches += 1
             return self._desynced(BookState.GAP, f"checksum {update.checksum} does not match", update.received_at_ns)
         if self.observer is not None:
             self.observer(advanced=advanced or is_unnumbered(update))
-        if depth.is_crossed:
+        if book.is_crossed:
             return self._on_crossed(update)
         if self._crossed_count:
             return self._on_uncrossed(update)
@@ -307,15 +299,15 @@ class BookSynchronizer:
 
     def _is_stuck(self, now_ns: int) -> bool:
         lasted_ns = now_ns - self._stale_since_ns
-        patience = self._limits
-        return self._stale_count >= patience.stale_events_max or lasted_ns >= patience.stale_ms_max * NS_PER_MS
+        limits = self._limits
+        return self._stale_count >= limits.stale_events_max or lasted_ns >= limits.stale_ms_max * NS_PER_MS
 
     def _on_gap(self, update: DepthUpdate) -> SyncResult:
         self.stats.gaps += 1
         self.gap = DetectedGap(self.last_id, update.prev_id, update.received_at_ns)
-        took = self._desynced(BookState.GAP, f"expected {self.last_id}, got {update.prev_id}", update.received_at_ns)
+        result = self._desynced(BookState.GAP, f"expected {self.last_id}, got {update.prev_id}", update.received_at_ns)
         self._buffer.append(update)
-        return took
+        return result
 
     def _desynced(self, state: BookState, reason: str, now_ns: int) -> SyncResult:
         self._desync(state, reason, now_ns)
@@ -382,13 +374,13 @@ class BookSynchronizer:
         return self._replay_buffer()
 
     def _replay_buffer(self) -> SyncResult:
-        waiting, self._buffer = self._buffer, deque()
-        while waiting:
-            change = waiting.popleft()
+        buffered, self._buffer = self._buffer, deque()
+        while buffered:
+            update = buffered.popleft()
             self.stats.updates -= 1
-            if self.apply_update(change) is SyncResult.DESYNCED:
+            if self.apply_update(update) is SyncResult.DESYNCED:
                 # The updates behind the gap may follow the next snapshot.
-                self._buffer.extend(waiting)
+                self._buffer.extend(buffered)
                 return SyncResult.DESYNCED
         return SyncResult.SYNCED
 

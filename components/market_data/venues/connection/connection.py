@@ -50,8 +50,6 @@ from components.market_data.venues.rate_limit import NS_PER_MS, parse_retry_afte
 from components.runtime.retry import Backoff
 
 StartTask: TypeAlias = Callable[[Coroutine[None, None, None]], None]
-
-
 POLL_S: Final = 0.05
 """Interval at which timeouts are checked."""
 
@@ -120,14 +118,14 @@ class Connection:
     async def _run_session(self, connection: ClientConnection) -> Disconnect:
         self._metrics.connects.inc()
         self._frame_at_ns = self._data_at_ns = self._clock.monotonic_ns()
-        speaker = Sender(connection, self._context, self.subscriptions, self.stop, self._reply_timeout_ms)
-        self._sender = speaker
+        sender = Sender(connection, self._context, self.subscriptions, self.stop, self._reply_timeout_ms)
+        self._sender = sender
         async with asyncio.TaskGroup() as group:
             begin = partial(self._start_task, group)
             for part in (
-                self._read_loop(connection, speaker),
-                speaker.run(),
-                self._watch_liveness(connection, speaker, begin),
+                self._read_loop(connection, sender),
+                sender.run(),
+                self._watch_liveness(connection, sender, begin),
             ):
                 begin(part)
             ended = await self._disconnected
@@ -154,22 +152,22 @@ class Connection:
             self._on_closed(disconnect_from_close(error))
 
     def _on_frame(self, frame: bytes, sender: Sender) -> None:
-        clock, equipment = self._clock, self._context
+        clock, context = self._clock, self._context
         received_at_ns = clock.now_ns()
-        begun_ns = clock.monotonic_ns()
-        read = self._decode(frame, received_at_ns)
-        read_ns = clock.monotonic_ns()
-        self._frame_at_ns = read_ns
+        started_ns = clock.monotonic_ns()
+        decoded = self._decode(frame, received_at_ns)
+        decoded_ns = clock.monotonic_ns()
+        self._frame_at_ns = decoded_ns
         self._frames += 1
         self._bytes += len(frame)
-        if equipment.tap is not None:
-            equipment.tap.on_frame("ws", self.plan.url, frame, received_at_ns)
-        if read.control:
-            self._on_control(read.control, sender)
-        if read.data:
-            self._track_data(read.data, read_ns)
-            parse_ns = read_ns - begun_ns
-            framed = DecodedFrame(self._adapter.venue, tuple(read.data), received_at_ns, parse_ns, len(frame))
+        if context.tap is not None:
+            context.tap.on_frame("ws", self.plan.url, frame, received_at_ns)
+        if decoded.control:
+            self._on_control(decoded.control, sender)
+        if decoded.data:
+            self._track_data(decoded.data, decoded_ns)
+            parse_ns = decoded_ns - started_ns
+            framed = DecodedFrame(self._adapter.venue, tuple(decoded.data), received_at_ns, parse_ns, len(frame))
             self._listener.on_frame(self, framed)
 
     def _decode(self, frame: bytes, received_at_ns: int) -> Decoded:
@@ -190,20 +188,20 @@ class Connection:
             self._data_at_ns = now_ns
             self.first_data_at_ns = self.first_data_at_ns or now_ns
             if awaited and datum.symbol in awaited and isinstance(datum, (DepthUpdate, DepthSnapshot)):
-                heard, new = self.subscriptions.on_first_data(datum.symbol, now_ns)
+                topics, new = self.subscriptions.on_first_data(datum.symbol, now_ns)
                 self._on_topics_subscribed(new)
-                for topic in heard:
+                for topic in topics:
                     self._listener.on_first_data(self, topic)
 
     def _on_control(self, control: Sequence[ControlMessage], sender: Sender) -> None:
-        for said in control:
-            match said:
+        for message in control:
+            match message:
                 case SubscribeAck():
-                    self._on_topics_subscribed(self.subscriptions.on_subscribe_ack(said, self._clock.monotonic_ns()))
+                    self._on_topics_subscribed(self.subscriptions.on_subscribe_ack(message, self._clock.monotonic_ns()))
                 case UnsubscribeAck():
-                    sender.on_unsubscribed(said)
+                    sender.on_unsubscribed(message)
                 case SubscribeRejected():
-                    self._on_rejected(said, sender)
+                    self._on_rejected(message, sender)
                 case Reply(text):
                     self._replies.append(text)
                 case Authenticated():
@@ -296,8 +294,8 @@ class Connection:
     def _on_closed(self, disconnect: Disconnect) -> None:
         if disconnect.reason is DisconnectReason.TOO_LARGE and not self._disconnected.done():
             self._metrics.decode_issue(IssueKind.TOO_LARGE)
-            odd = DecodeIssue(IssueKind.TOO_LARGE, disconnect.detail)
-            self._listener.on_frame(self, DecodedFrame(self._adapter.venue, (odd,), self._clock.now_ns(), 0, 0))
+            issue = DecodeIssue(IssueKind.TOO_LARGE, disconnect.detail)
+            self._listener.on_frame(self, DecodedFrame(self._adapter.venue, (issue,), self._clock.now_ns(), 0, 0))
         self.stop(disconnect)
 
     def _flush_counters(self) -> None:
@@ -308,8 +306,6 @@ class Connection:
 
 CLOSE_TIMEOUT_S: Final = 0.25
 """Short, so that an unresponsive venue cannot delay a close."""
-
-
 QUEUED_FRAMES_MAX: Final = 256
 """Frames that the library buffers before it stops reading: about what one turn of the event loop reads."""
 

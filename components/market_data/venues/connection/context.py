@@ -69,8 +69,6 @@ class ConnectionListener(Protocol):
 
 
 CLOSE_CODE_TOO_BIG: Final = 1009
-
-
 REASON_MAX: Final = 300
 
 

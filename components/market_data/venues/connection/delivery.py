@@ -13,12 +13,8 @@ from components.market_data.venues.metrics import VenueMetrics
 
 TURN_FRAMES_MAX: Final = 64
 """Messages of one venue delivered per turn of the event loop; then the other venues are served."""
-
-
 TURN_READS_MAX: Final = 256
 """Frames read per turn. Reading costs less than handling a frame, and queued quotes conflate."""
-
-
 CONTROL_QUEUE_MAX: Final = 1_000_000
 
 
@@ -105,8 +101,8 @@ class Delivery:
     def _enqueue(self, frame: DecodedFrame) -> None:
         for channel, part in split_frame(frame, by_symbol=self._bounds[Channel.QUOTES].policy.conflates):
             self._queues.put(_QUEUE_OF_CHANNEL[channel], part, part.data[0].symbol)
-        for channel, lane in _QUEUE_OF_CHANNEL.items():
-            self._count_drops(channel, self._queues.queues[lane].dropped)
+        for channel, queue_name in _QUEUE_OF_CHANNEL.items():
+            self._count_drops(channel, self._queues.queues[queue_name].dropped)
         if self._queues.is_blocked:
             self._has_room.clear()
 
@@ -127,12 +123,12 @@ def split_frame(frame: DecodedFrame, *, by_symbol: bool) -> list[tuple[Channel, 
         channel = channel_of(datum)
         symbol = datum.symbol if by_symbol and channel is Channel.QUOTES else None
         parts.setdefault((channel, symbol), []).append(datum)
-    said = []
+    frames = []
     parse_ns, bytes_count = frame.parse_ns, frame.bytes_count
     for (channel, _), data in parts.items():
-        said.append((channel, DecodedFrame(frame.venue, tuple(data), frame.received_at_ns, parse_ns, bytes_count)))
+        frames.append((channel, DecodedFrame(frame.venue, tuple(data), frame.received_at_ns, parse_ns, bytes_count)))
         parse_ns = bytes_count = 0
-    return said
+    return frames
 
 
 def channel_of(event: MarketEvent) -> Channel:

@@ -1,15 +1,13 @@
 """State of the topics of one connection: requested, acknowledged, rejected, retried. No I/O; times are arguments."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 from msgspec import Struct
 
 from components.contracts.values import Symbol
 from components.market_data.venues.adapter import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck
+from components.market_data.venues.rate_limit import NS_PER_MS
 from components.runtime.retry import Backoff
-
-NS_PER_MS: Final = 1_000_000
 
 
 class TopicRejection(Struct, frozen=True, gc=False):
@@ -106,8 +104,8 @@ class Subscriptions:
 
     def on_unsubscribed(self, ack: UnsubscribeAck) -> tuple[str, ...]:
         """Return the topics that the acknowledgement covers."""
-        asked = self._pending_unsubscribes.pop(ack.request_id, ()) if ack.request_id is not None else ()
-        return ack.names or asked
+        requested = self._pending_unsubscribes.pop(ack.request_id, ()) if ack.request_id is not None else ()
+        return ack.names or requested
 
     def on_subscribe_sent(self, names: Iterable[str], request_id: int, now_ns: int) -> None:
         """Record a sent subscribe request."""
@@ -144,12 +142,12 @@ class Subscriptions:
         Return its topics, and those of them that are newly subscribed.
         """
         self.awaiting_first_data.discard(symbol)
-        heard = [topic for topic in self.topics.values() if topic.channel is Channel.DEPTH and topic.symbol == symbol]
-        new = self._mark_subscribed([topic.name for topic in heard], now_ns)
-        for topic in heard:
+        topics = [topic for topic in self.topics.values() if topic.channel is Channel.DEPTH and topic.symbol == symbol]
+        new = self._mark_subscribed([topic.name for topic in topics], now_ns)
+        for topic in topics:
             self._first_data_due_ns.pop(topic.name, None)
             self._resubscribed.discard(topic.name)
-        return heard, new
+        return topics, new
 
     def on_rejected(self, rejection: SubscribeRejected, now_ns: int) -> list[TopicRejection]:
         """Record a rejection. If it names none of several topics, they are retried in smaller requests."""

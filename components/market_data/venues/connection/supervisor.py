@@ -17,11 +17,7 @@ from components.runtime.retry import Backoff
 
 SWITCH_TIMEOUT_MS: Final = 1_000
 """Quiet books are assumed to have caught up after this time: no update is in transit for so long."""
-
-
 POLL_S: Final = 0.02
-
-
 ConnectionTask: TypeAlias = "asyncio.Task[Disconnect]"
 
 
@@ -104,8 +100,8 @@ class ConnectionSupervisor:
         if rejection.is_permanent:
             self._rejected.add(topic.name)
         if topic.channel is not Channel.DEPTH:
-            odd = DecodeIssue(IssueKind.UNLISTED, reason)
-            self._delivery.deliver_frame(DecodedFrame(self._venue, (odd,), self._context.clock.now_ns(), 0, 0))
+            issue = DecodeIssue(IssueKind.UNLISTED, reason)
+            self._delivery.deliver_frame(DecodedFrame(self._venue, (issue,), self._context.clock.now_ns(), 0, 0))
         elif rejection.is_permanent or connection is self._current:
             self._report_stream_down(topic.symbol, reason, is_permanent=rejection.is_permanent)
 
@@ -152,14 +148,14 @@ class ConnectionSupervisor:
         self._replacement_requested.clear()
         async with asyncio.TaskGroup() as group:
             life = group.create_task(self._run_connection(connection))
-            wish = group.create_task(self._replacement_requested.wait())
+            replacement = group.create_task(self._replacement_requested.wait())
             while not life.done():
-                await asyncio.wait([life, wish], return_when=asyncio.FIRST_COMPLETED)
-                if wish.done() and not life.done():
+                await asyncio.wait([life, replacement], return_when=asyncio.FIRST_COMPLETED)
+                if replacement.done() and not life.done():
                     self._replacement_requested.clear()
-                    wish = group.create_task(self._replacement_requested.wait())
+                    replacement = group.create_task(self._replacement_requested.wait())
                     life = await self._replace_connection(group, life)
-            wish.cancel()
+            replacement.cancel()
         return life.result()
 
     async def _run_connection(self, connection: Connection) -> Disconnect:
@@ -196,14 +192,14 @@ class ConnectionSupervisor:
             await self._gate.acquire()
             self._arbiter, line = Arbiter(), self._new_connection()
             self._next = line
-            newer = group.create_task(self._run_connection(line))
-            while not newer.done():
+            candidate = group.create_task(self._run_connection(line))
+            while not candidate.done():
                 if self._current is None or self._is_caught_up():
                     self._switch_to(line)
-                    return newer
-                await asyncio.wait([newer, current], timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
+                    return candidate
+                await asyncio.wait([candidate, current], timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
             # A quiet book justifies one attempt only: a venue that rejects a second connection would be tried forever.
-            if self._current is None or newer.result().is_permanent or not self._must_replace:
+            if self._current is None or candidate.result().is_permanent or not self._must_replace:
                 return current
             await asyncio.sleep(self._delay_ms() / 1_000)
 

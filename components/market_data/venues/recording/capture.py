@@ -232,11 +232,6 @@ class _FileSeries:
 
 
 TICK_S: Final = 0.05
-
-
-_NS_PER_S: Final = 1_000_000_000
-
-
 NO_EPOCH: Final = -1
 """Epoch of a request whose reply is only recorded."""
 
@@ -267,7 +262,7 @@ class CaptureSession:
 
     def run_blocking(self, is_stopped: Callable[[], bool], for_s: float | None) -> None:
         """Capture on a new event loop until stopped, or for `for_s` seconds."""
-        until_ns = None if for_s is None else self._clock.monotonic_ns() + int(for_s * _NS_PER_S)
+        until_ns = None if for_s is None else self._clock.monotonic_ns() + int(for_s * NS_PER_S)
 
         def is_over() -> bool:
             return is_stopped() or (until_ns is not None and self._clock.monotonic_ns() >= until_ns)
@@ -282,11 +277,11 @@ class CaptureSession:
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._execute(self._service.on_start(self._clock.now_ns()))
-                hearing = group.create_task(self._feed.run(self._deliver))
+                feed_task = group.create_task(self._feed.run(self._deliver))
                 while not is_over() and self._recorder.failure is None:
                     self._tick()
                     await asyncio.sleep(TICK_S)
-                for task in (hearing, *self._requests):
+                for task in (feed_task, *self._requests):
                     task.cancel()
         finally:
             await self._feed.close()
@@ -324,7 +319,7 @@ class CaptureSession:
             elif isinstance(effect, LogEvent):
                 self._log(effect)
             elif isinstance(effect, ObserveLatency):
-                effect.measure((self._clock.monotonic_ns() - self._began_ns) / _NS_PER_S)
+                effect.measure((self._clock.monotonic_ns() - self._began_ns) / NS_PER_S)
 
     def _start_request(self, request: FeedRequest) -> None:
         task = self._group.create_task(self._run_request(request))

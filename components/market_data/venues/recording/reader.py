@@ -12,16 +12,8 @@ from components.market_data.core.book.sequencing import ResyncMethod
 from components.market_data.core.events import MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType
 from components.market_data.core.recording import Frame, Via, decode_line
-from components.market_data.venues import registry
-from components.market_data.venues.adapter import ApiCredentials, VenueAdapter
-from components.market_data.venues.alpaca.adapter import AlpacaCryptoAdapter
-from components.market_data.venues.alpaca.instruments import CryptoSettings
-from components.market_data.venues.binance.adapter import BinanceFuturesAdapter, BinanceSpotAdapter
-from components.market_data.venues.binance.requests import BinanceSettings
-from components.market_data.venues.deribit.adapter import DeribitAdapter
-from components.market_data.venues.deribit.requests import DeribitSettings
-from components.market_data.venues.okx.adapter import OkxAdapter
-from components.market_data.venues.okx.requests import DepthChannel, OkxSettings
+from components.market_data.venues.adapter import VenueAdapter
+from components.market_data.venues.okx.requests import DepthChannel
 from components.market_data.venues.registry import (
     ALPACA,
     BINANCE,
@@ -30,19 +22,13 @@ from components.market_data.venues.registry import (
     OKX,
     detect_venues,
     is_metadata,
+    offline_adapter,
     snapshot_symbol,
 )
-from components.runtime.config.secrets import Secret
 from components.runtime.logs import logger
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A frame of 16 MiB, the maximum of a connection, fits even if every byte is escaped."""
-
-
-NO_URL: Final = "recorded://"
-"""No request is sent while a recording is read."""
-
-
 _SYMBOL_PATTERNS: Final[Mapping[Venue, re.Pattern[bytes]]] = {
     BINANCE: re.compile(rb'"s"\s*:\s*"([^"\\]{1,64})"'),
     BINANCEUM: re.compile(rb'"s"\s*:\s*"([^"\\]{1,64})"'),
@@ -50,8 +36,6 @@ _SYMBOL_PATTERNS: Final[Mapping[Venue, re.Pattern[bytes]]] = {
     ALPACA: re.compile(rb'"S"\s*:\s*"([^"\\]{1,64})"'),
     DERIBIT: re.compile(rb'"instrument_name"\s*:\s*"([^"\\]{1,64})"'),
 }
-
-
 _OKX_BOOK_CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"(books[\w-]{0,20}|bbo-tbt)"')
 
 
@@ -112,8 +96,8 @@ class RecordingReader:
         """Decode one frame; an HTTP response is a book snapshot or nothing."""
         if frame.via is Via.STREAM:
             return self.adapter.decode(frame.text, frame.at_ns).data
-        native = snapshot_symbol(frame.via, frame.url) if self._uses_fetched_snapshots else None
-        instrument = self.registry.by_venue_symbol.get(native) if native is not None else None
+        venue_symbol = snapshot_symbol(frame.via, frame.url) if self._uses_fetched_snapshots else None
+        instrument = self.registry.by_venue_symbol.get(venue_symbol) if venue_symbol is not None else None
         if instrument is None:
             return ()
         try:
@@ -136,19 +120,19 @@ class RecordingSummary:
                 self.metadata.append(frame.text)
         venues = detect_venues(urls)
         if len(venues) != 1:
-            raise CorruptData(f"{name}: is of {', '.join(venues) or 'no known venue'}; exactly one is expected")
+            raise CorruptData(f"{name}: is of {', '.join(venues) or 'no instruments venue'}; exactly one is expected")
         self.venue = venues[0]
 
     def venue_symbols(self) -> list[str]:
         """Return the venue symbols that occur, in order."""
-        named: dict[str, None] = {}
+        symbols: dict[str, None] = {}
         find = _SYMBOL_PATTERNS[self.venue].findall
         for frame in self._frames:
             if frame.via is Via.STREAM:
-                named.update((native.decode(errors="replace"), None) for native in find(frame.text))
-            elif native := snapshot_symbol(frame.via, frame.url):
-                named[native] = None
-        return list(named)
+                symbols.update((venue_symbol.decode(errors="replace"), None) for venue_symbol in find(frame.text))
+            elif venue_symbol := snapshot_symbol(frame.via, frame.url):
+                symbols[venue_symbol] = None
+        return list(symbols)
 
     def okx_channel(self) -> DepthChannel:
         """Return the best book channel that occurs."""
@@ -159,28 +143,14 @@ class RecordingSummary:
 
 def open_recording(recording: Recording) -> RecordingReader:
     """Return a reader for a recording: its venue by its URLs, its instruments by its own metadata."""
-    survey = RecordingSummary(recording, recording.name)
-    dialect, named = offline_adapter(survey), survey.venue_symbols()
-    listed = {one.venue_symbol: one for body in survey.metadata for one in _decode_instruments(dialect, body)}
-    known = [listed[native] for native in named if native in listed]
+    summary = RecordingSummary(recording, recording.name)
+    adapter, symbols = offline_adapter(summary.venue, summary.okx_channel), summary.venue_symbols()
+    listed = {one.venue_symbol: one for body in summary.metadata for one in _decode_instruments(adapter, body)}
+    instruments = [listed[venue_symbol] for venue_symbol in symbols if venue_symbol in listed]
     # A recording without metadata still has its books, under their venue symbols.
-    return RecordingReader(dialect, known or [_unlisted_instrument(dialect.venue, native) for native in named])
-
-
-def offline_adapter(summary: RecordingSummary) -> VenueAdapter:
-    """Build the adapter that decodes a recording."""
-    match summary.venue:
-        case registry.BINANCE:
-            return BinanceSpotAdapter(NO_URL, NO_URL, BinanceSettings())
-        case registry.BINANCEUM:
-            return BinanceFuturesAdapter(NO_URL, NO_URL, BinanceSettings())
-        case registry.OKX:
-            return OkxAdapter(NO_URL, NO_URL, OkxSettings(depth_channel=summary.okx_channel()))
-        case registry.ALPACA:
-            nobody = ApiCredentials(Secret(b""), Secret(b""))
-            return AlpacaCryptoAdapter(NO_URL, NO_URL, CryptoSettings(), nobody)
-        case _:
-            return DeribitAdapter(NO_URL, NO_URL, DeribitSettings())
+    return RecordingReader(
+        adapter, instruments or [_unlisted_instrument(adapter.venue, venue_symbol) for venue_symbol in symbols]
+    )
 
 
 def _decode_instruments(adapter: VenueAdapter, body: bytes) -> list[Instrument]:

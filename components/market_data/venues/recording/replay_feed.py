@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from threading import Event
-from typing import Any, Final
+from typing import Any
 
 from components.contracts.errors import InvariantError
 from components.market_data.core.events import (
@@ -19,11 +19,9 @@ from components.market_data.core.events import (
     Resubscribed,
     SnapshotUnavailable,
 )
-from components.market_data.core.recording import Frame, ReplayEvent, SnapshotMatcher, Via
+from components.market_data.core.recording import NS_PER_S, Frame, ReplayEvent, SnapshotMatcher, Via
 from components.market_data.venues.recording.reader import RecordingReader
 from components.runtime.clock import Clock
-
-NS_PER_S: Final = 1_000_000_000
 
 
 def replay_events(frames: Iterable[Frame], reader: RecordingReader, clock: Clock) -> Iterator[ReplayEvent]:
@@ -32,7 +30,7 @@ def replay_events(frames: Iterable[Frame], reader: RecordingReader, clock: Clock
     for frame in frames:
         if frame.via is Via.STREAM and not is_open:
             is_open = True
-            yield from ((frame.at_ns, said) for said in _opening_events(reader))
+            yield from ((frame.at_ns, event) for event in _opening_events(reader))
         began_ns = clock.monotonic_ns()
         data = tuple(reader.decode(frame))
         parse_ns = clock.monotonic_ns() - began_ns
@@ -72,11 +70,11 @@ class ReplayPacer:
 def throttled(events: Iterable[ReplayEvent], pacer: ReplayPacer) -> Iterator[ReplayEvent]:
     """Yield each event when it is due; blocks the calling thread."""
     never = Event()
-    for at_ns, said in events:
+    for at_ns, event in events:
         wait_s = pacer.wait_s(at_ns)
         if wait_s > 0:
             never.wait(wait_s)
-        yield at_ns, said
+        yield at_ns, event
 
 
 class ReplayClock:
@@ -127,14 +125,14 @@ class ReplayFeed:
 
     async def run(self, deliver: Callable[[Any], None]) -> None:
         """Deliver the whole recording, then wait to be cancelled."""
-        for at_ns, said in replay_events(self._frames, self._reader, self._clock):
+        for at_ns, event in replay_events(self._frames, self._reader, self._clock):
             # Yields to the loop after each event even without a delay, so that the requests it caused can run.
             await asyncio.sleep(max(self._pacer.wait_s(at_ns), 0.0))
             self._on_time(at_ns)
-            if isinstance(said, DepthSnapshot):
-                self._on_snapshot(said)
+            if isinstance(event, DepthSnapshot):
+                self._on_snapshot(event)
             else:
-                deliver(said)
+                deliver(event)
         self._finish()
         deliver(FeedDown(self._reader.adapter.venue, "the recording has ended", is_permanent=True))
         await asyncio.get_running_loop().create_future()
@@ -145,11 +143,11 @@ class ReplayFeed:
             return Resubscribed()
         if not isinstance(request, FetchSnapshot):
             raise InvariantError(f"a recording cannot answer {type(request).__name__}")
-        image = self._matcher.match_request(request)
-        if image is not None or self._is_finished:
-            return image or SnapshotUnavailable("the recording has ended", 0.0)
+        snapshot = self._matcher.match_request(request)
+        if snapshot is not None or self._is_finished:
+            return snapshot or SnapshotUnavailable("the recording has ended", 0.0)
         self._fail_requests(
-            [asked for asked in self._pending if asked.symbol == request.symbol], "replaced by a newer request"
+            [other for other in self._pending if other.symbol == request.symbol], "replaced by a newer request"
         )
         self._pending[request] = asyncio.get_running_loop().create_future()
         return await self._pending[request]

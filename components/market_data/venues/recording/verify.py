@@ -47,10 +47,10 @@ class BookVerification:
         self.instrument = instrument
         self.frames = self.decode_failures = 0
         self.fingerprint = StateFingerprint()
-        patience = SyncLimits(
+        limits = SyncLimits(
             buffered_updates_max=BUFFERED_UPDATES_MAX, may_cross=instrument.may_cross, ignore_timeouts=True
         )
-        self.sync = BookSynchronizer(instrument.symbol, sequence_rule, patience, 0, lambda: 0.0)
+        self.sync = BookSynchronizer(instrument.symbol, sequence_rule, limits, 0, lambda: 0.0)
         self.sync.observer = self._on_state
 
     def apply(self, event: DepthUpdate | DepthSnapshot | DecodeIssue) -> None:
@@ -97,12 +97,13 @@ def verify(frames: Iterable[Frame], reader: RecordingReader) -> list[BookVerific
     books: dict[Symbol, BookVerification] = {}
     rule = reader.adapter.sequence_rule
     for frame in frames:
-        told = [datum for datum in reader.decode(frame) if isinstance(datum, DepthUpdate | DepthSnapshot | DecodeIssue)]
-        for symbol in dict.fromkeys(datum.symbol for datum in told if datum.symbol is not None):
+        kinds = DepthUpdate | DepthSnapshot | DecodeIssue
+        events = [event for event in reader.decode(frame) if isinstance(event, kinds)]
+        for symbol in dict.fromkeys(datum.symbol for datum in events if datum.symbol is not None):
             if symbol not in books:
                 books[symbol] = BookVerification(reader.registry.by_symbol[symbol], rule)
             books[symbol].frames += frame.via is Via.STREAM
-        for datum in told:
+        for datum in events:
             if datum.symbol is not None:
                 books[datum.symbol].apply(datum)
     return [book for book in books.values() if book.frames]

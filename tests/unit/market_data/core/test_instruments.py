@@ -10,11 +10,7 @@ from components.contracts.values import Symbol, Venue
 from components.market_data.core.instruments import Instrument, InstrumentRegistry, InstrumentType, unified_symbol
 
 VENUE = Venue("TEST")
-
-
 CENT = Decimal("0.01")
-
-
 SPOT = Instrument(
     venue=VENUE,
     symbol=Symbol("TEST:BTC-USDT"),
@@ -26,8 +22,6 @@ SPOT = Instrument(
     tick=CENT,
     lot=CENT,
 )
-
-
 INVERSE = replace(
     SPOT,
     symbol=Symbol("TEST:BTC-USD-PERP"),

@@ -22,11 +22,7 @@ from components.market_data.core.quotes import (
 GOOD = Quote(
     Venue("alpaca"), Symbol("AAPL"), Decimal("189.99"), Decimal(200), Decimal("190.01"), Decimal(300), 1_000, 2_000
 )
-
-
 PRINT = Trade(Venue("alpaca"), Symbol("AAPL"), Decimal(190), Decimal(100), 1_000, 2_000)
-
-
 MS = 1_000_000
 
 

@@ -22,11 +22,7 @@ from components.market_data.core.recording import (
 )
 
 AT_NS = 1_767_225_600_123_456_789
-
-
 FRAME = Frame(AT_NS, Via.STREAM, "wss://venue/ws", b'{"e":"x"}')
-
-
 PART = RecordingFile(Venue("BINANCEUM"), 1_767_225_600, 3)
 
 

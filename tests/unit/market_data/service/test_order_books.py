@@ -61,11 +61,7 @@ from tests.support.order_book_harness import (
 )
 
 AUDITED = venue_book_settings(audit_every_s=60)
-
-
 PUSHING = venue_book_settings(RESUBSCRIBE_RULE, pushes_snapshot=True)
-
-
 PUSHING_UNNUMBERED = venue_book_settings(ArrivalRule(), pushes_snapshot=True)
 
 

@@ -47,17 +47,9 @@ from tests.support.synthetic_books import Batch, SyntheticMarket, generate_marke
 from tests.support.synthetic_books import Level as Lots
 
 SHOWN: Final = 5
-
-
 UNIT: Final = Decimal("0.01")
-
-
 CHANGES: Final = 160
-
-
 HEALING_STEPS: Final = 50
-
-
 RULES: Final[dict[str, tuple[SequenceRule, bool, int]]] = {
     "spot": (SPOT_SEQUENCE_RULE, False, 1),
     "usdm": (FUTURES_SEQUENCE_RULE, False, 50),

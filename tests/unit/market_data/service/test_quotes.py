@@ -20,17 +20,9 @@ from components.runtime.service import Effect, LogEvent, Publish, RequestTimedOu
 from tests.support.metric_samples import metric_value
 
 VENUE = Venue("alpaca")
-
-
 AAPL, MSFT = Symbol("AAPL"), Symbol("MSFT")
-
-
 MS = 1_000_000
-
-
 T0 = 1_700_000_000_000_000_000
-
-
 PATIENCE = QuoteTimeouts(quote_age_ms_max=2_000, first_quote_timeout_ms=10_000)
 
 

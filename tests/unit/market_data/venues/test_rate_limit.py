@@ -19,8 +19,6 @@ from components.runtime.retry import CircuitBreaker
 from tests.support.manual_clock import ManualClock
 
 NOW_NS = 1_795_000_000_000_000_000
-
-
 DATE = "Wed, 18 Nov 2026 11:06:50 GMT"
 
 

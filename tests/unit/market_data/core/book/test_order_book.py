@@ -73,8 +73,6 @@ def follow(side: dict[Decimal, Decimal], changed: PublishedLevels) -> None:
 
 
 SPELLINGS = st.tuples(st.integers(1, 12), st.sampled_from(["", ".0", ".00"])).map(lambda one: f"{one[0]}{one[1]}")
-
-
 CHANGES = st.lists(st.tuples(SPELLINGS, st.sampled_from(["0", "0.0", "1", "1.0", "2"])), max_size=6)
 
 

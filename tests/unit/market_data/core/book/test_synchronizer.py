@@ -14,25 +14,13 @@ from components.market_data.core.events import DepthSnapshot, DepthUpdate
 from components.market_data.core.numerics import Level
 
 FETCHING = RangeRule(resync_method=ResyncMethod.FETCH, fallback_method=ResyncMethod.FETCH, ranges_overlap=False)
-
-
 RESUBSCRIBING = RangeRule(
     resync_method=ResyncMethod.RESUBSCRIBE, fallback_method=ResyncMethod.FETCH, ranges_overlap=False
 )
-
-
 NAME = Symbol("TEST:A-B")
-
-
 START_NS = 1_000_000_000_000
-
-
 MS = 1_000_000
-
-
 BIDS: list[Level] = [("99", "1")]
-
-
 ASKS: list[Level] = [("101", "1")]
 
 

@@ -16,14 +16,8 @@ from tests.support.recording_player import RecordingPlayer, recorded_lines
 from tests.support.synthetic_recordings import RecordedLine, binance_spot, binance_um
 
 HAND_MADE = {"spot": lambda: binance_spot(changes=50).lines, "usdm": lambda: binance_um(changes=50).lines}
-
-
 REAL_NAMES = ("BINANCE_NKNUSDT", "BINANCEUM_SUSHIUSDT", "BINANCEUM_AKROUSDT")
-
-
 EVERY = [*HAND_MADE, *(pytest.param(name, marks=pytest.mark.recordings) for name in REAL_NAMES)]
-
-
 MANY_OLD_ONES = SyncLimits(stale_events_max=1000)
 """Duplicates are told apart one by one here; a venue that sends only old ids is another test's matter."""
 

@@ -15,11 +15,7 @@ from components.market_data.venues.metrics import VenueMetrics
 from components.runtime.metrics import Metrics
 
 TOY = Venue("TOY")
-
-
 ONE, TWO = Symbol("TOY:ONE-USD"), Symbol("TOY:TWO-USD")
-
-
 NUMBER = Decimal(1)
 
 

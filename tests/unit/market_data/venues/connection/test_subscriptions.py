@@ -3,19 +3,15 @@
 from components.contracts.values import Symbol
 from components.market_data.venues.adapter import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck
 from components.market_data.venues.connection.subscriptions import (
-    NS_PER_MS,
     Subscriptions,
     SubscriptionTimeouts,
     TopicRejection,
 )
+from components.market_data.venues.rate_limit import NS_PER_MS
 from components.runtime.retry import Backoff
 
 ANSWER_MS = 1_000
-
-
 FIRST_MS = 2_000
-
-
 WAITS = SubscriptionTimeouts(ANSWER_MS, Backoff(first_ms_max=100, delay_ms_max=400))
 
 
@@ -34,8 +30,6 @@ def ns(milliseconds: int) -> int:
 
 
 A, B, C = book("a"), book("b"), book("c")
-
-
 TRADES = Topic(Channel.TRADES, Symbol("TOY:A-USD"), "trades")
 
 

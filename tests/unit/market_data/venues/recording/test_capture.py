@@ -26,17 +26,9 @@ from tests.support.eventually import eventually
 from tests.support.shipped_recordings import ShippedRecording, shipped_recordings
 
 OKX = Venue("OKX")
-
-
 S = 1_000_000_000
-
-
 LIMITS = RecorderLimits(write_every_s=0.001)
-
-
 AT_NS = 1_767_225_600 * S
-
-
 URL = "wss://ws.okx.com:8443/ws/v5/public"
 
 

@@ -29,14 +29,8 @@ from tests.support.manual_clock import ManualClock
 from tests.support.shipped_recordings import ShippedRecording, shipped_recordings
 
 SPOT, _, OKX, _ = shipped_recordings()
-
-
 BTC, BINANCE = Symbol("BINANCE:BTC-USDT"), Venue("BINANCE")
-
-
 FETCH = FetchSnapshot(BINANCE, BTC, 1)
-
-
 S = 1_000_000_000
 
 

@@ -14,8 +14,6 @@ from tests.support.shipped_recordings import shipped_recordings
 from tests.support.synthetic_recordings import RecordedLine
 
 SPOT, UM, OKX, DERIBIT = shipped_recordings()
-
-
 Lines = list[RecordedLine]
 
 
