@@ -83,17 +83,17 @@ def expired_request(name: str, _: SealKey) -> bytes:
 def answered(run: Path, stream: Stream, request: object) -> object:
     """Repeat a request until it is answered: it waits behind the earlier ones, which takes a slow machine some time."""
 
-    def requests() -> object:
+    def reply() -> object:
         try:
             return request_once(run, stream, request, int(scaled(ANSWER_MS_MAX)))
         except PeerUnreachable:
             return None
 
-    return eventually(requests, within_s=WITHIN_S)
+    return eventually(reply, within_s=WITHIN_S)
 
 
 @pytest.mark.parametrize(
-    ("door", "request_of"), [("risk.risk_requests", expired_request), ("execution.commands", withdrawal)]
+    ("socket", "request_of"), [("risk.risk_requests", expired_request), ("execution.commands", withdrawal)]
 )
 def test_a_flood_of_requests_whose_client_never_reads_is_survived(
     up: RunningSystem, socket: str, request_of: Callable[[str, SealKey], bytes]
@@ -129,9 +129,9 @@ def test_a_subscriber_that_stops_reading_loses_and_sees_it_while_the_publisher_g
             with tailing(tmp_path) as (tail, received):
                 reached(lambda: len(sequences(received)), 100)
                 tail.send_signal(signal.SIGSTOP)
-                messages = reached(lambda: published(publisher), published(publisher) + LOST)
+                last = reached(lambda: published(publisher), published(publisher) + LOST)
                 tail.send_signal(signal.SIGCONT)
-                reached(lambda: sequences(received)[-1], messages, every_s=0.2)
+                reached(lambda: sequences(received)[-1], last, every_s=0.2)
             assert publisher.is_ready()
             assert publisher.terminate() == 0, publisher.log
     steps = [after - before for before, after in pairwise(sequences(received))]
@@ -142,7 +142,7 @@ def test_a_subscriber_that_stops_reading_loses_and_sees_it_while_the_publisher_g
 @contextmanager
 def tailing(state: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Path]]:
     """Run market_data's own tail command into a file."""
-    received = state / "heard"
+    received = state / "received"
     folders = {"XTRADER__RUNTIME__STATE_DIR": str(state / "var"), "XTRADER__RUNTIME__RUN_DIR": str(state / "r")}
     command = [sys.executable, *SMALL_QUEUES, "tail", "--json"]
     with received.open("wb") as output:
