@@ -38,12 +38,12 @@ class Leftovers:
         if not found:
             return []
         _, stubborn = psutil.wait_procs(found, timeout=scaled(LEAVE_S_MAX))
-        terminated = [_terminated(process) for process in stubborn]
+        commands = [_command(process) for process in stubborn]
         for process in stubborn:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(stubborn, timeout=scaled(LEAVE_S_MAX))
-        return terminated
+        return commands
 
     def _find(self) -> list[psutil.Process]:
         mine = psutil.Process()
@@ -64,7 +64,7 @@ def _is_running(process: psutil.Process) -> bool:
     return False
 
 
-def _terminated(process: psutil.Process) -> str:
+def _command(process: psutil.Process) -> str:
     with suppress(psutil.Error):
         return f"{process.pid} {' '.join(process.cmdline())}"
     return f"{process.pid}"
