@@ -276,7 +276,7 @@ def test_rejected_keys_lose_the_venue_at_once() -> None:
     assert "keys rejected" in harness.service.unmet(harness.now_ns)[0]
 
 
-def test_a_difference_is_not_confirmed_while_an_order_in_doubt_may_explain_it() -> None:
+def test_a_difference_is_not_confirmed_while_an_unresolved_order_may_explain_it() -> None:
     harness = ExecutionHarness().open_journal()
     harness.respond(harness.submit(), OutcomeUnknown("timeout"))
     count = len(harness.records(Reconciled))

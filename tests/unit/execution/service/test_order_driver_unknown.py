@@ -262,7 +262,7 @@ def test_a_halt_file_stops_an_order_before_it_leaves() -> None:
     assert harness.order_state() is OrderState.NEVER_SENT
 
 
-def test_a_halt_file_does_not_close_an_order_in_doubt() -> None:
+def test_a_halt_file_does_not_close_an_unresolved_order() -> None:
     harness, _ = lost()
     harness.advance_ms(200)
     harness.respond(harness.only_request(QueryOrder), OrderNotFound())

@@ -1,35 +1,18 @@
 """Every documented status and event of Alpaca is known, and no number changes its value."""
 
-import inspect
 import json
 from decimal import Decimal
 
-import httpx
 import msgspec
 import pytest
 
 from components.contracts.orders import OrderState
 from components.contracts.values import OrderType, Side
-from components.execution.core.order import TRANSITIONS, VENUE_STATES, is_allowed_transition, next_state
+from components.execution.core.order import VENUE_STATES
 from components.execution.core.venue_messages import (
-    DuplicateId,
     EventKind,
-    OrderNotFound,
-    OutcomeUnknown,
-    RequestRejected,
-    Throttled,
-    Unauthorized,
-    Unreachable,
-    UnreadableEvent,
-)
-from components.execution.venues.alpaca.http_client import (
-    NOT_SENT_ERRORS,
-    THROTTLED_NS_MAX,
-    classify_response,
-    classify_transport_error,
 )
 from components.execution.venues.alpaca.schema import OrderDocument, PositionDocument, TradeUpdateDocument
-from components.execution.venues.alpaca.trade_updates import deliver_frame
 from components.execution.venues.alpaca.translation import (
     KIND_BY_EVENT,
     STATE_BY_STATUS,
@@ -41,7 +24,7 @@ from components.execution.venues.alpaca.translation import (
     parse_position,
     parse_timestamp,
 )
-from tests.support.execution_harness import START_NS, client_id, intent
+from tests.support.execution_harness import client_id, intent
 
 STATUSES = {
     "new",
@@ -111,48 +94,6 @@ ORDER = json.dumps(
 )
 
 
-REFUSALS = [
-    (401, "unauthorized.", Unauthorized),
-    (403, "forbidden.", Unauthorized),
-    (401, "request is not authorized", Unauthorized),
-    (403, "request is not authorized", Unauthorized),
-    (422, "client_order_id must be unique", DuplicateId),
-    (409, "client_order_id must be unique", DuplicateId),
-    (422, "client_order_id must be no more than 128 characters", RequestRejected),
-    (422, "qty or notional is required", RequestRejected),
-    (422, "only one of qty or notional is accepted", RequestRejected),
-    (422, "limit price must be > 0", RequestRejected),
-    (422, "invalid side", RequestRejected),
-    (422, "market orders require no stop or limit price", RequestRejected),
-    (422, "order_id is missing", RequestRejected),
-    (422, 'asset "X" not found', RequestRejected),
-    (422, 'asset "X" is not tradable', RequestRejected),
-    (422, 'order is already in "filled" state', RequestRejected),
-    (422, "fractional orders must be DAY orders", RequestRejected),
-    (422, "sub-penny increment does not fulfill minimum pricing criteria", RequestRejected),
-    (422, 'asset "X" cannot be sold short', RequestRejected),
-    (403, "insufficient buying power", RequestRejected),
-    (403, "insufficient qty available for order (requested: 23, available: 0)", RequestRejected),
-    (403, "potential wash trade detected. use complex orders", RequestRejected),
-    (403, "cannot open a long buy while a short sell order is open", RequestRejected),
-    (403, "account is not allowed to short", RequestRejected),
-    (403, "opg orders must be submitted after 7:00pm and before 9:28am", RequestRejected),
-    (403, "trade denied due to pattern day trading protection", RequestRejected),
-    (404, "order not found for 61e69015", OrderNotFound),
-    (404, "order not found", OrderNotFound),
-    (404, "endpoint not found", OutcomeUnknown),
-    (404, "<html>nginx</html>", OutcomeUnknown),
-    (408, "request timeout", OutcomeUnknown),
-    (429, "rate limit exceeded", Throttled),
-    (429, "too many requests.", Throttled),
-    (500, "internal server error occurred", OutcomeUnknown),
-    (502, "<html>bad gateway</html>", OutcomeUnknown),
-    (503, "service unavailable", OutcomeUnknown),
-    (504, "gateway timeout", OutcomeUnknown),
-    (302, "elsewhere", OutcomeUnknown),
-]
-
-
 def order(**changes: object) -> OrderDocument:
     return msgspec.json.decode(json.dumps(json.loads(ORDER) | changes), type=OrderDocument)
 
@@ -164,59 +105,6 @@ def test_every_documented_status_is_known() -> None:
 
 def test_every_documented_event_is_known() -> None:
     assert set(KIND_BY_EVENT) == EVENT_NAMES
-
-
-@pytest.mark.parametrize(("status", "text", "kind"), REFUSALS)
-def test_every_documented_error_is_classified(status: int, text: str, kind: type) -> None:
-    as_json = httpx.Response(status, json={"code": 40010001, "message": text})
-    as_text = httpx.Response(status, text=text)
-    assert type(classify_response(as_json, START_NS)) is kind
-    assert type(classify_response(as_text, START_NS)) is kind
-
-
-def test_every_transport_error_is_classified_and_only_some_were_certainly_not_sent() -> None:
-    kinds = [
-        kind
-        for _, kind in inspect.getmembers(httpx, inspect.isclass)
-        if issubclass(kind, httpx.TransportError) and kind is not httpx.TransportError
-    ]
-    never_left = {kind.__name__ for kind in kinds if isinstance(classify_transport_error(kind("")), Unreachable)}
-    assert never_left == {kind.__name__ for kind in NOT_SENT_ERRORS}
-    assert never_left == {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"}
-    assert isinstance(classify_transport_error(httpx.ReadTimeout("")), OutcomeUnknown)
-
-
-@pytest.mark.parametrize(
-    ("headers", "wait_s"),
-    [
-        ({}, 1),
-        ({"Retry-After": "3"}, 3),
-        ({"X-RateLimit-Reset": str(START_NS // 1_000_000_000 + 7)}, 7),
-        ({"X-RateLimit-Reset": "soon", "Retry-After": "later"}, 1),
-        ({"Retry-After": "999999"}, THROTTLED_NS_MAX // 1_000_000_000),
-    ],
-)
-def test_a_throttled_response_yields_the_time_to_retry(headers: dict[str, str], wait_s: int) -> None:
-    found = classify_response(httpx.Response(429, headers=headers), START_NS)
-    assert isinstance(found, Throttled)
-    assert found.retry_at_ns == START_NS + wait_s * 1_000_000_000
-
-
-def test_the_table_of_states_is_complete_and_nothing_leaves_a_final_state() -> None:
-    assert set(TRANSITIONS) == set(OrderState)
-    for before in OrderState:
-        assert bool(TRANSITIONS[before]) is not before.is_final
-        for after in OrderState:
-            assert is_allowed_transition(before, after) is (after is before or after in TRANSITIONS[before])
-
-
-@pytest.mark.parametrize("before", list(OrderState))
-@pytest.mark.parametrize("reported", sorted(VENUE_STATES))
-def test_every_report_keeps_to_the_transition_table(before: OrderState, reported: OrderState) -> None:
-    after = next_state(before, reported, Decimal(0))
-    assert is_allowed_transition(before, after)
-    if before.is_final:
-        assert after is before
 
 
 def test_an_order_is_encoded_with_decimal_strings() -> None:
@@ -287,28 +175,6 @@ def test_an_unknown_event_type_keeps_its_order() -> None:
     found = parse_event(msgspec.json.decode(f'{{"event":"invented","order":{ORDER}}}', type=TradeUpdateDocument))
     assert found.kind is None
     assert found.order.venue_order_id == "61e69015-8549-4bfd-b9c3-01e75843f47d"
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        b"\xff\xfe",
-        b"[1]",
-        b'{"stream":"trade_updates"}',
-        b'{"stream":"trade_updates","data":{"event":"new"}}',
-        b'{"stream":"trade_updates","data":{"event":"new","order":{"id":"x","client_order_id":"y","symbol":"A","side":"?","status":"new"}}}',
-    ],
-)
-def test_an_unreadable_frame_is_delivered_as_such_never_dropped(frame: bytes) -> None:
-    delivered: list[object] = []
-    deliver_frame(frame, delivered.append)
-    assert isinstance(delivered[0], UnreadableEvent)
-
-
-def test_another_stream_is_not_an_event() -> None:
-    delivered: list[object] = []
-    deliver_frame(b'{"stream":"listening","data":{"streams":["trade_updates"]}}', delivered.append)
-    assert not delivered
 
 
 def test_a_short_position_is_negative_however_it_is_written() -> None:
