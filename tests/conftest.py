@@ -1,6 +1,7 @@
 """Options of the tests, deadlines scaled to the machine, and processes that tests left running."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from benchmarks.recordings import RECORDINGS_VARIABLE, real_recordings_folder
 from tests.support.leftovers import Leftovers
@@ -17,6 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Leftovers())
+    # An example is bounded by the timeout of its test, not by a wall time of its own that a loaded machine exceeds.
+    settings.register_profile("tests", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("tests")
 
 
 @pytest.fixture
