@@ -1,4 +1,4 @@
-"""Every truncation point and every flipped byte of a small real log is cut as a torn tail or refused by record."""
+"""Every truncation point and flipped byte of a small real log is truncated as a torn tail or refused by record."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ class SmallLog:
         self.segment.write_bytes(content)
 
     def frame_at(self, offset: int) -> int:
-        """Give the number of the frame that holds the byte; -1 for the header."""
+        """Return the number of the frame that holds the byte; -1 for the header."""
         return sum(end <= offset for end in self.ends) - 1
 
     def before(self, frame: int) -> list[bytes]:
@@ -52,7 +52,7 @@ def log(tmp_path: Path) -> SmallLog:
 
 
 def assert_cut_to(log: SmallLog, kept: list[bytes]) -> None:
-    """Expect that the torn end is set aside, the rest reads as before, and the journal goes on."""
+    """Expect that the torn tail is set aside, the rest reads as before, and the journal continues."""
     assert payloads(read_records(log.folder)) == kept
     journal = open_journal(log.folder)
     assert payloads(journal.records()) == kept
@@ -73,9 +73,9 @@ def test_every_truncation_point_is_cut_to_whole_frames(log: SmallLog) -> None:
 
 
 def flips(content: bytes) -> list[tuple[int, int]]:
-    """Every byte inverted, and as many single bits by chance."""
-    chance = Random(7)
-    bits = [(chance.randrange(len(content)), 1 << chance.randrange(8)) for _ in content]
+    """Every byte inverted, and as many random single bits."""
+    random = Random(7)
+    bits = [(random.randrange(len(content)), 1 << random.randrange(8)) for _ in content]
     return [(offset, 0xFF) for offset in range(len(content))] + bits
 
 
@@ -93,7 +93,7 @@ def test_every_flipped_byte_is_cut_as_a_torn_tail_or_refused_by_its_record(log: 
 
 
 def assert_refused(log: SmallLog, frame: int) -> None:
-    """Every door names the first record of the frame, or of the segment whose header it is, and touches nothing."""
+    """Expect that every reader names the first record of the frame or segment, and changes nothing."""
     before = log.segment.read_bytes()
     damaged = len(log.before(frame)) + 1
     with pytest.raises(CorruptData, match=rf"records? {damaged} ") as refused:

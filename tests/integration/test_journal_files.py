@@ -31,7 +31,7 @@ sys.stdin.read()
 FILL = """
 import resource, sys
 from pathlib import Path
-from components.contracts.errors import IoFailed
+from components.contracts.errors import StorageError
 from tests.support.journals import entries, open_journal
 journal = open_journal(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
@@ -39,11 +39,11 @@ try:
     while True:
         journal.write(entries(b"x" * 300))
         print(journal.last_sequence, flush=True)
-except IoFailed as failed:
+except StorageError as failed:
     print(failed, file=sys.stderr)
     try:
         journal.write(entries(b"y"))
-    except IoFailed:
+    except StorageError:
         sys.exit(74)
 """
 
@@ -55,7 +55,7 @@ def run(script: str, folder: Path) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
-def test_a_second_process_is_told_the_pid_of_the_first(tmp_path: Path) -> None:
+def test_a_second_process_reports_the_pid_of_the_first(tmp_path: Path) -> None:
     with run(HOLD, tmp_path) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
@@ -91,7 +91,7 @@ def test_a_journal_knows_whether_it_is_in_memory(tmp_path: Path) -> None:
     assert not REAL_DISK.is_in_memory(Path("/proc"))
 
 
-def test_what_the_operating_system_says_is_translated_with_the_path(tmp_path: Path) -> None:
+def test_an_error_of_the_operating_system_is_translated_with_the_path(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=rf"open {tmp_path}/gone: No such file"):
         REAL_DISK.open(tmp_path / "gone", writable=False)
 

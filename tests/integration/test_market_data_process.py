@@ -1,4 +1,4 @@
-"""The real executable beside a real venue: its verbs hear what it says, and it leaves when it is asked to."""
+"""The real executable beside a real venue: its commands receive what it publishes, and it stops on SIGTERM."""
 
 import json
 import subprocess
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.integration
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-class Desk:
-    """One market_data process on state of its own, and the verbs that look at it."""
+class MarketDataProcess:
+    """One market_data process with state of its own, and the commands that query it."""
 
     def __init__(self, state: Path, **overrides: str) -> None:
         self._run = state / "r"
@@ -34,8 +34,8 @@ class Desk:
             self._command("market_data", "run"), cwd=PROJECT, env=self._environment, stderr=subprocess.PIPE, text=True
         )
 
-    def verb(self, component: str, *arguments: str) -> list[Any]:
-        """Run a verb to its end; give its lines."""
+    def command(self, component: str, *arguments: str) -> list[Any]:
+        """Run a command to its end and return its lines."""
         done = subprocess.run(
             self._command(component, *arguments, "--json"),
             cwd=PROJECT,
@@ -49,7 +49,7 @@ class Desk:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def unmet(self) -> list[str] | None:
-        """What readiness waits for; None while nobody answers."""
+        """Return what readiness waits for; None while the process does not answer."""
         try:
             manifest = json.loads((self._run / "market_data.json").read_text())
             reply = httpx.get(f"http://127.0.0.1:{manifest['health_port']}/readyz", timeout=scaled(1))
@@ -59,7 +59,7 @@ class Desk:
         return unmet
 
     def end(self) -> tuple[int, str]:
-        """Ask it to leave; give its exit code and its log."""
+        """Send SIGTERM and return its exit code and its log."""
         self.process.terminate()
         _, log = self.process.communicate(timeout=scaled(10))
         return self.process.returncode, log
@@ -68,8 +68,8 @@ class Desk:
         return [sys.executable, "-m", f"components.{component}", *arguments]
 
 
-def desk_beside(where: dict[str, str], state: Path) -> Desk:
-    return Desk(
+def market_data_beside(where: dict[str, str], state: Path) -> MarketDataProcess:
+    return MarketDataProcess(
         state,
         XTRADER__MARKET_DATA__ALPACA__STREAM_URL=where["data_url"],
         APCA_API_KEY_ID=where["key"],
@@ -78,9 +78,9 @@ def desk_beside(where: dict[str, str], state: Path) -> Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def market_data(tmp_path: Path) -> Iterator[MarketDataProcess]:
     with running_sandbox("--speed", "10") as sandbox:
-        made = desk_beside(sandbox.endpoints, tmp_path)
+        made = market_data_beside(sandbox.endpoints, tmp_path)
         try:
             eventually(lambda: made.unmet() == [], within_s=20)
             yield made
@@ -89,39 +89,39 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
                 made.end()
 
 
-def test_verbs_hear_what_it_says_and_it_leaves_in_order(desk: Desk) -> None:
-    followed = desk.verb("market_data", "tail", "--symbol", "nvda", "--count", "3")
+def test_commands_receive_what_it_publishes_and_it_stops_in_order(market_data: MarketDataProcess) -> None:
+    followed = market_data.command("market_data", "tail", "--symbol", "nvda", "--count", "3")
     assert {one["symbol"] for one in followed} == {"NVDA"}
     sequences = [one["sequence"] for one in followed]
     assert sequences == sorted(set(sequences))
-    (shown,) = desk.verb("market_data", "quote", "spy")
+    (shown,) = market_data.command("market_data", "quote", "spy")
     assert (shown["quote"]["symbol"], shown["health"]["state"]) == ("SPY", "synced")
-    (row,) = desk.verb("signals", "features", "--symbol", "AAPL", "--count", "1")
+    (row,) = market_data.command("signals", "features", "--symbol", "AAPL", "--count", "1")
     assert row["symbol"] == "AAPL"
-    code, log = desk.end()
+    code, log = market_data.end()
     assert code == 0
     assert '"process_stopped"' in log
     assert '"bug"' not in log
 
 
-def test_a_venue_that_comes_back_is_heard_again(tmp_path: Path) -> None:
+def test_a_venue_that_restarts_is_received_again(tmp_path: Path) -> None:
     with running_sandbox("--state", str(tmp_path / "venue")) as sandbox:
-        desk = desk_beside(sandbox.endpoints, tmp_path)
+        market_data = market_data_beside(sandbox.endpoints, tmp_path)
         try:
-            eventually(lambda: desk.unmet() == [], within_s=20)
+            eventually(lambda: market_data.unmet() == [], within_s=20)
             sandbox.kill()
-            (reason,) = eventually(desk.unmet) or []
+            (reason,) = eventually(market_data.unmet) or []
             assert "feed alpaca is down" in reason
-            (shown,) = desk.verb("market_data", "quote", "AAPL")
+            (shown,) = market_data.command("market_data", "quote", "AAPL")
             assert shown["health"]["state"] == "gap"
             sandbox.restart()
-            eventually(lambda: desk.unmet() == [], within_s=20)
+            eventually(lambda: market_data.unmet() == [], within_s=20)
         finally:
-            code, _ = desk.end()
+            code, _ = market_data.end()
         assert code == 0
 
 
-def test_a_verb_without_a_process_to_ask_says_so(tmp_path: Path) -> None:
+def test_a_command_without_a_running_process_reports_it(tmp_path: Path) -> None:
     environment = child_environment({"XTRADER__RUNTIME__RUN_DIR": str(tmp_path / "r")})
     command = [sys.executable, "-m", "components.market_data", "quote", "AAPL"]
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)

@@ -19,13 +19,13 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def pulse(tmp_path: Path) -> HealthState:
+def health(tmp_path: Path) -> HealthState:
     return HealthState(SystemClock(), tmp_path / "ready", Metrics("risk", "1").ready)
 
 
 @pytest.fixture
-def server(pulse: HealthState) -> Iterator[HealthServer]:
-    pages = health_pages(pulse, Metrics("risk", "1"), stale_ms=15_000)
+def server(health: HealthState) -> Iterator[HealthServer]:
+    pages = health_pages(health, Metrics("risk", "1"), stale_ms=15_000)
     server = HealthServer(pages, SystemClock(), host="127.0.0.1", port=0)
     server.start()
     yield server
@@ -40,20 +40,20 @@ def connect(server: HealthServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.port), timeout=scaled(5))
 
 
-def said(server: HealthServer, request: bytes) -> bytes:
+def response(server: HealthServer, request: bytes) -> bytes:
     with connect(server) as client:
         client.sendall(request)
         return client.makefile("rb").readline()
 
 
-def test_the_three_pages_are_served(server: HealthServer, pulse: HealthState) -> None:
+def test_the_three_pages_are_served(server: HealthServer, health: HealthState) -> None:
     assert (get(server, "/healthz").status_code, get(server, "/readyz").status_code) == (200, 503)
-    pulse.report(())
+    health.report(())
     assert get(server, "/readyz?verbose").json() == {"ready": True, "unmet": []}
     assert "xtrader_build_info" in get(server, "/metrics").text
 
 
-def test_clients_that_say_nothing_do_not_hold_up_others(server: HealthServer) -> None:
+def test_clients_that_send_nothing_do_not_delay_others(server: HealthServer) -> None:
     with ExitStack() as held:
         for _ in range(CONNECTIONS_MAX - 1):
             held.enter_context(connect(server)).sendall(b"GET /healthz HTTP/1.1\r\n")
@@ -63,21 +63,21 @@ def test_clients_that_say_nothing_do_not_hold_up_others(server: HealthServer) ->
 
 def test_more_clients_than_the_bound_push_out_the_oldest(server: HealthServer) -> None:
     with ExitStack() as held:
-        mute = [held.enter_context(connect(server)) for _ in range(3 * CONNECTIONS_MAX)]
+        silent = [held.enter_context(connect(server)) for _ in range(3 * CONNECTIONS_MAX)]
         assert get(server, "/healthz").status_code == 200
-        assert mute[0].recv(1) == b""
+        assert silent[0].recv(1) == b""
 
 
-def test_a_client_that_says_nothing_is_let_go(server: HealthServer) -> None:
-    with connect(server) as mute:
-        assert mute.recv(1) == b""
+def test_a_client_that_sends_nothing_is_disconnected(server: HealthServer) -> None:
+    with connect(server) as silent:
+        assert silent.recv(1) == b""
 
 
-def test_a_client_that_reads_nothing_does_not_hold_up_others(pulse: HealthState) -> None:
+def test_a_client_that_reads_nothing_does_not_hold_up_others(health: HealthState) -> None:
     metrics = Metrics("risk", "1")
     for number in range(2_000):
         metrics.counter(f"filler_{number}_total", "x" * 500)
-    server = HealthServer(health_pages(pulse, metrics, stale_ms=15_000), SystemClock(), host="127.0.0.1", port=0)
+    server = HealthServer(health_pages(health, metrics, stale_ms=15_000), SystemClock(), host="127.0.0.1", port=0)
     server.start()
     with connect(server) as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
@@ -98,7 +98,7 @@ def test_a_client_that_reads_nothing_does_not_hold_up_others(pulse: HealthState)
     ],
 )
 def test_nonsense_is_answered_shortly(server: HealthServer, request_bytes: bytes, status: bytes) -> None:
-    assert said(server, request_bytes).split()[1] == status
+    assert response(server, request_bytes).split()[1] == status
 
 
 def test_a_client_that_resets_is_forgotten(server: HealthServer) -> None:
@@ -110,11 +110,11 @@ def test_a_client_that_resets_is_forgotten(server: HealthServer) -> None:
     assert get(server, "/healthz").status_code == 200
 
 
-def test_a_port_that_is_held_is_told(server: HealthServer) -> None:
+def test_a_port_in_use_is_reported(server: HealthServer) -> None:
     with pytest.raises(ResourceBusy, match=f"port {server.port} on 127.0.0.1 is held by another process"):
         HealthServer({}, SystemClock(), host="127.0.0.1", port=server.port)
 
 
-def test_a_host_that_is_not_ours_is_told() -> None:
+def test_a_foreign_host_is_reported() -> None:
     with pytest.raises(ConfigError, match=r"^runtime.health_host: 192.0.2.1:0: "):
         HealthServer({}, SystemClock(), host="192.0.2.1", port=0)

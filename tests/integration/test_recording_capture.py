@@ -1,4 +1,4 @@
-"""Whoever listens only to record asks for all that the recording needs to be worth something."""
+"""A capture session requests everything that a recording needs to be verified."""
 
 import asyncio
 from collections.abc import Iterator
@@ -25,15 +25,15 @@ pytestmark = pytest.mark.integration
 
 
 class TappedFeed(ReplayFeed):
-    """Plays a recording as if it were live: whatever is received goes into the tap first."""
+    """Replays a recording as if it were live: whatever is received goes into the tap first."""
 
     def __init__(self, recording: Recording, reader: RecordingReader, tap: Tap) -> None:
         super().__init__(tapping(recording, tap), reader, 0, SystemClock())
-        self.asked: list[Any] = []
+        self.requested: list[Any] = []
 
     @override
     async def call(self, request: Any) -> Any:
-        self.asked.append(request)
+        self.requested.append(request)
         return SnapshotUnavailable("only recorded", 0.0) if request.epoch == NO_EPOCH else await super().call(request)
 
 
@@ -62,27 +62,27 @@ def has_all(one: ShippedRecording) -> Any:
 
 
 @pytest.mark.parametrize("one", shipped_recordings(), ids=lambda one: one.venue)
-def test_what_was_heard_is_recorded_whole(one: ShippedRecording, tmp_path: Path) -> None:
+def test_everything_received_is_recorded(one: ShippedRecording, tmp_path: Path) -> None:
     feed, notes = record(one, tmp_path, RecorderLimits(write_every_s=0.001), is_done=has_all(one))
     (name,) = [name for name, _ in list_files(path.name for path in tmp_path.iterdir())]
     recording = Recording([tmp_path / name])
     (book,) = verify(recording, open_recording(recording))
     assert book.report().sha256_chain_top10 == one.expected_report()["sha256_chain_top10"]
     assert [note.event for note in notes][-1] == "stream_summary"
-    assert all(request.symbol == one.symbol for request in feed.asked)
+    assert all(request.symbol == one.symbol for request in feed.requested)
 
 
 @pytest.mark.parametrize("venue", ["OKX", "DERIBIT"])
 def test_each_new_file_begins_with_a_new_subscription(venue: str, tmp_path: Path) -> None:
-    feed = rotated(venue, tmp_path, lambda feed, *_: any(map(is_for_nobody, feed.asked)))
-    assert {type(request) for request in feed.asked if is_for_nobody(request)} == {Resubscribe}
+    feed = rotated(venue, tmp_path, lambda feed, *_: any(map(is_for_nobody, feed.requested)))
+    assert {type(request) for request in feed.requested if is_for_nobody(request)} == {Resubscribe}
 
 
 @pytest.mark.parametrize("venue", ["BINANCE", "BINANCEUM"])
-def test_each_new_file_gets_an_image_that_joins_what_is_in_it(venue: str, tmp_path: Path) -> None:
-    feed = rotated(venue, tmp_path, lambda feed, *_: len(feed.asked) > 1)
-    assert {type(request) for request in feed.asked} == {FetchSnapshot}
-    assert not any(map(is_for_nobody, feed.asked)), "the book waits for its image as after a subscription"
+def test_each_new_file_gets_a_snapshot_that_its_updates_follow(venue: str, tmp_path: Path) -> None:
+    feed = rotated(venue, tmp_path, lambda feed, *_: len(feed.requested) > 1)
+    assert {type(request) for request in feed.requested} == {FetchSnapshot}
+    assert not any(map(is_for_nobody, feed.requested)), "the book waits for its image as after a subscription"
 
 
 def rotated(venue: str, folder: Path, is_done: Any) -> TappedFeed:

@@ -1,4 +1,4 @@
-"""`record` beside live venues: it ends gracefully, its files are whole, and what they hold is the venues' own truth."""
+"""`record` beside live venues: it stops in order, its files are complete, and they hold what the venues sent."""
 
 import json
 import re
@@ -30,7 +30,7 @@ SYMBOLS = {
 PATHS = {"okx": "/ws/v5/public", "deribit": "/ws/api/v2"}
 LAST_ID = re.compile(r'\\"(?:u|seqId|change_id)\\":(\d+)')
 
-Desk = Callable[..., Any]
+Recorder = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def environment(sandbox: CryptoSandbox, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def desk(environment: dict[str, str]) -> Desk:
+def recorder(environment: dict[str, str]) -> Recorder:
     def started(*arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", "components.market_data", *arguments, "--json"],
@@ -67,7 +67,7 @@ def desk(environment: dict[str, str]) -> Desk:
     return started
 
 
-def told(process: "subprocess.Popen[str]") -> tuple[int, list[dict[str, Any]]]:
+def reported(process: "subprocess.Popen[str]") -> tuple[int, list[dict[str, Any]]]:
     out, errors = process.communicate(timeout=scaled(40))
     assert "Traceback" not in errors, errors
     return process.returncode, [json.loads(line) for line in out.splitlines()]
@@ -85,17 +85,17 @@ def count_lines(paths: Sequence[Path]) -> int:
     return sum(path.read_bytes().count(b"\n") for path in paths)
 
 
-def test_sigterm_ends_every_file_whole_and_true(sandbox: CryptoSandbox, desk: Desk, tmp_path: Path) -> None:
+def test_sigterm_ends_every_file_whole_and_true(sandbox: CryptoSandbox, recorder: Recorder, tmp_path: Path) -> None:
     folder = tmp_path / "recorded"
-    process = desk("record", *of(*SYMBOLS), "--folder", str(folder))
+    process = recorder("record", *of(*SYMBOLS), "--folder", str(folder))
     eventually(lambda: len(parts(folder)) == len(SYMBOLS) and count_lines(parts(folder)) > 200, within_s=30)
     process.send_signal(signal.SIGTERM)
-    code, (report,) = told(process)
+    code, (report,) = reported(process)
     assert (code, report["dropped"]) == (0, 0)
     assert sorted(report["files"]) == sorted(path.name for path in parts(folder))
     assert report["frames"] == count_lines(parts(folder))
     assert all(part.is_complete for path in parts(folder) if (part := parse_file_name(path.name)))
-    code, verdicts = told(desk("verify", *map(str, parts(folder))))
+    code, verdicts = reported(recorder("verify", *map(str, parts(folder))))
     assert code == 0
     assert {verdict["symbol"] for verdict in verdicts} == {symbol for symbol, _ in SYMBOLS.values()}
     for verdict, path in zip(verdicts, parts(folder), strict=True):
@@ -110,35 +110,35 @@ def true_top(sandbox: CryptoSandbox, venue: str, path: Path) -> str:
         if '"via":"ws"' in line and ("depthUpdate" in line or "action" in line or "book." in line)
     ]
     (last_id,) = LAST_ID.findall(last[-1])
-    truth = sandbox.venue_book(venue, SYMBOLS[venue][1], int(last_id))
-    text = json.dumps({side: truth[side] for side in ("asks", "bids")}, separators=(",", ":"))
+    venue_tops = sandbox.venue_book(venue, SYMBOLS[venue][1], int(last_id))
+    text = json.dumps({side: venue_tops[side] for side in ("asks", "bids")}, separators=(",", ":"))
     return sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("venue", ["binanceum", "deribit"], ids=["image_fetched", "image_pushed"])
-def test_each_file_of_a_recording_can_be_verified_alone(venue: str, desk: Desk, tmp_path: Path) -> None:
+def test_each_file_of_a_recording_can_be_verified_alone(venue: str, recorder: Recorder, tmp_path: Path) -> None:
     folder = tmp_path / "recorded"
-    process = desk("record", *of(venue), "--folder", str(folder), "--file-mib", "0.08")
+    process = recorder("record", *of(venue), "--folder", str(folder), "--file-mib", "0.08")
     eventually(lambda: len(parts(folder)) > 2, within_s=30)
     process.send_signal(signal.SIGTERM)
-    assert told(process)[0] == 0
+    assert reported(process)[0] == 0
     first, second, *_ = parts(folder)
-    assert told(desk("verify", str(first), str(second)))[0] == 0
-    code, (verdict,) = told(desk("verify", str(second)))
+    assert reported(recorder("verify", str(first), str(second)))[0] == 0
+    code, (verdict,) = reported(recorder("verify", str(second)))
     assert (code, verdict["symbol"], verdict["gaps"]) == (0, SYMBOLS[venue][0], 0)
     assert verdict["applied"] > 0
 
 
-def test_recording_for_a_while_ends_by_itself_in_the_states_own_folder(desk: Desk, tmp_path: Path) -> None:
-    code, (report,) = told(desk("record", *of("okx"), "--for", "1"))
+def test_recording_for_a_while_ends_by_itself_in_the_states_own_folder(recorder: Recorder, tmp_path: Path) -> None:
+    code, (report,) = reported(recorder("record", *of("okx"), "--for", "1"))
     assert (code, len(report["files"])) == (0, 1)
-    code, listed = told(desk("recordings"))
+    code, listed = reported(recorder("recordings"))
     assert (code, [Path(one["file"]).name for one in listed]) == (0, report["files"])
     assert {one["venue"] for one in listed} == {"OKX"}
 
 
-def test_a_stranger_to_us_is_refused_in_one_line(desk: Desk) -> None:
+def test_an_unknown_venue_is_refused_in_one_line(recorder: Recorder) -> None:
     for arguments in (["--symbol", "KRAKEN:BTC-USD"], ["--venue", "OKX"], ["--symbol", "OKX:nonsense"], []):
-        process = desk("record", "--for", "1", *arguments)
+        process = recorder("record", "--for", "1", *arguments)
         _, errors = process.communicate(timeout=scaled(20))
         assert (process.returncode, errors.count("\n")) == (64, 1), errors

@@ -1,4 +1,4 @@
-"""The defects of an earlier collector that need sockets, files or threads; the table is with the other regressions."""
+"""Defects of earlier versions that need sockets, files or threads."""
 
 import asyncio
 import json
@@ -60,7 +60,7 @@ def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
 
 
 class SlowSnapshots(FakeVenue):
-    """A venue whose images come only when they are let."""
+    """A venue whose snapshots are sent only when the test allows it."""
 
     def __init__(self, *scripts: Script) -> None:
         super().__init__(*scripts)
@@ -75,24 +75,24 @@ class SlowSnapshots(FakeVenue):
 
 
 async def send_updates_when_requested(venue: FakeVenue, connection: ServerConnection) -> None:
-    """Confirm, and once an image is asked for say much at once."""
+    """Confirm, and after a snapshot request send many updates at once."""
     (name, *_) = await confirm(venue, connection)
 
-    async def is_asked() -> bool:
+    async def is_requested() -> bool:
         return any(path.startswith("/book") for path in venue.http_requests)
 
-    await eventually_async(is_asked)
+    await eventually_async(is_requested)
     for _ in range(MANY):
         await connection.send(venue.next_update(name.partition(":")[2]))
     await venue.is_over
 
 
-def test_the_socket_is_read_while_an_image_is_fetched() -> None:
+def test_the_socket_is_read_while_a_snapshot_is_fetched() -> None:
     async def scene() -> None:
-        async with SlowSnapshots(send_updates_when_requested) as venue, FeedHarness(venue, ONE) as ear:
-            await ear.wait_for(BookStreamUp)
-            fetching = asyncio.create_task(ear.feed.call(FetchSnapshot(FAKE_VENUE, ONE, 1)))
-            await ear.wait_for(DepthUpdate, MANY)
+        async with SlowSnapshots(send_updates_when_requested) as venue, FeedHarness(venue, ONE) as harness:
+            await harness.wait_for(BookStreamUp)
+            fetching = asyncio.create_task(harness.feed.call(FetchSnapshot(FAKE_VENUE, ONE, 1)))
+            await harness.wait_for(DepthUpdate, MANY)
             assert not fetching.done()
             venue.may.set()
             assert isinstance(await fetching, DepthSnapshot)
@@ -101,7 +101,7 @@ def test_the_socket_is_read_while_an_image_is_fetched() -> None:
 
 
 class FailingAdapter(FakeVenueAdapter):
-    """A venue's adapter that fails as no adapter should, on its first frames."""
+    """An adapter that raises an unexpected exception on its first frames."""
 
     venue = OTHER
 
@@ -118,7 +118,7 @@ class FailingAdapter(FakeVenueAdapter):
 
 
 async def confirm_and_send_updates(venue: FakeVenue, connection: ServerConnection) -> None:
-    """Confirm everything and go on with changes."""
+    """Confirm everything and continue with updates."""
     names = await confirm(venue, connection)
     while not venue.is_over.done():
         for name in names:
@@ -126,46 +126,48 @@ async def confirm_and_send_updates(venue: FakeVenue, connection: ServerConnectio
         await asyncio.wait([venue.is_over], timeout=0.02)
 
 
-def feed(dialect: FakeVenueAdapter, venue: FakeVenue) -> VenueFeed:
-    return VenueFeed(dialect, fake_venue_config(venue), SystemClock(), lambda: 0.1, Metrics("test", "0"))
+def feed(adapter: FakeVenueAdapter, venue: FakeVenue) -> VenueFeed:
+    return VenueFeed(adapter, fake_venue_config(venue), SystemClock(), lambda: 0.1, Metrics("test", "0"))
 
 
-def of(told: Sequence[Any], venue: Venue, kind: type[Any]) -> list[Any]:
-    return [one for one in told if isinstance(one, kind) and one.venue == venue]
+def of(delivered: Sequence[Any], venue: Venue, kind: type[Any]) -> list[Any]:
+    return [one for one in delivered if isinstance(one, kind) and one.venue == venue]
 
 
 def test_an_adapters_bug_ends_neither_its_venue_for_good_nor_another() -> None:
     async def scene() -> None:
-        told: list[Any] = []
+        delivered: list[Any] = []
         async with FakeVenue(confirm_and_send_updates) as healthy, FakeVenue(confirm_and_send_updates) as sick:
             feeds = [feed(FakeVenueAdapter(healthy), healthy), feed(FailingAdapter(sick), sick)]
             many = FeedGroup(feeds, None, Backoff(first_ms_max=10, delay_ms_max=10), lambda: 0.5)
-            running = asyncio.create_task(many.run(told.append))
+            running = asyncio.create_task(many.run(delivered.append))
 
             async def is_back() -> bool:
-                return len(of(told, OTHER, DecodedFrame)) >= 3 and len(of(told, FAKE_VENUE, DecodedFrame)) >= 3
+                return (
+                    len(of(delivered, OTHER, DecodedFrame)) >= 3 and len(of(delivered, FAKE_VENUE, DecodedFrame)) >= 3
+                )
 
             await eventually_async(is_back)
-            before = len(of(told, FAKE_VENUE, DecodedFrame))
+            before = len(of(delivered, FAKE_VENUE, DecodedFrame))
 
             async def goes_on() -> bool:
-                return len(of(told, FAKE_VENUE, DecodedFrame)) > before
+                return len(of(delivered, FAKE_VENUE, DecodedFrame)) > before
 
             await eventually_async(goes_on)
             running.cancel()
             await asyncio.wait([running])
             await many.close()
             assert len(healthy.connections) == 1
-        reasons = [one.reason for one in of(told, OTHER, FeedDown)]
+        reasons = [one.reason for one in of(delivered, OTHER, FeedDown)]
         assert sum("a bug: " in reason for reason in reasons) == 2
-        assert len(of(told, OTHER, BookStreamDown)) >= 2
-        assert of(told, FAKE_VENUE, FeedDown) == of(told, FAKE_VENUE, BookStreamDown) == []
+        assert len(of(delivered, OTHER, BookStreamDown)) >= 2
+        assert of(delivered, FAKE_VENUE, FeedDown) == of(delivered, FAKE_VENUE, BookStreamDown) == []
 
     on_a_loop(scene())
 
 
 class StuckDisk(RealDisk):
-    """Writes only when it is let."""
+    """Writes only when the test allows it."""
 
     def __init__(self) -> None:
         self.may, self.tried = Event(), Event()
@@ -178,7 +180,7 @@ class StuckDisk(RealDisk):
 
 
 def test_a_stuck_disk_holds_up_no_frame_and_the_end_writes_all_into_files_of_bounded_size(tmp_path: Path) -> None:
-    disk, told, bytes_max = StuckDisk(), list[FeedMessage](), 5_000
+    disk, delivered, bytes_max = StuckDisk(), list[FeedMessage](), 5_000
 
     async def scene(recorder: Recorder) -> None:
         async with FakeVenue(confirm_and_send_updates) as venue:
@@ -190,10 +192,10 @@ def test_a_stuck_disk_holds_up_no_frame_and_the_end_writes_all_into_files_of_bou
                 Metrics("test", "0"),
                 recorder.tap(FAKE_VENUE),
             )
-            running = asyncio.create_task(tapped.run(told.append))
+            running = asyncio.create_task(tapped.run(delivered.append))
 
             async def is_stuck_and_goes_on() -> bool:
-                return disk.tried.is_set() and len(of(told, FAKE_VENUE, DecodedFrame)) >= 100
+                return disk.tried.is_set() and len(of(delivered, FAKE_VENUE, DecodedFrame)) >= 100
 
             await eventually_async(is_stuck_and_goes_on)
             running.cancel()
@@ -209,12 +211,12 @@ def test_a_stuck_disk_holds_up_no_frame_and_the_end_writes_all_into_files_of_bou
     assert all((tmp_path / name).stat().st_size <= bytes_max for name in names)
     lines = [json.loads(line) for name in names for line in (tmp_path / name).read_text().splitlines()]
     recorded = [line["text"] for line in lines if line["via"] == "ws" and '"d"' in line["text"]]
-    assert len(recorded) == len(of(told, FAKE_VENUE, DecodedFrame))
+    assert len(recorded) == len(of(delivered, FAKE_VENUE, DecodedFrame))
     assert (recorder.report().dropped, recorder.failure) == (0, None)
 
 
 class CountingAdapter(FakeVenueAdapter):
-    """Counts how often it reads."""
+    """Counts how often it decodes."""
 
     reads = 0
 
@@ -227,12 +229,12 @@ class CountingAdapter(FakeVenueAdapter):
 def test_each_frame_is_read_once_and_travels_on_as_typed_structs() -> None:
     async def scene() -> None:
         async with FakeVenue(confirm_and_send_updates) as venue:
-            dialect = CountingAdapter(venue)
-            async with FeedHarness(venue, adapter=dialect) as ear:
-                await ear.wait_for(DepthUpdate, 40)
-            assert dialect.reads == ear.metric_sum("venue_frames_total") > 40
-            assert all(isinstance(one, msgspec.Struct) for one in ear.delivered)
-            assert {type(datum) for framed in ear.all(DecodedFrame) for datum in framed.data} == {DepthUpdate}
+            adapter = CountingAdapter(venue)
+            async with FeedHarness(venue, adapter=adapter) as harness:
+                await harness.wait_for(DepthUpdate, 40)
+            assert adapter.reads == harness.metric_sum("venue_frames_total") > 40
+            assert all(isinstance(one, msgspec.Struct) for one in harness.delivered)
+            assert {type(datum) for framed in harness.all(DecodedFrame) for datum in framed.data} == {DepthUpdate}
 
     on_a_loop(scene())
 
@@ -248,10 +250,10 @@ def test_a_slow_venue_stalls_no_other() -> None:
         return Delivery(deliver, bounds, VenueMetrics(metrics, venue))
 
     async def scene() -> None:
-        flooding, calm = delivery(FAKE_VENUE), delivery(OTHER)
+        flooding, is_quiet = delivery(FAKE_VENUE), delivery(OTHER)
         for final in range(MANY):
             flooding.deliver_frame(framed(FAKE_VENUE, final))
-        calm.deliver_frame(framed(OTHER, 1))
+        is_quiet.deliver_frame(framed(OTHER, 1))
         assert order.index(OTHER) < MANY / 2
 
         async def is_done() -> bool:

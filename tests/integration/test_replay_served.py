@@ -1,4 +1,4 @@
-"""A recording served in the place of live venues: hearers see its books, on its own time, as `verify` found them."""
+"""A recording served in place of live venues: subscribers see its books, on its own time, as `verify` found them."""
 
 import json
 import signal
@@ -18,14 +18,14 @@ from tests.support.project import ROOT
 pytestmark = pytest.mark.integration
 
 RECORDINGS = sorted((ROOT / "tests" / "recordings").glob("*.jsonl"))
-Verb = Callable[..., tuple[int, list[dict[str, Any]]]]
+Command = Callable[..., tuple[int, list[dict[str, Any]]]]
 
 
 @pytest.fixture
-def verb(tmp_path: Path) -> Verb:
+def command(tmp_path: Path) -> Command:
     def run(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
         done = subprocess.run(
-            command(*arguments),
+            command_line(*arguments),
             cwd=ROOT,
             env=environment(tmp_path),
             capture_output=True,
@@ -37,7 +37,7 @@ def verb(tmp_path: Path) -> Verb:
     return run
 
 
-def command(*arguments: str) -> list[str]:
+def command_line(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "components.market_data", *arguments, "--json"]
 
 
@@ -54,7 +54,7 @@ def environment(folder: Path) -> dict[str, str]:
 def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     path: Path = request.param
     process = subprocess.Popen(
-        command("replay", str(path), "--serve"),
+        command_line("replay", str(path), "--serve"),
         cwd=ROOT,
         env=environment(tmp_path),
         stdout=subprocess.DEVNULL,
@@ -74,11 +74,11 @@ def prices(*sides: list[list[str] | None]) -> list[str | None]:
 
 
 @pytest.mark.parametrize("served", RECORDINGS, ids=lambda path: path.name.partition("_")[0], indirect=True)
-def test_the_served_book_ends_where_the_recording_ends(served: Path, verb: Verb) -> None:
-    _, (verdict,) = verb("verify", str(served))
+def test_the_served_book_ends_where_the_recording_ends(served: Path, command: Command) -> None:
+    _, (verdict,) = command("verify", str(served))
 
     def shown() -> dict[str, Any] | None:
-        code, books = verb("book", verdict["symbol"], "--levels", "1")
+        code, books = command("book", verdict["symbol"], "--levels", "1")
         return books[0] if code == 0 and prices(books[0]["bids"], books[0]["asks"]) == best else None
 
     best = prices([verdict["best_bid"]], [verdict["best_ask"]])
@@ -87,8 +87,8 @@ def test_the_served_book_ends_where_the_recording_ends(served: Path, verb: Verb)
 
 
 @pytest.mark.parametrize("served", RECORDINGS[:1], ids=["BINANCE"], indirect=True)
-def test_beside_a_served_recording_no_live_market_data_starts(served: Path, verb: Verb, tmp_path: Path) -> None:
-    eventually(lambda: verb("state")[1], within_s=30)
+def test_beside_a_served_recording_no_live_market_data_starts(served: Path, command: Command, tmp_path: Path) -> None:
+    eventually(lambda: command("state")[1], within_s=30)
     second = subprocess.run(
         [sys.executable, "-m", "components.market_data", "run"],
         cwd=ROOT,
