@@ -53,7 +53,7 @@ class SignalsService:
         self._sequence = 0
         self._is_stopping = False
 
-    def on_start(self, now_ns: int) -> Effects:  # noqa: ARG002  # a start needs no time
+    def on_start(self, now_ns: int) -> Effects:  # noqa: ARG002  # required by Service
         """Log which model is used."""
         card = self._model.card
         facts = {"name": card.name, "version": card.version, "file_hash": card.file_hash, "schema": card.schema_hash}
@@ -76,11 +76,11 @@ class SignalsService:
             case _:
                 raise InvariantError(f"unexpected input {type(message).__name__}")
 
-    def on_tick(self, now_ns: int) -> Effects:  # noqa: ARG002  # only quotes move it
+    def on_tick(self, now_ns: int) -> Effects:  # noqa: ARG002  # required by Service
         """Return nothing: only quotes cause effects."""
         return ()
 
-    def on_stop(self, now_ns: int) -> Effects:  # noqa: ARG002  # the answers still to come bring their own
+    def on_stop(self, now_ns: int) -> Effects:  # noqa: ARG002  # required by Service
         """Send no more signals."""
         self._is_stopping = True
         return ()
@@ -93,7 +93,7 @@ class SignalsService:
         """Raise InvariantError: signals publishes no stream."""
         raise InvariantError(f"signals does not publish {stream.name}")
 
-    def unmet(self, now_ns: int) -> tuple[str, ...]:  # noqa: ARG002  # what is broken is so at any time
+    def unmet(self, now_ns: int) -> tuple[str, ...]:  # noqa: ARG002  # required by Service
         """Return the streams that are not synced: market data and positions."""
         return tuple(f"{stream}: {reason}" for stream, reason in self._lost_streams.items())
 

@@ -16,7 +16,7 @@ def signals(process: Process) -> None:
     """Build the service and serve until shutdown."""
     config = process.config(SignalsConfig)
     model = load(process.paths.root / config.model, SCHEMA)
-    terms = SignalSettings(
+    settings = SignalSettings(
         strategy=StrategyId(config.strategy_id),
         run_id=new_run_id(process.clock.now_ns(), token_bytes(RANDOM_BYTES)),
         quote_age_ms_max=config.quote_age_ms_max,
@@ -25,5 +25,5 @@ def signals(process: Process) -> None:
         symbols_max=config.symbols_max,
         venue=Venue(config.venue),
     )
-    service = SignalsService(model, config.strategy, terms, process.metrics)
+    service = SignalsService(model, config.strategy, settings, process.metrics)
     process.run(service, subscribes={MARKET: None, POSITIONS: None}, requests=[RISK_REQUESTS])

@@ -103,7 +103,7 @@ class AccountSync:
         self._retry_soon(now_ns)
         reason, self._reason = self._reason, str(response)
         return (
-            [] if reason == self._reason else [LogEvent("venue_snapshot_failed", {"answer": self._reason}, "warning")]
+            [] if reason == self._reason else [LogEvent("venue_snapshot_failed", {"response": self._reason}, "warning")]
         )
 
     def apply_snapshot(self, snapshot: VenueSnapshot, now_ns: int) -> list[Effect]:
@@ -141,7 +141,7 @@ class AccountSync:
             self._retry_soon(now_ns)
             return []
         differences = find_differences(state, snapshot)
-        # An order in doubt may explain the difference; it is queried anyway.
+        # An unresolved order may explain the difference; it is queried anyway.
         is_explainable = bool(differences) and any(order.state in UNRESOLVED_STATES for order in state.open_orders())
         if is_explainable or not self._debounce.is_confirmed(differences, state.fill_count):
             self._retry_soon(now_ns)

@@ -144,8 +144,8 @@ class OrderDriver:
                 return self._cancel(order, in_flight, now_ns)
 
     def _submit(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
-        posting = sum([in_flight.submitted_at_ns > 0 for _, in_flight in self._journal.all_in_flight()])
-        if posting >= self._config.submits_in_flight_max or not self._budget.may_submit(now_ns):
+        submitting = sum([in_flight.submitted_at_ns > 0 for _, in_flight in self._journal.all_in_flight()])
+        if submitting >= self._config.submits_in_flight_max or not self._budget.may_submit(now_ns):
             return []
         signal = self._verified_signal(order, now_ns)
         if signal is None:
@@ -245,4 +245,4 @@ class CancelAllRequest:
         if isinstance(response, CancelAllAccepted):
             return []
         self._is_requested = True
-        return [LogEvent("cancel_all_not_accepted", {"answer": str(response)}, "warning")]
+        return [LogEvent("cancel_all_not_accepted", {"response": str(response)}, "warning")]

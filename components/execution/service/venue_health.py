@@ -16,7 +16,7 @@ PAUSE_NS_MAX: Final = 60_000_000_000
 
 
 class RequestBudget:
-    """The local share of the venue's rate limit: orders, reads, and a reserve for cancels and for orders in doubt."""
+    """The local share of the venue's rate limit: orders, reads, and a reserve for cancels and for unresolved orders."""
 
     def __init__(self, limits: RequestBudgetConfig) -> None:
         """Create it with full buckets."""

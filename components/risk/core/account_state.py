@@ -182,8 +182,8 @@ def _rotate(full: dict[IntentId, CachedReply], cache: ReplyCache) -> ReplyCache:
     old = (full, *cache.older)
     retained, dropped = old[: CHUNK_COUNT - 1], old[CHUNK_COUNT - 1 :]
     # Evicting a refusal is harmless: the same intent is checked again and approved at most once.
-    forgotten = (one.intent.created_at_ns for chunk in dropped for one in chunk.values() if one.reply.allowed)
-    return ReplyCache({}, retained, max(cache.evicted_through_ns, *forgotten, 0))
+    evicted_at_ns = (one.intent.created_at_ns for chunk in dropped for one in chunk.values() if one.reply.allowed)
+    return ReplyCache({}, retained, max(cache.evicted_through_ns, *evicted_at_ns, 0))
 
 
 class RecentApproval(Struct, frozen=True, array_like=True, gc=False):
@@ -265,7 +265,7 @@ def encode_state(state: RiskState) -> bytes:
     return _encoder.encode(state)
 
 
-def _encode_limits(value: Any) -> Any:  # noqa: ANN401 -- msgspec hands over what it does not know
+def _encode_limits(value: Any) -> Any:  # noqa: ANN401 -- any type that msgspec does not know
     if isinstance(value, Limits):
         return value.canonical_json
     raise NotImplementedError(type(value).__name__)

@@ -92,11 +92,11 @@ def missing_from_log(state: RiskState, event: OrderMessage) -> str:
     """
     match event:
         case IntentReceived(intent=intent, terms=terms):
-            order, remembered = state.orders.get(intent.intent_id), state.reply_cache.find(intent.intent_id)
+            order, cached = state.orders.get(intent.intent_id), state.reply_cache.find(intent.intent_id)
             if order is not None and order.terms is not None:
                 is_ours = order.terms == terms
             else:
-                is_ours = remembered is not None and remembered.reply.sequence == terms.state_sequence
+                is_ours = cached is not None and cached.reply.sequence == terms.state_sequence
             return "" if is_ours else f"intent {intent.intent_id}, approved by record {terms.state_sequence}"
         case ControlReceived(control=control, terms=terms) if terms.state_sequence > state.last_sequence:
             return f"control {control.command_id}, given at record {terms.state_sequence}"
@@ -122,8 +122,8 @@ def _market_causes(state: RiskState, observations: Observations, now_ns: int) ->
         reasons[Cause.BUS_GAP] = f"market: {observations.market_lost}"
     elif stale := observations.staleness(now_ns):
         reasons[Cause.DATA_STALE] = stale
-    if trouble := _venue_problem(state):
-        reasons[Cause.VENUE_DEGRADED] = trouble
+    if problem := _venue_problem(state):
+        reasons[Cause.VENUE_DEGRADED] = problem
     if jump := observations.clock_jump(now_ns):
         reasons[Cause.CLOCK_SUSPECT] = jump
     return reasons

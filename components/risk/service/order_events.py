@@ -67,9 +67,9 @@ class OrderEventConsumer:
             case Accepted(command_id=command_id):
                 self._log.outbox.acknowledge(command_id)
                 return ()
-            case Rejected(reject_reason=fault):
-                self._metrics.commands_rejected.labels(fault).inc()
-                return () if fault in RETRYABLE_REASONS else self._on_rejected(acknowledgement, now_ns)
+            case Rejected(reject_reason=reason):
+                self._metrics.commands_rejected.labels(reason).inc()
+                return () if reason in RETRYABLE_REASONS else self._on_rejected(acknowledgement, now_ns)
             case _:
                 raise InvariantError(f"unexpected acknowledgement {type(acknowledgement).__name__}")
 

@@ -74,8 +74,8 @@ class RiskService:
         """Append the start record; trading is halted until the evidence is complete."""
         self._observations.observe_clock(now_ns)
         limits = self._limits
-        opened = RiskStarted(self.state.account, limits.version, self._version, now_ns, limits.canonical_json)
-        return [self._log.append(opened), Publish(POSITIONS, trading_status_of(self.state, now_ns))]
+        started = RiskStarted(self.state.account, limits.version, self._version, now_ns, limits.canonical_json)
+        return [self._log.append(started), Publish(POSITIONS, trading_status_of(self.state, now_ns))]
 
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
         """Handle one input."""
@@ -85,8 +85,8 @@ class RiskService:
                 return ()
             case MessageReceived():
                 return self._order_events.apply(message.offset, message.body, now_ns)
-            case RequestReceived(reply_to=ticket, body=body):
-                return self._on_request(ticket, body, now_ns)
+            case RequestReceived(reply_to=reply_to, body=body):
+                return self._on_request(reply_to, body, now_ns)
             case CommandAcknowledged(body=body):
                 return self._order_events.on_acknowledgement(body, now_ns)
             case StreamSynced() | StreamLost():
@@ -145,8 +145,8 @@ class RiskService:
             case OperatorCommand():
                 return self._operator_requests.handle(reply_to, request, now_ns)
             case AccountQuery(request_id=request_id):
-                result = pnl_of(self.state, self._observations, now_ns)
-                return (Reply(reply_to, account_snapshot(self.state, result, request_id)),)
+                pnl = pnl_of(self.state, self._observations, now_ns)
+                return (Reply(reply_to, account_snapshot(self.state, pnl, request_id)),)
             case _:
                 return (Reply(reply_to, MalformedRequest(f"unknown request {type(request).__name__}")),)
 
@@ -173,26 +173,26 @@ class RiskService:
 
     def _decide(self, intent: Intent, now_ns: int) -> Decision:
         state, ttl_ns = self.state, self._timing.approval_ttl_ms * NS_PER_MS
-        facts = self._observations.decision_inputs(
+        inputs = self._observations.decision_inputs(
             intent.symbol, now_ns, tuple(state.causes), is_stopping=self._is_stopping
         )
-        return decide(intent, facts, self._limits, state, ttl_ns)
+        return decide(intent, inputs, self._limits, state, ttl_ns)
 
     def _decision_event(self, decision: Decision, now_ns: int) -> Effect:
         intent = decision.intent
         if decision.allowed:
             return Publish(POSITIONS, position_message(self.state.exposure(intent.symbol), now_ns))
-        refusals = {str(one.name): f"{one.observed}, limit {one.limit}" for one in decision.failed_checks}
-        return LogEvent("intent_refused", {"intent_id": intent.intent_id, **refusals})
+        failed = {str(one.name): f"{one.observed}, limit {one.limit}" for one in decision.failed_checks}
+        return LogEvent("intent_refused", {"intent_id": intent.intent_id, **failed})
 
     def _publish_pnl(self, now_ns: int) -> list[Effect]:
         if now_ns < self._pnl_due_at_ns:
             return []
         self._pnl_due_at_ns = now_ns + self._timing.pnl_interval_ms * NS_PER_MS
-        result = pnl_of(self.state, self._observations, now_ns)
-        self._metrics.update_gauges(self.state, result)
-        was, self._last_pnl = self._last_pnl, (result.realised, result.unrealised)
-        return [] if was == self._last_pnl else [Publish(POSITIONS, result)]
+        pnl = pnl_of(self.state, self._observations, now_ns)
+        self._metrics.update_gauges(self.state, pnl)
+        published, self._last_pnl = self._last_pnl, (pnl.realised, pnl.unrealised)
+        return [] if published == self._last_pnl else [Publish(POSITIONS, pnl)]
 
 
 class _OperatorRequests:

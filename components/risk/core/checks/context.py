@@ -18,10 +18,10 @@ from components.risk.core.positions import Exposure
 
 BPS: Final = Decimal(10_000)
 NOT_APPLICABLE_TO_EXITS: Final = {
-    code: CheckResult(code, "-", "does not apply to exits", passed=True) for code in CheckName
+    name: CheckResult(name, "-", "does not apply to exits", passed=True) for name in CheckName
 }
 NOT_APPLICABLE_TO_ENTRIES: Final = {
-    code: CheckResult(code, "-", "does not apply to entries", passed=True) for code in CheckName
+    name: CheckResult(name, "-", "does not apply to entries", passed=True) for name in CheckName
 }
 
 

@@ -66,8 +66,8 @@ PRE_TRADE_CHECKS: Final[tuple[Check, ...]] = (
 
 def evaluate(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState) -> tuple[CheckResult, ...]:
     """Run every check, also after one has failed, and return the results in order; an unknown input never passes."""
-    case = _check_context(intent, inputs, limits, state)
-    return tuple([check(case) for check in PRE_TRADE_CHECKS])
+    context = _check_context(intent, inputs, limits, state)
+    return tuple([check(context) for check in PRE_TRADE_CHECKS])
 
 
 def decide(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState, ttl_ns: int) -> Decision:
@@ -75,12 +75,12 @@ def decide(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskSt
 
     The terms name the sequence of the record that will hold this decision.
     """
-    checked = evaluate(intent, inputs, limits, state)
+    results = evaluate(intent, inputs, limits, state)
     terms = None
-    if all(one.passed for one in checked):
+    if all(one.passed for one in results):
         now_ns = inputs.now_ns
         terms = ApprovalTerms(state.account, limits.version, state.next_sequence, now_ns, now_ns + ttl_ns)
-    return Decision(intent, checked, inputs, limits.version, terms)
+    return Decision(intent, results, inputs, limits.version, terms)
 
 
 def re_evaluate(state: RiskState, decision: Decision) -> tuple[CheckResult, ...]:
@@ -100,10 +100,10 @@ def is_reproducible(state: RiskState, decision: Decision) -> bool:
 
     Its check results must be the same, and it must have terms exactly if all of them pass.
     """
-    checked = re_evaluate(state, decision)
-    allowed = all(one.passed for one in checked)
+    results = re_evaluate(state, decision)
+    allowed = all(one.passed for one in results)
     names_its_record = decision.terms is None or decision.terms.state_sequence == state.next_sequence
-    return checked == decision.checks and allowed == decision.allowed and names_its_record
+    return results == decision.checks and allowed == decision.allowed and names_its_record
 
 
 def _check_context(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState) -> CheckContext:
