@@ -1,4 +1,4 @@
-"""Bad input from a hostile venue over real sockets: each kind is counted and affects only its own book, which recovers."""
+"""Bad input from a hostile venue over real sockets: each kind is counted and affects its own book, which recovers."""
 
 import asyncio
 import json
