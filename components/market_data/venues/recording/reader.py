@@ -120,7 +120,7 @@ class RecordingSummary:
                 self.metadata.append(frame.text)
         venues = detect_venues(urls)
         if len(venues) != 1:
-            raise CorruptData(f"{name}: is of {', '.join(venues) or 'no instruments venue'}; exactly one is expected")
+            raise CorruptData(f"{name}: is of {', '.join(venues) or 'no known venue'}; exactly one is expected")
         self.venue = venues[0]
 
     def venue_symbols(self) -> list[str]:

@@ -25,7 +25,7 @@ def test_every_spelling_of_a_price_has_one_key(spelling: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0", "0.000", "-1", "+1", "1_0", " 1", "1.", ".5", "nan", "٣", "1e-21", "9" * 21])
-def test_what_is_no_price_has_no_key(text: str) -> None:
+def test_an_invalid_price_has_no_key(text: str) -> None:
     with pytest.raises(InvalidNumber):
         _ = PriceKeys()[text]
 
@@ -35,7 +35,7 @@ LEVELS = st.lists(st.tuples(st.integers(1, 30).map(str), st.integers(0, 3).map(s
 
 @settings(max_examples=25)
 @given(st.lists(st.tuples(LEVELS, LEVELS, st.integers(0, 12)), max_size=12))
-def test_the_top_is_that_of_the_book_after_any_changes_and_looks(
+def test_the_top_is_that_of_the_book_after_any_updates_and_looks(
     steps: list[tuple[list[tuple[str, str]], list[tuple[str, str]], int]],
 ) -> None:
     depth = OrderBook()
@@ -56,7 +56,7 @@ def test_a_quantity_of_nothing_that_can_be_traded_is_refused(quantity: str) -> N
 
 
 @given(st.text(alphabet="0123456789.eE_+- \u0663", max_size=8))
-def test_what_a_book_took_it_can_show(quantity: str) -> None:
+def test_a_book_can_publish_every_quantity_it_accepts(quantity: str) -> None:
     depth = OrderBook()
     try:
         depth.apply_update([("1", quantity)], [])
@@ -74,7 +74,7 @@ def test_a_level_whose_quantity_stands_is_not_shown_again() -> None:
     assert window.diff(depth) == ((), ())
 
 
-def test_a_price_that_is_spelled_anew_leaves_before_it_comes() -> None:
+def test_a_price_with_a_new_spelling_is_removed_before_it_is_added() -> None:
     depth, window = OrderBook(), TopOfBook(10, Decimal(1))
     depth.apply_snapshot([("2.50", "5")], [])
     window.refresh(depth)

@@ -54,7 +54,7 @@ def test_every_policy_has_a_case() -> None:
     }
 
 
-def test_a_blocking_queue_says_so_as_soon_as_it_is_full_and_until_there_is_room() -> None:
+def test_a_blocking_queue_is_blocked_from_full_until_there_is_room() -> None:
     queue = filled(OverflowPolicy.BLOCK, "a1")
     assert not blocks(queue)
     queue.put(1, "b1")
@@ -81,31 +81,31 @@ def test_what_came_out_is_no_longer_conflated_with() -> None:
     assert queue.dropped == 0
 
 
-def test_lanes_come_out_in_the_order_in_which_things_went_in() -> None:
-    lanes: ChannelQueues[Which, str] = ChannelQueues(
+def test_channel_queues_keep_the_order_of_insertion() -> None:
+    queues: ChannelQueues[Which, str] = ChannelQueues(
         {Which.BOOKS: QueueBounds(9, OverflowPolicy.BLOCK), Which.QUOTES: QueueBounds(9, OverflowPolicy.CONFLATE)}
     )
-    lanes.put(Which.BOOKS, "book 1")
-    lanes.put(Which.QUOTES, "quote 1", key="x")
-    lanes.put(Which.BOOKS, "book 2")
-    lanes.put(Which.QUOTES, "quote 2", key="x")
-    assert len(lanes) == 3
-    assert [lanes.pop() for _ in range(3)] == ["book 1", "quote 2", "book 2"]
-    assert not lanes
+    queues.put(Which.BOOKS, "book 1")
+    queues.put(Which.QUOTES, "quote 1", key="x")
+    queues.put(Which.BOOKS, "book 2")
+    queues.put(Which.QUOTES, "quote 2", key="x")
+    assert len(queues) == 3
+    assert [queues.pop() for _ in range(3)] == ["book 1", "quote 2", "book 2"]
+    assert not queues
 
 
-def test_one_full_lane_blocks_all_and_an_empty_one_has_nothing() -> None:
-    lanes: ChannelQueues[Which, str] = ChannelQueues(
+def test_one_full_queue_blocks_all_and_an_empty_one_raises() -> None:
+    queues: ChannelQueues[Which, str] = ChannelQueues(
         {Which.BOOKS: QueueBounds(1, OverflowPolicy.BLOCK), Which.QUOTES: QueueBounds(1, OverflowPolicy.DROP_OLDEST)}
     )
-    lanes.put(Which.QUOTES, "quote 1")
-    assert not blocks(lanes)
-    lanes.put(Which.BOOKS, "book 1")
-    assert blocks(lanes)
-    lanes.pop()
-    lanes.pop()
+    queues.put(Which.QUOTES, "quote 1")
+    assert not blocks(queues)
+    queues.put(Which.BOOKS, "book 1")
+    assert blocks(queues)
+    queues.pop()
+    queues.pop()
     with pytest.raises(InvariantError):
-        lanes.pop()
+        queues.pop()
 
 
 def test_a_queue_without_room_is_a_mistake() -> None:

@@ -76,7 +76,7 @@ def test_a_quote_from_before_the_last_one_is_left_out() -> None:
     assert isinstance(apply_quote(book, GOOD), QuoteState)
 
 
-def test_a_broken_feed_takes_trust_away_and_lets_the_venue_begin_anew() -> None:
+def test_a_failed_feed_ends_trust_and_the_next_quote_may_carry_any_time() -> None:
     book = mark_untrusted(taken(initial_quote_state(0), GOOD), BookState.GAP, "connection ended", 3_000)
     assert (book.state, book.reason, book.since_ns, book.quote) == (BookState.GAP, "connection ended", 3_000, GOOD)
     assert taken(book, replace(GOOD, venue_at_ns=1)).state is BookState.SYNCED
@@ -96,7 +96,7 @@ def test_only_a_trusted_book_grows_stale(state: BookState) -> None:
 
 
 @pytest.mark.parametrize(
-    ("price", "size", "flaw"),
+    ("price", "size", "reason"),
     [
         ("190", "100", None),
         ("0", "100", RejectReason.OUT_OF_RANGE),
@@ -104,8 +104,8 @@ def test_only_a_trusted_book_grows_stale(state: BookState) -> None:
         ("NaN", "1", RejectReason.OUT_OF_RANGE),
     ],
 )
-def test_a_print_needs_a_price_and_a_size(price: str, size: str, flaw: RejectReason | None) -> None:
-    assert check_trade(replace(PRINT, price=Decimal(price), size=Decimal(size))) is flaw
+def test_a_print_needs_a_price_and_a_size(price: str, size: str, reason: RejectReason | None) -> None:
+    assert check_trade(replace(PRINT, price=Decimal(price), size=Decimal(size))) is reason
 
 
 NUMBERS = st.decimals(min_value=-2, max_value=2, places=2)

@@ -67,12 +67,12 @@ def test_spaces_and_further_keys_do_no_harm() -> None:
         b"[" * 5000,
     ],
 )
-def test_damage_is_told_by_file_and_line(line: bytes) -> None:
+def test_damage_is_reported_with_file_and_line(line: bytes) -> None:
     with pytest.raises(CorruptData, match=r"^some\.jsonl: line 7 is not a recorded frame: "):
         decode_line(line, "some.jsonl", 7)
 
 
-def test_a_name_says_venue_beginning_and_number() -> None:
+def test_a_name_states_venue_start_time_and_number() -> None:
     assert file_name(PART) == "BINANCEUM_20260101T000000_3.jsonl"
     assert file_name(RecordingFile(Venue("OKX"), 0, 1, is_complete=False)) == "OKX_19700101T000000_1.jsonl.part"
 

@@ -75,107 +75,107 @@ def kinds(effects: Sequence[Effect], symbol: Symbol = ONE) -> list[type]:
     return [type(one) for one in published_bodies(effects, BOOKS) if one.symbol == symbol]
 
 
-def odd(desk: OrderBookHarness, kind: IssueKind) -> float:
-    return metric_value(desk.metrics, "market_decode_issues_total", venue=VENUE, kind=kind)
+def issue_count(harness: OrderBookHarness, kind: IssueKind) -> float:
+    return metric_value(harness.metrics, "market_decode_issues_total", venue=VENUE, kind=kind)
 
 
-def audits(desk: OrderBookHarness, verdict: str) -> float:
-    return metric_value(desk.metrics, "market_book_audits_total", venue=VENUE, verdict=verdict)
+def audits(harness: OrderBookHarness, verdict: str) -> float:
+    return metric_value(harness.metrics, "market_book_audits_total", venue=VENUE, verdict=verdict)
 
 
 # Beginning
 
 
-def test_it_starts_by_saying_that_the_venue_is_not_heard() -> None:
+def test_it_starts_by_publishing_that_the_venue_is_not_connected() -> None:
     assert published_bodies(OrderBookHarness().effects) == [FeedHealth(VENUE, FeedState.CONNECTING, "starting", T0)]
 
 
-def test_an_image_is_fetched_only_after_the_first_change() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    assert desk.requests() == []
-    assert desk.requests(desk.advance_ms(100)) == []
-    (request,) = desk.requests(desk.deliver_update(9, 10))
+def test_a_snapshot_is_fetched_only_after_the_first_update() -> None:
+    harness = OrderBookHarness().with_instruments(ONE)
+    assert harness.requests() == []
+    assert harness.requests(harness.advance_ms(100)) == []
+    (request,) = harness.requests(harness.deliver_update(9, 10))
     assert (type(request), request.venue, request.symbol) == (FetchSnapshot, VENUE, ONE)
-    assert desk.requests(desk.deliver_update(10, 11)) == []
+    assert harness.requests(harness.deliver_update(10, 11)) == []
 
 
 def test_a_quiet_book_is_fetched_all_the_same() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    assert desk.requests(desk.advance_ms(499)) == []
-    assert [type(one) for one in desk.requests(desk.advance_ms(1))] == [FetchSnapshot]
+    harness = OrderBookHarness().with_instruments(ONE)
+    assert harness.requests(harness.advance_ms(499)) == []
+    assert [type(one) for one in harness.requests(harness.advance_ms(1))] == [FetchSnapshot]
 
 
-def test_a_pushed_image_is_waited_for_and_nothing_asked() -> None:
-    desk = OrderBookHarness(PUSHING).with_instruments(ONE)
-    desk.advance_ms(2_000)
-    desk.deliver_frame(desk.depth_snapshot(10, is_pushed=True))
-    assert (desk.requests(), desk.subscriber.is_synced(ONE)) == ([], True)
+def test_a_pushed_snapshot_is_awaited_and_nothing_requested() -> None:
+    harness = OrderBookHarness(PUSHING).with_instruments(ONE)
+    harness.advance_ms(2_000)
+    harness.deliver_frame(harness.depth_snapshot(10, is_pushed=True))
+    assert (harness.requests(), harness.subscriber.is_synced(ONE)) == ([], True)
 
 
-def test_a_pushed_image_that_does_not_come_is_got_by_the_fallback() -> None:
-    desk = OrderBookHarness(PUSHING).with_instruments(ONE)
-    desk.deliver_update(9, 10)
-    assert desk.requests(desk.advance_ms(2_999)) == []
-    assert [type(one) for one in desk.requests(desk.advance_ms(1))] == [FetchSnapshot]
+def test_a_missing_pushed_snapshot_is_obtained_by_the_fallback() -> None:
+    harness = OrderBookHarness(PUSHING).with_instruments(ONE)
+    harness.deliver_update(9, 10)
+    assert harness.requests(harness.advance_ms(2_999)) == []
+    assert [type(one) for one in harness.requests(harness.advance_ms(1))] == [FetchSnapshot]
 
 
-def test_the_image_is_published_with_what_was_buffered_in_it_and_then_believed() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    (request,) = desk.requests(desk.deliver_update(9, 10, "99x5"))
-    desk.deliver_update(10, 11, "98x7")
-    effects = desk.complete_call(request, desk.depth_snapshot(9))
+def test_the_snapshot_is_published_with_the_buffered_updates_and_then_in_sync() -> None:
+    harness = OrderBookHarness().with_instruments(ONE)
+    (request,) = harness.requests(harness.deliver_update(9, 10, "99x5"))
+    harness.deliver_update(10, 11, "98x7")
+    effects = harness.complete_call(request, harness.depth_snapshot(9))
     assert kinds(effects) == [BookSnapshot, SymbolHealth]
-    assert (desk.subscriber.book_ids[ONE], desk.subscriber.top(ONE)[0]) == (11, levels("99x5", "98x7", "97x1"))
+    assert (harness.subscriber.book_ids[ONE], harness.subscriber.top(ONE)[0]) == (11, levels("99x5", "98x7", "97x1"))
     assert published_states(effects) == published_states(effects, MARKET) == [(ONE, BookState.SYNCED)]
 
 
 def test_a_snapshot_leaves_with_the_stamps_of_its_cause() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    (request,) = desk.requests(desk.deliver_update(9, 10))
-    (first, *_) = desk.complete_call(request, desk.depth_snapshot(10))
+    harness = OrderBookHarness().with_instruments(ONE)
+    (request,) = harness.requests(harness.deliver_update(9, 10))
+    (first, *_) = harness.complete_call(request, harness.depth_snapshot(10))
     assert isinstance(first, Publish)
-    assert (first.event_at_ns, first.received_at_ns) == (desk.now_ns - MS, desk.now_ns)
+    assert (first.event_at_ns, first.received_at_ns) == (harness.now_ns - MS, harness.now_ns)
 
 
 def test_quantities_are_published_in_the_instruments_own_unit() -> None:
-    desk = OrderBookHarness()
-    desk.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE, "0.01"),)), BookStreamUp(VENUE, ONE))
-    (request,) = desk.requests(desk.deliver_update(9, 10))
-    desk.complete_call(request, desk.depth_snapshot(10))
-    desk.deliver_update(10, 11, "99x250")
-    assert desk.subscriber.top(ONE)[0] == levels("99x2.50", "98x0.01", "97x0.01")
+    harness = OrderBookHarness()
+    harness.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE, "0.01"),)), BookStreamUp(VENUE, ONE))
+    (request,) = harness.requests(harness.deliver_update(9, 10))
+    harness.complete_call(request, harness.depth_snapshot(10))
+    harness.deliver_update(10, 11, "99x250")
+    assert harness.subscriber.top(ONE)[0] == levels("99x2.50", "98x0.01", "97x0.01")
 
 
-def test_an_answer_to_an_older_question_changes_nothing() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    (old,) = desk.requests(desk.deliver_update(9, 10))
-    desk.deliver(BookStreamDown(VENUE, ONE, "cut", is_permanent=False), BookStreamUp(VENUE, ONE))
-    assert published_bodies(desk.complete_call(old, desk.depth_snapshot(10))) == []
-    assert not desk.subscriber.is_synced(ONE)
+def test_a_reply_to_an_older_request_changes_nothing() -> None:
+    harness = OrderBookHarness().with_instruments(ONE)
+    (old,) = harness.requests(harness.deliver_update(9, 10))
+    harness.deliver(BookStreamDown(VENUE, ONE, "cut", is_permanent=False), BookStreamUp(VENUE, ONE))
+    assert published_bodies(harness.complete_call(old, harness.depth_snapshot(10))) == []
+    assert not harness.subscriber.is_synced(ONE)
 
 
-def test_an_image_that_could_not_be_had_is_asked_for_again_no_sooner_than_the_venue_allows() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    (request,) = desk.requests(desk.deliver_update(9, 10))
-    desk.complete_call(request, SnapshotUnavailable("429", 7_000))
-    desk.deliver_update(10, 11)
-    assert desk.requests(desk.advance_ms(6_999)) == []
-    assert [type(one) for one in desk.requests(desk.advance_ms(1))] == [FetchSnapshot]
+def test_a_failed_snapshot_is_requested_again_no_sooner_than_the_venue_allows() -> None:
+    harness = OrderBookHarness().with_instruments(ONE)
+    (request,) = harness.requests(harness.deliver_update(9, 10))
+    harness.complete_call(request, SnapshotUnavailable("429", 7_000))
+    harness.deliver_update(10, 11)
+    assert harness.requests(harness.advance_ms(6_999)) == []
+    assert [type(one) for one in harness.requests(harness.advance_ms(1))] == [FetchSnapshot]
 
 
-def test_the_first_change_does_not_hurry_a_venue_that_said_wait() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    (request,) = desk.requests(desk.advance_ms(500))
-    desk.complete_call(request, SnapshotUnavailable("429", 7_000))
-    assert desk.requests(desk.deliver_update(9, 10)) == []
-    assert desk.requests(desk.advance_ms(6_999)) == []
-    assert len(desk.requests(desk.advance_ms(1))) == 1
+def test_the_first_update_does_not_shorten_a_retry_after_delay() -> None:
+    harness = OrderBookHarness().with_instruments(ONE)
+    (request,) = harness.requests(harness.advance_ms(500))
+    harness.complete_call(request, SnapshotUnavailable("429", 7_000))
+    assert harness.requests(harness.deliver_update(9, 10)) == []
+    assert harness.requests(harness.advance_ms(6_999)) == []
+    assert len(harness.requests(harness.advance_ms(1))) == 1
 
 
 # Going on
 
 
-def test_a_change_is_published_only_where_the_top_is_different(live: OrderBookHarness) -> None:
+def test_an_update_is_published_only_where_the_top_is_different(live: OrderBookHarness) -> None:
     assert published_bodies(live.deliver_update(10, 11, "96x9")) == []
     assert published_bodies(live.deliver_update(11, 12, "99x1")) == []
     (delta,) = published_bodies(live.deliver_update(12, 13, "99x4"), BOOKS)
@@ -190,18 +190,18 @@ def test_deltas_chain_by_what_was_published_last(live: OrderBookHarness) -> None
     assert (delta.previous_id, delta.book_id, delta.bids) == (11, 13, levels("98x0", "96x1"))
 
 
-def test_a_frame_about_many_books_speaks_to_each(live: OrderBookHarness) -> None:
+def test_a_frame_about_many_books_updates_each(live: OrderBookHarness) -> None:
     live.deliver_frame(live.depth_update(10, 11, "99x4"), live.depth_update(10, 12, "99x5", symbol=TWO))
     assert live.subscriber.book_ids == {ONE: 11, TWO: 12}
 
 
-def test_a_price_that_is_spelled_anew_stays_one_level(live: OrderBookHarness) -> None:
+def test_a_price_with_a_new_spelling_stays_one_level(live: OrderBookHarness) -> None:
     live.deliver_update(10, 11, "99.0x4")
     assert live.subscriber.top(ONE)[0] == levels("99x4", "98x1", "97x1")
     assert live.late_subscriber().top(ONE) == live.subscriber.top(ONE)
 
 
-def test_a_removed_level_that_was_never_there_says_nothing(live: OrderBookHarness) -> None:
+def test_removing_an_unknown_level_publishes_nothing(live: OrderBookHarness) -> None:
     assert published_bodies(live.deliver_update(10, 11, "99.5x0.000")) == []
 
 
@@ -210,16 +210,16 @@ def test_a_side_may_be_empty(live: OrderBookHarness) -> None:
     assert (live.subscriber.top(ONE)[0], live.subscriber.is_synced(ONE)) == ((), True)
 
 
-def test_an_image_on_the_stream_replaces_the_book_at_any_time() -> None:
-    desk = OrderBookHarness(PUSHING).with_instruments(ONE)
-    desk.deliver_frame(desk.depth_snapshot(10, is_pushed=True))
-    effects = desk.deliver_frame(desk.depth_snapshot(5, is_pushed=True, bids=(("95", "2"),)))
+def test_a_snapshot_on_the_stream_replaces_the_book_at_any_time() -> None:
+    harness = OrderBookHarness(PUSHING).with_instruments(ONE)
+    harness.deliver_frame(harness.depth_snapshot(10, is_pushed=True))
+    effects = harness.deliver_frame(harness.depth_snapshot(5, is_pushed=True, bids=(("95", "2"),)))
     assert (kinds(effects), published_states(effects)) == ([BookSnapshot], [])
-    desk.deliver_update(5, 6, "94x1")
-    assert (desk.subscriber.book_ids[ONE], desk.subscriber.top(ONE)[0]) == (6, levels("95x2", "94x1"))
+    harness.deliver_update(5, 6, "94x1")
+    assert (harness.subscriber.book_ids[ONE], harness.subscriber.top(ONE)[0]) == (6, levels("95x2", "94x1"))
 
 
-def test_quotes_and_prints_of_listed_symbols_go_on_as_they_came(live: OrderBookHarness) -> None:
+def test_quotes_and_trades_of_listed_symbols_are_published_unchanged(live: OrderBookHarness) -> None:
     one = Decimal(1)
     quote = Quote(VENUE, ONE, one, one, one + 1, one, live.now_ns, live.now_ns)
     trade = Trade(VENUE, ONE, one, one, live.now_ns, live.now_ns)
@@ -228,24 +228,24 @@ def test_quotes_and_prints_of_listed_symbols_go_on_as_they_came(live: OrderBookH
     unlisted = Symbol("TEST:NONE-USD")
     assert published_bodies(live.deliver_frame(replace(quote, symbol=unlisted), replace(trade, symbol=unlisted))) == []
     assert published_bodies(live.deliver_frame(replace(quote, bid_size=-one), replace(trade, size=Decimal(0)))) == []
-    assert (odd(live, IssueKind.UNLISTED), odd(live, IssueKind.OUT_OF_RANGE)) == (2, 2)
+    assert (issue_count(live, IssueKind.UNLISTED), issue_count(live, IssueKind.OUT_OF_RANGE)) == (2, 2)
 
 
 # Losing sync
 
 
-def test_a_gap_is_recorded_and_the_book_distrusted_on_both_streams(live: OrderBookHarness) -> None:
+def test_a_gap_is_published_and_the_book_out_of_sync_on_both_streams(live: OrderBookHarness) -> None:
     effects = live.deliver_update(12, 13, "99x4")
     assert kinds(effects) == [BookGap, SymbolHealth]
     assert published_bodies(effects)[0] == BookGap(VENUE, ONE, 10, 12, live.now_ns)
     assert published_states(effects) == published_states(effects, MARKET) == [(ONE, BookState.GAP)]
     assert "expected 10, got 12" in published_bodies(effects, MARKET)[0].reason
-    (note,) = log_events(effects, "book_state_changed")
-    assert (note.level, note.fields["symbol"], note.fields["state"]) == ("info", ONE, BookState.GAP)
+    (log_event,) = log_events(effects, "book_state_changed")
+    assert (log_event.level, log_event.fields["symbol"], log_event.fields["state"]) == ("info", ONE, BookState.GAP)
     assert live.subscriber.is_synced(TWO)
 
 
-def test_after_a_gap_a_new_image_is_joined_to_what_came_behind_it(live: OrderBookHarness) -> None:
+def test_after_a_gap_a_new_snapshot_is_joined_to_the_updates_behind_it(live: OrderBookHarness) -> None:
     (request,) = live.requests(live.deliver_update(12, 13, "99x4"))
     live.deliver_update(13, 14, "98x4")
     effects = live.complete_call(request, live.depth_snapshot(12))
@@ -259,27 +259,27 @@ def test_nothing_of_a_book_is_published_while_it_is_not_in_sync(live: OrderBookH
     assert [one for one in live.service.snapshot(BOOKS) if isinstance(one, BookSnapshot) and one.symbol == ONE] == []
 
 
-def sick_day(desk: OrderBookHarness, *, with_neighbour: bool) -> list[Effect]:
+def sick_day(harness: OrderBookHarness, *, with_neighbour: bool) -> list[Effect]:
     """One book's day, its neighbour broken in every way or absent; gives what concerns the healthy book."""
     sick: list[MarketEvent] = [
-        desk.depth_update(50, 51, symbol=ONE),
+        harness.depth_update(50, 51, symbol=ONE),
         DecodeIssue(IssueKind.MALFORMED, "x", ONE),
-        desk.depth_update(51, 52, "1x-1"),
-        desk.depth_update(52, 53, "200x1"),
-        desk.depth_snapshot(60, is_pushed=True),
-        desk.depth_update(60, 61, "200x1"),
-        desk.depth_update(61, 62, "200x2"),
+        harness.depth_update(51, 52, "1x-1"),
+        harness.depth_update(52, 53, "200x1"),
+        harness.depth_snapshot(60, is_pushed=True),
+        harness.depth_update(60, 61, "200x1"),
+        harness.depth_update(61, 62, "200x2"),
     ]
     effects: list[Effect] = []
     for number, harm in enumerate(sick):
         if with_neighbour:
-            desk.deliver_frame(harm)
-        effects += desk.deliver_update(10 + number, 11 + number, f"99x{number + 2}", symbol=TWO)
-        effects += desk.advance_ms(40)
+            harness.deliver_frame(harm)
+        effects += harness.deliver_update(10 + number, 11 + number, f"99x{number + 2}", symbol=TWO)
+        effects += harness.advance_ms(40)
     return [one for one in effects if isinstance(one, Publish) and one.body.symbol == TWO]
 
 
-def test_a_sick_book_changes_nothing_of_what_is_said_of_another() -> None:
+def test_a_failing_book_does_not_affect_another() -> None:
     alone, beside = (
         sick_day(OrderBookHarness().with_instruments().with_synced_books(), with_neighbour=sick)
         for sick in (False, True)
@@ -288,7 +288,7 @@ def test_a_sick_book_changes_nothing_of_what_is_said_of_another() -> None:
     assert len(alone) == 7
 
 
-def test_a_late_joiner_is_told_of_the_latest_gaps(live: OrderBookHarness) -> None:
+def test_a_late_subscriber_receives_the_latest_gaps(live: OrderBookHarness) -> None:
     live.deliver_update(12, 13)
     live.deliver_update(14, 15, symbol=TWO)
     assert [(gap.symbol, gap.expected, gap.got) for gap in live.late_subscriber().gaps] == [
@@ -297,7 +297,7 @@ def test_a_late_joiner_is_told_of_the_latest_gaps(live: OrderBookHarness) -> Non
     ]
 
 
-def test_a_book_that_crosses_is_withheld_and_fetched_anew(live: OrderBookHarness) -> None:
+def test_a_book_that_crosses_is_withheld_and_fetched_again(live: OrderBookHarness) -> None:
     effects = live.deliver_update(10, 11, "101x1")
     assert kinds(effects) == [SymbolHealth]
     assert (published_states(effects), live.subscriber.book_ids[ONE]) == ([(ONE, BookState.CROSSED)], 10)
@@ -308,7 +308,7 @@ def test_a_book_that_crosses_is_withheld_and_fetched_anew(live: OrderBookHarness
     assert (kinds(effects), live.subscriber.is_synced(ONE)) == ([BookSnapshot, SymbolHealth], True)
 
 
-def test_a_book_that_stays_crossed_is_fetched_anew(live: OrderBookHarness) -> None:
+def test_a_book_that_stays_crossed_is_fetched_again(live: OrderBookHarness) -> None:
     live.deliver_update(10, 11, "101x1")
     effects = live.advance_ms(250)
     assert ([type(one) for one in live.requests(effects)], published_states(effects)) == (
@@ -319,16 +319,18 @@ def test_a_book_that_stays_crossed_is_fetched_anew(live: OrderBookHarness) -> No
 
 
 def test_a_book_in_an_auction_may_cross() -> None:
-    desk = OrderBookHarness()
-    desk.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE, may_cross=True),)), BookStreamUp(VENUE, ONE))
-    desk.with_synced_books(ONE)
-    desk.deliver_update(10, 11, "102x1")
-    desk.deliver_update(11, 12, "102x2")
-    desk.advance_ms(5_000)
-    assert (desk.subscriber.is_synced(ONE), desk.subscriber.top(ONE, 1)[0]) == (True, levels("102x2"))
+    harness = OrderBookHarness()
+    harness.deliver(
+        FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE, may_cross=True),)), BookStreamUp(VENUE, ONE)
+    )
+    harness.with_synced_books(ONE)
+    harness.deliver_update(10, 11, "102x1")
+    harness.deliver_update(11, 12, "102x2")
+    harness.advance_ms(5_000)
+    assert (harness.subscriber.is_synced(ONE), harness.subscriber.top(ONE, 1)[0]) == (True, levels("102x2"))
 
 
-def test_a_silent_book_is_stale_and_the_next_change_brings_it_back(live: OrderBookHarness) -> None:
+def test_a_quiet_book_is_stale_until_the_next_update(live: OrderBookHarness) -> None:
     live.advance_ms(20_000)
     live.deliver_update(10, 11, "99x2", symbol=TWO)
     effects = live.advance_ms(10_001)
@@ -340,19 +342,19 @@ def test_a_silent_book_is_stale_and_the_next_change_brings_it_back(live: OrderBo
     assert published_states(effects) == [(ONE, BookState.SYNCED)]
 
 
-def test_a_stale_book_that_only_says_it_is_alive_is_believed_again(live: OrderBookHarness) -> None:
+def test_an_empty_update_ends_staleness(live: OrderBookHarness) -> None:
     live.advance_ms(30_001)
     effects = live.deliver_update(10, 11)
     assert (kinds(effects), published_states(effects)) == ([SymbolHealth], [(ONE, BookState.SYNCED)])
 
 
-def test_one_duplicate_and_then_silence_is_no_fault(live: OrderBookHarness) -> None:
+def test_one_duplicate_and_then_no_update_is_no_fault(live: OrderBookHarness) -> None:
     live.deliver_update(9, 10)
     live.advance_ms(6_000)
     assert (live.subscriber.is_synced(ONE), live.requests(live.effects)[2:]) == (True, [])
 
 
-def test_ids_that_went_back_are_noticed(live: OrderBookHarness) -> None:
+def test_reset_ids_are_detected(live: OrderBookHarness) -> None:
     for _ in range(49):
         assert published_bodies(live.deliver_update(4, 5, "99x7")) == []
     effects = live.deliver_update(4, 5, "99x7")
@@ -361,7 +363,7 @@ def test_ids_that_went_back_are_noticed(live: OrderBookHarness) -> None:
     assert len(live.requests(effects)) == 1
 
 
-def test_a_cut_distrusts_each_book_of_the_line_until_its_next_image(live: OrderBookHarness) -> None:
+def test_a_disconnect_desyncs_each_book_of_the_connection_until_its_next_snapshot(live: OrderBookHarness) -> None:
     effects = live.deliver(BookStreamDown(VENUE, ONE, "the connection ended", is_permanent=False))
     assert published_states(effects) == [(ONE, BookState.GAP)]
     assert (published_bodies(effects)[0].reason, live.subscriber.is_synced(TWO)) == ("the connection ended", True)
@@ -371,27 +373,27 @@ def test_a_cut_distrusts_each_book_of_the_line_until_its_next_image(live: OrderB
     assert live.subscriber.book_ids[ONE] == 90
 
 
-def test_an_image_of_a_line_that_is_gone_is_not_believed() -> None:
-    desk = OrderBookHarness(PUSHING).with_instruments(ONE)
-    desk.deliver_frame(desk.depth_snapshot(10, is_pushed=True))
-    desk.deliver(BookStreamDown(VENUE, ONE, "the connection ended", is_permanent=False))
-    assert published_bodies(desk.deliver_frame(desk.depth_snapshot(11, is_pushed=True))) == []
+def test_a_snapshot_of_a_closed_connection_is_ignored() -> None:
+    harness = OrderBookHarness(PUSHING).with_instruments(ONE)
+    harness.deliver_frame(harness.depth_snapshot(10, is_pushed=True))
+    harness.deliver(BookStreamDown(VENUE, ONE, "the connection ended", is_permanent=False))
+    assert published_bodies(harness.deliver_frame(harness.depth_snapshot(11, is_pushed=True))) == []
 
 
-def test_what_the_feed_says_of_its_lines_is_said_once() -> None:
-    desk = OrderBookHarness()
-    assert published_bodies(desk.deliver(FeedUp(VENUE))) == [FeedHealth(VENUE, FeedState.LIVE, "subscribed", T0)]
-    assert desk.deliver(FeedUp(VENUE)) == []
-    effects = desk.deliver(FeedDown(VENUE, "refused", is_permanent=True))
+def test_each_feed_state_is_published_once() -> None:
+    harness = OrderBookHarness()
+    assert published_bodies(harness.deliver(FeedUp(VENUE))) == [FeedHealth(VENUE, FeedState.LIVE, "subscribed", T0)]
+    assert harness.deliver(FeedUp(VENUE)) == []
+    effects = harness.deliver(FeedDown(VENUE, "refused", is_permanent=True))
     assert published_bodies(effects, MARKET) == [FeedHealth(VENUE, FeedState.DOWN, "refused", T0)]
-    assert [note.level for note in log_events(effects, "feed_state_changed")] == ["error"]
-    assert metric_value(desk.metrics, "market_venue_live", venue=VENUE) == 0
+    assert [log_event.level for log_event in log_events(effects, "feed_state_changed")] == ["error"]
+    assert metric_value(harness.metrics, "market_venue_live", venue=VENUE) == 0
 
 
 # What cannot be read
 
 
-def test_an_odd_part_of_a_frame_resyncs_only_the_book_that_it_names(live: OrderBookHarness) -> None:
+def test_a_decode_issue_resyncs_only_the_book_that_it_names(live: OrderBookHarness) -> None:
     effects = live.deliver_frame(DecodeIssue(IssueKind.MALFORMED, "no price", ONE))
     assert published_states(effects) == [(ONE, BookState.GAP)]
     assert "malformed: no price" in published_bodies(effects)[0].reason
@@ -399,12 +401,12 @@ def test_an_odd_part_of_a_frame_resyncs_only_the_book_that_it_names(live: OrderB
 
 
 @pytest.mark.parametrize("symbol", [None, Symbol("TEST:NONE-USD")])
-def test_an_odd_part_that_names_no_book_is_only_counted(live: OrderBookHarness, symbol: Symbol | None) -> None:
+def test_a_decode_issue_without_a_book_is_only_counted(live: OrderBookHarness, symbol: Symbol | None) -> None:
     assert live.deliver_frame(DecodeIssue(IssueKind.UNKNOWN, "?", symbol)) == []
-    assert (odd(live, IssueKind.UNKNOWN), live.subscriber.is_synced(ONE)) == (1, True)
+    assert (issue_count(live, IssueKind.UNKNOWN), live.subscriber.is_synced(ONE)) == (1, True)
 
 
-def test_a_change_or_image_of_an_unlisted_symbol_is_only_counted(live: OrderBookHarness) -> None:
+def test_an_update_or_snapshot_of_an_unlisted_symbol_is_only_counted(live: OrderBookHarness) -> None:
     unlisted = Symbol("TEST:NONE-USD")
     assert (
         live.deliver_frame(
@@ -412,11 +414,11 @@ def test_a_change_or_image_of_an_unlisted_symbol_is_only_counted(live: OrderBook
         )
         == []
     )
-    assert odd(live, IssueKind.UNLISTED) == 2
+    assert issue_count(live, IssueKind.UNLISTED) == 2
 
 
 @pytest.mark.parametrize("level", ["99x-1", "99xNaN", "99xInfinity", "99x", "99xx", "0x1", "-1x1", "1e400x1", "x1"])
-def test_a_change_that_cannot_be_read_resyncs_its_book(live: OrderBookHarness, level: str) -> None:
+def test_an_invalid_update_resyncs_its_book(live: OrderBookHarness, level: str) -> None:
     effects = live.deliver_update(10, 11, level)
     assert (published_states(effects), len(live.requests(effects))) == ([(ONE, BookState.GAP)], 1)
     live.complete_call(live.requests(effects)[0], live.depth_snapshot(20))
@@ -424,7 +426,7 @@ def test_a_change_that_cannot_be_read_resyncs_its_book(live: OrderBookHarness, l
 
 
 @pytest.mark.parametrize("quantity", ["1_0", "+5", " 7 ", "\u0663"])
-def test_a_quantity_that_only_a_float_would_read_gives_its_book_up_wherever_it_stands(
+def test_a_quantity_that_only_a_float_would_accept_resyncs_its_book_at_any_depth(
     live: OrderBookHarness, quantity: str
 ) -> None:
     effects = live.deliver_update(10, 11, f"96x{quantity}")
@@ -437,213 +439,220 @@ def test_an_exponent_is_a_number_like_any_other(live: OrderBookHarness) -> None:
     assert live.subscriber.top(ONE)[0] == levels("99x0.00005", "98x1", "97x1")
 
 
-def test_an_image_with_a_bad_quantity_at_its_top_is_not_believed() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    (request,) = desk.requests(desk.deliver_update(9, 10))
-    effects = desk.complete_call(request, desk.depth_snapshot(10, bids=(("99", "-1"),)))
-    assert (BookSnapshot in kinds(effects), desk.subscriber.is_synced(ONE)) == (False, False)
-    (request,) = desk.requests(effects)
-    desk.complete_call(request, desk.depth_snapshot(11))
-    assert desk.subscriber.is_synced(ONE)
+def test_a_snapshot_with_an_invalid_quantity_at_its_top_is_not_in_sync() -> None:
+    harness = OrderBookHarness().with_instruments(ONE)
+    (request,) = harness.requests(harness.deliver_update(9, 10))
+    effects = harness.complete_call(request, harness.depth_snapshot(10, bids=(("99", "-1"),)))
+    assert (BookSnapshot in kinds(effects), harness.subscriber.is_synced(ONE)) == (False, False)
+    (request,) = harness.requests(effects)
+    harness.complete_call(request, harness.depth_snapshot(11))
+    assert harness.subscriber.is_synced(ONE)
 
 
-def test_an_image_on_the_stream_that_cannot_be_read_ends_the_trust_in_the_book_before_it() -> None:
-    desk = OrderBookHarness(PUSHING).with_instruments(ONE)
-    desk.deliver_frame(desk.depth_snapshot(10, is_pushed=True))
-    effects = desk.deliver_frame(desk.depth_snapshot(10, is_pushed=True, bids=(("95", "1"),), asks=(("0", "1"),)))
+def test_an_invalid_pushed_snapshot_desyncs_the_previous_book() -> None:
+    harness = OrderBookHarness(PUSHING).with_instruments(ONE)
+    harness.deliver_frame(harness.depth_snapshot(10, is_pushed=True))
+    effects = harness.deliver_frame(harness.depth_snapshot(10, is_pushed=True, bids=(("95", "1"),), asks=(("0", "1"),)))
     assert [state for _, state in published_states(effects)] == [BookState.GAP]
-    assert published_bodies(desk.deliver_update(10, 11, "94x1")) == []
-    assert [type(one) for one in desk.requests()] == [Resubscribe]
+    assert published_bodies(harness.deliver_update(10, 11, "94x1")) == []
+    assert [type(one) for one in harness.requests()] == [Resubscribe]
 
 
 # Refusals
 
 
-def test_a_refused_symbol_is_named_and_not_asked_for_again(live: OrderBookHarness) -> None:
+def test_a_rejected_symbol_is_named_and_not_requested_again(live: OrderBookHarness) -> None:
     effects = live.deliver(BookStreamDown(VENUE, ONE, "60018: no such instrument", is_permanent=True))
-    (note,) = log_events(effects, "subscription_rejected")
-    assert (note.level, note.fields) == ("error", {"symbol": ONE, "reason": "60018: no such instrument"})
+    (log_event,) = log_events(effects, "subscription_rejected")
+    assert (log_event.level, log_event.fields) == ("error", {"symbol": ONE, "reason": "60018: no such instrument"})
     assert published_states(effects) == [(ONE, BookState.GAP)]
     assert live.requests(live.advance_ms(60_000)) == []
 
 
 def test_a_symbol_that_the_venue_does_not_list_is_named() -> None:
-    desk = OrderBookHarness()
-    desk.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE),)))
-    effects = desk.deliver(BookStreamDown(VENUE, TWO, "not listed", is_permanent=True))
-    assert [note.fields["symbol"] for note in log_events(effects, "subscription_rejected")] == [TWO]
-    assert desk.service.unmet(T0) == (f"book of {ONE}",)
+    harness = OrderBookHarness()
+    harness.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE),)))
+    effects = harness.deliver(BookStreamDown(VENUE, TWO, "not listed", is_permanent=True))
+    assert [log_event.fields["symbol"] for log_event in log_events(effects, "subscription_rejected")] == [TWO]
+    assert harness.service.unmet(T0) == (f"book of {ONE}",)
 
 
-def test_an_image_for_an_unknown_symbol_changes_nothing() -> None:
-    desk = OrderBookHarness()
-    assert desk.complete_call(FetchSnapshot(VENUE, ONE, 1), desk.depth_snapshot(1)) == []
-    assert desk.complete_call(Resubscribe(VENUE, ONE, 1), Resubscribed()) == []
+def test_a_snapshot_of_an_unknown_symbol_changes_nothing() -> None:
+    harness = OrderBookHarness()
+    assert harness.complete_call(FetchSnapshot(VENUE, ONE, 1), harness.depth_snapshot(1)) == []
+    assert harness.complete_call(Resubscribe(VENUE, ONE, 1), Resubscribed()) == []
 
 
-def test_a_book_is_listed_before_it_is_opened() -> None:
+def test_an_instrument_is_loaded_before_its_stream_is_up() -> None:
     with pytest.raises(InvariantError, match="before its instrument was loaded"):
         OrderBookHarness().deliver(BookStreamUp(VENUE, ONE))
 
 
-def test_listing_again_leaves_the_books_as_they_are(live: OrderBookHarness) -> None:
+def test_reloaded_instruments_leave_the_books_unchanged(live: OrderBookHarness) -> None:
     assert live.deliver(InstrumentsLoaded(VENUE, (instrument(ONE), instrument(TWO)))) == []
     assert live.late_subscriber().book_ids == {ONE: 10, TWO: 10}
 
 
 def test_an_auction_that_is_over_may_no_longer_cross() -> None:
-    desk = OrderBookHarness()
-    desk.deliver(FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE, may_cross=True),)), BookStreamUp(VENUE, ONE))
-    desk.with_synced_books(ONE).deliver_update(10, 11, "102x1")
-    assert desk.subscriber.is_synced(ONE)
-    desk.deliver(InstrumentsLoaded(VENUE, (instrument(ONE),)))
-    assert published_states(desk.deliver_update(11, 12, "102x2")) == [(ONE, BookState.CROSSED)]
+    harness = OrderBookHarness()
+    harness.deliver(
+        FeedUp(VENUE), InstrumentsLoaded(VENUE, (instrument(ONE, may_cross=True),)), BookStreamUp(VENUE, ONE)
+    )
+    harness.with_synced_books(ONE).deliver_update(10, 11, "102x1")
+    assert harness.subscriber.is_synced(ONE)
+    harness.deliver(InstrumentsLoaded(VENUE, (instrument(ONE),)))
+    assert published_states(harness.deliver_update(11, 12, "102x2")) == [(ONE, BookState.CROSSED)]
 
 
-def test_a_contract_whose_worth_changes_is_shown_anew() -> None:
-    desk = OrderBookHarness().with_instruments(ONE).with_synced_books(ONE)
-    desk.deliver(InstrumentsLoaded(VENUE, (instrument(ONE, "0.1"),)))
-    assert [type(one) for one in published_bodies(desk.deliver_update(10, 11, "99x5"), BOOKS)] == [BookSnapshot]
-    assert desk.subscriber.top(ONE)[0] == levels("99x0.5", "98x0.1", "97x0.1")
-    assert desk.late_subscriber().top(ONE) == desk.subscriber.top(ONE)
+def test_a_changed_contract_multiplier_publishes_a_new_snapshot() -> None:
+    harness = OrderBookHarness().with_instruments(ONE).with_synced_books(ONE)
+    harness.deliver(InstrumentsLoaded(VENUE, (instrument(ONE, "0.1"),)))
+    assert [type(one) for one in published_bodies(harness.deliver_update(10, 11, "99x5"), BOOKS)] == [BookSnapshot]
+    assert harness.subscriber.top(ONE)[0] == levels("99x0.5", "98x0.1", "97x0.1")
+    assert harness.late_subscriber().top(ONE) == harness.subscriber.top(ONE)
 
 
 # Audits and renewal
 
 
 def test_the_audits_of_many_books_are_spread_over_their_time() -> None:
-    chances = iter([0.0, 0.75, 0.0, 0.0])
-    desk = OrderBookHarness(AUDITED, jitter=lambda: next(chances, 0.0)).with_instruments().with_synced_books()
+    draws = iter([0.0, 0.75, 0.0, 0.0])
+    harness = OrderBookHarness(AUDITED, jitter=lambda: next(draws, 0.0)).with_instruments().with_synced_books()
     seconds = {ONE: 0.0, TWO: 0.0}
     for second in range(1, 61):
-        for request in desk.requests(desk.advance_ms(1_000)):
+        for request in harness.requests(harness.advance_ms(1_000)):
             seconds.setdefault(request.symbol, 0)
             seconds[request.symbol] = second
         for symbol in (ONE, TWO):
-            desk.deliver_update(desk.subscriber.book_ids[symbol], 10 + second, f"99x{second + 1}", symbol=symbol)
+            harness.deliver_update(harness.subscriber.book_ids[symbol], 10 + second, f"99x{second + 1}", symbol=symbol)
     assert seconds == {ONE: 60, TWO: 15}
 
 
 def audited(at_s: int = 60) -> tuple[OrderBookHarness, FetchSnapshot]:
     """A book whose audit is under way."""
-    desk = OrderBookHarness(AUDITED).with_instruments(ONE).with_synced_books(ONE)
+    harness = OrderBookHarness(AUDITED).with_instruments(ONE).with_synced_books(ONE)
     for _ in range(at_s // 20):
-        desk.advance_ms(20_000)
-        desk.deliver_update(
-            desk.subscriber.book_ids[ONE], desk.subscriber.book_ids[ONE] + 1, f"99x{desk.subscriber.book_ids[ONE]}"
+        harness.advance_ms(20_000)
+        harness.deliver_update(
+            harness.subscriber.book_ids[ONE],
+            harness.subscriber.book_ids[ONE] + 1,
+            f"99x{harness.subscriber.book_ids[ONE]}",
         )
-    (request,) = desk.requests(desk.effects)[1:] or desk.requests(desk.advance_ms(1))
+    (request,) = harness.requests(harness.effects)[1:] or harness.requests(harness.advance_ms(1))
     assert isinstance(request, FetchSnapshot)
     assert request.epoch == AUDIT_EPOCH
-    return desk, request
+    return harness, request
 
 
-def agreeing(desk: OrderBookHarness) -> DepthSnapshot:
+def agreeing(harness: OrderBookHarness) -> DepthSnapshot:
     """What the venue should fetch for the book as it stands."""
-    ((_, quantity),) = desk.subscriber.top(ONE, 1)[0]
-    return desk.depth_snapshot(desk.subscriber.book_ids[ONE], bids=(("99.0", str(quantity)), *BIDS[1:]))
+    ((_, quantity),) = harness.subscriber.top(ONE, 1)[0]
+    return harness.depth_snapshot(harness.subscriber.book_ids[ONE], bids=(("99.0", str(quantity)), *BIDS[1:]))
 
 
-def test_an_audit_that_agrees_is_counted_and_says_nothing() -> None:
-    desk, request = audited()
-    assert desk.complete_call(request, agreeing(desk)) == []
-    assert audits(desk, "agrees") == 1
-    assert desk.requests(desk.advance_ms(50)) == []
+def test_an_audit_that_agrees_is_only_counted() -> None:
+    harness, request = audited()
+    assert harness.complete_call(request, agreeing(harness)) == []
+    assert audits(harness, "agrees") == 1
+    assert harness.requests(harness.advance_ms(50)) == []
 
 
-def test_an_audit_that_differs_resyncs_the_book_and_says_so() -> None:
-    desk, request = audited()
-    effects = desk.complete_call(request, desk.depth_snapshot(desk.subscriber.book_ids[ONE]))
-    assert (audits(desk, "differs"), published_states(effects)) == (1, [(ONE, BookState.GAP)])
-    assert [note.level for note in log_events(effects, "book_audit_mismatch")] == ["error"]
-    assert len(desk.requests(desk.advance_ms(50))) == 1
+def test_an_audit_that_differs_resyncs_the_book_and_is_logged() -> None:
+    harness, request = audited()
+    effects = harness.complete_call(request, harness.depth_snapshot(harness.subscriber.book_ids[ONE]))
+    assert (audits(harness, "differs"), published_states(effects)) == (1, [(ONE, BookState.GAP)])
+    assert [log_event.level for log_event in log_events(effects, "book_audit_mismatch")] == ["error"]
+    assert len(harness.requests(harness.advance_ms(50))) == 1
 
 
-def test_an_audit_of_an_older_state_is_judged_by_that_state() -> None:
-    desk, request = audited()
-    image = agreeing(desk)
-    desk.deliver_update(image.last_id, image.last_id + 1, "99x77")
-    desk.complete_call(request, image)
-    assert audits(desk, "agrees") == 1
+def test_an_audit_of_an_older_state_uses_that_state() -> None:
+    harness, request = audited()
+    snapshot = agreeing(harness)
+    harness.deliver_update(snapshot.last_id, snapshot.last_id + 1, "99x77")
+    harness.complete_call(request, snapshot)
+    assert audits(harness, "agrees") == 1
 
 
-def test_an_audit_whose_image_is_ahead_waits_for_the_book() -> None:
-    desk, request = audited()
-    at = desk.subscriber.book_ids[ONE]
-    assert desk.complete_call(request, desk.depth_snapshot(at + 2, bids=(("99", "5"), *BIDS[1:]))) == []
-    desk.deliver_update(at, at + 1, "99x4")
-    assert audits(desk, "agrees") == 0
-    desk.deliver_update(at + 1, at + 2, "99x5")
-    assert audits(desk, "agrees") == 1
+def test_an_audit_whose_snapshot_is_ahead_waits_for_the_book() -> None:
+    harness, request = audited()
+    at = harness.subscriber.book_ids[ONE]
+    assert harness.complete_call(request, harness.depth_snapshot(at + 2, bids=(("99", "5"), *BIDS[1:]))) == []
+    harness.deliver_update(at, at + 1, "99x4")
+    assert audits(harness, "agrees") == 0
+    harness.deliver_update(at + 1, at + 2, "99x5")
+    assert audits(harness, "agrees") == 1
 
 
 def test_an_audit_of_an_id_that_the_book_never_had_decides_nothing() -> None:
-    desk, request = audited()
-    assert desk.complete_call(request, desk.depth_snapshot(desk.subscriber.book_ids[ONE] - 7)) == []
-    assert (audits(desk, "undecided"), desk.subscriber.is_synced(ONE)) == (1, True)
+    harness, request = audited()
+    assert harness.complete_call(request, harness.depth_snapshot(harness.subscriber.book_ids[ONE] - 7)) == []
+    assert (audits(harness, "undecided"), harness.subscriber.is_synced(ONE)) == (1, True)
 
 
 def test_an_audit_of_a_book_that_moves_on_without_an_answer_decides_nothing() -> None:
-    desk, _ = audited()
-    at = desk.subscriber.book_ids[ONE]
+    harness, _ = audited()
+    at = harness.subscriber.book_ids[ONE]
     for final in range(at + 1, at + 300):
-        desk.deliver_update(final - 1, final)
-    assert (audits(desk, "undecided"), desk.subscriber.is_synced(ONE)) == (1, True)
+        harness.deliver_update(final - 1, final)
+    assert (audits(harness, "undecided"), harness.subscriber.is_synced(ONE)) == (1, True)
 
 
-def test_an_audit_that_gets_no_image_is_tried_again_later() -> None:
-    desk, request = audited()
-    assert desk.complete_call(request, SnapshotUnavailable("503", 0)) == []
-    assert desk.requests(desk.advance_ms(20_000)) == []
-    desk.deliver_update(desk.subscriber.book_ids[ONE], desk.subscriber.book_ids[ONE] + 1)
-    assert len(desk.requests([*desk.advance_ms(20_000), *desk.advance_ms(20_000)])) == 1
+def test_an_audit_without_a_snapshot_is_repeated_later() -> None:
+    harness, request = audited()
+    assert harness.complete_call(request, SnapshotUnavailable("503", 0)) == []
+    assert harness.requests(harness.advance_ms(20_000)) == []
+    harness.deliver_update(harness.subscriber.book_ids[ONE], harness.subscriber.book_ids[ONE] + 1)
+    assert len(harness.requests([*harness.advance_ms(20_000), *harness.advance_ms(20_000)])) == 1
 
 
 @pytest.mark.parametrize("quantity", ["abc", "1_0", "-1"])
-def test_an_audit_by_an_image_that_cannot_be_read_decides_nothing(quantity: str) -> None:
-    desk, request = audited()
+def test_an_audit_by_an_invalid_snapshot_decides_nothing(quantity: str) -> None:
+    harness, request = audited()
     assert (
-        desk.complete_call(request, desk.depth_snapshot(desk.subscriber.book_ids[ONE], bids=(("99", quantity),))) == []
+        harness.complete_call(
+            request, harness.depth_snapshot(harness.subscriber.book_ids[ONE], bids=(("99", quantity),))
+        )
+        == []
     )
-    assert (audits(desk, "undecided"), desk.subscriber.is_synced(ONE)) == (1, True)
+    assert (audits(harness, "undecided"), harness.subscriber.is_synced(ONE)) == (1, True)
 
 
-def test_an_audit_by_a_short_image_compares_what_is_in_it() -> None:
-    desk, request = audited()
-    image = agreeing(desk)
-    short = replace(image, bids=image.bids[:2], asks=image.asks[:2], depth_max=2)
-    assert desk.complete_call(request, short) == []
-    assert audits(desk, "agrees") == 1
+def test_an_audit_by_a_short_snapshot_compares_its_levels() -> None:
+    harness, request = audited()
+    snapshot = agreeing(harness)
+    short = replace(snapshot, bids=snapshot.bids[:2], asks=snapshot.asks[:2], depth_max=2)
+    assert harness.complete_call(request, short) == []
+    assert audits(harness, "agrees") == 1
 
 
 def test_a_book_of_which_little_is_left_is_renewed() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    (request,) = desk.requests(desk.deliver_update(9, 10))
-    desk.complete_call(request, desk.depth_snapshot(10, depth_max=4))
-    desk.deliver_update(10, 11, "99x0", "98x0")
-    assert desk.subscriber.is_synced(ONE)
-    effects = desk.advance_ms(1_000)
+    harness = OrderBookHarness().with_instruments(ONE)
+    (request,) = harness.requests(harness.deliver_update(9, 10))
+    harness.complete_call(request, harness.depth_snapshot(10, depth_max=4))
+    harness.deliver_update(10, 11, "99x0", "98x0")
+    assert harness.subscriber.is_synced(ONE)
+    effects = harness.advance_ms(1_000)
     assert published_states(effects) == [(ONE, BookState.SYNCING)]
-    (request,) = desk.requests([*effects, *desk.advance_ms(50)])
-    desk.complete_call(request, desk.depth_snapshot(12))
-    assert desk.subscriber.is_synced(ONE)
+    (request,) = harness.requests([*effects, *harness.advance_ms(50)])
+    harness.complete_call(request, harness.depth_snapshot(12))
+    assert harness.subscriber.is_synced(ONE)
 
 
-def test_a_book_whose_images_are_shorter_than_what_is_shown_is_not_fetched_without_end() -> None:
-    desk = OrderBookHarness(venue_book_settings(levels_published=20)).with_instruments(ONE)
-    (request,) = desk.requests(desk.deliver_update(9, 10))
-    desk.complete_call(request, desk.depth_snapshot(10, depth_max=4))
+def test_a_book_with_short_snapshots_is_not_fetched_forever() -> None:
+    harness = OrderBookHarness(venue_book_settings(levels_published=20)).with_instruments(ONE)
+    (request,) = harness.requests(harness.deliver_update(9, 10))
+    harness.complete_call(request, harness.depth_snapshot(10, depth_max=4))
     for final in range(11, 21):
-        desk.deliver_update(final - 1, final)
-        assert desk.requests(desk.advance_ms(1_000)) == []
+        harness.deliver_update(final - 1, final)
+        assert harness.requests(harness.advance_ms(1_000)) == []
 
 
 def test_a_book_that_is_small_in_itself_is_not_renewed() -> None:
-    desk = OrderBookHarness().with_instruments(ONE)
-    (request,) = desk.requests(desk.deliver_update(9, 10))
-    desk.complete_call(request, desk.depth_snapshot(10, bids=(("99", "1"),), depth_max=1_000))
-    desk.advance_ms(1_000)
-    assert desk.subscriber.is_synced(ONE)
+    harness = OrderBookHarness().with_instruments(ONE)
+    (request,) = harness.requests(harness.deliver_update(9, 10))
+    harness.complete_call(request, harness.depth_snapshot(10, bids=(("99", "1"),), depth_max=1_000))
+    harness.advance_ms(1_000)
+    assert harness.subscriber.is_synced(ONE)
 
 
 # Who joins late, who waits, and the end
@@ -660,31 +669,33 @@ def test_a_late_joiner_goes_on_with_the_deltas_by_id(live: OrderBookHarness) -> 
 
 
 def test_a_late_joiner_of_a_venue_without_ids_gets_the_book_and_follows_it() -> None:
-    desk = OrderBookHarness(PUSHING_UNNUMBERED).with_instruments(ONE)
-    desk.deliver_frame(desk.depth_snapshot(NO_ID, is_pushed=True))
-    late = desk.late_subscriber()
+    harness = OrderBookHarness(PUSHING_UNNUMBERED).with_instruments(ONE)
+    harness.deliver_frame(harness.depth_snapshot(NO_ID, is_pushed=True))
+    late = harness.late_subscriber()
     for quantity in range(2, 5):
-        (delta,) = published_bodies(desk.deliver_update(NO_ID, NO_ID, f"99x{quantity}"), BOOKS)
+        (delta,) = published_bodies(harness.deliver_update(NO_ID, NO_ID, f"99x{quantity}"), BOOKS)
         late.receive(delta)
     assert (
-        late.top(ONE) == desk.subscriber.top(ONE) == (levels("99x4", "98x1", "97x1"), levels("101x1", "102x1", "103x1"))
+        late.top(ONE)
+        == harness.subscriber.top(ONE)
+        == (levels("99x4", "98x1", "97x1"), levels("101x1", "102x1", "103x1"))
     )
 
 
 def test_readiness_waits_for_the_feed_then_for_its_books() -> None:
-    desk = OrderBookHarness()
-    assert desk.service.unmet(T0) == (f"feed {VENUE} is connecting: starting",)
-    desk.with_instruments()
-    assert desk.service.unmet(T0) == (f"book of {ONE}", f"book of {TWO}")
-    desk.with_synced_books(ONE)
-    desk.deliver(BookStreamDown(VENUE, TWO, "refused", is_permanent=True))
-    assert desk.service.unmet(T0) == ()
+    harness = OrderBookHarness()
+    assert harness.service.unmet(T0) == (f"feed {VENUE} is connecting: starting",)
+    harness.with_instruments()
+    assert harness.service.unmet(T0) == (f"book of {ONE}", f"book of {TWO}")
+    harness.with_synced_books(ONE)
+    harness.deliver(BookStreamDown(VENUE, TWO, "refused", is_permanent=True))
+    assert harness.service.unmet(T0) == ()
 
 
 def test_readiness_does_not_wait_for_ever() -> None:
-    desk = OrderBookHarness().with_instruments()
-    assert len(desk.service.unmet(T0 + 10_000 * MS)) == 2
-    assert desk.service.unmet(T0 + 10_001 * MS) == ()
+    harness = OrderBookHarness().with_instruments()
+    assert len(harness.service.unmet(T0 + 10_000 * MS)) == 2
+    assert harness.service.unmet(T0 + 10_001 * MS) == ()
 
 
 def test_at_the_end_every_book_is_distrusted_and_each_stream_summed_up(live: OrderBookHarness) -> None:
@@ -721,21 +732,21 @@ def test_what_books_come_to_is_counted_by_venue(live: OrderBookHarness) -> None:
     assert metric_value(live.metrics, "market_books_synced", venue=VENUE) == 1
 
 
-def test_two_hearers_who_joined_at_different_times_have_the_same_book(live: OrderBookHarness) -> None:
-    hearers: list[BookSubscriber] = []
+def test_two_subscribers_that_joined_at_different_times_have_the_same_book(live: OrderBookHarness) -> None:
+    subscribers: list[BookSubscriber] = []
     for final in range(11, 30):
-        hearers.append(live.late_subscriber())
+        subscribers.append(live.late_subscriber())
         for body in published_bodies(live.deliver_update(final - 1, final, f"{90 + final % 10}x{final % 3}"), BOOKS):
-            for hearer in hearers:
-                hearer.receive(body)
-    assert {hearer.top(ONE) for hearer in hearers} == {live.subscriber.top(ONE)}
+            for subscriber in subscribers:
+                subscriber.receive(body)
+    assert {subscriber.top(ONE) for subscriber in subscribers} == {live.subscriber.top(ONE)}
 
 
-def test_an_empty_frame_says_nothing(live: OrderBookHarness) -> None:
+def test_an_empty_frame_publishes_nothing(live: OrderBookHarness) -> None:
     assert published_bodies(live.deliver(DecodedFrame(VENUE, (), live.now_ns, 0, 2))) == []
 
 
-def test_asks_and_bids_change_alike(live: OrderBookHarness) -> None:
+def test_asks_and_bids_are_updated_alike(live: OrderBookHarness) -> None:
     live.deliver_frame(live.depth_update(10, 11, asks=(("101", "0"), ("105", "3"))))
     assert live.subscriber.top(ONE) == (levels("99x1", "98x1", "97x1"), levels("102x1", "103x1", "104x1"))
     assert ASKS[0] == ("101", "1")

@@ -33,27 +33,27 @@ def on_a_loop(test: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(test, 5))
 
 
-def test_a_feed_that_fails_says_so_and_is_begun_again() -> None:
+def test_a_failed_feed_is_reported_and_restarted() -> None:
     async def scene() -> None:
-        told: list[FeedMessage] = []
-        running = asyncio.ensure_future(FeedGroup((), Stock(2), BACKOFF, lambda: 0.0).run(told.append))
+        delivered: list[FeedMessage] = []
+        running = asyncio.ensure_future(FeedGroup((), Stock(2), BACKOFF, lambda: 0.0).run(delivered.append))
 
         async def is_back() -> bool:
-            return StockFeedUp() in told
+            return StockFeedUp() in delivered
 
         await eventually_async(is_back)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert [type(one) for one in told] == [StockFeedDown, StockFeedDown, StockFeedUp]
-        assert isinstance(told[0], StockFeedDown)
-        assert "KeyError" in told[0].reason
-        assert not told[0].is_permanent
+        assert [type(one) for one in delivered] == [StockFeedDown, StockFeedDown, StockFeedUp]
+        assert isinstance(delivered[0], StockFeedDown)
+        assert "KeyError" in delivered[0].reason
+        assert not delivered[0].is_permanent
 
     on_a_loop(scene())
 
 
-def test_what_the_service_raises_ends_everything() -> None:
+def test_an_exception_of_the_service_stops_all_feeds() -> None:
     def deliver(_: FeedMessage) -> None:
         raise InvariantError("a bug of the service")
 

@@ -37,24 +37,24 @@ DATE = "Wed, 18 Nov 2026 11:06:50 GMT"
         (200, "7", None),
     ],
 )
-def test_a_venue_says_how_long_it_wants_to_be_left_alone(status: int, header: str, expected_ms: float | None) -> None:
+def test_a_retry_after_header_gives_the_delay(status: int, header: str, expected_ms: float | None) -> None:
     assert parse_retry_after_ms(status, header, NOW_NS) == expected_ms
 
 
-def test_it_may_say_so_by_a_date() -> None:
-    told = parse_retry_after_ms(429, DATE, NOW_NS)
-    assert told is not None
-    assert told == pytest.approx(10_000, abs=1_000)
+def test_a_retry_after_header_may_be_a_date() -> None:
+    delay_ms = parse_retry_after_ms(429, DATE, NOW_NS)
+    assert delay_ms is not None
+    assert delay_ms == pytest.approx(10_000, abs=1_000)
 
 
-def restraint(clock: ManualClock) -> CircuitGuard:
+def guard(clock: ManualClock) -> CircuitGuard:
     breaker = CircuitBreaker(failures_max=2, cooldown_ns=1_000 * NS_PER_MS)
     return CircuitGuard(clock, breaker, Transport.REST, VenueMetrics(Metrics("test", "0"), Venue("TOY")))
 
 
-def test_a_told_pause_ends_by_itself_and_a_shorter_one_does_not_cut_it() -> None:
+def test_a_retry_after_delay_expires_and_a_shorter_one_does_not_shorten_it() -> None:
     clock = ManualClock()
-    kept = restraint(clock)
+    kept = guard(clock)
     kept.pause(500)
     kept.pause(100)
     assert kept.paused_ms == 500
@@ -64,7 +64,7 @@ def test_a_told_pause_ends_by_itself_and_a_shorter_one_does_not_cut_it() -> None
 
 def test_after_failures_in_a_row_one_probe_goes_and_its_answer_decides() -> None:
     clock = ManualClock()
-    kept = restraint(clock)
+    kept = guard(clock)
     assert kept.try_acquire()
     kept.failed()
     kept.failed()
@@ -103,26 +103,26 @@ def test_no_second_holds_more_messages_than_the_venue_allows(per_second: float) 
     assert 1 <= sent <= max(per_second, 1)
 
 
-def test_patience_with_a_quiet_book_doubles_up_to_its_bound_and_shrinks_when_it_speaks() -> None:
-    patience = AdaptiveTimeouts(first_data_ms=100, no_data_ms=200, timeout_ms_max=500, healthy_ms=1_000)
+def test_the_first_data_timeout_doubles_up_to_its_bound_and_shrinks_with_data() -> None:
+    timeouts = AdaptiveTimeouts(first_data_ms=100, no_data_ms=200, timeout_ms_max=500, healthy_ms=1_000)
     waits = []
     for _ in range(4):
-        waits.append(patience.first_data_timeout_ms("book"))
-        patience.on_no_first_data("book")
+        waits.append(timeouts.first_data_timeout_ms("book"))
+        timeouts.on_no_first_data("book")
     assert waits == [100, 200, 400, 500]
-    assert patience.first_data_timeout_ms("other") == 100
-    patience.on_first_data("book")
-    patience.on_first_data("book")
-    assert patience.first_data_timeout_ms("book") == 400
+    assert timeouts.first_data_timeout_ms("other") == 100
+    timeouts.on_first_data("book")
+    timeouts.on_first_data("book")
+    assert timeouts.first_data_timeout_ms("book") == 400
 
 
-def test_a_mute_line_is_given_more_time_until_data_flows_without_a_long_gap() -> None:
-    patience = AdaptiveTimeouts(first_data_ms=100, no_data_ms=200, timeout_ms_max=500, healthy_ms=1_000)
-    patience.on_no_data()
-    patience.on_no_data()
-    assert patience.no_data_timeout_ms == 500
-    assert patience.on_disconnect(5_000, gap_ms_max=150)
-    assert patience.no_data_timeout_ms == 500
-    assert not patience.on_disconnect(999, gap_ms_max=10)
-    assert patience.on_disconnect(1_000, gap_ms_max=10)
-    assert patience.no_data_timeout_ms == 200
+def test_the_no_data_timeout_grows_until_data_flows_without_a_long_gap() -> None:
+    timeouts = AdaptiveTimeouts(first_data_ms=100, no_data_ms=200, timeout_ms_max=500, healthy_ms=1_000)
+    timeouts.on_no_data()
+    timeouts.on_no_data()
+    assert timeouts.no_data_timeout_ms == 500
+    assert timeouts.on_disconnect(5_000, gap_ms_max=150)
+    assert timeouts.no_data_timeout_ms == 500
+    assert not timeouts.on_disconnect(999, gap_ms_max=10)
+    assert timeouts.on_disconnect(1_000, gap_ms_max=10)
+    assert timeouts.no_data_timeout_ms == 200

@@ -32,11 +32,11 @@ HTTP, WS = "http", "ws"
         ("ALPACA", "https://data.alpaca.markets/v1beta3/crypto/us/latest/orderbooks?symbols=BTC%2FUSD"),
     ],
 )
-def test_an_address_tells_its_venue(venue: str, address: str) -> None:
+def test_a_url_identifies_its_venue(venue: str, address: str) -> None:
     assert detect_venues([address]) == [venue]
 
 
-def test_an_unrouted_stream_is_of_the_market_that_was_asked_beside_it() -> None:
+def test_an_unrouted_stream_belongs_to_the_market_of_its_requests() -> None:
     stream = "ws://127.0.0.1:8102/stream"
     assert detect_venues([stream, "http://127.0.0.1:8102/fapi/v1/exchangeInfo"]) == ["BINANCEUM"]
     assert detect_venues(["http://127.0.0.1:8101/api/v3/exchangeInfo", stream]) == ["BINANCE"]
@@ -50,7 +50,7 @@ def test_two_venues_in_one_recording_are_both_named() -> None:
 @pytest.mark.parametrize(
     "address", ["", "nonsense", "https://example.com/", "ws://[::1", "wss://dstream.binance.com/stream"]
 )
-def test_any_other_address_is_of_no_venue(address: str) -> None:
+def test_any_other_url_belongs_to_no_venue(address: str) -> None:
     assert detect_venues([address]) == []
     assert not is_metadata(HTTP, address)
     assert snapshot_symbol(HTTP, address) is None
@@ -68,12 +68,12 @@ def test_any_other_address_is_of_no_venue(address: str) -> None:
         ("https://www.okx.com/api/v5/market/books-full?instId=BTC-USDT", None),
     ],
 )
-def test_an_address_tells_whose_book_was_asked_for(address: str, native: str | None) -> None:
+def test_a_url_identifies_the_book_that_was_requested(address: str, native: str | None) -> None:
     assert snapshot_symbol(HTTP, address) == native
     assert snapshot_symbol(WS, address) is None
 
 
-def test_metadata_is_an_answer_and_nothing_else() -> None:
+def test_metadata_is_an_http_response_only() -> None:
     assert is_metadata(HTTP, "https://api.binance.com/api/v3/exchangeInfo?symbol=BTCUSDT")
     assert not is_metadata(WS, "wss://stream.binance.com/exchangeInfo")
     assert not is_metadata(HTTP, "https://api.binance.com/api/v3/depth?symbol=BTCUSDT")

@@ -24,60 +24,60 @@ def book(bids: Levels = BIDS, asks: Levels = ASKS, depth_max: int = 0) -> OrderB
     return depth
 
 
-def image(final: int, bids: Levels = BIDS, asks: Levels = ASKS, depth_max: int = 0) -> DepthSnapshot:
+def snapshot(final: int, bids: Levels = BIDS, asks: Levels = ASKS, depth_max: int = 0) -> DepthSnapshot:
     return DepthSnapshot(NAME, final, bids, asks, 0, 0, is_pushed=False, depth_max=depth_max)
 
 
-def test_the_same_book_agrees_however_it_is_spelled() -> None:
+def test_the_same_book_agrees_in_any_spelling() -> None:
     spelled = [(f"{price}.00", "1.000") for price, _ in BIDS]
-    assert Audit(5, book()).apply_snapshot(image(5, bids=spelled), 5) is Verdict.AGREES
+    assert Audit(5, book()).apply_snapshot(snapshot(5, bids=spelled), 5) is Verdict.AGREES
 
 
 @pytest.mark.parametrize("place", [0, LEVELS_COMPARED - 1])
 def test_one_other_quantity_in_the_best_twenty_differs(place: int) -> None:
     other = [(price, "2" if number == place else quantity) for number, (price, quantity) in enumerate(ASKS)]
-    assert Audit(5, book()).apply_snapshot(image(5, asks=other), 5) is Verdict.DIFFERS
+    assert Audit(5, book()).apply_snapshot(snapshot(5, asks=other), 5) is Verdict.DIFFERS
 
 
 def test_a_level_that_is_missing_or_too_much_differs() -> None:
-    assert Audit(5, book()).apply_snapshot(image(5, bids=BIDS[1:]), 5) is Verdict.DIFFERS
-    assert Audit(5, book(bids=BIDS[:3])).apply_snapshot(image(5), 5) is Verdict.DIFFERS
+    assert Audit(5, book()).apply_snapshot(snapshot(5, bids=BIDS[1:]), 5) is Verdict.DIFFERS
+    assert Audit(5, book(bids=BIDS[:3])).apply_snapshot(snapshot(5), 5) is Verdict.DIFFERS
 
 
-def test_what_lies_below_the_best_twenty_is_not_compared() -> None:
+def test_levels_below_the_best_twenty_are_not_compared() -> None:
     other = [*BIDS[:LEVELS_COMPARED], ("1", "1")]
-    assert Audit(5, book()).apply_snapshot(image(5, bids=other), 5) is Verdict.AGREES
+    assert Audit(5, book()).apply_snapshot(snapshot(5, bids=other), 5) is Verdict.AGREES
 
 
-def test_an_image_is_held_against_the_state_at_its_own_id() -> None:
+def test_a_snapshot_is_compared_with_the_state_at_its_own_id() -> None:
     depth = book()
     audit = Audit(5, depth)
     depth.apply_update([("999", "7")], [])
     assert audit.add_state(6, depth) is None
-    assert audit.apply_snapshot(image(5), 6) is Verdict.AGREES
+    assert audit.apply_snapshot(snapshot(5), 6) is Verdict.AGREES
 
 
-def test_an_image_ahead_waits_for_the_book() -> None:
+def test_a_snapshot_ahead_waits_for_the_book() -> None:
     depth = book()
     audit = Audit(5, depth)
-    assert audit.apply_snapshot(image(7), 5) is None
+    assert audit.apply_snapshot(snapshot(7), 5) is None
     assert audit.add_state(6, depth) is None
     assert audit.add_state(7, depth) is Verdict.AGREES
 
 
-def test_an_image_within_a_change_is_never_judged() -> None:
+def test_a_snapshot_within_an_update_is_never_compared() -> None:
     depth = book()
     audit = Audit(5, depth)
-    assert audit.apply_snapshot(image(7), 5) is None
+    assert audit.apply_snapshot(snapshot(7), 5) is None
     assert audit.add_state(9, depth) is Verdict.UNDECIDED
 
 
-def test_an_image_from_before_the_audit_is_not_judged() -> None:
-    assert Audit(5, book()).apply_snapshot(image(4), 5) is Verdict.UNDECIDED
+def test_a_snapshot_from_before_the_audit_is_not_compared() -> None:
+    assert Audit(5, book()).apply_snapshot(snapshot(4), 5) is Verdict.UNDECIDED
 
 
-def test_a_book_without_ids_is_not_judged() -> None:
-    assert Audit(NO_ID, book()).apply_snapshot(image(NO_ID, bids=()), NO_ID) is Verdict.UNDECIDED
+def test_a_book_without_ids_is_not_compared() -> None:
+    assert Audit(NO_ID, book()).apply_snapshot(snapshot(NO_ID, bids=()), NO_ID) is Verdict.UNDECIDED
 
 
 def test_no_more_states_are_kept_than_the_bound() -> None:
@@ -87,22 +87,22 @@ def test_no_more_states_are_kept_than_the_bound() -> None:
     assert audit.add_state(STATES_MAX, depth) is Verdict.UNDECIDED
 
 
-def test_an_image_that_was_cut_says_nothing_of_what_lies_beyond() -> None:
-    short = image(5, bids=BIDS[:5], asks=ASKS[:5], depth_max=5)
+def test_a_truncated_snapshot_shows_nothing_about_deeper_levels() -> None:
+    short = snapshot(5, bids=BIDS[:5], asks=ASKS[:5], depth_max=5)
     assert Audit(5, book()).apply_snapshot(short, 5) is Verdict.AGREES
-    wrong = image(5, bids=[*BIDS[:4], ("995", "9")], asks=ASKS[:5], depth_max=5)
+    wrong = snapshot(5, bids=[*BIDS[:4], ("995", "9")], asks=ASKS[:5], depth_max=5)
     assert Audit(5, book()).apply_snapshot(wrong, 5) is Verdict.DIFFERS
 
 
-def test_a_book_that_began_with_a_cut_image_is_not_blamed_for_what_it_never_saw() -> None:
+def test_a_book_that_started_with_a_truncated_snapshot_is_compared_to_its_known_depth() -> None:
     depth = book(bids=BIDS[:5], asks=ASKS[:5], depth_max=5)
     # Far beyond what the image showed one level is touched; those between are not known.
     depth.apply_update([("980", "1")], [("1020", "1")])
-    assert Audit(5, depth).apply_snapshot(image(5), 5) is Verdict.AGREES
+    assert Audit(5, depth).apply_snapshot(snapshot(5), 5) is Verdict.AGREES
     depth.apply_update([("996", "0")], [])
-    assert Audit(6, depth).apply_snapshot(image(6), 6) is Verdict.DIFFERS
+    assert Audit(6, depth).apply_snapshot(snapshot(6), 6) is Verdict.DIFFERS
 
 
 @pytest.mark.parametrize("quantity", ["abc", "1_0", "-1", "NaN"])
-def test_an_image_that_cannot_be_read_decides_nothing(quantity: str) -> None:
-    assert Audit(5, book()).apply_snapshot(image(5, bids=[("999", quantity)]), 5) is Verdict.UNDECIDED
+def test_an_invalid_snapshot_decides_nothing(quantity: str) -> None:
+    assert Audit(5, book()).apply_snapshot(snapshot(5, bids=[("999", quantity)]), 5) is Verdict.UNDECIDED

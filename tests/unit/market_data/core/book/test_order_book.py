@@ -33,7 +33,7 @@ def test_quantities_are_in_our_unit_and_prices_are_not() -> None:
     assert window.diff(depth) == (levels("99x2.5"), ())
 
 
-def test_what_stays_is_not_said_again() -> None:
+def test_unchanged_levels_are_not_published_again() -> None:
     window, depth = TopOfBook(2, ONE), book()
     window.refresh(depth)
     assert window.diff(depth) == ((), ())
@@ -48,14 +48,14 @@ def test_a_level_that_leaves_makes_room_for_the_next() -> None:
     assert window.diff(depth) == (((Decimal(99), REMOVED), (Decimal(97), ONE)), ())
 
 
-def test_a_level_that_is_pushed_out_leaves_too() -> None:
+def test_a_level_that_is_pushed_out_is_removed() -> None:
     window, depth = TopOfBook(2, ONE), book()
     window.refresh(depth)
     depth.apply_update([], [("100", "5")])
     assert window.diff(depth) == ((), ((Decimal(102), REMOVED), (Decimal(100), Decimal(5))))
 
 
-def test_what_was_shown_last_can_be_given_again_while_the_book_moves_on() -> None:
+def test_the_last_published_top_stays_available_while_the_book_changes() -> None:
     window, depth = TopOfBook(2, ONE), book()
     window.refresh(depth)
     depth.apply_update([("99", "9")], [])
@@ -78,7 +78,7 @@ CHANGES = st.lists(st.tuples(SPELLINGS, st.sampled_from(["0", "0.0", "1", "1.0",
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(CHANGES, CHANGES), max_size=15), st.integers(1, 8))
-def test_who_follows_the_changes_always_has_what_a_newcomer_is_shown(
+def test_applied_diffs_always_equal_a_new_snapshot(
     steps: list[tuple[list[tuple[str, str]], list[tuple[str, str]]]], count: int
 ) -> None:
     window, depth = TopOfBook(count, ONE), book()

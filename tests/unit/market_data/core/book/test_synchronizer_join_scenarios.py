@@ -22,35 +22,35 @@ MANY_OLD_ONES = SyncLimits(stale_events_max=1000)
 """Duplicates are told apart one by one here; a venue that sends only old ids is another test's matter."""
 
 
-class Sides(NamedTuple):
+class BookSides(NamedTuple):
     """A book by its prices, in the venue's own texts."""
 
     bids: dict[Decimal, list[str]]
     asks: dict[Decimal, list[str]]
 
-    def after(self, bids: Sequence[list[str]], asks: Sequence[list[str]]) -> "Sides":
+    def after(self, bids: Sequence[list[str]], asks: Sequence[list[str]]) -> "BookSides":
         """Give the book with these levels set."""
-        return Sides(_set(self.bids, bids), _set(self.asks, asks))
+        return BookSides(_set(self.bids, bids), _set(self.asks, asks))
 
 
-class Change(NamedTuple):
+class RecordedUpdate(NamedTuple):
     """One change of depth in its own line, and the book after it."""
 
     line: RecordedLine
-    first: int
-    previous: int
-    final: int
+    first_id: int
+    prev_id: int
+    last_id: int
     bids: list[list[str]]
     asks: list[list[str]]
-    book: Sides
+    book: BookSides
 
 
-class Tape(NamedTuple):
+class ParsedRecording(NamedTuple):
     """A recording taken apart: the changes above its image, each with the book that it leads to."""
 
     listing: RecordedLine
-    image: RecordedLine
-    changes: tuple[Change, ...]
+    snapshot: RecordedLine
+    updates: tuple[RecordedUpdate, ...]
     states: dict[int, str]
 
     @property
@@ -58,14 +58,14 @@ class Tape(NamedTuple):
         """Say whether the change that ends at an image's id is applied once more."""
         return "/fapi/" in self.listing.url
 
-    def image_of(self, book: Sides, final: int, after: RecordedLine) -> RecordedLine:
+    def snapshot_of(self, book: BookSides, last_id: int, after: RecordedLine) -> RecordedLine:
         """Write an image as if it had been fetched right after a line."""
         bids, asks = (
             [book.bids[price] for price in sorted(book.bids, reverse=True)],
             [book.asks[price] for price in sorted(book.asks)],
         )
-        said = {"lastUpdateId": final, "bids": bids, "asks": asks}
-        return self.image._replace(text=json.dumps(said), at_ns=after.at_ns + 1)
+        message = {"lastUpdateId": last_id, "bids": bids, "asks": asks}
+        return self.snapshot._replace(text=json.dumps(message), at_ns=after.at_ns + 1)
 
     def played(self, lines: Sequence[RecordedLine]) -> RecordingPlayer:
         """Play edited lines behind the listing, with the patience of a live book."""
@@ -82,121 +82,127 @@ def _set(side: dict[Decimal, list[str]], levels: Sequence[list[str]]) -> dict[De
     return {price: level for price, level in touched.items() if Decimal(level[1])}
 
 
-def _changes(lines: Sequence[RecordedLine], image: RecordedLine) -> Iterator[Change]:
-    start = json.loads(image.text)
-    book = Sides({}, {}).after(start["bids"], start["asks"])
+def _parse_updates(lines: Sequence[RecordedLine], snapshot: RecordedLine) -> Iterator[RecordedUpdate]:
+    start = json.loads(snapshot.text)
+    book = BookSides({}, {}).after(start["bids"], start["asks"])
     for line in lines:
         if '"depthUpdate"' not in line.text:
             continue
-        said = json.loads(line.text)["data"]
-        if said["u"] > start["lastUpdateId"]:
-            book = book.after(said["b"], said["a"])
-            yield Change(line, said["U"], said.get("pu", said["U"] - 1), said["u"], said["b"], said["a"], book)
+        message = json.loads(line.text)["data"]
+        if message["u"] > start["lastUpdateId"]:
+            book = book.after(message["b"], message["a"])
+            yield RecordedUpdate(
+                line, message["U"], message.get("pu", message["U"] - 1), message["u"], message["b"], message["a"], book
+            )
 
 
 @cache
-def tape(name: str) -> Tape:
+def parsed(name: str) -> ParsedRecording:
     listing, *lines = HAND_MADE[name]() if name in HAND_MADE else recorded_lines(name)
-    (image,) = [line for line in lines if line.via == "http"]
-    return Tape(listing, image, tuple(_changes(lines, image)), player(listing).play(lines).states)
+    (snapshot,) = [line for line in lines if line.via == "http"]
+    return ParsedRecording(
+        listing, snapshot, tuple(_parse_updates(lines, snapshot)), player(listing).play(lines).states
+    )
 
 
-def lines_of(changes: Sequence[Change]) -> list[RecordedLine]:
-    return [change.line for change in changes]
+def lines_of(updates: Sequence[RecordedUpdate]) -> list[RecordedLine]:
+    return [update.line for update in updates]
 
 
-def differing(tape: Tape, player: RecordingPlayer, changes: Sequence[Change]) -> list[int]:
+def differing(parsed: ParsedRecording, player: RecordingPlayer, updates: Sequence[RecordedUpdate]) -> list[int]:
     """List the ids at which the edited recording's book is another, or was never there."""
-    return [change.final for change in changes if player.states.get(change.final) != tape.states[change.final]]
+    return [update.last_id for update in updates if player.states.get(update.last_id) != parsed.states[update.last_id]]
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_j1_an_image_from_the_middle_of_a_change_takes_all_of_it(name: str) -> None:
-    this = tape(name)
-    changes = this.changes
+def test_j1_a_snapshot_from_the_middle_of_an_update_takes_all_of_it(name: str) -> None:
+    this = parsed(name)
+    updates = this.updates
     middle = next(
         number
-        for number, one in enumerate(changes)
-        if number >= 5 and one.previous + 1 < one.final and len(one.bids) + len(one.asks) > 1
+        for number, one in enumerate(updates)
+        if number >= 5 and one.prev_id + 1 < one.last_id and len(one.bids) + len(one.asks) > 1
     )
-    torn = changes[middle]
-    book = changes[middle - 1].book.after(torn.bids[:1], [] if torn.bids else torn.asks[:1])
-    image = this.image_of(book, torn.final - 1, changes[middle + 2].line)
-    buffered, rest = changes[middle - 2 : middle + 3], changes[middle + 3 :]
-    player = this.played([*lines_of(buffered), image, *lines_of(rest)])
-    assert differing(this, player, changes[middle:]) == []
+    torn = updates[middle]
+    book = updates[middle - 1].book.after(torn.bids[:1], [] if torn.bids else torn.asks[:1])
+    snapshot = this.snapshot_of(book, torn.last_id - 1, updates[middle + 2].line)
+    buffered, rest = updates[middle - 2 : middle + 3], updates[middle + 3 :]
+    player = this.played([*lines_of(buffered), snapshot, *lines_of(rest)])
+    assert differing(this, player, updates[middle:]) == []
     tally = player.sync.stats
-    assert (tally.applied, tally.stale, tally.gaps, tally.snapshots_too_old) == (len(changes) - middle, 2, 0, 0)
+    assert (tally.applied, tally.stale, tally.gaps, tally.snapshots_too_old) == (len(updates) - middle, 2, 0, 0)
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_j2_an_image_from_before_the_buffer_is_fetched_again(name: str) -> None:
-    this = tape(name)
-    changes = this.changes
-    old = this.image_of(changes[2].book, changes[2].final, changes[8].line)
-    newer = next(one for one in changes[20:] if one.line.at_ns > changes[8].line.at_ns + 1_000_000_000)
-    good = changes.index(newer)
-    image = this.image_of(changes[good].book, changes[good].final, changes[good].line)
-    before, after = changes[6:9], changes[9 : good + 1]
+def test_j2_a_snapshot_from_before_the_buffer_is_fetched_again(name: str) -> None:
+    this = parsed(name)
+    updates = this.updates
+    old = this.snapshot_of(updates[2].book, updates[2].last_id, updates[8].line)
+    newer = next(one for one in updates[20:] if one.line.at_ns > updates[8].line.at_ns + 1_000_000_000)
+    good = updates.index(newer)
+    snapshot = this.snapshot_of(updates[good].book, updates[good].last_id, updates[good].line)
+    before, after = updates[6:9], updates[9 : good + 1]
     player = this.played([*lines_of(before), old])
     assert (player.states, player.sync.stats.snapshots_too_old, player.sync.is_live) == ({}, 1, False)
-    player.play([*lines_of(after), image, *lines_of(changes[good + 1 :])])
+    player.play([*lines_of(after), snapshot, *lines_of(updates[good + 1 :])])
     assert set(player.resync_methods) == {ResyncMethod.FETCH}
     assert len(player.resync_methods) > 1
-    assert differing(this, player, changes[good:]) == []
+    assert differing(this, player, updates[good:]) == []
     assert (player.sync.stats.gaps, player.sync.stats.resyncs, player.sync.stats.snapshots) == (0, 0, 1)
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_j3_an_image_ahead_of_the_buffer_waits_for_what_follows_it(name: str) -> None:
-    this = tape(name)
-    changes = this.changes
-    image = this.image_of(changes[9].book, changes[9].final, changes[7].line)
-    player = this.played([*lines_of(changes[3:8]), image])
-    assert (player.sync.is_live, player.sync.last_id, player.sync.stats.stale) == (True, changes[9].final, 5)
-    player.play(lines_of(changes[8:]))
-    assert differing(this, player, changes[9:]) == []
-    assert set(player.states) == {one.final for one in changes[9:]}
+def test_j3_a_snapshot_ahead_of_the_buffer_waits_for_what_follows_it(name: str) -> None:
+    this = parsed(name)
+    updates = this.updates
+    snapshot = this.snapshot_of(updates[9].book, updates[9].last_id, updates[7].line)
+    player = this.played([*lines_of(updates[3:8]), snapshot])
+    assert (player.sync.is_live, player.sync.last_id, player.sync.stats.stale) == (True, updates[9].last_id, 5)
+    player.play(lines_of(updates[8:]))
+    assert differing(this, player, updates[9:]) == []
+    assert set(player.states) == {one.last_id for one in updates[9:]}
     tally = player.sync.stats
     # USD-M applies the change that ends at the image's own id once more.
-    assert (tally.applied, tally.stale) == (len(changes) - 10 + this.is_um, 7 - this.is_um)
+    assert (tally.applied, tally.stale) == (len(updates) - 10 + this.is_um, 7 - this.is_um)
     assert (tally.gaps, tally.snapshots_too_old) == (0, 0)
 
 
-def twice(changes: Sequence[Change]) -> list[RecordedLine]:
-    return [line for line in lines_of(changes) for _ in range(2)]
+def duplicated(updates: Sequence[RecordedUpdate]) -> list[RecordedLine]:
+    return [line for line in lines_of(updates) for _ in range(2)]
 
 
-def again_later(changes: Sequence[Change]) -> list[RecordedLine]:
-    return [line for place, one in enumerate(changes) for line in (one.line, changes[max(0, place - 3)].line)]
+def again_later(updates: Sequence[RecordedUpdate]) -> list[RecordedLine]:
+    return [line for index, one in enumerate(updates) for line in (one.line, updates[max(0, index - 3)].line)]
 
 
-@pytest.mark.parametrize("repeat", [twice, again_later])
+@pytest.mark.parametrize("repeat", [duplicated, again_later])
 @pytest.mark.parametrize("name", EVERY)
-def test_j4_duplicates_change_nothing(name: str, repeat: Callable[[Sequence[Change]], list[RecordedLine]]) -> None:
-    this = tape(name)
-    changes = this.changes
-    image = this.image_of(changes[2].book, changes[2].final, changes[5].line)
-    player = this.played([*repeat(changes[:6]), image, *repeat(changes[6:])])
-    assert differing(this, player, changes[2:]) == []
-    assert set(player.states) == {one.final for one in changes[2:]}
+def test_j4_duplicates_change_nothing(
+    name: str, repeat: Callable[[Sequence[RecordedUpdate]], list[RecordedLine]]
+) -> None:
+    this = parsed(name)
+    updates = this.updates
+    snapshot = this.snapshot_of(updates[2].book, updates[2].last_id, updates[5].line)
+    player = this.played([*repeat(updates[:6]), snapshot, *repeat(updates[6:])])
+    assert differing(this, player, updates[2:]) == []
+    assert set(player.states) == {one.last_id for one in updates[2:]}
     tally = player.sync.stats
-    assert tally.applied == len(changes) - 3 + this.is_um
-    assert tally.applied + tally.stale == 2 * len(changes)
+    assert tally.applied == len(updates) - 3 + this.is_um
+    assert tally.applied + tally.stale == 2 * len(updates)
     assert (tally.gaps, tally.resyncs, tally.snapshots_too_old) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_change_that_is_lost_is_one_gap_and_the_next_image_heals_it(name: str) -> None:
-    this = tape(name)
-    changes = this.changes
-    start = this.image_of(changes[2].book, changes[2].final, changes[3].line)
-    image = this.image_of(changes[30].book, changes[30].final, changes[30].line)
-    player = this.played([*lines_of(changes[1:4]), start, *lines_of(changes[4:10]), *lines_of(changes[11:13])])
+def test_a_lost_update_is_one_gap_and_the_next_snapshot_ends_it(name: str) -> None:
+    this = parsed(name)
+    updates = this.updates
+    start = this.snapshot_of(updates[2].book, updates[2].last_id, updates[3].line)
+    snapshot = this.snapshot_of(updates[30].book, updates[30].last_id, updates[30].line)
+    player = this.played([*lines_of(updates[1:4]), start, *lines_of(updates[4:10]), *lines_of(updates[11:13])])
     assert (player.sync.stats.gaps, player.sync.is_live) == (1, False)
     gap = player.sync.gap
     assert gap is not None
-    assert (gap.expected, gap.got) == (changes[9].final, changes[11].previous)
-    player.play([*lines_of(changes[13:31]), image, *lines_of(changes[31:])])
-    assert differing(this, player, [*changes[2:10], *changes[30:]]) == []
+    assert (gap.expected, gap.got) == (updates[9].last_id, updates[11].prev_id)
+    player.play([*lines_of(updates[13:31]), snapshot, *lines_of(updates[31:])])
+    assert differing(this, player, [*updates[2:10], *updates[30:]]) == []
     assert (player.sync.stats.gaps, player.sync.stats.resyncs) == (1, 1)

@@ -19,7 +19,7 @@ def book(letter: str) -> Topic:
     return Topic(Channel.DEPTH, Symbol(f"TOY:{letter.upper()}-USD"), letter)
 
 
-def asked(*topics: Topic, number: int = 7) -> Subscriptions:
+def requested(*topics: Topic, number: int = 7) -> Subscriptions:
     subscriptions = Subscriptions(topics, WAITS, lambda _: FIRST_MS)
     subscriptions.on_subscribe_sent(subscriptions.next_to_subscribe(100), number, 0)
     return subscriptions
@@ -33,8 +33,8 @@ A, B, C = book("a"), book("b"), book("c")
 TRADES = Topic(Channel.TRADES, Symbol("TOY:A-USD"), "trades")
 
 
-def test_a_confirmation_by_number_confirms_all_that_was_asked_and_one_by_name_only_that() -> None:
-    by_number, by_name = asked(A, B), asked(A, B)
+def test_an_ack_by_id_confirms_the_whole_request_and_one_by_name_only_that_topic() -> None:
+    by_number, by_name = requested(A, B), requested(A, B)
     assert sorted(topic.name for topic in by_number.on_subscribe_ack(SubscribeAck((), 7), 0)) == ["a", "b"]
     assert by_number.is_subscribed
     assert by_name.on_subscribe_ack(SubscribeAck(("a",), 7), 0) == [A]
@@ -43,22 +43,22 @@ def test_a_confirmation_by_number_confirms_all_that_was_asked_and_one_by_name_on
     assert by_name.is_subscribed
 
 
-def test_a_repeated_or_foreign_confirmation_says_nothing_new() -> None:
-    subscriptions = asked(A)
+def test_a_repeated_or_unknown_ack_changes_nothing() -> None:
+    subscriptions = requested(A)
     subscriptions.on_subscribe_ack(SubscribeAck((), 7), 0)
     assert subscriptions.on_subscribe_ack(SubscribeAck((), 7), 0) == []
     assert subscriptions.on_subscribe_ack(SubscribeAck(("a", "other"), 99), 0) == []
 
 
 def test_data_confirms_a_book_before_the_venue_does() -> None:
-    subscriptions = asked(A)
+    subscriptions = requested(A)
     assert subscriptions.on_first_data(A.symbol, 0) == ([A], [A])
     assert subscriptions.is_subscribed
     assert subscriptions.on_first_data(A.symbol, 0) == ([A], [])
 
 
-def test_a_book_without_data_is_overdue_once_then_again_after_it_was_asked_for_anew() -> None:
-    subscriptions = asked(A)
+def test_a_book_without_data_is_overdue_again_after_its_resubscription() -> None:
+    subscriptions = requested(A)
     subscriptions.on_subscribe_ack(SubscribeAck((), 7), 0)
     assert subscriptions.overdue_first_data(ns(FIRST_MS) - 1) == []
     assert subscriptions.overdue_first_data(ns(FIRST_MS)) == [(A, False)]
@@ -73,13 +73,13 @@ def test_a_book_without_data_is_overdue_once_then_again_after_it_was_asked_for_a
 
 
 def test_only_books_are_waited_for() -> None:
-    subscriptions = asked(TRADES)
+    subscriptions = requested(TRADES)
     subscriptions.on_subscribe_ack(SubscribeAck((), 7), 0)
     assert subscriptions.overdue_first_data(ns(60_000)) == []
 
 
-def test_a_permanent_refusal_of_one_takes_it_out() -> None:
-    subscriptions = asked(A, B)
+def test_a_permanently_rejected_topic_is_removed() -> None:
+    subscriptions = requested(A, B)
     assert subscriptions.on_rejected(SubscribeRejected(("a",), "no such", is_permanent=True, request_id=7), 0) == [
         TopicRejection(A, "no such", is_permanent=True)
     ]
@@ -88,15 +88,15 @@ def test_a_permanent_refusal_of_one_takes_it_out() -> None:
     assert subscriptions.next_to_subscribe(9) == []
 
 
-def test_a_permanent_refusal_of_many_refuses_none_but_asks_in_smaller_requests() -> None:
-    subscriptions = asked(A, B, C)
+def test_topics_rejected_together_are_retried_in_smaller_requests() -> None:
+    subscriptions = requested(A, B, C)
     assert subscriptions.on_rejected(SubscribeRejected((), "one is bad", is_permanent=True, request_id=7), 0) == []
     assert len(subscriptions.next_to_subscribe(100)) == 2
     assert not subscriptions.is_subscribed
 
 
-def test_a_passing_refusal_is_asked_again_after_waits_that_double_to_a_bound() -> None:
-    subscriptions = asked(A)
+def test_a_temporary_rejection_is_retried_after_delays_that_double_to_a_bound() -> None:
+    subscriptions = requested(A)
     now_ms = 0
     for wait_ms in (100, 200, 400, 400):
         (refusal,) = subscriptions.on_rejected(SubscribeRejected(("a",), "busy", is_permanent=False), ns(now_ms))
@@ -109,16 +109,16 @@ def test_a_passing_refusal_is_asked_again_after_waits_that_double_to_a_bound() -
         subscriptions.on_subscribe_sent(["a"], now_ms, ns(now_ms))
 
 
-def test_what_is_never_answered_counts_as_refused_for_now() -> None:
-    subscriptions = asked(A, B)
+def test_a_topic_without_a_reply_counts_as_temporarily_rejected() -> None:
+    subscriptions = requested(A, B)
     subscriptions.on_subscribe_ack(SubscribeAck(("a",), 7), 0)
     (refusal,) = subscriptions.check_timeouts(ns(ANSWER_MS))
     assert (refusal.topic, refusal.is_permanent) == (B, False)
     assert subscriptions.has_subscribed
 
 
-def test_a_refusal_that_names_nobody_and_answers_nothing_changes_nothing() -> None:
-    subscriptions = asked(A)
+def test_a_rejection_without_names_and_request_changes_nothing() -> None:
+    subscriptions = requested(A)
     assert subscriptions.on_rejected(SubscribeRejected((), "what?", is_permanent=True), 0) == []
     assert subscriptions.on_rejected(SubscribeRejected(("other",), "what?", is_permanent=True, request_id=7), 0) == []
     assert not subscriptions.is_subscribed

@@ -71,7 +71,7 @@ class FullDisk(RealDisk):
         raise StorageError(f"write {file.path}: No space left on device")
 
 
-def test_what_was_tapped_is_read_back_frame_by_frame(tmp_path: Path) -> None:
+def test_tapped_frames_are_read_back_unchanged(tmp_path: Path) -> None:
     frames = [frame(number, text) for number, text in enumerate((b"pong", b'{"a":"\xc3\xa4"}', b"\xff\x00", b""))]
     with Recorder(tmp_path / "new" / "folder", LIMITS) as recorder:
         put(recorder, *frames)
@@ -134,7 +134,7 @@ def test_a_second_recorder_takes_no_name_that_is_taken(tmp_path: Path) -> None:
     assert [part.number for path in files(tmp_path) if (part := parse_file_name(path.name))] == [1, 2, 3]
 
 
-def test_a_file_has_its_whole_name_only_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_gets_its_final_name_only_when_complete(tmp_path: Path) -> None:
     disk = StuckDisk()
     with Recorder(tmp_path, LIMITS, disk) as recorder:
         put(recorder, frame(0))
@@ -144,7 +144,7 @@ def test_a_file_has_its_whole_name_only_when_it_is_whole(tmp_path: Path) -> None
     assert [path.name for path in files(tmp_path)] == ["OKX_20260101T000000_1.jsonl"]
 
 
-def test_what_finds_the_queue_full_is_dropped_and_counted_and_nobody_waits(tmp_path: Path) -> None:
+def test_a_frame_that_finds_the_queue_full_is_dropped_and_counted(tmp_path: Path) -> None:
     disk = StuckDisk()
     with Recorder(tmp_path, limits(queued_frames_max=3), disk) as recorder:
         put(recorder, frame(0))
@@ -166,7 +166,7 @@ def test_large_frames_fill_the_queue_by_their_bytes(tmp_path: Path) -> None:
         disk.may.set()
 
 
-def test_a_full_disk_is_told_and_later_frames_are_counted_as_dropped(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_later_frames_are_counted_as_dropped(tmp_path: Path) -> None:
     recorder = Recorder(tmp_path, LIMITS, FullDisk())
     with pytest.raises(StorageError, match="No space left"), recorder:
         lose_two(recorder)

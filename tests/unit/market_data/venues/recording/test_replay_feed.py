@@ -44,70 +44,70 @@ def played(one: ShippedRecording) -> list[tuple[int, Any]]:
     return list(replay_events(recording, open_recording(recording), ManualClock()))
 
 
-async def heard(feed: ReplayFeed, during: Callable[[], Coroutine[Any, Any, None]] | None = None) -> list[Any]:
-    said: list[Any] = []
-    task = asyncio.create_task(feed.run(said.append))
+async def delivered_by(feed: ReplayFeed, during: Callable[[], Coroutine[Any, Any, None]] | None = None) -> list[Any]:
+    message: list[Any] = []
+    task = asyncio.create_task(feed.run(message.append))
     if during is not None:
         await during()
 
     async def is_over() -> bool:
-        return bool(said) and isinstance(said[-1], FeedDown)
+        return bool(message) and isinstance(message[-1], FeedDown)
 
     await eventually_async(is_over, every_s=0.001)
     task.cancel()
-    return said
+    return message
 
 
 @pytest.mark.parametrize("one", shipped_recordings(), ids=lambda one: one.venue)
 def test_a_venue_is_opened_before_its_first_frame(one: ShippedRecording) -> None:
-    words = [said for _, said in played(one)]
+    words = [message for _, message in played(one)]
     symbol, venue = Symbol(one.symbol), Venue(one.venue)
     assert isinstance(words[0], InstrumentsLoaded)
     assert [listed.symbol for listed in words[0].instruments] == [symbol]
     assert words[1:3] == [FeedUp(venue), BookStreamUp(venue, symbol)]
-    assert all(isinstance(said, DecodedFrame | DepthSnapshot) for said in words[3:])
+    assert all(isinstance(message, DecodedFrame | DepthSnapshot) for message in words[3:])
 
 
 @pytest.mark.parametrize("one", shipped_recordings(), ids=lambda one: one.venue)
 def test_frames_are_stamped_by_when_they_were_received(one: ShippedRecording) -> None:
     stamps = {frame.at_ns for frame in Recording([one.path]) if frame.via is Via.STREAM}
-    framed = [(at_ns, said) for at_ns, said in played(one) if isinstance(said, DecodedFrame)]
-    assert all(at_ns == said.received_at_ns and at_ns in stamps for at_ns, said in framed)
+    framed = [(at_ns, message) for at_ns, message in played(one) if isinstance(message, DecodedFrame)]
+    assert all(at_ns == message.received_at_ns and at_ns in stamps for at_ns, message in framed)
     assert len(framed) >= 70
 
 
-def test_a_feed_says_what_is_played_and_then_that_it_is_over() -> None:
-    said = asyncio.run(heard(feed_of(SPOT)))
-    assert [type(one) for one in said[:3]] == [InstrumentsLoaded, FeedUp, BookStreamUp]
-    assert said[-1] == FeedDown(BINANCE, "the recording has ended", is_permanent=True)
-    assert sum(isinstance(one, DecodedFrame) for one in said) == sum(
+def test_a_feed_delivers_the_recording_and_then_goes_down() -> None:
+    message = asyncio.run(delivered_by(feed_of(SPOT)))
+    assert [type(one) for one in message[:3]] == [InstrumentsLoaded, FeedUp, BookStreamUp]
+    assert message[-1] == FeedDown(BINANCE, "the recording has ended", is_permanent=True)
+    assert sum(isinstance(one, DecodedFrame) for one in message) == sum(
         frame.via is Via.STREAM for frame in Recording([SPOT.path])
     )
 
 
-def test_who_asks_before_the_image_came_waits_for_it() -> None:
+def test_a_request_before_the_snapshot_waits_for_it() -> None:
     async def scene() -> object:
         feed, answers = feed_of(SPOT), list[object]()
 
         async def ask() -> None:
             answers.append(await feed.call(FETCH))
 
-        await heard(feed, ask)
+        await delivered_by(feed, ask)
         return answers[0]
 
-    image = asyncio.run(scene())
-    assert isinstance(image, DepthSnapshot)
-    assert image.last_id == min(SPOT.recording.expected_tops)
+    snapshot = asyncio.run(scene())
+    assert isinstance(snapshot, DepthSnapshot)
+    assert snapshot.last_id == min(SPOT.recording.expected_tops)
 
 
-def test_who_asks_after_the_image_came_has_it_and_only_once() -> None:
+def test_a_request_after_the_snapshot_gets_it_once() -> None:
     async def scene() -> list[object]:
         feed = feed_of(SPOT)
-        await heard(feed)
+        await delivered_by(feed)
         return [await feed.call(FETCH), await feed.call(FETCH)]
 
-    image, nothing = asyncio.run(scene())
-    assert isinstance(image, DepthSnapshot)
+    snapshot, nothing = asyncio.run(scene())
+    assert isinstance(snapshot, DepthSnapshot)
     assert nothing == SnapshotUnavailable("the recording has ended", 0.0)
 
 
@@ -117,38 +117,38 @@ def test_a_later_request_takes_the_place_of_an_earlier_one() -> None:
         first = asyncio.create_task(feed.call(FETCH))
         await asyncio.sleep(0)
         second = asyncio.create_task(feed.call(FetchSnapshot(BINANCE, BTC, 2)))
-        await heard(feed)
+        await delivered_by(feed)
         return await first, await second
 
-    given_up, image = asyncio.run(scene())
+    given_up, snapshot = asyncio.run(scene())
     assert given_up == SnapshotUnavailable("replaced by a newer request", 0.0)
-    assert isinstance(image, DepthSnapshot)
+    assert isinstance(snapshot, DepthSnapshot)
 
 
-def test_a_request_that_was_cancelled_disturbs_nobody() -> None:
+def test_a_cancelled_request_does_not_affect_others() -> None:
     async def scene() -> None:
         feed = feed_of(SPOT)
-        asking = asyncio.create_task(feed.call(FETCH))
+        request_task = asyncio.create_task(feed.call(FETCH))
         await asyncio.sleep(0)
-        asking.cancel()
-        await heard(feed)
+        request_task.cancel()
+        await delivered_by(feed)
 
     asyncio.run(scene())
 
 
-def test_whoever_still_waits_at_the_end_is_told() -> None:
+def test_pending_requests_fail_at_the_end() -> None:
     async def scene() -> object:
         feed = feed_of(OKX)
-        asking = asyncio.create_task(feed.call(FetchSnapshot(Venue("OKX"), Symbol(OKX.symbol), 1)))
+        request_task = asyncio.create_task(feed.call(FetchSnapshot(Venue("OKX"), Symbol(OKX.symbol), 1)))
         await asyncio.sleep(0)
         await feed.open()
         await feed.close()
-        return await asking
+        return await request_task
 
     assert asyncio.run(scene()) == SnapshotUnavailable("the recording has ended", 0.0)
 
 
-def test_a_recording_is_never_begun_anew() -> None:
+def test_a_recording_cannot_be_resubscribed() -> None:
     feed = feed_of(OKX)
     assert asyncio.run(feed.call(Resubscribe(Venue("OKX"), Symbol(OKX.symbol), 1))) == Resubscribed()
 
@@ -164,7 +164,7 @@ def test_recorded_time_passes_at_the_wanted_speed(speed: float, waits_s: list[fl
     assert [pace.wait_s(at_ns) for at_ns in (7 * S, 9 * S, 8 * S)] == waits_s
 
 
-def test_time_that_the_work_took_is_not_waited_for_again() -> None:
+def test_processing_time_is_subtracted_from_the_delay() -> None:
     clock = ManualClock()
     pace = ReplayPacer(2, clock)
     pace.wait_s(0)

@@ -37,20 +37,20 @@ def changes(lines: Lines) -> list[int]:
     return [place for place, line in enumerate(lines) if "depthUpdate" in line.text]
 
 
-def image_at(lines: Lines) -> int:
+def snapshot_at(lines: Lines) -> int:
     return next(place for place, line in enumerate(lines) if "/depth?" in line.url)
 
 
-def image_of(final: int, line: RecordedLine, lines: Lines) -> RecordedLine:
+def snapshot_of(last_id: int, line: RecordedLine, lines: Lines) -> RecordedLine:
     """Fetch the book as of a change's id, at the time of a line."""
-    state = json.loads(SPOT.recording.expected_tops[final])
-    body = {"lastUpdateId": final, **state}
-    return lines[image_at(lines)]._replace(at_ns=line.at_ns, text=json.dumps(body))
+    state = json.loads(SPOT.recording.expected_tops[last_id])
+    body = {"lastUpdateId": last_id, **state}
+    return lines[snapshot_at(lines)]._replace(at_ns=line.at_ns, text=json.dumps(body))
 
 
-def final_of(line: RecordedLine) -> int:
-    final: int = json.loads(line.text)["data"]["u"]
-    return final
+def last_id_of(line: RecordedLine) -> int:
+    last_id: int = json.loads(line.text)["data"]["u"]
+    return last_id
 
 
 @pytest.fixture
@@ -58,33 +58,33 @@ def spot() -> Lines:
     return list(SPOT.recording.lines)
 
 
-def test_a_missing_change_is_a_gap_and_the_book_stays_unproven(spot: Lines, tmp_path: Path) -> None:
+def test_a_missing_update_is_a_gap_and_the_book_stays_unverified(spot: Lines, tmp_path: Path) -> None:
     del spot[changes(spot)[30]]
     book = book_of(tmp_path, spot)
-    verdict = book.report()
-    assert (verdict.gaps, verdict.applied, verdict.stale, verdict.frames) == (1, 27, 3, 69)
+    report = book.report()
+    assert (report.gaps, report.applied, report.stale, report.frames) == (1, 27, 3, 69)
     assert not book.is_verified
 
 
-def test_an_image_behind_a_gap_is_the_way_back(spot: Lines, tmp_path: Path) -> None:
+def test_a_snapshot_behind_a_gap_restores_sync(spot: Lines, tmp_path: Path) -> None:
     gap, back = changes(spot)[30], changes(spot)[40]
-    spot.insert(back + 1, image_of(final_of(spot[back]), spot[back], spot))
+    spot.insert(back + 1, snapshot_of(last_id_of(spot[back]), spot[back], spot))
     del spot[gap]
-    verdict = book_of(tmp_path, spot).report()
+    report = book_of(tmp_path, spot).report()
     # 27 before the gap; ten were kept and are in the image; the other 29 follow it.
-    assert (verdict.gaps, verdict.applied, verdict.stale) == (1, 27 + 29, 3 + 10)
-    assert verdict.sha256_top10 == SPOT.expected_report()["sha256_top10"]
-    assert verdict.sha256_chain_top10 != SPOT.expected_report()["sha256_chain_top10"]
+    assert (report.gaps, report.applied, report.stale) == (1, 27 + 29, 3 + 10)
+    assert report.sha256_top10 == SPOT.expected_report()["sha256_top10"]
+    assert report.sha256_chain_top10 != SPOT.expected_report()["sha256_chain_top10"]
 
 
-def test_an_image_beside_a_book_that_is_live_changes_nothing(spot: Lines, tmp_path: Path) -> None:
+def test_a_snapshot_beside_a_live_book_changes_nothing(spot: Lines, tmp_path: Path) -> None:
     later = changes(spot)[40]
-    spot.insert(later, spot[image_at(spot)])
+    spot.insert(later, spot[snapshot_at(spot)])
     assert book_of(tmp_path, spot).report() == book_of(tmp_path, SPOT.recording.lines).report()
 
 
-def test_an_image_that_is_too_old_waits_for_a_better_one(spot: Lines, tmp_path: Path) -> None:
-    place = image_at(spot)
+def test_a_snapshot_that_is_too_old_is_replaced_by_a_newer_one(spot: Lines, tmp_path: Path) -> None:
+    place = snapshot_at(spot)
     good = spot[place]
     old = json.loads(good.text)
     old["lastUpdateId"] = json.loads(spot[changes(spot)[0]].text)["data"]["U"] - 2
@@ -92,29 +92,29 @@ def test_an_image_that_is_too_old_waits_for_a_better_one(spot: Lines, tmp_path: 
     assert book_of(tmp_path, spot).report() == book_of(tmp_path, SPOT.recording.lines).report()
 
 
-def test_changes_that_come_twice_are_stale(spot: Lines, tmp_path: Path) -> None:
+def test_updates_that_come_twice_are_stale(spot: Lines, tmp_path: Path) -> None:
     twice = [line for line in spot for _ in range(2 if "depthUpdate" in line.text else 1)]
-    verdict = book_of(tmp_path, twice).report()
-    assert (verdict.applied, verdict.stale, verdict.gaps) == (67, 73, 0)
-    assert verdict.sha256_chain_top10 == SPOT.expected_report()["sha256_chain_top10"]
+    report = book_of(tmp_path, twice).report()
+    assert (report.applied, report.stale, report.gaps) == (67, 73, 0)
+    assert report.sha256_chain_top10 == SPOT.expected_report()["sha256_chain_top10"]
 
 
-def test_a_refusal_in_the_place_of_an_image_is_none(spot: Lines, tmp_path: Path) -> None:
-    place = image_at(spot)
+def test_a_recorded_error_response_is_no_snapshot(spot: Lines, tmp_path: Path) -> None:
+    place = snapshot_at(spot)
     spot.insert(place, spot[place]._replace(text='{"code":-1003,"msg":"Too many requests."}'))
     assert book_of(tmp_path, spot).is_verified
 
 
-def test_without_any_image_nothing_is_proven(spot: Lines, tmp_path: Path) -> None:
-    del spot[image_at(spot)]
+def test_without_any_snapshot_nothing_is_verified(spot: Lines, tmp_path: Path) -> None:
+    del spot[snapshot_at(spot)]
     book = book_of(tmp_path, spot)
-    verdict = book.report()
-    assert (verdict.frames, verdict.applied, verdict.gaps) == (70, 0, 0)
-    assert (verdict.best_bid, verdict.best_ask) == (None, None)
+    report = book.report()
+    assert (report.frames, report.applied, report.gaps) == (70, 0, 0)
+    assert (report.best_bid, report.best_ask) == (None, None)
     assert not book.is_verified
 
 
-def test_an_unreadable_change_shows_as_the_gap_it_leaves(spot: Lines, tmp_path: Path) -> None:
+def test_an_invalid_update_shows_as_the_gap_it_leaves(spot: Lines, tmp_path: Path) -> None:
     place = changes(spot)[30]
     spot[place] = spot[place]._replace(text=spot[place].text[:-9])
     book = book_of(tmp_path, spot)
@@ -124,12 +124,12 @@ def test_an_unreadable_change_shows_as_the_gap_it_leaves(spot: Lines, tmp_path: 
 
 def test_a_crossed_state_is_counted_and_read_on(spot: Lines, tmp_path: Path) -> None:
     place = changes(spot)[30]
-    said = json.loads(spot[place].text)
-    said["data"]["b"].append(["200.00", "1"])
-    spot[place] = spot[place]._replace(text=json.dumps(said))
+    message = json.loads(spot[place].text)
+    message["data"]["b"].append(["200.00", "1"])
+    spot[place] = spot[place]._replace(text=json.dumps(message))
     book = book_of(tmp_path, spot)
-    verdict = book.report()
-    assert (verdict.applied, verdict.gaps, verdict.crossed) == (67, 0, 40)
+    report = book.report()
+    assert (report.applied, report.gaps, report.crossed) == (67, 0, 40)
     assert not book.is_verified
 
 
@@ -149,8 +149,8 @@ def test_each_symbol_has_a_line_in_order_of_first_appearance(spot: Lines, tmp_pa
 
 def test_an_unlisted_symbol_has_no_effect(spot: Lines, tmp_path: Path) -> None:
     place = changes(spot)[30]
-    stranger = spot[place]._replace(text=spot[place].text.replace("BTCUSDT", "XYZUSDT"))
-    assert [book.report() for book in checked(tmp_path, [*spot, stranger])] == [
+    unlisted = spot[place]._replace(text=spot[place].text.replace("BTCUSDT", "XYZUSDT"))
+    assert [book.report() for book in checked(tmp_path, [*spot, unlisted])] == [
         book_of(tmp_path, spot).report(),
     ]
 
@@ -164,8 +164,8 @@ def test_okx_may_send_the_whole_book_at_any_time(tmp_path: Path) -> None:
     lines = list(OKX.recording.lines)
     snapshot = next(line for line in lines if '"snapshot"' in line.text)
     (first, *_) = verify_of(lines, tmp_path)
-    begun = lines.index(snapshot)
-    (second, *_) = verify_of([*lines, *lines[begun:]], tmp_path)
+    restarted = lines.index(snapshot)
+    (second, *_) = verify_of([*lines, *lines[restarted:]], tmp_path)
     assert (second.gaps, second.applied, second.frames) == (0, 2 * first.applied, 2 * first.frames)
     assert second.sha256_top10 == first.sha256_top10
 
@@ -174,7 +174,7 @@ def verify_of(lines: Iterable[RecordedLine], folder: Path) -> list[Any]:
     return [book.report() for book in checked(folder, lines)]
 
 
-def test_okx_without_a_pushed_image_is_joined_to_a_fetched_one(tmp_path: Path) -> None:
+def test_okx_without_a_pushed_snapshot_is_joined_to_a_fetched_one(tmp_path: Path) -> None:
     lines = [line for line in OKX.recording.lines if '"snapshot"' not in line.text]
     updates = [place for place, line in enumerate(lines) if '"update"' in line.text]
     seq_id = okx_row(lines[updates[4]])["seqId"]
@@ -185,35 +185,35 @@ def test_okx_without_a_pushed_image_is_joined_to_a_fetched_one(tmp_path: Path) -
     lines.insert(updates[4] + 1, RecordedLine(lines[updates[4]].at_ns, "http", url, json.dumps(body)))
     # Only the top 10 is in the made image, and its text is not the stream's: both would trip the venue's checksum.
     bare = [line._replace(text=line.text.replace('"checksum":', '"ignored":')) for line in lines]
-    (verdict,) = verify_of(bare, tmp_path)
-    assert (verdict.gaps, verdict.stale, verdict.applied) == (0, 5, OKX.recording.applied - 5)
+    (report,) = verify_of(bare, tmp_path)
+    assert (report.gaps, report.stale, report.applied) == (0, 5, OKX.recording.applied - 5)
 
 
-def test_a_fetched_book_of_deribit_is_no_way_back(tmp_path: Path) -> None:
+def test_a_fetched_book_of_deribit_does_not_restore_sync(tmp_path: Path) -> None:
     lines = list(DERIBIT.recording.lines)
     url = "https://www.deribit.com/api/v2/public/get_order_book?instrument_name=BTC-PERPETUAL"
     del lines[40]
     broken = verify_of(lines, tmp_path)
-    said = json.loads(lines[50].text)["params"]["data"]
-    whole = {"timestamp": said["timestamp"], "instrument_name": "BTC-PERPETUAL", "change_id": said["change_id"]}
+    message = json.loads(lines[50].text)["params"]["data"]
+    whole = {"timestamp": message["timestamp"], "instrument_name": "BTC-PERPETUAL", "change_id": message["change_id"]}
     fetched = RecordedLine(lines[50].at_ns, "http", url, json.dumps({"result": whole | {"bids": [], "asks": []}}))
     lines.insert(51, fetched)
     assert verify_of(lines, tmp_path) == broken
     assert broken[0].gaps == 1
 
 
-def test_what_is_no_file_is_the_askers_mistake(tmp_path: Path) -> None:
+def test_a_path_that_is_no_file_is_a_usage_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.jsonl"):
         with pytest.raises(UsageError, match=r"no such file|a directory"):
             Recording([path])
 
 
-def test_a_recording_of_nothing_is_damaged(tmp_path: Path) -> None:
+def test_an_empty_recording_is_corrupt(tmp_path: Path) -> None:
     with pytest.raises(CorruptData, match="contains no frame"):
         checked(tmp_path, [])
 
 
-def test_a_recording_of_nobody_we_know_or_of_two_venues_is_refused(spot: Lines, tmp_path: Path) -> None:
+def test_a_recording_of_no_known_venue_or_of_two_venues_is_refused(spot: Lines, tmp_path: Path) -> None:
     with pytest.raises(CorruptData, match="no known venue"):
         checked(tmp_path, [RecordedLine(1, "ws", "wss://example.com/", "{}")])
     with pytest.raises(CorruptData, match="BINANCE, DERIBIT"):

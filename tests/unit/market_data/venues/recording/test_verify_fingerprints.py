@@ -41,7 +41,7 @@ def test_numbers_have_neither_exponents_nor_zeros_at_their_end(price: str, quant
     assert top_fingerprint(book([(price, quantity)], [])) == digest(f'{{"asks":[],"bids":[{canonical}]}}')
 
 
-def test_what_else_a_venue_says_of_a_level_is_left_out() -> None:
+def test_further_fields_of_a_level_are_ignored() -> None:
     assert top_fingerprint(book([("1", "2", "0", "3")], [])) == top_fingerprint(book([("1", "2")], []))
 
 
