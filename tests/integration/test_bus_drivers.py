@@ -54,20 +54,20 @@ class CallRecorder:
     """A venue that answers its calls when the test opens the gate."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
-        self.begun: list[Any] = []
+        self.delivered: list[str] = []
+        self.started: list[Any] = []
         self.gate = asyncio.Event()
 
     async def open(self) -> None:
-        self.said.append("open")
+        self.delivered.append("open")
 
     async def call(self, request: Any) -> Any:
-        self.begun.append(request)
+        self.started.append(request)
         await self.gate.wait()
         return ("answer", request)
 
     async def close(self) -> None:
-        self.said.append("close")
+        self.delivered.append("close")
 
 
 @dataclass
@@ -82,20 +82,20 @@ class Plot:
 
 
 @pytest.fixture
-def parties() -> Iterator[BusHarness]:
+def buses() -> Iterator[BusHarness]:
     with bus_harness() as opened:
         yield opened
 
 
-def a_seat(party: BusEndpoint, service: ScriptedService, **more: Any) -> LoopContext:
+def make_context(endpoint: BusEndpoint, service: ScriptedService, **more: Any) -> LoopContext:
     wanted: dict[str, Any] = {"tick_ms": 20, "drain_timeout_ms": 1_000, "should_stop": lambda: False, **more}
     return LoopContext(
-        component=party.bindings.component,
+        component=endpoint.bindings.component,
         version="1",
         service=service,
-        bus=party.bus,
+        bus=endpoint.bus,
         clock=SystemClock(),
-        log=party.log,
+        log=endpoint.log,
         report_health=lambda _: None,
         **wanted,
     )
@@ -103,11 +103,11 @@ def a_seat(party: BusEndpoint, service: ScriptedService, **more: Any) -> LoopCon
 
 @contextmanager
 def driven(
-    drive: Callable[[LoopContext], None], party: BusEndpoint, service: ScriptedService, **more: Any
+    drive: Callable[[LoopContext], None], endpoint: BusEndpoint, service: ScriptedService, **more: Any
 ) -> Iterator[None]:
     """Run a loop on a thread for the length of a block."""
     stop = False
-    thread = Thread(target=drive, args=(a_seat(party, service, should_stop=lambda: stop, **more),))
+    thread = Thread(target=drive, args=(make_context(endpoint, service, should_stop=lambda: stop, **more),))
     thread.start()
     try:
         yield
@@ -116,10 +116,12 @@ def driven(
         thread.join()
 
 
-def play(party: BusEndpoint, service: ScriptedService, act: Callable[[Deliver], Awaitable[None]], **more: Any) -> None:
+def play(
+    endpoint: BusEndpoint, service: ScriptedService, act: Callable[[Deliver], Awaitable[None]], **more: Any
+) -> None:
     """Run the async loop until the plot has ended; only what the plot does can wake it."""
     with pytest.raises(ExceptionGroup) as ended:
-        run_async(a_seat(party, service, feed=Plot(act), tick_ms=FOR_EVER_MS, **more))
+        run_async(make_context(endpoint, service, feed=Plot(act), tick_ms=FOR_EVER_MS, **more))
     assert ended.group_contains(Done), ended.value
 
 
@@ -135,53 +137,53 @@ def operate(name: str) -> OperatorCommand:
 class Journalled:
     """Execution with a real journal, not turned by the test but by a loop."""
 
-    party: BusEndpoint
+    endpoint: BusEndpoint
     journal: Journal
     committer: GroupCommitter
-    synced_when_asked: list[int]
+    durable_at_reply: list[int]
 
     def acknowledge(self, message: Inbound) -> Effects:
         """Acknowledge each command behind its record."""
         match message:
             case RequestReceived(_, ticket, body):
-                self.synced_when_asked.append(self.journal.last_sequence)
+                self.durable_at_reply.append(self.journal.last_sequence)
                 record = VenueConnectivityChanged(Venue("alpaca"), VenueConnectivity.HEALTHY, body.decode(), 1)
-                return (Append(record), Reply(ticket, Accepted(CommandId(body.decode()), len(self.synced_when_asked))))
+                return (Append(record), Reply(ticket, Accepted(CommandId(body.decode()), len(self.durable_at_reply))))
             case _:
                 return ()
 
 
 @pytest.fixture
-def execution(parties: BusHarness, tmp_path: Path) -> Iterator[Journalled]:
+def execution(buses: BusHarness, tmp_path: Path) -> Iterator[Journalled]:
     with ExitStack() as held:
         journal = Journal.open(tmp_path / "journal", owner="execution", account="a", now_ns=1)
         held.callback(journal.close)
         committer = GroupCommitter(journal)
         held.callback(committer.close, 1.0)
         lines: dict[str, Any] = {"serves": (COMMANDS,), "journal_stream": ORDERS, "journal_id": journal.journal_id}
-        party = parties.open("execution", publishes=(HEALTH,), records=journal.records, **lines)
-        parties.endpoints.remove(party)
-        held.callback(party.bus.close)
-        yield Journalled(party, journal, committer, [])
+        endpoint = buses.open("execution", publishes=(HEALTH,), records=journal.records, **lines)
+        buses.endpoints.remove(endpoint)
+        held.callback(endpoint.bus.close)
+        yield Journalled(endpoint, journal, committer, [])
 
 
 @pytest.mark.parametrize("drive", [run_blocking, run_async])
-def test_commands_are_acknowledged_behind_their_records_which_are_read_aloud(
-    parties: BusHarness, execution: Journalled, drive: Callable[[LoopContext], None]
+def test_commands_are_acknowledged_after_their_records_which_are_published(
+    buses: BusHarness, execution: Journalled, drive: Callable[[LoopContext], None]
 ) -> None:
-    risk = parties.open("risk", sends_commands=(COMMANDS,), subscribes={ORDERS: StreamOffset("orders", "", 0)})
-    with driven(drive, execution.party, ScriptedService(execution.acknowledge), committer=execution.committer):
-        parties.poll_until(risk.synced_offsets)
+    risk = buses.open("risk", sends_commands=(COMMANDS,), subscribes={ORDERS: StreamOffset("orders", "", 0)})
+    with driven(drive, execution.endpoint, ScriptedService(execution.acknowledge), committer=execution.committer):
+        buses.poll_until(risk.synced_offsets)
         for number in range(50):
             risk.bus.send_command(COMMANDS, f"c-{number}".encode())
-        parties.poll_until(lambda: len(risk.all(CommandAcknowledged)) == 50 and len(risk.all(MessageReceived)) == 50)
+        buses.poll_until(lambda: len(risk.all(CommandAcknowledged)) == 50 and len(risk.all(MessageReceived)) == 50)
     assert [one.body.sequence for one in risk.all(CommandAcknowledged)] == list(range(1, 51))
     assert risk.sequences() == list(range(1, 51))
     assert [one.body.reason for one in risk.all(MessageReceived)] == [f"c-{number}" for number in range(50)]
-    assert execution.synced_when_asked[0] == 0
+    assert execution.durable_at_reply[0] == 0
 
 
-def test_a_blocking_loop_rests_after_it_heard_of_the_same_sync_twice(execution: Journalled) -> None:
+def test_a_blocking_loop_rests_after_two_notifications_of_the_same_sync(execution: Journalled) -> None:
     service, turns = ScriptedService(), 0
 
     def counted() -> bool:
@@ -190,32 +192,32 @@ def test_a_blocking_loop_rests_after_it_heard_of_the_same_sync_twice(execution: 
         return service.ticks > 20
 
     os.eventfd_write(execution.committer.fileno(), 1)
-    run_blocking(a_seat(execution.party, service, committer=execution.committer, should_stop=counted))
+    run_blocking(make_context(execution.endpoint, service, committer=execution.committer, should_stop=counted))
     assert turns < 4 * service.ticks
 
 
-def test_a_message_whose_edge_a_send_swallowed_is_heard_all_the_same(parties: BusHarness) -> None:
+def test_a_message_whose_edge_a_send_consumed_is_still_received(buses: BusHarness) -> None:
     risk, signals = (
-        parties.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
-        parties.open("signals", requests=(RISK_REQUESTS,)),
+        buses.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
+        buses.open("signals", requests=(RISK_REQUESTS,)),
     )
     (descriptor,) = risk.bus.filenos()
     service = ScriptedService()
 
-    async def asked(count: int) -> bool:
+    async def request(count: int) -> bool:
         signals.poll()
         return len(the_kind(service, RequestReceived)) == count
 
     async def act(deliver: Deliver) -> None:
         signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), FOR_EVER_MS)
-        await eventually_async(lambda: asked(1))
+        await eventually_async(lambda: request(1))
         signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), FOR_EVER_MS)
         # The loop stands still here until the second request has raised the descriptor's edge ...
         assert select.select([descriptor], [], [], 5)[0]
         # ... and answers to the first, sent on the same socket, swallow it.
         while select.select([descriptor], [], [], 0)[0]:
             deliver("answer the first")
-        await eventually_async(lambda: asked(2))
+        await eventually_async(lambda: request(2))
 
     def react(message: Inbound) -> Effects:
         if isinstance(message, VenueEvent):
@@ -226,10 +228,10 @@ def test_a_message_whose_edge_a_send_swallowed_is_heard_all_the_same(parties: Bu
     play(risk, service, act)
 
 
-def test_more_messages_than_one_turn_takes_are_heard_without_another_edge(parties: BusHarness) -> None:
+def test_more_messages_than_one_drain_takes_are_received_without_another_edge(buses: BusHarness) -> None:
     risk, signals = (
-        parties.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
-        parties.open("signals", requests=(RISK_REQUESTS,)),
+        buses.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
+        buses.open("signals", requests=(RISK_REQUESTS,)),
     )
     service = ScriptedService()
 
@@ -237,17 +239,17 @@ def test_more_messages_than_one_turn_takes_are_heard_without_another_edge(partie
         for number in range(1_000):
             signals.bus.request(RISK_REQUESTS, f"c-{number}", operate(f"c-{number}"), FOR_EVER_MS)
 
-        async def all_asked() -> bool:
+        async def all_called() -> bool:
             signals.poll()
             return len(the_kind(service, RequestReceived)) == 1_000
 
-        await eventually_async(all_asked)
+        await eventually_async(all_called)
 
     play(risk, service, act)
 
 
-def test_calls_to_the_venue_run_at_once_up_to_a_bound_and_begin_in_order(parties: BusHarness) -> None:
-    execution, service, venue = parties.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
+def test_calls_to_the_venue_run_at_once_up_to_a_bound_and_begin_in_order(buses: BusHarness) -> None:
+    execution, service, venue = buses.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
     service.started = tuple(CallVenue(number) for number in range(CONCURRENT_CALLS_MAX + 10))
 
     async def all_answered() -> bool:
@@ -255,18 +257,18 @@ def test_calls_to_the_venue_run_at_once_up_to_a_bound_and_begin_in_order(parties
 
     async def act(_: Deliver) -> None:
         await asyncio.sleep(0)
-        assert venue.begun == list(range(CONCURRENT_CALLS_MAX))
+        assert venue.started == list(range(CONCURRENT_CALLS_MAX))
         venue.gate.set()
         await eventually_async(all_answered)
 
     play(execution, service, act, venue=venue)
-    assert venue.begun == list(range(CONCURRENT_CALLS_MAX + 10))
+    assert venue.started == list(range(CONCURRENT_CALLS_MAX + 10))
     assert the_kind(service, VenueCallCompleted)[0] == VenueCallCompleted(0, ("answer", 0))
-    assert venue.said == ["open", "close"]
+    assert venue.delivered == ["open", "close"]
 
 
-def test_what_the_venue_says_is_heard_in_the_same_turn(parties: BusHarness) -> None:
-    execution, service = parties.open("execution", publishes=(HEALTH,)), ScriptedService()
+def test_a_venue_event_is_dispatched_at_once(buses: BusHarness) -> None:
+    execution, service = buses.open("execution", publishes=(HEALTH,)), ScriptedService()
 
     async def act(deliver: Deliver) -> None:
         deliver("a fill")
@@ -275,8 +277,8 @@ def test_what_the_venue_says_is_heard_in_the_same_turn(parties: BusHarness) -> N
     play(execution, service, act)
 
 
-def test_a_stop_lets_calls_that_are_under_way_end_before_the_venue_is_closed(parties: BusHarness) -> None:
-    execution, service, venue = parties.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
+def test_a_stop_waits_for_running_calls_before_the_venue_is_closed(buses: BusHarness) -> None:
+    execution, service, venue = buses.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
     service.started, service.drained = (CallVenue(1),), False
     venue.gate.set()
 
@@ -285,24 +287,24 @@ def test_a_stop_lets_calls_that_are_under_way_end_before_the_venue_is_closed(par
         return ()
 
     service.react = react
-    run_async(a_seat(execution, service, venue=venue, should_stop=lambda: True))
+    run_async(make_context(execution, service, venue=venue, should_stop=lambda: True))
     assert service.calls == ["start", "stop"]
     assert the_kind(service, VenueCallCompleted) == [VenueCallCompleted(1, ("answer", 1))]
-    assert venue.said == ["open", "close"]
+    assert venue.delivered == ["open", "close"]
 
 
-def test_a_call_that_outlives_the_drain_is_cut_off(parties: BusHarness) -> None:
-    execution, service, venue = parties.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
+def test_a_call_that_outlives_the_drain_is_cut_off(buses: BusHarness) -> None:
+    execution, service, venue = buses.open("execution", publishes=(HEALTH,)), ScriptedService(), CallRecorder()
     service.started, service.drained = (CallVenue(1),), False
-    run_async(a_seat(execution, service, venue=venue, should_stop=lambda: True, drain_timeout_ms=50))
-    assert venue.said == ["open", "close"]
+    run_async(make_context(execution, service, venue=venue, should_stop=lambda: True, drain_timeout_ms=50))
+    assert venue.delivered == ["open", "close"]
     assert [name for _, name, _ in execution.log.lines] == ["drain_timeout"]
 
 
-def test_a_halt_found_while_hearing_ends_the_async_loop_with_its_error(parties: BusHarness) -> None:
+def test_a_terminate_effect_ends_the_async_loop_with_its_error(buses: BusHarness) -> None:
     risk, signals = (
-        parties.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
-        parties.open("signals", requests=(RISK_REQUESTS,)),
+        buses.open("risk", serves=(RISK_REQUESTS,), publishes=(HEALTH,)),
+        buses.open("signals", requests=(RISK_REQUESTS,)),
     )
     venue = CallRecorder()
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), FOR_EVER_MS)
@@ -310,17 +312,17 @@ def test_a_halt_found_while_hearing_ends_the_async_loop_with_its_error(parties: 
         lambda message: (Terminate(VenueUnavailable("gone")),) if isinstance(message, RequestReceived) else ()
     )
     with PollingThread(signals), pytest.raises(ExceptionGroup) as ended:
-        run_async(a_seat(risk, service, venue=venue))
+        run_async(make_context(risk, service, venue=venue))
     assert ended.group_contains(VenueUnavailable)
-    assert venue.said == ["open", "close"]
+    assert venue.delivered == ["open", "close"]
 
 
-def test_a_bug_in_an_adapter_ends_the_async_loop(parties: BusHarness) -> None:
+def test_a_bug_in_an_adapter_ends_the_async_loop(buses: BusHarness) -> None:
     service, venue = ScriptedService(), CallRecorder()
     service.started = (CallVenue(1),)
     venue.call = _broken  # type: ignore[method-assign]
     with pytest.raises(ExceptionGroup) as ended:
-        run_async(a_seat(parties.open("execution", publishes=(HEALTH,)), service, venue=venue))
+        run_async(make_context(buses.open("execution", publishes=(HEALTH,)), service, venue=venue))
     assert ended.group_contains(KeyError)
 
 

@@ -30,7 +30,7 @@ NEXT_VERSION = encode(Header(SCHEMA_VERSION + 1, FrameKind.MESSAGE, "signals", "
 
 
 @pytest.fixture
-def parties() -> Iterator[BusHarness]:
+def buses() -> Iterator[BusHarness]:
     with bus_harness() as opened:
         yield opened
 
@@ -63,41 +63,41 @@ def operate(name: str) -> OperatorCommand:
     return OperatorCommand(CommandId(name), OperatorAction.HALT, "drill")
 
 
-def answer(party: BusEndpoint, *, detail: str = "") -> int:
-    """Answer everything that is asked for the first time it is looked at; give how often each was asked."""
-    asked = party.all(RequestReceived)
-    for one in asked:
-        party.bus.reply(one.reply_to, OperatorReply(one.body.command_id, done=True, detail=detail))
-    party.inbounds.clear()
-    return len(asked)
+def answer(endpoint: BusEndpoint, *, detail: str = "") -> int:
+    """Answer everything that is request for the first time it is looked at; give how often each was request."""
+    request = endpoint.all(RequestReceived)
+    for one in request:
+        endpoint.bus.reply(one.reply_to, OperatorReply(one.body.command_id, done=True, detail=detail))
+    endpoint.inbounds.clear()
+    return len(request)
 
 
-def test_a_request_is_answered_under_its_id(parties: BusHarness) -> None:
-    signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
+def test_a_request_is_answered_under_its_id(buses: BusHarness) -> None:
+    signals, risk = buses.open("signals", requests=(RISK_REQUESTS,)), buses.open("risk", serves=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 2_000)
     signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 2_000)
-    parties.poll_until(lambda: len(risk.all(RequestReceived)) == 2)
+    buses.poll_until(lambda: len(risk.all(RequestReceived)) == 2)
     answer(risk)
-    parties.poll_until(lambda: len(signals.all(ReplyReceived)) == 2)
+    buses.poll_until(lambda: len(signals.all(ReplyReceived)) == 2)
     assert [one.request_id for one in signals.all(ReplyReceived)] == ["c-1", "c-2"]
     assert [one.body.command_id for one in signals.all(ReplyReceived)] == ["c-1", "c-2"]
 
 
-def test_a_request_to_nobody_is_sent_when_somebody_comes(parties: BusHarness) -> None:
-    signals = parties.open("signals", requests=(RISK_REQUESTS,))
+def test_a_request_to_nobody_is_sent_when_somebody_comes(buses: BusHarness) -> None:
+    signals = buses.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
     signals.poll()
-    risk = parties.open("risk", serves=(RISK_REQUESTS,))
-    parties.poll_until(lambda: risk.all(RequestReceived))
+    risk = buses.open("risk", serves=(RISK_REQUESTS,))
+    buses.poll_until(lambda: risk.all(RequestReceived))
     answer(risk)
-    parties.poll_until(lambda: signals.all(ReplyReceived))
+    buses.poll_until(lambda: signals.all(ReplyReceived))
     assert signals.counts(RISK_REQUESTS).get("retries", 0) == 0
 
 
-def test_an_unanswered_request_is_repeated_byte_for_byte_and_then_unknown(parties: BusHarness) -> None:
-    signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
+def test_an_unanswered_request_is_retried_byte_for_byte_and_then_times_out(buses: BusHarness) -> None:
+    signals, risk = buses.open("signals", requests=(RISK_REQUESTS,)), buses.open("risk", serves=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 1_000)
-    parties.poll_until(lambda: signals.all(RequestTimedOut))
+    buses.poll_until(lambda: signals.all(RequestTimedOut))
     bodies = [one.body for one in risk.all(RequestReceived)]
     assert len(bodies) > 1
     assert set(bodies) == {operate("c-1")}
@@ -105,115 +105,115 @@ def test_an_unanswered_request_is_repeated_byte_for_byte_and_then_unknown(partie
     assert signals.counts(RISK_REQUESTS)["retries"] == len(bodies) - 1
 
 
-def test_a_late_answer_is_counted_and_never_taken_for_the_next(parties: BusHarness) -> None:
-    signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
+def test_a_late_reply_is_counted_and_never_taken_for_the_next_one(buses: BusHarness) -> None:
+    signals, risk = buses.open("signals", requests=(RISK_REQUESTS,)), buses.open("risk", serves=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 50)
-    parties.poll_until(lambda: signals.all(RequestTimedOut))
+    buses.poll_until(lambda: signals.all(RequestTimedOut))
     late = risk.all(RequestReceived)
     risk.inbounds.clear()
     signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 5_000)
     for one in late:
         risk.bus.reply(one.reply_to, OperatorReply(one.body.command_id, done=True, detail="late"))
-    parties.poll_until(lambda: signals.counts(RISK_REQUESTS).get("late_replies") == len(late))
+    buses.poll_until(lambda: signals.counts(RISK_REQUESTS).get("late_replies") == len(late))
     assert signals.all(ReplyReceived) == []
     answer(risk)
-    parties.poll_until(lambda: signals.all(ReplyReceived))
+    buses.poll_until(lambda: signals.all(ReplyReceived))
     assert [one.request_id for one in signals.all(ReplyReceived)] == ["c-2"]
 
 
-def test_a_request_survives_a_restart_of_who_is_asked(parties: BusHarness) -> None:
-    signals, risk = parties.open("signals", requests=(RISK_REQUESTS,)), parties.open("risk", serves=(RISK_REQUESTS,))
+def test_a_request_survives_a_restart_of_its_server(buses: BusHarness) -> None:
+    signals, risk = buses.open("signals", requests=(RISK_REQUESTS,)), buses.open("risk", serves=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
-    parties.poll_until(lambda: risk.all(RequestReceived))
-    parties.close(risk)
-    again = parties.open("risk", serves=(RISK_REQUESTS,))
-    parties.poll_until(lambda: again.all(RequestReceived))
+    buses.poll_until(lambda: risk.all(RequestReceived))
+    buses.close(risk)
+    again = buses.open("risk", serves=(RISK_REQUESTS,))
+    buses.poll_until(lambda: again.all(RequestReceived))
     answer(again)
-    parties.poll_until(lambda: signals.all(ReplyReceived))
+    buses.poll_until(lambda: signals.all(ReplyReceived))
 
 
-def test_more_requests_than_can_be_in_flight_are_unknown_at_once(parties: BusHarness) -> None:
-    signals = parties.open("signals", requests=(RISK_REQUESTS,))
+def test_requests_beyond_the_bound_time_out_at_once(buses: BusHarness) -> None:
+    signals = buses.open("signals", requests=(RISK_REQUESTS,))
     for number in range(1_100):
         signals.bus.request(RISK_REQUESTS, f"c-{number}", operate(f"c-{number}"), 60_000)
     signals.poll()
     assert len(signals.all(RequestTimedOut)) == 1_100 - 1_024
 
 
-def test_a_plain_req_is_answered(parties: BusHarness) -> None:
-    risk = parties.open("risk", serves=(RISK_REQUESTS,))
+def test_a_plain_req_is_answered(buses: BusHarness) -> None:
+    risk = buses.open("risk", serves=(RISK_REQUESTS,))
     with Answering(risk, detail="by a plain REQ"):
-        assert request_once(parties.run_folder, RISK_REQUESTS, operate("c-1"), 2_000) == OperatorReply(
+        assert request_once(buses.run_folder, RISK_REQUESTS, operate("c-1"), 2_000) == OperatorReply(
             CommandId("c-1"), True, "by a plain REQ"
         )
 
 
-def test_a_verb_that_nobody_answers_is_told_who_is_not_there(parties: BusHarness) -> None:
+def test_a_command_without_a_reply_names_the_missing_process(buses: BusHarness) -> None:
     with pytest.raises(PeerUnreachable, match="risk did not reply"):
-        request_once(parties.run_folder, RISK_REQUESTS, AccountQuery("a-1"), 50)
+        request_once(buses.run_folder, RISK_REQUESTS, AccountQuery("a-1"), 50)
 
 
-def test_a_plain_req_never_takes_a_late_answer_for_its_next_one(parties: BusHarness, raw: Raw) -> None:
-    risk = parties.open("risk", serves=(RISK_REQUESTS,))
+def test_a_plain_req_never_takes_a_late_reply_for_its_next_one(buses: BusHarness, raw: Raw) -> None:
+    risk = buses.open("risk", serves=(RISK_REQUESTS,))
     client = raw.socket(zmq.REQ)
     for option in (zmq.REQ_RELAXED, zmq.REQ_CORRELATE):
         client.setsockopt(option, 1)
-    client.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
+    client.connect(ipc_address(request_path(buses.run_folder, RISK_REQUESTS)))
     client.send_multipart((b"risk_requests", HEADER, encode(operate("c-1"))))
-    parties.poll_until(lambda: len(risk.all(RequestReceived)) == 1)
+    buses.poll_until(lambda: len(risk.all(RequestReceived)) == 1)
     client.send_multipart((b"risk_requests", HEADER, encode(operate("c-2"))))
-    parties.poll_until(lambda: len(risk.all(RequestReceived)) == 2)
+    buses.poll_until(lambda: len(risk.all(RequestReceived)) == 2)
     answer(risk)
-    assert parties.poll_until(lambda: received(client))[2] == encode(OperatorReply(CommandId("c-2"), True, ""))
+    assert buses.poll_until(lambda: received(client))[2] == encode(OperatorReply(CommandId("c-2"), True, ""))
 
 
-def test_a_client_that_is_gone_or_never_reads_wedges_nobody(parties: BusHarness, raw: Raw) -> None:
-    risk = parties.open("risk", serves=(RISK_REQUESTS,))
+def test_a_client_that_is_gone_or_never_reads_blocks_nobody(buses: BusHarness, raw: Raw) -> None:
+    risk = buses.open("risk", serves=(RISK_REQUESTS,))
     for _ in range(20):
         gone = raw.socket(zmq.DEALER)
-        gone.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
+        gone.connect(ipc_address(request_path(buses.run_folder, RISK_REQUESTS)))
         gone.send_multipart((b"", b"risk_requests", HEADER, encode(operate("c-1"))))
-        parties.poll_until(lambda: risk.all(RequestReceived))
+        buses.poll_until(lambda: risk.all(RequestReceived))
         gone.close(linger=0)
-        parties.poll_until(lambda: not answer(risk))
-    mute = raw.socket(zmq.DEALER)
-    mute.rcvhwm = 1
-    mute.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
-    mute.send_multipart((b"", b"risk_requests", HEADER, encode(operate("c-1"))))
-    parties.poll_until(lambda: risk.all(RequestReceived))
-    (asked,) = risk.all(RequestReceived)
+        buses.poll_until(lambda: not answer(risk))
+    silent_client = raw.socket(zmq.DEALER)
+    silent_client.rcvhwm = 1
+    silent_client.connect(ipc_address(request_path(buses.run_folder, RISK_REQUESTS)))
+    silent_client.send_multipart((b"", b"risk_requests", HEADER, encode(operate("c-1"))))
+    buses.poll_until(lambda: risk.all(RequestReceived))
+    (request,) = risk.all(RequestReceived)
     while not risk.counts(RISK_REQUESTS).get("replies_undelivered"):
-        risk.bus.reply(asked.reply_to, OperatorReply(CommandId("c-1"), True, "x" * 10_000))
+        risk.bus.reply(request.reply_to, OperatorReply(CommandId("c-1"), True, "x" * 10_000))
     risk.inbounds.clear()
-    signals = parties.open("signals", requests=(RISK_REQUESTS,))
+    signals = buses.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), 5_000)
-    parties.poll_until(lambda: risk.all(RequestReceived))
+    buses.poll_until(lambda: risk.all(RequestReceived))
     answer(risk)
-    parties.poll_until(lambda: signals.all(ReplyReceived))
+    buses.poll_until(lambda: signals.all(ReplyReceived))
 
 
-def test_a_sealed_frame_is_handed_over_and_acknowledged(parties: BusHarness) -> None:
-    risk, execution = parties.open("risk", sends_commands=(COMMANDS,)), parties.open("execution", serves=(COMMANDS,))
+def test_a_sealed_frame_is_sent_and_acknowledged(buses: BusHarness) -> None:
+    risk, execution = buses.open("risk", sends_commands=(COMMANDS,)), buses.open("execution", serves=(COMMANDS,))
 
-    def handed_over() -> list[Any]:
+    def send_and_check() -> list[Any]:
         risk.bus.send_command(COMMANDS, b"sealed")
         return execution.all(RequestReceived)
 
-    parties.poll_until(handed_over)
-    (asked, *_) = execution.all(RequestReceived)
-    assert asked.body == b"sealed"
-    execution.bus.reply(asked.reply_to, Accepted(CommandId("c-1"), 3))
-    parties.poll_until(lambda: risk.all(CommandAcknowledged))
+    buses.poll_until(send_and_check)
+    (request, *_) = execution.all(RequestReceived)
+    assert request.body == b"sealed"
+    execution.bus.reply(request.reply_to, Accepted(CommandId("c-1"), 3))
+    buses.poll_until(lambda: risk.all(CommandAcknowledged))
     assert risk.all(CommandAcknowledged)[0].body == Accepted(CommandId("c-1"), 3)
 
 
-def test_a_sealed_frame_for_nobody_is_counted_and_not_queued(parties: BusHarness) -> None:
-    risk = parties.open("risk", sends_commands=(COMMANDS,))
+def test_a_sealed_frame_for_nobody_is_counted_and_not_queued(buses: BusHarness) -> None:
+    risk = buses.open("risk", sends_commands=(COMMANDS,))
     risk.bus.send_command(COMMANDS, b"sealed")
-    execution = parties.open("execution", serves=(COMMANDS,))
+    execution = buses.open("execution", serves=(COMMANDS,))
     risk.bus.send_command(COMMANDS, b"sealed")
     assert risk.counts(COMMANDS)["commands_unsent"] >= 1
-    parties.poll_until(lambda: not execution.bus.is_readable())
+    buses.poll_until(lambda: not execution.bus.is_readable())
     assert len(execution.all(RequestReceived)) <= risk.counts(COMMANDS).get("commands_sent", 0)
 
 
@@ -240,33 +240,33 @@ BAD_COMMANDS = BAD_REQUESTS.keys() - {"no message"}
     [*((RISK_REQUESTS, name) for name in BAD_REQUESTS), *((COMMANDS, name) for name in sorted(BAD_COMMANDS))],
     ids=lambda one: getattr(one, "name", one),
 )
-def test_nonsense_asked_is_counted_and_answered_and_the_next_request_is_served(
-    parties: BusHarness, raw: Raw, stream: Stream, name: str
+def test_a_malformed_request_is_counted_and_answered_and_the_next_one_is_served(
+    buses: BusHarness, raw: Raw, stream: Stream, name: str
 ) -> None:
-    frames, flaw = BAD_REQUESTS[name]
+    frames, defect = BAD_REQUESTS[name]
     frames = [stream.name.encode() if frame == b"risk_requests" else frame for frame in frames]
-    (answerer,) = stream.consumers
-    party = parties.open(answerer, serves=(stream,))
+    (consumer,) = stream.consumers
+    endpoint = buses.open(consumer, serves=(stream,))
     client = raw.socket(zmq.DEALER)
-    client.connect(ipc_address(request_path(parties.run_folder, stream)))
+    client.connect(ipc_address(request_path(buses.run_folder, stream)))
     client.send_multipart(frames)
-    reply = parties.poll_until(lambda: received(client))
+    reply = buses.poll_until(lambda: received(client))
     assert reply[0] == b""
     word = MalformedRequest if stream is RISK_REQUESTS else Rejected
     assert word.__name__.encode() in reply[3]
     assert word is MalformedRequest or RejectReason.MALFORMED.encode() in reply[3]
-    assert [facts["defect"] for _, _, facts in party.log.lines] == [flaw]
+    assert [facts["defect"] for _, _, facts in endpoint.log.lines] == [defect]
     body = encode(operate("c-1")) if stream is RISK_REQUESTS else b"sealed"
     client.send_multipart((b"", stream.name.encode(), HEADER, body))
-    parties.poll_until(lambda: party.all(RequestReceived))
+    buses.poll_until(lambda: endpoint.all(RequestReceived))
 
 
-def test_nonsense_answered_is_counted_and_the_next_answer_is_taken(parties: BusHarness, raw: Raw) -> None:
+def test_a_malformed_reply_is_counted_and_the_next_one_is_accepted(buses: BusHarness, raw: Raw) -> None:
     server = raw.socket(zmq.ROUTER)
-    server.bind(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
-    signals = parties.open("signals", requests=(RISK_REQUESTS,))
+    server.bind(ipc_address(request_path(buses.run_folder, RISK_REQUESTS)))
+    signals = buses.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
-    (identity, *_) = parties.poll_until(lambda: received(server))
+    (identity, *_) = buses.poll_until(lambda: received(server))
     good = encode(OperatorReply(CommandId("c-1"), True, ""))
     for frames in (
         [b"risk_requests"],
@@ -279,16 +279,16 @@ def test_nonsense_answered_is_counted_and_the_next_answer_is_taken(parties: BusH
         [b"", b"risk_requests", HEADER, good],
     ):
         server.send_multipart([identity, *frames])
-    parties.poll_until(lambda: signals.all(ReplyReceived))
+    buses.poll_until(lambda: signals.all(ReplyReceived))
     assert signals.counts(RISK_REQUESTS)["invalid_frames"] == 6
     assert signals.counts(RISK_REQUESTS)["late_replies"] == 1
 
 
-def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: BusHarness, raw: Raw) -> None:
-    speaker = raw.socket(zmq.XPUB)
-    speaker.bind(ipc_address(publisher_path(parties.run_folder, "risk")))
-    signals = parties.open("signals", subscribes={HEALTH: None})
-    parties.poll_until(lambda: received(speaker))
+def test_a_malformed_message_is_counted_and_the_stream_continues(buses: BusHarness, raw: Raw) -> None:
+    publisher = raw.socket(zmq.XPUB)
+    publisher.bind(ipc_address(publisher_path(buses.run_folder, "risk")))
+    signals = buses.open("signals", subscribes={HEALTH: None})
+    buses.poll_until(lambda: received(publisher))
     mine = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "risk", "e", 1, 0, 0, 0))
     nobody = encode(Header(SCHEMA_VERSION, FrameKind.MESSAGE, "mallory", "e", 1, 0, 0, 0))
     for frames in (
@@ -301,19 +301,19 @@ def test_nonsense_published_is_counted_and_the_stream_goes_on(parties: BusHarnes
         [b"health", NEXT_VERSION, b""],
         [b"health", nobody, b""],
     ):
-        speaker.send_multipart(frames)
-    parties.poll_until(lambda: signals.counts(HEALTH).get("invalid_frames") == 7)
-    flaws = [facts["defect"] for _, _, facts in signals.log.lines]
-    assert sorted(flaws) == sorted({"shape", "header", "oversize", "version", "producer"})
-    beat_header = encode(Header(SCHEMA_VERSION, FrameKind.HEARTBEAT, "risk", "e", 0, 0, 0, 0))
-    speaker.send_multipart((b"health", beat_header, b""))
-    parties.poll_until(signals.bus.offsets)
+        publisher.send_multipart(frames)
+    buses.poll_until(lambda: signals.counts(HEALTH).get("invalid_frames") == 7)
+    defects = [facts["defect"] for _, _, facts in signals.log.lines]
+    assert sorted(defects) == sorted({"shape", "header", "oversize", "version", "producer"})
+    heartbeat_header = encode(Header(SCHEMA_VERSION, FrameKind.HEARTBEAT, "risk", "e", 0, 0, 0, 0))
+    publisher.send_multipart((b"health", heartbeat_header, b""))
+    buses.poll_until(signals.bus.offsets)
 
 
-def test_nonsense_at_the_side_is_counted_and_the_next_joiner_is_served(parties: BusHarness, raw: Raw) -> None:
-    risk = parties.open("risk", publishes=(HEALTH,))
+def test_a_malformed_recovery_request_is_counted_and_the_next_one_is_served(buses: BusHarness, raw: Raw) -> None:
+    risk = buses.open("risk", publishes=(HEALTH,))
     client = raw.socket(zmq.DEALER)
-    client.connect(ipc_address(recovery_path(parties.run_folder, "risk")))
+    client.connect(ipc_address(recovery_path(buses.run_folder, "risk")))
     for frames in (
         [b"x"],
         [b"", b"side", HEADER],
@@ -323,37 +323,37 @@ def test_nonsense_at_the_side_is_counted_and_the_next_joiner_is_served(parties: 
         [b"", b"side", HEADER, bytes(REQUEST_BYTES_MAX + 1)],
     ):
         client.send_multipart(frames)
-    parties.poll_until(lambda: risk.counts(HEALTH).get("invalid_frames") == 6)
-    signals = parties.open("signals", subscribes={HEALTH: None})
-    parties.poll_until(signals.synced_offsets)
+    buses.poll_until(lambda: risk.counts(HEALTH).get("invalid_frames") == 6)
+    signals = buses.open("signals", subscribes={HEALTH: None})
+    buses.poll_until(signals.synced_offsets)
 
 
-def test_what_is_far_too_large_never_arrives_and_harms_nobody(parties: BusHarness, raw: Raw) -> None:
-    risk = parties.open("risk", serves=(RISK_REQUESTS,))
+def test_what_is_far_too_large_never_arrives_and_harms_nobody(buses: BusHarness, raw: Raw) -> None:
+    risk = buses.open("risk", serves=(RISK_REQUESTS,))
     client = raw.socket(zmq.DEALER)
-    client.connect(ipc_address(request_path(parties.run_folder, RISK_REQUESTS)))
+    client.connect(ipc_address(request_path(buses.run_folder, RISK_REQUESTS)))
     client.send_multipart((b"", b"risk_requests", HEADER, bytes(8 << 20)))
-    signals = parties.open("signals", requests=(RISK_REQUESTS,))
+    signals = buses.open("signals", requests=(RISK_REQUESTS,))
     signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), 5_000)
-    parties.poll_until(lambda: risk.all(RequestReceived))
+    buses.poll_until(lambda: risk.all(RequestReceived))
     assert [one.body for one in risk.all(RequestReceived)] == [operate("c-1")]
 
 
-def test_a_second_process_of_the_same_name_is_busy_and_steals_nothing(parties: BusHarness) -> None:
-    risk = parties.open("risk", publishes=(HEALTH,), serves=(RISK_REQUESTS,))
+def test_a_second_process_of_the_same_name_is_busy_and_steals_nothing(buses: BusHarness) -> None:
+    risk = buses.open("risk", publishes=(HEALTH,), serves=(RISK_REQUESTS,))
     with pytest.raises(ResourceBusy, match="held by process"):
-        parties.open("risk", publishes=(HEALTH,))
-    signals = parties.open("signals", subscribes={HEALTH: None})
-    parties.poll_until(signals.synced_offsets)
+        buses.open("risk", publishes=(HEALTH,))
+    signals = buses.open("signals", subscribes={HEALTH: None})
+    buses.poll_until(signals.synced_offsets)
     publish_health(risk, 1)
-    parties.poll_until(lambda: signals.sequences() == [1])
+    buses.poll_until(lambda: signals.sequences() == [1])
 
 
 class Answering(PollingThread):
-    """Turns a party and answers everything that it is asked."""
+    """Turns a endpoint and answers everything that it is request."""
 
-    def __init__(self, party: BusEndpoint, *, detail: str) -> None:
-        super().__init__(party, lambda: answer(party, detail=detail))
+    def __init__(self, endpoint: BusEndpoint, *, detail: str) -> None:
+        super().__init__(endpoint, lambda: answer(endpoint, detail=detail))
 
 
 def received(socket: "zmq.Socket[bytes]") -> list[bytes]:

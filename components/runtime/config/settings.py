@@ -202,8 +202,8 @@ def read_layers(environ: Mapping[str, str] | None = None) -> ConfigLayers:
 def read_layers_with_overlay(environ: Mapping[str, str] | None = None) -> ConfigLayers:
     """Read the layers as a command does: a running `xtrader up` on the same run folder adds its overlay."""
     layers = read_layers(environ)
-    told = read_overlay(layers.validate({}).paths)
-    return read_layers({**layers.environ, **told}) if told else layers
+    overlay = read_overlay(layers.validate({}).paths)
+    return read_layers({**layers.environ, **overlay}) if overlay else layers
 
 
 def load_settings(

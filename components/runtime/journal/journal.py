@@ -69,12 +69,12 @@ class Journal:
     ) -> "Journal":
         """Create the journal or open it after its last record. ResourceBusy names the process that holds it."""
         identity = disk.random_bytes(16).hex()
-        newborn = SegmentHeader(identity, owner, account, now_ns, 1, genesis_digest(identity, owner, account))
+        new_header = SegmentHeader(identity, owner, account, now_ns, 1, genesis_digest(identity, owner, account))
         disk.make_folder(folder)
         with ExitStack() as held:
             lock = disk.lock(folder / "lock")
             held.callback(disk.close, lock)
-            journal = cls(disk, folder, lock, newborn, segment_bytes_max)
+            journal = cls(disk, folder, lock, new_header, segment_bytes_max)
             held.pop_all()
         return journal
 
@@ -111,8 +111,8 @@ class Journal:
 
     def _append(self, entries: Sequence[Entry]) -> None:
         first_sequence = self.last_sequence + 1
-        segment_is_begun = first_sequence > self._header.first_sequence
-        if segment_is_begun and self._end + frame_bytes(entries) > self._segment_bytes_max:
+        segment_has_records = first_sequence > self._header.first_sequence
+        if segment_has_records and self._end + frame_bytes(entries) > self._segment_bytes_max:
             self._rotate(entries[0][0])
         frame, head = pack_frame(entries, first_sequence=first_sequence, previous=self.head, offset=self._end)
         self._disk.write(self._file, self._end, frame)

@@ -72,7 +72,7 @@ class Segment:
         return head if head and offset + FRAME_HEADER_BYTES + head.body_bytes <= self.size else None
 
     def frame_at(self, offset: int) -> Frame | None:
-        """Return the frame at this offset, or None if there is no valid one and none is being written at this moment."""
+        """Return the frame at this offset, or None if there is no valid one and none is just being written."""
         while (frame := self._valid_frame(offset)) is None and self._has_changed():
             pass
         return frame
@@ -185,10 +185,10 @@ class JournalReader:
         first = self._segments.index(self._start.segment)
         for number in range(first, len(self._segments)):
             with closing(Segment(self._disk, self._folder, self._segments[number])) as segment:
-                is_begun = self._open_segment(segment)
-                if is_begun:
+                has_header = self._open_segment(segment)
+                if has_header:
                     yield from self._records_of(segment, from_sequence)
-                if not is_begun or self.end < segment.size:
+                if not has_header or self.end < segment.size:
                     self._classify_damage(segment, self._segments[number + 1 : number + 2])
 
     def _open_segment(self, segment: Segment) -> bool:

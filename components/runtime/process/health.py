@@ -211,10 +211,10 @@ class HealthServer:
         if not connection.unsent:
             self._close(connection)
 
-    def _page(self, heard: bytes) -> Page:
-        if b"\r\n\r\n" not in heard:
+    def _page(self, received: bytes) -> Page:
+        if b"\r\n\r\n" not in received:
             return _plain(431)
-        method, _, rest = heard.partition(b"\r\n")[0].partition(b" ")
+        method, _, rest = received.partition(b"\r\n")[0].partition(b" ")
         target, _, version = rest.partition(b" ")
         if not version.startswith(b"HTTP/1."):
             return _plain(400)
@@ -283,12 +283,12 @@ class Watchdog:
     def _watch(self) -> None:
         suspect = 0
         while not self._stopped.wait(self._timeout_ms / CHECKS_PER_TIMEOUT / 1000):
-            beats = self._health.iterations
-            is_stale = beats > 0 and self._health.age_ms() > self._timeout_ms
+            iterations_seen = self._health.iterations
+            is_stale = iterations_seen > 0 and self._health.age_ms() > self._timeout_ms
             # A process that was paused looks stale at the first check after it resumes, so only a second one counts.
-            if is_stale and beats == suspect:
+            if is_stale and iterations_seen == suspect:
                 self._end()
-            suspect = beats if is_stale else 0
+            suspect = iterations_seen if is_stale else 0
 
     def _end(self) -> None:
         logger().critical("loop_stuck", age_ms=self._health.age_ms(), timeout_ms=self._timeout_ms)

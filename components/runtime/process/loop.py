@@ -149,9 +149,9 @@ def run_blocking(context: LoopContext) -> None:
     if context.committer is not None:
         context.bus.register_fd(context.committer.fileno(), loop.executor.on_synced)
     loop.start()
-    receive, hear = context.bus.receive, loop.dispatch
+    receive, dispatch = context.bus.receive, loop.dispatch
     while not loop.is_finished():
-        hear(receive(loop.run_timers()))
+        dispatch(receive(loop.run_timers()))
 
 
 def run_async(context: LoopContext) -> None:

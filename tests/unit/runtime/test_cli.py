@@ -20,23 +20,23 @@ from components.runtime.cli import EXIT_CODES, LazyGroup, exit_code_of, print_re
 GROUP = LazyGroup(
     "xtrader",
     lazy={
-        "missing": ("components.not_there:cli", "A verb whose module is not there."),
+        "missing": ("components.not_there:cli", "A subcommand whose module is not there."),
         "tests": ("tests.unit.runtime.test_cli:GROUP", "This group again."),
     },
 )
 
 
-def test_help_lists_verbs_without_importing_them() -> None:
+def test_help_lists_commands_without_importing_them() -> None:
     result = CliRunner().invoke(GROUP, ["--help"])
-    assert "A verb whose module is not there." in result.output
+    assert "A subcommand whose module is not there." in result.output
     assert result.exit_code == 0
 
 
-def test_a_verb_is_imported_when_it_is_called() -> None:
+def test_a_command_is_imported_when_it_is_called() -> None:
     assert "This group again." in CliRunner().invoke(GROUP, ["tests", "--help"]).output
 
 
-def test_an_unknown_verb_is_a_usage_error() -> None:
+def test_an_unknown_command_is_a_usage_error() -> None:
     assert CliRunner().invoke(GROUP, ["mising"]).exit_code == 2
 
 
@@ -50,7 +50,7 @@ def test_a_readable_answer_is_facts_in_lines(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == "ok                   True\nrecords              12\n"
 
 
-def test_a_verb_may_word_its_own_answer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_may_print_its_own_text(capsys: pytest.CaptureFixture[str]) -> None:
     print_result({"ok": True}, as_json=False, text="all is well")
     assert capsys.readouterr().out == "all is well\n"
 
@@ -81,14 +81,14 @@ CODES = {
 
 
 def command(does: Callable[[], Any]) -> click.Command:
-    return click.Command("verb", callback=does)
+    return click.Command("subcommand", callback=does)
 
 
 def raising(error: BaseException) -> click.Command:
-    def verb() -> None:
+    def subcommand() -> None:
         raise error
 
-    return command(verb)
+    return command(subcommand)
 
 
 def test_every_kind_of_failure_has_its_code() -> None:
@@ -103,7 +103,7 @@ def test_a_mistake_is_one_line_and_no_traceback(kind: type[TradingError], capsys
     assert capsys.readouterr() == ("", "error: why\n")
 
 
-def test_every_line_of_a_wrong_configuration_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_line_of_a_wrong_configuration_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(raising(ConfigError("a: wrong\nb: wrong")), []) == 78
     assert capsys.readouterr().err == "error: a: wrong\nerror: b: wrong\n"
 
@@ -124,17 +124,17 @@ def test_a_bug_leaves_a_traceback_in_the_log_and_one_line(error: Exception, caps
     ],
 )
 def test_a_wrong_command_line_is_a_usage_error(args: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    verb = click.Command("verb", params=[click.Option(["--json"])], callback=lambda json: None)
-    assert run_command(verb, args) == 64
+    subcommand = click.Command("subcommand", params=[click.Option(["--json"])], callback=lambda json: None)
+    assert run_command(subcommand, args) == 64
     assert capsys.readouterr().err == line
 
 
-def test_tasks_that_fail_together_are_told_by_the_one_that_failed_on_purpose() -> None:
+def test_of_tasks_that_fail_together_the_error_raised_on_purpose_is_printed() -> None:
     together = ExceptionGroup("tasks", [ExceptionGroup("inner", [KeyError("x"), VenueUnavailable("no answer")])])
     assert run_command(raising(together), []) == 69
 
 
-def test_the_number_a_verb_gives_is_the_exit_code() -> None:
+def test_the_number_a_command_returns_is_the_exit_code() -> None:
     assert [run_command(command(partial(int, code)), []) for code in (0, 1)] == [0, 1]
     assert run_command(command(list), []) == 0
 
@@ -144,6 +144,6 @@ def test_help_is_fine(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Usage" in capsys.readouterr().out
 
 
-def test_an_interrupted_verb_is_not_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_command_is_not_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(raising(KeyboardInterrupt()), []) == 130
     assert "Traceback" not in capsys.readouterr().err

@@ -66,7 +66,7 @@ def test_a_warning_of_a_library_is_an_event(written: io.StringIO) -> None:
     assert (line["event"], line["library"], line["detail"]) == ("library_log", "some.library", "retrying soon")
 
 
-def test_repeated_nonsense_is_counted_and_told_once_a_minute(written: io.StringIO) -> None:
+def test_repeated_events_are_counted_and_logged_once_a_minute(written: io.StringIO) -> None:
     clock = ManualClock()
     sparing = RateLimitedLog(logs.configure("risk", style=LogFormat.JSON, to=written), clock)
     for _ in range(5):

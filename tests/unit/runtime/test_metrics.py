@@ -8,7 +8,7 @@ from components.contracts.errors import InvariantError
 from components.runtime.metrics import LATENCY_BUCKETS_S, VENUE_BUCKETS_S, Metrics
 
 
-def test_every_executable_says_what_it_is() -> None:
+def test_every_executable_exposes_its_build() -> None:
     text = Metrics("risk", "1.2.3").exposition().decode()
     assert 'xtrader_build_info{component="risk",python="' in text
     assert "xtrader_up 1.0" in text
@@ -21,14 +21,14 @@ def test_two_executables_in_one_interpreter_do_not_share() -> None:
     assert b"intents_total" not in Metrics("execution", "1").exposition()
 
 
-def test_a_name_asked_for_twice_is_the_same_metric() -> None:
+def test_a_name_requested_twice_is_the_same_metric() -> None:
     metrics = Metrics("risk", "1")
     metrics.counter("intents_total", "Intents.", ("outcome",)).labels("allowed").inc()
     metrics.counter("intents_total", "Intents.", ("outcome",)).labels("allowed").inc()
     assert b'xtrader_intents_total{outcome="allowed"} 2.0' in metrics.exposition()
 
 
-def test_a_name_asked_for_as_another_kind_is_a_bug() -> None:
+def test_a_name_requested_as_another_type_is_a_bug() -> None:
     metrics = Metrics("risk", "1")
     metrics.counter("intents_total", "Intents.")
     with pytest.raises(InvariantError, match="metric intents_total is a Counter, not a Gauge"):

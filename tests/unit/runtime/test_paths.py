@@ -49,7 +49,7 @@ def test_a_base_that_cannot_be_used_is_passed_over(short: Path) -> None:
     assert run_folder(short / "none", short / ("x" * 90), short) == run_folder(short)
 
 
-def test_no_usable_base_is_told(tmp_path: Path) -> None:
+def test_no_usable_base_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^runtime.run_dir: no usable folder for sockets among .*none/.*; set one$"):
         run_folder(tmp_path / "none")
 

@@ -11,9 +11,9 @@ BACKOFF = Backoff(first_ms_max=250, delay_ms_max=30_000)
 S = 1_000_000_000
 
 
-@given(failures=st.integers(0, 10_000), chance=st.floats(0, 1, exclude_max=True))
-def test_a_delay_never_exceeds_its_cap(failures: int, chance: float) -> None:
-    assert 0 <= BACKOFF.delay_ms(failures, chance) <= 30_000
+@given(failures=st.integers(0, 10_000), jitter=st.floats(0, 1, exclude_max=True))
+def test_a_delay_never_exceeds_its_cap(failures: int, jitter: float) -> None:
+    assert 0 <= BACKOFF.delay_ms(failures, jitter) <= 30_000
 
 
 def test_the_bound_doubles_from_the_first_try_to_the_cap() -> None:
@@ -22,7 +22,7 @@ def test_the_bound_doubles_from_the_first_try_to_the_cap() -> None:
 
 
 def test_a_delay_is_spread_over_all_of_its_bound() -> None:
-    assert [BACKOFF.delay_ms(2, chance) for chance in (0, 0.5)] == [0, 250]
+    assert [BACKOFF.delay_ms(2, jitter) for jitter in (0, 0.5)] == [0, 250]
 
 
 def test_a_backoff_without_a_cap_is_a_bug() -> None:

@@ -34,36 +34,36 @@ from tests.support.sample_messages import HEADERS, MESSAGES, union_members
 PUBLISHED = [stream for stream in STREAMS.values() if stream.stream_class is not StreamClass.SEALED]
 
 
-SAID = [
+PUBLISHED_MESSAGES = [
     (stream, message) for stream in PUBLISHED for message in MESSAGES if type(message) in union_members(stream.messages)
 ]
 
 
-NAMES = [f"{stream.name}-{type(message).__name__}" for stream, message in SAID]
+NAMES = [f"{stream.name}-{type(message).__name__}" for stream, message in PUBLISHED_MESSAGES]
 
 
 HEADER = HEADERS["Header of a message"]
 
 
-@pytest.mark.parametrize(("stream", "message"), SAID, ids=NAMES)
-def test_what_is_said_on_a_stream_is_read_back(stream: Any, message: Any) -> None:
+@pytest.mark.parametrize(("stream", "message"), PUBLISHED_MESSAGES, ids=NAMES)
+def test_a_message_of_a_stream_is_decoded_as_it_was_encoded(stream: Any, message: Any) -> None:
     assert message_decoder(stream)(encode(message)) == message
 
 
 @pytest.mark.parametrize(
     "message", [one for one in MESSAGES if type(one) in union_members(RISK_REQUESTS.replies)], ids=repr
 )
-def test_what_is_answered_is_read_back(message: Any) -> None:
+def test_a_reply_is_decoded_as_it_was_encoded(message: Any) -> None:
     assert reply_decoder(RISK_REQUESTS)(encode(message)) == message
 
 
-def test_a_sealed_frame_is_left_to_its_own_door() -> None:
+def test_a_sealed_frame_passes_undecoded() -> None:
     assert message_decoder(COMMANDS)(b"anything") == b"anything"
 
 
 @given(st.data())
 def test_any_altered_byte_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None:
-    stream, message = data.draw(st.sampled_from(SAID))
+    stream, message = data.draw(st.sampled_from(PUBLISHED_MESSAGES))
     frame = bytearray(encode(message))
     frame[data.draw(st.integers(0, len(frame) - 1))] ^= data.draw(st.integers(1, 255))
     with suppress(InvalidFrame):
@@ -88,7 +88,7 @@ def test_a_nest_too_deep_to_walk_is_refused() -> None:
         typed_decoder(ComponentHealth, PAYLOAD_BYTES_MAX)(b"\x91" * 100_000)
 
 
-def test_a_message_without_its_tag_is_refused_also_where_only_one_kind_is_said() -> None:
+def test_a_message_without_its_tag_is_invalid_also_on_a_stream_of_one_type() -> None:
     untagged = msgspec.msgpack.encode(msgspec.to_builtins(ComponentHealth("risk", "1", (), (), 0))[1:])
     with pytest.raises(InvalidFrame):
         message_decoder(HEALTH)(untagged)
@@ -154,7 +154,7 @@ def test_a_refused_frame_is_a_broken_contract() -> None:
     assert issubclass(InvalidFrame, ProtocolError)
 
 
-def test_each_stream_that_is_asked_has_its_own_word_for_nonsense() -> None:
+def test_each_request_stream_has_its_own_reply_to_a_malformed_request() -> None:
     assert malformed_reply(RISK_REQUESTS, "x") == MalformedRequest("x")
     assert malformed_reply(COMMANDS, "x") == Rejected(CommandId(""), RejectReason.MALFORMED, "x")
     with pytest.raises(InvariantError):

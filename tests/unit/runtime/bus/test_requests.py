@@ -20,7 +20,7 @@ from components.runtime.bus.requests import (
 from components.runtime.bus.transport import split_envelope
 from tests.support.sample_messages import MESSAGES, union_members
 
-ANSWERS = [
+REPLIES = [
     one
     for one in MESSAGES
     if type(one) in union_members(RISK_REQUESTS.replies) and type(one).__name__ != "MalformedRequest"
@@ -28,55 +28,55 @@ ANSWERS = [
 
 
 def test_a_request_is_due_at_once_and_again_within_its_deadline() -> None:
-    asking = PendingRequests()
-    asked = asking.add("r", b"body", now_ms=0, deadline_ms=1_000)
-    assert asked is not None
+    pending = PendingRequests()
+    request = pending.add("r", b"body", now_ms=0, deadline_ms=1_000)
+    assert request is not None
     sent = []
     for now_ms in range(1_000):
-        for due in asking.due(now_ms):
+        for due in pending.due(now_ms):
             sent.append((now_ms, due.payload))
             due.retry_at_ms = now_ms + due.retry_ms
     assert sent == [(now_ms, b"body") for now_ms in (0, 250, 500, 750)]
     assert len(sent) == ATTEMPTS_PER_DEADLINE
 
 
-def test_an_answer_settles_its_request_once() -> None:
-    asking = PendingRequests()
-    asking.add("r", b"", now_ms=0, deadline_ms=1_000)
-    assert asking.complete("r")
-    assert not asking.complete("r")
-    assert not asking.expire(10_000)
+def test_a_reply_completes_its_request_once() -> None:
+    pending = PendingRequests()
+    pending.add("r", b"", now_ms=0, deadline_ms=1_000)
+    assert pending.complete("r")
+    assert not pending.complete("r")
+    assert not pending.expire(10_000)
 
 
-def test_an_answer_that_nobody_waits_for_settles_nothing() -> None:
-    asking = PendingRequests()
-    asking.add("r", b"", now_ms=0, deadline_ms=1_000)
-    assert not asking.complete("another")
-    assert len(asking) == 1
+def test_a_reply_to_no_pending_request_completes_nothing() -> None:
+    pending = PendingRequests()
+    pending.add("r", b"", now_ms=0, deadline_ms=1_000)
+    assert not pending.complete("another")
+    assert len(pending) == 1
 
 
-def test_past_its_deadline_a_request_is_given_up_once() -> None:
-    asking = PendingRequests()
-    asking.add("r", b"", now_ms=0, deadline_ms=100)
-    assert asking.expire(99) == []
-    assert asking.expire(100) == ["r"]
-    assert asking.expire(101) == []
+def test_past_its_deadline_a_request_expires_once() -> None:
+    pending = PendingRequests()
+    pending.add("r", b"", now_ms=0, deadline_ms=100)
+    assert pending.expire(99) == []
+    assert pending.expire(100) == ["r"]
+    assert pending.expire(101) == []
 
 
-def test_no_more_than_so_many_are_in_flight() -> None:
-    asking = PendingRequests(pending_max=1)
-    assert asking.add("r", b"", now_ms=0, deadline_ms=100) is not None
-    assert asking.add("s", b"", now_ms=0, deadline_ms=100) is None
-    asking.expire(100)
-    assert asking.add("s", b"", now_ms=100, deadline_ms=100) is not None
+def test_the_number_of_pending_requests_is_bounded() -> None:
+    pending = PendingRequests(pending_max=1)
+    assert pending.add("r", b"", now_ms=0, deadline_ms=100) is not None
+    assert pending.add("s", b"", now_ms=0, deadline_ms=100) is None
+    pending.expire(100)
+    assert pending.add("s", b"", now_ms=100, deadline_ms=100) is not None
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda one: type(one).__name__)
-def test_every_answer_names_its_request(answer: Any) -> None:
+@pytest.mark.parametrize("answer", REPLIES, ids=lambda one: type(one).__name__)
+def test_every_reply_names_its_request(answer: Any) -> None:
     assert request_id_of(answer) in {"demo-0a1b-7-1", "c-2", "a-1"}
 
 
-def test_only_a_request_stream_is_asked() -> None:
+def test_risk_requests_is_the_only_request_stream() -> None:
     assert [one.name for one in STREAMS.values() if one.stream_class is StreamClass.REQUEST] == ["risk_requests"]
 
 
@@ -91,17 +91,17 @@ def test_a_request_may_come_over_hops() -> None:
     assert split_envelope([b"id", b"number", b"", b"topic"]) == ((b"id", b"number"), [b"topic"])
 
 
-def test_a_request_without_a_delimiter_is_empty_but_can_be_answered() -> None:
+def test_a_request_without_a_delimiter_is_empty_but_has_a_return_address() -> None:
     assert split_envelope([b"id", b"topic", b"header"]) == ((b"id",), [])
 
 
-def test_what_no_ticket_can_name_is_no_hop() -> None:
+def test_a_frame_too_long_for_a_return_address_is_no_hop() -> None:
     longest = b"h" * 255
     assert split_envelope([b"id", longest, b"", b"topic"]) == ((b"id", longest), [b"topic"])
     assert split_envelope([b"id", longest + b"h", b"", b"topic"]) == ((b"id",), [])
 
 
 @given(index=st.integers(0, 255), hops=HOPS)
-def test_a_ticket_leads_back_where_the_request_came_from(index: int, hops: tuple[bytes, ...]) -> None:
+def test_a_return_address_decodes_to_the_hops_of_the_request(index: int, hops: tuple[bytes, ...]) -> None:
     ticket = encode_reply_to(index, hops)
     assert (ticket[0], decode_reply_to(ticket)) == (index, hops)

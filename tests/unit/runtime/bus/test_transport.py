@@ -26,18 +26,18 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def test_only_health_is_said_by_everyone() -> None:
+def test_only_health_is_published_by_every_component() -> None:
     assert producers(MARKET) == ("market_data",)
     assert producers(HEALTH) == COMPONENTS == ("execution", "market_data", "risk", "signals")
 
 
 def test_every_socket_has_a_name_that_a_run_folder_has_room_for() -> None:
     run = Path("run")
-    asked = [one for one in STREAMS.values() if one.stream_class in {StreamClass.REQUEST, StreamClass.SEALED}]
+    request_streams = [one for one in STREAMS.values() if one.stream_class in {StreamClass.REQUEST, StreamClass.SEALED}]
     names = [
         *(publisher_path(run, one).name for one in COMPONENTS),
         *(recovery_path(run, one).name for one in COMPONENTS),
-        *(request_path(run, one).name for one in asked),
+        *(request_path(run, one).name for one in request_streams),
     ]
     assert len(set(names)) == len(names)
     assert max(map(len, names)) <= SOCKET_NAME_BYTES_MAX
@@ -45,18 +45,18 @@ def test_every_socket_has_a_name_that_a_run_folder_has_room_for() -> None:
     assert request_path(run, COMMANDS).name == "execution.commands"
 
 
-def test_no_stream_is_heard_by_who_subscribes_to_another() -> None:
+def test_no_topic_is_a_prefix_of_another() -> None:
     names = [stream.name for stream in STREAMS.values()]
     assert not [(one, other) for one in names for other in names if one != other and other.startswith(one)]
 
 
-def test_a_path_that_the_kernel_would_not_bind_is_refused_by_name() -> None:
+def test_a_path_too_long_for_the_kernel_is_rejected_by_name() -> None:
     ipc_address(Path("/" + "x" * 106))
     with pytest.raises(ConfigError, match="108 bytes, at most 107"):
         ipc_address(Path("/" + "x" * 107))
 
 
-def test_a_held_path_is_busy_and_the_holder_is_named(run: Path) -> None:
+def test_a_claimed_path_is_busy_and_the_holder_is_named(run: Path) -> None:
     held = claim_socket(run / "risk.pub")
     with pytest.raises(ResourceBusy, match=f"process {os.getpid()}"):
         claim_socket(run / "risk.pub")
@@ -64,7 +64,7 @@ def test_a_held_path_is_busy_and_the_holder_is_named(run: Path) -> None:
     claim_socket(run / "risk.pub").release()
 
 
-def test_what_a_killed_process_left_is_cleared(run: Path) -> None:
+def test_the_socket_of_a_killed_process_is_removed(run: Path) -> None:
     (run / "risk.pub").touch()
     held = claim_socket(run / "risk.pub")
     assert not (run / "risk.pub").exists()

@@ -27,33 +27,33 @@ def environ(folder: ConfigurationFolder) -> dict[str, str]:
 
 
 @pytest.fixture
-def places(environ: dict[str, str]) -> Paths:
+def paths(environ: dict[str, str]) -> Paths:
     made = read_layers(environ).validate({}).paths
     made.create_run_dir()
     return made
 
 
-def test_a_verb_sees_the_venue_that_up_told_its_children(places: Paths, environ: dict[str, str]) -> None:
-    write_overlay(places, VARIABLES)
+def test_a_command_uses_the_overlay_of_a_running_up(paths: Paths, environ: dict[str, str]) -> None:
+    write_overlay(paths, VARIABLES)
     layers = read_layers_with_overlay(environ)
     assert layers.origin(("execution", "alpaca", "trading_url")) == "XTRADER__EXECUTION__ALPACA__TRADING_URL"
     assert layers.environ["APCA_API_KEY_ID"] == "sandbox's"
 
 
-def test_without_a_running_up_the_configuration_holds(places: Paths, environ: dict[str, str]) -> None:
+def test_without_a_running_up_there_is_no_overlay(paths: Paths, environ: dict[str, str]) -> None:
     assert read_layers_with_overlay(environ).environ["APCA_API_KEY_ID"] == "somebody's"
-    write_overlay(places, VARIABLES)
-    remove_overlay(places)
-    assert read_overlay(places) == {}
+    write_overlay(paths, VARIABLES)
+    remove_overlay(paths)
+    assert read_overlay(paths) == {}
 
 
-def test_what_a_dead_up_left_behind_is_not_believed(places: Paths) -> None:
-    (places.run / OVERLAY_FILE).write_text(json.dumps({"pid": PID_MAX, "variables": VARIABLES}))
-    assert read_overlay(places) == {}
-    (places.run / OVERLAY_FILE).write_text("{")
-    assert read_overlay(places) == {}
+def test_the_overlay_of_a_dead_process_is_ignored(paths: Paths) -> None:
+    (paths.run / OVERLAY_FILE).write_text(json.dumps({"pid": PID_MAX, "variables": VARIABLES}))
+    assert read_overlay(paths) == {}
+    (paths.run / OVERLAY_FILE).write_text("{")
+    assert read_overlay(paths) == {}
 
 
-def test_only_its_owner_may_read_it(places: Paths) -> None:
-    write_overlay(places, VARIABLES)
-    assert (places.run / OVERLAY_FILE).stat().st_mode & 0o777 == 0o600
+def test_only_its_owner_may_read_the_overlay(paths: Paths) -> None:
+    write_overlay(paths, VARIABLES)
+    assert (paths.run / OVERLAY_FILE).stat().st_mode & 0o777 == 0o600

@@ -15,7 +15,7 @@ from components.runtime.paths import Paths
 VALUE = "sesame-open-0815"
 
 
-def places_in(root: Path) -> Paths:
+def paths_in(root: Path) -> Paths:
     return Paths(root=root, env="dev", account="sandbox", state=root / "s", run=root / "r", keys=root / "var/keys")
 
 
@@ -30,7 +30,7 @@ def test_a_variable_is_a_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("environ", [{}, {"KEY": ""}])
-def test_a_variable_that_is_not_set_says_how_to_set_it(tmp_path: Path, environ: dict[str, str]) -> None:
+def test_an_unset_variable_is_an_error_with_the_fix(tmp_path: Path, environ: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match=r"^env:KEY: the variable is not set; run: export KEY=…$"):
         resolve("env:KEY", root=tmp_path, environ=environ)
 
@@ -40,20 +40,20 @@ def test_a_file_is_a_secret_without_its_line_end(tmp_path: Path) -> None:
     assert resolve("file:key", root=tmp_path, environ={}).reveal() == VALUE.encode()
 
 
-def test_a_file_that_is_not_there_says_how_to_make_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_with_the_fix(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"key: no such file; write the secret there and run: chmod 600 .*key$"):
         resolve("file:key", root=tmp_path, environ={})
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
-def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> None:
+def test_a_file_that_others_may_read_is_rejected(tmp_path: Path, mode: int) -> None:
     written(tmp_path / "key", mode)
     with pytest.raises(ConfigError, match=r"others may read it; run: chmod 600 "):
         resolve("file:key", root=tmp_path, environ={})
 
 
 @pytest.mark.parametrize("reference", [VALUE, "env:", "env:no-name", "aws:id", "file:"])
-def test_what_is_no_reference_is_refused_and_not_repeated(tmp_path: Path, reference: str) -> None:
+def test_an_invalid_reference_is_rejected_and_not_repeated(tmp_path: Path, reference: str) -> None:
     with pytest.raises(ConfigError, match=r"^a secret must be a reference: env:NAME or file:path$"):
         resolve(reference, root=tmp_path, environ={})
 
@@ -81,30 +81,30 @@ def test_a_hidden_secret_never_reaches_a_log_line(look: LogFormat) -> None:
 
 
 def test_the_seal_is_made_once(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    assert create_seal_key(places)
-    first = read_seal_key(places)
-    assert not create_seal_key(places)
-    assert read_seal_key(places) == first
+    paths = paths_in(tmp_path)
+    assert create_seal_key(paths)
+    first = read_seal_key(paths)
+    assert not create_seal_key(paths)
+    assert read_seal_key(paths) == first
     assert len(first) == 32
 
 
 def test_the_seal_and_its_folder_are_private(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    create_seal_key(places)
-    assert places.seal_key().stat().st_mode & 0o777 == 0o600
-    assert places.keys.stat().st_mode & 0o777 == 0o700
-    assert [path.name for path in places.keys.iterdir()] == ["seal"]
+    paths = paths_in(tmp_path)
+    create_seal_key(paths)
+    assert paths.seal_key().stat().st_mode & 0o777 == 0o600
+    assert paths.keys.stat().st_mode & 0o777 == 0o700
+    assert [path.name for path in paths.keys.iterdir()] == ["seal"]
 
 
 def test_a_missing_seal_names_the_command_that_makes_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"seal: no such file; create the key with: xtrader config create-seal-key$"):
-        read_seal_key(places_in(tmp_path))
+        read_seal_key(paths_in(tmp_path))
 
 
 def test_a_seal_of_another_length_is_refused(tmp_path: Path) -> None:
-    places = places_in(tmp_path)
-    create_seal_key(places)
-    places.seal_key().write_bytes(b"short")
+    paths = paths_in(tmp_path)
+    create_seal_key(paths)
+    paths.seal_key().write_bytes(b"short")
     with pytest.raises(ConfigError, match=r"seal: 5 bytes, a seal key has 32"):
-        read_seal_key(places)
+        read_seal_key(paths)

@@ -91,21 +91,21 @@ def test_each_key_has_its_origin(folder: ConfigurationFolder) -> None:
     assert [layers.origin(key) for key in keys] == ["config/dev.toml", "config/base.toml", "XTRADER__RISK__FEED"]
 
 
-def test_a_misspelt_key_is_told_with_the_likely_one(folder: ConfigurationFolder) -> None:
+def test_a_misspelt_key_is_reported_with_the_likely_one(folder: ConfigurationFolder) -> None:
     folder.add("dev", "[risk.limits]\norder_notionl_max = 1")
     assert problems(folder) == [
         "config/dev.toml: risk.limits.order_notionl_max: no such key (did you mean order_notional_max?)"
     ]
 
 
-def test_a_value_out_of_range_is_told_with_the_range(folder: ConfigurationFolder) -> None:
+def test_a_value_out_of_range_is_reported_with_the_range(folder: ConfigurationFolder) -> None:
     folder.add("dev", "[risk.limits]\norder_notional_max = -5.50")
     assert problems(folder) == [
         "config/dev.toml: risk.limits.order_notional_max: -5.50: must be a number, above 0 and at most 100000"
     ]
 
 
-def test_a_value_of_another_kind_is_told_with_the_kind(folder: ConfigurationFolder) -> None:
+def test_a_value_of_another_type_is_reported_with_the_type(folder: ConfigurationFolder) -> None:
     folder.add("dev", '[risk]\nfeed = "otc"\n[risk.limits]\norder_rate_max = 1.5')
     assert problems(folder) == [
         "config/dev.toml: risk.limits.order_rate_max: 1.5: must be a whole number, at least 1 and at most 200",
@@ -113,18 +113,18 @@ def test_a_value_of_another_kind_is_told_with_the_kind(folder: ConfigurationFold
     ]
 
 
-def test_a_table_where_a_value_stands_is_told(folder: ConfigurationFolder) -> None:
+def test_a_table_in_place_of_a_value_is_reported(folder: ConfigurationFolder) -> None:
     assert problems(folder, XTRADER__RISK__LIMITS="5") == ["XTRADER__RISK__LIMITS: risk.limits: 5: must be a table"]
 
 
-def test_a_missing_key_is_told_with_what_belongs_there(folder: ConfigurationFolder) -> None:
+def test_a_missing_key_is_reported_with_its_type(folder: ConfigurationFolder) -> None:
     folder.write("base", (folder.root / "config/base.toml").read_text().replace("order_rate_max = 10", ""))
     assert problems(folder) == [
         "config/base.toml: risk.limits.order_rate_max: is missing (a whole number, at least 1 and at most 200)"
     ]
 
 
-def test_a_table_that_no_component_owns_is_told(folder: ConfigurationFolder) -> None:
+def test_a_table_of_no_component_is_reported(folder: ConfigurationFolder) -> None:
     folder.add("dev", "[riks]\nx = 1")
     assert problems(folder) == ["config/dev.toml: riks: no such table (did you mean risk?)"]
 
@@ -134,7 +134,7 @@ def test_another_components_table_is_not_read(folder: ConfigurationFolder) -> No
     assert load_settings({"risk": Risk}, folder.environ()).account.name == "sandbox"
 
 
-def test_broken_toml_is_told_with_its_line_for_every_file(folder: ConfigurationFolder) -> None:
+def test_broken_toml_is_reported_with_its_line_for_every_file(folder: ConfigurationFolder) -> None:
     folder.write("base", "[runtime]\nstate_dir = \n")
     folder.write("dev", "[account\n")
     base, dev = problems(folder)
@@ -142,7 +142,7 @@ def test_broken_toml_is_told_with_its_line_for_every_file(folder: ConfigurationF
     assert dev.startswith("config/dev.toml: is not TOML: Expected ']' at the end of a table declaration (at line 1")
 
 
-def test_every_mistake_of_one_load_is_told(folder: ConfigurationFolder) -> None:
+def test_every_mistake_of_one_load_is_reported(folder: ConfigurationFolder) -> None:
     folder.add("dev", "[risk]\nsymbls = []\n[runtime]\ndrain_timeout_ms = -1")
     assert [line.split(": ")[1] for line in problems(folder, XTRADER__ACCOUNT__NAME="no good")] == [
         "account.name",
@@ -151,63 +151,63 @@ def test_every_mistake_of_one_load_is_told(folder: ConfigurationFolder) -> None:
     ]
 
 
-def test_a_pasted_secret_is_refused_and_not_repeated(folder: ConfigurationFolder) -> None:
+def test_a_pasted_secret_is_rejected_and_not_repeated(folder: ConfigurationFolder) -> None:
     assert problems(folder, XTRADER__RISK__KEY="PKABCDEF123456") == [
         "XTRADER__RISK__KEY: risk.key: must be a reference: env:NAME or file:path"
     ]
 
 
-def test_an_address_outside_the_allowed_hosts_is_told_at_load(folder: ConfigurationFolder) -> None:
+def test_a_url_outside_the_allowed_hosts_is_reported_at_load(folder: ConfigurationFolder) -> None:
     (problem,) = problems(folder, XTRADER__RISK__URL="https://evil.example")
     place, why = problem.split(": https://evil.example: ")
     assert place == "XTRADER__RISK__URL: risk.url"
     assert why == "evil.example is not in venues.allowed_hosts (127.0.0.1, localhost)"
 
 
-def test_a_variable_without_a_key_is_told(folder: ConfigurationFolder) -> None:
+def test_a_variable_without_a_key_is_reported(folder: ConfigurationFolder) -> None:
     assert problems(folder, XTRADER__RISK="1") == ["XTRADER__RISK: is not of the form XTRADER__TABLE__KEY"]
 
 
-def test_an_unknown_environment_is_told(folder: ConfigurationFolder) -> None:
+def test_an_unknown_environment_is_reported(folder: ConfigurationFolder) -> None:
     assert problems(folder, XTRADER_ENV="prd") == [f"config/prd.toml: no such file in {folder.root}"]
     assert problems(folder, XTRADER_ENV="../dev") == [
         "XTRADER_ENV: '../dev' is not an environment; each has a file beside base.toml, such as dev or prod"
     ]
 
 
-def test_a_missing_folder_of_configuration_is_told(tmp_path: Path) -> None:
+def test_a_missing_configuration_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none: no such configuration folder; set XTRADER_CONFIG_DIR$"):
         load_settings({}, {"XTRADER_CONFIG_DIR": str(tmp_path / "none")})
 
 
-def test_a_run_folder_that_is_too_long_for_sockets_is_told(folder: ConfigurationFolder) -> None:
+def test_a_run_folder_too_long_for_sockets_is_reported(folder: ConfigurationFolder) -> None:
     long = "/x" * 50
     assert problems(folder, XTRADER__RUNTIME__RUN_DIR=long) == [
         f"XTRADER__RUNTIME__RUN_DIR: runtime.run_dir: {long}: is too long for the paths of sockets in it"
     ]
 
 
-def test_the_places_follow_environment_and_account(folder: ConfigurationFolder) -> None:
+def test_the_paths_follow_environment_and_account(folder: ConfigurationFolder) -> None:
     places = load_settings({}, folder.environ(XTRADER_ENV="prod", XTRADER__RUNTIME__RUN_DIR="r")).paths
     assert places.state == folder.root / "var/prod/paper"
     assert places.keys == folder.root / "var/keys"
     assert places.run == folder.root / "r"
 
 
-def test_what_was_checked_cannot_be_changed(folder: ConfigurationFolder) -> None:
+def test_validated_settings_cannot_be_changed(folder: ConfigurationFolder) -> None:
     settings = load_settings({"risk": Risk}, folder.environ())
     with pytest.raises(ValueError, match="frozen"):
         settings.runtime.health_port = 1
 
 
 @pytest.mark.parametrize(("env", "account"), [("dev", "sandbox"), ("prod", "paper")])
-def test_what_the_project_ships_is_right(tmp_path: Path, env: str, account: str) -> None:
+def test_the_shipped_configuration_is_valid(tmp_path: Path, env: str, account: str) -> None:
     settings = load_settings({}, shipped_configuration(tmp_path).environ(XTRADER_ENV=env))
     assert settings.account.name == account
     assert settings.venue_policy.violation("https://api.alpaca.markets")
 
 
-def test_a_child_gets_our_environment_with_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_process_gets_our_environment_with_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEPT", "1")
     environment = child_environment({"XTRADER_ENV": "prod"})
     assert (environment["KEPT"], environment["XTRADER_ENV"]) == ("1", "prod")

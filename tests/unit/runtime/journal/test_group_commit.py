@@ -39,28 +39,28 @@ def committing(disk: SimulatedDisk, queue_max: int = 100) -> Iterator[GroupCommi
     committer.close(WITHIN_S)
 
 
-def is_told(committer: GroupCommitter, within_s: float = WITHIN_S) -> bool:
+def is_notified(committer: GroupCommitter, within_s: float = WITHIN_S) -> bool:
     return bool(select.select([committer], [], [], within_s)[0])
 
 
 def wait_until_synced(committer: GroupCommitter, sequence: int) -> None:
     while committer.durable_sequence < sequence and committer.failure is None:
-        assert is_told(committer)
+        assert is_notified(committer)
         committer.clear_notification()
 
 
-def test_a_submitted_entry_becomes_durable_and_the_loop_is_told() -> None:
+def test_a_submitted_entry_becomes_durable_and_the_loop_is_notified() -> None:
     disk = SimulatedDisk()
     with committing(disk) as committer:
         assert committer.submit(NOW_NS, b"one") == 1
-        assert is_told(committer)
+        assert is_notified(committer)
         committer.clear_notification()
         assert committer.durable_sequence == 1
-        assert not is_told(committer, within_s=0)
+        assert not is_notified(committer, within_s=0)
     assert payloads(read_records(FOLDER, disk=disk)) == [b"one"]
 
 
-def test_acknowledging_nothing_does_not_block() -> None:
+def test_clearing_no_notification_does_not_block() -> None:
     with committing(SimulatedDisk()) as committer:
         committer.clear_notification()
         assert committer.durable_sequence == 0
@@ -75,7 +75,7 @@ def test_entries_submitted_during_a_sync_share_the_next_frame() -> None:
         assert disk.sync_began.wait(WITHIN_S)
         assert [committer.submit(NOW_NS, b"later") for _ in range(50)] == list(range(2, 52))
         assert committer.durable_sequence == 0
-        assert not is_told(committer, within_s=0)
+        assert not is_notified(committer, within_s=0)
         disk.sync_may_end.set()
         wait_until_synced(committer, 51)
         assert disk.syncs - syncs == 2
@@ -97,7 +97,7 @@ def test_after_a_failed_sync_nothing_is_acknowledged_and_nothing_accepted() -> N
     committer = GroupCommitter(open_journal(disk=disk))
     disk.sync_fails_at = disk.syncs + 1
     committer.submit(NOW_NS, b"lost")
-    assert is_told(committer)
+    assert is_notified(committer)
     committer.clear_notification()
     assert committer.durable_sequence == 0
     assert "Input/output error" in str(committer.failure)
@@ -119,7 +119,7 @@ def test_closing_makes_everything_durable_first() -> None:
         committer.submit(NOW_NS, b"too late")
 
 
-def test_closing_does_not_wait_for_a_hanging_disk_longer_than_told() -> None:
+def test_closing_waits_for_a_hanging_disk_no_longer_than_its_bound() -> None:
     disk = SlowDisk()
     with committing(disk) as committer:
         disk.hold_syncs()
@@ -191,12 +191,12 @@ class BuggyDisk(SimulatedDisk):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_dies_of_a_bug_is_heard_of() -> None:
+def test_a_thread_that_dies_of_a_bug_is_reported() -> None:
     disk = BuggyDisk()
     committer = GroupCommitter(open_journal(disk=disk))
     disk.break_down()
     committer.submit(NOW_NS, b"lost")
-    assert is_told(committer)
+    assert is_notified(committer)
     assert "the sync thread died" in str(committer.failure)
     with pytest.raises(StorageError, match="the sync thread died"):
         committer.close(WITHIN_S)

@@ -27,7 +27,7 @@ FRAMES = st.lists(
 
 
 @given(frames=FRAMES, segment_bytes_max=st.sampled_from([1, 300, 1 << 20]))
-def test_what_was_written_is_read_back_by_every_door(
+def test_written_records_are_returned_by_every_reader(
     frames: list[list[tuple[int, bytes]]], segment_bytes_max: int
 ) -> None:
     disk = SimulatedDisk()
@@ -106,7 +106,7 @@ def test_one_write_is_one_frame_and_one_sync() -> None:
     assert disk.syncs - syncs == 1
 
 
-def test_a_second_writer_is_told_who_holds_the_journal() -> None:
+def test_a_second_writer_is_rejected_with_the_holder() -> None:
     disk = SimulatedDisk()
     open_journal(disk=disk)
     with pytest.raises(ResourceBusy, match="held by process 1"):
@@ -185,9 +185,9 @@ def test_a_missing_first_segment_is_damage_not_a_shorter_journal() -> None:
 
 def test_a_segment_of_another_journal_is_refused() -> None:
     _, disk = journal_of_forty(300)
-    _, stranger = journal_of_forty(300, random_count=7)
+    _, foreign_disk = journal_of_forty(300, random_count=7)
     swapped = sorted(path for path in disk.named if path.suffix == ".log")[1]
-    disk.named[swapped] = stranger.named[swapped]
+    disk.named[swapped] = foreign_disk.named[swapped]
     problem = verify_journal(FOLDER, disk=disk).problem
     assert problem is not None
     assert f"record {int(swapped.stem)} is from another journal" in problem

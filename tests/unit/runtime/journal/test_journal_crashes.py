@@ -41,14 +41,14 @@ def found_after(disk: SimulatedDisk) -> list[bytes]:
     return found
 
 
-def a_crash_loses(disk: SimulatedDisk, chance: Random) -> bool:
+def a_crash_loses(disk: SimulatedDisk, random: Random) -> bool:
     """Crash, recover with a second crash on the way, and tell whether anything acknowledged is gone."""
     acknowledged = work(disk)
-    second = disk.crash(chance)
-    second.crash_at = chance.randint(1, 12)
+    second = disk.crash(random)
+    second.crash_at = random.randint(1, 12)
     try:
         again = work(second)
-        found = found_after(second.crash(chance))
+        found = found_after(second.crash(random))
     except CorruptData:
         return True
     return found[: len(acknowledged)] != acknowledged or found[: len(again)] != again
@@ -56,10 +56,10 @@ def a_crash_loses(disk: SimulatedDisk, chance: Random) -> bool:
 
 def violations(make_disk: Callable[[int], SimulatedDisk], seed: int) -> int:
     """Crash at every call until the work is done without one, and count the losses."""
-    chance, lost = Random(seed), 0
+    random, lost = Random(seed), 0
     for crash_at in count(1):
         disk = make_disk(crash_at)
-        lost += a_crash_loses(disk, chance)
+        lost += a_crash_loses(disk, random)
         if disk.crash_at:
             return lost
     raise AssertionError

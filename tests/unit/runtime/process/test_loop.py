@@ -24,9 +24,9 @@ TICK_MS = 50
 class Scene:
     def __init__(self, syncing: FakeCommitter | None = None) -> None:
         self.bus, self.clock, self.log, self.service = FakeBus(), ManualClock(), CapturedLog(), ScriptedService()
-        self.pulses: list[tuple[str, ...]] = []
-        self.is_asked_to_stop = False
-        self.seat = LoopContext(
+        self.reports: list[tuple[str, ...]] = []
+        self.should_stop = False
+        self.context = LoopContext(
             component="risk",
             version="1",
             service=self.service,
@@ -35,19 +35,19 @@ class Scene:
             log=self.log,
             committer=syncing,
             tick_ms=TICK_MS,
-            report_health=self.pulses.append,
-            should_stop=lambda: self.is_asked_to_stop,
+            report_health=self.reports.append,
+            should_stop=lambda: self.should_stop,
             drain_timeout_ms=1_000,
         )
-        self.life = ServiceLoop(self.seat)
+        self.life = ServiceLoop(self.context)
 
     def pass_ms(self, milliseconds: int) -> None:
-        """Let time pass in small steps, as a busy loop sees it."""
+        """Advance the time in small steps, as a busy loop sees it."""
         for _ in range(milliseconds):
             self.clock.advance_ms(1)
             self.life.run_timers()
 
-    def said(self, what: str) -> list[tuple[Any, ...]]:
+    def calls(self, what: str) -> list[tuple[Any, ...]]:
         return [one for one in self.bus.calls if one[0] == what]
 
 
@@ -57,31 +57,31 @@ def test_a_tick_comes_every_tick_ms_however_busy_the_loop_is() -> None:
     assert scene.service.ticks == 1_000 / TICK_MS
 
 
-def test_each_tick_tells_the_pulse_what_is_unmet() -> None:
+def test_each_tick_reports_what_is_unmet() -> None:
     scene = Scene()
     scene.service.unmet_conditions = ("positions",)
     scene.life.run_timers()
-    assert scene.pulses == [("positions",)]
+    assert scene.reports == [("positions",)]
 
 
-def test_effects_are_carried_message_by_message() -> None:
+def test_effects_are_executed_message_by_message() -> None:
     scene = Scene()
     scene.service.react = lambda message: (Reply(b"t", message),)
     scene.life.dispatch([VenueEvent(1), VenueEvent(2)])
     assert scene.bus.calls == [("reply", b"t", VenueEvent(1)), ("reply", b"t", VenueEvent(2))]
 
 
-def test_a_late_joiner_gets_the_service_s_state_and_on_health_our_last_beat() -> None:
+def test_a_late_subscriber_gets_the_snapshot_of_the_service_and_our_last_health() -> None:
     scene = Scene()
     scene.service.state = ("position",)
     scene.bus.snapshot_requests = [SnapshotRequested(POSITIONS, (b"p",)), SnapshotRequested(HEALTH, (b"p",))]
     scene.life.run_timers()
-    ((_, _, positions), (_, _, health)) = scene.said("snapshot")
+    ((_, _, positions), (_, _, health)) = scene.calls("snapshot")
     assert positions == ("position",)
-    assert [beat.component for beat in health] == ["risk"]
+    assert [health.component for health in health] == ["risk"]
 
 
-def test_while_something_is_joined_the_side_is_looked_at_more_often() -> None:
+def test_while_a_stream_recovers_the_bus_is_polled_more_often() -> None:
     scene = Scene()
     assert scene.life.run_timers() == TICK_MS
     scene.bus.needs_fast_polling = True
@@ -91,92 +91,92 @@ def test_while_something_is_joined_the_side_is_looked_at_more_often() -> None:
     assert scene.service.ticks == 2 + 500 / TICK_MS
 
 
-def test_asked_to_stop_the_service_is_told_once_and_the_loop_goes_on_until_it_is_drained() -> None:
+def test_a_stop_request_reaches_the_service_once_and_the_loop_runs_until_it_has_drained() -> None:
     scene = Scene()
     assert not scene.life.is_finished()
-    scene.is_asked_to_stop, scene.service.drained = True, False
+    scene.should_stop, scene.service.drained = True, False
     assert not scene.life.is_finished()
     assert not scene.life.is_finished()
     assert scene.service.calls == ["stop"]
     scene.life.run_timers()
-    assert scene.pulses[-1] == ("stopping",)
+    assert scene.reports[-1] == ("stopping",)
     scene.service.drained = True
     assert scene.life.is_finished()
 
 
-def test_a_loop_is_not_over_while_something_waits_for_the_disk() -> None:
+def test_a_loop_is_not_finished_while_an_effect_waits_for_the_disk() -> None:
     syncing = FakeCommitter()
     scene = Scene(syncing)
     scene.service.stopped = (Append("last"), Reply(b"t", "done"))
-    scene.is_asked_to_stop = True
+    scene.should_stop = True
     assert not scene.life.is_finished()
     syncing.durable_sequence = 1
     scene.life.executor.on_synced()
-    assert scene.said("reply") == [("reply", b"t", "done")]
+    assert scene.calls("reply") == [("reply", b"t", "done")]
     assert scene.life.is_finished()
 
 
-def test_draining_has_an_end_and_says_that_it_was_cut_short() -> None:
+def test_draining_is_bounded_and_its_timeout_is_logged() -> None:
     scene = Scene()
-    scene.is_asked_to_stop, scene.service.drained = True, False
+    scene.should_stop, scene.service.drained = True, False
     assert not scene.life.is_finished()
     scene.clock.advance_ms(1_001)
     assert scene.life.is_finished()
     assert [event for _, event, _ in scene.log.lines] == ["drain_timeout"]
 
 
-def test_a_halt_ends_the_loop_with_its_error_after_what_came_before() -> None:
+def test_terminate_ends_the_loop_with_its_error_after_the_effects_before_it() -> None:
     scene = Scene()
     scene.service.ticked = (Publish(POSITIONS, 1), Terminate(KeyError("bug")), Publish(POSITIONS, 2))
     with pytest.raises(KeyError):
-        run_blocking(scene.seat)
-    assert [body for _, name, body in scene.said("publish") if name == "positions"] == [1]
+        run_blocking(scene.context)
+    assert [body for _, name, body in scene.calls("publish") if name == "positions"] == [1]
 
 
-def test_the_blocking_loop_starts_hears_and_ends() -> None:
+def test_the_blocking_loop_starts_dispatches_and_ends() -> None:
     scene = Scene()
     scene.bus.waiting = [VenueEvent(1)]
 
     def stop(_: Inbound) -> Effects:
-        scene.is_asked_to_stop = True
+        scene.should_stop = True
         return ()
 
     scene.service.react = stop
-    run_blocking(scene.seat)
+    run_blocking(scene.context)
     assert scene.service.calls == ["start", "stop"]
     assert scene.service.received == [VenueEvent(1)]
 
 
-def test_the_blocking_loop_cannot_have_a_venue() -> None:
+def test_the_blocking_loop_cannot_have_a_venue_client() -> None:
     scene = Scene()
     with pytest.raises(InvariantError, match="async"):
         run_blocking(
-            LoopContext(**{name: getattr(scene.seat, name) for name in LoopContext.__slots__} | {"feed": object()})
+            LoopContext(**{name: getattr(scene.context, name) for name in LoopContext.__slots__} | {"feed": object()})
         )
 
 
-def a_heartbeat() -> tuple[HealthPublisher, FakeBus, ManualClock]:
+def make_health_publisher() -> tuple[HealthPublisher, FakeBus, ManualClock]:
     bus, clock = FakeBus(), ManualClock()
     return HealthPublisher(bus, clock, "risk", "1"), bus, clock
 
 
-def test_every_second_places_are_said_and_what_is_unmet() -> None:
-    heartbeat, bus, clock = a_heartbeat()
+def test_heartbeats_and_health_are_published_every_second() -> None:
+    heartbeat, bus, clock = make_health_publisher()
     for _ in range(4):
         heartbeat.publish_if_due(("positions",), clock.monotonic_ns())
         clock.advance_ms(HEARTBEAT_MS / 2)
-    beats = [one for one in bus.calls if one[0] == "publish"]
+    published = [one for one in bus.calls if one[0] == "publish"]
     assert [one[0] for one in bus.calls] == ["heartbeat", "publish"] * 2
-    assert beats[0][2].unmet == ("positions",)
+    assert published[0][2].unmet == ("positions",)
 
 
-def test_a_change_of_readiness_is_said_at_once() -> None:
-    heartbeat, bus, clock = a_heartbeat()
+def test_a_change_of_readiness_is_published_at_once() -> None:
+    heartbeat, bus, clock = make_health_publisher()
     heartbeat.publish_if_due(("positions",), clock.monotonic_ns())
     heartbeat.publish_if_due((), clock.monotonic_ns())
     assert bus.calls[-1] == ("publish", "health", ComponentHealth("risk", "1", (), (), clock.now_ns()))
     assert heartbeat.last_health.is_ready
 
 
-def test_before_the_first_beat_a_newcomer_is_told_that_we_are_starting() -> None:
-    assert a_heartbeat()[0].last_health.unmet == ("starting",)
+def test_before_the_first_tick_the_health_is_starting() -> None:
+    assert make_health_publisher()[0].last_health.unmet == ("starting",)
