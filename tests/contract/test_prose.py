@@ -79,7 +79,7 @@ def private_prose(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-def test_docstrings_and_help_texts_begin_with_the_verb_of_the_field(folder: str) -> None:
+def test_docstrings_and_help_texts_begin_with_an_established_word(folder: str) -> None:
     files = [path for path in sorted((ROOT / folder).rglob("*.py")) if path != Path(__file__)]
     assert [f"{path.relative_to(ROOT)}:{one}" for path in files for one in private_prose(path.read_text())] == []
 
