@@ -63,7 +63,7 @@ def the_fence() -> VenueOrder:
 
 
 def let_expire(harness: ExecutionHarness) -> None:
-    """Let the approval expire while the venue does not know the order, up to the fence."""
+    """Expire the approval while the venue does not know the order, up to the fence."""
     harness.advance_ms(APPROVAL_TTL_MS + 100)
     harness.respond(harness.only_request(QueryOrder), OrderNotFound())
 

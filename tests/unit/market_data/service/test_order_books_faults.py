@@ -119,7 +119,7 @@ class TwoBookVenue:
             self.harness.advance_ms(300)
 
     def next(self, symbol: Symbol = ONE) -> Batch:
-        """Take what happens next; the market stands still when its story is over."""
+        """Apply the next event; the market stands still when its data is over."""
         batches = self.markets[symbol].batches
         self.at[symbol] = min(self.at[symbol] + 1, len(batches))
         return batches[self.at[symbol] - 1]

@@ -334,7 +334,7 @@ CHANNEL: Final = "book.BTC-PERPETUAL.100ms"
 
 
 def words(path: Path) -> Iterator[str]:
-    """Give the names and texts of a module's code, without its docstrings."""
+    """Return the names and texts of a module's code, without its docstrings."""
     tree = ast.parse(path.read_text())
     docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):

@@ -29,7 +29,7 @@ class BookSides(NamedTuple):
     asks: dict[Decimal, list[str]]
 
     def after(self, bids: Sequence[list[str]], asks: Sequence[list[str]]) -> "BookSides":
-        """Give the book with these levels set."""
+        """Return the book with these levels set."""
         return BookSides(_set(self.bids, bids), _set(self.asks, asks))
 
 
@@ -55,7 +55,7 @@ class ParsedRecording(NamedTuple):
 
     @property
     def is_um(self) -> bool:
-        """Say whether the change that ends at an image's id is applied once more."""
+        """Return whether the update that ends at a snapshot's id is applied again."""
         return "/fapi/" in self.listing.url
 
     def snapshot_of(self, book: BookSides, last_id: int, after: RecordedLine) -> RecordedLine:
