@@ -16,9 +16,7 @@ from components.xtrader.drills.book_checker import (
     instruments_by_symbol,
     levels_in_units,
 )
-from components.xtrader.drills.feed_faults import (
-    SUBSCRIBED_SYMBOLS,
-)
+from components.xtrader.drills.feed_faults import SUBSCRIBED_SYMBOLS
 
 OKX, DERIBIT = Venue("OKX"), Venue("DERIBIT")
 ONE, TWO = Symbol("OKX:ONE-USDT"), Symbol("OKX:TWO-USDT")
