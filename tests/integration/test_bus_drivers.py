@@ -1,4 +1,4 @@
-"""Both loops over real sockets and a real journal: order, waking up, the venue's calls, and how they end."""
+"""Both drivers over real sockets and a real journal: order, wake-ups, venue calls, and how they end."""
 
 import asyncio
 import os
@@ -41,17 +41,17 @@ from tests.support.scripted_service import ScriptedService
 
 pytestmark = pytest.mark.integration
 FOR_EVER_MS = 60_000
-"""A tick that never comes: whatever needs one to go on hangs."""
+"""A tick that never comes: a test that needs one times out."""
 
 Deliver = Callable[[Any], None]
 
 
 class Done(Exception):
-    """The test has seen what it wanted."""
+    """Ends the loop when the test has seen what it expects."""
 
 
 class CallRecorder:
-    """A venue that answers its calls when the test opens the gate."""
+    """A venue client that completes its calls when the test opens the gate."""
 
     def __init__(self) -> None:
         self.delivered: list[str] = []
@@ -72,7 +72,7 @@ class CallRecorder:
 
 @dataclass
 class Plot:
-    """A feed that is the test itself, on the loop; the loop ends when it does."""
+    """An event source that runs the test on the loop; the loop ends with it."""
 
     act: Callable[[Deliver], Awaitable[None]]
 
@@ -105,7 +105,7 @@ def make_context(endpoint: BusEndpoint, service: ScriptedService, **more: Any) -
 def driven(
     drive: Callable[[LoopContext], None], endpoint: BusEndpoint, service: ScriptedService, **more: Any
 ) -> Iterator[None]:
-    """Run a loop on a thread for the length of a block."""
+    """Run a driver on a thread for the duration of a block."""
     stop = False
     thread = Thread(target=drive, args=(make_context(endpoint, service, should_stop=lambda: stop, **more),))
     thread.start()
@@ -119,7 +119,7 @@ def driven(
 def play(
     endpoint: BusEndpoint, service: ScriptedService, act: Callable[[Deliver], Awaitable[None]], **more: Any
 ) -> None:
-    """Run the async loop until the plot has ended; only what the plot does can wake it."""
+    """Run the async driver until the plot has ended; only what the plot does can wake it."""
     with pytest.raises(ExceptionGroup) as ended:
         run_async(make_context(endpoint, service, feed=Plot(act), tick_ms=FOR_EVER_MS, **more))
     assert ended.group_contains(Done), ended.value
@@ -135,7 +135,7 @@ def operate(name: str) -> OperatorCommand:
 
 @dataclass
 class Journalled:
-    """Execution with a real journal, not turned by the test but by a loop."""
+    """Execution with a real journal, polled by a driver instead of the test."""
 
     endpoint: BusEndpoint
     journal: Journal
@@ -143,7 +143,7 @@ class Journalled:
     durable_at_reply: list[int]
 
     def acknowledge(self, message: Inbound) -> Effects:
-        """Acknowledge each command behind its record."""
+        """Acknowledge each command after its record."""
         match message:
             case RequestReceived(_, ticket, body):
                 self.durable_at_reply.append(self.journal.last_sequence)
@@ -212,9 +212,9 @@ def test_a_message_whose_edge_a_send_consumed_is_still_received(buses: BusHarnes
         signals.bus.request(RISK_REQUESTS, "c-1", operate("c-1"), FOR_EVER_MS)
         await eventually_async(lambda: request(1))
         signals.bus.request(RISK_REQUESTS, "c-2", operate("c-2"), FOR_EVER_MS)
-        # The loop stands still here until the second request has raised the descriptor's edge ...
+        # The loop is blocked here until the second request has raised the descriptor's edge ...
         assert select.select([descriptor], [], [], 5)[0]
-        # ... and answers to the first, sent on the same socket, swallow it.
+        # ... and the replies to the first, sent on the same socket, consume it.
         while select.select([descriptor], [], [], 0)[0]:
             deliver("answer the first")
         await eventually_async(lambda: request(2))

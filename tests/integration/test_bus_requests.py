@@ -1,4 +1,4 @@
-"""Requests and sealed frames over real sockets: no answer is taken for another, and nobody wedges anybody."""
+"""Requests and sealed frames over real sockets: no reply is taken for another, and no peer blocks another."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,7 +36,7 @@ def buses() -> Iterator[BusHarness]:
 
 
 class Raw:
-    """Sockets that no bus is behind, which never wait."""
+    """Plain ZeroMQ sockets that never wait."""
 
     def __init__(self) -> None:
         self._context, self._sockets = zmq.Context(), list["zmq.Socket[bytes]"]()
@@ -64,7 +64,7 @@ def operate(name: str) -> OperatorCommand:
 
 
 def answer(endpoint: BusEndpoint, *, detail: str = "") -> int:
-    """Answer everything that is request for the first time it is looked at; give how often each was request."""
+    """Reply to every pending request. Return how many there were."""
     request = endpoint.all(RequestReceived)
     for one in request:
         endpoint.bus.reply(one.reply_to, OperatorReply(one.body.command_id, done=True, detail=detail))
@@ -232,7 +232,7 @@ BAD_REQUESTS = {
 
 
 BAD_COMMANDS = BAD_REQUESTS.keys() - {"no message"}
-"""A sealed frame is opened behind its own door."""
+"""Sealed frames are opened by execution, not by the bus."""
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_a_second_process_of_the_same_name_is_busy_and_steals_nothing(buses: Bus
 
 
 class Answering(PollingThread):
-    """Turns a endpoint and answers everything that it is request."""
+    """Polls an endpoint and replies to every request."""
 
     def __init__(self, endpoint: BusEndpoint, *, detail: str) -> None:
         super().__init__(endpoint, lambda: answer(endpoint, detail=detail))

@@ -1,4 +1,4 @@
-"""State and event streams over real sockets: late joiners, restarts, losses that are seen."""
+"""State and event streams over real sockets: late subscribers, restarts, detected losses."""
 
 from collections.abc import Iterator
 from itertools import islice

@@ -1,4 +1,4 @@
-"""What risk stamps opens, and nothing else: not forged, altered, expired, for another account or of another version."""
+"""Only what risk sealed is opened: nothing forged, altered, expired, for another account or of another version."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""An intent is checked where it is made, and a signal cannot be made by hand."""
+"""An intent is validated where it is constructed, and a signal cannot be constructed elsewhere."""
 
 import copy
 from dataclasses import FrozenInstanceError, replace

@@ -1,7 +1,4 @@
-"""Verbs are found by name without being imported, and answers are one line.
-
-Each kind of failure has its exit code, and a person gets one clear line.
-"""
+"""Commands are found without importing them, results are one line, and each kind of failure has its exit code."""
 
 from collections.abc import Callable
 from decimal import Decimal

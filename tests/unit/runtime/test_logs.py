@@ -1,4 +1,4 @@
-"""One event is one line, and nonsense that repeats is one line a minute."""
+"""One event is one line, and repeated events are one line a minute."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Each executable counts in a registry of its own, under fixed names."""
+"""Each executable has its own registry, with fixed names."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Trying again is bounded: by a cap, by a budget, by a breaker."""
+"""Retries are bounded: by a cap, a token bucket, a circuit breaker."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Bytes to messages and back."""
+"""Frames are encoded and decoded without loss, and every invalid frame is rejected with its defect."""
 
 from contextlib import suppress
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the bus counts."""
+"""The counters of the bus and their flush to the metrics."""
 
 from components.contracts.streams import MARKET
 from components.runtime.bus.codec import FrameDefect, InvalidFrame

@@ -1,7 +1,4 @@
-"""Requests in flight: the same again until the answer or the deadline.
-
-The way an answer goes back, and how a large state is cut.
-"""
+"""A request is retried unchanged until its reply or its deadline, and a reply finds its way back."""
 
 from typing import Any
 

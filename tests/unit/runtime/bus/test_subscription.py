@@ -1,7 +1,4 @@
-"""Following a producer: what is delivered, what is request for, and when the stream is whole.
-
-Whether a frame follows the one before it.
-"""
+"""A subscription to one producer: what is delivered, what is requested, and when the stream is synced."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -61,7 +58,7 @@ def header(sequence: int, kind: FrameKind = FrameKind.MESSAGE, *, epoch: str = R
 
 
 class Producer:
-    """Feeds one subscription with frames and parts, and answers what it asks for from all that was ever said."""
+    """Feeds one subscription with frames and batches, and serves its requests from everything that was published."""
 
     def __init__(self, subscription: StreamSubscription, make: Any, *, epoch: str = RUN) -> None:
         self.subscription, self.make = subscription, make
@@ -124,7 +121,7 @@ def positions(counters: FakeSubscriptionCounters) -> Producer:
 
 @pytest.fixture
 def orders(counters: FakeSubscriptionCounters) -> Producer:
-    """Follow from the first record of whatever journal is there."""
+    """Subscribe from the first record, with any journal."""
     return Producer(
         make_subscription(ORDERS, "execution", counters, StreamOffset("orders", "", 0)), event, epoch=JOURNAL
     )

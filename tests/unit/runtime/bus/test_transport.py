@@ -1,4 +1,4 @@
-"""Where sockets are, and who may bind them."""
+"""The paths of the sockets, and who may bind them."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the sockets of the transport are set up."""
+"""The options of the ZeroMQ sockets."""
 
 import shutil
 import tempfile

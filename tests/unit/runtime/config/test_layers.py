@@ -1,4 +1,4 @@
-"""What a living `up` told its children holds for the verbs beside it; what a dead one told does not."""
+"""The overlay of a running `xtrader up` holds for the commands on its run folder; that of a dead one does not."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A secret is fetched late, kept from other users, and never shown."""
+"""A secret is resolved late, kept from other users, and never printed."""
 
 import io
 from copy import copy

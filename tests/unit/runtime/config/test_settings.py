@@ -1,4 +1,4 @@
-"""What is wrong with a configuration is told in one line each, and what is right is laid over itself in order."""
+"""Layers override each other key by key, and every mistake is reported in one line."""
 
 from decimal import Decimal
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Only listed hosts are reached, and a live account only where three switches agree."""
+"""Only listed hosts are reached, and a live account only if three switches agree."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Entries that arrive while a sync runs share the next one, and nobody is told before it is done."""
+"""Entries that arrive during a sync share the next one, and none is acknowledged before it is durable."""
 
 import select
 from collections.abc import Iterator
@@ -181,7 +181,7 @@ def test_a_failure_in_the_calling_thread_is_raised_and_kept() -> None:
 
 
 class BuggyDisk(SimulatedDisk):
-    """A disk that breaks its own promise to raise IoFailed only."""
+    """A disk that raises another exception than StorageError."""
 
     def break_down(self) -> None:
         self.before_sync = self._break

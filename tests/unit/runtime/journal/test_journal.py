@@ -1,4 +1,4 @@
-"""The log keeps what it was given, in order, chained, for one writer and one account."""
+"""The journal keeps its records in order and chained, for one writer and one account."""
 
 import pytest
 from google_crc32c import value as crc32c

@@ -1,4 +1,4 @@
-"""A crash at any call loses nothing that was acknowledged, and the tests would notice if it did."""
+"""A crash at any call loses nothing that was acknowledged, and these tests would notice a loss."""
 
 from collections.abc import Callable
 from itertools import count
@@ -21,7 +21,7 @@ SEGMENT_BYTES_MAX = 2500
 
 
 def work(disk: SimulatedDisk) -> list[bytes]:
-    """Write every frame that is not there yet; what a crash leaves acknowledged is in the list given."""
+    """Write every frame that is not in the journal yet. Return the payloads that were acknowledged before a crash."""
     acknowledged: list[bytes] = []
     try:
         journal = open_journal(disk=disk, segment_bytes_max=SEGMENT_BYTES_MAX)
@@ -42,7 +42,7 @@ def found_after(disk: SimulatedDisk) -> list[bytes]:
 
 
 def a_crash_loses(disk: SimulatedDisk, random: Random) -> bool:
-    """Crash, recover with a second crash on the way, and tell whether anything acknowledged is gone."""
+    """Crash, recover with a second crash in between, and return whether anything acknowledged is lost."""
     acknowledged = work(disk)
     second = disk.crash(random)
     second.crash_at = random.randint(1, 12)
@@ -55,7 +55,7 @@ def a_crash_loses(disk: SimulatedDisk, random: Random) -> bool:
 
 
 def violations(make_disk: Callable[[int], SimulatedDisk], seed: int) -> int:
-    """Crash at every call until the work is done without one, and count the losses."""
+    """Crash at every call until a run completes without a crash, and return the number of losses."""
     random, lost = Random(seed), 0
     for crash_at in count(1):
         disk = make_disk(crash_at)

@@ -1,4 +1,4 @@
-"""Effects leave in the order they were returned, and nothing overtakes a record that is not on disk."""
+"""Effects are executed in the order in which they were returned, and none before the record it follows is durable."""
 
 from typing import Any
 

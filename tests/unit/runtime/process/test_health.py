@@ -1,4 +1,4 @@
-"""The loop says that it lives and whether it is ready; a small file says so to whoever only looks at files."""
+"""The loop reports liveness and readiness; the pages and the ready file show them."""
 
 import os
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""What both loops do with a service, with time and the bus in the test's hand.
-
-Saying that we are alive.
-"""
+"""The service loop and the publication of health, with time and bus controlled by the test."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A running process can be found; one that is gone or talks nonsense cannot."""
+"""A running process is found by its manifest; one that has ended or an invalid file is not."""
 
 import os
 from pathlib import Path
