@@ -39,6 +39,7 @@ MATCH_MS_MAX: Final = 12
 CANCEL_MS_MAX: Final = 60
 CENT: Final = Decimal("0.01")
 AMPLE: Final = Decimal(100)
+"""The value where only its presence matters: quoted sizes, entry prices, cash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
