@@ -1,4 +1,4 @@
-"""The table [market_data]: what is refused before anything connects."""
+"""The table [market_data]: invalid values are rejected before anything connects."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Unified symbols are built of the venue's own words and found by exact names, both ways."""
+"""Unified symbols are built from the venue's own names and found by exact names, in both directions."""
 
 from decimal import Decimal
 

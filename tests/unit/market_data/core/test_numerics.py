@@ -1,4 +1,4 @@
-"""A price's key stands for it exactly, and what a book shows of itself is never older than the book."""
+"""A price key represents its price exactly, and the top of a book is never older than the book."""
 
 from decimal import Decimal
 

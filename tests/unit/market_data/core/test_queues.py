@@ -1,4 +1,4 @@
-"""Bounded queues: what gives way by which policy, and that what is left comes out in order."""
+"""Bounded queues: what each policy drops, and that the rest is delivered in order."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""What each quote, silence and broken feed does to the trust in one symbol's prices."""
+"""The state of one symbol after each quote, timeout and feed failure."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""A frame and its line, a file and its name: each says the whole of the other."""
+"""Frames and lines, files and names of a recording convert into each other without loss."""
 
 import json
 from pathlib import Path

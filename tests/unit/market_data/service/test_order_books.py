@@ -1,4 +1,4 @@
-"""What the books' desk says and asks for, through the service's own door, for everything that a venue can tell it."""
+"""What the order book service publishes and requests for everything that a venue can send."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -83,7 +83,7 @@ def audits(harness: OrderBookHarness, verdict: str) -> float:
     return metric_value(harness.metrics, "market_book_audits_total", venue=VENUE, verdict=verdict)
 
 
-# Beginning
+# Start
 
 
 def test_it_starts_by_publishing_that_the_venue_is_not_connected() -> None:
@@ -172,7 +172,7 @@ def test_the_first_update_does_not_shorten_a_retry_after_delay() -> None:
     assert len(harness.requests(harness.advance_ms(1))) == 1
 
 
-# Going on
+# Live updates
 
 
 def test_an_update_is_published_only_where_the_top_is_different(live: OrderBookHarness) -> None:
@@ -231,7 +231,7 @@ def test_quotes_and_trades_of_listed_symbols_are_published_unchanged(live: Order
     assert (issue_count(live, IssueKind.UNLISTED), issue_count(live, IssueKind.OUT_OF_RANGE)) == (2, 2)
 
 
-# Losing sync
+# Loss of sync
 
 
 def test_a_gap_is_published_and_the_book_out_of_sync_on_both_streams(live: OrderBookHarness) -> None:
@@ -260,7 +260,7 @@ def test_nothing_of_a_book_is_published_while_it_is_not_in_sync(live: OrderBookH
 
 
 def sick_day(harness: OrderBookHarness, *, with_neighbour: bool) -> list[Effect]:
-    """One book's day, its neighbour broken in every way or absent; gives what concerns the healthy book."""
+    """Return the effects about a healthy book beside a book that fails in every way, or without it."""
     sick: list[MarketEvent] = [
         harness.depth_update(50, 51, symbol=ONE),
         DecodeIssue(IssueKind.MALFORMED, "x", ONE),
@@ -390,7 +390,7 @@ def test_each_feed_state_is_published_once() -> None:
     assert metric_value(harness.metrics, "market_venue_live", venue=VENUE) == 0
 
 
-# What cannot be read
+# Invalid input
 
 
 def test_a_decode_issue_resyncs_only_the_book_that_it_names(live: OrderBookHarness) -> None:
@@ -458,7 +458,7 @@ def test_an_invalid_pushed_snapshot_desyncs_the_previous_book() -> None:
     assert [type(one) for one in harness.requests()] == [Resubscribe]
 
 
-# Refusals
+# Rejections
 
 
 def test_a_rejected_symbol_is_named_and_not_requested_again(live: OrderBookHarness) -> None:
@@ -512,7 +512,7 @@ def test_a_changed_contract_multiplier_publishes_a_new_snapshot() -> None:
     assert harness.late_subscriber().top(ONE) == harness.subscriber.top(ONE)
 
 
-# Audits and renewal
+# Audits and new snapshots
 
 
 def test_the_audits_of_many_books_are_spread_over_their_time() -> None:
@@ -529,7 +529,7 @@ def test_the_audits_of_many_books_are_spread_over_their_time() -> None:
 
 
 def audited(at_s: int = 60) -> tuple[OrderBookHarness, FetchSnapshot]:
-    """A book whose audit is under way."""
+    """Return a harness whose book is being audited."""
     harness = OrderBookHarness(AUDITED).with_instruments(ONE).with_synced_books(ONE)
     for _ in range(at_s // 20):
         harness.advance_ms(20_000)
@@ -545,7 +545,7 @@ def audited(at_s: int = 60) -> tuple[OrderBookHarness, FetchSnapshot]:
 
 
 def agreeing(harness: OrderBookHarness) -> DepthSnapshot:
-    """What the venue should fetch for the book as it stands."""
+    """Return the snapshot that agrees with the current book."""
     ((_, quantity),) = harness.subscriber.top(ONE, 1)[0]
     return harness.depth_snapshot(harness.subscriber.book_ids[ONE], bids=(("99.0", str(quantity)), *BIDS[1:]))
 
@@ -655,7 +655,7 @@ def test_a_book_that_is_small_in_itself_is_not_renewed() -> None:
     assert harness.subscriber.is_synced(ONE)
 
 
-# Who joins late, who waits, and the end
+# Late subscribers, readiness and shutdown
 
 
 def test_a_late_joiner_goes_on_with_the_deltas_by_id(live: OrderBookHarness) -> None:
@@ -711,7 +711,7 @@ def test_every_so_many_frames_one_is_timed_on_its_way(live: OrderBookHarness) ->
     for final in range(11, 43):
         live.deliver_update(final - 1, final, f"99x{final}")
     observed = [one for one in live.effects if isinstance(one, ObserveLatency)]
-    # Of 34 frames the first, the 17th and the 33rd, each in two stages.
+    # Frames 1, 17 and 33 of 34, each in two stages.
     assert len(observed) == 3 * 2
     for one in observed:
         one.measure(0.000_002)

@@ -1,4 +1,4 @@
-"""Whatever goes wrong in whatever order: a book that is said to be in sync is the venue's own, and heals by itself."""
+"""After any faults in any order: a book reported as in sync equals the venue's, and the book recovers by itself."""
 
 import random
 from collections.abc import Callable
@@ -56,12 +56,12 @@ RULES: Final[dict[str, tuple[SequenceRule, bool, int]]] = {
     "okx": (OkxSequenceRule(), True, 9),
     "deribit": (DERIBIT_RULE, True, 400),
 }
-"""The rule, whether a subscription begins with an image, and how large the holes between ids may be."""
+"""The rule, whether a subscription starts with a snapshot, and how large the gaps between ids may be."""
 
 
 @dataclass(slots=True)
 class VerifyingSubscriber(BookSubscriber):
-    """A hearer who knows the venue's own books."""
+    """A subscriber that compares each published book with the venue's own."""
 
     markets: dict[Symbol, SyntheticMarket] = field(default_factory=dict)
     verified: int = 0
@@ -85,7 +85,7 @@ def texts(side: tuple[Lots, ...]) -> tuple[Level, ...]:
 
 
 class TwoBookVenue:
-    """A venue with two books: to one of them everything happens, the other goes on."""
+    """A venue with two books: one suffers all faults, the other continues."""
 
     def __init__(self, name: str, seed: int) -> None:
         self.rule, self.pushes, hole_max = RULES[name]
@@ -119,7 +119,7 @@ class TwoBookVenue:
             self.harness.advance_ms(300)
 
     def next(self, symbol: Symbol = ONE) -> Batch:
-        """Apply the next event; the market stands still when its data is over."""
+        """Return the next batch of updates; after the last one it repeats."""
         batches = self.markets[symbol].batches
         self.at[symbol] = min(self.at[symbol] + 1, len(batches))
         return batches[self.at[symbol] - 1]
@@ -144,7 +144,7 @@ class TwoBookVenue:
         return new
 
     def answer(self, ahead: Callable[[], int] = lambda: 0) -> None:
-        """Answer all that is asked, and what is asked because of the answers, once."""
+        """Answer all pending requests, and once the requests that follow from the replies."""
         for request in self.requests():
             if isinstance(request, FetchSnapshot):
                 self.harness.complete_call(
@@ -154,7 +154,7 @@ class TwoBookVenue:
                 self.harness.complete_call(request, Resubscribed())
                 self.harness.deliver_frame(self.snapshot(request.symbol, is_pushed=True))
 
-    # What can happen
+    # Faults
 
     def go(self, symbol: Symbol = ONE) -> None:
         self.harness.deliver_frame(self.change(self.next(symbol), symbol))

@@ -69,7 +69,7 @@ def deribit_adapter() -> VenueAdapter:
 
 
 class PlayedRecording:
-    """A recording that a dialect reads, the service hears, and a hearer follows."""
+    """A recording decoded by an adapter, handled by the service, and followed by a subscriber."""
 
     def __init__(self, adapter: VenueAdapter, listing: RecordedLine) -> None:
         instruments = tuple(adapter.decode_instruments([listing.text.encode()]))
@@ -106,7 +106,7 @@ class PlayedRecording:
         return metric_value(self.harness.metrics, "market_book_events_total", venue=self.adapter.venue, outcome=outcome)
 
     def top(self) -> str:
-        """Write the best ten as the recording's own truth does."""
+        """Return the best ten levels in the canonical text of the expected tops."""
         bids, asks = (
             ",".join(f'["{plain_decimal(price)}","{plain_decimal(quantity)}"]' for price, quantity in side)
             for side in self.harness.subscriber.top(self.symbol, 10)
@@ -119,7 +119,7 @@ def play_recording(adapter: VenueAdapter, recording: Recording) -> PlayedRecordi
     return PlayedRecording(adapter, listing).play(tuple(lines))
 
 
-# how a book begins
+# Start of a book
 
 
 def test_the_buffer_is_replayed_after_the_snapshot() -> None:
@@ -183,13 +183,13 @@ def test_usdm_streams_are_subscribed_on_their_own_routes() -> None:
     }
 
 
-# ranges
+# Id ranges
 
 
 def test_events_are_placed_by_their_range_and_one_without_levels_counts() -> None:
     harness = OrderBookHarness(venue_book_settings(SPOT_SEQUENCE_RULE)).with_instruments(ONE).with_synced_books(ONE)
     harness.deliver_update(10, 14, "99x4")
-    # The same stream cut differently: what is old in it changes nothing, what is new is taken.
+    # The same stream with other ranges: old content changes nothing, new content is applied.
     assert published_bodies(harness.deliver_update(12, 14, "99x3")) == []
     harness.deliver_update(13, 16, "99x6")
     harness.deliver_update(16, 20)
@@ -201,7 +201,7 @@ def test_events_are_placed_by_their_range_and_one_without_levels_counts() -> Non
     )
 
 
-# names and units
+# Names and units
 
 
 def test_contracts_become_coins_on_every_way_and_an_unlisted_one_is_never_guessed() -> None:
@@ -295,7 +295,7 @@ def test_an_okx_gap_ends_one_book_and_keep_alive_reset_and_snapshot_are_none() -
     assert (harness.subscriber.is_synced(ONE), harness.subscriber.book_ids) == (True, {ONE: 70, TWO: 101})
 
 
-# numbers
+# Numbers
 
 
 def test_every_digit_of_a_price_and_quantity_survives() -> None:
@@ -305,7 +305,7 @@ def test_every_digit_of_a_price_and_quantity_survives() -> None:
     ((shown, size),) = harness.subscriber.top(ONE, 1)[0]
     assert (type(shown), type(size)) == (Decimal, Decimal)
     assert (str(shown), str(size)) == (price, quantity)
-    # Prices that one float would not tell apart are two.
+    # Two prices that are equal as floats are two levels.
     harness.deliver_update(11, 12, "99.12345678901234567892x5")
     assert len({level for level, _ in harness.subscriber.top(ONE)[0]}) == 3
 
@@ -330,11 +330,11 @@ def test_numbers_that_a_venue_sends_as_json_numbers_lose_nothing() -> None:
 CHANNEL: Final = "book.BTC-PERPETUAL.100ms"
 
 
-# no venue in the engine
+# No venue in the engine
 
 
 def words(path: Path) -> Iterator[str]:
-    """Return the names and texts of a module's code, without its docstrings."""
+    """Yield the names and texts of a module's code, without its docstrings."""
     tree = ast.parse(path.read_text())
     docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -360,7 +360,7 @@ def test_neither_service_nor_core_knows_a_venue() -> None:
     assert known == set()
 
 
-# counting
+# Counters
 
 
 def test_a_frame_of_many_events_counts_once_and_each_event_once() -> None:

@@ -1,4 +1,4 @@
-"""What market_data says, and when it counts as ready, for everything that a feed can tell it."""
+"""What the stock quote service publishes, and when it is ready, for everything that a feed can deliver."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -27,7 +27,7 @@ TIMEOUTS = QuoteTimeouts(quote_age_ms_max=2_000, first_quote_timeout_ms=10_000)
 
 
 class QuoteServiceHarness:
-    """A service, what it said, and the time."""
+    """A service with its last effects and the time."""
 
     def __init__(self) -> None:
         self.metrics = Metrics("market_data", "test")

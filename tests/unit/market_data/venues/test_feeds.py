@@ -1,4 +1,4 @@
-"""Several venues as one feed: what fails, fails alone; what the service raises, ends all."""
+"""A group of feeds: a failing feed affects no other; an exception of the service stops all."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,4 @@
-"""What keeps us from asking a venue too much: told pauses, paces, the breaker, and patience that grows."""
+"""Retry-After delays, rate limits, the circuit breaker, and adaptive timeouts."""
 
 import asyncio
 

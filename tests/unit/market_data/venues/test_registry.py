@@ -1,4 +1,4 @@
-"""A recording says by its addresses alone whose words it holds."""
+"""The venue of a recording is detected from its URLs alone."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""An audit compares a book with an image only where both stand at one id, and only as far as both know."""
+"""An audit compares a book with a snapshot only where both have the same id, and only the levels known to both."""
 
 import pytest
 
@@ -96,7 +96,7 @@ def test_a_truncated_snapshot_shows_nothing_about_deeper_levels() -> None:
 
 def test_a_book_that_started_with_a_truncated_snapshot_is_compared_to_its_known_depth() -> None:
     depth = book(bids=BIDS[:5], asks=ASKS[:5], depth_max=5)
-    # Far beyond what the image showed one level is touched; those between are not known.
+    # One level far below the snapshot is updated; the levels between are unknown.
     depth.apply_update([("980", "1")], [("1020", "1")])
     assert Audit(5, depth).apply_snapshot(snapshot(5), 5) is Verdict.AGREES
     depth.apply_update([("996", "0")], [])

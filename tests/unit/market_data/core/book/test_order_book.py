@@ -1,4 +1,4 @@
-"""What is published of a book: its top in our units, then only what changed in it, so that who follows has it whole."""
+"""The published top of a book: levels in our units, then only the changes, from which a replica is rebuilt exactly."""
 
 from decimal import Decimal
 

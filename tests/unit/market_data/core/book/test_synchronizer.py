@@ -1,4 +1,4 @@
-"""The engine that keeps a book in sync: its states, its bounds, and what makes it give a book up."""
+"""The synchronizer of one book: its states, its bounds, and what makes it resync."""
 
 from collections.abc import Callable
 

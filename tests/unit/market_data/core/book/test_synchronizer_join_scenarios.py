@@ -1,4 +1,4 @@
-"""A book that joins its stream late, early or twice is the un-edited recording's book at every id from then on."""
+"""A book that joins its stream late, early or twice equals the unedited recording's book at every later id."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +19,11 @@ HAND_MADE = {"spot": lambda: binance_spot(changes=50).lines, "usdm": lambda: bin
 REAL_NAMES = ("BINANCE_NKNUSDT", "BINANCEUM_SUSHIUSDT", "BINANCEUM_AKROUSDT")
 EVERY = [*HAND_MADE, *(pytest.param(name, marks=pytest.mark.recordings) for name in REAL_NAMES)]
 MANY_OLD_ONES = SyncLimits(stale_events_max=1000)
-"""Duplicates are told apart one by one here; a venue that sends only old ids is another test's matter."""
+"""Duplicates are examined one by one here; another test covers a venue that sends only old ids."""
 
 
 class BookSides(NamedTuple):
-    """A book by its prices, in the venue's own texts."""
+    """A book by price, in the venue's own texts."""
 
     bids: dict[Decimal, list[str]]
     asks: dict[Decimal, list[str]]
@@ -34,7 +34,7 @@ class BookSides(NamedTuple):
 
 
 class RecordedUpdate(NamedTuple):
-    """One change of depth in its own line, and the book after it."""
+    """One depth update with its recorded line, and the book after it."""
 
     line: RecordedLine
     first_id: int
@@ -46,7 +46,7 @@ class RecordedUpdate(NamedTuple):
 
 
 class ParsedRecording(NamedTuple):
-    """A recording taken apart: the changes above its image, each with the book that it leads to."""
+    """The updates of a recording after its snapshot, each with the resulting book."""
 
     listing: RecordedLine
     snapshot: RecordedLine
@@ -55,11 +55,11 @@ class ParsedRecording(NamedTuple):
 
     @property
     def is_um(self) -> bool:
-        """Return whether the update that ends at a snapshot's id is applied again."""
+        """Return whether the update that ends at a snapshot's id is applied once more."""
         return "/fapi/" in self.listing.url
 
     def snapshot_of(self, book: BookSides, last_id: int, after: RecordedLine) -> RecordedLine:
-        """Write an image as if it had been fetched right after a line."""
+        """Return a snapshot line as if it had been fetched right after another line."""
         bids, asks = (
             [book.bids[price] for price in sorted(book.bids, reverse=True)],
             [book.asks[price] for price in sorted(book.asks)],
@@ -68,7 +68,7 @@ class ParsedRecording(NamedTuple):
         return self.snapshot._replace(text=json.dumps(message), at_ns=after.at_ns + 1)
 
     def played(self, lines: Sequence[RecordedLine]) -> RecordingPlayer:
-        """Play edited lines behind the listing, with the patience of a live book."""
+        """Play edited lines after the instruments, with the limits of a live book."""
         return player(self.listing).play(lines)
 
 
@@ -110,7 +110,7 @@ def lines_of(updates: Sequence[RecordedUpdate]) -> list[RecordedLine]:
 
 
 def differing(parsed: ParsedRecording, player: RecordingPlayer, updates: Sequence[RecordedUpdate]) -> list[int]:
-    """List the ids at which the edited recording's book is another, or was never there."""
+    """Return the ids at which the edited recording's book differs or is missing."""
     return [update.last_id for update in updates if player.states.get(update.last_id) != parsed.states[update.last_id]]
 
 
@@ -162,7 +162,7 @@ def test_j3_a_snapshot_ahead_of_the_buffer_waits_for_what_follows_it(name: str) 
     assert differing(this, player, updates[9:]) == []
     assert set(player.states) == {one.last_id for one in updates[9:]}
     tally = player.sync.stats
-    # USD-M applies the change that ends at the image's own id once more.
+    # USD-M applies the update that ends at the snapshot's own id once more.
     assert (tally.applied, tally.stale) == (len(updates) - 10 + this.is_um, 7 - this.is_um)
     assert (tally.gaps, tally.snapshots_too_old) == (0, 0)
 

@@ -1,4 +1,4 @@
-"""Two connections that say the same for a while: the newer takes over, nothing is missing, nothing comes twice."""
+"""Two connections with the same topics: the newer takes over, nothing is lost, nothing is delivered twice."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""Handing on within a turn's budget: at once, then in order, and never more than a venue's share."""
+"""Delivery within a turn's budget: at once, then in order, and never more than a venue's share."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -1,4 +1,4 @@
-"""What was asked for on one connection, and what becomes of each topic by what the venue says or leaves unsaid."""
+"""State of each topic after acknowledgements, rejections and timeouts."""
 
 from components.contracts.values import Symbol
 from components.market_data.venues.adapter import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck

@@ -1,4 +1,4 @@
-"""The recorder writes every frame it took, ends its files whole, and never makes anybody wait."""
+"""The recorder writes every frame it accepted, completes its files, and never blocks the event loop."""
 
 import json
 from pathlib import Path
@@ -51,7 +51,7 @@ def files(folder: Path) -> list[Path]:
 
 
 class StuckDisk(RealDisk):
-    """Writes only when it is let."""
+    """Blocks writes until the test allows them."""
 
     def __init__(self) -> None:
         self.may, self.tried = Event(), Event()
@@ -64,7 +64,7 @@ class StuckDisk(RealDisk):
 
 
 class FullDisk(RealDisk):
-    """Has no room."""
+    """A disk without free space."""
 
     @override
     def write(self, file: OpenFile, offset: int, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A recording in a venue's place: the same words, in the same order, with images for who asks."""
+"""A recording in place of a venue: the same messages in the same order, with snapshots for requests."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

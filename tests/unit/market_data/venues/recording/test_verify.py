@@ -1,4 +1,4 @@
-"""What a recording comes to that is not as it should be: the gap, the image behind it, the frame nobody can read."""
+"""Reports of recordings with defects: a gap, a snapshot behind it, an undecodable frame."""
 
 import json
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ def snapshot_at(lines: Lines) -> int:
 
 
 def snapshot_of(last_id: int, line: RecordedLine, lines: Lines) -> RecordedLine:
-    """Fetch the book as of a change's id, at the time of a line."""
+    """Return a snapshot as of an update's id, at the time of a line."""
     state = json.loads(SPOT.recording.expected_tops[last_id])
     body = {"lastUpdateId": last_id, **state}
     return lines[snapshot_at(lines)]._replace(at_ns=line.at_ns, text=json.dumps(body))
@@ -71,7 +71,7 @@ def test_a_snapshot_behind_a_gap_restores_sync(spot: Lines, tmp_path: Path) -> N
     spot.insert(back + 1, snapshot_of(last_id_of(spot[back]), spot[back], spot))
     del spot[gap]
     report = book_of(tmp_path, spot).report()
-    # 27 before the gap; ten were kept and are in the image; the other 29 follow it.
+    # 27 before the gap; ten were buffered and are in the snapshot; the other 29 follow it.
     assert (report.gaps, report.applied, report.stale) == (1, 27 + 29, 3 + 10)
     assert report.sha256_top10 == SPOT.expected_report()["sha256_top10"]
     assert report.sha256_chain_top10 != SPOT.expected_report()["sha256_chain_top10"]
@@ -183,7 +183,8 @@ def test_okx_without_a_pushed_snapshot_is_joined_to_a_fetched_one(tmp_path: Path
     body = {"code": "0", "msg": "", "data": [{**whole, "ts": "1767225600000", "seqId": seq_id}]}
     url = "https://www.okx.com/api/v5/market/books?instId=BTC-USDT-SWAP&sz=400&source=0"
     lines.insert(updates[4] + 1, RecordedLine(lines[updates[4]].at_ns, "http", url, json.dumps(body)))
-    # Only the top 10 is in the made image, and its text is not the stream's: both would trip the venue's checksum.
+    # The made snapshot has only the top 10, and its text differs from the stream's: both would fail the venue's
+    # checksum.
     bare = [line._replace(text=line.text.replace('"checksum":', '"ignored":')) for line in lines]
     (report,) = verify_of(bare, tmp_path)
     assert (report.gaps, report.stale, report.applied) == (0, 5, OKX.recording.applied - 5)

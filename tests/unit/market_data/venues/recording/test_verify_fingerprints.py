@@ -1,4 +1,4 @@
-"""The canonical text of a book is the one that every implementation writes, and its chain hides no passing error."""
+"""The canonical text of a book is the same in every implementation, and the fingerprint shows temporary errors."""
 
 from hashlib import sha256
 
