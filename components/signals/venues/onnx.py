@@ -27,13 +27,13 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (  # noqa: E402
     InvalidProtobuf,
     RuntimeException,
 )
-from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as NotCarried  # noqa: E402
+from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as UnsupportedModel  # noqa: E402
 
 FILE_BYTES_MAX: Final = 64 * 1024 * 1024
 HASH_BYTES: Final = 16
 ON_THE_CPU: Final = ("CPUExecutionProvider",)
 ERRORS_ONLY: Final = 3
-LOAD_ERRORS: Final = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotCarried, RuntimeException)
+LOAD_ERRORS: Final = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, UnsupportedModel, RuntimeException)
 """Their only common base class is Exception."""
 
 
