@@ -28,7 +28,6 @@ from tests.support.machine import scaled
 from tests.support.sandbox_process import PROJECT, SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
-
 CLOCK = SystemClock()
 SECRET = bytes(range(32))
 KEY = SealKey(SECRET)

@@ -52,7 +52,6 @@ from tests.support.execution_harness import CONFIG, intent, terms
 from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = pytest.mark.integration
-
 CLOCK = SystemClock()
 KEY = SealKey(b"k" * 32)
 NUMBERS = count(1)

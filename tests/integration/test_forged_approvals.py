@@ -34,7 +34,6 @@ from tests.support.machine import scaled
 from tests.support.sandbox_process import SandboxProcess, running_sandbox
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(60)]
-
 ANSWER_MS_MAX = 5_000
 READY_S_MAX = 20
 BY_ITSELF = (Reconciled, VenueConnectivityChanged)

@@ -17,7 +17,6 @@ from tests.support.risk_harness import NOW, RiskHarness, fresh_intent
 
 INTENT = {"symbol": "AAPL", "side": "buy", "quantity": 1, "limit_price": "190.02"}
 QUOTE = ("--bid", "190.00", "--ask", "190.04")
-
 CheckCommand = Any
 
 

@@ -45,8 +45,6 @@ from tests.support.execution_harness import (
 )
 
 TIMEOUT = OutcomeUnknown("no answer within 5,000 ms")
-
-
 TAKEN = DuplicateId("client_order_id must be unique")
 
 

@@ -67,8 +67,6 @@ def price(number: int) -> int:
 
 
 quantities = st.lists(st.integers(1, 4), min_size=1, max_size=4).filter(lambda parts: sum(parts) <= 10)
-
-
 report_lists = st.lists(
     st.tuples(st.sampled_from(["event", "status", "reading", "reply", "query"]), st.integers(0, 4)), max_size=14
 )

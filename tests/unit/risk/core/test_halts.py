@@ -57,8 +57,6 @@ def forged(harness: RiskHarness) -> None:
 
 
 Do = Callable[[RiskHarness], object]
-
-
 RAISES: dict[Cause, Do] = {
     Cause.UNRECONCILED: lambda harness: harness.wait(30_050),
     Cause.EXECUTION_DOWN: lambda harness: harness.lose_stream("orders"),
@@ -71,8 +69,6 @@ RAISES: dict[Cause, Do] = {
         ClientOrderIdConflict(ClientOrderId("c"), "another order", harness.now_ns)
     ),
 }
-
-
 CLEARS: dict[Cause, Do] = {
     Cause.UNRECONCILED: lambda harness: harness.reconcile(),
     Cause.EXECUTION_DOWN: rejoin_and_reconcile,
@@ -81,8 +77,6 @@ CLEARS: dict[Cause, Do] = {
     Cause.VENUE_DEGRADED: lambda harness: venue(harness, VenueConnectivity.HEALTHY),
     Cause.CLOCK_SUSPECT: lambda harness: harness.wait(3_050),
 }
-
-
 ELSEWHERE = {
     Cause.STARTING: "raised by each start, below",
     Cause.OPERATOR_HALT: "raised by an operator: test_operating",

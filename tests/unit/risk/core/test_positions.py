@@ -11,8 +11,6 @@ from components.risk.core.positions import Exposure, apply_fill, exact_sum, unre
 from tests.support.risk_harness import AAPL
 
 Fills = list[tuple[str, str]]
-
-
 GOLDEN: dict[str, tuple[Fills, tuple[str, str, str]]] = {
     "a first buy": ([("10", "100")], ("10", "100", "0")),
     "two buys average": ([("10", "100"), ("30", "110")], ("40", "107.5", "0")),
@@ -44,11 +42,7 @@ def test_the_golden_cases(name: str) -> None:
 
 
 numbers = st.decimals(min_value="0.000000001", max_value="1000000", places=9)
-
-
 prices = st.decimals(min_value="0.0001", max_value="100000", places=4)
-
-
 steps = st.lists(st.tuples(st.sampled_from(Side), numbers, prices), max_size=30)
 
 

@@ -186,8 +186,6 @@ def test_a_whole_log_replays_to_the_same_bytes() -> None:
 
 
 INTENTS = [an_intent(f"n{number}", purpose=Purpose.ENTRY, side=side) for number, side in enumerate([*Side] * 2)]
-
-
 order_events = st.one_of(
     st.builds(an_update, st.sampled_from([*INTENTS, None]), st.sampled_from(OrderState), st.sampled_from(["0", "4"])),
     st.builds(a_fill, st.sampled_from([*INTENTS, None]), st.sampled_from(["1", "3", "12"]), st.just("100.5")),

@@ -33,7 +33,7 @@ def approved_in(harness: RiskHarness, name: str = "s") -> tuple[Intent, bytes]:
 
 
 def accept_all(harness: RiskHarness) -> None:
-    for pending in list(harness.service._outbox._controls.values()):  # noqa: SLF001 -- execution would have heard them
+    for pending in list(harness.service._outbox._controls.values()):  # noqa: SLF001 -- as if execution had received them
         harness.receive(CommandAcknowledged(COMMANDS, Accepted(pending.control.command_id, 1)))
 
 

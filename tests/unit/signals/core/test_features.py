@@ -18,14 +18,8 @@ from components.signals.core.features import (
 )
 
 PRICES = st.floats(1.0, 1_000.0)
-
-
 QUOTES = st.tuples(PRICES, st.floats(0.01, 1.0), st.floats(1, 1e6), st.floats(1, 1e6), st.integers(0, 10**11))
-
-
 STEPS = st.lists(st.tuples(QUOTES, st.none() | PRICES), min_size=WARM_UP_QUOTES, max_size=WARM_UP_QUOTES + 40)
-
-
 Quoted = tuple[float, float, float, float, int]
 
 

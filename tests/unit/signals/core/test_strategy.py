@@ -20,8 +20,6 @@ from components.signals.core.strategy import (
 )
 
 QUOTE = Quote(Venue("v"), Symbol("AAPL"), Decimal("189.99"), Decimal(200), Decimal("190.01"), Decimal(300), 1, 2)
-
-
 SETTINGS = StrategySettings(
     edge_enter_min=0.3,
     edge_exit_min=0.2,
@@ -32,11 +30,7 @@ SETTINGS = StrategySettings(
     time_in_force=TimeInForce.IOC,
     short_allowed=False,
 )
-
-
 SHORTING = SETTINGS.model_copy(update={"short_allowed": True})
-
-
 BUY_AT, SELL_AT = Decimal("190.04"), Decimal("189.96")
 
 

@@ -10,8 +10,6 @@ from components.signals.core.strategy import RANDOM_BYTES, make_signal_id, new_r
 from tests.support.configuration_folder import SHIPPED
 
 SECOND = 1_000_000_000
-
-
 RANDOM = st.binary(min_size=RANDOM_BYTES, max_size=RANDOM_BYTES)
 
 

@@ -46,8 +46,6 @@ STATUSES = {
     "calculated",
     "held",
 }
-
-
 EVENT_NAMES = {
     "pending_new",
     "accepted",
@@ -70,8 +68,6 @@ EVENT_NAMES = {
     "order_cancel_rejected",
     "order_replace_rejected",
 }
-
-
 ORDER = json.dumps(
     {
         "id": "61e69015-8549-4bfd-b9c3-01e75843f47d",

@@ -43,26 +43,12 @@ class Example(NamedTuple):
 
 
 LONG = a_state(holding("20"))
-
-
 BUYING = with_orders(a_state(), an_intent("b", quantity="140"))
-
-
 SELLING = with_orders(LONG, an_exit("w", quantity="15"))
-
-
 FIVE = with_orders(a_state(), *(an_intent(f"o{n}", symbol=MSFT, limit_price=f"10{n}") for n in range(5)))
-
-
 DECIDED = apply(a_state(), decide(an_intent("same"), decision_inputs(), LIMITS, a_state(), 10_000 * MS))
-
-
 PACED = replace(a_state(), approvals_by_step=((NOW // RATE_STEP_NS, 10),))
-
-
 UNTRADABLE: dict[str, Any] = {"bid_price": None, "ask_price": None}
-
-
 REFUSES: dict[CheckName, Example] = {
     CheckName.TRADING_STATE: Example(an_intent(), decision_inputs(causes=(Cause.DATA_STALE,))),
     CheckName.SYMBOL_ALLOWED: Example(an_intent(symbol=Symbol("GME"))),
@@ -82,8 +68,6 @@ REFUSES: dict[CheckName, Example] = {
     CheckName.OPEN_ORDERS: Example(an_intent(), state=FIVE),
     CheckName.ORDER_RATE: Example(an_intent(), state=PACED),
 }
-
-
 HOLDS: dict[CheckName, Example] = {
     CheckName.TRADING_STATE: Example(an_exit(), decision_inputs(causes=(Cause.DATA_STALE,)), LONG),
     CheckName.SYMBOL_ALLOWED: Example(an_intent(symbol=MSFT)),
