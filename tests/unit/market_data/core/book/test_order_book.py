@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +91,55 @@ def test_applied_diffs_always_equal_a_new_snapshot(
         fresh = TopOfBook(count, ONE).refresh(depth)
         assert (bids, asks) == tuple(map(dict, fresh))
         assert window.current() == fresh
+
+
+LEVELS = st.lists(st.tuples(st.integers(1, 30).map(str), st.integers(0, 3).map(str)), max_size=8)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.tuples(LEVELS, LEVELS, st.integers(0, 12)), max_size=12))
+def test_the_top_is_that_of_the_book_after_any_updates_and_reads(
+    steps: list[tuple[list[tuple[str, str]], list[tuple[str, str]], int]],
+) -> None:
+    depth = OrderBook()
+    plain: tuple[dict[int, str], dict[int, str]] = {}, {}
+    for bids, asks, count in steps:
+        depth.apply_update(bids, asks)
+        for side, changes in zip(plain, (bids, asks), strict=True):
+            side.update({int(price): quantity for price, quantity in changes})
+        held = [{price: one for price, one in side.items() if one != "0"} for side in plain]
+        best = sorted(held[0].items(), reverse=True)[:count], sorted(held[1].items())[:count]
+        assert depth.top(count) == tuple([(str(price), one) for price, one in side] for side in best)
+
+
+@pytest.mark.parametrize("quantity", ["1e100", "1e-100", "nan", "inf", "-1", "9" * 22, "", "x"])
+def test_a_quantity_that_cannot_be_traded_is_rejected(quantity: str) -> None:
+    with pytest.raises(ValueError, match=r"float|quantity|number"):
+        OrderBook().apply_update([("1", quantity)], [])
+
+
+@given(st.text(alphabet="0123456789.eE_+- \u0663", max_size=8))
+def test_a_book_can_publish_every_quantity_it_accepts(quantity: str) -> None:
+    depth = OrderBook()
+    try:
+        depth.apply_update([("1", quantity)], [])
+    except ValueError:
+        return
+    bids, _ = TopOfBook(1, Decimal("0.1")).refresh(depth)
+    assert len(bids) == (Decimal(quantity) != 0)
+
+
+def test_an_unchanged_quantity_is_not_published_again() -> None:
+    depth, window = OrderBook(), TopOfBook(10, Decimal(1))
+    depth.apply_snapshot([("2", "5", "0", "1")], [])
+    window.refresh(depth)
+    depth.apply_update([("2", "5", "0", "2")], [])
+    assert window.diff(depth) == ((), ())
+
+
+def test_a_price_with_a_new_spelling_is_removed_before_it_is_added() -> None:
+    depth, window = OrderBook(), TopOfBook(10, Decimal(1))
+    depth.apply_snapshot([("2.50", "5")], [])
+    window.refresh(depth)
+    depth.apply_update([("2.5", "6")], [])
+    assert window.diff(depth) == (((Decimal("2.5"), Decimal(0)), (Decimal("2.5"), Decimal(6))), ())
