@@ -184,11 +184,7 @@ class RealDisk:
     @_translated
     def sync_folder(self, folder: Path) -> None:
         """Make the names in the folder durable."""
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync_folder(folder)
 
     def random_bytes(self, count: int) -> bytes:
         """Return random bytes for the id of a journal."""

@@ -15,9 +15,8 @@ import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
 from typing_extensions import override
 
-from components.runtime.clock import Clock, SystemClock
+from components.runtime.clock import NS_PER_S, Clock, SystemClock
 
-NS_PER_S: Final = 1_000_000_000
 REDACTED: Final = "***"
 REDACTED_LENGTH_MIN: Final = 8
 """A shorter secret would redact words that contain it by coincidence."""

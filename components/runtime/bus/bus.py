@@ -299,7 +299,7 @@ class MessageBus:
         self._transport.close()
 
     def _now_ms(self) -> int:
-        return self._producer.clock.monotonic_ns() // 1_000_000
+        return self._producer.clock.monotonic_ns() // NS_PER_MS
 
     def _register(self, socket: Socket, handler: FrameHandler) -> None:
         self._transport.register(socket)

@@ -35,8 +35,8 @@ def recovery_path(run: Path, component: str) -> Path:
 
 def request_path(run: Path, stream: Stream) -> Path:
     """Return the path of the socket where the consumer of a request stream replies."""
-    (answerer,) = stream.consumers
-    return run / f"{answerer}.{stream.name}"
+    (consumer,) = stream.consumers
+    return run / f"{consumer}.{stream.name}"
 
 
 def ipc_address(path: Path) -> str:

@@ -53,18 +53,18 @@ def read_file(path: Path) -> Layer:
     return Layer(values, dict.fromkeys(_leaves(values, ()), label))
 
 
-def read_variables(environ: Mapping[str, str], spelled: Mapping[str, Any]) -> Layer:
+def read_variables(environ: Mapping[str, str], file_values: Mapping[str, Any]) -> Layer:
     """Read the XTRADER__TABLE__KEY variables. A key that the files contain keeps their spelling."""
     values: dict[str, Any] = {}
     origins: dict[KeyPath, str] = {}
     for name in sorted(name for name in environ if name.startswith(VARIABLE_PREFIX)):
-        path = _key_path(name, spelled)
+        path = _key_path(name, file_values)
         _put(values, path, parse_value(environ[name]), name)
         origins[path] = name
     return Layer(values, origins)
 
 
-def parse_value(text: str) -> Any:  # noqa: ANN401  # whatever TOML can say
+def parse_value(text: str) -> Any:  # noqa: ANN401  # any TOML value
     """Parse a text as a TOML scalar or array; return any other text unchanged."""
     try:
         parsed = tomllib.loads(f"value = {text}", parse_float=Decimal)
@@ -90,12 +90,12 @@ def _leaves(values: Mapping[str, Any], above: KeyPath) -> Iterator[KeyPath]:
             yield (*above, key)
 
 
-def _key_path(name: str, spelled: Mapping[str, Any]) -> KeyPath:
+def _key_path(name: str, file_values: Mapping[str, Any]) -> KeyPath:
     parts = name.removeprefix(VARIABLE_PREFIX).split(SEPARATOR)
     if len(parts) < 2 or not all(parts):
         raise ConfigError(f"{name}: is not of the form XTRADER__TABLE__KEY")
     path: KeyPath = ()
-    node: Any = spelled
+    node: Any = file_values
     for part in parts:
         known = {key.lower(): key for key in node} if isinstance(node, dict) else {}
         path = (*path, known.get(part.lower(), part.lower()))

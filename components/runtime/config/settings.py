@@ -56,10 +56,10 @@ class SharedTables(BaseSettings):
 class LayerSource(PydanticBaseSettingsSource):
     """Passes one layer to pydantic-settings, without the tables of components that are not being validated."""
 
-    def __init__(self, settings_type: type[BaseSettings], layer: Layer, *, unread: frozenset[str]) -> None:
+    def __init__(self, settings_type: type[BaseSettings], layer: Layer, *, ignored: frozenset[str]) -> None:
         """Keep the tables of the layer that are validated here."""
         super().__init__(settings_type)
-        self._values = {name: value for name, value in layer.values.items() if name not in unread}
+        self._values = {name: value for name, value in layer.values.items() if name not in ignored}
 
     @override
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
@@ -121,14 +121,14 @@ class ConfigLayers:
             checked = settings_type.model_validate({})
         except ValidationError as error:
             raise ConfigError("\n".join(format_errors(error, settings_type, self.origin))) from None
-        gate = self._venue_policy(checked)
-        if lines := disallowed_venue_urls(checked, gate, self.origin):
+        policy = self._venue_policy(checked)
+        if lines := disallowed_venue_urls(checked, policy, self.origin):
             raise ConfigError("\n".join(lines))
         tables = {name: getattr(checked, name) for name in models}
-        return Settings(self._paths(checked), checked.account, checked.runtime, checked.venues, gate, tables)
+        return Settings(self._paths(checked), checked.account, checked.runtime, checked.venues, policy, tables)
 
     def _settings_type(self, models: Mapping[str, type[BaseModel]]) -> type[SharedTables]:
-        unread = component_names() - set(models)
+        ignored = component_names() - set(models)
         layers = self.weakest_first
 
         class Layered(SharedTables):
@@ -142,7 +142,7 @@ class ConfigLayers:
                 dotenv_settings: PydanticBaseSettingsSource,
                 file_secret_settings: PydanticBaseSettingsSource,
             ) -> tuple[PydanticBaseSettingsSource, ...]:
-                return tuple(LayerSource(settings_cls, layer, unread=unread) for layer in reversed(layers))
+                return tuple(LayerSource(settings_cls, layer, ignored=ignored) for layer in reversed(layers))
 
         fields: dict[str, Any] = {name: (model, ...) for name, model in models.items()}
         return create_model("Configuration", __base__=Layered, **fields)
@@ -195,8 +195,8 @@ def read_layers(environ: Mapping[str, str] | None = None) -> ConfigLayers:
             problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
-    spelled: dict[str, Any] = reduce(merge, (layer.values for layer in files), {})
-    return ConfigLayers(folder, env, environ, (*files, read_variables(environ, spelled)))
+    file_values: dict[str, Any] = reduce(merge, (layer.values for layer in files), {})
+    return ConfigLayers(folder, env, environ, (*files, read_variables(environ, file_values)))
 
 
 def read_layers_with_overlay(environ: Mapping[str, str] | None = None) -> ConfigLayers:
@@ -215,7 +215,7 @@ def load_settings(
 
 def component_names() -> frozenset[str]:
     """Return the names of the executables; each may own the table of its name."""
-    return frozenset(room.parent.name for room in COMPONENTS_DIR.glob("*/__init__.py")) - SHARED_PACKAGES
+    return frozenset(package.parent.name for package in COMPONENTS_DIR.glob("*/__init__.py")) - SHARED_PACKAGES
 
 
 def _config_folder(environ: Mapping[str, str]) -> Path:
@@ -257,9 +257,9 @@ Origin: TypeAlias = Callable[[KeyPath], str]
 def format_errors(error: ValidationError, model: type[BaseModel], origin: Origin) -> list[str]:
     """Return one line for each mistake, without duplicates."""
     lines = []
-    for mistake in error.errors(include_url=False, include_context=False):
-        path = tuple(str(part) for part in mistake["loc"])
-        lines.append(f"{origin(path)}: {'.'.join(path)}: {_problem(dict(mistake), path, model)}")
+    for detail in error.errors(include_url=False, include_context=False):
+        path = tuple(str(part) for part in detail["loc"])
+        lines.append(f"{origin(path)}: {'.'.join(path)}: {_problem(dict(detail), path, model)}")
     return list(dict.fromkeys(lines))
 
 
@@ -281,17 +281,17 @@ def _addresses(model: BaseModel, above: KeyPath) -> Iterator[tuple[KeyPath, str]
             yield (*above, name), value
 
 
-def _problem(mistake: dict[str, Any], path: KeyPath, model: type[BaseModel]) -> str:
+def _problem(detail: dict[str, Any], path: KeyPath, model: type[BaseModel]) -> str:
     field = _field(model, path)
-    if mistake["type"] == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         return _no_such(path, model)
-    if mistake["type"] == "missing":
+    if detail["type"] == "missing":
         return f"is missing{_allowed(field, ' (', ')')}"
-    rule = _allowed(field, "must be ", "") if _is_of_kind(mistake["type"]) else ""
-    rule = rule or _reworded(mistake["msg"])
+    rule = _allowed(field, "must be ", "") if _is_of_kind(detail["type"]) else ""
+    rule = rule or _reworded(detail["msg"])
     if field is not None and any(isinstance(mark, Redacted) for mark in field.metadata):
         return rule
-    return f"{_shown(mistake['input'])}: {rule}"
+    return f"{_shown(detail['input'])}: {rule}"
 
 
 def _no_such(path: KeyPath, model: type[BaseModel]) -> str:
@@ -316,9 +316,9 @@ def _field(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
     return holder.model_fields.get(path[-1]) if holder and path else None
 
 
-def _is_of_kind(mistake: str) -> bool:
+def _is_of_kind(detail: str) -> bool:
     ranges = ("greater_than", "less_than", "finite_number", "int_from_float", "enum", "decimal_")
-    return mistake.startswith(ranges) or mistake.endswith(("_type", "_parsing"))
+    return detail.startswith(ranges) or detail.endswith(("_type", "_parsing"))
 
 
 def _allowed(field: FieldInfo | None, before: str, after: str) -> str:

@@ -37,7 +37,7 @@ class LiveTradingSwitches:
         switches = {
             "venues.live_trading = true": self.config,
             f"XTRADER_LIVE_TRADING={self.account}": self.environment == self.account,
-            f"a file keys/live that says {self.account}": self.file == self.account,
+            f"a file keys/live that contains {self.account}": self.file == self.account,
         }
         missing = [name for name, agrees in switches.items() if not agrees]
         return f"is a live account; missing: {', '.join(missing)}" if missing else None
@@ -56,8 +56,8 @@ class VenueHostPolicy:
         if parts is None:
             return "is no address of the form https://host[:port]/path"
         host = (parts.hostname or "").rstrip(".")
-        if host in LIVE_HOSTS and (refusal := self.live.missing):
-            return f"{host} {refusal}"
+        if host in LIVE_HOSTS and (missing_switches := self.live.missing):
+            return f"{host} {missing_switches}"
         if host not in self.allowed_hosts:
             return f"{host} is not in venues.allowed_hosts ({', '.join(self.allowed_hosts) or 'empty'})"
         if parts.scheme in PLAINTEXT_SCHEMES and host not in LOOPBACK_HOSTS:

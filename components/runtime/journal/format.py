@@ -138,8 +138,8 @@ def unpack_frame_head(start: bytes, offset: int) -> FrameHead | None:
     """
     if len(start) < FRAME_HEADER_BYTES:
         return None
-    magic, crc, version, count, body_bytes, place, first_sequence = _FRAME.unpack_from(start)
-    if magic != FRAME_MAGIC or version != FORMAT_VERSION or place != offset:
+    magic, crc, version, count, body_bytes, stored_offset, first_sequence = _FRAME.unpack_from(start)
+    if magic != FRAME_MAGIC or version != FORMAT_VERSION or stored_offset != offset:
         return None
     return FrameHead(crc, count, body_bytes, first_sequence)
 

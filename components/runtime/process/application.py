@@ -97,12 +97,12 @@ def run_application(context: ProcessContext, application: Application) -> None:
 
 def endpoints_of(run: Path, bindings: StreamBindings) -> dict[str, str]:
     """Return the socket addresses of this process by purpose."""
-    duties = {
+    sockets = {
         "publications": publisher_path(run, bindings.component),
         "recovery": recovery_path(run, bindings.component),
     }
-    answered = {stream.name: request_path(run, stream) for stream in bindings.serves}
-    return {name: ipc_address(path) for name, path in {**duties, **answered}.items()}
+    request_sockets = {stream.name: request_path(run, stream) for stream in bindings.serves}
+    return {name: ipc_address(path) for name, path in {**sockets, **request_sockets}.items()}
 
 
 class ProcessRegistration:
@@ -150,8 +150,8 @@ class ProcessRegistration:
         self.health.stop()
         remove_manifest(self._paths, self._name)
 
-    def _start_watchdog(self, bound_ms: int, held: ExitStack) -> None:
-        watchdog = Watchdog(self.health, bound_ms)
+    def _start_watchdog(self, timeout_ms: int, held: ExitStack) -> None:
+        watchdog = Watchdog(self.health, timeout_ms)
         watchdog.start()
         held.callback(watchdog.close)
 

@@ -100,22 +100,22 @@ class EffectExecutor:
         self, bus: Bus, clock: Clock, log: Logger, committer: RecordCommitter | None, call: Callable[[Any], None] | None
     ) -> None:
         self._bus, self._clock, self._log, self._committer, self._call = bus, clock, log, committer, call
-        self._waiting: deque[Pending] = deque()
+        self._pending: deque[Pending] = deque()
 
     @property
     def is_idle(self) -> bool:
         """Return whether no effect waits for the journal."""
-        return not self._waiting
+        return not self._pending
 
     def execute(self, effects: Iterable[Pending]) -> None:
         """Execute these effects after all earlier ones."""
         appended = False
         for effect in effects:
             if type(effect) is Append:
-                self._waiting.append(self._submit(effect))
+                self._pending.append(self._submit(effect))
                 appended = True
-            elif self._waiting:
-                self._waiting.append(effect)
+            elif self._pending:
+                self._pending.append(effect)
             else:
                 self._perform(effect)
         if appended and self._committer is not None and self._committer.flush_inline():
@@ -128,14 +128,14 @@ class EffectExecutor:
 
         The records themselves are published last, so that an order leaves before its own record is published.
         """
-        syncing = self._committer
-        if syncing is None:
+        committer = self._committer
+        if committer is None:
             return
-        synced, waiting = syncing.durable_sequence, self._waiting
+        durable, pending = committer.durable_sequence, self._pending
         records: list[PendingRecord] = []
         try:
-            while waiting and not (type(waiting[0]) is PendingRecord and waiting[0].sequence > synced):
-                effect = waiting.popleft()
+            while pending and not (type(pending[0]) is PendingRecord and pending[0].sequence > durable):
+                effect = pending.popleft()
                 if type(effect) is PendingRecord:
                     records.append(effect)
                 else:
@@ -143,8 +143,8 @@ class EffectExecutor:
         finally:
             for record in records:
                 self._perform(record)
-        if syncing.failure is not None:
-            raise syncing.failure
+        if committer.failure is not None:
+            raise committer.failure
 
     def on_synced(self) -> None:
         """Handle the notification that records became durable."""

@@ -19,7 +19,8 @@ import msgspec
 from prometheus_client import Gauge
 
 from components.contracts.errors import ConfigError, ResourceBusy
-from components.runtime.clock import Clock
+from components.runtime.cli import EXIT_BUG
+from components.runtime.clock import NS_PER_MS, Clock
 from components.runtime.filesystem import write_atomic
 from components.runtime.logs import logger
 from components.runtime.metrics import CONTENT_TYPE, Metrics
@@ -44,7 +45,6 @@ REASONS: Final = {
     503: "Service Unavailable",
 }
 CHECKS_PER_TIMEOUT: Final = 4
-EXIT_STUCK: Final = 70
 STDERR_FD: Final = 2
 
 
@@ -72,7 +72,7 @@ class HealthState:
 
     def age_ms(self) -> int:
         """Return the time since the last report."""
-        return (self._clock.monotonic_ns() - self.reported_at_ns) // 1_000_000
+        return (self._clock.monotonic_ns() - self.reported_at_ns) // NS_PER_MS
 
     def stop(self) -> None:
         """Withdraw readiness for good."""
@@ -293,4 +293,4 @@ class Watchdog:
     def _end(self) -> None:
         logger().critical("loop_stuck", age_ms=self._health.age_ms(), timeout_ms=self._timeout_ms)
         faulthandler.dump_traceback(STDERR_FD, all_threads=True)
-        os._exit(EXIT_STUCK)
+        os._exit(EXIT_BUG)

@@ -17,11 +17,10 @@ from components.contracts.errors import InvariantError
 from components.contracts.protocol import ComponentHealth
 from components.contracts.streams import HEALTH, HEARTBEAT_MS
 from components.runtime.bus.bus import Bus
-from components.runtime.clock import Clock
+from components.runtime.clock import NS_PER_MS, Clock
 from components.runtime.process.effects import EffectExecutor, Logger, PendingSnapshot, RecordCommitter
 from components.runtime.service import Inbound, Service, VenueCallCompleted, VenueClient, VenueEvent, VenueEventSource
 
-NS_PER_MS: Final = 1_000_000
 RECOVERY_POLL_MS: Final = 5
 """The poll interval of the bus while recovery is in progress, here or at a subscriber."""
 DRAIN_MESSAGES_MAX: Final = 64

@@ -73,8 +73,8 @@ def test_a_live_account_is_always_refused_in_dev(url: str) -> None:
         (replace(AGREED, config=False), "venues.live_trading = true"),
         (replace(AGREED, environment=""), "XTRADER_LIVE_TRADING=paper"),
         (replace(AGREED, environment="other"), "XTRADER_LIVE_TRADING=paper"),
-        (replace(AGREED, file=""), "a file keys/live that says paper"),
-        (replace(AGREED, file="other"), "a file keys/live that says paper"),
+        (replace(AGREED, file=""), "a file keys/live that contains paper"),
+        (replace(AGREED, file="other"), "a file keys/live that contains paper"),
     ],
 )
 def test_a_live_account_needs_all_three_switches(switches: LiveTradingSwitches, missing: str) -> None:
