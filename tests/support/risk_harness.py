@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -12,6 +12,8 @@ from components.contracts.commands import Control
 from components.contracts.decisions import (
     ApprovalReply,
     ApprovalRequest,
+    CheckName,
+    CheckResult,
     Decision,
     DecisionInputs,
     DecisionMessage,
@@ -51,6 +53,7 @@ from components.contracts.values import (
     VenueOrderId,
 )
 from components.risk.core.account_state import RiskState
+from components.risk.core.checks.evaluation import evaluate
 from components.risk.core.limits import Limits, Timing
 from components.risk.core.projection import apply
 from components.risk.service.risk_service import RiskService
@@ -260,6 +263,25 @@ def market_snapshot(at_ns: int = NOW) -> tuple[Any, ...]:
     health = (SymbolHealth(ALPACA, symbol, BookState.SYNCED, "", at_ns) for symbol in symbols)
     quotes = (a_quote(symbol, at_ns=at_ns) for symbol in symbols)
     return (FeedHealth(ALPACA, FeedState.LIVE, "", at_ns), *health, *quotes)
+
+
+LONG = a_state(holding("20"))
+"""Twenty AAPL held, by a fill of an external order."""
+NO_QUOTE: dict[str, Any] = {"bid_price": None, "ask_price": None}
+
+
+class CheckExample(NamedTuple):
+    """An intent, the inputs of its decision, and the account state."""
+
+    intent: Intent
+    inputs: DecisionInputs = decision_inputs()
+    state: RiskState = a_state()
+
+
+def check_result(example: CheckExample, name: CheckName) -> CheckResult:
+    """Return the result of one check."""
+    results = evaluate(example.intent, example.inputs, LIMITS, example.state)
+    return next(one for one in results if one.name is name)
 
 
 class RiskHarness:
