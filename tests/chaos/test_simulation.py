@@ -69,7 +69,7 @@ def with_replies_before_the_sync(patch: pytest.MonkeyPatch) -> None:
     def execute_at_once(self: EffectExecutor, effects: Iterable[Any]) -> None:
         for effect in effects:
             if isinstance(effect, Append):
-                self._waiting.append(self._submit(effect))
+                self._pending.append(self._submit(effect))
             else:
                 self._perform(effect)
 
