@@ -81,8 +81,8 @@ class VenueFeed:
         delivery = Delivery(deliver, _queue_bounds(self._config), self._metrics)
         self._supervisors = []
         await self._instruments.load(delivery)
-        known = list(self._instruments.instruments)
-        plans = [plan for plan in self._adapter.plan_connections(known) if plan.topics] if known else []
+        symbols = list(self._instruments.instruments)
+        plans = [plan for plan in self._adapter.plan_connections(symbols) if plan.topics] if symbols else []
         status = FeedStatus(self.venue, plans, delivery, self._metrics)
         context, gate = self._connection_context(delivery), self._connect_gate()
         self._supervisors = [ConnectionSupervisor(plan, context, gate, status) for plan in plans]
@@ -135,8 +135,8 @@ class VenueFeed:
             failures_max=config.breaker_failures_max, cooldown_ns=config.breaker_pause_ms * NS_PER_MS
         )
         per_second = self._adapter.limits.connects_per_second
-        pace = RateLimiter(self._clock, per_second=per_second, burst=config.connects_burst)
-        return ConnectGate(pace, CircuitGuard(self._clock, breaker, Transport.WEBSOCKET, self._metrics))
+        rate_limiter = RateLimiter(self._clock, per_second=per_second, burst=config.connects_burst)
+        return ConnectGate(rate_limiter, CircuitGuard(self._clock, breaker, Transport.WEBSOCKET, self._metrics))
 
 
 def _queue_bounds(config: VenueConfig) -> dict[Channel, QueueBounds]:
@@ -186,9 +186,9 @@ class InstrumentLoader:
         wanted = set(self._config.symbols)
         # A symbol that is no longer listed keeps its last row; its stream shows what happens to it. A symbol that is
         # listed only after the start was reported as rejected and stays so until the next start.
-        known = self.instruments or wanted
-        news = {one.symbol: one for one in found if one.symbol in wanted and one.symbol in known}
-        before, self.instruments = self.instruments, self.instruments | news
+        symbols = self.instruments or wanted
+        updated = {one.symbol: one for one in found if one.symbol in wanted and one.symbol in symbols}
+        before, self.instruments = self.instruments, self.instruments | updated
         if self.instruments != before or not before:
             self._adapter.set_instruments(InstrumentRegistry(self.instruments.values()))
             delivery.deliver_control(InstrumentsLoaded(self._adapter.venue, tuple(self.instruments.values())))
@@ -293,13 +293,13 @@ class FeedGroup:
 
         An exception of the service is raised again and stops all feeds.
         """
-        running = asyncio.ensure_future(feed.run(capture))
+        task = asyncio.ensure_future(feed.run(capture))
         try:
-            await asyncio.wait([running])
+            await asyncio.wait([task])
         finally:
-            running.cancel()
-            await asyncio.wait([running])
-        error = running.exception()
+            task.cancel()
+            await asyncio.wait([task])
+        error = task.exception()
         if capture.error is not None:
             raise capture.error
         logger().error("feed_failed", exc_info=error)

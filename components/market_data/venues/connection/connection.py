@@ -52,6 +52,10 @@ from components.runtime.retry import Backoff
 StartTask: TypeAlias = Callable[[Coroutine[None, None, None]], None]
 POLL_S: Final = 0.05
 """Interval at which timeouts are checked."""
+CLOSE_TIMEOUT_S: Final = 0.25
+"""Short, so that an unresponsive venue cannot delay a close."""
+QUEUED_FRAMES_MAX: Final = 256
+"""Frames that the library buffers before it stops reading: about what one turn of the event loop reads."""
 
 
 class Connection:
@@ -95,13 +99,13 @@ class Connection:
         connection = await open_connection(self.plan.url, self._context.config, self._adapter, now_ns)
         if isinstance(connection, Disconnect):
             return connection
-        ended = None
+        disconnect = None
         try:
-            ended = await self._run_session(connection)
+            disconnect = await self._run_session(connection)
         finally:
             self._flush_counters()
-            await close_connection(connection, ended)
-        return ended
+            await close_connection(connection, disconnect)
+        return disconnect
 
     def stop(self, disconnect: Disconnect) -> None:
         """End the connection; only the first reason counts."""
@@ -121,17 +125,17 @@ class Connection:
         sender = Sender(connection, self._context, self.subscriptions, self.stop, self._reply_timeout_ms)
         self._sender = sender
         async with asyncio.TaskGroup() as group:
-            begin = partial(self._start_task, group)
-            for part in (
+            start_task = partial(self._start_task, group)
+            for coroutine in (
                 self._read_loop(connection, sender),
                 sender.run(),
-                self._watch_liveness(connection, sender, begin),
+                self._watch_liveness(connection, sender, start_task),
             ):
-                begin(part)
-            ended = await self._disconnected
+                start_task(coroutine)
+            disconnect = await self._disconnected
             for task in self._tasks:
                 task.cancel()
-        return ended
+        return disconnect
 
     def _start_task(self, group: asyncio.TaskGroup, coroutine: Coroutine[None, None, None]) -> None:
         task = group.create_task(coroutine)
@@ -139,13 +143,13 @@ class Connection:
         task.add_done_callback(self._tasks.discard)
 
     async def _read_loop(self, connection: ClientConnection, sender: Sender) -> None:
-        delivery, receive, take = self._context.delivery, connection.recv, self._on_frame
+        delivery, receive, handle = self._context.delivery, connection.recv, self._on_frame
         try:
             while True:
-                take(await receive(decode=False), sender)
+                handle(await receive(decode=False), sender)
                 if self._replies:
-                    answers, self._replies = self._replies, []
-                    await sender.send_now(answers)
+                    replies, self._replies = self._replies, []
+                    await sender.send_now(replies)
                 if delivery.needs_pause:
                     await delivery.pause()
         except ConnectionClosed as error:
@@ -167,8 +171,8 @@ class Connection:
         if decoded.data:
             self._track_data(decoded.data, decoded_ns)
             parse_ns = decoded_ns - started_ns
-            framed = DecodedFrame(self._adapter.venue, tuple(decoded.data), received_at_ns, parse_ns, len(frame))
-            self._listener.on_frame(self, framed)
+            decoded_frame = DecodedFrame(self._adapter.venue, tuple(decoded.data), received_at_ns, parse_ns, len(frame))
+            self._listener.on_frame(self, decoded_frame)
 
     def _decode(self, frame: bytes, received_at_ns: int) -> Decoded:
         try:
@@ -180,15 +184,15 @@ class Connection:
 
     def _track_data(self, data: Sequence[MarketEvent], now_ns: int) -> None:
         awaited = self.subscriptions.awaiting_first_data
-        for datum in data:
-            if isinstance(datum, DecodeIssue):
-                self._metrics.decode_issue(datum.kind)
+        for event in data:
+            if isinstance(event, DecodeIssue):
+                self._metrics.decode_issue(event.kind)
                 continue
             self.data_gap_ns_max = max(self.data_gap_ns_max, now_ns - self._data_at_ns)
             self._data_at_ns = now_ns
             self.first_data_at_ns = self.first_data_at_ns or now_ns
-            if awaited and datum.symbol in awaited and isinstance(datum, (DepthUpdate, DepthSnapshot)):
-                topics, new = self.subscriptions.on_first_data(datum.symbol, now_ns)
+            if awaited and event.symbol in awaited and isinstance(event, (DepthUpdate, DepthSnapshot)):
+                topics, new = self.subscriptions.on_first_data(event.symbol, now_ns)
                 self._on_topics_subscribed(new)
                 for topic in topics:
                     self._listener.on_first_data(self, topic)
@@ -209,7 +213,7 @@ class Connection:
                 case ShutdownNotice(reason):
                     self._listener.on_shutdown_notice(self, f"shutdown notice: {reason}"[:REASON_MAX])
                 case _:
-                    """A sign of life."""
+                    """A heartbeat needs no action: the frame itself shows that the venue is alive."""
 
     def _on_topics_subscribed(self, topics: Sequence[Topic]) -> None:
         if topics:
@@ -224,9 +228,9 @@ class Connection:
         sender.wake()
 
     def _reject_topics(self, rejections: Sequence[TopicRejection]) -> None:
-        for refusal in rejections:
-            self._metrics.topic_rejected(refusal.topic.channel, is_permanent=refusal.is_permanent)
-            self._listener.on_topic_rejected(self, refusal)
+        for rejection in rejections:
+            self._metrics.topic_rejected(rejection.topic.channel, is_permanent=rejection.is_permanent)
+            self._listener.on_topic_rejected(self, rejection)
         if rejections and self.subscriptions.is_empty:
             self.stop(Disconnect(DisconnectReason.ALL_REJECTED, rejections[-1].reason, is_permanent=True))
         self._check_subscribed()
@@ -252,15 +256,15 @@ class Connection:
                 start_task(self._ping(connection, sender))
 
     def _check_reply_timeouts(self, now_ns: int) -> None:
-        refusals = self.subscriptions.check_timeouts(now_ns)
-        if refusals and not self.subscriptions.has_subscribed:
+        rejections = self.subscriptions.check_timeouts(now_ns)
+        if rejections and not self.subscriptions.has_subscribed:
             self.stop(
                 Disconnect(
                     DisconnectReason.SUBSCRIBE_TIMEOUT, f"no topic was acknowledged within {self._reply_timeout_ms} ms"
                 )
             )
         else:
-            self._reject_topics(refusals)
+            self._reject_topics(rejections)
 
     def _check_first_data(self, now_ns: int, sender: Sender, start_task: StartTask) -> None:
         for topic, was_repeated in self.subscriptions.overdue_first_data(now_ns):
@@ -304,12 +308,6 @@ class Connection:
         self._frames = self._bytes = 0
 
 
-CLOSE_TIMEOUT_S: Final = 0.25
-"""Short, so that an unresponsive venue cannot delay a close."""
-QUEUED_FRAMES_MAX: Final = 256
-"""Frames that the library buffers before it stops reading: about what one turn of the event loop reads."""
-
-
 async def open_connection(
     url: str, config: VenueConfig, adapter: VenueAdapter, now_ns: int
 ) -> ClientConnection | Disconnect:
@@ -318,10 +316,10 @@ async def open_connection(
         return await _connect(url, config)
     except InvalidStatus as error:
         status, headers = error.response.status_code, error.response.headers
-        wait_ms = parse_retry_after_ms(status, headers.get("Retry-After", ""), now_ns)
-        is_final = wait_ms is None and adapter.is_permanent_status(status)
+        retry_after_ms = parse_retry_after_ms(status, headers.get("Retry-After", ""), now_ns)
+        is_permanent = retry_after_ms is None and adapter.is_permanent_status(status)
         reason = f"the venue answered the upgrade with HTTP {status}"
-        return Disconnect(DisconnectReason.UPGRADE_REJECTED, reason, is_final, wait_ms or 0)
+        return Disconnect(DisconnectReason.UPGRADE_REJECTED, reason, is_permanent, retry_after_ms or 0)
     except InvalidURI as error:
         return Disconnect(DisconnectReason.CANNOT_CONNECT, f"stream_url: {error}", is_permanent=True)
     except TimeoutError:

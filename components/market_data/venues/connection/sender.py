@@ -48,9 +48,9 @@ class Sender:
     def on_unsubscribed(self, ack: UnsubscribeAck) -> None:
         """Record that topics are unsubscribed."""
         for name in self._subscriptions.on_unsubscribed(ack):
-            waiting = self._unsubscribing.get(name)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
+            acknowledged = self._unsubscribing.get(name)
+            if acknowledged is not None and not acknowledged.done():
+                acknowledged.set_result(None)
 
     async def run(self) -> None:
         """Log in, then send subscribe and unsubscribe requests forever."""
@@ -94,11 +94,11 @@ class Sender:
     async def resubscribe(self, name: str) -> None:
         """Unsubscribe a topic, wait for the acknowledgement, and subscribe it again."""
         self._context.metrics.resubscribes.inc()
-        ended = self._unsubscribing.setdefault(name, asyncio.get_running_loop().create_future())
+        acknowledged = self._unsubscribing.setdefault(name, asyncio.get_running_loop().create_future())
         self._subscriptions.unsubscribe(name)
         self._wake_event.set()
         # Without an acknowledgement the topic is subscribed again all the same; nothing else would bring it back.
-        await asyncio.wait([ended], timeout=self._reply_timeout_ms / 1_000)
+        await asyncio.wait([acknowledged], timeout=self._reply_timeout_ms / 1_000)
         self._unsubscribing.pop(name, None)
         self._subscriptions.resubscribe(name)
         self._wake_event.set()
@@ -117,10 +117,10 @@ class Sender:
         self, build: Callable[[Sequence[str], int], str], record: Callable[[Sequence[str], int], None], names: list[str]
     ) -> None:
         await self._rate_limiter.acquire()
-        number = next(self._context.request_ids)
+        request_id = next(self._context.request_ids)
         # Recorded first: the reply may arrive before send() returns.
-        record(names, number)
-        await self.send(build(names, number))
+        record(names, request_id)
+        await self.send(build(names, request_id))
 
     def _on_subscribe_sent(self, names: Sequence[str], request_id: int) -> None:
         self._subscriptions.on_subscribe_sent(names, request_id, self._context.clock.monotonic_ns())

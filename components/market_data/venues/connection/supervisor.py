@@ -18,6 +18,7 @@ from components.runtime.retry import Backoff
 SWITCH_TIMEOUT_MS: Final = 1_000
 """Quiet books are assumed to have caught up after this time: no update is in transit for so long."""
 POLL_S: Final = 0.02
+DOUBLINGS_MAX: Final = 16
 ConnectionTask: TypeAlias = "asyncio.Task[Disconnect]"
 
 
@@ -66,15 +67,15 @@ class ConnectionSupervisor:
         while True:
             await self._gate.acquire()
             self._current = self._new_connection()
-            ended = await self._run_until_disconnect(self._current)
-            if ended.is_permanent:
+            disconnect = await self._run_until_disconnect(self._current)
+            if disconnect.is_permanent:
                 return
             await asyncio.sleep(self._delay_ms() / 1_000)
 
     async def resubscribe(self, symbol: Symbol) -> bool:
         """Resubscribe a book; return False if it is not subscribed here."""
-        topic, line = self._open_books.get(symbol), self._current
-        return topic is not None and line is not None and await line.resubscribe(topic.name)
+        topic, connection = self._open_books.get(symbol), self._current
+        return topic is not None and connection is not None and await connection.resubscribe(topic.name)
 
     def first_data_timeout_ms(self, name: str) -> int:
         """Return how long the first data of a topic may take."""
@@ -147,30 +148,30 @@ class ConnectionSupervisor:
         """Run a connection and its replacements until the last one ends."""
         self._replacement_requested.clear()
         async with asyncio.TaskGroup() as group:
-            life = group.create_task(self._run_connection(connection))
+            task = group.create_task(self._run_connection(connection))
             replacement = group.create_task(self._replacement_requested.wait())
-            while not life.done():
-                await asyncio.wait([life, replacement], return_when=asyncio.FIRST_COMPLETED)
-                if replacement.done() and not life.done():
+            while not task.done():
+                await asyncio.wait([task, replacement], return_when=asyncio.FIRST_COMPLETED)
+                if replacement.done() and not task.done():
                     self._replacement_requested.clear()
                     replacement = group.create_task(self._replacement_requested.wait())
-                    life = await self._replace_connection(group, life)
+                    task = await self._replace_connection(group, task)
             replacement.cancel()
-        return life.result()
+        return task.result()
 
     async def _run_connection(self, connection: Connection) -> Disconnect:
-        ended = await connection.run()
-        self._context.metrics.disconnected(ended.reason)
+        disconnect = await connection.run()
+        self._context.metrics.disconnected(disconnect.reason)
         if not connection.is_subscribed:
-            self._gate.failed(ended.retry_after_ms)
+            self._gate.failed(disconnect.retry_after_ms)
         if self._timeouts.on_disconnect(connection.data_duration_ms, connection.data_gap_ns_max / NS_PER_MS):
             self._failures = 0
-        if ended.reason is not DisconnectReason.REPLACED:
+        if disconnect.reason is not DisconnectReason.REPLACED:
             self._failures += 1
-        if ended.reason is DisconnectReason.NO_DATA:
+        if disconnect.reason is DisconnectReason.NO_DATA:
             self._timeouts.on_no_data()
-        self._on_disconnect(connection, ended)
-        return ended
+        self._on_disconnect(connection, disconnect)
+        return disconnect
 
     def _on_disconnect(self, connection: Connection, disconnect: Disconnect) -> None:
         if connection is self._next:
@@ -190,12 +191,12 @@ class ConnectionSupervisor:
         """Open a replacement and switch to it as soon as it has caught up."""
         while True:
             await self._gate.acquire()
-            self._arbiter, line = Arbiter(), self._new_connection()
-            self._next = line
-            candidate = group.create_task(self._run_connection(line))
+            self._arbiter, connection = Arbiter(), self._new_connection()
+            self._next = connection
+            candidate = group.create_task(self._run_connection(connection))
             while not candidate.done():
                 if self._current is None or self._is_caught_up():
-                    self._switch_to(line)
+                    self._switch_to(connection)
                     return candidate
                 await asyncio.wait([candidate, current], timeout=POLL_S, return_when=asyncio.FIRST_COMPLETED)
             # A quiet book justifies one attempt only: a venue that rejects a second connection would be tried forever.
@@ -212,8 +213,8 @@ class ConnectionSupervisor:
         for symbol in self._open_books.keys() - {topic.symbol for topic in books}:
             self._report_stream_down(symbol, f"not acknowledged on the new connection: {self._replacement_reason}")
         self._report_stream_up(books)
-        for framed in self._arbiter.release(deduplicate=old is not None):
-            self._delivery.deliver_frame(framed)
+        for frame in self._arbiter.release(deduplicate=old is not None):
+            self._delivery.deliver_frame(frame)
         if old is not None:
             old.stop(Disconnect(DisconnectReason.REPLACED, self._replacement_reason))
         elif connection.is_subscribed:
@@ -233,14 +234,11 @@ class ConnectionSupervisor:
             self._delivery.deliver_control(BookStreamDown(self._venue, symbol, reason, is_permanent))
 
     def _planned_books(self) -> list[Symbol]:
-        listened = (topic for topic in self.plan.topics if topic.name not in self._rejected)
-        return [topic.symbol for topic in listened if topic.channel is Channel.DEPTH]
+        topics = (topic for topic in self.plan.topics if topic.name not in self._rejected)
+        return [topic.symbol for topic in topics if topic.channel is Channel.DEPTH]
 
     def _delay_ms(self) -> float:
         return self._backoff.delay_ms(self._failures, self._context.jitter())
-
-
-DOUBLINGS_MAX: Final = 16
 
 
 class AdaptiveTimeouts:
