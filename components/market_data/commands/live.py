@@ -11,7 +11,7 @@ from components.contracts.market import BookDelta, BookLevels, BookSnapshot, Boo
 from components.contracts.streams import Stream
 from components.contracts.values import Symbol
 from components.runtime.bus.bus import follow, open_bus
-from components.runtime.clock import SystemClock
+from components.runtime.clock import NS_PER_MS, SystemClock
 from components.runtime.config.settings import load_settings
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
@@ -20,7 +20,6 @@ from components.runtime.service import MessageReceived, StreamBindings, StreamLo
 
 SYNC_TIMEOUT_MS: Final = 5_000
 POLL_MS: Final = 20
-NS_PER_MS: Final = 1_000_000
 
 
 @dataclass(slots=True)

@@ -40,11 +40,10 @@ from components.market_data.core.instruments import Instrument
 from components.market_data.core.quotes import quote_issue, trade_issue
 from components.market_data.service.published_book import PublishedBook
 from components.market_data.service.stream_stats import StreamStats
+from components.runtime.clock import NS_PER_MS, NS_PER_S
 from components.runtime.metrics import Metrics
 from components.runtime.service import CallVenue, Effect, Effects, LogEvent, ObserveLatency, Publish
 
-NS_PER_MS: Final = 1_000_000
-NS_PER_S: Final = 1_000_000_000
 GAPS_KEPT_MAX: Final = 200
 """Recent gaps included in the snapshot for late subscribers."""
 AUDIT_EPOCH: Final = -1

@@ -18,10 +18,9 @@ from components.market_data.core.quotes import (
     mark_stale_if_old,
     mark_untrusted,
 )
+from components.runtime.clock import NS_PER_MS
 from components.runtime.metrics import Metrics
 from components.runtime.service import Effect, Effects, LogEvent, Publish
-
-NS_PER_MS = 1_000_000
 
 StockFeedMessage: TypeAlias = StockFeedUp | StockFrame | StockFeedDown
 

@@ -11,7 +11,8 @@ from components.market_data.core.book.synchronizer import SyncLimits
 from components.market_data.core.events import DepthSnapshot, FetchSnapshot, Resubscribed
 from components.market_data.core.recording import ReplayEvent, SnapshotMatcher
 from components.market_data.service.market_data import MarketDataService
-from components.market_data.service.order_books import NS_PER_S, OrderBookService, VenueBookSettings
+from components.market_data.service.order_books import OrderBookService, VenueBookSettings
+from components.runtime.clock import NS_PER_S
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     CallVenue,

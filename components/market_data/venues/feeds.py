@@ -31,9 +31,9 @@ from components.market_data.venues.connection.context import FIRST_REQUEST_ID, R
 from components.market_data.venues.connection.delivery import Delivery
 from components.market_data.venues.connection.supervisor import ConnectionSupervisor
 from components.market_data.venues.metrics import DisconnectReason, Transport, VenueMetrics
-from components.market_data.venues.rate_limit import NS_PER_MS, CircuitGuard, ConnectGate, RateLimiter
+from components.market_data.venues.rate_limit import CircuitGuard, ConnectGate, RateLimiter
 from components.market_data.venues.rest_client import RestClient, RestFailure
-from components.runtime.clock import Clock
+from components.runtime.clock import NS_PER_MS, Clock
 from components.runtime.logs import logger
 from components.runtime.metrics import Metrics
 from components.runtime.retry import Backoff, CircuitBreaker

@@ -5,10 +5,9 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from components.market_data.venues.metrics import Transport, VenueMetrics
-from components.runtime.clock import Clock
+from components.runtime.clock import NS_PER_MS, Clock
 from components.runtime.retry import NS_PER_S, CircuitBreaker, CircuitState, TokenBucket
 
-NS_PER_MS: Final = 1_000_000
 BURST_SHARE: Final = 0.6
 """This share of one second's allowance may be sent at once and the rest is spread.
 

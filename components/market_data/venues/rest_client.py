@@ -12,8 +12,8 @@ from components.market_data.core.events import DepthSnapshot, SnapshotUnavailabl
 from components.market_data.core.instruments import Instrument
 from components.market_data.venues.adapter import DECODE_ERRORS, RestRequest, Tap, VenueAdapter
 from components.market_data.venues.metrics import RequestOutcome, Transport, VenueMetrics
-from components.market_data.venues.rate_limit import NS_PER_MS, CircuitGuard, RateLimiter, parse_retry_after_ms
-from components.runtime.clock import Clock
+from components.market_data.venues.rate_limit import CircuitGuard, RateLimiter, parse_retry_after_ms
+from components.runtime.clock import NS_PER_MS, Clock
 from components.runtime.retry import CircuitBreaker
 
 CONNECTIONS_MAX: Final = 4

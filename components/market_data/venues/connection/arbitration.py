@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol
 from components.market_data.core.events import NO_ID, DecodedFrame, DecodeIssue, DepthSnapshot, DepthUpdate, MarketEvent
-from components.market_data.venues.rate_limit import NS_PER_MS
+from components.runtime.clock import NS_PER_MS
 
 HELD_FRAMES_MAX: Final = 20_000
 _TradeKey: TypeAlias = tuple[Symbol, str, str, int]

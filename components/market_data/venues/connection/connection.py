@@ -46,7 +46,8 @@ from components.market_data.venues.connection.context import (
 from components.market_data.venues.connection.sender import Sender
 from components.market_data.venues.connection.subscriptions import Subscriptions, SubscriptionTimeouts, TopicRejection
 from components.market_data.venues.metrics import DisconnectReason
-from components.market_data.venues.rate_limit import NS_PER_MS, parse_retry_after_ms
+from components.market_data.venues.rate_limit import parse_retry_after_ms
+from components.runtime.clock import NS_PER_MS
 from components.runtime.retry import Backoff
 
 StartTask: TypeAlias = Callable[[Coroutine[None, None, None]], None]

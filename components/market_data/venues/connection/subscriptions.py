@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from components.contracts.values import Symbol
 from components.market_data.venues.adapter import Channel, SubscribeAck, SubscribeRejected, Topic, UnsubscribeAck
-from components.market_data.venues.rate_limit import NS_PER_MS
+from components.runtime.clock import NS_PER_MS
 from components.runtime.retry import Backoff
 
 

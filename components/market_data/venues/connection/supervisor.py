@@ -12,7 +12,8 @@ from components.market_data.venues.connection.connection import Connection
 from components.market_data.venues.connection.context import ConnectionContext, Disconnect, PlannedConnection
 from components.market_data.venues.connection.subscriptions import TopicRejection
 from components.market_data.venues.metrics import DisconnectReason
-from components.market_data.venues.rate_limit import NS_PER_MS, ConnectGate
+from components.market_data.venues.rate_limit import ConnectGate
+from components.runtime.clock import NS_PER_MS
 from components.runtime.retry import Backoff
 
 SWITCH_TIMEOUT_MS: Final = 1_000

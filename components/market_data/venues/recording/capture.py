@@ -18,17 +18,9 @@ from components.contracts.errors import InvariantError, StorageError
 from components.contracts.values import Symbol, Venue
 from components.market_data.core.book.sequencing import ResyncMethod, SequenceRule
 from components.market_data.core.events import BookStreamDown, BookStreamUp, FeedRequest, Resubscribe
-from components.market_data.core.recording import (
-    NS_PER_S,
-    Frame,
-    RecordingFile,
-    Via,
-    encode_line,
-    file_name,
-    parse_file_name,
-)
+from components.market_data.core.recording import Frame, RecordingFile, Via, encode_line, file_name, parse_file_name
 from components.market_data.venues.registry import is_metadata
-from components.runtime.clock import Clock
+from components.runtime.clock import NS_PER_S, Clock
 from components.runtime.filesystem import REAL_DISK, Disk, OpenFile
 from components.runtime.service import (
     CallVenue,

@@ -19,9 +19,9 @@ from components.market_data.core.events import (
     Resubscribed,
     SnapshotUnavailable,
 )
-from components.market_data.core.recording import NS_PER_S, Frame, ReplayEvent, SnapshotMatcher, Via
+from components.market_data.core.recording import Frame, ReplayEvent, SnapshotMatcher, Via
 from components.market_data.venues.recording.reader import RecordingReader
-from components.runtime.clock import Clock
+from components.runtime.clock import NS_PER_S, Clock
 
 
 def replay_events(frames: Iterable[Frame], reader: RecordingReader, clock: Clock) -> Iterator[ReplayEvent]:

@@ -6,13 +6,8 @@ import pytest
 
 from components.contracts.values import Venue
 from components.market_data.venues.metrics import Transport, VenueMetrics
-from components.market_data.venues.rate_limit import (
-    NS_PER_MS,
-    CircuitGuard,
-    RateLimiter,
-    parse_retry_after_ms,
-    send_rate_limiter,
-)
+from components.market_data.venues.rate_limit import CircuitGuard, RateLimiter, parse_retry_after_ms, send_rate_limiter
+from components.runtime.clock import NS_PER_MS
 from components.runtime.metrics import Metrics
 from components.runtime.retry import CircuitBreaker
 from tests.support.manual_clock import ManualClock

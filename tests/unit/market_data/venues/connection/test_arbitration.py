@@ -6,7 +6,7 @@ from components.contracts.market import Quote, Trade
 from components.contracts.values import Symbol, Venue
 from components.market_data.core.events import NO_ID, DecodedFrame, DepthSnapshot, DepthUpdate, MarketEvent
 from components.market_data.venues.connection.arbitration import Arbiter
-from components.market_data.venues.rate_limit import NS_PER_MS
+from components.runtime.clock import NS_PER_MS
 
 TOY = Venue("TOY")
 ONE, TWO = Symbol("TOY:ONE-USD"), Symbol("TOY:TWO-USD")

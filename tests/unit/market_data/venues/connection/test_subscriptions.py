@@ -7,7 +7,7 @@ from components.market_data.venues.connection.subscriptions import (
     SubscriptionTimeouts,
     TopicRejection,
 )
-from components.market_data.venues.rate_limit import NS_PER_MS
+from components.runtime.clock import NS_PER_MS
 from components.runtime.retry import Backoff
 
 ANSWER_MS = 1_000
