@@ -60,7 +60,10 @@ def orders(last: int, *, only_open: bool, as_json: bool) -> None:
 @click.argument("client_order_id")
 @json_option
 def order(client_order_id: str, *, as_json: bool) -> int:
-    """Show every record of one order, by client order id or intent id; exit 1 if there is none."""
+    """Show every record of one order; exit 1 if there is none.
+
+    CLIENT_ORDER_ID may also be an intent id.
+    """
     records: list[dict[str, Any]] = []
     for sequence, record in _journal():
         if client_order_id in _ids_in(record):
@@ -77,7 +80,7 @@ def order(client_order_id: str, *, as_json: bool) -> int:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after this many records.")
 @json_option
 def tail(from_sequence: int | None, count: int | None, *, as_json: bool) -> None:
-    """Follow the order events of the running execution process."""
+    """Follow the order events."""
     from itertools import islice
 
     for sequence, body in islice(_order_messages(from_sequence), count):
@@ -91,9 +94,10 @@ def tail(from_sequence: int | None, count: int | None, *, as_json: bool) -> None
 @cli.command()
 @json_option
 def venue(*, as_json: bool) -> None:
-    """Query the venue for account, positions, open orders and the fills of the last hour.
+    """Query the venue: account, positions, open orders, recent fills.
 
-    While `xtrader up` runs, this is the sandbox that it started; otherwise the configured venue.
+    Fills are those of the last hour. While `xtrader up` runs, the venue is the sandbox that it started; otherwise the
+    configured one.
     """
     from components.contracts.values import format_decimal
 

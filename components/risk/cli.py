@@ -56,7 +56,7 @@ def run() -> None:
 @cli.command()
 @json_option
 def account(*, as_json: bool) -> None:
-    """Show positions, orders, P&L and trading state of the running risk process."""
+    """Show positions, orders, P&L and trading state."""
     from components.contracts.decisions import AccountQuery, AccountSnapshot
 
     snapshot = _request(AccountQuery(_new_id()))
@@ -71,7 +71,10 @@ def account(*, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Reason stored in the log.")
 @json_option
 def halt(reason: str, *, as_json: bool) -> int:
-    """Halt trading: refuse new orders, withdraw unsent orders, cancel working orders."""
+    """Halt trading and cancel all orders.
+
+    New orders are refused, unsent orders withdrawn, working orders cancelled, until `resume`.
+    """
     from components.contracts.decisions import OperatorAction
 
     return _operate(OperatorAction.HALT, reason, as_json=as_json)
@@ -81,7 +84,7 @@ def halt(reason: str, *, as_json: bool) -> int:
 @click.option("--reason", default="", help="Why it is safe; without a reason, only list what would be cleared.")
 @json_option
 def resume(reason: str, *, as_json: bool) -> int:
-    """Clear the latched causes; exit 1 if a cause still blocks it."""
+    """Clear the latched causes; exit 1 if one cannot be cleared."""
     from components.contracts.decisions import OperatorAction
 
     return _operate(OperatorAction.RESUME, reason, as_json=as_json)
@@ -100,17 +103,17 @@ def cancel_all(reason: str, *, as_json: bool) -> int:
 @cli.command()
 @click.argument("file", type=click.File())
 @click.option("--bid", type=DecimalNumber(), help="Best bid; without bid and ask there is no quote.")
-@click.option("--ask", type=DecimalNumber())
-@click.option("--quote-age-ms", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--ask", type=DecimalNumber(), help="Best ask.")
+@click.option("--quote-age-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Age of the quote.")
 @click.option(
     "--position", type=DecimalNumber(), default="0", show_default=True, help="Quantity held; negative when short."
 )
 @click.option("--cause", "causes", multiple=True, help="An active cause, such as unreconciled; repeatable.")
 @json_option
 def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN401 -- the options above type them
-    """Check an order from a JSON file (- reads stdin) against the configured limits; exit 1 if it is refused.
+    """Check an order file by the configured limits; exit 1 if refused.
 
-    No process needs to run: the options set the quote, the position and the causes.
+    FILE is JSON (- reads stdin). No process needs to run: the options set the quote, the position and the causes.
     """
     from components.risk.commands.order_file import dry_run
 
@@ -124,10 +127,10 @@ def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN4
 @click.argument("file", type=click.File())
 @json_option
 def submit(file: IO[str], *, as_json: bool) -> int:
-    """Submit an order from a JSON file (- reads stdin) to the running risk process; exit 1 if it is refused.
+    """Submit an order file to the running risk process; exit 1 if refused.
 
-    The order is checked and, if every check passes, traded like any other. Its id is new on each call unless the file
-    contains a signal_id: the same id gets the same reply again.
+    FILE is JSON (- reads stdin). The order is checked and, if every check passes, traded like any other. Its id is new
+    on each call unless the file contains a signal_id: the same id gets the same reply again.
 
     Example of a file: {"symbol": "SPY", "side": "buy", "quantity": 1}
     """
@@ -150,7 +153,7 @@ def submit(file: IO[str], *, as_json: bool) -> int:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after this many.")
 @json_option
 def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
-    """Follow the decisions of the running risk process, each with its failed checks."""
+    """Follow the decisions, each with its failed checks."""
     from itertools import islice
 
     for sequence, decision in islice(_decisions(only_refused=only_refused), count):
@@ -167,7 +170,10 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
 @click.option("--verify", is_flag=True, help="Evaluate every decision again, from the log alone.")
 @json_option
 def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
-    """Replay a log (the account's own, or that of FOLDER); exit 65 if a decision does not follow from it."""
+    """Replay a log; exit 65 if a decision does not follow from it.
+
+    Without FOLDER the account's own log is replayed.
+    """
     from components.risk.core.checks.evaluation import audit_log
 
     audit = audit_log(_records(folder or _own_log()), re_evaluate_decisions=verify)

@@ -32,7 +32,10 @@ def run() -> None:
 @click.argument("card", required=False, type=click.Path(path_type=Path))
 @json_option
 def model(card: Path | None, *, as_json: bool) -> None:
-    """Show the configured model (or that of CARD) and check its hashes."""
+    """Show the model's card and check its hashes.
+
+    Without CARD the configured model is shown.
+    """
     print_result(_model(card).card.model_dump(), as_json=as_json)
 
 
@@ -40,7 +43,10 @@ def model(card: Path | None, *, as_json: bool) -> None:
 @click.argument("features")
 @json_option
 def predict(features: str, *, as_json: bool) -> None:
-    """Run the model on FEATURES: a JSON object {name: number} or a list in the order of the schema."""
+    """Run the model on one row of features.
+
+    FEATURES is a JSON object {name: number} or a list in the order of the schema.
+    """
     from components.signals.core.features import SCHEMA
     from components.signals.core.model import edge_of
 
@@ -54,7 +60,10 @@ def predict(features: str, *, as_json: bool) -> None:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after this many rows.")
 @json_option
 def features(symbol: str | None, count: int | None, *, as_json: bool) -> None:
-    """Compute the features from the live market, one row per quote once a symbol is warm."""
+    """Compute features from the live market, one row per quote.
+
+    A symbol has no row before it is warm.
+    """
     for facts in islice(_feature_rows(symbol), count):
         print_result(facts, as_json=as_json, text=" ".join(f"{key}={_format(value)}" for key, value in facts.items()))
 
