@@ -41,8 +41,8 @@ def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -
     from components.market_data.commands.output import format_fields, message_fields
 
     for sequence, body in islice(follow_messages(STREAMS[stream], symbol), count):
-        facts = {"sequence": sequence, **message_fields(body)}
-        print_result(facts, as_json=as_json, text=format_fields(facts))
+        fields = {"sequence": sequence, **message_fields(body)}
+        print_result(fields, as_json=as_json, text=format_fields(fields))
 
 
 @cli.command()
@@ -56,16 +56,16 @@ def quote(symbol: str, *, as_json: bool) -> int:
     from components.market_data.commands.output import format_fields, message_fields
 
     messages = [body for body in current_state(MARKET) if getattr(body, "symbol", None) == symbol.upper()]
-    facts = {
+    fields = {
         "quote": next((message_fields(body) for body in messages if isinstance(body, Quote)), None),
         "health": next((message_fields(body) for body in messages if isinstance(body, SymbolHealth)), None),
     }
     print_result(
-        facts,
+        fields,
         as_json=as_json,
-        text="\n".join(f"{name:<8}{value and format_fields(value)}" for name, value in facts.items()),
+        text="\n".join(f"{name:<8}{value and format_fields(value)}" for name, value in fields.items()),
     )
-    return 0 if facts["quote"] else 1
+    return 0 if fields["quote"] else 1
 
 
 @cli.command()
@@ -82,10 +82,10 @@ def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: b
     from components.market_data.commands.live import replicate, subscribe
     from components.market_data.commands.output import book_fields, format_ladder
 
-    shown = None
-    for shown in islice(replicate(Symbol(symbol.upper()), subscribe(BOOKS)), count if watch else 1):
-        print_result(book_fields(shown, levels), as_json=as_json, text=format_ladder(shown, levels))
-    return 0 if shown is not None and shown.state is BookState.SYNCED else 1
+    replica = None
+    for replica in islice(replicate(Symbol(symbol.upper()), subscribe(BOOKS)), count if watch else 1):
+        print_result(book_fields(replica, levels), as_json=as_json, text=format_ladder(replica, levels))
+    return 0 if replica is not None and replica.state is BookState.SYNCED else 1
 
 
 @cli.command()
@@ -101,10 +101,10 @@ def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int
     from components.market_data.commands.output import format_fields
     from components.market_data.commands.venues import instrument_row, list_instruments, venues_to_query
 
-    tables, reveal = venues_to_query(venues)
-    rows = [instrument_row(one) for one in list_instruments(tables, reveal, matching)]
-    for facts in rows:
-        print_result(facts, as_json=as_json, text=format_fields(facts))
+    tables, resolve_secret = venues_to_query(venues)
+    rows = [instrument_row(one) for one in list_instruments(tables, resolve_secret, matching)]
+    for fields in rows:
+        print_result(fields, as_json=as_json, text=format_fields(fields))
     return 0 if rows else 1
 
 
@@ -137,8 +137,8 @@ def state(*, as_json: bool) -> int:
     line = f"{{symbol:<{width}}} {{bid:>14}} {{ask:>14}} {{age_ms:>9}} ms  {{state}}"
     text += [line.format_map(row) for row in rows]
     text += [f"{symbol:<{width}} {'no quote':>42}  {state}" for symbol, state in states.items() if symbol not in quoted]
-    facts = {"feeds": {feed.venue: feed.state for feed in feeds}, "symbols": rows, "states": states}
-    print_result(facts, as_json=as_json, text="\n".join(text))
+    fields = {"feeds": {feed.venue: feed.state for feed in feeds}, "symbols": rows, "states": states}
+    print_result(fields, as_json=as_json, text="\n".join(text))
     return 0 if states and all(one is BookState.SYNCED for one in states.values()) else 1
 
 
@@ -222,8 +222,8 @@ def _show_recording(files: tuple[Path, ...], speed: float, *, digest: bool, as_j
             count += 1
             published.update(f"{effect.stream.name} ".encode() + encode(effect.body) + b"\n")
         else:
-            facts = {"stream": effect.stream.name, **message_fields(effect.body)}
-            print_result(facts, as_json=as_json, text=format_fields(facts))
+            fields = {"stream": effect.stream.name, **message_fields(effect.body)}
+            print_result(fields, as_json=as_json, text=format_fields(fields))
     if digest:
         print_result({"messages": count, "sha256": published.hexdigest()}, as_json=as_json)
 
@@ -275,13 +275,13 @@ def record(
     from components.runtime.logs import logger
     from components.runtime.process.shutdown import ShutdownSignals
 
-    tables, reveal, state = venues_to_record(venues, symbols)
+    tables, resolve_secret, state = venues_to_record(venues, symbols)
     limits = RecorderLimits(file_bytes_max=int(bounds["file_mib"] * (1 << 20)), file_s_max=bounds["file_minutes"] * 60)
     with ShutdownSignals().installed() as signals, Recorder(folder or state / RECORDINGS, limits) as recorder:
         signals.defer_to_drain()
-        capture_session(tables, reveal, recorder, lambda note: logger().info(note.event, **note.fields)).run_blocking(
-            lambda: signals.requested, bounds["for_s"]
-        )
+        capture_session(
+            tables, resolve_secret, recorder, lambda note: logger().info(note.event, **note.fields)
+        ).run_blocking(lambda: signals.requested, bounds["for_s"])
     report = recorder.report()
     print_result(report, as_json=as_json, text=format_fields(struct_fields(report)))
     return 1 if report.dropped or not report.frames else 0
@@ -300,5 +300,5 @@ def recordings(folder: Path | None, *, as_json: bool) -> None:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such directory")
     for name, part in list_files(path.name for path in folder.iterdir()):
-        facts = {"file": str(folder / name), **struct_fields(part), "bytes": (folder / name).stat().st_size}
-        print_result(facts, as_json=as_json, text=format_fields(facts))
+        fields = {"file": str(folder / name), **struct_fields(part), "bytes": (folder / name).stat().st_size}
+        print_result(fields, as_json=as_json, text=format_fields(fields))

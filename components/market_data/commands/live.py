@@ -71,7 +71,7 @@ class BookReplica:
 def subscribe(stream: Stream) -> Iterator[tuple[Any, ...]]:
     """Yield the current state of a stream, then each message that follows; after a loss the state again."""
     lines, clock = StreamBindings(component="verb", subscribes={stream: None}), SystemClock()
-    bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("verb", ""), log=logger())
+    bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("command", ""), log=logger())
     until_ns: int | None = clock.monotonic_ns() + SYNC_TIMEOUT_MS * NS_PER_MS
     try:
         while until_ns is None or clock.monotonic_ns() < until_ns:

@@ -77,12 +77,12 @@ def secret_resolver(layers: ConfigLayers) -> SecretResolver:
     """Return a function that resolves secret references and redacts their values from the log."""
     root = layers.validate({}).paths.root
 
-    def reveal(reference: str) -> bytes:
-        secret = resolve(reference, root=root, environ=layers.environ).reveal()
+    def resolve_secret(reference: str) -> bytes:
+        secret = resolve(reference, root=root, environ=layers.environ).resolve_secret()
         redact(secret.decode("utf-8", "replace"))
         return secret
 
-    return reveal
+    return resolve_secret
 
 
 def venues_to_record(venues: Sequence[str], symbols: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver, Path]:
@@ -120,17 +120,14 @@ def list_instruments(
 
 def instrument_row(instrument: Instrument) -> dict[str, Any]:
     """Return the fields of an instrument that the `instruments` command prints."""
-    facts = asdict(instrument)
-    shown = {key: facts[key] for key in SHOWN_FIELDS}
-    return {
-        key: format_decimal(shown[key]) if key in {"contract_multiplier", "tick", "lot"} else shown[key]
-        for key in shown
-    }
+    fields = asdict(instrument)
+    row = {key: fields[key] for key in SHOWN_FIELDS}
+    return {key: format_decimal(row[key]) if key in {"contract_multiplier", "tick", "lot"} else row[key] for key in row}
 
 
 async def _fetch_instruments(table: VenueConfig, resolve_secret: SecretResolver) -> list[Instrument]:
     adapter = create_adapter(table, resolve_secret)
-    rest = RestClient(adapter, table, SystemClock(), VenueMetrics(Metrics("verb", ""), adapter.venue))
+    rest = RestClient(adapter, table, SystemClock(), VenueMetrics(Metrics("command", ""), adapter.venue))
     try:
         found = await rest.fetch_instruments()
     finally:

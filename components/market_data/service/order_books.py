@@ -87,9 +87,9 @@ class OrderBookService:
         )
         self._synced = metrics.gauge("market_books_synced", "Books that are in sync", ("venue",))
         self._live = metrics.gauge("market_venue_live", "1 while every connection to a venue is open", ("venue",))
-        wanted = metrics.gauge("market_books_configured", "Books that are configured", ("venue",))
-        for venue, terms in self._settings.items():
-            wanted.labels(venue).set(len(terms.symbols))
+        configured = metrics.gauge("market_books_configured", "Books that are configured", ("venue",))
+        for venue, settings in self._settings.items():
+            configured.labels(venue).set(len(settings.symbols))
             for verdict in Verdict:
                 self._audits.labels(venue, verdict)
         self._slow_checks_at_ns = self._started_at_ns = 0
@@ -130,11 +130,11 @@ class OrderBookService:
                         book, book.audit.apply_snapshot(reply, book.sync.last_id) if book.audit else None, now_ns
                     )
                 return [*book.apply_snapshot(reply, request.epoch), *self._request_resync(book, now_ns)]
-            case SnapshotUnavailable(reason, wait_ms):
+            case SnapshotUnavailable(reason, retry_after_ms):
                 if request.epoch == AUDIT_EPOCH:
                     book.audit = None
                     return ()
-                return book.on_snapshot_failed(reason, request.epoch, now_ns, wait_ms)
+                return book.on_snapshot_failed(reason, request.epoch, now_ns, retry_after_ms)
             case Resubscribed():
                 return ()
         assert_never(reply)
@@ -163,7 +163,7 @@ class OrderBookService:
         for book in self._books.values():
             effects += book.on_disconnect("market_data stops", now_ns)
         self._update_metrics()
-        return [*effects, *(LogEvent("stream_summary", meter.summary()) for meter in self._stats.values())]
+        return [*effects, *(LogEvent("stream_summary", stats.summary()) for stats in self._stats.values())]
 
     def market_snapshot(self) -> tuple[Any, ...]:
         """Return the last quotes, the health of their books, and the feeds."""
@@ -171,8 +171,8 @@ class OrderBookService:
 
     def books_snapshot(self) -> tuple[Any, ...]:
         """Return every book as published last, its health, and the latest gaps."""
-        shown = (book.snapshot() for book in self._books.values())
-        return (*filter(None, shown), *self._healths(), *self._gaps)
+        snapshots = (book.snapshot() for book in self._books.values())
+        return (*filter(None, snapshots), *self._healths(), *self._gaps)
 
     def _healths(self) -> Iterator[SymbolHealth]:
         yield from (book.health for book in self._books.values())
@@ -184,15 +184,19 @@ class OrderBookService:
         Beside other feeds a venue that stays away is only reported. If this is the only source (`is_only_source`), at
         least one venue must be connected.
         """
-        begins = {venue: now_ns - self._started_at_ns <= self._first_book_timeout_ns(venue) for venue in self._feeds}
-        away = [feed for feed in self._feeds.values() if feed.state is not FeedState.LIVE]
-        nobody = is_only_source and len(away) == len(self._feeds)
-        unmet = [f"feed {one.venue} is {one.state}: {one.reason}" for one in away if nobody or begins[one.venue]]
+        is_starting = {
+            venue: now_ns - self._started_at_ns <= self._first_book_timeout_ns(venue) for venue in self._feeds
+        }
+        down = [feed for feed in self._feeds.values() if feed.state is not FeedState.LIVE]
+        none_connected = is_only_source and len(down) == len(self._feeds)
+        unmet = [
+            f"feed {one.venue} is {one.state}: {one.reason}" for one in down if none_connected or is_starting[one.venue]
+        ]
         for venue, feed in self._feeds.items():
             if (
                 feed.state is FeedState.LIVE
                 and now_ns - feed.at_ns <= self._first_book_timeout_ns(venue)
-                and begins[venue]
+                and is_starting[venue]
             ):
                 unmet += [
                     f"book of {symbol}" for symbol in self._settings[venue].symbols if not self._is_resolved(symbol)
@@ -212,11 +216,11 @@ class OrderBookService:
         data = frame.data
         effects = self._on_event(frame.venue, data[0], now_ns) if len(data) == 1 else self._on_events(frame, now_ns)
         if timed and effects:
-            meter = self._stats[frame.venue]
+            stats = self._stats[frame.venue]
             return [
-                ObserveLatency(meter.observe_transform, now_ns),
+                ObserveLatency(stats.observe_transform, now_ns),
                 *effects,
-                ObserveLatency(meter.observe_publish, now_ns),
+                ObserveLatency(stats.observe_publish, now_ns),
             ]
         return effects
 
@@ -331,14 +335,14 @@ class OrderBookService:
         self._update_metrics()
         effects: list[Effect] = []
         for book in self._books.values():
-            terms = self._settings[book.instrument.venue]
+            settings = self._settings[book.instrument.venue]
             if not book.sync.is_live:
                 continue
             if book.is_shallow:
                 effects += book.resync(BookState.SYNCING, "too few levels of the snapshot are left", now_ns)
-            elif terms.audit_every_s and book.is_audit_due(now_ns, terms.audit_every_s * NS_PER_S):
+            elif settings.audit_every_s and book.is_audit_due(now_ns, settings.audit_every_s * NS_PER_S):
                 book.audit = Audit(book.sync.last_id, book.sync.book)
-                effects.append(CallVenue(FetchSnapshot(terms.venue, book.sync.symbol, AUDIT_EPOCH)))
+                effects.append(CallVenue(FetchSnapshot(settings.venue, book.sync.symbol, AUDIT_EPOCH)))
         return effects
 
     def _finish_audit(self, book: PublishedBook, verdict: Verdict | None, now_ns: int) -> Effects:
@@ -364,7 +368,7 @@ class OrderBookService:
         return [Publish(MARKET, self._feeds[venue]), LogEvent("feed_state_changed", facts, level)]
 
     def _update_metrics(self) -> None:
-        for venue, meter in self._stats.items():
+        for venue, stats in self._stats.items():
             books = [book for book in self._books.values() if book.instrument.venue == venue]
-            meter.update_metrics([book.sync.stats for book in books])
+            stats.update_metrics([book.sync.stats for book in books])
             self._synced.labels(venue).set(sum(book.sync.state is BookState.SYNCED for book in books))

@@ -139,9 +139,9 @@ class PublishedBook:
             self.published_id, self.audit = NEVER_PUBLISHED, None
         effects += (self._publish(now), Publish(MARKET, now))
         if before.state is not now.state:
-            facts = {"symbol": now.symbol, "before": before.state, "state": now.state, "reason": now.reason}
+            fields = {"symbol": now.symbol, "before": before.state, "state": now.state, "reason": now.reason}
             level = "debug" if now.state in ROUTINE_STATES and before.state in ROUTINE_STATES else "info"
-            effects.append(LogEvent("book_state_changed", facts, level))
+            effects.append(LogEvent("book_state_changed", fields, level))
         return effects
 
     @property

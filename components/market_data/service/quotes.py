@@ -143,10 +143,10 @@ class QuoteService:
         if before.state is state.state:
             return ()
         self._metrics.changes.labels(state.state).inc()
-        facts = {"symbol": symbol, "before": before.state, "state": state.state, "reason": state.reason}
+        fields = {"symbol": symbol, "before": before.state, "state": state.state, "reason": state.reason}
         # A market that crosses and uncrosses many times a second must not fill the log; the counters show it.
         level = "info" if state.state in (BookState.GAP, BookState.STALE) else "debug"
-        return (Publish(MARKET, self._health(symbol, state)), LogEvent("book_state_changed", facts, level))
+        return (Publish(MARKET, self._health(symbol, state)), LogEvent("book_state_changed", fields, level))
 
     def _health(self, symbol: Symbol, state: QuoteState) -> SymbolHealth:
         return SymbolHealth(self._venue, symbol, state.state, state.reason, state.since_ns)

@@ -196,10 +196,10 @@ class _FileSeries:
         self.flush()
         self._disk.fdatasync(self._file)
         self._disk.close(self._file)
-        whole = RecordingFile(self._current_file.venue, self._current_file.began_at_s, self._current_file.number)
-        self._disk.rename(self._file.path, self._folder / file_name(whole))
+        complete = RecordingFile(self._current_file.venue, self._current_file.began_at_s, self._current_file.number)
+        self._disk.rename(self._file.path, self._folder / file_name(complete))
         self._disk.sync_folder(self._folder)
-        self._file_names[self._file_names.index(self._file.path.name)] = file_name(whole)
+        self._file_names[self._file_names.index(self._file.path.name)] = file_name(complete)
         self._file = None
 
     def _is_full(self, line: bytes, at_ns: int) -> bool:
@@ -219,7 +219,7 @@ class _FileSeries:
         """Return the next file of the recording; a new recording uses the first number that is free in its second."""
         began_at_s = self._current_file.began_at_s if self._current_file is not None else now_s
         found = [parse_file_name(name) for name in self._disk.names(self._folder)]
-        taken = [part.number for part in found if part and (part.venue, part.began_at_s) == (self._venue, began_at_s)]
+        taken = [file.number for file in found if file and (file.venue, file.began_at_s) == (self._venue, began_at_s)]
         return RecordingFile(self._venue, began_at_s, max(taken, default=0) + 1, is_complete=False)
 
 
@@ -289,7 +289,7 @@ class CaptureSession:
     def _refresh_snapshots(self, venue: Venue) -> None:
         """Obtain a snapshot of each book for a new file, so that the file can be verified alone."""
         is_fetched = self._sequence_rules[venue].resync_method is ResyncMethod.FETCH
-        for symbol in [symbol for symbol, its in self._open_books.items() if its == venue]:
+        for symbol in [symbol for symbol, owner in self._open_books.items() if owner == venue]:
             if is_fetched:
                 # As after a subscription: a snapshot after the first update, and another one if it was too old.
                 self._execute(self._service.on_message(VenueEvent(BookStreamUp(venue, symbol)), self._clock.now_ns()))
@@ -319,6 +319,6 @@ class CaptureSession:
         task.add_done_callback(self._requests.discard)
 
     async def _run_request(self, request: FeedRequest) -> None:
-        answer = await self._feed.call(request)
+        reply = await self._feed.call(request)
         if request.epoch != NO_EPOCH:
-            self._execute(self._service.on_message(VenueCallCompleted(request, answer), self._clock.now_ns()))
+            self._execute(self._service.on_message(VenueCallCompleted(request, reply), self._clock.now_ns()))
