@@ -30,7 +30,7 @@ LONG_STALL_S = 7.0
 MANY = 30 * HEALTH.high_water_mark
 GARBAGE = [b"", b"risk_requests", bytes(200), bytes(200)]
 REQUEST = [b"", b"risk_requests", HEADER, encode(OperatorCommand(CommandId("c-1"), OperatorAction.HALT, "drill"))]
-SIDE_GARBAGE = [b"", b"side", bytes(200), bytes(200)]
+RECOVERY_GARBAGE = [b"", b"recovery", bytes(200), bytes(200)]
 
 
 @pytest.fixture
@@ -67,17 +67,17 @@ def fill_and_leave(path: Path, frames: list[bytes]) -> int:
 
 @pytest.mark.parametrize(
     ("duty", "frames"),
-    [("risk_requests", GARBAGE), ("risk_requests", REQUEST), ("side", SIDE_GARBAGE)],
-    ids=["requests: garbage", "requests: valid", "side: garbage"],
+    [("risk_requests", GARBAGE), ("risk_requests", REQUEST), ("recovery", RECOVERY_GARBAGE)],
+    ids=["requests: garbage", "requests: valid", "recovery: garbage"],
 )
 def test_clients_that_fill_a_server_and_leave_at_once_do_not_end_it(
     run: Path, risk: StalledBus, duty: str, frames: list[bytes]
 ) -> None:
-    path = {"risk_requests": request_path(run, RISK_REQUESTS), "side": recovery_path(run, "risk")}[duty]
+    path = {"risk_requests": request_path(run, RISK_REQUESTS), "recovery": recovery_path(run, "risk")}[duty]
     assert fill_and_leave(path, frames) > CLIENTS * RISK_REQUESTS.high_water_mark
     assert risk.survives(STALL_S)
     read = risk.read()
-    if duty == "side":
+    if duty == "recovery":
         assert read["health"]["invalid_frames"] >= RISK_REQUESTS.high_water_mark
     else:
         assert read["risk_requests"]["received"] >= CLIENTS * RISK_REQUESTS.high_water_mark

@@ -316,11 +316,11 @@ def test_a_malformed_recovery_request_is_counted_and_the_next_one_is_served(buse
     client.connect(ipc_address(recovery_path(buses.run_folder, "risk")))
     for frames in (
         [b"x"],
-        [b"", b"side", HEADER],
-        [b"", b"side", b"\xc1", b""],
-        [b"", b"side", NEXT_VERSION, b""],
-        [b"", b"side", HEADER, b"\xc1"],
-        [b"", b"side", HEADER, bytes(REQUEST_BYTES_MAX + 1)],
+        [b"", b"recovery", HEADER],
+        [b"", b"recovery", b"\xc1", b""],
+        [b"", b"recovery", NEXT_VERSION, b""],
+        [b"", b"recovery", HEADER, b"\xc1"],
+        [b"", b"recovery", HEADER, bytes(REQUEST_BYTES_MAX + 1)],
     ):
         client.send_multipart(frames)
     buses.poll_until(lambda: risk.counts(HEALTH).get("invalid_frames") == 6)

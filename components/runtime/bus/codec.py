@@ -38,7 +38,7 @@ RECOVERY_BATCH_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
 """One largest entry with its wrapping always fits into a batch."""
 Decode = Callable[[bytes], Any]
 MESSAGE_KIND: Final = FrameKind.MESSAGE
-RECOVERY_TOPIC: Final = b"side"
+RECOVERY_TOPIC: Final = b"recovery"
 """The topic of all frames on recovery sockets."""
 
 
