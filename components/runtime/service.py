@@ -244,7 +244,7 @@ class VenueClient(Protocol):
     async def open(self) -> None:
         """Connect; called once on the event loop, before the first call."""
 
-    async def call(self, request: Any) -> Any:  # noqa: ANN401 -- the adapter's own vocabulary
+    async def call(self, request: Any) -> Any:  # noqa: ANN401 -- any value of the adapter's protocol
         """Execute one request within its own deadline and return the result."""
 
     async def close(self) -> None:

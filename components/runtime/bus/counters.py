@@ -38,7 +38,7 @@ _NAMES: Final = tuple(name for name in HELP if name != "invalid_frames")
 class Log(Protocol):
     """The part of the logger that the bus uses."""
 
-    def warning(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+    def warning(self, event: str, **fields: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
         """Log one event as a warning."""
 
 

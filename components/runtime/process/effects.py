@@ -57,19 +57,19 @@ class RecordCommitter(Protocol):
 class Logger(Protocol):
     """The logger that receives LogEvents."""
 
-    def debug(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+    def debug(self, event: str, **fields: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
         """Log one event."""
 
-    def info(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+    def info(self, event: str, **fields: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
         """Log one event."""
 
-    def warning(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+    def warning(self, event: str, **fields: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
         """Log one event."""
 
-    def error(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+    def error(self, event: str, **fields: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
         """Log one event."""
 
-    def critical(self, event: str, **facts: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
+    def critical(self, event: str, **fields: Any) -> Any:  # noqa: ANN401 -- as the logger declares it
         """Log one event."""
 
 
@@ -164,26 +164,26 @@ class EffectExecutor:
                 self._bus.publish(stream, body, event_at_ns, received_at_ns)
             case Request(stream, request_id, body, deadline_ms):
                 self._bus.request(stream, request_id, body, deadline_ms)
-            case Reply(ticket, body):
-                self._bus.reply(ticket, body)
+            case Reply(reply_to, body):
+                self._bus.reply(reply_to, body)
             case SendCommand(stream, frame):
                 self._bus.send_command(stream, frame)
             case PendingRecord(sequence, payload):
                 self._bus.publish_record(sequence, payload)
             case CallVenue(request):
                 self._call_venue(request)
-            case LogEvent(event, facts, level):
-                getattr(self._log, level)(event, **facts)
+            case LogEvent(event, fields, level):
+                getattr(self._log, level)(event, **fields)
             case ObserveLatency(measure, since_ns):
                 measure((self._clock.now_ns() - since_ns) / NS_PER_S)
-            case PendingSnapshot(wanted, messages):
-                self._bus.send_snapshot(wanted, messages)
+            case PendingSnapshot(snapshot_request, messages):
+                self._bus.send_snapshot(snapshot_request, messages)
             case Terminate(error):
                 raise error
             case Append():
                 raise InvariantError("an Append is submitted, not executed")
 
-    def _call_venue(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+    def _call_venue(self, request: Any) -> None:  # noqa: ANN401 -- any value of the adapter's protocol
         if self._call is None:
             raise InvariantError(f"{type(request).__name__} called by a process that has no venue")
         self._call(request)

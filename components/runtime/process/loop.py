@@ -222,11 +222,11 @@ class _AsyncDriver:
             self._loop.call_later(pause_ms / 1000, self._run_timers)
         self._reschedule_if_readable()
 
-    def _on_venue_event(self, body: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+    def _on_venue_event(self, body: Any) -> None:  # noqa: ANN401 -- any value of the adapter's protocol
         self._service_loop.dispatch((VenueEvent(body),))
         self._reschedule_if_readable()
 
-    def _queue_call(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+    def _queue_call(self, request: Any) -> None:  # noqa: ANN401 -- any value of the adapter's protocol
         self._queued.append(request)
         self._start_calls()
 
@@ -240,7 +240,7 @@ class _AsyncDriver:
         self._calls.discard(task)
         self._start_calls()
 
-    async def _run_call(self, request: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+    async def _run_call(self, request: Any) -> None:  # noqa: ANN401 -- any value of the adapter's protocol
         if self._context.venue is None:
             raise InvariantError("a call without a venue")
         result = await self._context.venue.call(request)
