@@ -1,6 +1,6 @@
 """Journals written by each released version open, verify and fold in this one, for ever.
 
-`journals/<release>/` holds both journals of one run of that release (orders, fills, a halt, a resume, a cancel-all and a
+`journals/<release>/` holds both journals of one run of that release (orders, fills, a halt, a resume, a cancel-all, a
 restart) and what they held. `journals/record` writes a new folder for a new release; no folder is ever changed.
 """
 
