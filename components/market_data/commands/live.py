@@ -70,7 +70,7 @@ class BookReplica:
 
 def subscribe(stream: Stream) -> Iterator[tuple[Any, ...]]:
     """Yield the current state of a stream, then each message that follows; after a loss the state again."""
-    lines, clock = StreamBindings(component="verb", subscribes={stream: None}), SystemClock()
+    lines, clock = StreamBindings(component="command", subscribes={stream: None}), SystemClock()
     bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("command", ""), log=logger())
     until_ns: int | None = clock.monotonic_ns() + SYNC_TIMEOUT_MS * NS_PER_MS
     try:

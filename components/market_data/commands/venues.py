@@ -78,7 +78,7 @@ def secret_resolver(layers: ConfigLayers) -> SecretResolver:
     root = layers.validate({}).paths.root
 
     def resolve_secret(reference: str) -> bytes:
-        secret = resolve(reference, root=root, environ=layers.environ).resolve_secret()
+        secret = resolve(reference, root=root, environ=layers.environ).reveal()
         redact(secret.decode("utf-8", "replace"))
         return secret
 
