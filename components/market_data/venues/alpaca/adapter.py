@@ -4,6 +4,7 @@ It plans connections, encodes the login and subscriptions, and decodes frames an
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from components.contracts.errors import VenueRejected
 from components.contracts.values import Symbol, Venue
@@ -27,7 +28,7 @@ from components.market_data.venues.alpaca.instruments import CryptoSettings
 from components.market_data.venues.alpaca.messages import ErrorMessage, Success, error_from_code
 from components.market_data.venues.alpaca.requests import PendingRequest, PendingRequests, topic_name
 
-AUTHENTICATED_MESSAGE = "authenticated"
+AUTHENTICATED_MESSAGE: Final = "authenticated"
 
 
 class AlpacaCryptoAdapter:

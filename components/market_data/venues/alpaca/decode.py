@@ -1,7 +1,7 @@
 """Decodes Alpaca's crypto frames into venue-neutral market events.
 
 A frame is an array of messages about any symbols. It is decoded in one pass; a frame that fails is decoded again
-message by message, so that one bad message does not cost its neighbours.
+message by message, so that one bad message does not discard the others.
 """
 
 import re

@@ -16,14 +16,15 @@ from msgspec import Struct, field
 
 from components.contracts.errors import VenueRejected, VenueUnavailable
 from components.market_data.venues.adapter import DECODE_ERRORS
+from components.runtime.clock import NS_PER_S
 
-NS_PER_S: Final = 1_000_000_000
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _SECOND_PATTERN: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)", re.ASCII)
 _FRACTION_PATTERN: Final = re.compile(r"(?:\.(\d{1,9}))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
 _SECOND_LENGTH: Final = len("2026-11-20T14:31:24")
 _FULL_LENGTH: Final = len("2026-11-20T14:31:24.700123456Z")
 KNOWN_TYPES: Final = frozenset({"t", "q", "success", "error", "subscription"})
+"""A message of any other type is counted as unknown, not as malformed."""
 RETRYABLE_CODES: Final = {
     401: "not authenticated",
     403: "already authenticated",

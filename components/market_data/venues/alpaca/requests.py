@@ -47,7 +47,7 @@ class PendingRequest(Struct, frozen=True, gc=False):
     names: tuple[str, ...]
     request_id: int
     is_unsubscribe: bool
-    """The request ends its topics."""
+    """Whether the request unsubscribes its topics."""
 
 
 def login_message(credentials: ApiCredentials) -> str:
@@ -68,7 +68,7 @@ def topics(settings: CryptoSettings, symbols: Sequence[Symbol], registry: Instru
 
 
 def topic_name(channel: str, pair: str) -> str:
-    """Return the name of a topic, which the venue itself names by two words."""
+    """Return the name of a topic, channel and pair; the venue's own messages name the two separately."""
     return f"{channel}:{pair}"
 
 

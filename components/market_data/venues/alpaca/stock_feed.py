@@ -37,12 +37,12 @@ from components.market_data.venues.alpaca.messages import (
 from components.runtime.clock import Clock
 from components.runtime.retry import Backoff
 
-MS_PER_S = 1_000
+MS_PER_S: Final = 1_000
 ALPACA_STOCKS: Final = Venue("alpaca")
 
 
 class StockConnection:
-    """An open connection; frames are returned undecoded, because the decoder also takes the receive time."""
+    """An open connection; frames are returned undecoded, because their receive time is taken when they are decoded."""
 
     def __init__(self, connection: ClientConnection, reply_ms_max: int) -> None:
         """Wrap a connection that has just been opened."""

@@ -16,7 +16,8 @@ from components.contracts.values import Venue
 from components.market_data.core.instruments import Instrument, InstrumentType, unified_symbol
 from components.market_data.core.numerics import parse_number
 from components.market_data.venues.adapter import DECODE_ERRORS
-from components.market_data.venues.binance.messages import DETAIL_CHARACTERS_MAX, NS_PER_MS
+from components.market_data.venues.binance.messages import DETAIL_CHARACTERS_MAX
+from components.runtime.clock import NS_PER_MS
 
 BINANCE: Final = Venue("BINANCE")
 BINANCE_FUTURES: Final = Venue("BINANCEUM")

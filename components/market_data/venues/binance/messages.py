@@ -5,7 +5,8 @@ from typing import Annotated, Final, Generic, TypeAlias, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-NS_PER_MS: Final = 1_000_000
+from components.runtime.clock import NS_PER_MS
+
 NS_PER_US: Final = 1_000
 TIMESTAMP_MS_MAX: Final = 9_000_000_000_000
 """The year 2255 in milliseconds; a larger timestamp counts microseconds, which a stream sends on request."""

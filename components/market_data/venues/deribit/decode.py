@@ -12,7 +12,7 @@ from components.market_data.core.events import DecodeIssue, DepthSnapshot, Depth
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.market_data.core.numerics import DecimalCache, JsonNumber, Levels, NumberTexts
 from components.market_data.venues.adapter import DECODE_ERRORS
-from components.market_data.venues.deribit.instruments import DERIBIT, NS_PER_MS
+from components.market_data.venues.deribit.instruments import DERIBIT
 from components.market_data.venues.deribit.messages import (
     LevelChange,
     TradeData,
@@ -21,6 +21,7 @@ from components.market_data.venues.deribit.messages import (
     snapshot_decoder,
     trades_decoder,
 )
+from components.runtime.clock import NS_PER_MS
 
 CHANNEL_FIELD: Final = b'"channel":"'
 CHANNEL_SEARCH_BYTES: Final = 128

@@ -14,10 +14,10 @@ from components.market_data.core.instruments import Instrument, InstrumentType, 
 from components.market_data.core.numerics import parse_number
 from components.market_data.venues.adapter import DECODE_ERRORS, RestRequest
 from components.market_data.venues.deribit.requests import DeribitSettings
+from components.runtime.clock import NS_PER_MS
 
 DERIBIT: Final = Venue("DERIBIT")
 API_PREFIX: Final = "/api/v2/public"
-NS_PER_MS: Final = 1_000_000
 PERPETUAL: Final = "perpetual"
 INVERSE: Final = "reversed"
 USD: Final = "USD"

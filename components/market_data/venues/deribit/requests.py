@@ -1,7 +1,4 @@
-"""Requests to Deribit and the meaning of its replies.
-
-Settings, limits, error codes, channels, login, and heartbeats.
-"""
+"""Requests to Deribit and the meaning of its replies: settings, limits, error codes, channels, login, heartbeats."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -29,6 +26,7 @@ from components.market_data.venues.adapter import (
     UnsubscribeAck,
 )
 from components.market_data.venues.deribit.messages import ErrorMessage, Message
+from components.runtime.clock import NS_PER_S
 
 RAW: Final = "raw"
 INTERVALS: Final = (RAW, "100ms", "agg2")
@@ -72,7 +70,6 @@ TEST_ID: Final = 9_000_000_004
 """Ids of the adapter's own requests; subscriptions count up from small numbers."""
 PENDING_REQUESTS_MAX: Final = 10_000
 """Requests of a lost connection never get a reply; beyond this many the oldest is dropped."""
-NS_PER_S: Final = 1_000_000_000
 REFRESH_DIVISOR: Final = 3
 """A token is refreshed after its lifetime divided by this."""
 REFRESH_WINDOW_HEARTBEATS: Final = 2
@@ -107,7 +104,7 @@ def checked_settings(settings: DeribitSettings, *, has_keys: bool) -> DeribitSet
     return settings
 
 
-def explain(code: int, message: str) -> str:
+def describe_error(code: int, message: str) -> str:
     """Return an error code with the venue's message and its meaning."""
     meaning = PERMANENT_CODES.get(code) or RETRYABLE_CODES.get(code) or "unknown code"
     return f"{code} {message}: {meaning}"
@@ -128,7 +125,7 @@ class PendingRequest(Struct, frozen=True, gc=False):
 
     names: tuple[str, ...]
     is_unsubscribe: bool
-    """The request ends its topics."""
+    """Whether the request unsubscribes its topics."""
 
 
 def encode_call(method: str, request_id: int, **params: object) -> str:
@@ -210,6 +207,9 @@ class TokenGrant(Struct, frozen=True, gc=False):
     """Seconds."""
 
 
+_token_decoder: Final = msgspec.json.Decoder(TokenGrant)
+
+
 class Authenticator:
     """Encodes logins and token refreshes, and decides when a refresh is due."""
 
@@ -244,9 +244,6 @@ class Authenticator:
             self._due_ns = at_ns + self._refresh_interval_ns
             return None
         return encode_call("public/auth", REFRESH_ID, grant_type="refresh_token", refresh_token=self._token)
-
-
-_token_decoder: Final = msgspec.json.Decoder(TokenGrant)
 
 
 class ReplyDecoder:
@@ -293,7 +290,7 @@ class ReplyDecoder:
         return _subscribed(request, names, request_id)
 
     def _on_error(self, request_id: int | None, failure: ErrorMessage) -> Decoded:
-        reason, is_permanent = explain(failure.code, failure.message), is_permanent_code(failure.code)
+        reason, is_permanent = describe_error(failure.code, failure.message), is_permanent_code(failure.code)
         if request_id == LOGIN_ID:
             return Decoded(control=(SubscribeRejected((), f"login rejected: {reason}", is_permanent),))
         if request_id == REFRESH_ID:

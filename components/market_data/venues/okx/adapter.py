@@ -30,13 +30,14 @@ from components.market_data.venues.okx.decode import Decoder, decode_snapshot
 from components.market_data.venues.okx.requests import DepthChannel, OkxSettings, decode_event
 
 CHECKSUM_LEVELS: Final = 25
+"""Per side."""
 PONG: Final = b"pong"
 EVENT: Final = b'"event"'
 _CHANNEL: Final = re.compile(rb'"channel"\s*:\s*"([\w-]{1,40})"', re.ASCII)
 
 
 class OkxSequenceRule(Struct, frozen=True, gc=False, kw_only=True):
-    """The sequence rule of OKX: an exact chain of ids that may repeat an id or start again below it."""
+    """The sequence rule of OKX: an exact chain of ids that may repeat an id or restart at a lower one."""
 
     resync_method: ResyncMethod = ResyncMethod.RESUBSCRIBE
     fallback_method: ResyncMethod = ResyncMethod.FETCH
@@ -58,7 +59,7 @@ class OkxSequenceRule(Struct, frozen=True, gc=False, kw_only=True):
         return SequenceOutcome.NEXT if is_joining and last_id != NO_ID else SequenceOutcome.GAP
 
     def checksum_matches(self, book: OrderBook, checksum: int) -> bool:
-        """Return whether the checksum over the best levels, as the venue's texts, equals this one."""
+        """Return whether the book's checksum, over the venue's own texts of the best levels, equals `checksum`."""
         return book_checksum(*book.top(CHECKSUM_LEVELS)) == checksum
 
 

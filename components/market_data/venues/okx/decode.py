@@ -18,7 +18,7 @@ from components.market_data.core.instruments import Instrument, InstrumentRegist
 from components.market_data.core.numerics import DecimalCache, Level, PriceCache
 from components.market_data.venues.adapter import DECODE_ERRORS
 from components.market_data.venues.deduplication import TradeDeduplicator, TradeNovelty
-from components.market_data.venues.okx.instruments import NS_PER_MS, OKX
+from components.market_data.venues.okx.instruments import OKX
 from components.market_data.venues.okx.messages import (
     AnyLevel,
     ChannelArgument,
@@ -29,14 +29,16 @@ from components.market_data.venues.okx.messages import (
     TradeRow,
 )
 from components.market_data.venues.okx.requests import TRADES, ChecksumMode, DepthChannel, OkxSettings
+from components.runtime.clock import NS_PER_MS
 
 INSTRUMENT_ID: Final = re.compile(rb'"instId"\s*:\s*"([\w.-]{1,64})"', re.ASCII)
 ONE: Final = Decimal(1)
+NO_ERROR: Final = "0"
 AnyDepthRow: TypeAlias = DepthRow[FullLevel] | DepthRow[AnyLevel]
 _full_depth_decoder: Final = msgspec.json.Decoder(PushMessage[DepthRow[FullLevel]], strict=False)
 _any_depth_decoder: Final = msgspec.json.Decoder(PushMessage[DepthRow[AnyLevel]], strict=False)
 _trades_decoder: Final = msgspec.json.Decoder(PushMessage[TradeRow], strict=False)
-NO_ERROR: Final = "0"
+_snapshot_decoder: Final = msgspec.json.Decoder(Response[DepthRow[AnyLevel]], strict=False)
 
 
 class Decoder:
@@ -203,9 +205,6 @@ def _decode_depth_push(frame: bytes) -> PushMessage[DepthRow[FullLevel]] | PushM
 
 def _unlisted(argument: ChannelArgument) -> DecodeIssue:
     return DecodeIssue(IssueKind.UNLISTED, f"{argument.channel[:40]} of {argument.inst_id[:64]}")
-
-
-_snapshot_decoder: Final = msgspec.json.Decoder(Response[DepthRow[AnyLevel]], strict=False)
 
 
 def decode_snapshot(symbol: Symbol, body: bytes, received_at_ns: int) -> DepthSnapshot:

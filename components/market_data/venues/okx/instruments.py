@@ -16,6 +16,7 @@ from components.market_data.core.numerics import parse_number
 from components.market_data.venues.adapter import DECODE_ERRORS, RestRequest
 from components.market_data.venues.okx.messages import InstrumentRow, Response
 from components.market_data.venues.okx.requests import OkxInstrumentType, OkxSettings
+from components.runtime.clock import NS_PER_MS
 
 OKX: Final = Venue("OKX")
 INSTRUMENT_TYPES: Final = {
@@ -24,7 +25,6 @@ INSTRUMENT_TYPES: Final = {
     OkxInstrumentType.FUTURES: InstrumentType.FUTURE,
     OkxInstrumentType.OPTION: InstrumentType.OPTION,
 }
-NS_PER_MS: Final = 1_000_000
 REQUEST_WEIGHT: Final = 2
 """Metadata allows 20 requests in 2 s, half of what is allowed for books."""
 _response_decoder: Final = msgspec.json.Decoder(Response[msgspec.Raw])

@@ -64,9 +64,10 @@ RETRYABLE_CODES: Final = frozenset(
 SHUTDOWN_NOTICE_CODE: Final = "64008"
 RETRYABLE_STATUSES: Final = frozenset({403, 408, 425, 429})
 """The venue's firewall answers 403 to clients that send too many requests."""
-TRADES = "trades"
+TRADES: Final = "trades"
 DETAIL_CHARACTERS_MAX: Final = 200
 _TOPIC_IN_TEXT: Final = re.compile(r'channel"?\s*:\s*"?([\w-]{1,40})"?\s*,\s*"?instId"?\s*:\s*"?([\w.-]{1,60})')
+_event_decoder: Final = msgspec.json.Decoder(EventMessage)
 
 
 class DepthChannel(StrEnum):
@@ -181,9 +182,6 @@ def _topics(instrument: Instrument, settings: OkxSettings) -> list[Topic]:
 def _argument(name: str) -> dict[str, str]:
     channel, _, venue_symbol = name.partition(":")
     return {"channel": channel, "instId": venue_symbol}
-
-
-_event_decoder: Final = msgspec.json.Decoder(EventMessage)
 
 
 def decode_event(frame: bytes) -> Decoded:
