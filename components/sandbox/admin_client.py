@@ -63,11 +63,11 @@ def _get(admin: str, path: str, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(_send(admin, path, "GET", None), type=kind)
     except msgspec.MsgspecError as error:
-        raise PeerUnreachable(f"{admin}: the answer is not from a sandbox's admin API") from error
+        raise PeerUnreachable(f"{admin}: the response is not from a sandbox's admin API") from error
 
 
 def _send(admin: str, path: str, method: str, body: bytes | None) -> bytes:
-    request = Request(f"{admin}{path}", body, {"Content-Type": "application/json"}, method=method)  # noqa: S310  # the same
+    request = Request(f"{admin}{path}", body, {"Content-Type": "application/json"}, method=method)  # noqa: S310  # the scheme is checked
     try:
         with urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310  # the scheme is checked
             content: bytes = reply.read()

@@ -29,7 +29,9 @@ def cli() -> None:
 @click.option(
     "--state", type=click.Path(path_type=Path), help="Folder of the state database; without it nothing is stored."
 )
-@click.option("--keys", type=click.Path(path_type=Path), help="Folder for the key files `key` and `secret`.")
+@click.option(
+    "--keys", type=click.Path(path_type=Path), help="Write the API key to this folder, as the files `key` and `secret`."
+)
 @click.option(
     "--speed",
     type=click.FloatRange(0, 1000),
@@ -38,8 +40,20 @@ def cli() -> None:
     help="Speed of markets and recordings; the clock is not scaled.",
 )
 @click.option("--symbols", default="AAPL,MSFT,NVDA,SPY,TSLA", show_default=True, help="Symbols that alpaca lists.")
-@click.option("--session", type=click.Choice(["always", "nyse"]), default="always", show_default=True)
-@click.option("--rate-limit-per-minute", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option(
+    "--session",
+    type=click.Choice(["always", "nyse"]),
+    default="always",
+    show_default=True,
+    help="Opening hours of alpaca: always, or those of the New York Stock Exchange.",
+)
+@click.option(
+    "--rate-limit-per-minute",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="REST requests per minute of alpaca, for trading and for data each.",
+)
 @click.option(
     "--venues", default="alpaca", show_default=True, help="Venues to serve: alpaca,binance,binanceum,okx,deribit."
 )
@@ -100,14 +114,14 @@ def orders(url: str | None, last: int, *, as_json: bool) -> None:
 
 @cli.command()
 @url_option
-@click.option("--arm", "kind", help="Fault to arm, as accept_then_504, or drop for a crypto venue.")
-@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="Number of failures.")
+@click.option("--arm", "kind", help="Fault to arm: for alpaca as accept_then_504, for a crypto venue as drop.")
+@click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="Occasions that fail.")
 @click.option(
     "--skip",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Occasions that pass before the first failure.",
+    help="Occasions that pass before the first one fails.",
 )
 @click.option("--ms", type=click.IntRange(min=0), default=0, show_default=True, help="Delay, for faults that delay.")
 @click.option(

@@ -9,7 +9,7 @@ import msgspec
 from components.contracts.errors import UsageError
 from components.sandbox.alpaca.core.session import SessionName
 
-SYMBOLS_MAX = 30  # Limit of Alpaca's free plan: clients could not subscribe to more.
+SYMBOLS_MAX = 30  # the limit of Alpaca's free plan: clients could not subscribe to more
 TEST_SYMBOL = "FAKEPACA"
 PORT_MAX = 65_535
 ALPACA = "alpaca"
@@ -57,7 +57,7 @@ def parse_symbols(text: str) -> tuple[str, ...]:
         if not _SYMBOL.fullmatch(symbol):
             raise UsageError(f"--symbols: {symbol!r} is not a symbol (one to five letters, such as AAPL or BRK.B)")
     if not 1 <= len(symbols) <= SYMBOLS_MAX:
-        raise UsageError(f"--symbols: {len(symbols)} symbols, allowed are 1 to {SYMBOLS_MAX}")
+        raise UsageError(f"--symbols: {len(symbols)} symbols named, 1 to {SYMBOLS_MAX} are allowed")
     return symbols
 
 
@@ -78,6 +78,6 @@ def parse_ports(text: str) -> dict[str, int]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, _, number = part.partition("=")
         if name not in VENUES[1:] or not number.isdecimal() or not 0 <= int(number) <= PORT_MAX:
-            raise UsageError(f"--venue-ports: {part!r} is not one of {', '.join(VENUES[1:])}, = and a port")
+            raise UsageError(f"--venue-ports: {part!r} is not VENUE=PORT; the venues are {', '.join(VENUES[1:])}")
         ports[name] = int(number)
     return ports

@@ -27,7 +27,9 @@ NowNs = Callable[[], int]
 
 
 class _VenueFactory(Protocol):
-    def __call__(  # the constructor of every crypto venue has these parameters
+    """The constructor of a crypto venue; all have these parameters."""
+
+    def __call__(
         self,
         instruments: Sequence[Instrument],
         flow: OrderFlow,

@@ -98,12 +98,10 @@ async def run(settings: Settings, announce: Callable[[Ready], None], stop: async
         parts.exchange.persist_prices()
     finally:
         data_streams = (*parts.data_streams.values(), parts.crypto_market.data_stream)
-        for cut in (
-            parts.crypto_venues.disconnect_all,
-            parts.trade_updates.disconnect,
-            *(stream.disconnect for stream in data_streams),
-        ):
-            cut()
+        parts.crypto_venues.disconnect_all()
+        parts.trade_updates.disconnect()
+        for stream in data_streams:
+            stream.disconnect()
         await servers.close()
         parts.ledger.close()
 
@@ -126,8 +124,8 @@ def build(settings: Settings) -> Parts:
     simulator = MarketSimulator(exchange, tuple(data_streams.values()), settings.seed, now_ns)
     crypto_market = CryptoMarket(credentials, settings.seed, now_ns)
 
-    gate = auth_middleware(credentials, settings.rate_limit_per_minute, faults, now_ns)
-    trading = web.Application(middlewares=[gate], client_max_size=BODY_BYTES_MAX)
+    authentication = auth_middleware(credentials, settings.rate_limit_per_minute, faults, now_ns)
+    trading = web.Application(middlewares=[authentication], client_max_size=BODY_BYTES_MAX)
     trading.add_routes(OrderRoutes(exchange).routes())
     trading.add_routes(AccountRoutes(exchange, credentials).routes())
     trading.add_routes(ReferenceRoutes(exchange, symbols).routes())
@@ -198,14 +196,14 @@ def _callback_failure() -> "asyncio.Future[None]":
     loop = asyncio.get_running_loop()
     found: asyncio.Future[None] = loop.create_future()
 
-    def notice(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    def on_exception(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         error = context.get("exception")
         if isinstance(error, Exception) and not isinstance(error, OSError) and not found.done():
             found.set_exception(error)
         else:
             loop.default_exception_handler(context)
 
-    loop.set_exception_handler(notice)
+    loop.set_exception_handler(on_exception)
     return found
 
 

@@ -5,12 +5,11 @@ from decimal import Decimal
 
 from components.sandbox.binance.rules import VenueRules
 from components.sandbox.numerics import decimal_places
-from components.sandbox.simulation.instruments import Instrument, InstrumentKind
+from components.sandbox.simulation.instruments import EXPIRY_2026_MS, Instrument, InstrumentKind
 
 Document = dict[str, object]
-PERPETUAL_DELIVERY_MS = 4_133_404_800_000
-ONBOARD_MS = 1_569_398_400_000
-DECEMBER_2026_MS = 1_798_185_600_000
+PERPETUAL_DELIVERY_MS = 4_133_404_800_000  # 25 December 2100: the date that the venue sends for perpetuals
+ONBOARD_MS = 1_569_398_400_000  # 25 September 2019
 
 
 def exchange_info(rules: VenueRules, instruments: Iterable[Instrument], at_ms: int) -> Document:
@@ -118,5 +117,5 @@ USD_M_INSTRUMENTS = (
     _futures_instrument("ETH", "USDT", ("0.01", "0.001"), "3000.00"),
     _futures_instrument("1000SHIB", "USDT", ("0.000001", "1"), "0.009100"),
     _futures_instrument("SOL", "USDC", ("0.0100", "0.01"), "140.0000"),
-    _futures_instrument("BTC", "USDT", ("0.1", "0.001"), "91600.0", DECEMBER_2026_MS),
+    _futures_instrument("BTC", "USDT", ("0.1", "0.001"), "91600.0", EXPIRY_2026_MS),
 )

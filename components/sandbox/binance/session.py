@@ -14,6 +14,7 @@ from components.sandbox.binance.streams import (
     TradeStream,
     parse_stream_name,
 )
+from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.simulation.order_flow import BatchCursor, OrderFlow
 from components.sandbox.transport.websocket import ClientConnection
 
@@ -86,7 +87,7 @@ class ClientSession:
 
     def send_shutdown_notice(self, now_ns: int) -> None:
         """Send the notice that this server shuts down."""
-        event = f'{{"e":"serverShutdown","E":{now_ns // 1_000_000}}}'
+        event = f'{{"e":"serverShutdown","E":{now_ns // MILLISECOND_NS}}}'
         self.connection.send(self._wrap("!serverShutdown", event))
 
     def _subscribe(self, request: _Request, now_ns: int) -> None:

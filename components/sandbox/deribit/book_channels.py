@@ -12,8 +12,7 @@ from components.sandbox.simulation.order_book import Levels, LevelUpdate, Simula
 from components.sandbox.simulation.order_flow import OrderFlow
 
 RAW, FAST, AGGREGATED = "raw", "100ms", "agg2"
-# The interval in milliseconds; raw sends every change.
-PERIOD_MS = {RAW: 0, FAST: 100, AGGREGATED: 1000}
+PERIOD_MS = {RAW: 0, FAST: 100, AGGREGATED: 1000}  # raw sends every change
 PLATFORM = "platform_state"
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from components.sandbox.deribit.messages import json_number
-from components.sandbox.simulation.instruments import Instrument, InstrumentKind
+from components.sandbox.simulation.instruments import EXPIRY_2026_MS, Instrument, InstrumentKind
 
 KIND_NAMES = {
     InstrumentKind.SPOT: "spot",
@@ -13,11 +13,9 @@ KIND_NAMES = {
 }
 CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
 NO_EXPIRY_MS = 32_503_708_800_000  # the expiry that the venue sends for perpetual contracts
-# Options have a finer tick below this price.
-TICK_BAND_PRICE, TICK_DIVISOR = Decimal("0.005"), Decimal(5)
+TICK_BAND_PRICE, TICK_DIVISOR = Decimal("0.005"), Decimal(5)  # options have a finer tick below this price
 Document = dict[str, object]
-CHRISTMAS_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC, when dated contracts settle
-BITCOIN, ETHER, DOGE = Decimal(92_000), Decimal(3_100), Decimal("0.14")
+BTC_PRICE, ETH_PRICE, DOGE_PRICE = Decimal(92_000), Decimal(3_100), Decimal("0.14")
 INSTRUMENTS = (
     Instrument(
         symbol="BTC-PERPETUAL",
@@ -29,7 +27,7 @@ INSTRUMENTS = (
         tick=Decimal("0.5"),
         lot=Decimal(10),
         contract=Decimal(10),
-        price=BITCOIN,
+        price=BTC_PRICE,
     ),
     Instrument(
         symbol="ETH-PERPETUAL",
@@ -40,7 +38,7 @@ INSTRUMENTS = (
         is_inverse=True,
         tick=Decimal("0.05"),
         lot=Decimal(1),
-        price=ETHER,
+        price=ETH_PRICE,
     ),
     Instrument(
         symbol="DOGE_USDC-PERPETUAL",
@@ -51,7 +49,7 @@ INSTRUMENTS = (
         tick=Decimal("0.00001"),
         lot=Decimal(100),
         contract=Decimal(100),
-        price=DOGE,
+        price=DOGE_PRICE,
     ),
     Instrument(
         symbol="BTC-25DEC26",
@@ -63,8 +61,8 @@ INSTRUMENTS = (
         tick=Decimal("2.5"),
         lot=Decimal(10),
         contract=Decimal(10),
-        price=BITCOIN,
-        expiry_ms=CHRISTMAS_2026_MS,
+        price=BTC_PRICE,
+        expiry_ms=EXPIRY_2026_MS,
     ),
     Instrument(
         symbol="BTC-25DEC26-80000-P",
@@ -76,7 +74,7 @@ INSTRUMENTS = (
         tick=Decimal("0.0005"),
         lot=Decimal("0.1"),
         price=Decimal("0.25"),
-        expiry_ms=CHRISTMAS_2026_MS,
+        expiry_ms=EXPIRY_2026_MS,
         strike=Decimal(80_000),
         option_type="put",
     ),
@@ -88,7 +86,7 @@ INSTRUMENTS = (
         settle="USDC",
         tick=Decimal(1),
         lot=Decimal("0.00001"),
-        price=BITCOIN,
+        price=BTC_PRICE,
     ),
 )
 

@@ -13,8 +13,7 @@ from components.sandbox.simulation.order_book import Levels, SimulatedBook
 from components.sandbox.simulation.order_flow import SimTrade
 
 MICROSECOND_NS = 1_000
-# Below 10^-4 the venue uses scientific notation, as most languages print floats.
-_TINY = -4
+PLAIN_EXPONENT_MIN = -4  # below 10^-4 the venue uses scientific notation, as most languages print floats
 TRADES_PER_INSTRUMENT_MAX = 10**9
 Document = dict[str, object]
 RequestId = int | str | None
@@ -91,7 +90,7 @@ def json_number(value: Decimal) -> Raw:
 def _number_text(value: Decimal) -> str:
     if value == 0:
         return "0.0"
-    if value.adjusted() < _TINY:
+    if value.adjusted() < PLAIN_EXPONENT_MIN:
         return _scientific(value)
     text = format(value, "f")
     if "." not in text:
@@ -107,17 +106,17 @@ def _scientific(value: Decimal) -> str:
     return f"{'-' if sign else ''}{mantissa}e-{-value.adjusted():02d}"
 
 
-def book_document(symbol: str, moment: BookPush) -> Document:
+def book_document(symbol: str, push: BookPush) -> Document:
     """Return the data of a book notification."""
-    chained: Document = {} if moment.prev_change_id is None else {"prev_change_id": moment.prev_change_id}
+    chained: Document = {} if push.prev_change_id is None else {"prev_change_id": push.prev_change_id}
     return {
-        "type": "snapshot" if moment.prev_change_id is None else "change",
-        "timestamp": moment.at_ms,
+        "type": "snapshot" if push.prev_change_id is None else "change",
+        "timestamp": push.at_ms,
         **chained,
         "instrument_name": symbol,
-        "change_id": moment.change_id,
-        "bids": _rows(moment.bids),
-        "asks": _rows(moment.asks),
+        "change_id": push.change_id,
+        "bids": _rows(push.bids),
+        "asks": _rows(push.asks),
     }
 
 

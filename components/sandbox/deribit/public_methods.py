@@ -22,8 +22,8 @@ from components.sandbox.transport.faults import CryptoFaultSwitches
 VENUE = "deribit"
 VERSION = {"version": "1.2.26"}
 DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
+TOKEN_LIFETIME_S = 900
 Params = Mapping[str, object]
-EXPIRES_S = 900
 Document = dict[str, object]
 
 
@@ -113,7 +113,7 @@ class TokenIssuer:
         return {
             "access_token": access,
             "refresh_token": refresh,
-            "expires_in": EXPIRES_S,
+            "expires_in": TOKEN_LIFETIME_S,
             "scope": "connection mainaccount trade:read",
             "token_type": "bearer",
         }

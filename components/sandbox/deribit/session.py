@@ -18,6 +18,7 @@ from components.sandbox.deribit.messages import (
 )
 from components.sandbox.deribit.public_methods import Params, PublicMethods, TokenIssuer
 from components.sandbox.deribit.publisher import Client, Publisher
+from components.sandbox.transport.faults import DEFAULT_CODE
 from components.sandbox.transport.http_server import AdminError
 
 # The error of a subscription to an unknown channel; None where the reply only omits the channel.
@@ -27,7 +28,6 @@ UNKNOWN_CHANNEL_ERRORS: dict[str, RpcError | None] = {
     "-32602": invalid_params("channels", "unknown channel"),
 }
 HEARTBEAT_S_MIN = 10
-DEFAULT_FAULT_CODE = 1011  # the code of a fault that names none
 CHANNELS_MAX = 500
 Method = Callable[[Params, int], object]
 
@@ -149,7 +149,7 @@ class ClientSession:
         code = next((code for code in codes if code is not None), None)
         if code is None:
             return None
-        return BAD_REQUEST if code == DEFAULT_FAULT_CODE else RpcError(code, "refused")
+        return BAD_REQUEST if code == DEFAULT_CODE else RpcError(code, "refused")
 
     def _unsubscribe(self, params: Params, _: int) -> object:
         names = _names(params)

@@ -42,10 +42,8 @@ class DeribitVenue:
     ) -> None:
         self.flow = flow
         self._faults, self._now_ns, self._scale = faults, now_ns, scale
-        self._publisher, self._public_methods = (
-            Publisher(flow, now_ns),
-            PublicMethods(instruments, flow, faults, now_ns),
-        )
+        self._publisher = Publisher(flow, now_ns)
+        self._public_methods = PublicMethods(instruments, flow, faults, now_ns)
         self._token_issuer, self._behavior = TokenIssuer(credentials), BehaviorSettings()
         self._rest_credits = call_bucket(now_ns())
         self._clients: list[Client] = []

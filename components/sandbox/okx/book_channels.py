@@ -16,8 +16,8 @@ PUBLIC, BUSINESS = "public", "business"
 BOOK_DEPTH_MAX = 400
 TRADES, TRADES_ALL, TICKERS = "trades", "trades-all", "tickers"
 TICKER_PERIOD_MS = 100
-# Each maintenance starts this far below all ids sent before. When an id is sent a second time, the first time lies more
-# updates back than any history keeps.
+# A sequence reset restarts the ids this far below all ids sent before. When an id is sent a second time, the first time
+# lies more updates back than any history keeps.
 RESET_STEP = 50_000
 NO_PREV_SEQUENCE = -1
 Level = tuple[Decimal, Decimal]

@@ -6,7 +6,7 @@ Fields that do not apply are empty texts.
 from decimal import Decimal
 
 from components.sandbox.numerics import format_decimal
-from components.sandbox.simulation.instruments import Instrument, InstrumentKind
+from components.sandbox.simulation.instruments import EXPIRY_2026_MS, Instrument, InstrumentKind
 
 TYPE_NAMES = {
     InstrumentKind.SPOT: "SPOT",
@@ -16,11 +16,14 @@ TYPE_NAMES = {
 }
 # The contract size of an option is split into two factors: a client that ignores the second is off by ten.
 OPTION_MULTIPLIER = Decimal("0.1")
-CHRISTMAS_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC, when dated contracts settle
-BITCOIN, ETHER = Decimal(92_000), Decimal(3_100)
+BTC_PRICE, ETH_PRICE = Decimal(92_000), Decimal(3_100)
 INSTRUMENTS = (
-    Instrument(symbol="BTC-USDT", base="BTC", quote="USDT", tick=Decimal("0.1"), lot=Decimal("0.00001"), price=BITCOIN),
-    Instrument(symbol="ETH-USDT", base="ETH", quote="USDT", tick=Decimal("0.01"), lot=Decimal("0.000001"), price=ETHER),
+    Instrument(
+        symbol="BTC-USDT", base="BTC", quote="USDT", tick=Decimal("0.1"), lot=Decimal("0.00001"), price=BTC_PRICE
+    ),
+    Instrument(
+        symbol="ETH-USDT", base="ETH", quote="USDT", tick=Decimal("0.01"), lot=Decimal("0.000001"), price=ETH_PRICE
+    ),
     Instrument(
         symbol="BTC-USDT-SWAP",
         base="BTC",
@@ -30,7 +33,7 @@ INSTRUMENTS = (
         tick=Decimal("0.1"),
         lot=Decimal("0.01"),
         contract=Decimal("0.01"),
-        price=BITCOIN,
+        price=BTC_PRICE,
     ),
     Instrument(
         symbol="BTC-USD-SWAP",
@@ -42,7 +45,7 @@ INSTRUMENTS = (
         tick=Decimal("0.1"),
         lot=Decimal(1),
         contract=Decimal(100),
-        price=BITCOIN,
+        price=BTC_PRICE,
     ),
     Instrument(
         symbol="BTC-USD-261225",
@@ -54,8 +57,8 @@ INSTRUMENTS = (
         tick=Decimal("0.1"),
         lot=Decimal(1),
         contract=Decimal(100),
-        price=BITCOIN,
-        expiry_ms=CHRISTMAS_2026_MS,
+        price=BTC_PRICE,
+        expiry_ms=EXPIRY_2026_MS,
     ),
     Instrument(
         symbol="BTC-USD-261225-80000-P",
@@ -68,7 +71,7 @@ INSTRUMENTS = (
         lot=Decimal(1),
         contract=Decimal("0.01"),
         price=Decimal("0.25"),
-        expiry_ms=CHRISTMAS_2026_MS,
+        expiry_ms=EXPIRY_2026_MS,
         strike=Decimal(80_000),
         option_type="put",
     ),

@@ -21,9 +21,9 @@ from components.sandbox.simulation.order_flow import OrderFlow, SimTrade
 from components.sandbox.transport.http_server import AdminError
 
 REQUEST_BYTES_MAX = 64 * 1024
-_LOGIN_PATH = "GET/users/self/verify"
-CHECKSUM_LEVELS = 25
+CHECKSUM_LEVELS = 25  # per side
 NOTICE_UPGRADE = "64008"
+_LOGIN_PATH = "GET/users/self/verify"
 SWITCH_VALUES = {"on": True, "off": False}
 Document = dict[str, object]
 LevelText = tuple[str, str]

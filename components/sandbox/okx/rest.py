@@ -21,9 +21,8 @@ from components.sandbox.transport.faults import CryptoFaultSwitches
 from components.sandbox.transport.http_server import json_response
 from components.sandbox.transport.rate_limits import SlidingWindowLimit
 
-REFRESH_NS = 50_000_000
-# The second server is this many refreshes behind the first.
-REFRESHES_BEHIND = 3
+REFRESH_NS = 50 * MILLISECOND_NS
+REFRESHES_BEHIND = 3  # of the second server, compared with the first
 VENUE = "okx"
 SequenceIdsBySymbol = Mapping[str, SequenceIds]
 

@@ -16,10 +16,10 @@ from components.sandbox.okx.messages import (
 )
 from components.sandbox.okx.publisher import Client, Publisher
 from components.sandbox.transport.auth import Credentials
+from components.sandbox.transport.faults import DEFAULT_CODE
 
 MALFORMED, UNKNOWN, LOGIN_FIRST, TIER_TOO_LOW = "60012", "60018", "60011", "64003"
 TOO_OFTEN, LOGIN_FAILED = "60014", "60009"
-DEFAULT_FAULT_CODE = 1011  # the code of a fault that names none
 MESSAGES = {
     LOGIN_FIRST: "Please log in.",
     TIER_TOO_LOW: "Your trading fee tier doesn't meet the requirement to access this channel.",
@@ -94,7 +94,7 @@ class ClientSession:
         ):
             return UNKNOWN
         if (rejected := self._client.connection.rejection_code(argument.instId)) is not None:
-            return UNKNOWN if rejected == DEFAULT_FAULT_CODE else str(rejected)
+            return UNKNOWN if rejected == DEFAULT_CODE else str(rejected)
         if argument.channel in BOOKS and BOOKS[argument.channel].needs_login:
             if not self._client.is_logged_in:
                 return LOGIN_FIRST

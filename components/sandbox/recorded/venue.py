@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import WSCloseCode, web
 
+from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.recorded.recording import RecordedFrame, RecordedResponses, channel_of, without_interval
 from components.sandbox.simulation.order_flow import IdSpace, OrderFlow
 from components.sandbox.transport.crypto_venue import TICK_INTERVAL_S
@@ -68,7 +69,7 @@ def _deribit(request: dict[str, Any], channels: Channels, now_ns: int) -> Replie
     elif method == "test":
         result = {"version": "1.2.26"}
     elif method == "get_time":
-        result = now_ns // 1_000_000
+        result = now_ns // MILLISECOND_NS
     now_us = now_ns // 1_000
     times = {"usIn": now_us, "usOut": now_us, "usDiff": 0, "testnet": False}
     return [_text({"jsonrpc": "2.0", "id": request.get("id"), "result": result, **times})]

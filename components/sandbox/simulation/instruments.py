@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 ONE = Decimal(1)
+EXPIRY_2026_MS = 1_798_185_600_000  # 25 December 2026, 08:00 UTC: when the dated contracts of all venues settle
 
 
 class InstrumentKind(StrEnum):

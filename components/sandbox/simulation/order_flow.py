@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
 
-from components.sandbox.numerics import draws
+from components.sandbox.numerics import ZERO, draws
 from components.sandbox.simulation.instruments import Instrument, by_symbol
 from components.sandbox.simulation.order_book import BookHistory, BookSide, Levels, LevelUpdate, SimulatedBook
 
@@ -18,12 +18,11 @@ LEVELS_MIN, LEVELS_MAX = 30, 400  # per side
 LEVELS_INITIAL = 60
 LEVELS_TARGET = 600  # additions and removals balance at this depth; trades lower it
 SPAN_TICKS_MIN = 60
-ZERO = Decimal(0)
-PRICE_RATIO_MAX, PRICE_RATIO_MIN = Decimal("1.1"), Decimal("0.9")
-Draws = tuple[int, ...]
-TRADES_MAX = 2_000
+PRICE_RATIO_MAX, PRICE_RATIO_MIN = Decimal("1.1"), Decimal("0.9")  # best bid to initial price
+TRADES_MAX = 2_000  # per symbol
 FIRST_ID = 1_000_000
 ID_GAP_MAX = 4  # skipped ids stand for symbols that are not listed here
+Draws = tuple[int, ...]
 
 
 class BookEvent(NamedTuple):
@@ -40,9 +39,9 @@ def initial_book(instrument: Instrument, first_id: int, drawn: Draws) -> Simulat
     sides = {True: BookSide(), False: BookSide()}
     for is_bid, side in sides.items():
         price = instrument.price
-        for depth in range(LEVELS_INITIAL):  # the bid prices of a cheap instrument would reach zero
+        for depth in range(LEVELS_INITIAL):
             price += _ticks_away(instrument, 1 + (drawn[depth % 8] >> depth) % 3, is_bid=is_bid)
-            if price > 0:
+            if price > 0:  # the bid prices of a cheap instrument would reach zero
                 side.set_level(price, _random_quantity(instrument, drawn[(depth + 3) % 8] >> (depth % 40)))
     return SimulatedBook(first_id, sides[True], sides[False])
 

@@ -1,17 +1,17 @@
 """Fault switches of the venues: deterministic and counted.
 
-Faults change what clients receive, never the venue's own state.
-
-Each switch counts the occasions on which it could trigger: the first `skip` pass, the next `times` fail.
+Each switch counts the occasions on which it could trigger: the first `skip` pass, the next `times` fail. Faults change
+what clients receive, never the venue's own state.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from msgspec import Meta, Struct
 
 ANY = "*"
+DEFAULT_CODE = 1011  # the code of a fault that names none
 
 
 class CryptoFaultKind(StrEnum):
@@ -57,7 +57,7 @@ class CryptoFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     times: Annotated[int, Meta(ge=1)] = 1
     skip: NonNegative = 0
     ms: NonNegative = 0
-    code: int = 1011
+    code: int = DEFAULT_CODE
     status: int = 503
     retry_after_s: NonNegative = 0
     count: NonNegative = 1
@@ -77,44 +77,6 @@ class FaultTarget(Struct, frozen=True):
     venue: str
     symbol: str = ANY
     topic: str = ANY
-
-
-@dataclass(slots=True)
-class ArmedCryptoFault:
-    """A fault with the number of occasions seen and failures caused."""
-
-    fault: CryptoFault
-    seen: int = 0
-    done: int = 0
-
-    def trigger(self) -> bool:
-        """Count one occasion; return whether it fails."""
-        self.seen += 1
-        hit = self.fault.skip < self.seen <= self.fault.skip + self.fault.times
-        self.done += hit
-        return hit
-
-
-@dataclass(slots=True)
-class CryptoFaultSwitches:
-    """The armed faults of all crypto venues."""
-
-    armed: list[ArmedCryptoFault] = field(default_factory=list)
-
-    def arm(self, fault: CryptoFault) -> None:
-        """Arm a fault; an immediate fault counts as triggered."""
-        count = int(fault.kind in IMMEDIATE_KINDS)
-        self.armed.append(ArmedCryptoFault(fault, count, count))
-
-    def clear(self) -> None:
-        """Disarm all faults."""
-        self.armed.clear()
-
-    def trigger(self, kind: CryptoFaultKind, target: FaultTarget) -> CryptoFault | None:
-        """Count an occasion for every matching fault of a kind; return the first that is triggered."""
-        waiting = [one for one in self.armed if one.fault.kind is kind and one.fault.matches(target)]
-        hits = [one.fault for one in waiting if one.trigger()]
-        return hits[0] if hits else None
 
 
 class AlpacaFaultKind(StrEnum):
@@ -149,11 +111,14 @@ class AlpacaFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         return self.method in {method, "*"} and path.startswith(self.path)
 
 
+Fault = TypeVar("Fault", CryptoFault, AlpacaFault)
+
+
 @dataclass(slots=True)
-class ArmedAlpacaFault:
+class ArmedFault(Generic[Fault]):
     """A fault with the number of occasions seen and failures caused."""
 
-    fault: AlpacaFault
+    fault: Fault
     seen: int = 0
     done: int = 0
 
@@ -166,14 +131,36 @@ class ArmedAlpacaFault:
 
 
 @dataclass(slots=True)
-class AlpacaFaultSwitches:
-    """The armed faults."""
+class CryptoFaultSwitches:
+    """The armed faults of all crypto venues."""
 
-    armed: list[ArmedAlpacaFault] = field(default_factory=list)
+    armed: list[ArmedFault[CryptoFault]] = field(default_factory=list)
+
+    def arm(self, fault: CryptoFault) -> None:
+        """Arm a fault; an immediate fault counts as triggered."""
+        count = int(fault.kind in IMMEDIATE_KINDS)
+        self.armed.append(ArmedFault(fault, count, count))
+
+    def clear(self) -> None:
+        """Disarm all faults."""
+        self.armed.clear()
+
+    def trigger(self, kind: CryptoFaultKind, target: FaultTarget) -> CryptoFault | None:
+        """Count an occasion for every matching fault of a kind; return the first that is triggered."""
+        waiting = [one for one in self.armed if one.fault.kind is kind and one.fault.matches(target)]
+        hits = [one.fault for one in waiting if one.trigger()]
+        return hits[0] if hits else None
+
+
+@dataclass(slots=True)
+class AlpacaFaultSwitches:
+    """The armed faults of the Alpaca venue."""
+
+    armed: list[ArmedFault[AlpacaFault]] = field(default_factory=list)
 
     def arm(self, fault: AlpacaFault) -> None:
         """Arm a fault."""
-        self.armed.append(ArmedAlpacaFault(fault))
+        self.armed.append(ArmedFault(fault))
 
     def clear(self) -> None:
         """Disarm all faults."""
@@ -191,5 +178,5 @@ class AlpacaFaultSwitches:
         return hits[0] if hits else None
 
     def active_condition(self, kind: AlpacaFaultKind) -> AlpacaFault | None:
-        """Return the active condition of this kind, if any."""
+        """Return the first armed fault of this kind; a condition has no occasions and holds until it is cleared."""
         return next((one.fault for one in self.armed if one.fault.kind is kind), None)

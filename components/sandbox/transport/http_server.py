@@ -11,8 +11,7 @@ from components.contracts.errors import ResourceBusy, UsageError
 
 HOST = "127.0.0.1"
 T = TypeVar("T")
-# Connections are aborted at shutdown; this bounds the wait for responses in progress.
-SHUTDOWN_TIMEOUT_S = 1.0
+SHUTDOWN_TIMEOUT_S = 1.0  # for responses in progress; connections are aborted at shutdown
 
 
 class RequestError(Exception):

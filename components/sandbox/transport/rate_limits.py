@@ -11,7 +11,7 @@ from components.sandbox.numerics import SECOND_NS
 
 WINDOW_NS = 60 * SECOND_NS
 MINUTE_S = 60
-VIOLATIONS_MAX = 10  # rejected requests in a row before the ban
+VIOLATIONS_MAX = 10  # rejected requests in one minute before the ban
 BAN_S = 120
 
 
@@ -52,10 +52,8 @@ class WeightCheck(NamedTuple):
 class RequestWeights:
     """Sums the weights of the requests of one minute.
 
-    On loopback all clients share one address, hence one limit.
-
-    A request above the limit is rejected with 429; after `VIOLATIONS_MAX` rejections in a row the address is banned
-    with 418.
+    A request above the limit is rejected with 429; after `VIOLATIONS_MAX` rejections in one minute the address is
+    banned with 418. On loopback all clients share one address, hence one limit.
     """
 
     def __init__(self, weight_max: int) -> None:

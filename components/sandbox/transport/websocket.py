@@ -11,16 +11,15 @@ from collections.abc import AsyncIterator, Callable
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from msgspec import Struct
 
-from components.sandbox.numerics import SECOND_NS, draws
+from components.sandbox.numerics import MILLISECOND_NS, SECOND_NS, draws
 from components.sandbox.transport.fault_injection import Close, FaultInjector, Item, Pause, Ping, Pong
 from components.sandbox.transport.faults import CryptoFaultKind, CryptoFaultSwitches, FaultTarget
 
 QUEUE_MAX = 10_000
 MESSAGE_BYTES_MAX = 1 << 20
 CLOSED_CHECK_INTERVAL_S = 0.05
-CLOSED_CHECKS_MAX = 2_400
-# Disconnects a peer that does not answer pings, which frees the only slot.
-HEARTBEAT_S = 20.0
+CLOSED_CHECKS_MAX = 2_400  # two minutes
+HEARTBEAT_S = 20.0  # a peer that does not answer pings is disconnected, which frees the only slot
 Frame = str | bytes
 
 
@@ -72,9 +71,8 @@ class ClientConnection:
         self._queue: asyncio.Queue[Item] = asyncio.Queue(QUEUE_MAX)
         self._request: web.Request | None = None
         self._opened_at_ns = self._active_at_ns = self._pinged_at_ns = now_ns()
-        self._awaited_pong: tuple[bytes, int] | None = (
-            None  # payload of the unanswered ping, and the time since when a pong is missing
-        )
+        # Payload of the newest ping, and the time of the oldest unanswered one.
+        self._awaited_pong: tuple[bytes, int] | None = None
         self._received_at_ns: deque[int] = deque(maxlen=limits.messages_per_s + 1)
         self._is_closing = False
 
@@ -172,7 +170,7 @@ class ClientConnection:
 
     def _ping(self, now_ns: int) -> None:
         self._pinged_at_ns = now_ns
-        payload = str(now_ns // 1_000_000).encode()
+        payload = str(now_ns // MILLISECOND_NS).encode()
         # Only a pong to the newest ping counts, but the timeout runs from the oldest unanswered one.
         self._awaited_pong = (payload, now_ns if self._awaited_pong is None else self._awaited_pong[1])
         self._enqueue(Ping(payload))

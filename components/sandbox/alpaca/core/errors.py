@@ -76,7 +76,7 @@ def insufficient_buying_power(available: Decimal, cost: Decimal) -> ApiError:
     return ApiError(403, FORBIDDEN, "insufficient buying power", extra)
 
 
-def insufficient_quantity(  # the response names five values
+def insufficient_quantity(
     symbol: str, *, requested: Decimal, existing: Decimal, held: Decimal, related: list[str]
 ) -> ApiError:
     """Return the error for closing more shares than are free."""

@@ -19,6 +19,7 @@ SWITCH_ONE_IN = 240  # a regime lasts 240 quotes on average, 48 seconds at speed
 TRADE_ONE_IN = 5  # five quotes a second make about one trade a second
 PRESSURE_KEPT_PERCENT = 88  # pressure halves within 5 to 6 quotes, about one second
 PRESSURE_MAX = 900  # of 1000, so that neither size ever reaches zero
+PRESSURE_LEADS = 350  # price change caused by full pressure, in thousandths of a basis point per quote
 # Reversion to the initial price: weak enough to allow trends, strong enough to keep prices positive.
 PULL_DIVISOR = 20_000
 CENTS_MIN = 100
@@ -34,7 +35,6 @@ INITIAL_PRICES_CENTS = {
     "SPY": 56_000,
     "TSLA": 25_000,
 }
-PRESSURE_LEADS = 350  # price change caused by full pressure, in thousandths of a basis point per quote
 
 
 class Regime(IntEnum):
@@ -49,12 +49,8 @@ class Regime(IntEnum):
 # Per regime: drift and standard deviation of one quote, in thousandths of a basis point of the initial price.
 DRIFT = {Regime.NEUTRAL: 0, Regime.UP: 80, Regime.DOWN: -80, Regime.VOLATILE: 0}
 DEVIATION = {Regime.NEUTRAL: 400, Regime.UP: 500, Regime.DOWN: 500, Regime.VOLATILE: 1_100}
-PRESSURE_DRIFT = {
-    Regime.NEUTRAL: 0,
-    Regime.UP: 18,
-    Regime.DOWN: -18,
-    Regime.VOLATILE: 0,
-}  # change of the pressure per quote in each regime
+# Per regime: change of the pressure in one quote.
+PRESSURE_DRIFT = {Regime.NEUTRAL: 0, Regime.UP: 18, Regime.DOWN: -18, Regime.VOLATILE: 0}
 
 
 class PriceWalk(Struct, frozen=True, array_like=True):

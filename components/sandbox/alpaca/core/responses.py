@@ -104,27 +104,27 @@ def position_document(position: Position, quote: Quote, held: Decimal) -> Docume
 
 
 def account_document(
-    account_id: str, opened_at_ns: int, money: Balances, configuration: AccountConfiguration
+    account_id: str, opened_at_ns: int, balances: Balances, configuration: AccountConfiguration
 ) -> Document:
     """Return the account at the current quotes."""
-    exposure = money.long_value - money.short_value
+    exposure = balances.long_value - balances.short_value
     return {
         "id": account_id,
         "account_number": "PA" + account_id.replace("-", "")[:10].upper(),
         "status": "ACTIVE",
         "crypto_status": "INACTIVE",
         "currency": "USD",
-        "cash": format_decimal(money.cash),
-        "equity": format_decimal(money.equity),
-        "portfolio_value": format_decimal(money.equity),
-        "last_equity": format_decimal(money.equity),
-        "buying_power": format_decimal(money.buying_power),
-        "effective_buying_power": format_decimal(money.buying_power),
-        "regt_buying_power": format_decimal(money.buying_power),
-        "non_marginable_buying_power": format_decimal(max(ZERO, money.cash - money.reserved_funds)),
+        "cash": format_decimal(balances.cash),
+        "equity": format_decimal(balances.equity),
+        "portfolio_value": format_decimal(balances.equity),
+        "last_equity": format_decimal(balances.equity),
+        "buying_power": format_decimal(balances.buying_power),
+        "effective_buying_power": format_decimal(balances.buying_power),
+        "regt_buying_power": format_decimal(balances.buying_power),
+        "non_marginable_buying_power": format_decimal(max(ZERO, balances.cash - balances.reserved_funds)),
         "options_buying_power": "0",
-        "long_market_value": format_decimal(money.long_value),
-        "short_market_value": format_decimal(money.short_value),
+        "long_market_value": format_decimal(balances.long_value),
+        "short_market_value": format_decimal(balances.short_value),
         "position_market_value": format_decimal(exposure),
         "initial_margin": format_decimal(exposure / 2),
         "maintenance_margin": format_decimal(exposure * MAINTENANCE_MARGIN),

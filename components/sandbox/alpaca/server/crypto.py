@@ -13,6 +13,7 @@ from components.sandbox.alpaca.core.session import format_timestamp
 from components.sandbox.alpaca.core.subscriptions import CRYPTO_CHANNELS
 from components.sandbox.alpaca.server.data_stream import DataStream
 from components.sandbox.alpaca.server.middleware import CRYPTO_PATH
+from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.simulation.instruments import Instrument
 from components.sandbox.simulation.order_book import Levels, SimulatedBook
 from components.sandbox.simulation.order_flow import BatchCursor, IdSpace, OrderFlow, SimTrade
@@ -21,7 +22,7 @@ from components.sandbox.transport.crypto_venue import FlowDriver
 
 Document = dict[str, object]
 BestLevels = tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]
-BATCH_INTERVAL_NS = 50_000_000
+BATCH_INTERVAL_NS = 50 * MILLISECOND_NS
 PUBLISH_INTERVAL_S = 0.02
 _TO_JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -57,7 +58,7 @@ def trade_document(symbol: str, one: SimTrade) -> Document:
     return {"T": "t", "S": symbol, "p": one.price, "s": one.quantity, "i": one.id, "tks": taker}
 
 
-def best_levels(book: SimulatedBook) -> tuple[tuple[Decimal, Decimal], tuple[Decimal, Decimal]]:
+def best_levels(book: SimulatedBook) -> BestLevels:
     """Return the best bid and the best ask; zeros for an empty side."""
     bids, asks = book.top(1)
     none = (Decimal(0), Decimal(0))

@@ -19,6 +19,7 @@ from components.sandbox.alpaca.server.exchange import Exchange
 from components.sandbox.alpaca.server.rest_parameters import includes_equities, parse_order_filter, parse_order_id
 from components.sandbox.alpaca.server.storage import find_order, select_orders
 from components.sandbox.alpaca.venue import Transition
+from components.sandbox.numerics import MILLISECOND_NS
 from components.sandbox.transport.faults import AlpacaFaultKind
 from components.sandbox.transport.http_server import json_response, read_body
 
@@ -107,7 +108,7 @@ class OrderRoutes:
 
     def _is_hidden_by_read_lag(self, order: Order) -> bool:
         lag = self._exchange.faults.active_condition(AlpacaFaultKind.READ_LAG)
-        return lag is not None and self._exchange.now_ns() - order.submitted_at_ns < lag.ms * 1_000_000
+        return lag is not None and self._exchange.now_ns() - order.submitted_at_ns < lag.ms * MILLISECOND_NS
 
 
 def accepted_order(transition: Transition) -> Order:
