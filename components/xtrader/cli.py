@@ -72,7 +72,9 @@ def status(*, as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--within", "within_s", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds.")
+@click.option(
+    "--within", "within_s", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait."
+)
 @json_option
 def down(within_s: float, *, as_json: bool) -> int:
     """Stop a running `up` gracefully.
@@ -229,7 +231,14 @@ def journal_verify(folder: Path, *, as_json: bool) -> int:
 
 @journal.command("dump")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--from", "from_sequence", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--from",
+    "from_sequence",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Sequence of the first record.",
+)
 @json_option
 def journal_dump(folder: Path, from_sequence: int, *, as_json: bool) -> None:
     """Print the records, one per line."""
@@ -308,12 +317,12 @@ def _print_drill(report: dict[str, Any], text: str, *, is_temporary: bool, as_js
 
 @cli.command()
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the first run.")
-@click.option("--runs", type=click.IntRange(min=1), help="Number of runs, however many crash points they have.")
+@click.option("--runs", type=click.IntRange(min=1), help="Number of runs; --crash-points is ignored.")
 @click.option(
-    "--crash-points", type=click.IntRange(min=1), default=1_000, show_default=True, help="As many runs as this takes."
+    "--crash-points", type=click.IntRange(min=1), default=1_000, show_default=True, help="Runs until this many crashes."
 )
-@click.option("--every", type=click.IntRange(min=1), help="One seed only, crashed before each of its first effects.")
-@click.option("--crash-at", type=click.IntRange(min=1), help="One run of one seed, crashed before this effect.")
+@click.option("--every", type=click.IntRange(min=1), help="Run one seed this often, crashed before effect 1, 2, ...")
+@click.option("--crash-at", type=click.IntRange(min=1), help="Run one seed once, crashed before this effect.")
 @json_option
 def simulate(
     *, seed: int, runs: int | None, crash_points: int, every: int | None, crash_at: int | None, as_json: bool

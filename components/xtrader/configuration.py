@@ -66,6 +66,16 @@ def json_schema() -> Mapping[str, Any]:
     return schema
 
 
+def table_models() -> Mapping[str, type[BaseModel]]:
+    """Return the model of each table that must be valid before any process starts."""
+    return {
+        "market_data": MarketDataConfig,
+        "signals": SignalsConfig,
+        "risk": RiskConfig,
+        "execution": ExecutionConfig,
+    }
+
+
 def _keys(model: BaseModel, above: KeyPath, layers: ConfigLayers) -> Iterator[ConfigKey]:
     for name in type(model).model_fields:
         value, path = getattr(model, name), (*above, name)
@@ -79,13 +89,3 @@ def _toml(value: Any) -> str:  # noqa: ANN401  # whatever a key may hold
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + " }"
     return msgspec.json.encode(value, enc_hook=str).decode()
-
-
-def table_models() -> Mapping[str, type[BaseModel]]:
-    """Return the model of each table that must be valid before any process starts."""
-    return {
-        "market_data": MarketDataConfig,
-        "signals": SignalsConfig,
-        "risk": RiskConfig,
-        "execution": ExecutionConfig,
-    }

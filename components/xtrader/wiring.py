@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 from components.contracts.decisions import RiskReply, RiskRequest
 from components.contracts.errors import StorageError
@@ -14,7 +14,7 @@ from components.contracts.streams import RISK_REQUESTS
 from components.execution.config import ExecutionConfig
 from components.market_data.config import MarketDataConfig
 from components.runtime.bus.bus import request_once
-from components.runtime.clock import Clock, SystemClock
+from components.runtime.clock import NS_PER_S, Clock, SystemClock
 from components.runtime.config.layers import remove_overlay
 from components.runtime.config.secrets import create_seal_key, resolve
 from components.runtime.config.settings import ConfigLayers, Settings, read_layers
@@ -33,8 +33,9 @@ from components.xtrader.up.console import Output, PlainOutput
 from components.xtrader.up.monitor import JournalMonitor, RunMonitor, RunStatistics
 from components.xtrader.up.run import RequestRisk, RunContext, TradingRun, read_venue_positions
 
-RISK_REPLY_MS_MAX = 2_000
-STDIN, STDOUT = 0, 1
+RISK_REPLY_MS_MAX: Final = 2_000
+STDIN: Final = 0
+STDOUT: Final = 1
 
 
 def run_trading(
@@ -144,7 +145,7 @@ def archive_state(state: Path, now_ns: int) -> Path | None:
     """Move an account's state folder aside, to a name with the time; nothing is deleted. None if there was none."""
     if not state.exists():
         return None
-    archive = state.with_name(f"{state.name}.archived-{now_ns // 1_000_000_000}")
+    archive = state.with_name(f"{state.name}.archived-{now_ns // NS_PER_S}")
     try:
         while archive.exists():
             archive = archive.with_name(f"{archive.name}x")

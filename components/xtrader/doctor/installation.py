@@ -34,6 +34,36 @@ JOURNALS: Final = ("risk", "execution")
 GROUP_AND_OTHER_BITS: Final = 0o077
 
 
+def run_checks() -> list[Finding]:
+    """Run all checks. With an invalid configuration, only those that need none."""
+    now_ns = SystemClock().now_ns()
+    findings = [machine.check_python()]
+    try:
+        layers = read_layers()
+        settings = layers.validate(table_models())
+    except ConfigError as error:
+        fix = "xtrader config schema prints the type and range of each key"
+        findings += [blocker("config", line, fix) for line in str(error).splitlines()]
+        return [*findings, machine.check_clock(now_ns, None)]
+    return [*findings, *_configured_checks(layers, settings, now_ns)]
+
+
+def _configured_checks(layers: ConfigLayers, settings: Settings, now_ns: int) -> Iterator[Finding]:
+    paths, runtime = settings.paths, settings.runtime
+    yield ok("config", f"{paths.env}/{paths.account} from {layers.folder}: every table is valid")
+    yield from machine.check_disk(paths.state)
+    yield from check_state_dir(paths)
+    yield from check_run_dir(paths)
+    yield from check_running_processes(paths)
+    yield machine.check_port(runtime.health_host, runtime.health_port)
+    scans = list(check_journals(paths))
+    yield machine.check_clock(now_ns, max((newest for _, newest in scans), default=None))
+    yield from check_venue_keys(settings, layers.environ)
+    yield check_seal_key(paths)
+    yield check_model(settings)
+    yield from (finding for finding, _ in scans)
+
+
 def check_run_dir(paths: Paths) -> Iterator[Finding]:
     """Check the folder of the sockets: its path fits a socket address, this user owns it, and it is private."""
     size = len(os.fsencode(paths.run))
@@ -150,33 +180,3 @@ def _split_advice(message: str) -> tuple[str, str]:
     """Split an error message into the problem and the advice after the semicolon."""
     problem, _, fix = message.partition("; ")
     return problem, fix or "see the configuration: xtrader config show --origins"
-
-
-def run_checks() -> list[Finding]:
-    """Run all checks. With an invalid configuration, only those that need none."""
-    now_ns = SystemClock().now_ns()
-    findings = [machine.check_python()]
-    try:
-        layers = read_layers()
-        settings = layers.validate(table_models())
-    except ConfigError as error:
-        fix = "xtrader config schema prints the type and range of each key"
-        findings += [blocker("config", line, fix) for line in str(error).splitlines()]
-        return [*findings, machine.check_clock(now_ns, None)]
-    return [*findings, *_configured_checks(layers, settings, now_ns)]
-
-
-def _configured_checks(layers: ConfigLayers, settings: Settings, now_ns: int) -> Iterator[Finding]:
-    paths, runtime = settings.paths, settings.runtime
-    yield ok("config", f"{paths.env}/{paths.account} from {layers.folder}: every table is valid")
-    yield from machine.check_disk(paths.state)
-    yield from check_state_dir(paths)
-    yield from check_run_dir(paths)
-    yield from check_running_processes(paths)
-    yield machine.check_port(runtime.health_host, runtime.health_port)
-    scans = list(check_journals(paths))
-    yield machine.check_clock(now_ns, max((newest for _, newest in scans), default=None))
-    yield from check_venue_keys(settings, layers.environ)
-    yield check_seal_key(paths)
-    yield check_model(settings)
-    yield from (finding for finding, _ in scans)

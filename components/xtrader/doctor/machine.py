@@ -21,8 +21,10 @@ FREE_BYTES_MIN: Final = 64 * 1024 * 1024
 FREE_BYTES_WARNING: Final = 1024 * 1024 * 1024
 CLOCK_NS_MIN: Final = 1_750_000_000_000_000_000
 """Mid 2025: an earlier time means that the clock was never set."""
-TIME_ERROR: Final = 5
+CLOCK_UNSYNCHRONISED: Final = 5
+"""TIME_ERROR of adjtimex(2)."""
 TIMEX_BYTES: Final = 512
+"""More than `struct timex` takes on any machine."""
 
 
 def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Finding:
@@ -72,7 +74,7 @@ def check_clock(now_ns: int, newest_record_ns: int | None, state: int | None = N
         return warning(
             "clock", found, "the clock was set back: timedatectl set-ntp true, and wait until that time has passed"
         )
-    if (kernel_clock_state() if state is None else state) == TIME_ERROR:
+    if (kernel_clock_state() if state is None else state) == CLOCK_UNSYNCHRONISED:
         return warning("clock", f"{text}, not synchronised with any source", "timedatectl set-ntp true")
     return ok("clock", f"{text}, synchronised")
 

@@ -65,7 +65,7 @@ FAULT_PARAMETERS: Final[Mapping[str, Mapping[str, Any]]] = {
 """Every fault of the sandbox's crypto venues, with parameters that make it take effect."""
 RETRYABLE_REJECT_CODES: Final[Mapping[str, int]] = {"okx": 60014, "deribit": 10028}
 RETRYABLE_REJECT_CODE_DEFAULT: Final = -1001
-"""Reject codes after which a client may retry: a subscription that is rejected for good would stay away to the end."""
+"""Reject codes after which a client retries: a subscription rejected for good would be missing until the end."""
 NEEDS_RECONNECT: Final = frozenset(
     {"ack_then_silence", "reject_subscribe", "refuse_connect", "rest_stale", "rest_fail", "rest_delay"}
 )
@@ -285,7 +285,7 @@ class FeedDrill:
                 elif isinstance(body, BookGap):
                     self._counts["gaps"] += 1
             case _:
-                raise InvariantError(f"the drill subscribes to no {type(inbound).__name__}")
+                raise InvariantError(f"unexpected input {type(inbound).__name__}: the drill subscribes to books only")
 
     def _compare_published(self, admin: SandboxAdmin) -> None:
         uncompared, self._uncompared = self._uncompared, defaultdict(list)

@@ -115,11 +115,6 @@ class Evidence:
         return {f"{intent.signal_id}-{intent.leg}": intent.intent_id for intent in approved}
 
 
-def find_violations(evidence: Evidence) -> list[ViolationFound]:
-    """Run every check on the evidence and return the violations; an empty list means that all hold."""
-    return [ViolationFound(violation, detail) for violation, check in CHECKS for detail in check(evidence)]
-
-
 def positions_from(messages: Iterator[OrderMessage]) -> dict[str, str]:
     """Return the positions after the opening balance and all fills; canonical, without flat symbols."""
     held: dict[str, Decimal] = {}
@@ -233,6 +228,11 @@ CHECKS: Final[tuple[tuple[Violation, Callable[[Evidence], Iterator[str]]], ...]]
     (Violation.UNAPPROVED, _orders_without_approval),
     (Violation.POSITIONS, _position_mismatches),
 )
+
+
+def find_violations(evidence: Evidence) -> list[ViolationFound]:
+    """Run every check on the evidence and return the violations; an empty list means that every check passed."""
+    return [ViolationFound(violation, detail) for violation, check in CHECKS for detail in check(evidence)]
 
 
 def check_orders(paths: Paths) -> tuple[list[ViolationFound], Evidence | None]:

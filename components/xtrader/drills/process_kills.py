@@ -18,7 +18,7 @@ import click
 from components.contracts.errors import UsageError
 from components.contracts.orders import Filled
 from components.contracts.streams import ORDERS
-from components.runtime.clock import Clock, SystemClock
+from components.runtime.clock import NS_PER_MS, Clock, SystemClock
 from components.runtime.config.settings import load_settings
 from components.xtrader.drills.order_checker import Evidence, Violation, ViolationFound, check_orders
 from components.xtrader.drills.target import SystemUnderTest
@@ -28,7 +28,9 @@ from components.xtrader.up.monitor import JournalTail, RunStatistics
 KILL_DELAY_MS_MAX: Final = 1_500
 """Longer than an order lives, so that kills hit every state of an order, and times without orders."""
 PAIR_PROBABILITY: Final = 0.2
+"""Probability that two processes are killed at once."""
 AIMED_PROBABILITY: Final = 0.5
+"""Probability that a kill waits for the next journal write."""
 VIOLATIONS_SHOWN_MAX: Final = 20
 ORDER_VIOLATIONS: Final = (Violation.DUPLICATED, Violation.LOST, Violation.UNKNOWN, Violation.UNAPPROVED)
 """The kinds of violation that the report counts."""
@@ -216,7 +218,7 @@ class KillDrill:
         for name, pid in tuple(down.items()):
             if self._system.is_ready(name, other_than_pid=pid):
                 del down[name]
-                self._kill_statistics.record_recovery(name, (self._clock.monotonic_ns() - killed_ns) // 1_000_000)
+                self._kill_statistics.record_recovery(name, (self._clock.monotonic_ns() - killed_ns) // NS_PER_MS)
         return bool(down)
 
     def _await_journal_write(self) -> None:

@@ -29,7 +29,7 @@ class SystemUnderTest:
     """
 
     def __init__(self, state: Path, run_dir: Path, *, seed: int, overrides: Mapping[str, str]) -> None:
-        """Start it."""
+        """Start the system."""
         self.state = state
         folders = {"XTRADER__RUNTIME__STATE_DIR": str(state), "XTRADER__RUNTIME__RUN_DIR": str(run_dir)}
         self._environment = child_environment({**overrides, **folders})

@@ -1,4 +1,4 @@
-"""The `explain` command: looks an order up, adds the model's name, and gives the history as text or JSON."""
+"""The `explain` command: finds an order, adds the model's name, and returns the history as text or JSON."""
 
 import tomllib
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ class Explanation:
 
 
 def explain_order(order: str) -> Explanation | None:
-    """Find an order of the configured account; None if neither journal holds it."""
+    """Return the explanation of an order of the configured account; None if neither journal holds it."""
     settings = load_settings({"signals": SignalsConfig})
     history = find_history(settings.paths, order)
     if history is None:

@@ -31,6 +31,7 @@ from components.runtime.paths import Paths
 
 LAST: Final = "last"
 INTENT_RECEIVED_TAG: Final = str(IntentReceived.__struct_config__.tag).encode()
+"""Every record of an IntentReceived contains it; only records that do are decoded to find the last order."""
 HISTORIES_MAX: Final = 200
 
 
@@ -111,7 +112,7 @@ class OrderHistory:
         return notional / self.filled_quantity if self.filled_quantity else None
 
     def since_tick_ms(self, at_ns: int) -> float | None:
-        """Return the time since the venue's frame was decoded; None if no tick is known."""
+        """Return the time since the venue's frame was decoded, in milliseconds; None if no tick is known."""
         return None if self.intent is None else (at_ns - self.intent.tick_at_ns) / NS_PER_MS
 
     def _values_of(self, name: str) -> list[Any]:
@@ -136,7 +137,7 @@ def identifiers_of(message: OrderMessage | DecisionMessage) -> set[str]:
 
 
 def find_history(paths: Paths, order_id: str) -> OrderHistory | None:
-    """Find a history by client order id, intent id, signal id or the word `last`; None if neither journal holds it."""
+    """Return a history by client order id, intent id, signal id or the word `last`; None if no journal holds it."""
     name = _last_client_order_id(paths) if order_id == LAST else order_id
     if not name:
         return None

@@ -16,10 +16,11 @@ NO_VALUE: Final = "-"
 EXPLANATION_LINES_MIN: Final = 16
 """With fewer free lines the explanation is left out in favour of the lists."""
 SECTION_LINES_MIN: Final = 3
+"""A blank line, a title and one row."""
 LIST_LINES_MIN: Final = 5
 """A blank line, a title and enough rows to be useful."""
 SYMBOL_WIDTH_MIN: Final = 7
-_SYMBOL_COLUMNS: Final = (
+SYMBOL_COLUMNS: Final = (
     f"{'bid':>10}{'ask':>10}{'age':>10}  {'book':<8}{'position':>9}{'average':>10}{'unrealised':>12}{'working':>9}"
 )
 
@@ -152,7 +153,7 @@ def _sections(model: ViewModel, height: int) -> list[StyledLine]:
     """Prices take the lines they need, up to two thirds; as many lists as get enough rows share the rest."""
     width = 1 + max((len(one.symbol) for one in model.symbols), default=0)
     width = max(width, SYMBOL_WIDTH_MIN)
-    head = f"{'PRICES':<{width}}{_SYMBOL_COLUMNS}"
+    head = f"{'PRICES':<{width}}{SYMBOL_COLUMNS}"
     lines = _section(head, [_symbol_line(one, width) for one in model.symbols], height * 2 // 3)
     lists: list[tuple[str, Sequence[StyledLine]]] = [
         ("SIGNALS AND DECISIONS", [_decision_line(one) for one in model.decisions]),

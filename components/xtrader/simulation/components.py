@@ -22,8 +22,8 @@ from components.signals.service import SignalsService
 from components.xtrader.simulation.process import SimulatedProcess
 from components.xtrader.simulation.scheduler import Randomness
 
-TIMES_IN_FORCE: Final = (TimeInForce.IOC, TimeInForce.DAY)
 Wiring = Callable[[SimulatedProcess], None]
+TIMES_IN_FORCE: Final = (TimeInForce.IOC, TimeInForce.DAY)
 PREDICT_UP: Final = (0.1, 0.2, 0.7)
 PREDICT_DOWN: Final = (0.7, 0.2, 0.1)
 PREDICT_FLAT: Final = (0.3, 0.4, 0.3)

@@ -101,18 +101,18 @@ class ConvergenceChecker:
     def _verify_execution_journal(self, live: ExecutionState) -> None:
         first, again = (replay(self._reopened_journal("execution").records()) for _ in range(2))
         if not _encoded(live) == _encoded(first) == _encoded(again):
-            raise InvariantViolated("execution's journal gives a state other than that of execution")
+            raise InvariantViolated("a replay of execution's journal does not give the state that execution had")
 
     def _verify_risk_journal(self, live: RiskState) -> None:
         journal = self._reopened_journal("risk")
         fresh = RiskState(account=AccountId(ACCOUNT), journal_id=journal.journal_id)
         first, again = (replay_risk(fresh, read_log(journal.records())) for _ in range(2))
         if not encode_state(live) == encode_state(first) == encode_state(again):
-            raise InvariantViolated("risk's log gives a state other than that of risk")
+            raise InvariantViolated("a replay of risk's log does not give the state that risk had")
         result = audit_log(read_log(journal.records()), re_evaluate_decisions=True)
         if not result.ok:
             raise InvariantViolated(
-                f"evaluated again, records {result.not_reproduced} of risk's log have another result"
+                f"risk's log: evaluated again, the decisions in records {result.not_reproduced} have another result"
             )
 
     def _reopened_journal(self, name: str) -> Journal:
@@ -128,13 +128,13 @@ class ConvergenceChecker:
     def _execution_state(self) -> ExecutionState:
         orders = self._current_run("execution").process.execution_state
         if orders is None:
-            raise InvariantViolated("execution was wired without its orders")
+            raise InvariantViolated("execution was wired without its state")
         return orders
 
     def _risk_state(self) -> RiskState:
         service = self._current_run("risk").service
         if not isinstance(service, RiskService):
-            raise InvariantViolated("risk was wired as something else")
+            raise InvariantViolated("the service of risk is not a RiskService")
         return service.state
 
     def _current_run(self, name: str) -> NodeRun:

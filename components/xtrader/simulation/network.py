@@ -13,11 +13,11 @@ from typing_extensions import override
 from components.runtime.bus.zeromq import ClientSocket, PublisherSocket, ServerSocket, Socket, Transport
 from components.xtrader.simulation.scheduler import Callback, Randomness, Scheduler
 
-FRAME_DELAY_MS_MAX: Final = 300
-DELIVERED_AFTER_EXIT: Final = 0.5
-"""The probability that a frame in flight arrives although its sender was killed; no frame arrives after a lost one."""
 Frames = list[bytes]
-RECONNECT_MS: Final = 20
+FRAME_DELAY_MS_MAX: Final = 300
+RECONNECT_MS_MAX: Final = 20
+DELIVERED_AFTER_EXIT_PROBABILITY: Final = 0.5
+"""For a frame in flight whose sender was killed; no frame arrives after a lost one."""
 
 
 class Endpoint(Protocol):
@@ -67,7 +67,7 @@ class Link:
             schedule.after(self._last_at_ns - schedule.now_ns, lambda: self._arrive(frames))
 
     def _arrive(self, frames: Frames) -> None:
-        if not self._sender.is_alive and not self._randomness.happens(DELIVERED_AFTER_EXIT):
+        if not self._sender.is_alive and not self._randomness.happens(DELIVERED_AFTER_EXIT_PROBABILITY):
             self._is_cut = True
         if not self._is_cut:
             self.inbox.receive(frames)
@@ -269,7 +269,7 @@ class Network:
         self._connect_later(path, socket)
 
     def _connect_later(self, path: Path, socket: Connectable) -> None:
-        self.scheduler.after(self.randomness.duration_ns(0, RECONNECT_MS), lambda: self._establish(path, socket))
+        self.scheduler.after(self.randomness.duration_ns(0, RECONNECT_MS_MAX), lambda: self._establish(path, socket))
 
     def _establish(self, path: Path, socket: Connectable) -> None:
         bound = self._bound.get(path)

@@ -104,7 +104,7 @@ class SimulatedProcess(Process):
         )
 
     @override
-    def run(  # signature of the real process
+    def run(
         self,
         service: Service,
         *,

@@ -39,11 +39,11 @@ from components.xtrader.simulation.settings import SYMBOLS
 from components.xtrader.simulation.storage import SimulatedDisk
 from components.xtrader.simulation.venue import SimulatedOrderStream, SimulatedVenueApi
 
-CHECK_EVERY_MS: Final = 50
-LOG_LINES_MAX: Final = 40
+FAULT_PHASE_S_MAX: Final = 600
 LIVENESS_PHASE_S_MAX: Final = 30
 """Longer than any timeout or expiry in the settings: what has not converged by then never will."""
-FAULT_PHASE_S_MAX: Final = 600
+CHECK_EVERY_MS: Final = 50
+LOG_LINES_MAX: Final = 40
 CRASH_WAIT_MS: Final = 500
 """A process that has not used up its effects by then is not crashed; another is chosen."""
 SEGMENT_BYTES_CHOICES: Final = (4_096, 65_536)

@@ -68,6 +68,7 @@ class FaultRates:
     event_loss: float = 0.0
     """An event of the order stream is lost silently."""
     event_duplicate: float = 0.0
+    """An event of the order stream arrives twice."""
     stream_disconnect: float = 0.0
     """The order stream disconnects; drawn at each price move."""
     venue_outage: float = 0.0

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from components.runtime.clock import Clock
+from components.runtime.clock import NS_PER_MS, Clock
 from components.xtrader.supervisor.health import Readiness
 from components.xtrader.supervisor.processes import ProcessSpec, dependencies_of
 
@@ -123,11 +123,11 @@ class Supervisor:
 
     @property
     def permanent_failure(self) -> ChildState | None:
-        """A child that a restart cannot help; None if there is none."""
+        """The first child that ended with a permanent exit code; None if there is none."""
         return next((child for child in self.children.values() if child.permanent_exit_code is not None), None)
 
     def stop(self, *names: str) -> None:
-        """Stop these children (all without names), the last started first, each within its timeout."""
+        """Stop these children, or all if none is named: the last in start order first, each within `STOP_S_MAX`."""
         for spec in reversed(self._specs):
             if not names or spec.name in names:
                 self._stop_child(self.children[spec.name])
@@ -141,8 +141,8 @@ class Supervisor:
             child.permanent_exit_code = code
             self._report(f"{child.spec.name} exited ({_exit_text(code)}); a restart would end the same way")
             return
-        child.backoff = child.backoff.after_exit(uptime_ms=(now_ns - child.started_at_ns) // 1_000_000)
-        child.start_due_at_ns = now_ns + child.backoff.delay_ms * 1_000_000
+        child.backoff = child.backoff.after_exit(uptime_ms=(now_ns - child.started_at_ns) // NS_PER_MS)
+        child.start_due_at_ns = now_ns + child.backoff.delay_ms * NS_PER_MS
         self._report(f"{child.spec.name} exited ({_exit_text(code)}); restarting in {child.backoff.delay_ms} ms")
 
     def _should_start(self, child: ChildState, now_ns: int) -> bool:

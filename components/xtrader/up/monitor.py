@@ -20,7 +20,7 @@ from components.runtime.paths import Paths
 from components.xtrader.explain.history import RecentHistories
 from components.xtrader.supervisor.supervisor import Supervisor
 
-_LINE: Final = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
+_SAMPLE: Final = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$")
 _LABEL: Final = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 GAPS_METRIC: Final = "xtrader_bus_gaps_total"
 TICK_TO_ORDER_METRIC: Final = "xtrader_tick_to_order_seconds"
@@ -59,7 +59,7 @@ class Histogram:
 
 def parse_metrics(page: str) -> list[MetricSample]:
     """Return every sample of the page; comments are skipped."""
-    matches = (_LINE.match(line) for line in page.splitlines() if not line.startswith("#"))
+    matches = (_SAMPLE.match(line) for line in page.splitlines() if not line.startswith("#"))
     return [
         MetricSample(match["name"], dict(_LABEL.findall(match["labels"] or "")), float(match["value"]))
         for match in matches

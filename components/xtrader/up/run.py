@@ -24,7 +24,7 @@ from components.contracts.decisions import (
 )
 from components.contracts.errors import PeerUnreachable, StorageError, VenueUnavailable
 from components.contracts.values import ZERO, CommandId, format_decimal
-from components.runtime.clock import Clock
+from components.runtime.clock import NS_PER_S, Clock
 from components.runtime.filesystem import lock_holder
 from components.runtime.paths import Paths
 from components.xtrader.supervisor.health import fetch_metrics
@@ -34,16 +34,15 @@ from components.xtrader.supervisor.supervisor import ChildState, Supervisor
 from components.xtrader.up.console import Output
 from components.xtrader.up.monitor import JournalMonitor, RunMonitor
 
+READY_S_MAX: Final = 60.0
+UNREADY_S_MAX: Final = 20.0
+"""A component that was not ready for longer fails the run, even if it recovered."""
+POLL_MS: Final = 100
+METRICS_EVERY_NS: Final = NS_PER_S
 SETTLE_S_MAX: Final = 12.0
 SETTLE_POLL_MS: Final = 150
 VENUE_RESPONSE_S_MAX: Final = 3.0
-POLL_MS: Final = 100
-READY_S_MAX: Final = 60.0
-METRICS_EVERY_NS: Final = 1_000_000_000
-UNREADY_S_MAX: Final = 20.0
-"""A component that was not ready for longer fails the run, even if it recovered."""
 STOP_POLL_MS: Final = 100
-
 RequestRisk = Callable[[RiskRequest], RiskReply]
 ReadVenuePositions = Callable[[], Mapping[str, str]]
 
@@ -233,11 +232,8 @@ class TradingRun:
         return round((at_ns - self.outcome.started_at_ns) / 1e9, 3)
 
     def _summary(self) -> dict[str, Any]:
-        monitor, statistics, supervisor = (
-            self._context.monitor,
-            self._context.monitor.statistics,
-            self._context.supervisor,
-        )
+        monitor, supervisor = self._context.monitor, self._context.supervisor
+        statistics = monitor.statistics
         missing = PositionComparison({}, {}, 0, self.outcome.problem or "positions were not compared")
         comparison = self.outcome.comparison or missing
         problem = self.outcome.problem or comparison.problem or "; ".join(self._problems(comparison))
