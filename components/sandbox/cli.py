@@ -14,7 +14,7 @@ PORT = click.IntRange(0, 65535)
 RECORDING = click.Path(exists=True, dir_okay=False, path_type=Path)
 SCALE = click.FloatRange(0.001, 1000)
 RATE = click.FloatRange(0, 10_000)
-url_option = click.option("--url", help="admin_url as printed by `run`; default: the sandbox of `xtrader up`.")
+url_option = click.option("--url", help="The admin_url that `run` printed; default: the sandbox of `xtrader up`.")
 
 
 @click.group(help="Local venues: Alpaca trading, order updates and data; Binance, OKX and Deribit data.")
@@ -89,7 +89,10 @@ def run(*, as_json: bool, **options: Any) -> None:  # noqa: ANN401  # the option
 @url_option
 @json_option
 def state(url: str | None, *, as_json: bool) -> None:
-    """Show the state of a running venue: orders with their histories, positions, counts."""
+    """Show the state of a running venue.
+
+    Cash, counts, positions and the latest orders; with --json also each order's history.
+    """
     from components.sandbox.admin_client import admin_url, read_state, state_lines
 
     found = read_state(admin_url(url))
@@ -114,7 +117,7 @@ def orders(url: str | None, last: int, *, as_json: bool) -> None:
 
 @cli.command()
 @url_option
-@click.option("--arm", "kind", help="Fault to arm: for alpaca as accept_then_504, for a crypto venue as drop.")
+@click.option("--arm", "kind", help="Kind of fault to arm, for example accept_then_504 (alpaca) or drop (crypto).")
 @click.option("--times", type=click.IntRange(min=1), default=1, show_default=True, help="Occasions that fail.")
 @click.option(
     "--skip",
@@ -123,26 +126,37 @@ def orders(url: str | None, last: int, *, as_json: bool) -> None:
     show_default=True,
     help="Occasions that pass before the first one fails.",
 )
-@click.option("--ms", type=click.IntRange(min=0), default=0, show_default=True, help="Delay, for faults that delay.")
+@click.option(
+    "--ms", type=click.IntRange(min=0), default=0, show_default=True, help="Milliseconds, for faults that delay."
+)
 @click.option(
     "--status",
     type=click.IntRange(400, 599),
     default=503,
     show_default=True,
-    help="HTTP status, for faults that answer.",
+    help="HTTP status, for faults that respond with one.",
 )
 @click.option("--venue", default="*", show_default=True, help="Crypto: only at this venue.")
 @click.option("--symbol", default="*", show_default=True, help="Crypto: only this symbol, by the venue's own name.")
 @click.option("--topic", default="*", show_default=True, help="Crypto: only frames of this topic: book, quote, trade.")
 @click.option("--code", type=int, default=1011, show_default=True, help="Crypto: code of close and reject_subscribe.")
 @click.option(
-    "--count", type=click.IntRange(min=0), default=1, show_default=True, help="Crypto: by how much ids are lowered."
+    "--count",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Crypto: ids are lowered, or REST books lag, by this.",
 )
-@click.option("--retry-after-s", type=click.IntRange(min=0), default=0, help="Crypto: Retry-After sent with a status.")
+@click.option(
+    "--retry-after-s", type=click.IntRange(min=0), default=0, help="Crypto: Retry-After header; 0 sends none."
+)
 @click.option("--clear", "is_clearing", is_flag=True, help="Disarm all faults first.")
 @json_option
 def faults(url: str | None, kind: str | None, *, is_clearing: bool, as_json: bool, **how: Any) -> None:  # noqa: ANN401
-    """Show the armed faults, and arm or clear faults: drop, delay, duplicate, reject, corrupt or stop data."""
+    """Show, arm or clear faults.
+
+    Armed faults drop, delay, duplicate, reject, corrupt or stop what clients receive.
+    """
     from components.sandbox.admin_client import admin_url, arm_fault, clear_faults, fault_line, read_faults
 
     admin = admin_url(url)

@@ -36,7 +36,7 @@ def cli() -> None:
 @click.option("--for", "for_s", type=click.FloatRange(min=0), help="Seconds to trade, counted from ready.")
 @click.option("--fresh", is_flag=True, help="Archive the old state (nothing is deleted) and start without it.")
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="Seed of the sandbox's market.")
-@click.option("--speed", type=click.FloatRange(min=0, max=1000), help="Factor for the sandbox's events per second.")
+@click.option("--speed", type=click.FloatRange(min=0, max=1000), help="Speed of the sandbox's markets [default: 1].")
 @json_option
 def up(*, headless: bool, as_json: bool, **options: Any) -> int:  # noqa: ANN401  # the options above type them
     """Start all processes and trade.
@@ -319,7 +319,7 @@ def _print_drill(report: dict[str, Any], text: str, *, is_temporary: bool, as_js
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the first run.")
 @click.option("--runs", type=click.IntRange(min=1), help="Number of runs; --crash-points is ignored.")
 @click.option(
-    "--crash-points", type=click.IntRange(min=1), default=1_000, show_default=True, help="Runs until this many crashes."
+    "--crash-points", type=click.IntRange(min=1), default=1_000, show_default=True, help="Stop after this many crashes."
 )
 @click.option("--every", type=click.IntRange(min=1), help="Run one seed this often, crashed before effect 1, 2, ...")
 @click.option("--crash-at", type=click.IntRange(min=1), help="Run one seed once, crashed before this effect.")
