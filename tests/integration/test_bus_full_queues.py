@@ -1,4 +1,4 @@
-"""Queues that are full while nobody reads end no process, whoever leaves meanwhile."""
+"""Full queues without a reader end no process, whichever side disconnects meanwhile."""
 
 import shutil
 import tempfile
