@@ -42,7 +42,7 @@ from components.market_data.service.published_book import PublishedBook
 from components.market_data.service.stream_stats import StreamStats
 from components.runtime.clock import NS_PER_MS, NS_PER_S
 from components.runtime.metrics import Metrics
-from components.runtime.service import CallVenue, Effect, Effects, LogEvent, ObserveLatency, Publish
+from components.runtime.service import CallVenue, Effect, Effects, EventLevel, LogEvent, ObserveLatency, Publish
 
 GAPS_KEPT_MAX: Final = 200
 """Recent gaps included in the snapshot for late subscribers."""
@@ -114,7 +114,7 @@ class OrderBookService:
             case FeedUp():
                 return self._set_feed_state(message.venue, FeedState.LIVE, "subscribed", now_ns)
             case FeedDown():
-                level = "error" if message.is_permanent else "warning"
+                level: EventLevel = "error" if message.is_permanent else "warning"
                 return self._set_feed_state(message.venue, FeedState.DOWN, message.reason, now_ns, level)
         assert_never(message)
 
@@ -358,7 +358,9 @@ class OrderBookService:
             LogEvent("book_audit_mismatch", {"symbol": book.sync.symbol, "book_id": book.sync.last_id}, "error"),
         ]
 
-    def _set_feed_state(self, venue: Venue, state: FeedState, reason: str, now_ns: int, level: str = "info") -> Effects:
+    def _set_feed_state(
+        self, venue: Venue, state: FeedState, reason: str, now_ns: int, level: EventLevel = "info"
+    ) -> Effects:
         before = self._feeds[venue]
         if (before.state, before.reason) == (state, reason):
             return ()

@@ -13,7 +13,7 @@ from components.market_data.core.book.synchronizer import BookSynchronizer, Sync
 from components.market_data.core.events import DepthSnapshot, DepthUpdate
 from components.market_data.core.instruments import Instrument
 from components.market_data.core.numerics import InvalidNumber
-from components.runtime.service import Effect, LogEvent, Publish
+from components.runtime.service import Effect, EventLevel, LogEvent, Publish
 
 NEVER_PUBLISHED: Final = -2
 """Not an id of any venue: even a book without ids has -1."""
@@ -140,7 +140,7 @@ class PublishedBook:
         effects += (self._publish(now), Publish(MARKET, now))
         if before.state is not now.state:
             fields = {"symbol": now.symbol, "before": before.state, "state": now.state, "reason": now.reason}
-            level = "debug" if now.state in ROUTINE_STATES and before.state in ROUTINE_STATES else "info"
+            level: EventLevel = "debug" if now.state in ROUTINE_STATES and before.state in ROUTINE_STATES else "info"
             effects.append(LogEvent("book_state_changed", fields, level))
         return effects
 

@@ -20,7 +20,7 @@ from components.market_data.core.quotes import (
 )
 from components.runtime.clock import NS_PER_MS
 from components.runtime.metrics import Metrics
-from components.runtime.service import Effect, Effects, LogEvent, Publish
+from components.runtime.service import Effect, Effects, EventLevel, LogEvent, Publish
 
 StockFeedMessage: TypeAlias = StockFeedUp | StockFrame | StockFeedDown
 
@@ -126,7 +126,7 @@ class QuoteService:
             *self._mark_all_untrusted(BookState.GAP, now_ns),
         ]
 
-    def _set_feed_state(self, state: FeedState, reason: str, now_ns: int, *, level: str = "info") -> Effects:
+    def _set_feed_state(self, state: FeedState, reason: str, now_ns: int, *, level: EventLevel = "info") -> Effects:
         before, self._feed = self._feed, FeedHealth(self._venue, state, reason, now_ns)
         if (before.state, before.reason) == (state, reason):
             self._feed = before
@@ -145,7 +145,7 @@ class QuoteService:
         self._metrics.changes.labels(state.state).inc()
         fields = {"symbol": symbol, "before": before.state, "state": state.state, "reason": state.reason}
         # A market that crosses and uncrosses many times a second must not fill the log; the counters show it.
-        level = "info" if state.state in (BookState.GAP, BookState.STALE) else "debug"
+        level: EventLevel = "info" if state.state in (BookState.GAP, BookState.STALE) else "debug"
         return (Publish(MARKET, self._health(symbol, state)), LogEvent("book_state_changed", fields, level))
 
     def _health(self, symbol: Symbol, state: QuoteState) -> SymbolHealth:
