@@ -6,7 +6,7 @@ in order.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, Literal, Protocol, TypeAlias, final
 
 from msgspec import Struct
 
@@ -178,13 +178,16 @@ class CallVenue(Struct, frozen=True, gc=False):
     request: Any
 
 
+EventLevel: TypeAlias = Literal["debug", "info", "warning", "error", "critical"]
+
+
 @final
 class LogEvent(Struct, frozen=True, gc=False):
     """Log one event with its fields."""
 
     event: str
     fields: dict[str, Any]
-    level: str = "info"
+    level: EventLevel = "info"
 
 
 @final
