@@ -90,10 +90,10 @@ class AlpacaVenue:
         if order.status is OrderStatus.PENDING_CANCEL:
             return Transition(order=order)
         # A cancel leaves nothing open, so a pending replacement ends together with the order it would replace.
-        dropped = self._reject_replacement(order, now_ns)
-        leaving = replace(order, status=OrderStatus.PENDING_CANCEL, replaced_by=None)
-        requested = self._update(leaving, EventKind.PENDING_CANCEL, now_ns)
-        return Transition((*dropped, *requested.events), requested.order)
+        rejected = self._reject_replacement(order, now_ns)
+        pending = replace(order, status=OrderStatus.PENDING_CANCEL, replaced_by=None)
+        requested = self._update(pending, EventKind.PENDING_CANCEL, now_ns)
+        return Transition((*rejected, *requested.events), requested.order)
 
     def replace(self, order_id: str, body: ReplaceBody, now_ns: int) -> Transition:
         """Start the replacement of an open order by a new order with its own id."""
@@ -112,8 +112,8 @@ class AlpacaVenue:
         new = self.account.store_order(
             replace(entered, replaces=order_id, waits=True, replaces_filled_qty=old.filled_qty)
         )
-        leaving = replace(old, status=OrderStatus.PENDING_REPLACE, replaced_by=new.order_id)
-        events = self._update(leaving, EventKind.PENDING_REPLACE, now_ns).events
+        pending = replace(old, status=OrderStatus.PENDING_REPLACE, replaced_by=new.order_id)
+        events = self._update(pending, EventKind.PENDING_REPLACE, now_ns).events
         return Transition((_event(EventKind.ACCEPTED, new, now_ns), *events), new)
 
     def advance_order(self, order_id: str, now_ns: int, *, rejecting: bool = False) -> Transition:
@@ -198,14 +198,14 @@ class AlpacaVenue:
 
     def _fill(self, order: Order, execution: Execution, now_ns: int) -> list[OrderEvent]:
         filled = replace(self.account.apply_execution(order, execution), updated_at_ns=now_ns)
-        whole = filled.remaining <= 0
-        if whole:
+        is_complete = filled.remaining <= 0
+        if is_complete:
             filled = replace(filled, status=OrderStatus.FILLED, filled_at_ns=now_ns, ended_at_ns=now_ns)
         elif filled.status is OrderStatus.NEW:
             # A pending cancel or replace stays visible; only an order without one becomes partially filled.
             filled = replace(filled, status=OrderStatus.PARTIALLY_FILLED)
         event = OrderEvent(
-            kind=EventKind.FILL if whole else EventKind.PARTIAL_FILL,
+            kind=EventKind.FILL if is_complete else EventKind.PARTIAL_FILL,
             order=self.account.store_order(filled),
             at_ns=now_ns,
             execution_id=self._new_id(),
@@ -213,16 +213,16 @@ class AlpacaVenue:
             qty=execution.qty,
             position_qty=self.account.position(order.terms.symbol).qty,
         )
-        return [event, *(self._reject_replacement(filled, now_ns) if whole else ())]
+        return [event, *(self._reject_replacement(filled, now_ns) if is_complete else ())]
 
     def _complete_replacement(self, old: Order, now_ns: int) -> Transition:
         new = self.account.orders[old.replaced_by or ""]
         if new.replaces_filled_qty != old.filled_qty:
             status = OrderStatus.PARTIALLY_FILLED if old.filled_qty else OrderStatus.NEW
-            stays = self._update(
+            restored = self._update(
                 replace(old, status=status, replaced_by=None), EventKind.ORDER_REPLACE_REJECTED, now_ns
             )
-            return Transition((*stays.events, *self._end(new, EventKind.REJECTED, now_ns).events))
+            return Transition((*restored.events, *self._end(new, EventKind.REJECTED, now_ns).events))
         left = self._end(old, EventKind.REPLACED, now_ns)
         entered = self._accept(replace(new, waits=False), now_ns)
         return Transition((*left.events, *entered.events), entered.order)
@@ -236,9 +236,9 @@ class AlpacaVenue:
         return self._update(replace(order, status=STATUS_BY_END_EVENT[kind], ended_at_ns=now_ns), kind, now_ns)
 
     def _update(self, order: Order, kind: EventKind, now_ns: int) -> Transition:
-        kept = self.account.store_order(replace(order, updated_at_ns=now_ns))
+        stored = self.account.store_order(replace(order, updated_at_ns=now_ns))
         execution_id = self._new_id() if kind is EventKind.NEW else None
-        return Transition((_event(kind, kept, now_ns, execution_id),), kept)
+        return Transition((_event(kind, stored, now_ns, execution_id),), stored)
 
 
 def _event(kind: EventKind, order: Order, now_ns: int, execution_id: str | None = None) -> OrderEvent:

@@ -129,7 +129,7 @@ class TradeStream:
 
     def __init__(self, stream: StreamSpec, flow: OrderFlow, encoder: MessageEncoder) -> None:
         self._symbol, self._flow = stream.symbol, flow
-        self._write = encoder.trade if stream.channel is Channel.TRADE else encoder.agg_trade
+        self._encode_trade = encoder.trade if stream.channel is Channel.TRADE else encoder.agg_trade
         self._last_trade_id = flow.last_trade_id(stream.symbol)
 
     def pending_frames(self, now_ns: int) -> list[str]:
@@ -137,7 +137,7 @@ class TradeStream:
         trades = self._flow.trades_after(self._symbol, self._last_trade_id)
         if trades:
             self._last_trade_id = trades[-1].id
-        return [self._write(self._symbol, one, now_ns) for one in trades]
+        return [self._encode_trade(self._symbol, one, now_ns) for one in trades]
 
 
 class MarkPriceStream:

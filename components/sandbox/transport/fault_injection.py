@@ -82,9 +82,9 @@ class FaultInjector:
             self._silenced.add(fault.symbol)
 
     def _apply_frame_faults(self, text: str, target: FaultTarget) -> list[Item]:
-        for kind, harm in _FRAME_FAULTS:
+        for kind, apply_fault in _FRAME_FAULTS:
             if fault := self._trigger(kind, target):
-                return harm(text, fault)
+                return apply_fault(text, fault)
         if self._trigger(CryptoFaultKind.SWAP, target):
             self._held.setdefault((target.symbol, target.topic), text)
             return []

@@ -109,7 +109,7 @@ class Evidence:
         return states
 
     @cached_property
-    def allowed(self) -> Mapping[str, str]:
+    def approved_intents(self) -> Mapping[str, str]:
         """The ids of approved intents, by the prefix of their client order ids."""
         approved = (one.intent for one in self.decisions if isinstance(one, Decision) and one.allowed)
         return {f"{intent.signal_id}-{intent.leg}": intent.intent_id for intent in approved}
@@ -174,7 +174,9 @@ def _approvals_without_outcome(evidence: Evidence) -> Iterator[str]:
     ended |= {one.intent_id for one in evidence.orders if isinstance(one, OrderUpdated) and one.intent_id}
     ended |= {one.intent_id for one in evidence.decisions if isinstance(one, CommandRejected)}
     yield from (
-        f"intent {one} was approved and has no outcome" for one in evidence.allowed.values() if one not in ended
+        f"intent {one} was approved and has no outcome"
+        for one in evidence.approved_intents.values()
+        if one not in ended
     )
 
 
@@ -190,7 +192,7 @@ def _orders_not_final(evidence: Evidence) -> Iterator[str]:
 
 def _orders_without_approval(evidence: Evidence) -> Iterator[str]:
     for one in evidence.listed:
-        if _intent_prefix(one.client_order_id) not in evidence.allowed:
+        if _intent_prefix(one.client_order_id) not in evidence.approved_intents:
             yield f"{one.client_order_id} is at the venue without an approval"
 
 

@@ -88,13 +88,13 @@ def order_cost(terms: OrderTerms, remaining: Decimal, quote: Quote) -> Decimal:
 
 
 def _reserved_price(terms: OrderTerms, quote: Quote) -> Decimal:
-    cautious = quote.ask * MARKET_PRICE_MARGIN
-    named = terms.limit_price or terms.stop_price
+    conservative = quote.ask * MARKET_PRICE_MARGIN
+    order_price = terms.limit_price or terms.stop_price
     if terms.side is Side.SELL:
-        return max(named or ZERO, cautious)
-    if terms.type in {OrderType.LIMIT, OrderType.STOP_LIMIT} and named is not None:
-        return named
-    return max(named or ZERO, cautious)
+        return max(order_price or ZERO, conservative)
+    if terms.type in {OrderType.LIMIT, OrderType.STOP_LIMIT} and order_price is not None:
+        return order_price
+    return max(order_price or ZERO, conservative)
 
 
 def held_for_orders(orders: Iterable[Order], side: Side) -> Decimal:

@@ -67,7 +67,10 @@ def _check_position_intent(terms: OrderTerms, context: AdmissionContext) -> ApiE
 
 
 def _check_stop_price(terms: OrderTerms, context: AdmissionContext) -> ApiError | None:
-    if terms.stop_price is None or (context.quote.taking_price(terms.side) - terms.stop_price) * terms.side.sign < 0:
+    if (
+        terms.stop_price is None
+        or (context.quote.executable_price(terms.side) - terms.stop_price) * terms.side.sign < 0
+    ):
         return None
     relation = "greater" if terms.side is Side.BUY else "less"
     return unprocessable(f"stop price must be {relation} than current price")
@@ -96,7 +99,9 @@ def _check_available_quantity(terms: OrderTerms, context: AdmissionContext) -> A
         return None
     held, existing = held_for_orders(context.orders, terms.side), abs(context.position_qty)
     requested = (
-        terms.qty if terms.qty is not None else (terms.notional or Decimal(0)) / context.quote.taking_price(terms.side)
+        terms.qty
+        if terms.qty is not None
+        else (terms.notional or Decimal(0)) / context.quote.executable_price(terms.side)
     )
     if requested <= existing - held:
         return None

@@ -118,22 +118,22 @@ def bar_start_ns(at_ns: int, span_ns: int) -> int:
 
 
 def _aggregate_bars(bars: Iterable[Bar], start_ns: Callable[[Bar], int]) -> list[Bar]:
-    made: dict[int, Bar] = {}
+    merged: dict[int, Bar] = {}
     for bar in bars:
         start = start_ns(bar)
-        made[start] = _merge_bars(made[start], bar) if start in made else replace(bar, at_ns=start)
-    return list(made.values())
+        merged[start] = _merge_bars(merged[start], bar) if start in merged else replace(bar, at_ns=start)
+    return list(merged.values())
 
 
-def _merge_bars(first: Bar, then: Bar) -> Bar:
+def _merge_bars(first: Bar, second: Bar) -> Bar:
     return replace(
         first,
-        high=max(first.high, then.high),
-        low=min(first.low, then.low),
-        close=then.close,
-        volume=first.volume + then.volume,
-        count=first.count + then.count,
-        value=first.value + then.value,
+        high=max(first.high, second.high),
+        low=min(first.low, second.low),
+        close=second.close,
+        volume=first.volume + second.volume,
+        count=first.count + second.count,
+        value=first.value + second.value,
     )
 
 
@@ -158,14 +158,14 @@ class HistoryPage(Struct, frozen=True):
 def select_page(histories: Mapping[str, Sequence[HistoryRow]], request: PageRequest) -> HistoryPage:
     """Return one page: symbols in alphabetical order, the rows of each in order of time."""
     rows: dict[str, list[HistoryRow]] = {}
-    room, last = request.limit, request.after_row
+    remaining, last = request.limit, request.after_row
     for symbol in sorted(histories):
         found = _matching_rows(symbol, histories[symbol], request)
-        if found and not room:
+        if found and not remaining:
             return HistoryPage(rows, _page_token(last))
         if found:
-            rows[symbol] = found[:room]
-            room -= len(rows[symbol])
+            rows[symbol] = found[:remaining]
+            remaining -= len(rows[symbol])
             last = (symbol, rows[symbol][-1].at_ns)
         if len(found) > len(rows.get(symbol, ())):
             return HistoryPage(rows, _page_token(last))
@@ -189,8 +189,8 @@ def _matching_rows(symbol: str, rows: Sequence[HistoryRow], request: PageRequest
         found.reverse()
     if request.after_row is None or symbol != request.after_row[0]:
         return found
-    past_ns = request.after_row[1]
-    return [row for row in found if (row.at_ns > past_ns if request.ascending else row.at_ns < past_ns)]
+    last_ns = request.after_row[1]
+    return [row for row in found if (row.at_ns > last_ns if request.ascending else row.at_ns < last_ns)]
 
 
 def _page_token(last: tuple[str, int] | None) -> str | None:

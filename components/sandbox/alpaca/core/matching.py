@@ -28,7 +28,7 @@ class Quote(Struct, frozen=True):
         """Return the mid price, at which positions are valued."""
         return (self.bid + self.ask) / 2
 
-    def taking_price(self, side: Side) -> Decimal:
+    def executable_price(self, side: Side) -> Decimal:
         """Return the price at which an order of this side trades immediately."""
         return self.ask if side is Side.BUY else self.bid
 
@@ -58,7 +58,7 @@ def match_order(order: Order, quote: Quote, draw: int) -> Execution | None:
     """
     if not is_marketable(order, quote):
         return None
-    price = quote.taking_price(order.terms.side)
+    price = quote.executable_price(order.terms.side)
     if order.terms.notional is not None:
         return Execution((order.terms.notional / price).quantize(NOTIONAL_STEP, ROUND_DOWN), price)
     whole = int(order.remaining)
@@ -79,7 +79,7 @@ def is_marketable(order: Order, quote: Quote) -> bool:
         return False
     if terms.limit_price is None:
         return True
-    return (quote.taking_price(terms.side) - terms.limit_price) * terms.side.sign <= 0
+    return (quote.executable_price(terms.side) - terms.limit_price) * terms.side.sign <= 0
 
 
 def effective_stop_price(order: Order) -> Decimal | None:
@@ -94,11 +94,11 @@ def effective_stop_price(order: Order) -> Decimal | None:
 def _update_trailing_mark(order: Order, quote: Quote) -> Order:
     if order.terms.type is not OrderType.TRAILING_STOP:
         return order
-    seen = quote.taking_price(order.terms.side)
+    seen = quote.executable_price(order.terms.side)
     mark = order.high_water_mark
     best = seen if mark is None else (min if order.terms.side is Side.BUY else max)(mark, seen)
     return order if best == mark else replace(order, high_water_mark=best)
 
 
 def _is_reached(side: Side, stop: Decimal, quote: Quote) -> bool:
-    return (quote.taking_price(side) - stop) * side.sign >= 0
+    return (quote.executable_price(side) - stop) * side.sign >= 0

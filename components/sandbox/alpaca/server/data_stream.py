@@ -158,8 +158,8 @@ class _StreamConnection:
             return 405
         self._send(self._subscriptions.document())
         for channel, symbol in sorted(self._pairs() - before):
-            if (beginning := self._stream.initial_document(channel, symbol)) is not None:
-                self.send_if_subscribed(channel, symbol, *beginning)
+            if (initial := self._stream.initial_document(channel, symbol)) is not None:
+                self.send_if_subscribed(channel, symbol, *initial)
         return None
 
     def _pairs(self) -> set[tuple[str, str]]:

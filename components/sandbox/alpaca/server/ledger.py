@@ -61,8 +61,8 @@ class Ledger:
 
     async def query(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query after everything that was appended before it."""
-        answer: T = await self._submit(query, writes=False)
-        return answer
+        result: T = await self._submit(query, writes=False)
+        return result
 
     def close(self) -> None:
         """Finish what was appended, stop the thread, and release the lock on the folder."""
@@ -74,9 +74,9 @@ class Ledger:
             REAL_DISK.close(self._lock)
 
     def _submit(self, work: Callable[[sqlite3.Connection], Any], *, writes: bool) -> "asyncio.Future[Any]":
-        answer: asyncio.Future[Any] = self._loop.create_future()
-        self._jobs.put(_Job(work, writes, answer))
-        return answer
+        result: asyncio.Future[Any] = self._loop.create_future()
+        self._jobs.put(_Job(work, writes, result))
+        return result
 
     def _run_thread(self) -> None:
         ended = False
@@ -89,15 +89,15 @@ class Ledger:
                 return
 
     def _next_jobs(self) -> tuple[list[_Job], bool]:
-        taken: list[_Job] = []
+        jobs: list[_Job] = []
         job = self._jobs.get()
         while job is not None:
-            taken.append(job)
+            jobs.append(job)
             try:
                 job = self._jobs.get_nowait()
             except Empty:
-                return taken, False
-        return taken, True
+                return jobs, False
+        return jobs, True
 
     def _execute(self, jobs: list[_Job]) -> None:
         done: list[tuple[asyncio.Future[Any], Any]] = []
@@ -119,9 +119,9 @@ class Ledger:
 
 
 def _settle(done: list[tuple["asyncio.Future[Any]", Any]]) -> None:
-    for answer, value in done:
-        if not answer.done():
-            answer.set_result(value)
+    for result, value in done:
+        if not result.done():
+            result.set_result(value)
 
 
 def _lock_folder(folder: Path) -> OpenFile:

@@ -93,10 +93,10 @@ def _is_ascending(query: Query) -> bool:
 def _after_row(query: Query) -> tuple[str, int] | None:
     if "page_token" not in query:
         return None
-    past = parse_page_token(query["page_token"])
-    if past is None:
+    position = parse_page_token(query["page_token"])
+    if position is None:
         raise _bad_request("invalid page_token")
-    return past
+    return position
 
 
 def _bad_request(message: str) -> ApiErrorRaised:

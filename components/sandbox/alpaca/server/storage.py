@@ -261,11 +261,11 @@ def select_orders(criteria: OrderFilter) -> Callable[[sqlite3.Connection], list[
 def select_fills(criteria: FillFilter) -> Callable[[sqlite3.Connection], list[Row]]:
     """Return a query for a page of fills."""
     sign = ">" if criteria.ascending else "<"
-    past = f"events.sequence {sign} (SELECT sequence FROM events WHERE execution_id = ?)"  # noqa: S608 - a constant
+    after_execution = f"events.sequence {sign} (SELECT sequence FROM events WHERE execution_id = ?)"  # noqa: S608 - a constant
     clauses = [
         ("events.at_ns > ?", criteria.after_ns),
         ("events.at_ns < ?", criteria.until_ns),
-        (past, criteria.after_execution_id),
+        (after_execution, criteria.after_execution_id),
     ]
     kept = [(text, value) for text, value in clauses if value is not None]
     direction = "ASC" if criteria.ascending else "DESC"
