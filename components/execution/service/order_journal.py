@@ -27,7 +27,7 @@ from components.execution.core.order import Order
 from components.execution.core.state import ExecutionState
 from components.execution.core.venue_messages import Execution, VenueOrder
 from components.execution.service.metrics import ExecutionMetrics
-from components.runtime.service import Append, Effect, LogEvent
+from components.runtime.service import Append, Effect, EventLevel, LogEvent
 
 CANCEL_UNCONFIRMED: Final = "the cancel is not confirmed"
 
@@ -186,7 +186,7 @@ class OrderJournal:
         return not (order.is_cancel_requested and report.source is UpdateSource.QUERY)
 
 
-def _venue_order_event(venue_order: VenueOrder, event: str, *, level: str = "warning", **facts: str) -> LogEvent:
+def _venue_order_event(venue_order: VenueOrder, event: str, *, level: EventLevel = "warning", **facts: str) -> LogEvent:
     names = {
         "client_order_id": venue_order.client_order_id,
         "venue_order_id": venue_order.venue_order_id,
