@@ -12,6 +12,7 @@ from components.contracts.values import IntentId, Side, Symbol, Venue
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     Effects,
+    EventLevel,
     Inbound,
     LogEvent,
     MessageReceived,
@@ -225,12 +226,6 @@ class SignalsService:
         return state
 
 
-def _request_event(
-    event: str, outcome: ReplyReceived | RequestTimedOut, symbol: Symbol | None, *, level: str = "info", **facts: object
-) -> LogEvent:
-    return LogEvent(event, {"intent_id": outcome.request_id, "symbol": symbol, **facts}, level)
-
-
 class _SignalsMetrics:
     """Metrics of signals; every label value is from an enum."""
 
@@ -246,3 +241,14 @@ class _SignalsMetrics:
             "signals_invalid_predictions_total", "Predictions that are not probabilities."
         )
         self.stream_losses = metrics.counter("signals_stream_losses_total", "Times a stream was lost.", ("stream",))
+
+
+def _request_event(
+    event: str,
+    outcome: ReplyReceived | RequestTimedOut,
+    symbol: Symbol | None,
+    *,
+    level: EventLevel = "info",
+    **facts: object,
+) -> LogEvent:
+    return LogEvent(event, {"intent_id": outcome.request_id, "symbol": symbol, **facts}, level)
