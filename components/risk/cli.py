@@ -81,10 +81,10 @@ def halt(reason: str, *, as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--reason", default="", help="Why it is safe; without a reason, only list what would be cleared.")
+@click.option("--reason", default="", help="Why it is safe to resume; without it, only list what would be cleared.")
 @json_option
 def resume(reason: str, *, as_json: bool) -> int:
-    """Clear the latched causes; exit 1 if one cannot be cleared."""
+    """Clear the latched causes; exit 1 if they were not cleared."""
     from components.contracts.decisions import OperatorAction
 
     return _operate(OperatorAction.RESUME, reason, as_json=as_json)
@@ -102,16 +102,16 @@ def cancel_all(reason: str, *, as_json: bool) -> int:
 
 @cli.command()
 @click.argument("file", type=click.File())
-@click.option("--bid", type=DecimalNumber(), help="Best bid; without bid and ask there is no quote.")
+@click.option("--bid", type=DecimalNumber(), help="Best bid; without --bid and --ask there is no quote.")
 @click.option("--ask", type=DecimalNumber(), help="Best ask.")
 @click.option("--quote-age-ms", type=click.IntRange(min=0), default=0, show_default=True, help="Age of the quote.")
 @click.option(
     "--position", type=DecimalNumber(), default="0", show_default=True, help="Quantity held; negative when short."
 )
-@click.option("--cause", "causes", multiple=True, help="An active cause, such as unreconciled; repeatable.")
+@click.option("--cause", "causes", multiple=True, help="Cause to treat as active, such as unreconciled; repeatable.")
 @json_option
 def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN401 -- the options above type them
-    """Check an order file by the configured limits; exit 1 if refused.
+    """Check an order file against the configured limits; exit 1 if refused.
 
     FILE is JSON (- reads stdin). No process needs to run: the options set the quote, the position and the causes.
     """
@@ -129,8 +129,8 @@ def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN4
 def submit(file: IO[str], *, as_json: bool) -> int:
     """Submit an order file to the running risk process; exit 1 if refused.
 
-    FILE is JSON (- reads stdin). The order is checked and, if every check passes, traded like any other. Its id is new
-    on each call unless the file contains a signal_id: the same id gets the same reply again.
+    FILE is JSON (- reads stdin). The order is checked and, if every check passes, traded like any other. Each call
+    creates a new id unless the file contains a signal_id; a repeated id gets the first reply again.
 
     Example of a file: {"symbol": "SPY", "side": "buy", "quantity": 1}
     """
@@ -143,17 +143,17 @@ def submit(file: IO[str], *, as_json: bool) -> int:
     if not isinstance(reply, ApprovalReply):
         usage_error(f"risk replied with {type(reply).__name__}: {getattr(reply, 'detail', '')}")
     facts = {"intent_id": reply.intent_id, "allowed": reply.allowed, "checks": [_fields(one) for one in reply.checks]}
-    head = f"{reply.intent_id}: {'approved' if reply.allowed else 'refused'} (record {reply.sequence} of risk's log)"
-    print_result({**facts, "sequence": reply.sequence}, as_json=as_json, text=f"{head}\n{_table(reply.checks)}")
+    summary = f"{reply.intent_id}: {'approved' if reply.allowed else 'refused'} (record {reply.sequence} of risk's log)"
+    print_result({**facts, "sequence": reply.sequence}, as_json=as_json, text=f"{summary}\n{_table(reply.checks)}")
     return 0 if reply.allowed else 1
 
 
 @cli.command()
-@click.option("--refused", "only_refused", is_flag=True, help="Only refused intents.")
+@click.option("--refused", "only_refused", is_flag=True, help="Show refused intents only.")
 @click.option("--count", type=click.IntRange(min=1), help="Stop after this many.")
 @json_option
 def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
-    """Follow the decisions, each with its failed checks."""
+    """Follow the decisions of the running risk process, each with its failed checks."""
     from itertools import islice
 
     for sequence, decision in islice(_decisions(only_refused=only_refused), count):
@@ -167,12 +167,12 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
 
 @cli.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--verify", is_flag=True, help="Evaluate every decision again, from the log alone.")
+@click.option("--verify", is_flag=True, help="Evaluate every decision again from the log alone.")
 @json_option
 def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
-    """Replay a log; exit 65 if a decision does not follow from it.
+    """Replay a decision log; with --verify, exit 65 if a decision does not follow from it.
 
-    Without FOLDER the account's own log is replayed.
+    Without FOLDER the configured account's log is replayed.
     """
     from components.risk.core.checks.evaluation import audit_log
 

@@ -1,4 +1,4 @@
-"""Parses an order from JSON, and runs the checks on an artificial market and account, without any process."""
+"""Parses an order from JSON, and runs the checks on it with a given quote and position, without any process."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -27,25 +27,25 @@ INTENT_FIELDS: Final = frozenset(Intent.__struct_fields__)
 
 
 def parse_intent(fields: Mapping[str, Any], now_ns: int) -> Intent:
-    """Return an intent built from the given fields.
+    """Return an intent with these fields.
 
     Symbol, side and quantity are required, the other fields have defaults. Raises UsageError for an unknown or invalid
     field.
     """
     if unknown := sorted(set(fields) - INTENT_FIELDS):
-        raise UsageError(f"no such field: {', '.join(unknown)}; there are {', '.join(sorted(INTENT_FIELDS))}")
+        raise UsageError(f"unknown field: {', '.join(unknown)}; the fields are {', '.join(sorted(INTENT_FIELDS))}")
     values = {**_defaults(fields, now_ns), **fields}
     for name in ("quantity", "limit_price"):
         values[name] = None if values.get(name) is None else str(values[name])
     missing = [name for name in ("symbol", "side", "quantity") if values.get(name) is None]
     if missing:
-        raise UsageError(f"an intent requires {', '.join(missing)}")
+        raise UsageError(f"missing field: {', '.join(missing)}")
     try:
         return msgspec.convert(
             [Intent.__struct_config__.tag, *(values[name] for name in Intent.__struct_fields__)], Intent
         )
     except (msgspec.ValidationError, ValueError) as error:
-        raise UsageError(f"not an intent: {error}") from error
+        raise UsageError(f"invalid order: {error}") from error
 
 
 def parse_json_object(text: str) -> dict[str, Any]:
@@ -53,9 +53,9 @@ def parse_json_object(text: str) -> dict[str, Any]:
     try:
         fields = json.loads(text, parse_float=Decimal)
     except ValueError as error:
-        raise UsageError(f"an intent is a JSON object: {error}") from error
+        raise UsageError(f"the order file is not a JSON object: {error}") from error
     if not isinstance(fields, dict):
-        raise UsageError("an intent is a JSON object")
+        raise UsageError("the order file is not a JSON object")
     return fields
 
 
@@ -68,7 +68,7 @@ def dry_run(
     causes: Iterable[str],
     position: Quantity,
 ) -> tuple[CheckResult, ...]:
-    """Return the results of all checks on an order, with the configured limits and a market and account as given."""
+    """Return the results of all checks on an order: configured limits, the given quote, causes and position."""
     fields = parse_json_object(text)
     try:
         active = tuple(Cause(one) for one in causes)
@@ -84,7 +84,7 @@ def dry_run(
 
 def _account_with(limits: Limits, symbol: Symbol, position: Quantity) -> RiskState:
     exposures = {symbol: Exposure(symbol, position)}
-    return RiskState(account=AccountId("made-up"), journal_id="", limits=limits, exposures=exposures)
+    return RiskState(account=AccountId("dry-run"), journal_id="", limits=limits, exposures=exposures)
 
 
 def _defaults(fields: Mapping[str, Any], now_ns: int) -> dict[str, Any]:

@@ -27,13 +27,14 @@ from components.risk.core.positions import Exposure
 
 CHUNK_SIZE: Final = 256
 CHUNK_COUNT: Final = 8
-"""The cache holds the last 1,792 to 2,048 intents: minutes of any strategy, about 7 MB."""
+"""The reply cache holds the last 1,792 to 2,048 intents: minutes of any strategy, about 7 MB."""
 DIGEST_BYTES: Final = 16
 RATE_STEP_NS: Final = 5_000_000_000
 """Approvals are counted in steps of five seconds: the minute of the order rate lasts 60 to 65 seconds, never less."""
 RATE_STEPS: Final = 12
 RECENT_APPROVALS_MAX: Final = 64
 """Number of approvals that a new order is compared with to detect a repeated order."""
+_encode_intent: Final = msgspec.msgpack.Encoder().encode
 
 
 class LiveOrder(Struct, frozen=True, array_like=True, gc=False):
@@ -126,9 +127,6 @@ def is_unsent(order: LiveOrder) -> bool:
     return order.intent is not None and order.state in (None, OrderState.RECEIVED)
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-
-
 class CachedReply(Struct, frozen=True, array_like=True, gc=False):
     """One reply and the intent it was sent for."""
 
@@ -163,7 +161,7 @@ class ReplyCache(Struct, frozen=True, array_like=True, gc=False):
 
 def intent_digest(intent: Intent) -> bytes:
     """Return a digest of the intent's content; different intents have different digests."""
-    return blake2b(_encode(intent), digest_size=DIGEST_BYTES).digest()
+    return blake2b(_encode_intent(intent), digest_size=DIGEST_BYTES).digest()
 
 
 def with_reply(cache: ReplyCache, intent: Intent, reply: ApprovalReply) -> ReplyCache:
@@ -171,16 +169,16 @@ def with_reply(cache: ReplyCache, intent: Intent, reply: ApprovalReply) -> Reply
     intent_id = intent.intent_id
     if cache.find(intent_id) is not None:
         return cache
-    young = cache.newest.copy()
-    young[intent_id] = CachedReply(intent, reply)
-    if len(young) < CHUNK_SIZE:
-        return ReplyCache(young, cache.older, cache.evicted_through_ns)
-    return _rotate(young, cache)
+    newest = cache.newest.copy()
+    newest[intent_id] = CachedReply(intent, reply)
+    if len(newest) < CHUNK_SIZE:
+        return ReplyCache(newest, cache.older, cache.evicted_through_ns)
+    return _rotate(newest, cache)
 
 
 def _rotate(full: dict[IntentId, CachedReply], cache: ReplyCache) -> ReplyCache:
-    old = (full, *cache.older)
-    retained, dropped = old[: CHUNK_COUNT - 1], old[CHUNK_COUNT - 1 :]
+    chunks = (full, *cache.older)
+    retained, dropped = chunks[: CHUNK_COUNT - 1], chunks[CHUNK_COUNT - 1 :]
     # Evicting a refusal is harmless: the same intent is checked again and approved at most once.
     evicted_at_ns = (one.intent.created_at_ns for chunk in dropped for one in chunk.values() if one.reply.allowed)
     return ReplyCache({}, retained, max(cache.evicted_through_ns, *evicted_at_ns, 0))
@@ -262,7 +260,7 @@ def approvals_last_minute(state: RiskState, now_ns: int) -> int:
 
 def encode_state(state: RiskState) -> bytes:
     """Encode a state for comparison: equal states give equal bytes."""
-    return _encoder.encode(state)
+    return _state_encoder.encode(state)
 
 
 def _encode_limits(value: Any) -> Any:  # noqa: ANN401 -- any type that msgspec does not know
@@ -271,4 +269,4 @@ def _encode_limits(value: Any) -> Any:  # noqa: ANN401 -- any type that msgspec 
     raise NotImplementedError(type(value).__name__)
 
 
-_encoder: Final = msgspec.msgpack.Encoder(enc_hook=_encode_limits)
+_state_encoder: Final = msgspec.msgpack.Encoder(enc_hook=_encode_limits)

@@ -28,8 +28,9 @@ CauseReasons: TypeAlias = dict[Cause, str]
 POSITIONS_UNKNOWN: Final = frozenset(
     {Cause.STARTING, Cause.UNRECONCILED, Cause.EXECUTION_DOWN, Cause.DIVERGENCE, Cause.ID_COLLISION}
 )
-"""While one of these causes is active, positions are unknown, so a stop might not reduce one."""
+"""While one of these causes is active, the positions are unknown, so a stop order could increase one."""
 PERMITTED_WHILE_HALTED: Final = frozenset({Purpose.STOP, Purpose.FLATTEN})
+"""Orders that may close a position while trading is halted, unless positions are unknown."""
 
 
 def active_causes(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> CauseReasons:
@@ -86,9 +87,9 @@ def latched_by(state: RiskState, event: OrderMessage) -> CauseReasons:
 
 
 def missing_from_log(state: RiskState, event: OrderMessage) -> str:
-    """Return what execution acted on and this log does not contain; empty if nothing is missing.
+    """Return what execution acted on but this log does not contain; empty if nothing is missing.
 
-    A difference means that the log lost its end.
+    A missing record means that the end of this log was lost.
     """
     match event:
         case IntentReceived(intent=intent, terms=terms):
@@ -102,52 +103,6 @@ def missing_from_log(state: RiskState, event: OrderMessage) -> str:
             return f"control {control.command_id}, given at record {terms.state_sequence}"
         case _:
             return ""
-
-
-def _account_causes(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> CauseReasons:
-    if observations.orders_lost is not None:
-        return {Cause.EXECUTION_DOWN: f"orders: {observations.orders_lost}"}
-    if state.consecutive_mismatches:
-        return {Cause.UNRECONCILED: "account: the last reconciliation found differences"}
-    if state.reconciled_sequence <= observations.orders_lost_sequence:
-        return {Cause.UNRECONCILED: "account: not reconciled since the order stream was synced"}
-    if now_ns - state.reconciled_at_ns > timing.reconciliation_age_ms_max * NS_PER_MS:
-        return {Cause.UNRECONCILED: f"account: not reconciled within {timing.reconciliation_age_ms_max} ms"}
-    return {}
-
-
-def _market_causes(state: RiskState, observations: Observations, now_ns: int) -> CauseReasons:
-    reasons: CauseReasons = {}
-    if observations.market_lost is not None:
-        reasons[Cause.BUS_GAP] = f"market: {observations.market_lost}"
-    elif stale := observations.staleness(now_ns):
-        reasons[Cause.DATA_STALE] = stale
-    if problem := _venue_problem(state):
-        reasons[Cause.VENUE_DEGRADED] = problem
-    if jump := observations.clock_jump(now_ns):
-        reasons[Cause.CLOCK_SUSPECT] = jump
-    return reasons
-
-
-def _venue_problem(state: RiskState) -> str:
-    if state.venue_connectivity in (None, VenueConnectivity.HEALTHY):
-        return ""
-    return f"the venue is {state.venue_connectivity}"
-
-
-def _divergence(state: RiskState, event: Reconciled) -> CauseReasons:
-    """Return a real difference of positions, with its text.
-
-    A difference that a fill in flight causes is not returned: it is gone at the next reconciliation.
-    """
-    if positions_match(state, event) or (event.differences and not state.consecutive_mismatches):
-        return {}
-    ours, theirs = state.positions(), {one.symbol: one.quantity for one in event.positions if one.quantity}
-    unequal = sorted(symbol for symbol in ours.keys() | theirs.keys() if ours.get(symbol) != theirs.get(symbol))
-    text = ", ".join(
-        f"{symbol}: ours {ours.get(symbol, ZERO):f}, venue {theirs.get(symbol, ZERO):f}" for symbol in unequal
-    )
-    return {Cause.DIVERGENCE: text}
 
 
 def operator_halt(state: RiskState, reason: str, now_ns: int) -> tuple[CauseRaised, ...]:
@@ -191,3 +146,49 @@ def permits(state: TradingState, purpose: Purpose, causes: Collection[Cause]) ->
             return purpose.is_reduce_only
         case TradingState.HALTED:
             return purpose in PERMITTED_WHILE_HALTED and POSITIONS_UNKNOWN.isdisjoint(causes)
+
+
+def _account_causes(state: RiskState, observations: Observations, timing: Timing, now_ns: int) -> CauseReasons:
+    if observations.orders_lost is not None:
+        return {Cause.EXECUTION_DOWN: f"orders: {observations.orders_lost}"}
+    if state.consecutive_mismatches:
+        return {Cause.UNRECONCILED: "account: the last reconciliation found differences"}
+    if state.reconciled_sequence <= observations.orders_lost_sequence:
+        return {Cause.UNRECONCILED: "account: not reconciled since the order stream was synced"}
+    if now_ns - state.reconciled_at_ns > timing.reconciliation_age_ms_max * NS_PER_MS:
+        return {Cause.UNRECONCILED: f"account: not reconciled within {timing.reconciliation_age_ms_max} ms"}
+    return {}
+
+
+def _market_causes(state: RiskState, observations: Observations, now_ns: int) -> CauseReasons:
+    reasons: CauseReasons = {}
+    if observations.market_lost is not None:
+        reasons[Cause.BUS_GAP] = f"market: {observations.market_lost}"
+    elif stale := observations.staleness(now_ns):
+        reasons[Cause.DATA_STALE] = stale
+    if problem := _venue_problem(state):
+        reasons[Cause.VENUE_DEGRADED] = problem
+    if jump := observations.clock_jump(now_ns):
+        reasons[Cause.CLOCK_SUSPECT] = jump
+    return reasons
+
+
+def _venue_problem(state: RiskState) -> str:
+    if state.venue_connectivity in (None, VenueConnectivity.HEALTHY):
+        return ""
+    return f"the venue is {state.venue_connectivity}"
+
+
+def _divergence(state: RiskState, event: Reconciled) -> CauseReasons:
+    """Return DIVERGENCE, with the symbols that differ, if the positions really differ.
+
+    A difference caused by a fill in flight does not count: it is gone at the next reconciliation.
+    """
+    if positions_match(state, event) or (event.differences and not state.consecutive_mismatches):
+        return {}
+    ours, theirs = state.positions(), {one.symbol: one.quantity for one in event.positions if one.quantity}
+    unequal = sorted(symbol for symbol in ours.keys() | theirs.keys() if ours.get(symbol) != theirs.get(symbol))
+    text = ", ".join(
+        f"{symbol}: ours {ours.get(symbol, ZERO):f}, venue {theirs.get(symbol, ZERO):f}" for symbol in unequal
+    )
+    return {Cause.DIVERGENCE: text}

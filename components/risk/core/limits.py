@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from components.contracts.decisions import CheckName
 from components.contracts.values import Symbol, format_decimal
 
+NS_PER_MS: Final = 1_000_000
 VERSION_BYTES: Final = 8
 SymbolText = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9.]{0,11}$")]
 Positive = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"))]
-NS_PER_MS: Final = 1_000_000
 
 
 class StrictTable(BaseModel):
@@ -25,7 +25,7 @@ class StrictTable(BaseModel):
 
 
 class Limits(StrictTable):
-    """Limits for one order, one symbol and the account; every decision stores the version of its limits."""
+    """Limits of one order, one symbol and the account; every decision stores the version of its limits."""
 
     symbols: tuple[SymbolText, ...] = Field(min_length=1, max_length=1_000)
     signal_age_ms_max: int = Field(ge=1, le=600_000)

@@ -1,4 +1,4 @@
-"""What risk observes and does not journal: stream continuity, last quotes, feed and book states, clock jumps."""
+"""What risk observes but does not journal: stream continuity, last quotes, feed and book states, clock jumps."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -13,7 +13,7 @@ from components.contracts.values import Price, StreamOffset, Symbol, Venue
 from components.risk.core.limits import NS_PER_MS, Limits, Timing
 
 PRICE_MAX: Final = Decimal("1e12")
-"""A higher price is invalid, and arithmetic with it could fail."""
+"""A quote with a higher price is discarded: the price is invalid, and arithmetic with it could fail."""
 
 
 class LastQuote(Struct, frozen=True, gc=False):
@@ -40,7 +40,7 @@ class Observations:
         """Why the market stream is not synced; None if it is. `orders_lost` is the same for order events."""
         self.orders_lost: str | None = "not received yet"
         self.orders_lost_sequence = 0
-        """Last sequence of this log when order events were last lost."""
+        """Last sequence of risk's own log when order events were last lost."""
 
     def observe_clock(self, now_ns: int) -> None:
         """Compare the time with the last observation: ticks are regular, so a large step is a jump of the clock."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from components.contracts.values import ZERO, Money, Price, Quantity, Side, Symbol
 
 EXACT: Final = Context(prec=80)
-"""Precision at which sums and products of prices and quantities never round."""
+"""Context whose precision is enough that sums and products of prices and quantities never round."""
 COST_STEP: Final = Decimal("1e-12")
 """Rounding step of the only division: the cost of a part of a position."""
 

@@ -71,13 +71,13 @@ def apply(state: RiskState, record: DecisionMessage) -> RiskState:
         case CommandRejected(intent_id, _, _, _):
             return _replace_order(state, intent_id, None)
         case RiskStarted():
-            return _start_session(state, record)
+            return _apply_start(state, record)
         case _:
             assert_never(record)
 
 
 def replay(state: RiskState, records: Iterable[tuple[int, DecisionMessage]]) -> RiskState:
-    """Return the state after these records; a sequence number out of order raises an error."""
+    """Return the state after these records; raise CorruptData if a sequence number is out of order."""
     for sequence, record in records:
         if sequence != state.next_sequence:
             raise CorruptData(f"record {sequence}, expected {state.next_sequence}")
@@ -119,8 +119,8 @@ def _count_approval(state: RiskState, step: int) -> tuple[tuple[int, int], ...]:
     return (*counts, (step, 1))
 
 
-def _start_session(state: RiskState, record: RiskStarted) -> RiskState:
-    """Start a run of the process: latched causes stay, everything else must be proven again."""
+def _apply_start(state: RiskState, record: RiskStarted) -> RiskState:
+    """Return the state at a start of the process: latched causes stay, all others are replaced by STARTING."""
     if record.account != state.account:
         raise CorruptData(f"record {state.last_sequence}: the log of account {record.account}, not of {state.account}")
     starting = {Cause.STARTING: "no evidence yet"}

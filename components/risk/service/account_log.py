@@ -30,7 +30,7 @@ class AccountLog:
         return Append(record)
 
     def refresh_causes(self, now_ns: int) -> list[Effect]:
-        """Bring the causes in line with the evidence."""
+        """Raise and clear causes according to the evidence."""
         changes = cause_changes(self.state, self.active_causes(now_ns), now_ns)
         return self.record_causes(changes, now_ns) if changes else []
 
@@ -43,7 +43,7 @@ class AccountLog:
         return self.record_causes(newly_raised(self.state, reasons, now_ns), now_ns)
 
     def latch_divergence(self, reason: str, now_ns: int) -> list[Effect]:
-        """Halt trading until an operator resumes it: our state and execution's report contradict each other."""
+        """Halt trading until an operator resumes it, because our state contradicts execution's report."""
         return [*self.latch({Cause.DIVERGENCE: reason}, now_ns), *self.refresh_causes(now_ns)]
 
     def record_causes(self, changes: Sequence[CauseRaised | CauseCleared], now_ns: int) -> list[Effect]:

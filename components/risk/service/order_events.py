@@ -25,7 +25,7 @@ class OrderEventConsumer:
         self._log, self._metrics = log, metrics
 
     def apply(self, offset: StreamOffset, event: Any, now_ns: int) -> Effects:  # noqa: ANN401 -- any order message
-        """Apply the next order event; the causes that it raises are recorded before it."""
+        """Apply the next order event; the latched causes that it raises are recorded before it."""
         log, before = self._log, self._log.state
         if self._is_from_other_journal(offset):
             return self._on_other_journal(offset, now_ns)
@@ -54,7 +54,7 @@ class OrderEventConsumer:
         return effects
 
     def on_lost(self, lost: StreamLost, now_ns: int) -> Effects:
-        """Record that events may be missing; a stream that has diverged from our offset cannot be recovered."""
+        """Record that events may be missing; latch DIVERGENCE if the stream cannot be recovered from our offset."""
         log = self._log
         log.observations.on_orders_lost(lost.reason, log.state.last_sequence)
         return (

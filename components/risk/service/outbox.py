@@ -13,7 +13,8 @@ from components.contracts.signals import ApprovalTerms, propose
 from components.contracts.values import CommandId, IntentId
 from components.risk.core.account_state import LiveOrder, RiskState
 from components.risk.core.halts import permits
-from components.risk.core.limits import NS_PER_MS, Timing
+from components.risk.core.limits import Timing
+from components.runtime.clock import NS_PER_MS
 
 ControlFactory: TypeAlias = Callable[[CommandId], Control]
 
@@ -26,9 +27,10 @@ class PendingControl(Struct, gc=False):
 
 
 class Outbox:
-    """Seals approvals and controls and schedules their retries; a restart loses the retry times, never an approval.
+    """Seals approvals and controls and schedules their retries.
 
-    A control is stored under its subject: a newer control on the same subject replaces the older one.
+    A restart loses controls and retry times, but no approval: approvals are in the log. A control is stored under its
+    subject; a newer control on the same subject replaces the older one.
     """
 
     def __init__(self, key: SealKey, timing: Timing) -> None:
@@ -49,7 +51,7 @@ class Outbox:
     def add_control(self, subject: str, make: ControlFactory, state: RiskState, now_ns: int) -> bytes:
         """Return the sealed frame of a new control and keep it until it is acknowledged.
 
-        Its id is unique forever, because each start of the process has a log record of its own.
+        Its id is never used again, because it contains the sequence of this start's record in the log.
         """
         self._control_count += 1
         control = make(CommandId(f"c-{state.journal_id[:8]}-{state.started_sequence}-{self._control_count}"))
@@ -64,11 +66,11 @@ class Outbox:
                 return
 
     def retry_now(self) -> None:
-        """Send every approval again at the next tick: execution is reachable again."""
+        """Make every approval due at the next tick, because execution is reachable again."""
         self._sent_at_ns.clear()
 
     def due_frames(self, state: RiskState, now_ns: int) -> list[bytes]:
-        """Return the frames that are due: controls, approvals, and cancels of orders that work for too long."""
+        """Return the frames that are due: controls, approvals, and cancels of orders that have worked too long."""
         controls = self._controls_due(self._control_terms(state, now_ns))
         waiting = {one.intent.intent_id for one in state.outbox if one.intent is not None}
         self._sent_at_ns = {one: at_ns for one, at_ns in self._sent_at_ns.items() if one in waiting}
@@ -78,11 +80,11 @@ class Outbox:
         return [*controls, *approvals, *self._cancels_due(state, now_ns)]
 
     def _is_due(self, order: LiveOrder, now_ns: int) -> bool:
-        handed_at_ns = self._sent_at_ns.get(order.intent.intent_id) if order.intent is not None else None
-        return handed_at_ns is None or now_ns - handed_at_ns >= self._retry_ns
+        sent_at_ns = self._sent_at_ns.get(order.intent.intent_id) if order.intent is not None else None
+        return sent_at_ns is None or now_ns - sent_at_ns >= self._retry_ns
 
     def _controls_due(self, terms: ApprovalTerms) -> Iterable[bytes]:
-        """Seal each due control again: the same command under new terms."""
+        """Seal each due control again: the same command under terms that have not expired."""
         for pending in self._controls.values():
             if terms.approved_at_ns - pending.sent_at_ns >= self._retry_ns:
                 pending.sent_at_ns = terms.approved_at_ns
@@ -113,8 +115,8 @@ class Outbox:
 def approvals_to_send(state: RiskState, now_ns: int) -> list[LiveOrder]:
     """Return the approvals that should be sent to execution now.
 
-    An approval that is no longer permitted is held back until it has expired; execution then reports that it was never
-    sent.
+    An approval that is no longer permitted is held back until it has expired; then it is sent, so that execution
+    reports the order as never sent.
     """
     trading_state, causes = state.trading_state, state.causes
     return [

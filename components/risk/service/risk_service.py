@@ -20,13 +20,14 @@ from components.contracts.values import ZERO, CommandId, Money
 from components.risk.core.account_state import RiskState, intent_digest
 from components.risk.core.checks.evaluation import decide
 from components.risk.core.halts import blocking_causes, clear_latched, operator_halt, readiness_blockers, resume_refusal
-from components.risk.core.limits import NS_PER_MS, Limits, Timing
+from components.risk.core.limits import Limits, Timing
 from components.risk.core.observations import Observations
 from components.risk.core.projection import approval_reply
 from components.risk.service.account_log import AccountLog
 from components.risk.service.order_events import OrderEventConsumer
 from components.risk.service.outbox import Outbox, approvals_to_send
 from components.risk.service.reporting import RiskMetrics, account_snapshot, pnl_of, position_message, trading_status_of
+from components.runtime.clock import NS_PER_MS
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     CommandAcknowledged,
@@ -45,7 +46,7 @@ from components.runtime.service import (
 )
 
 OPERATOR_REPLIES_MAX: Final = 256
-"""Number of replies kept for repeated operator requests."""
+"""Number of latest replies kept, for operator requests that arrive twice."""
 
 
 class RiskService:
@@ -214,7 +215,7 @@ class _OperatorRequests:
         return [*effects, Reply(reply_to, reply), LogEvent("operator_command", facts, "warning")]
 
     def _execute(self, action: OperatorAction, reason: str, now_ns: int) -> tuple[list[Effect], str]:
-        """Return the effects, and the reason if the request was not executed."""
+        """Return the effects, and why the request was refused (empty if it was executed)."""
         match action:
             case OperatorAction.HALT:
                 return self._halt(reason, now_ns)

@@ -64,11 +64,11 @@ def test_causes_position_and_age_can_be_set_by_options(check: CheckCommand) -> N
     ("intent", "message"),
     [
         ("{", "Expecting property name"),
-        ("[1]", "an intent is a JSON object"),
-        (INTENT | {"quantiy": 1}, "no such field: quantiy"),
-        ({"symbol": "AAPL", "side": "buy"}, "an intent requires quantity"),
+        ("[1]", "the order file is not a JSON object"),
+        (INTENT | {"quantiy": 1}, "unknown field: quantiy"),
+        ({"symbol": "AAPL", "side": "buy"}, "missing field: quantity"),
         (INTENT | {"quantity": -1}, "quantity -1: must be above 0"),
-        (INTENT | {"side": "hold"}, "not an intent"),
+        (INTENT | {"side": "hold"}, "invalid order"),
     ],
     ids=str,
 )

@@ -17,6 +17,7 @@ from components.risk.core.limits import NS_PER_MS, Limits
 from components.risk.core.positions import Exposure
 
 BPS: Final = Decimal(10_000)
+"""Basis points in one."""
 NOT_APPLICABLE_TO_EXITS: Final = {
     name: CheckResult(name, "-", "does not apply to exits", passed=True) for name in CheckName
 }

@@ -1,7 +1,7 @@
 """The ordered list of pre-trade checks, decisions made with it, and their re-evaluation from the log.
 
-`decide` always runs every check; an unknown input never passes. A decision stores all inputs that the log does not hold
-already, so that `audit_log` can evaluate each decision of a log again.
+`decide` always runs every check; an unknown input never passes. A decision stores all inputs that the log does not
+contain already, so that `audit_log` can evaluate each decision of a log again.
 """
 
 from collections.abc import Iterable
@@ -11,13 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from components.contracts.decisions import (
-    CheckResult,
-    Decision,
-    DecisionInputs,
-    DecisionMessage,
-    RiskStarted,
-)
+from components.contracts.decisions import CheckResult, Decision, DecisionInputs, DecisionMessage, RiskStarted
 from components.contracts.errors import CorruptData
 from components.contracts.signals import ApprovalTerms, Intent
 from components.contracts.values import ZERO, Price, Side
@@ -62,6 +56,24 @@ PRE_TRADE_CHECKS: Final[tuple[Check, ...]] = (
     check_open_orders,
     check_order_rate,
 )
+SequencedRecord = tuple[int, DecisionMessage]
+"""A record of the log with its sequence."""
+
+
+class LogAudit(Struct, frozen=True, gc=False):
+    """Result of an audit; two audits of the same log give the same state hash."""
+
+    records: int
+    decisions: int
+    allowed: int
+    not_reproduced: tuple[int, ...]
+    """Sequences of the decisions that do not follow from the log before them."""
+    state_hash: str
+
+    @property
+    def ok(self) -> bool:
+        """Return whether every decision was reproduced."""
+        return not self.not_reproduced
 
 
 def evaluate(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState) -> tuple[CheckResult, ...]:
@@ -73,7 +85,7 @@ def evaluate(intent: Intent, inputs: DecisionInputs, limits: Limits, state: Risk
 def decide(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState, ttl_ns: int) -> Decision:
     """Return the decision on an intent; if every check passes, with the terms of the approval.
 
-    The terms name the sequence of the record that will hold this decision.
+    The terms contain the sequence of the record in which this decision is stored.
     """
     results = evaluate(intent, inputs, limits, state)
     terms = None
@@ -86,7 +98,7 @@ def decide(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskSt
 def re_evaluate(state: RiskState, decision: Decision) -> tuple[CheckResult, ...]:
     """Return the check results of a decision that was made on this state, evaluated again from the log alone.
 
-    Raises an error if the log does not contain the limits that the decision names.
+    Raises CorruptData if the log does not contain the limits of the decision.
     """
     if state.limits is None or state.limits.version != decision.limits_version:
         raise CorruptData(
@@ -106,6 +118,23 @@ def is_reproducible(state: RiskState, decision: Decision) -> bool:
     return results == decision.checks and allowed == decision.allowed and names_its_record
 
 
+def audit_log(records: Iterable[SequencedRecord], *, re_evaluate_decisions: bool) -> LogAudit:
+    """Return the audit of a log, read from its first record; re-evaluating a decision costs as much as making it."""
+    stream = iter(records)
+    state = _initial_state(first := next(stream, None))
+    decisions = allowed = 0
+    not_reproduced: list[int] = []
+    for sequence, record in chain([first] if first else [], stream):
+        if isinstance(record, Decision):
+            decisions += 1
+            allowed += record.allowed
+            if re_evaluate_decisions and not is_reproducible(state, record):
+                not_reproduced.append(sequence)
+        state = replay(state, [(sequence, record)])
+    state_hash = blake2b(encode_state(state), digest_size=32).hexdigest()
+    return LogAudit(state.last_sequence, decisions, allowed, tuple(not_reproduced), state_hash)
+
+
 def _check_context(intent: Intent, inputs: DecisionInputs, limits: Limits, state: RiskState) -> CheckContext:
     bid, ask = inputs.bid_price, inputs.ask_price
     mid = (bid + ask) / 2 if bid is not None and ask is not None and ZERO < bid < ask else None
@@ -118,42 +147,6 @@ def _unit_price(intent: Intent, bid: Price | None, ask: Price | None) -> Price |
     if intent.limit_price is not None:
         return intent.limit_price
     return ask if intent.side is Side.BUY else bid
-
-
-SequencedRecord = tuple[int, DecisionMessage]
-
-
-class LogAudit(Struct, frozen=True, gc=False):
-    """Result of an audit; two audits of the same log give the same state hash."""
-
-    records: int
-    decisions: int
-    allowed: int
-    not_reproduced: tuple[int, ...]
-    """Sequences of the decisions that do not follow from the log before them."""
-    state_hash: str
-
-    @property
-    def ok(self) -> bool:
-        """Return whether every decision was reproduced."""
-        return not self.not_reproduced
-
-
-def audit_log(records: Iterable[SequencedRecord], *, re_evaluate_decisions: bool) -> LogAudit:
-    """Replay the log from its first record; re-evaluating a decision costs as much as making it."""
-    stream = iter(records)
-    state = _initial_state(first := next(stream, None))
-    decisions = allowed = 0
-    unconfirmed: list[int] = []
-    for sequence, record in chain([first] if first else [], stream):
-        if isinstance(record, Decision):
-            decisions += 1
-            allowed += record.allowed
-            if re_evaluate_decisions and not is_reproducible(state, record):
-                unconfirmed.append(sequence)
-        state = replay(state, [(sequence, record)])
-    state_hash = blake2b(encode_state(state), digest_size=32).hexdigest()
-    return LogAudit(state.last_sequence, decisions, allowed, tuple(unconfirmed), state_hash)
 
 
 def _initial_state(first: SequencedRecord | None) -> RiskState:

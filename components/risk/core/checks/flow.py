@@ -11,7 +11,7 @@ from components.risk.core.checks.context import NOT_APPLICABLE_TO_EXITS, CheckCo
 from components.risk.core.halts import permits
 from components.risk.core.limits import NS_PER_MS
 
-# Results that nearly every order gets, created once: most of the cost of a decision is writing its results.
+# Results that nearly every order gets, created once: most of the cost of a decision is building its results.
 _PERMITTED_TEXT: Final = {purpose: f"{purpose} permitted" for purpose in Purpose}
 _PERMITTED_WHILE_ACTIVE: Final = {
     purpose: CheckResult(CheckName.TRADING_STATE, str(TradingState.ACTIVE), text, passed=True)
@@ -87,9 +87,9 @@ def check_order_rate(context: CheckContext) -> CheckResult:
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.ORDER_RATE]
     count = approvals_last_minute(context.state, context.inputs.now_ns) + 1
-    holds = count <= context.limits.order_rate_per_minute_max
+    passed = count <= context.limits.order_rate_per_minute_max
     return CheckResult(
-        CheckName.ORDER_RATE, str(count), context.limits.descriptions[CheckName.ORDER_RATE], passed=holds
+        CheckName.ORDER_RATE, str(count), context.limits.descriptions[CheckName.ORDER_RATE], passed=passed
     )
 
 
@@ -106,11 +106,11 @@ def _duplicate_of(context: CheckContext) -> str:
 
 
 def _is_repeated_order(context: CheckContext) -> bool:
-    shape = order_fingerprint(context.intent)
+    fingerprint = order_fingerprint(context.intent)
     since_ns = context.inputs.now_ns - context.limits.repeat_window_ms * NS_PER_MS
     for one in reversed(context.state.recent_approvals):
         if one.at_ns <= since_ns:
             return False
-        if one.fingerprint == shape:
+        if one.fingerprint == fingerprint:
             return True
     return False

@@ -25,9 +25,12 @@ def check_price_collar(context: CheckContext) -> CheckResult:
     limit = context.limits.descriptions[CheckName.PRICE_COLLAR]
     if context.mid is None or context.price is None:
         return CheckResult(CheckName.PRICE_COLLAR, "no quote", limit, passed=False)
-    away_bps = abs(context.price - context.mid) / context.mid * BPS
+    distance_bps = abs(context.price - context.mid) / context.mid * BPS
     return CheckResult(
-        CheckName.PRICE_COLLAR, f"{away_bps:.2f} bps", limit, passed=away_bps <= context.limits.price_collar_bps_max
+        CheckName.PRICE_COLLAR,
+        f"{distance_bps:.2f} bps",
+        limit,
+        passed=distance_bps <= context.limits.price_collar_bps_max,
     )
 
 
@@ -45,9 +48,9 @@ def check_quantity(context: CheckContext) -> CheckResult:
     if context.reduce_only:
         return NOT_APPLICABLE_TO_EXITS[CheckName.ORDER_QUANTITY]
     quantity, limits = context.intent.quantity, context.limits
-    holds = quantity <= limits.order_quantity_max and not quantity % limits.quantity_increment
+    passed = quantity <= limits.order_quantity_max and not quantity % limits.quantity_increment
     return CheckResult(
-        CheckName.ORDER_QUANTITY, f"{quantity:f}", limits.descriptions[CheckName.ORDER_QUANTITY], passed=holds
+        CheckName.ORDER_QUANTITY, f"{quantity:f}", limits.descriptions[CheckName.ORDER_QUANTITY], passed=passed
     )
 
 
