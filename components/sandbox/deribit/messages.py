@@ -35,7 +35,6 @@ UNAUTHORIZED = RpcError(13009, "unauthorized")
 RAW_NEEDS_LOGIN = RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
 METHOD_NOT_FOUND = RpcError(-32601, "Method not found")
 PARSE_ERROR = RpcError(-32700, "Parse error")
-UNAVAILABLE = RpcError(11051, "system_maintenance")
 
 
 def invalid_params(parameter: str, reason: str) -> RpcError:

@@ -112,15 +112,6 @@ def _mean_reverting_side(book: SimulatedBook, instrument: Instrument, *, is_bid:
     return True if best < instrument.price * PRICE_RATIO_MIN else is_bid
 
 
-EVENT_CHOICES: tuple[tuple[int, Callable[..., BookEvent]], ...] = (
-    (32, _resize),
-    (42, _restate),
-    (76, _add_or_remove),
-    (91, _improve),
-    (100, _trade),
-)
-
-
 def _random_price(book: SimulatedBook, drawn: Draws, *, is_bid: bool) -> Decimal:
     # Prefers levels near the top: a uniform index, scaled down by a second uniform draw.
     count = len(book.side(is_bid=is_bid).prices)
@@ -134,6 +125,16 @@ def _random_quantity(instrument: Instrument, draw: int) -> Decimal:
 
 def _ticks_away(instrument: Instrument, ticks: int, *, is_bid: bool) -> Decimal:
     return instrument.tick * (-ticks if is_bid else ticks)
+
+
+# The events with their cumulative probabilities in percent.
+EVENT_CHOICES: tuple[tuple[int, Callable[..., BookEvent]], ...] = (
+    (32, _resize),
+    (42, _restate),
+    (76, _add_or_remove),
+    (91, _improve),
+    (100, _trade),
+)
 
 
 class IdSpace(StrEnum):

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 ANY = "*"
 DEFAULT_CODE = 1011  # the code of a fault that names none
+NonNegative = Annotated[int, Meta(ge=0)]
 
 
 class CryptoFaultKind(StrEnum):
@@ -44,7 +45,6 @@ class CryptoFaultKind(StrEnum):
 
 
 IMMEDIATE_KINDS = frozenset({CryptoFaultKind.CUT, CryptoFaultKind.SERVE_SHUTDOWN})
-NonNegative = Annotated[int, Meta(ge=0)]
 
 
 class CryptoFault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

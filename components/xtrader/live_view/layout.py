@@ -72,11 +72,6 @@ def truncate(line: StyledLine, width: int) -> StyledLine:
     return (*(span for span in kept if span.text), Span(ELLIPSIS[:width], Style.DIM))
 
 
-def plain_text(line: StyledLine) -> str:
-    """Return the text without styles."""
-    return "".join(span.text for span in line)
-
-
 def to_ansi(lines: Iterable[StyledLine], *, colour: bool) -> list[str]:
     """Return each line with the terminal codes of its styles."""
     return ["".join(_span_to_ansi(span, colour=colour) for span in line) for line in lines]

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from components.contracts.trading import TradingState
-from components.xtrader.live_view.layout import Span, Style, plain_text, render, styled_line, to_ansi, truncate
+from components.xtrader.live_view.layout import Span, Style, StyledLine, render, styled_line, to_ansi, truncate
 from components.xtrader.live_view.view_model import ComponentRow, DecisionRow, OrderRow, SymbolRow, ViewModel
 from tests.support.sample_messages import AT_NS
 
@@ -42,6 +42,10 @@ FULL = ViewModel(
     explanation=("SPY stood at 559.95 bid. " * 6, "Risk ran all 17 checks."),
     events=tuple(f"22:13:{number:02d}  risk is ready" for number in range(40)),
 )
+
+
+def plain_text(line: StyledLine) -> str:
+    return "".join(span.text for span in line)
 
 
 def shown(model: ViewModel, width: int, height: int) -> list[str]:
