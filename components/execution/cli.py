@@ -32,11 +32,13 @@ def run() -> None:
 
 
 @cli.command()
-@click.option("--last", type=click.IntRange(min=1), default=20, show_default=True, help="Show this many, the newest.")
-@click.option("--open", "only_open", is_flag=True, help="Only orders that are not final.")
+@click.option(
+    "--last", type=click.IntRange(min=1), default=20, show_default=True, help="Number of newest orders to show."
+)
+@click.option("--open", "only_open", is_flag=True, help="Show only orders that are not final.")
 @json_option
 def orders(last: int, *, only_open: bool, as_json: bool) -> None:
-    """Show the orders of the journal; no process needs to run."""
+    """Show the orders in execution's journal; no process needs to run."""
     from components.contracts.values import format_decimal
     from components.execution.core.state import ExecutionState
 
@@ -76,11 +78,11 @@ def order(client_order_id: str, *, as_json: bool) -> int:
 
 
 @cli.command()
-@click.option("--from", "from_sequence", type=click.IntRange(min=1), help="Start with this record of the journal.")
+@click.option("--from", "from_sequence", type=click.IntRange(min=1), help="Sequence of the first record to show.")
 @click.option("--count", type=click.IntRange(min=1), help="Stop after this many records.")
 @json_option
 def tail(from_sequence: int | None, count: int | None, *, as_json: bool) -> None:
-    """Follow the order events."""
+    """Follow the order events of the running execution process."""
     from itertools import islice
 
     for sequence, body in islice(_order_messages(from_sequence), count):
@@ -175,8 +177,8 @@ def _ids_in(record: "OrderMessage") -> set[str]:
     return {name for name in names if name}
 
 
-def _fields(value: Any) -> Any:  # noqa: ANN401  # as wide as what a record may hold
-    """Return a record's fields by name (records travel without field names), without the sealed frame."""
+def _fields(value: Any) -> Any:  # noqa: ANN401  # any field of a record
+    """Return a record's fields by name, without the sealed frame."""
     from msgspec import Struct
 
     if isinstance(value, Struct):
@@ -189,7 +191,7 @@ def _details(facts: dict[str, Any]) -> str:
     return " ".join(f"{name}={facts[name]}" for name in shown if facts.get(name) is not None)
 
 
-def _venue_order_facts(order: Any) -> dict[str, Any]:  # noqa: ANN401  # imported late, as all of the venue is
+def _venue_order_facts(order: Any) -> dict[str, Any]:  # noqa: ANN401  # VenueOrder; its module is imported on demand
     names = ("client_order_id", "venue_order_id", "symbol", "side", "quantity", "filled_quantity", "venue_status")
     return {name: getattr(order, name) for name in names}
 

@@ -22,7 +22,7 @@ from components.runtime.process.process import Process
 
 ALPACA: Final = Venue("alpaca")
 HALT_FILE: Final = "HALT"
-"""While a file with this name exists in the state folder, no order is sent, whatever other processes run."""
+"""While a file with this name exists in the state folder, no order is submitted; no other process is needed."""
 
 
 def execution(process: Process) -> None:
@@ -47,7 +47,7 @@ def build_service(process: Process, config: ExecutionConfig, state: ExecutionSta
 
 
 def replay(records: Iterable[Record]) -> ExecutionState:
-    """Replay the journal; a record that cannot be decoded is corruption, even with a valid checksum."""
+    """Return the state after the journal; a record that cannot be decoded is corruption, even with a valid checksum."""
     state, decode = ExecutionState(), message_decoder(ORDERS)
     for record in records:
         try:

@@ -43,7 +43,7 @@ def risk(process: Process) -> None:
 
 
 def read_log(records: Iterable[Record]) -> Iterator[tuple[int, DecisionMessage]]:
-    """Decode the records of the log; one that cannot be decoded is corruption, even with a valid checksum."""
+    """Decode the records of the log; a record that cannot be decoded is corruption, even with a valid checksum."""
     decode = message_decoder(DECISIONS)
     for record in records:
         try:

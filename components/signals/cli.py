@@ -34,7 +34,7 @@ def run() -> None:
 def model(card: Path | None, *, as_json: bool) -> None:
     """Show the model's card and check its hashes.
 
-    Without CARD the configured model is shown.
+    CARD is the path of a model card; without it the configured model is shown.
     """
     print_result(_model(card).card.model_dump(), as_json=as_json)
 
@@ -62,20 +62,20 @@ def predict(features: str, *, as_json: bool) -> None:
 def features(symbol: str | None, count: int | None, *, as_json: bool) -> None:
     """Compute features from the live market, one row per quote.
 
-    A symbol has no row before it is warm.
+    A symbol has no row until it has received enough quotes.
     """
     for facts in islice(_feature_rows(symbol), count):
         print_result(facts, as_json=as_json, text=" ".join(f"{key}={_format(value)}" for key, value in facts.items()))
 
 
 def _model(card: Path | None) -> "Model":
-    from components.runtime.config.settings import load_settings as load_config
+    from components.runtime.config.settings import load_settings
     from components.signals.config import SignalsConfig
     from components.signals.core.features import SCHEMA
     from components.signals.venues.onnx import load
 
     if card is None:
-        settings = load_config({"signals": SignalsConfig})
+        settings = load_settings({"signals": SignalsConfig})
         card = settings.paths.root / settings.table("signals", SignalsConfig).model
     return load(card, SCHEMA)
 

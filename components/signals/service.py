@@ -9,6 +9,7 @@ from components.contracts.signals import Purpose
 from components.contracts.streams import MARKET, POSITIONS, RISK_REQUESTS, Stream
 from components.contracts.trading import Position, PositionMessage, ProfitAndLoss, TradingStatus
 from components.contracts.values import IntentId, Side, Symbol, Venue
+from components.runtime.clock import NS_PER_MS
 from components.runtime.metrics import Metrics
 from components.runtime.service import (
     Effects,
@@ -25,7 +26,6 @@ from components.runtime.service import (
 from components.signals.core.features import Features
 from components.signals.core.model import Model, edge_of
 from components.signals.core.strategy import (
-    NS_PER_MS,
     FeatureSnapshot,
     OrderProposal,
     PositionView,

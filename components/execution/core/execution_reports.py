@@ -19,7 +19,7 @@ from components.execution.core.venue_messages import Execution, VenueOrder
 
 @final
 class ReportResult(Struct, frozen=True, gc=False):
-    """The records to append, and why the venue has to be queried again (empty if not)."""
+    """The records to append, and why the venue must be queried (empty if it need not be)."""
 
     records: tuple[Filled | OrderUpdated, ...]
     query_reason: str = ""
@@ -36,8 +36,16 @@ class OrderReport(Struct, frozen=True, gc=False):
     is_cancel_rejected: bool = False
 
 
+class OrderMatch(Enum):
+    """Whether an order found under our client order id is ours, its fence, or a conflict."""
+
+    OURS = auto()
+    FENCE = auto()
+    CONFLICT = auto()
+
+
 def inferred_execution_id(venue_order_id: VenueOrderId, cumulative_quantity: Decimal) -> ExecutionId:
-    """Return the id of an execution that only REST reported; the same in every run."""
+    """Return the id of an execution that only REST reported: the same for every read and after a restart."""
     return ExecutionId(f"{venue_order_id}:{format_decimal(cumulative_quantity)}")
 
 
@@ -45,26 +53,26 @@ def apply_report(order: Order, report: OrderReport) -> ReportResult:
     """Return the records that a report adds to an order."""
     venue_order = report.order
     fills, query_reason = _fills(order, report)
-    level = fills[-1].cumulative_quantity if fills else order.filled
+    cumulative = fills[-1].cumulative_quantity if fills else order.filled
     if venue_order.state is None or query_reason:
         return ReportResult(tuple(fills), query_reason or f"unknown status {venue_order.venue_status!r}")
-    if venue_order.filled_quantity < level:
+    if venue_order.filled_quantity < cumulative:
         # The report is older than our state. Only a final state that contradicts ours needs a query.
         contradicts = venue_order.state.is_final and not order.state.is_final
         return ReportResult(
             tuple(fills), f"{venue_order.venue_status} with a smaller filled quantity than known" if contradicts else ""
         )
-    state = next_state(order.state, venue_order.state, level, cancel_rejected=report.is_cancel_rejected)
+    state = next_state(order.state, venue_order.state, cumulative, cancel_rejected=report.is_cancel_rejected)
     changed = fills or state is not order.state or order.venue_order_id is None
-    return ReportResult((*fills, _update(order, report, state, level)) if changed else ())
+    return ReportResult((*fills, _update(order, report, state, cumulative)) if changed else ())
 
 
 def fill_from(order: Order, execution: Execution, *, source: UpdateSource, at_ns: int) -> Filled | None:
     """Return the fill that an execution adds; None if it is known already or an earlier execution is missing."""
-    begins_at = execution.cumulative_quantity - execution.quantity
+    filled_before = execution.cumulative_quantity - execution.quantity
     if execution.execution_id in order.execution_ids or execution.cumulative_quantity <= order.filled:
         return None
-    if begins_at > order.filled or execution.price <= ZERO:
+    if filled_before > order.filled or execution.price <= ZERO:
         return None
     return Filled(
         execution_id=execution.execution_id,
@@ -104,71 +112,6 @@ def adopt_report(
     )
 
 
-def _fills(order: Order, report: OrderReport) -> tuple[list[Filled], str]:
-    """Return the fills up to the venue's cumulative quantity; the last is the execution if the report has one."""
-    venue_order, execution = report.order, report.execution
-    if venue_order.filled_quantity <= order.filled:
-        return [], ""
-    if execution is None:
-        return _inferred_fill(order, report, venue_order.filled_quantity, ZERO)
-    begins_at = venue_order.filled_quantity - execution.quantity
-    before, query_reason = _inferred_fill(order, report, begins_at, execution.quantity * execution.price)
-    level = before[-1].cumulative_quantity if before else order.filled
-    fill = fill_from(replace(order, filled=level), execution, source=report.source, at_ns=report.at_ns)
-    return ([*before, fill] if fill is not None else before), query_reason
-
-
-def _inferred_fill(order: Order, report: OrderReport, upto: Decimal, cost_after: Decimal) -> tuple[list[Filled], str]:
-    """Return one fill for everything missing up to a cumulative quantity.
-
-    Its price is the one that the venue's average implies.
-    """
-    quantity = upto - order.filled
-    if quantity <= ZERO:
-        return [], ""
-    average = report.order.average_price
-    if average is None or average <= ZERO:
-        return [], f"filled {format_decimal(report.order.filled_quantity)} without an average price"
-    left = (average * report.order.filled_quantity - cost_after - order.cumulative_cost) / quantity
-    price = (left if left > ZERO else average).quantize(PRICE_STEP, ROUND_HALF_EVEN)
-    execution = Execution(
-        execution_id=inferred_execution_id(report.order.venue_order_id, upto),
-        venue_order_id=report.order.venue_order_id,
-        quantity=quantity,
-        price=Decimal(format_decimal(price)),
-        cumulative_quantity=upto,
-        venue_at_ns=report.at_ns,
-    )
-    fill = fill_from(order, execution, source=report.source, at_ns=report.at_ns)
-    return ([fill], "") if fill is not None else ([], "")
-
-
-def _update(order: Order, report: OrderReport, state: OrderState, level: Decimal) -> OrderUpdated:
-    venue_order = report.order
-    return OrderUpdated(
-        intent_id=order.intent_id,
-        client_order_id=order.client_order_id,
-        venue_order_id=venue_order.venue_order_id,
-        symbol=order.symbol,
-        side=order.side,
-        quantity=order.quantity,
-        filled_quantity=level,
-        average_price=venue_order.average_price if venue_order.filled_quantity == level else None,
-        state=state,
-        source=report.source,
-        reason=venue_order.venue_status,
-        at_ns=report.at_ns,
-    )
-
-
-class OrderMatch(Enum):
-    """Whether an order found under our client order id is ours, its fence, or a conflict."""
-
-    OURS = auto()
-    FENCE = auto()
-    CONFLICT = auto()
-
-
 def match_order(order: Order, venue_order: VenueOrder) -> OrderMatch:
     """Compare the venue's order with ours: symbol, side, quantity, type and limit price."""
     if (venue_order.symbol, venue_order.side) != (order.symbol, order.side):
@@ -185,6 +128,63 @@ def match_order(order: Order, venue_order: VenueOrder) -> OrderMatch:
 def describe_mismatch(order: Order, venue_order: VenueOrder) -> str:
     """Return how the venue's order differs from ours."""
     return f"{_describe(order)} is ours, {_describe(venue_order)} is at the venue"
+
+
+def _fills(order: Order, report: OrderReport) -> tuple[list[Filled], str]:
+    """Return the fills up to the venue's cumulative quantity; the last is the execution if the report has one."""
+    venue_order, execution = report.order, report.execution
+    if venue_order.filled_quantity <= order.filled:
+        return [], ""
+    if execution is None:
+        return _inferred_fill(order, report, venue_order.filled_quantity, ZERO)
+    filled_before = venue_order.filled_quantity - execution.quantity
+    before, query_reason = _inferred_fill(order, report, filled_before, execution.quantity * execution.price)
+    cumulative = before[-1].cumulative_quantity if before else order.filled
+    fill = fill_from(replace(order, filled=cumulative), execution, source=report.source, at_ns=report.at_ns)
+    return ([*before, fill] if fill is not None else before), query_reason
+
+
+def _inferred_fill(order: Order, report: OrderReport, up_to: Decimal, cost_after: Decimal) -> tuple[list[Filled], str]:
+    """Return one fill for everything missing up to a cumulative quantity.
+
+    Its price is the one that the venue's average implies.
+    """
+    quantity = up_to - order.filled
+    if quantity <= ZERO:
+        return [], ""
+    average = report.order.average_price
+    if average is None or average <= ZERO:
+        return [], f"filled {format_decimal(report.order.filled_quantity)} without an average price"
+    left = (average * report.order.filled_quantity - cost_after - order.cumulative_cost) / quantity
+    price = (left if left > ZERO else average).quantize(PRICE_STEP, ROUND_HALF_EVEN)
+    execution = Execution(
+        execution_id=inferred_execution_id(report.order.venue_order_id, up_to),
+        venue_order_id=report.order.venue_order_id,
+        quantity=quantity,
+        price=Decimal(format_decimal(price)),
+        cumulative_quantity=up_to,
+        venue_at_ns=report.at_ns,
+    )
+    fill = fill_from(order, execution, source=report.source, at_ns=report.at_ns)
+    return ([fill], "") if fill is not None else ([], "")
+
+
+def _update(order: Order, report: OrderReport, state: OrderState, cumulative: Decimal) -> OrderUpdated:
+    venue_order = report.order
+    return OrderUpdated(
+        intent_id=order.intent_id,
+        client_order_id=order.client_order_id,
+        venue_order_id=venue_order.venue_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        filled_quantity=cumulative,
+        average_price=venue_order.average_price if venue_order.filled_quantity == cumulative else None,
+        state=state,
+        source=report.source,
+        reason=venue_order.venue_status,
+        at_ns=report.at_ns,
+    )
 
 
 def _describe(order: Order | VenueOrder) -> str:

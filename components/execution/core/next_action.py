@@ -25,6 +25,17 @@ DELAY_NS_MAX: Final = 60_000_000_000
 """No action is delayed for longer, whatever the venue asks for."""
 
 
+@final
+class FenceLimits(BaseModel):
+    """Size and prices of fences: so far from any market that a fence does not fill before it is cancelled."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    quantity: Decimal = Field(gt=0, max_digits=12)
+    buy_price: Decimal = Field(gt=0, max_digits=12)
+    sell_price: Decimal = Field(gt=0, max_digits=12)
+
+
 class NotSentReason(StrEnum):
     """Why the last attempt was certainly not processed."""
 
@@ -34,7 +45,7 @@ class NotSentReason(StrEnum):
 
 @dataclass(slots=True)
 class InFlight:
-    """Requests in flight and retry times of one order; a restart begins with an empty one."""
+    """Requests in flight and retry times of one order; not stored, so empty after a restart."""
 
     submitted_at_ns: int = 0
     """When the order (or its fence) was sent; 0 if no response is awaited."""
@@ -57,7 +68,7 @@ class InFlight:
 
 @final
 class SubmitConditions(Struct, frozen=True, gc=False, kw_only=True):
-    """Conditions that apply to all orders now."""
+    """What permits or prevents submitting, the same for all orders."""
 
     is_ready: bool
     """Every older order is resolved and the account is reconciled, so new orders may be submitted."""
@@ -140,7 +151,7 @@ def submit_blocked_by(order: Order, conditions: SubmitConditions, now_ns: int) -
 
 
 def may_submit(purpose: Purpose | None, trading: TradingState) -> bool:
-    """Return whether an approved order may still be submitted in this trading state."""
+    """Return whether an approved order may still be submitted after the trading state changed to this one."""
     match trading:
         case TradingState.ACTIVE:
             return True
@@ -148,6 +159,27 @@ def may_submit(purpose: Purpose | None, trading: TradingState) -> bool:
             return purpose is not None and purpose.is_reduce_only
         case TradingState.HALTED:
             return purpose in (Purpose.STOP, Purpose.FLATTEN)
+
+
+def choose_fence_terms(order: Order, limits: FenceLimits) -> FenceTerms:
+    """Return the terms of an order's fence; terms chosen before are kept, so that the fence is recognised."""
+    if order.fence is not None:
+        return order.fence
+    return FenceTerms(limits.quantity, limits.buy_price if order.side is Side.BUY else limits.sell_price)
+
+
+def fence_request(order: Order, terms: FenceTerms) -> Fence:
+    """Return the request that places a fence."""
+    if order.time_in_force is None:
+        raise InvariantError(f"order {order.client_order_id} is external and cannot be fenced")
+    return Fence(
+        client_order_id=order.client_order_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=terms.quantity,
+        limit_price=terms.limit_price,
+        time_in_force=order.time_in_force,
+    )
 
 
 def _next_for_received(order: Order, conditions: SubmitConditions, now_ns: int) -> NextAction:
@@ -173,7 +205,7 @@ def _next_while_unknown(order: Order, in_flight: InFlight, conditions: SubmitCon
         return Query()
     if order.is_cancel_requested or now_ns >= order.expires_at_ns:
         return PlaceFence()
-    # The approval is valid but submission is blocked: it may not be submitted again, and its id need not be used up
+    # The approval is valid but submission is blocked: the order may not be submitted again, and a fence is not needed
     # before the approval expires.
     return BackOff() if submit_blocked_by(order, conditions, now_ns) or conditions.is_venue_lost else Submit()
 
@@ -189,38 +221,6 @@ def _next_while_working(order: Order, in_flight: InFlight, now_ns: int) -> NextA
 
 
 def _is_due(in_flight: InFlight, now_ns: int) -> bool:
-    # No action is delayed for longer: a due time further away means that the clock was set back.
+    # No action is delayed for longer than DELAY_NS_MAX: a due time further away means that the clock was set back.
     is_time = not now_ns < in_flight.due_at_ns <= now_ns + DELAY_NS_MAX
     return not in_flight.query_sent_at_ns and is_time
-
-
-@final
-class FenceLimits(BaseModel):
-    """Size and prices of fences: so far from any market that a fence does not fill before it is cancelled."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    quantity: Decimal = Field(gt=0, max_digits=12)
-    buy_price: Decimal = Field(gt=0, max_digits=12)
-    sell_price: Decimal = Field(gt=0, max_digits=12)
-
-
-def choose_fence_terms(order: Order, limits: FenceLimits) -> FenceTerms:
-    """Return the terms of an order's fence; terms chosen before are kept, so that the fence is recognised."""
-    if order.fence is not None:
-        return order.fence
-    return FenceTerms(limits.quantity, limits.buy_price if order.side is Side.BUY else limits.sell_price)
-
-
-def fence_request(order: Order, terms: FenceTerms) -> Fence:
-    """Return the request that places a fence."""
-    if order.time_in_force is None:
-        raise InvariantError(f"order {order.client_order_id} is external and cannot be fenced")
-    return Fence(
-        client_order_id=order.client_order_id,
-        symbol=order.symbol,
-        side=order.side,
-        quantity=terms.quantity,
-        limit_price=terms.limit_price,
-        time_in_force=order.time_in_force,
-    )

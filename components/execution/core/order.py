@@ -23,7 +23,7 @@ from components.contracts.values import (
 )
 
 PRICE_STEP: Final = Decimal("1e-9")
-"""Rounding step of a price computed from averages; venues round theirs more coarsely."""
+"""Rounding step of a price computed from averages; finer than that of any venue."""
 UNRESOLVED_STATES: Final = frozenset({OrderState.SENDING, OrderState.UNKNOWN})
 """States in which an order may or may not be at the venue."""
 VENUE_STATES: Final = frozenset(
@@ -115,7 +115,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     def key(self) -> str:
         """Key in `ExecutionState.orders`: our client order id; for an external order the venue's id with a prefix.
 
-        No client order id can contain the prefix.
+        None of our client order ids can contain the prefix.
         """
         return self.client_order_id if self.is_ours else f"venue:{self.venue_order_id}"
 
@@ -171,7 +171,7 @@ def apply_update(order: Order, record: OrderUpdated) -> Order:
 
 
 def apply_fill(order: Order, record: Filled) -> Order:
-    """Return the order after a fill; the cumulative quantity never decreases."""
+    """Return the order after a fill; raise InvariantError if the fill does not continue the filled quantity."""
     if record.quantity <= ZERO or record.cumulative_quantity != order.filled + record.quantity:
         raise InvariantError(
             f"order {order.client_order_id}: {record.quantity} to {record.cumulative_quantity} after {order.filled}"

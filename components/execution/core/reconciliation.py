@@ -17,6 +17,25 @@ CONFIRMING_READS_MIN: Final = 3
 """A difference is confirmed when this many snapshots in a row show it and no fill came in between."""
 
 
+@dataclass(slots=True)
+class MismatchDebounce:
+    """Confirms a difference only when it persists: snapshots and fills overtake each other."""
+
+    differences: tuple[str, ...] = ()
+    fill_count: int = -1
+    confirmations: int = 0
+
+    def is_confirmed(self, found: tuple[str, ...], fill_count: int) -> bool:
+        """Count one snapshot and return whether its result may be recorded."""
+        if not found:
+            self.confirmations = 0
+            return True
+        is_same = found == self.differences and fill_count == self.fill_count
+        self.confirmations = self.confirmations + 1 if is_same else 1
+        self.differences, self.fill_count = found, fill_count
+        return self.confirmations >= CONFIRMING_READS_MIN
+
+
 def orders_to_query(state: ExecutionState, unmatched: Iterable[VenueOrderId]) -> tuple[QueryOrder, ...]:
     """Return the orders whose state the venue must report even if they are no longer open."""
     ours = (QueryOrder(order.client_order_id, order.venue_order_id) for order in state.open_orders())
@@ -34,6 +53,17 @@ def find_differences(state: ExecutionState, snapshot: VenueSnapshot) -> tuple[st
         *position_differences(state.positions, snapshot.positions),
         *_reopened(state, snapshot),
         *_missing_at_venue(state, snapshot),
+    )
+
+
+def position_differences(ours: Positions, venue: Iterable[VenuePosition]) -> tuple[str, ...]:
+    """Return every symbol whose quantity at the venue differs from ours."""
+    theirs = quantities_by_symbol(venue)
+    quantities = ((symbol, ours.get(symbol, ZERO), theirs.get(symbol, ZERO)) for symbol in sorted({*ours, *theirs}))
+    return tuple(
+        f"{symbol}: {format_decimal(counted)} counted, {format_decimal(reported)} at the venue"
+        for symbol, counted, reported in quantities
+        if counted != reported
     )
 
 
@@ -74,34 +104,4 @@ def _missing_at_venue(state: ExecutionState, snapshot: VenueSnapshot) -> tuple[s
         f"order {order.client_order_id}: {order.state} here, unknown at the venue"
         for order in missing
         if order is not None and order.state.is_working
-    )
-
-
-@dataclass(slots=True)
-class MismatchDebounce:
-    """Confirms a difference only when it persists: snapshots and fills overtake each other."""
-
-    differences: tuple[str, ...] = ()
-    fill_count: int = -1
-    confirmations: int = 0
-
-    def is_confirmed(self, found: tuple[str, ...], fill_count: int) -> bool:
-        """Count one snapshot and return whether its result may be recorded."""
-        if not found:
-            self.confirmations = 0
-            return True
-        is_same = found == self.differences and fill_count == self.fill_count
-        self.confirmations = self.confirmations + 1 if is_same else 1
-        self.differences, self.fill_count = found, fill_count
-        return self.confirmations >= CONFIRMING_READS_MIN
-
-
-def position_differences(ours: Positions, venue: Iterable[VenuePosition]) -> tuple[str, ...]:
-    """Return every symbol whose quantity at the venue differs from ours."""
-    theirs = quantities_by_symbol(venue)
-    quantities = ((symbol, ours.get(symbol, ZERO), theirs.get(symbol, ZERO)) for symbol in sorted({*ours, *theirs}))
-    return tuple(
-        f"{symbol}: {format_decimal(counted)} counted, {format_decimal(reported)} at the venue"
-        for symbol, counted, reported in quantities
-        if counted != reported
     )

@@ -29,10 +29,13 @@ from components.contracts.trading import TradingState
 from components.contracts.values import ZERO, ClientOrderId, CommandId, IntentId, Symbol, VenueOrderId
 from components.execution.core.order import Order, adopted_order, apply_fill, apply_update, order_from_intent
 
+Positions = Mapping[Symbol, Decimal]
+"""Quantity by symbol, negative when short, without flat symbols."""
+
 
 @final
 class Receipt(Struct, frozen=True, gc=False):
-    """Sequence of the record with which an intent was received, and the seal of its frame."""
+    """Sequence of the record by which an intent was received, and the seal of its frame, which covers every byte."""
 
     sequence: int
     seal: bytes
@@ -42,7 +45,7 @@ class ExecutionState:
     """Everything that must survive a restart; changed by `apply` only."""
 
     def __init__(self) -> None:
-        """Start with the state before the first record."""
+        """Create the state before the first record."""
         self.sequence = 0
         self.opening: OpeningBalance | None = None
         self.orders: dict[str, Order] = {}
@@ -123,8 +126,8 @@ class ExecutionState:
         intent_id = record.intent.intent_id
         self.receipts[intent_id] = Receipt(self.sequence, record.frame[-SEAL_BYTES:])
         self._by_intent[intent_id] = record.client_order_id
-        is_withdrawn, is_cancel_wanted = intent_id in self.withdrawn, record.client_order_id in self.pending_cancels
-        self._store(order_from_intent(record, is_withdrawn=is_withdrawn, is_cancel_requested=is_cancel_wanted))
+        is_withdrawn, is_cancel_requested = intent_id in self.withdrawn, record.client_order_id in self.pending_cancels
+        self._store(order_from_intent(record, is_withdrawn=is_withdrawn, is_cancel_requested=is_cancel_requested))
 
     def _apply_sending(self, record: OrderSending) -> None:
         order = self._own_order(record.client_order_id)
@@ -197,10 +200,6 @@ class ExecutionState:
                 self.venue_connectivity = condition
             case ClientOrderIdConflict():
                 self.has_id_conflict = True
-
-
-Positions = Mapping[Symbol, Decimal]
-"""Quantity by symbol, negative when short, without flat symbols."""
 
 
 def quantities_by_symbol(positions: Iterable[VenuePosition]) -> dict[Symbol, Decimal]:

@@ -37,16 +37,16 @@ from components.runtime.service import CallVenue, Effect, LogEvent, Terminate
 
 REQUESTS_PER_SNAPSHOT: Final = 5
 ORDER_QUERIES_COUNTED_MAX: Final = 5
-"""Most orders are in the list of open orders; only the others cost one query each."""
+"""Upper bound of the queries for single orders in the budget of a snapshot: most are in the list of open orders."""
 RETRY_NS: Final = 150_000_000
-"""Delay of the next snapshot while snapshots and fills overtake each other."""
+"""Delay of the next snapshot while the last one cannot be used, because fills and snapshots overtake each other."""
 FAST_RETRIES_MAX: Final = 8
 """After this many fast retries in a row the slower delay is used."""
 SLOW_RETRY_NS: Final = 2_000_000_000
 
 
 class AccountSync:
-    """Fetches one snapshot at a time; a reconciliation ends when its result could be recorded."""
+    """Fetches one snapshot at a time; a reconciliation takes as many as it needs until its result can be recorded."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class AccountSync:
         self._previous_snapshot: VenueSnapshot | None = None
         self._unmatched: set[VenueOrderId] = set()
         self._unmatchable: set[VenueOrderId] = set()
-        self._reason = ""
+        self._last_failure = ""
         self._at_opening: set[VenueOrderId] = set()
 
     def restart(self, now_ns: int) -> None:
@@ -101,14 +101,16 @@ class AccountSync:
         """Retry soon; a venue that cannot be read is never treated as flat."""
         self._is_in_flight = False
         self._retry_soon(now_ns)
-        reason, self._reason = self._reason, str(response)
+        previous, self._last_failure = self._last_failure, str(response)
         return (
-            [] if reason == self._reason else [LogEvent("venue_snapshot_failed", {"response": self._reason}, "warning")]
+            []
+            if previous == self._last_failure
+            else [LogEvent("venue_snapshot_failed", {"response": self._last_failure}, "warning")]
         )
 
     def apply_snapshot(self, snapshot: VenueSnapshot, now_ns: int) -> list[Effect]:
         """Append what a snapshot adds to the journal."""
-        self._is_in_flight, self._reason = False, ""
+        self._is_in_flight, self._last_failure = False, ""
         state = self._journal.state
         if state.opening is None:
             return self._open_journal(snapshot, now_ns)
@@ -206,10 +208,6 @@ class AccountSync:
         )
 
 
-def _differences_event(differences: tuple[str, ...]) -> list[Effect]:
-    return [LogEvent("positions_differ", {"differences": list(differences)}, "error")] if differences else []
-
-
 class TradeUpdateBuffer:
     """Buffers order events from each connect until the next snapshot, which contains what the stream missed."""
 
@@ -221,7 +219,7 @@ class TradeUpdateBuffer:
         self._journal, self._account_sync, self._health = journal, account_sync, health
         self._buffered: list[VenueOrderEvent] = []
         self._events_max = events_max
-        self._reason = ""
+        self._down_reason = ""
 
     def on_message(self, body: OrderStreamMessage, now_ns: int) -> list[Effect]:
         """Handle a message of the order stream."""
@@ -247,14 +245,14 @@ class TradeUpdateBuffer:
     def _on_down(self, reason: str) -> list[Effect]:
         self._health.is_stream_up, self.is_live = False, False
         # While the venue stays unreachable, every attempt gives the same reason.
-        if reason == self._reason:
+        if reason == self._down_reason:
             return []
-        self._reason = reason
+        self._down_reason = reason
         return [LogEvent("order_stream_down", {"reason": reason}, "warning")]
 
     def _on_up(self, now_ns: int) -> list[Effect]:
         self._health.is_stream_up, self.is_live = True, False
-        self._reason = ""
+        self._down_reason = ""
         self._buffered.clear()
         self._account_sync.restart(now_ns)
         return [LogEvent("order_stream_up", {})]
@@ -277,3 +275,7 @@ class TradeUpdateBuffer:
         if event.kind is None:
             self._journal.request_query(event.order, f"unknown event type while {event.order.venue_status}", now_ns)
         return effects
+
+
+def _differences_event(differences: tuple[str, ...]) -> list[Effect]:
+    return [LogEvent("positions_differ", {"differences": list(differences)}, "error")] if differences else []

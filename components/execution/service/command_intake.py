@@ -78,6 +78,7 @@ class CommandIntake:
 
     def _duplicate_reply(self, reply_to: bytes, frame: bytes, intent: Intent, now_ns: int) -> list[Effect] | None:
         receipt = self._journal.state.receipts.get(intent.intent_id)
+        # The seal covers every byte of the frame, so an equal seal means the same frame.
         if receipt is not None and receipt.seal == frame[-SEAL_BYTES:]:
             self._metrics.count_rejected(RejectReason.REPLAYED)
             return [Reply(reply_to, Accepted(_command_id(intent), receipt.sequence))]
@@ -101,14 +102,14 @@ class CommandIntake:
                 "the journal has no opening balance yet",
                 now_ns,
             )
-        written = self._journal.append(ControlReceived(control, sealed.terms, now_ns))
+        record = self._journal.append(ControlReceived(control, sealed.terms, now_ns))
         facts = {"command_id": control.command_id, "control": type(control).__name__, "reason": control.reason}
         reply = Reply(reply_to, Accepted(control.command_id, self._journal.state.sequence))
-        note = LogEvent("control_received", facts)
-        return [written, reply, note, *self._look_up_unknown(control), *self._driver.advance_all(now_ns)]
+        event = LogEvent("control_received", facts)
+        return [record, reply, event, *self._handle_untracked(control), *self._driver.advance_all(now_ns)]
 
-    def _look_up_unknown(self, control: Control) -> list[Effect]:
-        """Request from the venue what the journal does not know: all open orders, or an unknown order."""
+    def _handle_untracked(self, control: Control) -> list[Effect]:
+        """Act on orders that the journal does not contain: cancel all at the venue, or query the named order."""
         match control:
             case CancelAll():
                 self._cancel_all.request()

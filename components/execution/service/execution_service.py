@@ -77,7 +77,7 @@ class ExecutionService(Service):
     def on_message(self, message: Inbound, now_ns: int) -> Effects:
         """Handle one input, then carry out whatever is due."""
         if isinstance(message, RequestReceived) and message.stream is COMMANDS:
-            # A command contains no news of the venue, and the intake carries out itself what is due after it.
+            # A command changes nothing known about the venue, and the intake advances the orders itself.
             return self._intake.handle(message.reply_to, message.body, now_ns)
         match message:
             case VenueCallCompleted(request, response):

@@ -38,8 +38,8 @@ class ExecutionMetrics:
         self.submit = metrics.histogram(
             "submit_seconds", "From submitting an order to the venue's response.", buckets=VENUE_BUCKETS_S
         ).observe
-        for fault in RejectReason:
-            self._rejected.labels(fault.value)
+        for reason in RejectReason:
+            self._rejected.labels(reason.value)
         # Looking up a label costs more than counting.
         self._by_state = {state: states.labels(state.value) for state in OrderState}
         self._received, self._sending = self._by_state[OrderState.RECEIVED], self._by_state[OrderState.SENDING]

@@ -1,6 +1,6 @@
-"""Drives every order to a final state: carries out the next action of each order.
+"""Drives every order to a final state by carrying out its next action.
 
-On request it cancels all orders of the account.
+Also cancels all orders of the account on request.
 """
 
 from typing import Final
@@ -43,11 +43,11 @@ FIRST_ATTEMPT: Final = 1
 AWAITING_SUBMIT: Final = UNRESOLVED_STATES | {OrderState.RECEIVED}
 """States in which an order waits to be submitted, unless its request is in flight."""
 ACTIONS_MAX: Final = 4
-"""Upper bound of the actions for one order in one call; no order needs more."""
+"""Upper bound of the actions for one order in one call of `advance`; no order needs more."""
 CANCEL_REQUESTS_WARN: Final = 3
 """From this many cancel requests for one order on, each is logged as a warning."""
 CANCEL_ALL_INTERVAL_NS: Final = 1_000_000_000
-"""At most one request per interval, however often it is requested."""
+"""Minimum time between two cancel-all requests, however often one is asked for."""
 
 
 class OrderDriver:
@@ -162,9 +162,9 @@ class OrderDriver:
 
         The frame is verified before each submission, also after a delay or a restart.
         """
-        proven = self._verified
-        if proven is not None and proven.intent.intent_id == order.intent_id:
-            return proven
+        verified = self._verified
+        if verified is not None and verified.intent.intent_id == order.intent_id:
+            return verified
         try:
             return open_approval(order.frame, self._key, self._account, now_ns)
         except InvalidApproval:
@@ -206,12 +206,6 @@ class OrderDriver:
         return effects
 
 
-def _back_off(in_flight: InFlight, now_ns: int) -> list[Effect]:
-    in_flight.is_absent = False
-    in_flight.back_off(now_ns)
-    return []
-
-
 class CancelAllRequest:
     """Cancels all orders of the account: one request in flight at a time, repeated until the venue accepts one."""
 
@@ -246,3 +240,9 @@ class CancelAllRequest:
             return []
         self._is_requested = True
         return [LogEvent("cancel_all_not_accepted", {"response": str(response)}, "warning")]
+
+
+def _back_off(in_flight: InFlight, now_ns: int) -> list[Effect]:
+    in_flight.is_absent = False
+    in_flight.back_off(now_ns)
+    return []

@@ -30,10 +30,11 @@ from components.execution.service.metrics import ExecutionMetrics
 from components.runtime.service import Append, Effect, EventLevel, LogEvent
 
 CANCEL_UNCONFIRMED: Final = "the cancel is not confirmed"
+"""Why an order is queried after its cancel was accepted."""
 
 
 class OrderJournal:
-    """Applies venue reports to orders; every change of the state is a journal record."""
+    """Applies venue reports to orders; the state changes only by a record that is appended to the journal."""
 
     def __init__(self, state: ExecutionState, metrics: ExecutionMetrics, *, cancel_check_ns: int) -> None:
         """Continue from the state of the journal."""
@@ -136,7 +137,7 @@ class OrderJournal:
                     effects.append(
                         _venue_order_event(venue_order, "client_order_id_conflict", level="critical", detail=reason)
                     )
-            effects.extend(self._never_landed(ours, reason, report))
+            effects.extend(self._close_never_landed(ours, reason, report))
         effects.extend(self.adopt(venue_order, reason=reason, source=report.source, now_ns=report.at_ns))
         return self._adopted(venue_order), effects
 
@@ -146,7 +147,7 @@ class OrderJournal:
             raise KeyError(venue_order.venue_order_id)
         return order
 
-    def _never_landed(self, ours: Order, reason: str, report: OrderReport) -> list[Effect]:
+    def _close_never_landed(self, ours: Order, reason: str, report: OrderReport) -> list[Effect]:
         """Close our order: the order found has used up its id, so ours cannot be at the venue, now or later."""
         effects: list[Effect] = []
         if ours.state is OrderState.SENDING:

@@ -5,14 +5,16 @@ from typing import Final
 
 from components.contracts.orders import VenueConnectivity
 from components.execution.config import RequestBudgetConfig, VenueHealthLimits
+from components.runtime.clock import NS_PER_MS
 from components.runtime.retry import TokenBucket
 
 SECONDS_PER_MINUTE: Final = 60
 BURST_SHARE: Final = 4
+"""A quarter of a minute's requests may be sent at once."""
 BURST_MIN: Final = 10
-"""A quarter of a minute's requests may be sent at once, and always as many as one snapshot needs."""
+"""At least this many requests may be sent at once: as many as one snapshot needs."""
 PAUSE_NS_MAX: Final = 60_000_000_000
-"""Every venue's quota is restored within this time."""
+"""Upper bound of a pause; every venue restores its quota within this time."""
 
 
 class RequestBudget:
@@ -26,7 +28,7 @@ class RequestBudget:
         self._paused_until_ns = self._last_ns = self._shift_ns = 0
 
     def pause_until(self, at_ns: int, now_ns: int) -> None:
-        """Pause all requests except cancels and fences until the time that the venue named."""
+        """Pause all requests except cancels and fences until the time that the venue named, at most PAUSE_NS_MAX."""
         closed_for_ns = min(max(at_ns - now_ns, 0), PAUSE_NS_MAX)
         self._paused_until_ns = max(self._paused_until_ns, self._monotonic(now_ns) + closed_for_ns)
 
@@ -60,7 +62,10 @@ class RequestBudget:
         return True
 
     def record_cancel(self, now_ns: int) -> None:
-        """Consume one request for a cancel or a fence: it is always sent, at the expense of later orders."""
+        """Consume one request for a cancel or a fence, which is always sent.
+
+        It comes from the reserve, or else from the order budget, so that later orders wait for it.
+        """
         left = self._reserve.take(self._monotonic(now_ns))
         if left is not None:
             self._reserve = left
@@ -99,7 +104,7 @@ class VenueHealth:
     def record_response(self, took_ns: int, limits: VenueHealthLimits) -> None:
         """Record that the venue responded."""
         self.has_responded, self.failures, self.is_throttled, self.auth_error = True, 0, False, ""
-        self.slow_responses = self.slow_responses + 1 if took_ns > limits.slow_response_ms * 1_000_000 else 0
+        self.slow_responses = self.slow_responses + 1 if took_ns > limits.slow_response_ms * NS_PER_MS else 0
 
     def record_failure(self, reason: str) -> None:
         """Record that no usable response came."""

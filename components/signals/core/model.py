@@ -11,7 +11,7 @@ from components.signals.core.features import FeatureSchema
 
 OUTPUTS: Final = ("down", "flat", "up")
 SUM_TOLERANCE: Final = 1e-3
-"""Single precision loses about 1e-7; probabilities whose sum is further from 1 are not a softmax."""
+"""Single precision loses about 1e-7; outputs whose sum is further from 1 than this are not probabilities."""
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 

@@ -1,7 +1,7 @@
 """The strategy: when to enter or exit, at which price, and the intent that results.
 
 It enters on a positive edge and exits (or enters short, where allowed) on a negative one. Signal ids contain an id of
-the run, so that no two runs use the same id, and the same input gives the same ids.
+the run, so that no two runs use the same id; with the same run id the same input gives the same ids.
 """
 
 from base64 import b32encode
@@ -26,15 +26,16 @@ from components.contracts.values import (
 )
 from components.signals.core.model import ModelCard
 
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+RANDOM_BYTES: Final = 4
+"""Number of random bytes in a run id."""
 TICK: Final = Decimal("0.01")
 TICK_BELOW_ONE: Final = Decimal("0.0001")
 """US stocks quote in hundredths of a cent below one dollar (Regulation NMS, rule 612)."""
 ONE_BASIS_POINT: Final = Decimal("0.0001")
 Positive = Annotated[Decimal, Field(gt=0)]
 Edge = Annotated[float, Field(gt=0, lt=1)]
-NS_PER_MS = 1_000_000
-RANDOM_BYTES: Final = 4
-NS_PER_S: Final = 1_000_000_000
 
 
 class StrategySettings(BaseModel):
@@ -52,12 +53,40 @@ class StrategySettings(BaseModel):
     short_allowed: bool
 
 
+class SignalSettings(Struct, frozen=True, gc=False):
+    """Identity of the strategy and its run, and the time limits of a signal."""
+
+    strategy: StrategyId
+    run_id: str
+    quote_age_ms_max: int
+    signal_ttl_ms: int
+    approval_timeout_ms: int
+    symbols_max: int
+    venue: Venue
+    """The venue whose prices the strategy trades on."""
+
+
 class PositionView(Struct, frozen=True, gc=False):
     """Position in one symbol: quantity held (negative when short) and quantity working at the venue."""
 
     held: Decimal = ZERO
     working_buy: Decimal = ZERO
     working_sell: Decimal = ZERO
+
+
+class FeatureSnapshot(Struct, frozen=True, gc=False):
+    """Features and prediction behind a proposal.
+
+    The offsets are those of the first and the last quote that the features include.
+    """
+
+    symbol: Symbol
+    features: tuple[float, ...]
+    prediction: tuple[float, ...]
+    first_offset: StreamOffset
+    last_offset: StreamOffset
+    book_state: BookState
+    tick_at_ns: int
 
 
 class OrderProposal(Struct, frozen=True, gc=False):
@@ -97,57 +126,6 @@ def marketable_price(quote: Quote, side: Side, offset_bps: Decimal) -> Decimal:
     return _to_tick(quote.bid_price * (1 - offset_bps * ONE_BASIS_POINT), ROUND_CEILING)
 
 
-def _exit(
-    side: Side, strength: float, held: Decimal, same_side: Decimal, settings: StrategySettings
-) -> tuple[Purpose, Decimal] | None:
-    closing = -held * side.sign - same_side
-    return (Purpose.EXIT, closing) if strength >= settings.edge_exit_min and closing > ZERO else None
-
-
-def _entry(
-    side: Side, strength: float, held: Decimal, same_side: Decimal, settings: StrategySettings
-) -> tuple[Purpose, Decimal] | None:
-    on_side = held * side.sign
-    if strength < settings.edge_enter_min or on_side < ZERO or (side is Side.SELL and not settings.short_allowed):
-        return None
-    return (
-        (Purpose.ENTRY, settings.quantity) if on_side + same_side + settings.quantity <= settings.position_max else None
-    )
-
-
-def _to_tick(price: Decimal, rounding: str) -> Decimal:
-    tick = TICK if price >= 1 else TICK_BELOW_ONE
-    return (price / tick).to_integral_value(rounding=rounding) * tick
-
-
-class SignalSettings(Struct, frozen=True, gc=False):
-    """Identity of the strategy and its run, and the time limits of a signal."""
-
-    strategy: StrategyId
-    run_id: str
-    quote_age_ms_max: int
-    signal_ttl_ms: int
-    approval_timeout_ms: int
-    symbols_max: int
-    venue: Venue
-    """The venue whose prices the strategy trades on."""
-
-
-class FeatureSnapshot(Struct, frozen=True, gc=False):
-    """Features and prediction behind a proposal.
-
-    The offsets are those of the first and the last message behind the features.
-    """
-
-    symbol: Symbol
-    features: tuple[float, ...]
-    prediction: tuple[float, ...]
-    first_offset: StreamOffset
-    last_offset: StreamOffset
-    book_state: BookState
-    tick_at_ns: int
-
-
 def build_intent(
     proposal: OrderProposal,
     snapshot: FeatureSnapshot,
@@ -176,17 +154,6 @@ def build_intent(
     )
 
 
-def _provenance(snapshot: FeatureSnapshot, card: ModelCard) -> ModelProvenance:
-    return ModelProvenance(
-        model_hash=card.file_hash,
-        schema_hash=card.schema_hash,
-        features=snapshot.features,
-        prediction=snapshot.prediction,
-        input_offsets=(snapshot.first_offset, snapshot.last_offset),
-        book_state=snapshot.book_state,
-    )
-
-
 def new_run_id(now_ns: int, random_bytes: bytes) -> str:
     """Return an id for one start: its second, and enough random bytes to distinguish two starts in one second."""
     second = (now_ns // NS_PER_S).to_bytes(4, "big")
@@ -196,3 +163,37 @@ def new_run_id(now_ns: int, random_bytes: bytes) -> str:
 def make_signal_id(strategy: StrategyId, run_id: str, sequence: int) -> SignalId:
     """Return the id of the next signal of this run."""
     return SignalId(f"{strategy}-{run_id}-{sequence}")
+
+
+def _exit(
+    side: Side, strength: float, held: Decimal, same_side: Decimal, settings: StrategySettings
+) -> tuple[Purpose, Decimal] | None:
+    closing = -held * side.sign - same_side
+    return (Purpose.EXIT, closing) if strength >= settings.edge_exit_min and closing > ZERO else None
+
+
+def _entry(
+    side: Side, strength: float, held: Decimal, same_side: Decimal, settings: StrategySettings
+) -> tuple[Purpose, Decimal] | None:
+    on_side = held * side.sign
+    if strength < settings.edge_enter_min or on_side < ZERO or (side is Side.SELL and not settings.short_allowed):
+        return None
+    return (
+        (Purpose.ENTRY, settings.quantity) if on_side + same_side + settings.quantity <= settings.position_max else None
+    )
+
+
+def _to_tick(price: Decimal, rounding: str) -> Decimal:
+    tick = TICK if price >= 1 else TICK_BELOW_ONE
+    return (price / tick).to_integral_value(rounding=rounding) * tick
+
+
+def _provenance(snapshot: FeatureSnapshot, card: ModelCard) -> ModelProvenance:
+    return ModelProvenance(
+        model_hash=card.file_hash,
+        schema_hash=card.schema_hash,
+        features=snapshot.features,
+        prediction=snapshot.prediction,
+        input_offsets=(snapshot.first_offset, snapshot.last_offset),
+        book_state=snapshot.book_state,
+    )

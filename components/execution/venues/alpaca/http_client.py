@@ -1,4 +1,4 @@
-"""HTTP client for Alpaca, and the classification of failures by what is known afterwards.
+"""HTTP client for Alpaca; classifies each failure by what is known about the request afterwards.
 
 Each request is sent at most once and ends within a deadline.
 """
@@ -25,8 +25,11 @@ from components.execution.venues.alpaca.schema import ErrorDocument, decode_docu
 from components.runtime.clock import NS_PER_S
 from components.runtime.config.secrets import Secret
 
+MS_PER_S: Final = 1_000
+KEEPALIVE_S: Final = 90
+"""How long an idle connection is kept: longer than the interval between reconciliations, which reuse it."""
 THROTTLED_FOR_NS: Final = 1_000_000_000
-"""Used if a throttled response names no time."""
+"""Pause after a throttled response that names no time."""
 THROTTLED_NS_MAX: Final = 60_000_000_000
 TEXT_LENGTH_MAX: Final = 300
 DUPLICATE_ID_TEXT: Final = "client_order_id must be unique"
@@ -35,9 +38,6 @@ UNAUTHORIZED_TEXTS: Final = ("forbidden", "unauthorized", "not authorized")
 NOT_SENT_ERRORS: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 """Raised before the first byte of a request is written; after any other failure it may have arrived."""
 ErrorResponse = RequestFailure | DuplicateId | OrderNotFound
-MS_PER_S: Final = 1_000
-KEEPALIVE_S: Final = 90
-"""How long an idle connection is kept: longer than the interval of reconciliations."""
 
 
 def classify_transport_error(error: httpx.TransportError) -> Unreachable | OutcomeUnknown:
@@ -47,7 +47,7 @@ def classify_transport_error(error: httpx.TransportError) -> Unreachable | Outco
 
 
 def classify_response(response: httpx.Response, now_ns: int) -> ErrorResponse:
-    """Classify an error response by status first, then by its text, never by its code alone."""
+    """Classify an error response by its HTTP status first, then by its text, never by Alpaca's error code alone."""
     status, text = response.status_code, error_text(response)
     lowered = text.lower()
     if status == httpx.codes.TOO_MANY_REQUESTS:
@@ -67,7 +67,10 @@ def error_text(response: httpx.Response) -> str:
 
 
 def retry_at_ns(response: httpx.Response, now_ns: int) -> int:
-    """Return when the quota is restored, from Retry-After (seconds or a date) or X-RateLimit-Reset."""
+    """Return when the quota is restored, from Retry-After (seconds or a date) and X-RateLimit-Reset.
+
+    The later of the two counts; it is never more than THROTTLED_NS_MAX from now.
+    """
     waits = [_after_ns(response.headers.get("Retry-After", ""), now_ns), _reset_ns(response)]
     known = [at_ns for at_ns in waits if at_ns is not None and at_ns > now_ns]
     return min(max(known, default=now_ns + THROTTLED_FOR_NS), now_ns + THROTTLED_NS_MAX)
@@ -135,7 +138,7 @@ class HttpClient:
     async def send(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> httpx.Response | Unreachable | OutcomeUnknown:
-        """Send one request and return the response, or what is known if there is none."""
+        """Send one request and return the response, or how the request failed if there is none."""
         headers = None if body is None else {"Content-Type": "application/json"}
         try:
             # The client's timeouts apply to each step; this one bounds the whole request against a server that

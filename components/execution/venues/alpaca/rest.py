@@ -1,10 +1,10 @@
 """Alpaca's trading REST API: orders, queries, account snapshots; every outcome of a request is a response value.
 
-A snapshot reads orders and fills first and positions last, so the positions are never older.
+A snapshot reads orders and fills before positions, so the positions are never older than them.
 """
 
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import quote
 
 import httpx
@@ -40,6 +40,7 @@ from components.execution.venues.alpaca.schema import (
     AccountDocument,
     CancelledDocument,
     ClockDocument,
+    Document,
     FillDocument,
     OrderDocument,
     PositionDocument,
@@ -62,14 +63,14 @@ ORDERS_PATH: Final = "/v2/orders"
 ORDERS_PER_PAGE: Final = 500
 FILLS_PER_PAGE: Final = 100
 PAGES_MAX: Final = 40
-"""More pages than any of our accounts fills; bounds what a venue can make us read."""
+"""More pages than any real account has; bounds how much a faulty venue can make us read."""
 
 
 class AlpacaRest:
-    """Submits, cancels and reads; it sends nothing twice."""
+    """Sends each request once and returns its response; retries are decided by the service."""
 
     def __init__(self, http: HttpClient, clock: Clock, halt_file: Path) -> None:
-        """Create it; the HALT file is checked before every order."""
+        """Create it; the HALT file is checked before every order, but not before a fence, a cancel or a query."""
         self._http, self._clock, self._halt_file = http, clock, halt_file
         self._account = AccountReader(http, clock)
 
@@ -110,7 +111,7 @@ class AlpacaRest:
         except FileNotFoundError:
             return False
         except OSError:
-            # A folder that cannot be read may contain the file.
+            # A folder that cannot be read may contain the file: the safe answer is that it does.
             return True
         return True
 
@@ -142,23 +143,20 @@ class AlpacaRest:
         return CancelAllAccepted(tuple(VenueOrderId(row.id) for row in rows if not httpx.codes.is_success(row.status)))
 
 
-Document = TypeVar("Document")
-
-
-class IncompleteRead(Exception):  # it never leaves this module: it ends a snapshot that cannot be completed
-    """One part of a snapshot could not be read."""
+class IncompleteRead(Exception):
+    """One part of a snapshot could not be read; caught by `fetch_snapshot`."""
 
     def __init__(self, response: RequestFailure) -> None:
-        """Store the response: it becomes the response to the whole snapshot request."""
+        """Store the failure; it becomes the response to the whole snapshot request."""
         super().__init__(str(response))
         self.response = response
 
 
 class AccountReader:
-    """Sends the requests of one snapshot, one after the other."""
+    """Reads the account and single orders; the requests of a snapshot are sent one after the other."""
 
     def __init__(self, http: HttpClient, clock: Clock) -> None:
-        """Use this client."""
+        """Create it; the caller closes the client."""
         self._http, self._clock = http, clock
 
     async def fetch_snapshot(self, request: FetchVenueSnapshot) -> VenueSnapshot | RequestFailure:
@@ -184,10 +182,10 @@ class AccountReader:
     async def query_order(self, request: QueryOrder) -> OrderFound | OrderNotFound | RequestFailure:
         """Query one order by the venue's id if it is known, else by the client order id."""
         if request.venue_order_id is not None:
-            response = await self._http.send("GET", f"/v2/orders/{request.venue_order_id}")
+            response = await self._http.send("GET", f"{ORDERS_PATH}/{request.venue_order_id}")
         else:
             query = {"client_order_id": request.client_order_id}
-            response = await self._http.send("GET", "/v2/orders:by_client_order_id", query=query)
+            response = await self._http.send("GET", f"{ORDERS_PATH}:by_client_order_id", query=query)
         if not isinstance(response, httpx.Response):
             return response
         if response.is_success:
@@ -221,7 +219,7 @@ class AccountReader:
         orders: dict[VenueOrderId, VenueOrder] = {}
         query = {"status": "open", "limit": str(ORDERS_PER_PAGE), "direction": "asc", "nested": "true"}
         for _ in range(PAGES_MAX):
-            page = await self._get("/v2/orders", tuple[OrderDocument, ...], query)
+            page = await self._get(ORDERS_PATH, tuple[OrderDocument, ...], query)
             for document in page:
                 orders |= {order.venue_order_id: order for order in parse_order_with_legs(document) if _is_open(order)}
             if len(page) < ORDERS_PER_PAGE:

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+Document = TypeVar("Document")
 DECODE_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 """Every error that input can cause in the decoder; broken UTF-8 is a ValueError, deep nesting a RecursionError."""
 
@@ -28,7 +29,7 @@ class OrderDocument(Struct, frozen=True, gc=False):
 
 
 class FillDocument(Struct, frozen=True, gc=False):
-    """A fill among the account's activities: one execution, without our id and without the stream's."""
+    """A fill among the account's activities: one execution, without client order id and without the stream's id."""
 
     id: str
     order_id: str
@@ -126,11 +127,8 @@ class NewOrderDocument(Struct, frozen=True, gc=False, omit_defaults=True):
     limit_price: str | None = None
 
 
-Document = TypeVar("Document")
-
-
 def decode_document(body: bytes | msgspec.Raw, kind: type[Document]) -> Document | None:
-    """Decode a document; None if the bytes are not one."""
+    """Return the decoded document; None if the bytes are not one."""
     try:
         return msgspec.json.decode(body, type=kind)
     except DECODE_ERRORS:

@@ -27,7 +27,7 @@ TRADE_UPDATES: Final = "trade_updates"
 CLOSE_S_MAX: Final = 0.25
 """A clean close frees the account's only connection at once; an unresponsive venue must not delay the shutdown."""
 CONNECTION_LIMIT_PAUSE_MS_MIN: Final = 1_000
-"""The venue answers the upgrade with 429 while its only connection is still held, or if we connect too often."""
+"""Minimum pause after HTTP 429: the account's only connection is still open, or we connected too often."""
 TOO_MANY_REQUESTS: Final = 429
 LISTEN: Final = msgspec.json.encode({"action": "listen", "data": {"streams": [TRADE_UPDATES]}}).decode()
 
@@ -36,7 +36,7 @@ class AlpacaTradeUpdates:
     """Connects, subscribes, and reconnects; between OrderStreamUp and OrderStreamDown every event is delivered."""
 
     def __init__(self, config: AlpacaConfig, keys: ApiKeys, jitter: Callable[[], float]) -> None:
-        """Store what a connection needs; `jitter` returns numbers in [0, 1)."""
+        """Create it unconnected; `jitter` returns numbers in [0, 1)."""
         self._config, self._keys, self._jitter = config, keys, jitter
         self._backoff = Backoff(first_ms_max=config.retry_ms_first, delay_ms_max=config.retry_ms_max)
         self._failures = 0
@@ -67,7 +67,7 @@ class AlpacaTradeUpdates:
                 self._failures = 0
                 await self._receive(connection, deliver)
             finally:
-                # A shutdown is no error (code 1011): close the connection cleanly.
+                # Without this a cancelled task would close the connection with code 1011 (internal error).
                 await connection.close()
 
     async def _authenticate(self, connection: ClientConnection) -> None:

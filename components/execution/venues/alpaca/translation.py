@@ -153,7 +153,7 @@ def parse_event(document: TradeUpdateDocument) -> VenueOrderEvent:
 
 
 def parse_fill(document: FillDocument) -> Execution:
-    """Return the execution of an activity; its id is inferred, the same at every read."""
+    """Return the execution of an activity; its id is inferred and the same at every read."""
     venue_order_id = VenueOrderId(document.order_id)
     _require_valid_numbers(f"fill of {venue_order_id}", document.qty, document.price, document.cum_qty)
     return Execution(
