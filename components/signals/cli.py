@@ -72,12 +72,12 @@ def _model(card: Path | None) -> "Model":
     from components.runtime.config.settings import load_settings
     from components.signals.config import SignalsConfig
     from components.signals.core.features import SCHEMA
-    from components.signals.venues.onnx import load
+    from components.signals.venues.onnx import load_model
 
     if card is None:
         settings = load_settings({"signals": SignalsConfig})
         card = settings.paths.root / settings.table("signals", SignalsConfig).model
-    return load(card, SCHEMA)
+    return load_model(card, SCHEMA)
 
 
 def _parse_features(text: str, names: tuple[str, ...]) -> list[float]:

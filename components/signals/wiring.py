@@ -9,13 +9,13 @@ from components.signals.config import SignalsConfig
 from components.signals.core.features import SCHEMA
 from components.signals.core.strategy import RANDOM_BYTES, SignalSettings, new_run_id
 from components.signals.service import SignalsService
-from components.signals.venues.onnx import load
+from components.signals.venues.onnx import load_model
 
 
 def signals(process: Process) -> None:
     """Build the service and serve until shutdown."""
     config = process.config(SignalsConfig)
-    model = load(process.paths.root / config.model, SCHEMA)
+    model = load_model(process.paths.root / config.model, SCHEMA)
     settings = SignalSettings(
         strategy=StrategyId(config.strategy_id),
         run_id=new_run_id(process.clock.now_ns(), token_bytes(RANDOM_BYTES)),

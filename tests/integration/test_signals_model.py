@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from components.contracts.errors import ConfigError
 from components.signals.core.features import SCHEMA, FeatureSchema
 from components.signals.core.model import edge_of
-from components.signals.venues.onnx import load, read_card
+from components.signals.venues.onnx import load_model, read_card
 from models.train_demo import main
 
 pytestmark = pytest.mark.integration
@@ -28,13 +28,13 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_the_shipped_model_matches_its_card_and_the_features() -> None:
-    model = load(SHIPPED, SCHEMA)
+    model = load_model(SHIPPED, SCHEMA)
     assert (MODELS / model.card.file).stat().st_size < BYTES_MAX
     assert model.card.accuracy > 0.4
 
 
 def test_each_row_is_predicted_independently_with_probabilities() -> None:
-    model = load(SHIPPED, SCHEMA)
+    model = load_model(SHIPPED, SCHEMA)
     rows = [[number] * len(SCHEMA.features) for number in (0.0, 1.0, -1.0, 1e30, -1e30)]
     predictions = [model.predict(row) for row in rows]
     assert all(edge_of(answer) is not None for answer in predictions)
@@ -43,7 +43,7 @@ def test_each_row_is_predicted_independently_with_probabilities() -> None:
 
 
 def test_pressure_on_the_bid_gives_a_positive_edge_and_on_the_ask_a_negative_one() -> None:
-    model = load(SHIPPED, SCHEMA)
+    model = load_model(SHIPPED, SCHEMA)
     edges = []
     for pressure in (-0.8, 0.0, 0.8):
         row = dict.fromkeys(SCHEMA.names, 0.0)
@@ -60,18 +60,18 @@ def test_a_model_file_that_was_altered_is_refused(copied: Path) -> None:
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.raises(ConfigError, match="file_hash"):
-        load(copied, SCHEMA)
+        load_model(copied, SCHEMA)
 
 
 def test_a_model_of_other_features_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"train again: python -m models\.train_demo"):
-        load(SHIPPED, FeatureSchema(SCHEMA.version + 1, SCHEMA.features))
+        load_model(SHIPPED, FeatureSchema(SCHEMA.version + 1, SCHEMA.features))
 
 
 def test_a_model_that_is_not_there_is_refused(copied: Path) -> None:
     copied.with_suffix(".onnx").unlink()
     with pytest.raises(ConfigError, match=r"demo\.onnx: No such file"):
-        load(copied, SCHEMA)
+        load_model(copied, SCHEMA)
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", 'name = "demo"', "\xff"])
@@ -88,7 +88,7 @@ def test_a_file_that_is_not_a_model_is_refused(copied: Path, content: bytes) -> 
     true_hash = blake2b(content, digest_size=16).hexdigest()
     copied.write_text(copied.read_text().replace(card.file_hash, true_hash))
     with pytest.raises(ConfigError, match="cannot load"):
-        load(copied, SCHEMA)
+        load_model(copied, SCHEMA)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tmp_path: Pat
         arguments = ["--seed", str(seed), "--quotes", "600", "--epochs", "2", "--out", str(out)]
         result = CliRunner().invoke(main, arguments, catch_exceptions=False)
         assert result.output.startswith("out of sample: ")
-        load(out / "demo.toml", SCHEMA)
+        load_model(out / "demo.toml", SCHEMA)
         return (out / "demo.onnx").read_bytes(), (out / "demo.toml").read_text()
 
     first = train("first", 3)

@@ -88,7 +88,9 @@ class AccountSync:
         if self._is_in_flight or not is_due:
             return []
         orders = orders_to_query(self._journal.state, self._unmatched | self._at_opening)
-        if not self._budget.may_read(now_ns, REQUESTS_PER_SNAPSHOT + min(len(orders), ORDER_QUERIES_COUNTED_MAX)):
+        if not self._budget.try_acquire_reads(
+            now_ns, REQUESTS_PER_SNAPSHOT + min(len(orders), ORDER_QUERIES_COUNTED_MAX)
+        ):
             return []
         self._is_in_flight = True
         return [CallVenue(FetchVenueSnapshot(self._number, orders, self._fills_after_ns(now_ns)))]

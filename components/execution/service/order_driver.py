@@ -145,7 +145,7 @@ class OrderDriver:
 
     def _submit(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
         submitting = sum([in_flight.submitted_at_ns > 0 for _, in_flight in self._journal.all_in_flight()])
-        if submitting >= self._config.submits_in_flight_max or not self._budget.may_submit(now_ns):
+        if submitting >= self._config.submits_in_flight_max or not self._budget.try_acquire_submit(now_ns):
             return []
         signal = self._verified_signal(order, now_ns)
         if signal is None:
@@ -183,12 +183,12 @@ class OrderDriver:
             intent_id = order.intent_id or IntentId("")
             record = OrderSending(intent_id, order.client_order_id, FIRST_ATTEMPT, now_ns, terms)
             effects.append(self._journal.append(record))
-        self._budget.record_cancel(now_ns)
+        self._budget.charge_cancel(now_ns)
         in_flight.submitted_at_ns, in_flight.is_absent = now_ns, False
         return [*effects, CallVenue(fence_request(order, terms))]
 
     def _query(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
-        if not self._budget.may_query(now_ns):
+        if not self._budget.try_acquire_query(now_ns):
             return []
         in_flight.query_sent_at_ns = now_ns
         return [CallVenue(QueryOrder(order.client_order_id, order.venue_order_id))]
@@ -196,7 +196,7 @@ class OrderDriver:
     def _cancel(self, order: Order, in_flight: InFlight, now_ns: int) -> list[Effect]:
         if order.venue_order_id is None:
             return []
-        self._budget.record_cancel(now_ns)
+        self._budget.charge_cancel(now_ns)
         in_flight.query_sent_at_ns = now_ns
         in_flight.cancel_requests += 1
         effects: list[Effect] = [CallVenue(CancelOrder(order.client_order_id, order.venue_order_id))]
@@ -230,7 +230,7 @@ class CancelAllRequest:
         if not self._is_requested or self._is_in_flight or too_soon:
             return []
         self._is_requested, self._is_in_flight, self._sent_at_ns = False, True, now_ns
-        self._budget.record_cancel(now_ns)
+        self._budget.charge_cancel(now_ns)
         return [CallVenue(CancelAllOrders())]
 
     def on_response(self, response: VenueResponse) -> list[Effect]:

@@ -32,7 +32,7 @@ class RequestBudget:
         closed_for_ns = min(max(at_ns - now_ns, 0), PAUSE_NS_MAX)
         self._paused_until_ns = max(self._paused_until_ns, self._monotonic(now_ns) + closed_for_ns)
 
-    def may_submit(self, now_ns: int) -> bool:
+    def try_acquire_submit(self, now_ns: int) -> bool:
         """Consume one request of the order budget; return whether there was one."""
         left = self._orders.take(self._monotonic(now_ns))
         if left is None or self._is_paused():
@@ -40,7 +40,7 @@ class RequestBudget:
         self._orders = left
         return True
 
-    def may_read(self, now_ns: int, count: int) -> bool:
+    def try_acquire_reads(self, now_ns: int, count: int) -> bool:
         """Consume requests of the read budget; return whether there were enough."""
         left = self._reads.take(self._monotonic(now_ns), count)
         if left is None or self._is_paused():
@@ -48,12 +48,12 @@ class RequestBudget:
         self._reads = left
         return True
 
-    def may_query(self, now_ns: int) -> bool:
+    def try_acquire_query(self, now_ns: int) -> bool:
         """Consume one request for a query about one order; return whether there was one.
 
         It comes from the read budget, or else from the reserve.
         """
-        if self.may_read(now_ns, 1):
+        if self.try_acquire_reads(now_ns, 1):
             return True
         left = self._reserve.take(self._monotonic(now_ns))
         if left is None or self._is_paused():
@@ -61,7 +61,7 @@ class RequestBudget:
         self._reserve = left
         return True
 
-    def record_cancel(self, now_ns: int) -> None:
+    def charge_cancel(self, now_ns: int) -> None:
         """Consume one request for a cancel or a fence, which is always sent.
 
         It comes from the reserve, or else from the order budget, so that later orders wait for it.

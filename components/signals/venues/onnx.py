@@ -76,7 +76,7 @@ class OnnxModel:
         return binding
 
 
-def load(card_path: Path, schema: FeatureSchema) -> OnnxModel:
+def load_model(card_path: Path, schema: FeatureSchema) -> OnnxModel:
     """Load the model that a card describes; raise ConfigError if file or features do not match the card."""
     card = read_card(card_path)
     content = _read(card_path.parent / card.file)
