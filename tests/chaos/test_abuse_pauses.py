@@ -68,7 +68,7 @@ NOTICED: dict[str, Callable[[Trading, int], object]] = {
     "sandbox": lambda trading, since: trading.causes_since(since) & {Cause.DATA_STALE, Cause.VENUE_DEGRADED},
     "market_data": lambda trading, since: trading.causes_since(since) & {Cause.DATA_STALE, Cause.BUS_GAP},
     "execution": lambda trading, since: trading.causes_since(since) & {Cause.EXECUTION_DOWN},
-    "risk": lambda trading, _: trading.has_printed("signals is not ready: positions: silence"),
+    "risk": lambda trading, _: trading.has_printed("signals is not ready: positions: heartbeat timeout"),
     "signals": lambda trading, _: trading.has_printed("signals is not ready: no response"),
 }
 

@@ -28,7 +28,7 @@ def test_a_symbol_that_the_venue_never_quotes_is_named_and_does_not_hold_the_oth
         overrides = {
             "XTRADER__MARKET_DATA__ALPACA__STREAM_URL": venue.endpoints["data_url"],
             "XTRADER__MARKET_DATA__SYMBOLS": json.dumps(["AAPL", UNKNOWN]),
-            "XTRADER__MARKET_DATA__FIRST_QUOTE_MS_MAX": "2000",
+            "XTRADER__MARKET_DATA__FIRST_QUOTE_TIMEOUT_MS": "2000",
             "APCA_API_KEY_ID": venue.endpoints["key"],
             "APCA_API_SECRET_KEY": venue.endpoints["secret"],
         }
