@@ -62,7 +62,7 @@ def orders(last: int, *, only_open: bool, as_json: bool) -> None:
 @click.argument("client_order_id")
 @json_option
 def order(client_order_id: str, *, as_json: bool) -> int:
-    """Show every record of one order; exit 1 if there is none.
+    """Show every record of one order; exit code 1 if there is none.
 
     CLIENT_ORDER_ID may also be an intent id.
     """

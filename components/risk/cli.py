@@ -73,7 +73,8 @@ def account(*, as_json: bool) -> None:
 def halt(reason: str, *, as_json: bool) -> int:
     """Halt trading and cancel all orders.
 
-    New orders are refused, unsent orders withdrawn, working orders cancelled, until `resume`.
+    Unsent orders are withdrawn and working orders cancelled. Until `resume`, new orders are refused, except stops and
+    orders that flatten a position.
     """
     from components.contracts.decisions import OperatorAction
 
@@ -84,7 +85,7 @@ def halt(reason: str, *, as_json: bool) -> int:
 @click.option("--reason", default="", help="Why it is safe to resume; without it, only list what would be cleared.")
 @json_option
 def resume(reason: str, *, as_json: bool) -> int:
-    """Clear the latched causes; exit 1 if they were not cleared."""
+    """Clear the latched causes; exit code 1 if they were not cleared."""
     from components.contracts.decisions import OperatorAction
 
     return _operate(OperatorAction.RESUME, reason, as_json=as_json)
@@ -111,9 +112,10 @@ def cancel_all(reason: str, *, as_json: bool) -> int:
 @click.option("--cause", "causes", multiple=True, help="Cause to treat as active, such as unreconciled; repeatable.")
 @json_option
 def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN401 -- the options above type them
-    """Check an order file against the configured limits; exit 1 if refused.
+    """Check an order file against the configured limits.
 
     FILE is JSON (- reads stdin). No process needs to run: the options set the quote, the position and the causes.
+    Exit code 1 if a check fails.
     """
     from components.risk.commands.order_file import dry_run
 
@@ -127,10 +129,11 @@ def check(*, file: IO[str], as_json: bool, **made_up: Any) -> int:  # noqa: ANN4
 @click.argument("file", type=click.File())
 @json_option
 def submit(file: IO[str], *, as_json: bool) -> int:
-    """Submit an order file to the running risk process; exit 1 if refused.
+    """Submit an order file to the running risk process.
 
     FILE is JSON (- reads stdin). The order is checked and, if every check passes, traded like any other. Each call
-    creates a new id unless the file contains a signal_id; a repeated id gets the first reply again.
+    creates a new id unless the file contains a signal_id; a repeated id gets the first reply again. Exit
+    code 1 if the order is refused.
 
     Example of a file: {"symbol": "SPY", "side": "buy", "quantity": 1}
     """
@@ -153,7 +156,10 @@ def submit(file: IO[str], *, as_json: bool) -> int:
 @click.option("--count", type=click.IntRange(min=1), help="Stop after this many.")
 @json_option
 def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
-    """Follow the decisions of the running risk process, each with its failed checks."""
+    """Follow the decisions of the running risk process.
+
+    Each line shows the order and the checks that failed.
+    """
     from itertools import islice
 
     for sequence, decision in islice(_decisions(only_refused=only_refused), count):
@@ -170,9 +176,10 @@ def tail(count: int | None, *, only_refused: bool, as_json: bool) -> None:
 @click.option("--verify", is_flag=True, help="Evaluate every decision again from the log alone.")
 @json_option
 def replay(folder: Path | None, *, verify: bool, as_json: bool) -> int:
-    """Replay a decision log; with --verify, exit 65 if a decision does not follow from it.
+    """Replay a decision log.
 
-    Without FOLDER the configured account's log is replayed.
+    Without FOLDER the configured account's log is replayed. With --verify, exit code 65 if a decision does not follow
+    from the log before it.
     """
     from components.risk.core.checks.evaluation import audit_log
 

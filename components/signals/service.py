@@ -217,9 +217,9 @@ class SignalsService:
         self._positions[position.symbol] = PositionView(position.quantity, position.working_buy, position.working_sell)
 
     def _state_at(self, venue: Venue, symbol: Symbol) -> SymbolState | None:
-        return self._state_of(symbol) if venue == self._settings.venue else None
-
-    def _state_of(self, symbol: Symbol) -> SymbolState | None:
+        """Return the state of a symbol; None at another venue, and for a new symbol beyond `symbols_max`."""
+        if venue != self._settings.venue:
+            return None
         state = self._symbols.get(symbol)
         if state is None and len(self._symbols) < self._settings.symbols_max:
             state = self._symbols[symbol] = SymbolState(Features())
