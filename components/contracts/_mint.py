@@ -5,7 +5,7 @@ from typing import Final, final
 
 @final
 class Mint:
-    """The capability to construct a Signal. An import contract restricts it to the signal and approval modules."""
+    """The capability to construct a Signal. An import contract restricts its use to `signals` and `approval`."""
 
     __slots__ = ()
 

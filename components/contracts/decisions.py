@@ -47,7 +47,7 @@ class CheckResult(Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
 
 
 class DecisionInputs(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
-    """Every input of a decision that risk's log does not hold elsewhere; the log alone suffices for a re-evaluation."""
+    """Every input that risk's log does not hold elsewhere: the log alone suffices to re-evaluate a decision."""
 
     now_ns: int
     bid_price: Decimal | None
@@ -191,8 +191,11 @@ class AccountSnapshot(Message, frozen=True, tag="AccountSnapshot"):
     causes: tuple[Cause, ...]
     positions: tuple[AccountPosition, ...]
     working: tuple[IntentId, ...]
+    """Received by execution and not final."""
     outbox: tuple[IntentId, ...]
+    """Approved, and not yet received by execution."""
     unknown: tuple[IntentId, ...]
+    """The outcome at the venue is unknown."""
     realised: Decimal
     unrealised: Decimal
     sequence: int

@@ -80,6 +80,7 @@ class FeedHealth(Message, frozen=True, tag="FeedHealth"):
 
 
 MarketMessage: TypeAlias = Quote | Trade | SymbolHealth | FeedHealth
+
 BookLevels: TypeAlias = tuple[tuple[Decimal, Decimal], ...]
 """Price and quantity. The quantity counts coins, or quote currency if the instrument is inverse."""
 
@@ -110,7 +111,7 @@ class BookDelta(Message, frozen=True, tag="BookDelta"):
 
 
 class BookGap(Message, frozen=True, tag="BookGap"):
-    """Missing updates of a book: `expected` was the next id, `got` the one received."""
+    """Missing updates of a book: the last id was `expected`, and the update received continues from `got`."""
 
     venue: Venue
     symbol: Symbol

@@ -38,6 +38,7 @@ class OrderState(StrEnum):
     EXPIRED = "expired_at_venue"
     REJECTED = "rejected"
     NEVER_LANDED = "never_landed"
+    """Sent, but not at the venue, now or later: another order has used up its client order id."""
     NEVER_SENT = "never_sent"
 
     @property
@@ -78,7 +79,7 @@ def client_order_id(intent: Intent, attempt: int) -> ClientOrderId:
     """Return the client order id of a signal, leg and attempt. Both sides recognize a duplicate by it."""
     name = f"{intent.signal_id}-{intent.leg}-{attempt}"
     if not is_identifier(name, length_max=CLIENT_ORDER_ID_LENGTH_MAX):
-        raise InvariantError(f"client order id {name!r} is not 1-{CLIENT_ORDER_ID_LENGTH_MAX} of A-Z a-z 0-9 _ . -")
+        raise InvariantError(f"client order id {name!r}: must be 1-{CLIENT_ORDER_ID_LENGTH_MAX} of A-Z a-z 0-9 _ . -")
     return ClientOrderId(name)
 
 

@@ -10,7 +10,7 @@ from components.contracts.values import StreamOffset
 SCHEMA_VERSION: Final = 2
 """Version of the messages on the bus; it rises when an old reader could misread a new message."""
 SCHEMA_VERSIONS_READ: Final = frozenset({SCHEMA_VERSION})
-"""Versions that this release reads. Version 1 had tags that followed the class names of that time."""
+"""Versions that this release reads. Version 1 is not among them, because its messages have other tags."""
 
 
 class Message(Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
@@ -55,7 +55,7 @@ class SnapshotRequest(Message, frozen=True, tag="SnapshotRequest"):
 
 
 class ReplayRequest(Message, frozen=True, tag="ReplayRequest"):
-    """Request an event stream's records from this one on. The reply is bounded; request again for more."""
+    """Request the records of an event stream from `from_sequence` on. The reply is bounded; request again for more."""
 
     stream: str
     from_sequence: int

@@ -28,8 +28,8 @@ from components.contracts.values import (
 
 AMOUNT_STEP: Final = Decimal("1e-9")
 AMOUNT_MAX: Final = Decimal("1e12")
-AMOUNT_RULE: Final = "must be above 0, at most 1e12, with at most 9 decimals"
 """No venue uses finer or larger amounts, and arithmetic within these bounds neither rounds nor overflows."""
+AMOUNT_RULE: Final = "must be above 0, at most 1e12, with at most 9 decimals"
 
 
 class Purpose(StrEnum):
@@ -130,16 +130,16 @@ Stage = TypeVar("Stage", Unchecked, Approved)
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal(Generic[Stage]):
-    """An intent together with its stage."""
+    """An intent together with its stage. Only a Signal[Approved] carries the seal without which no order is sent."""
 
     intent: Intent
     stage: Stage
     mint: InitVar[Mint]
 
     def __post_init__(self, mint: Mint) -> None:
-        """Reject signals that were constructed elsewhere, also by replace()."""
+        """Reject signals that other modules construct, also by dataclasses.replace()."""
         if mint is not MINT:
-            raise InvariantError("a Signal is constructed by propose() or by risk only")
+            raise InvariantError("only propose() and the functions of contracts.approval may construct a Signal")
 
 
 def propose(intent: Intent) -> Signal[Unchecked]:

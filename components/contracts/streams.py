@@ -24,9 +24,13 @@ class StreamClass(StrEnum):
     """The delivery guarantee of a stream."""
 
     STATE = "state"
+    """Only the latest state counts: after a loss a snapshot replaces it."""
     EVENTS = "events"
+    """Every record of a journal, in sequence: after a loss the missing ones are replayed."""
     REQUEST = "request"
+    """Requests with replies: each is retried with the same id until its reply or its deadline."""
     SEALED = "sealed"
+    """Sealed commands with acknowledgements: each is sent once, and the sender's outbox retries it."""
 
 
 class Stream(Struct, frozen=True, gc=False, kw_only=True):
@@ -44,6 +48,7 @@ class Stream(Struct, frozen=True, gc=False, kw_only=True):
     heartbeat_timeout_ms: int
     """The stream is lost if no message or heartbeat arrives for longer than this."""
     high_water_mark: int
+    """The queue bound of a socket, in messages."""
 
 
 MARKET: Final = Stream(

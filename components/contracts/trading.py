@@ -1,6 +1,6 @@
 """Trading state and its causes, positions, profit and loss.
 
-The trading state is the most severe one among those of the active causes.
+The trading state is the most severe state that any active cause demands.
 """
 
 from decimal import Decimal
@@ -14,7 +14,7 @@ from components.contracts.values import Symbol
 
 
 class TradingState(StrEnum):
-    """Which orders are allowed: all, only those that reduce exposure, or almost none."""
+    """Which orders are allowed: all, only those that reduce exposure, or only stops and flattening."""
 
     ACTIVE = "active"
     REDUCING = "reducing"
