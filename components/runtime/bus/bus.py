@@ -71,7 +71,7 @@ class Bus(Protocol):
         """Run recovery, replays, new subscriptions, request deadlines and heartbeat timeouts."""
 
     def poll_snapshot_requests(self) -> list[SnapshotRequested]:
-        """Return the snapshot requests that single the service can answer."""
+        """Return the snapshot requests that only the service can answer."""
 
     def send_snapshot(self, request: SnapshotRequested, messages: Iterable[Any]) -> None:
         """Send a state as it is after the last message published on its stream."""
@@ -266,7 +266,7 @@ class MessageBus:
         return inbounds
 
     def poll_snapshot_requests(self) -> list[SnapshotRequested]:
-        """Serve the recovery socket and return the snapshot requests that single the service can answer."""
+        """Serve the recovery socket and return the snapshot requests that only the service can answer."""
         requests = self._recovery_server.poll() if self._recovery_server is not None else []
         if requests:
             self._fast_polling_until_ms = self._now_ms() + FAST_POLLING_MS

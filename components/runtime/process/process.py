@@ -94,7 +94,7 @@ class Process:
         return read_seal_key(self.paths)
 
     def open_journal(self) -> "Journal":
-        """Open the journal of this process. A torn_tails tail of an earlier crash is truncated, counted and logged."""
+        """Open the journal of this process. A torn tail of an earlier crash is truncated, counted and logged."""
         from components.runtime.journal.journal import Journal
 
         folder, now_ns = self.paths.journal(self.name), self.clock.now_ns()
