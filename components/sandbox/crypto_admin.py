@@ -82,7 +82,7 @@ class CryptoAdminRoutes:
         """Return one book as it is now or, with `id`, after the last update whose id is not above it."""
         depth, at_id = request.query.get("depth", str(DEPTH)), request.query.get("id")
         if not depth.isdecimal() or not 1 <= int(depth) <= DEPTH_MAX or not (at_id or "0").isdecimal():
-            raise web.HTTPBadRequest(text=f"depth is 1 to {DEPTH_MAX}, id a number")
+            raise web.HTTPBadRequest(text=f"depth must be 1 to {DEPTH_MAX}, and id a number")
         venue, symbol = self._find(request.match_info["venue"], request.match_info["symbol"])
         book = venue.flow.book(symbol) if at_id is None else _book_at(venue, symbol, int(at_id))
         if book is None:

@@ -151,5 +151,5 @@ def archive_state(state: Path, now_ns: int) -> Path | None:
             archive = archive.with_name(f"{archive.name}x")
         state.rename(archive)
     except OSError as error:
-        raise StorageError(f"archive {state}: {error.strerror or error}") from error
+        raise StorageError(f"cannot archive {state}: {error.strerror or error}") from error
     return archive

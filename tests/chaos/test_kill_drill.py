@@ -69,4 +69,7 @@ def test_a_corrupt_journal_is_found(drilled: tuple[Paths, dict[str, Any]]) -> No
 
 def test_a_drill_is_refused_outside_the_sandbox() -> None:
     done = drill(XTRADER_ENV="prod", APCA_API_KEY_ID="PK0", APCA_API_SECRET_KEY="secret")
-    assert (done.returncode, done.stderr) == (64, "error: a drill is for the sandbox: XTRADER_ENV is prod, not dev\n")
+    assert (done.returncode, done.stderr) == (
+        64,
+        "error: a drill runs in the sandbox only, but XTRADER_ENV is prod, not dev\n",
+    )

@@ -379,7 +379,7 @@ def _format_seconds(milliseconds: int | None) -> str:
 def run_feed_drill(state: Path | None, run_dir: Path, *, for_s: float, seed: int) -> dict[str, Any]:
     """Start a system that subscribes to every crypto venue, inject faults, and return the report."""
     if (env := load_settings().paths.env) != "dev":
-        raise UsageError(f"a drill is for the sandbox: XTRADER_ENV is {env}, not dev")
+        raise UsageError(f"a drill runs in the sandbox only, but XTRADER_ENV is {env}, not dev")
     folder = state or Path(mkdtemp(prefix="xtrader-drill-"))
     system = SystemUnderTest(folder.resolve(), run_dir, seed=seed, overrides=CONFIG_OVERRIDES)
     drill = FeedDrill(system, SystemClock(), lambda line: click.echo(line, err=True))

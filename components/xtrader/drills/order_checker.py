@@ -310,5 +310,5 @@ def _venue_state(endpoints: VenueEndpoints) -> dict[str, Any]:
         response = httpx.get(f"{endpoints.admin_url}/state", timeout=VENUE_RESPONSE_S_MAX)
         state: dict[str, Any] = response.raise_for_status().json()
     except (httpx.HTTPError, json.JSONDecodeError) as error:
-        raise VenueUnavailable(f"the venue's state at {endpoints.admin_url}: {error}") from error
+        raise VenueUnavailable(f"cannot read the venue's state at {endpoints.admin_url}: {error}") from error
     return state

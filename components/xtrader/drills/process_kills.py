@@ -261,7 +261,7 @@ def run_kill_drill(
 ) -> dict[str, Any]:
     """Start a system under load, kill its processes, and return the report. Its state is in `state` or a new folder."""
     if (env := load_settings().paths.env) != "dev":
-        raise UsageError(f"a drill is for the sandbox: XTRADER_ENV is {env}, not dev")
+        raise UsageError(f"a drill runs in the sandbox only, but XTRADER_ENV is {env}, not dev")
     folder = state or Path(mkdtemp(prefix="xtrader-drill-"))
     system = SystemUnderTest(folder.resolve(), run_dir, seed=seed, overrides=LOAD_OVERRIDES)
     return KillDrill(system, SystemClock(), lambda line: click.echo(line, err=True)).run(

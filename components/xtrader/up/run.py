@@ -87,7 +87,7 @@ def read_venue_positions(endpoints: VenueEndpoints | None) -> Mapping[str, str]:
         response = httpx.get(f"{endpoints.trading_url}/v2/positions", headers=headers, timeout=VENUE_RESPONSE_S_MAX)
         response.raise_for_status()
     except httpx.HTTPError as error:
-        raise VenueUnavailable(f"positions at {endpoints.trading_url}: {error}") from error
+        raise VenueUnavailable(f"cannot read the positions at {endpoints.trading_url}: {error}") from error
     quantities = {row["symbol"]: Decimal(row["qty"]) for row in response.json()}
     return {symbol: format_decimal(quantity) for symbol, quantity in quantities.items() if quantity != ZERO}
 

@@ -1,6 +1,6 @@
 """The venue adapters of Binance spot and Binance USD-M futures: sequence rules, connections, requests, decoding."""
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -45,9 +45,9 @@ class MarketSpec(Struct, frozen=True, kw_only=True):
     rest_prefix: str
     metadata_weight: int
     snapshot_weights: SnapshotWeights
-    depth_speeds_ms: Container[int]
+    depth_speeds_ms: Sequence[int]
     depth_speed_ms_default: int
-    snapshot_depths: Container[int]
+    snapshot_depths: Sequence[int]
     decode_instruments: Callable[[Sequence[bytes]], list[Instrument]]
 
 

@@ -3,7 +3,7 @@
 A stream that is requested on the wrong route is confirmed and never sends anything.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -66,12 +66,18 @@ class BinanceSettings(Struct, frozen=True, kw_only=True):
     trades: bool = True
 
 
-def check_settings(settings: BinanceSettings, speeds_ms: Container[int], snapshot_depths: Container[int]) -> None:
+def check_settings(settings: BinanceSettings, speeds_ms: Sequence[int], snapshot_depths: Sequence[int]) -> None:
     """Raise ConfigError for a value that the market does not offer."""
     if settings.depth_speed_ms not in speeds_ms:
-        raise ConfigError(f"depth_speed_ms: {settings.depth_speed_ms} is none of {speeds_ms}")
+        raise ConfigError(f"depth_speed_ms: {settings.depth_speed_ms} is not {_choices_text(speeds_ms)}")
     if settings.snapshot_depth not in snapshot_depths:
-        raise ConfigError(f"snapshot_depth: {settings.snapshot_depth} is none of {snapshot_depths}")
+        raise ConfigError(f"snapshot_depth: {settings.snapshot_depth} is not {_choices_text(snapshot_depths)}")
+
+
+def _choices_text(choices: Sequence[int]) -> str:
+    if isinstance(choices, range):
+        return f"from {choices[0]} to {choices[-1]}"
+    return f"one of {', '.join(map(str, choices))}"
 
 
 def snapshot_weight(weights: SnapshotWeights, depth: int) -> int:

@@ -128,5 +128,5 @@ def _lock_folder(folder: Path) -> OpenFile:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"the state folder {folder}: {error.strerror}") from error
+        raise StorageError(f"cannot create the state folder {folder}: {error.strerror}") from error
     return REAL_DISK.lock(folder / LOCK_NAME)

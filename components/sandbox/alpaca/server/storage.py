@@ -103,7 +103,7 @@ def open_database(path: Path | None) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         raise CorruptData(f"{path}: {error}") from error
     if version not in {0, SCHEMA_VERSION}:
-        raise CorruptData(f"{path}: tables of version {version}, this program reads {SCHEMA_VERSION}")
+        raise CorruptData(f"{path}: written with schema version {version}, this release reads version {SCHEMA_VERSION}")
     return connection
 
 
