@@ -139,7 +139,7 @@ class Signal(Generic[Stage]):
     def __post_init__(self, mint: Mint) -> None:
         """Reject signals that other modules construct, also by dataclasses.replace()."""
         if mint is not MINT:
-            raise InvariantError("only propose() and the functions of contracts.approval may construct a Signal")
+            raise InvariantError("a Signal is constructed by propose() and by contracts.approval only")
 
 
 def propose(intent: Intent) -> Signal[Unchecked]:

@@ -1,4 +1,4 @@
-"""The message bus as one process uses it: the protocol, its implementation, and two clients for CLI commands.
+"""The message bus as one process uses it: the protocol, its implementation, and functions for CLI commands.
 
 Code above this module does not know the transport.
 """
@@ -28,6 +28,7 @@ CLI_POLL_MS: Final = 20
 """How often a CLI command that waits runs recovery and retries."""
 FAST_POLLING_MS: Final = 500
 """How long fast polling goes on after a recovery request or a new subscription, because more requests are likely."""
+FrameHandler = Callable[[list[bytes]], Inbounds]
 
 
 class Bus(Protocol):
@@ -87,63 +88,6 @@ class Bus(Protocol):
 
     def close(self) -> None:
         """Close every socket. Frames that were already sent may leave within LINGER_MS."""
-
-
-def open_bus(
-    run: Path,
-    bindings: StreamBindings,
-    *,
-    clock: Clock,
-    metrics: Metrics,
-    log: Log,
-    records: RecordReader | None = None,
-) -> Bus:
-    """Connect one process to every stream in `bindings`.
-
-    Raises ResourceBusy if another process holds a socket. `records` reads the published journal from a sequence on, for
-    replays.
-    """
-    producer = Producer(bindings.component, new_run_id(), clock)
-    return MessageBus(run, bindings, producer, Transport(), metrics=metrics, log=log, records=records)
-
-
-def request_once(run: Path, stream: Stream, body: Any, deadline_ms: int) -> Any:  # noqa: ANN401 -- any request, any reply
-    """Send one request to a running process and return its reply.
-
-    For CLI commands. PeerUnreachable means that the outcome is unknown. On a sealed stream the body is the frame.
-    """
-    payload = body if stream.stream_class is StreamClass.SEALED else encode(body)
-    header = Producer(CLI_CLIENT, new_run_id(), SystemClock()).header()
-    frames = request_frames_once(request_path(run, stream), (stream.name.encode(), header, payload), deadline_ms)
-    if frames is None:
-        (consumer,) = stream.consumers
-        raise PeerUnreachable(f"{consumer} did not reply on {stream.name} within {deadline_ms} ms; is it running?")
-    return decode_reply(stream, frames)
-
-
-def follow(
-    run: Path, stream: Stream, since: StreamOffset | None = None, *, idle_timeout_ms: int | None = None
-) -> Iterator[MessageReceived]:
-    """Yield the messages of a stream until the caller stops, or until none arrived for `idle_timeout_ms`.
-
-    For CLI commands. With `since`, an event stream is replayed from the record after it; a state stream starts with the
-    next message.
-    """
-    clock = SystemClock()
-    bindings = StreamBindings(component=CLI_CLIENT, subscribes={stream: since})
-    bus = open_bus(run, bindings, clock=clock, metrics=Metrics(CLI_CLIENT, ""), log=logger())
-    idle_since_ns = clock.monotonic_ns()
-    try:
-        while idle_timeout_ms is None or clock.monotonic_ns() - idle_since_ns < idle_timeout_ms * NS_PER_MS:
-            for inbound in (*bus.receive(CLI_POLL_MS), *bus.poll_background()):
-                if isinstance(inbound, MessageReceived):
-                    idle_since_ns = clock.monotonic_ns()
-                    yield inbound
-    finally:
-        bus.close()
-
-
-FrameHandler = Callable[[list[bytes]], Inbounds]
 
 
 class MessageBus:
@@ -343,3 +287,57 @@ class MessageBus:
         client = RequestClient(stream, socket, self._counters.of(stream), self._producer)
         self._register(socket, client.on_frames)
         return client
+
+
+def open_bus(
+    run: Path,
+    bindings: StreamBindings,
+    *,
+    clock: Clock,
+    metrics: Metrics,
+    log: Log,
+    records: RecordReader | None = None,
+) -> Bus:
+    """Connect one process to every stream in `bindings`.
+
+    Raises ResourceBusy if another process holds a socket. `records` reads the published journal from a sequence on, for
+    replays.
+    """
+    producer = Producer(bindings.component, new_run_id(), clock)
+    return MessageBus(run, bindings, producer, Transport(), metrics=metrics, log=log, records=records)
+
+
+def request_once(run: Path, stream: Stream, body: Any, deadline_ms: int) -> Any:  # noqa: ANN401 -- any request, any reply
+    """Send one request to a running process and return its reply.
+
+    For CLI commands. PeerUnreachable means that the outcome is unknown. On a sealed stream the body is the frame.
+    """
+    payload = body if stream.stream_class is StreamClass.SEALED else encode(body)
+    header = Producer(CLI_CLIENT, new_run_id(), SystemClock()).header()
+    frames = request_frames_once(request_path(run, stream), (stream.name.encode(), header, payload), deadline_ms)
+    if frames is None:
+        (consumer,) = stream.consumers
+        raise PeerUnreachable(f"{consumer} did not reply on {stream.name} within {deadline_ms} ms; is it running?")
+    return decode_reply(stream, frames)
+
+
+def follow(
+    run: Path, stream: Stream, since: StreamOffset | None = None, *, idle_timeout_ms: int | None = None
+) -> Iterator[MessageReceived]:
+    """Yield the messages of a stream until the caller stops, or until none arrived for `idle_timeout_ms`.
+
+    For CLI commands. With `since`, an event stream is replayed from the record after it; a state stream starts with the
+    next message.
+    """
+    clock = SystemClock()
+    bindings = StreamBindings(component=CLI_CLIENT, subscribes={stream: since})
+    bus = open_bus(run, bindings, clock=clock, metrics=Metrics(CLI_CLIENT, ""), log=logger())
+    idle_since_ns = clock.monotonic_ns()
+    try:
+        while idle_timeout_ms is None or clock.monotonic_ns() - idle_since_ns < idle_timeout_ms * NS_PER_MS:
+            for inbound in (*bus.receive(CLI_POLL_MS), *bus.poll_background()):
+                if isinstance(inbound, MessageReceived):
+                    idle_since_ns = clock.monotonic_ns()
+                    yield inbound
+    finally:
+        bus.close()

@@ -1,8 +1,7 @@
 """Encoding and decoding of frames: headers, messages, requests, replies.
 
-Only `contracts/approval.py` decodes elsewhere.
-
-Every size is bounded, and whatever is wrong with a frame becomes InvalidFrame.
+Every size is bounded, and every defect of a frame is reported as InvalidFrame. Only `contracts/approval.py` decodes
+elsewhere.
 """
 
 import secrets
@@ -31,15 +30,15 @@ from components.runtime.clock import Clock
 
 HEADER_BYTES_MAX: Final = 1024
 REQUEST_BYTES_MAX: Final = 64 * 1024
-"""Far above any request or sealed frame. It bounds what a peer can make a server hold."""
+"""Far above any request or sealed frame. It bounds the memory that one peer can make a server use."""
 PAYLOAD_BYTES_MAX: Final = 1 << 20
 """The size of one journal entry, which is the largest message published."""
 RECOVERY_BATCH_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
-"""One largest entry with its wrapping always fits into a batch."""
-Decode = Callable[[bytes], Any]
+"""The largest entry always fits into a batch, including the encoding overhead."""
 MESSAGE_KIND: Final = FrameKind.MESSAGE
 RECOVERY_TOPIC: Final = b"recovery"
 """The topic of all frames on recovery sockets."""
+Decode = Callable[[bytes], Any]
 
 
 class FrameDefect(StrEnum):
@@ -121,7 +120,7 @@ def typed_decoder(kinds: Any, bytes_max: int) -> Decode:  # noqa: ANN401 -- a un
     return decoded
 
 
-def malformed_reply(stream: Stream, detail: str) -> Any:  # noqa: ANN401 -- each stream has its own word for it
+def malformed_reply(stream: Stream, detail: str) -> Any:  # noqa: ANN401 -- the type depends on the stream
     """Return the reply to bytes that are not a request of this stream."""
     match stream.stream_class:
         case StreamClass.REQUEST:
@@ -132,7 +131,28 @@ def malformed_reply(stream: Stream, detail: str) -> Any:  # noqa: ANN401 -- each
             raise InvariantError(f"{stream.name} carries no requests")
 
 
-def _sealed(frame: bytes) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """The producer named in a frame header: the component, this run of it, and its clock."""
+
+    component: str
+    run: str
+    clock: Clock
+
+    def header(self, sequence: int = 0) -> bytes:
+        """Encode the header of a frame that belongs to no published stream: a request or a reply."""
+        now_ns = self.clock.now_ns()
+        return encode(
+            Header(SCHEMA_VERSION, MESSAGE_KIND, self.component, self.run, sequence, 0, 0, now_ns, b"", self.run)
+        )
+
+
+def new_run_id() -> str:
+    """Return a random id for this start of the process."""
+    return secrets.token_hex(6)
+
+
+def _check_sealed(frame: bytes) -> bytes:
     if len(frame) > REQUEST_BYTES_MAX:
         raise InvalidFrame(FrameDefect.OVERSIZE, f"{len(frame)} bytes, at most {REQUEST_BYTES_MAX}")
     return frame
@@ -155,7 +175,7 @@ def _unsupported_version(version: int) -> InvalidFrame:
 def _decoder(stream: Stream) -> Decode:
     match stream.stream_class:
         case StreamClass.SEALED:
-            return _sealed
+            return _check_sealed
         case StreamClass.REQUEST:
             return typed_decoder(stream.messages, REQUEST_BYTES_MAX)
         case StreamClass.STATE | StreamClass.EVENTS:
@@ -170,24 +190,3 @@ _REPLY_DECODERS: Final = {
 }
 decode_recovery_request: Final[Callable[[bytes], RecoveryRequest]] = typed_decoder(RecoveryRequest, REQUEST_BYTES_MAX)
 decode_recovery_reply: Final[Callable[[bytes], RecoveryReply]] = typed_decoder(RecoveryReply, RECOVERY_BATCH_BYTES_MAX)
-
-
-@dataclass(frozen=True, slots=True)
-class Producer:
-    """The producer named in a frame header: the component, this run of it, and its clock."""
-
-    component: str
-    run: str
-    clock: Clock
-
-    def header(self, sequence: int = 0) -> bytes:
-        """Encode the header of a frame that belongs to no published stream: a request or a reply."""
-        now_ns = self.clock.now_ns()
-        return encode(
-            Header(SCHEMA_VERSION, MESSAGE_KIND, self.component, self.run, sequence, 0, 0, now_ns, b"", self.run)
-        )
-
-
-def new_run_id() -> str:
-    """Return a random id for this start of the process."""
-    return secrets.token_hex(6)

@@ -8,10 +8,10 @@ from prometheus_client import Counter
 
 from components.contracts.streams import Stream
 from components.runtime.bus.codec import InvalidFrame
-from components.runtime.clock import Clock
+from components.runtime.clock import NS_PER_S, Clock
 from components.runtime.metrics import Metrics
 
-LOG_INTERVAL_NS: Final = 60_000_000_000
+LOG_INTERVAL_NS: Final = 60 * NS_PER_S
 """An invalid frame is logged at most once a minute for each stream and defect; every one is counted."""
 HELP: Final = {
     "published": "Messages published on a stream.",

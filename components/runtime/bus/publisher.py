@@ -164,7 +164,7 @@ RecordReader: TypeAlias = Callable[[int], Iterable[JournalRecord]]
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRequested:
-    """A subscriber of a state stream waits for a snapshot."""
+    """A subscriber's request for a snapshot of a state stream; the service supplies the content."""
 
     stream: Stream
     envelope: Envelope

@@ -174,12 +174,12 @@ def decode_reply(stream: Stream, frames: list[bytes]) -> Any:  # noqa: ANN401 --
 
 
 def encode_reply_to(index: int, envelope: Envelope) -> bytes:
-    """Encode the return address of a request."""
+    """Encode the return address of a request: the index of its server in the process, and the hops."""
     return bytes((index,)) + b"".join([bytes((len(hop),)) + hop for hop in envelope])
 
 
 def decode_reply_to(reply_to: bytes) -> Envelope:
-    """Decode the return address of a request."""
+    """Return the hops of a return address."""
     hops, start = [], 1
     while start < len(reply_to):
         end = start + 1 + reply_to[start]

@@ -44,6 +44,51 @@ class SubscriptionState(Enum):
     """The producer's journal does not continue what was received; nothing is delivered."""
 
 
+@final
+class InOrder(Struct, frozen=True, gc=False):
+    """The next message, or a heartbeat that reports no later one."""
+
+
+@final
+class Duplicate(Struct, frozen=True, gc=False):
+    """A message that was received before, or an outdated heartbeat."""
+
+
+@final
+class SequenceGap(Struct, frozen=True, gc=False):
+    """The number of messages missing before this frame."""
+
+    missing: int
+
+
+@final
+class NewEpoch(Struct, frozen=True, gc=False):
+    """The sequence started again: a new run of the producer, or another journal."""
+
+
+Continuity: TypeAlias = InOrder | Duplicate | SequenceGap | NewEpoch
+IN_ORDER: Final = InOrder()
+DUPLICATE: Final = Duplicate()
+NEW_EPOCH: Final = NewEpoch()
+
+
+def check_continuity(header: Header, epoch: str, last_sequence: int) -> Continuity:
+    """Compare a frame with the last message received. A heartbeat with a later sequence reveals a lost tail."""
+    if header.epoch != epoch:
+        return NEW_EPOCH
+    # A heartbeat carries the sequence of the message before it.
+    arrived = header.sequence if header.kind is FrameKind.MESSAGE else header.sequence + 1
+    expected = last_sequence + 1
+    if arrived == expected:
+        return IN_ORDER
+    return SequenceGap(arrived - expected) if arrived > expected else DUPLICATE
+
+
+def sequence_before(header: Header) -> int:
+    """Return the sequence of the last message before this frame."""
+    return header.sequence - 1 if header.kind is FrameKind.MESSAGE else header.sequence
+
+
 class SubscriptionCounters(Protocol):
     """The counters that a subscription increments."""
 
@@ -61,7 +106,7 @@ class SubscriptionCounters(Protocol):
 
 
 class StreamSubscription(ABC):
-    """What state and event subscriptions share: state, buffered frames, retry of requests, heartbeat timeout."""
+    """The common part of state and event subscriptions: buffered frames, retry of requests, heartbeat timeout."""
 
     def __init__(self, stream: Stream, producer: str, counters: SubscriptionCounters) -> None:
         self.stream, self.producer, self.state = stream, producer, SubscriptionState.WAITING
@@ -215,7 +260,7 @@ class StreamSubscription(ABC):
             self._counters.count_invalid_frame(error)
             return ()
 
-    def _decoded(self, payload: bytes) -> Any:  # noqa: ANN401 -- as wide as the stream's union; None where refused
+    def _decoded(self, payload: bytes) -> Any:  # noqa: ANN401 -- as wide as the stream's union; None if invalid
         try:
             return self._decode(payload)
         except InvalidFrame as error:
@@ -244,51 +289,6 @@ class StreamSubscription(ABC):
     @abstractmethod
     def _apply_batch(self, batch: RecoveryBatch) -> Inbounds:
         """Apply one batch of what was missing."""
-
-
-@final
-class InOrder(Struct, frozen=True, gc=False):
-    """The next message, or a heartbeat that reports no later one."""
-
-
-@final
-class Duplicate(Struct, frozen=True, gc=False):
-    """A message that was received before, or an outdated heartbeat."""
-
-
-@final
-class SequenceGap(Struct, frozen=True, gc=False):
-    """The number of messages missing before this frame."""
-
-    missing: int
-
-
-@final
-class NewEpoch(Struct, frozen=True, gc=False):
-    """The sequence started again: a new run of the producer, or another journal."""
-
-
-Continuity: TypeAlias = InOrder | Duplicate | SequenceGap | NewEpoch
-IN_ORDER: Final = InOrder()
-DUPLICATE: Final = Duplicate()
-NEW_EPOCH: Final = NewEpoch()
-
-
-def check_continuity(header: Header, epoch: str, last_sequence: int) -> Continuity:
-    """Compare a frame with the last message received. A heartbeat with a later sequence reveals a lost tail."""
-    if header.epoch != epoch:
-        return NEW_EPOCH
-    # A heartbeat carries the sequence of the message before it.
-    arrived = header.sequence if header.kind is FrameKind.MESSAGE else header.sequence + 1
-    expected = last_sequence + 1
-    if arrived == expected:
-        return IN_ORDER
-    return SequenceGap(arrived - expected) if arrived > expected else DUPLICATE
-
-
-def sequence_before(header: Header) -> int:
-    """Return the sequence of the last message before this frame."""
-    return header.sequence - 1 if header.kind is FrameKind.MESSAGE else header.sequence
 
 
 class EventSubscription(StreamSubscription):

@@ -16,6 +16,8 @@ COMPONENTS: Final = tuple(
 """All components in the table of streams. Each publishes `health`."""
 HOP_BYTES_MAX: Final = 255
 """The longest identity that ZeroMQ gives a hop; an encoded return address stores each length in one byte."""
+Envelope: TypeAlias = tuple[bytes, ...]
+"""The hops of a request: the ZeroMQ identities along which its reply goes back."""
 
 
 def producers(stream: Stream) -> tuple[str, ...]:
@@ -69,11 +71,8 @@ def claim_socket(path: Path) -> SocketLock:
     return SocketLock(path, lock)
 
 
-Envelope: TypeAlias = tuple[bytes, ...]
-
-
 def split_envelope(frames: list[bytes]) -> tuple[Envelope, list[bytes]]:
-    """Split the hops from the message at the first empty frame, so that a plain REQ socket is understood."""
+    """Split the hops from the message at the first empty frame, as a plain REQ socket sends it."""
     for index, frame in enumerate(frames):
         if len(frame) > HOP_BYTES_MAX:
             break

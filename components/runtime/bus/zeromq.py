@@ -69,6 +69,9 @@ class Socket:
             self._lock.release()
 
 
+AnySocket = TypeVar("AnySocket", bound=Socket)
+
+
 class PublisherSocket(Socket):
     """The socket of all published streams. Messages for a slow subscriber are dropped; the process never waits."""
 
@@ -130,8 +133,8 @@ def _send_now(send: Callable[..., Any], envelope: Iterable[bytes], frames: tuple
 def request_frames_once(path: Path, frames: tuple[bytes, bytes, bytes], timeout_ms: int) -> list[bytes] | None:
     """Send one request from a plain REQ socket and return the frames of the reply, or None after the timeout.
 
-    RELAXED allows another request after an unanswered one; CORRELATE prevents a late reply from being taken for
-    another's.
+    RELAXED allows another request after an unanswered one; CORRELATE prevents a late reply from being matched to
+    another request.
     """
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         for option in (zmq.REQ_RELAXED, zmq.REQ_CORRELATE, zmq.IMMEDIATE):
@@ -145,9 +148,6 @@ def request_frames_once(path: Path, frames: tuple[bytes, bytes, bytes], timeout_
             return socket.recv_multipart()
         except zmq.Again:
             return None
-
-
-AnySocket = TypeVar("AnySocket", bound=Socket)
 
 
 class Transport:
