@@ -72,7 +72,7 @@ def quote(symbol: str, *, as_json: bool) -> int:
 @click.argument("symbol")
 @click.option("--levels", type=click.IntRange(1, 5_000), default=10, show_default=True, help="Levels per side.")
 @click.option("--watch", is_flag=True, help="Print the book again after each change, until Ctrl-C.")
-@click.option("--count", type=click.IntRange(min=1), help="With --watch: stop after this many.")
+@click.option("--count", type=click.IntRange(min=1), help="With --watch: stop after printing the book this many times.")
 @json_option
 def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: bool) -> int:
     """Show a book as it is published and its health; exit 1 if it is not in sync."""
@@ -111,7 +111,7 @@ def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int
 @cli.command()
 @json_option
 def state(*, as_json: bool) -> int:
-    """Show every symbol's last price, its age and its state; exit 1 if a symbol is not in sync."""
+    """Show each feed, and each symbol's last quote, its age and state; exit 1 if a symbol is not in sync."""
     from components.contracts.market import BookState, FeedHealth, Quote, SymbolHealth
     from components.contracts.streams import MARKET
     from components.market_data.commands.live import current_state
@@ -146,9 +146,10 @@ def state(*, as_json: bool) -> int:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @json_option
 def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
-    """Check recordings against their venues' sequence rules; exit 1 if a book is not in sync to its end.
+    """Check recordings against their venues' sequence rules; exit 1 unless every book passes.
 
-    Prints one line per book. Consecutive files of one recording are read as one.
+    A book passes if it is in sync to its end, without a gap, a crossed book or an undecodable message. Prints one line
+    per book. Consecutive files of one recording are read as one.
     """
     from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.core.recording import group_consecutive
@@ -167,7 +168,7 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
                 text=f"{'good' if book.is_verified else 'BAD ':<4} {format_fields(struct_fields(report))}",
             )
         if not books:
-            click.echo(f"error: {recording.name}: no book frame in this recording", err=True)
+            click.echo(f"error: {recording.name}: this recording contains no order book", err=True)
         proven += [book.is_verified for book in books] or [False]
     return 0 if all(proven) else 1
 
@@ -177,17 +178,17 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
 @click.option(
     "--speed", type=click.FloatRange(min=0), default=0, show_default=True, help="1: real time; 0: as fast as possible."
 )
-@click.option("--digest", is_flag=True, help="Print only one hash over all messages that would be published.")
+@click.option("--digest", is_flag=True, help="Print only the number and the SHA-256 of the messages.")
 @click.option("--serve", is_flag=True, help="Publish on the bus in place of a live market_data, until SIGTERM.")
 @json_option
 def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, as_json: bool) -> None:
-    """Replay a recording (its files in order) and print what would be published; nothing is published on the bus.
+    """Replay a recording (its files in order) and print the messages that it would publish.
 
-    With --serve the messages are published on the bus. The quotes keep their recorded age, so risk refuses to trade on
-    them.
+    With --serve the messages are published on the bus instead. The quotes keep their recorded times, so risk rejects
+    orders that are based on them.
     """
     if serve and digest:
-        raise UsageError("--digest and --serve exclude each other: a served recording has no end to hash at")
+        raise UsageError("--digest cannot be combined with --serve, which runs until SIGTERM and prints nothing")
     if serve:
         _serve_recording(files, speed)
     else:
@@ -231,7 +232,10 @@ def _show_recording(files: tuple[Path, ...], speed: float, *, digest: bool, as_j
 @cli.command()
 @click.option("--venue", "venues", multiple=True, help="Only this venue, for example BINANCE; may be repeated.")
 @click.option(
-    "--symbol", "symbols", multiple=True, help="This symbol, for example OKX:BTC-USDT, in place of the configured ones."
+    "--symbol",
+    "symbols",
+    multiple=True,
+    help="Instead of the configured symbols, for example OKX:BTC-USDT; may be repeated.",
 )
 @click.option(
     "--for", "for_s", type=click.FloatRange(min=0), help="Stop after this many seconds; otherwise on SIGTERM."
@@ -262,7 +266,7 @@ def record(
     folder: Path | None,
     *,
     as_json: bool,
-    **bounds: Any,  # noqa: ANN401  # click's numbers
+    **bounds: Any,  # noqa: ANN401  # numbers that click has validated
 ) -> int:
     """Record the raw frames of live venues into files; nothing is published.
 

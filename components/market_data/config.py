@@ -38,13 +38,8 @@ class AlpacaConfig(Table):
 
     @model_validator(mode="after")
     def _timeouts_ascend(self) -> Self:
-        if self.no_data_timeout_ms > self.no_data_timeout_ms_max:
-            raise ValueError(
-                f"no_data_timeout_ms: {self.no_data_timeout_ms} is above"
-                f" no_data_timeout_ms_max {self.no_data_timeout_ms_max}"
-            )
-        if self.retry_ms_first > self.retry_ms_max:
-            raise ValueError(f"retry_ms_first: {self.retry_ms_first} is above retry_ms_max {self.retry_ms_max}")
+        _check_ascending(self, "no_data_timeout_ms", "no_data_timeout_ms_max")
+        _check_ascending(self, "retry_ms_first", "retry_ms_max")
         return self
 
 
@@ -63,7 +58,9 @@ class QueueConfig(Table):
         if self.depth is not OverflowPolicy.BLOCK:
             raise ValueError(f"depth: {self.depth} would lose book updates; only {OverflowPolicy.BLOCK} is allowed")
         if self.trades is OverflowPolicy.CONFLATE:
-            raise ValueError(f"trades: {self.trades} would merge trades; a dropped trade is at least counted")
+            raise ValueError(
+                f"trades: {self.trades} would merge trades of one symbol into the last one; use drop_oldest"
+            )
         return self
 
 
@@ -73,7 +70,7 @@ class VenueConfig(Table):
     VENUE: ClassVar[str]
 
     symbols: tuple[str, ...]
-    """Unified symbols. The venue is not contacted if there are none."""
+    """Unified symbols. If there are none, no connection is made to the venue."""
     stream_url: VenueUrl
     rest_url: VenueUrl
     connect_timeout_ms: int = Field(ge=100, le=60_000)
@@ -205,7 +202,7 @@ class MarketDataConfig(Table):
     @model_validator(mode="after")
     def _symbols_within_limit(self) -> Self:
         if not self.symbols and not self.venues:
-            raise ValueError("symbols: nothing is configured; name stocks here or symbols of a venue below")
+            raise ValueError("symbols: nothing is configured; set stocks here or symbols in a venue's table")
         if len(set(self.symbols)) != len(self.symbols):
             raise ValueError("symbols: each may occur once")
         if len(self.symbols) > self.alpaca.symbols_max:
@@ -218,13 +215,13 @@ class MarketDataConfig(Table):
 def _check_snapshot_depth(table: AnyVenueConfig, snapshot_depth: int) -> AnyVenueConfig:
     if table.levels_published >= snapshot_depth:
         raise ValueError(
-            f"levels_published: {table.levels_published} is not below snapshot_depth {snapshot_depth}: "
-            "levels below the last one of a snapshot are unknown"
+            f"levels_published: {table.levels_published} must be below snapshot_depth {snapshot_depth}: "
+            "levels deeper than the snapshot are unknown"
         )
     return table
 
 
-def _check_ascending(table: VenueConfig, lower: str, upper: str) -> None:
+def _check_ascending(table: Table, lower: str, upper: str) -> None:
     low, high = getattr(table, lower), getattr(table, upper)
     if low > high:
         raise ValueError(f"{lower}: {low} is above {upper} {high}")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from random import random
+from typing import Final
 
 from components.contracts.streams import BOOKS, MARKET
 from components.contracts.values import Symbol
@@ -32,16 +33,18 @@ from components.runtime.process.process import Process
 from components.runtime.retry import Backoff
 from components.runtime.service import LogEvent, Publish
 
+FEED_RESTART_BACKOFF: Final = Backoff(first_ms_max=250, delay_ms_max=5_000)
+
 
 def market_data(process: Process) -> None:
     """Build the process and serve until it is asked to stop."""
     config = process.config(MarketDataConfig)
-    venues = {venue: create_adapter(venue, process.secret) for venue in config.venues}
-    settings = [book_settings(venue, adapter, config.first_quote_timeout_ms) for venue, adapter in venues.items()]
+    adapters = [(table, create_adapter(table, process.secret)) for table in config.venues]
+    settings = [book_settings(table, adapter, config.first_quote_timeout_ms) for table, adapter in adapters]
     books = OrderBookService(settings, process.metrics, random)
-    feeds = [VenueFeed(adapter, venue, process.clock, random, process.metrics) for venue, adapter in venues.items()]
+    feeds = [VenueFeed(adapter, table, process.clock, random, process.metrics) for table, adapter in adapters]
     quotes, stock = _stock_feed(process, config) if config.symbols else (None, None)
-    group = FeedGroup(feeds, stock, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
+    group = FeedGroup(feeds, stock, FEED_RESTART_BACKOFF, random)
     service = MarketDataService(quotes, books)
     process.run(service, publishes=[MARKET, BOOKS], feed=group, venue=group)
 
@@ -85,7 +88,7 @@ def _stock_feed(process: Process, config: MarketDataConfig) -> tuple[QuoteServic
 def capture_session(
     tables: Sequence[VenueConfig], resolve_secret: SecretResolver, recorder: Recorder, log: Callable[[LogEvent], None]
 ) -> CaptureSession:
-    """Build a session that only records live venues."""
+    """Build a session that records live venues and publishes nothing."""
     clock, metrics = SystemClock(), Metrics("record", version("xtrader"))
     adapters = [(table, create_adapter(table, resolve_secret)) for table in tables]
     feeds = [
@@ -93,7 +96,7 @@ def capture_session(
     ]
     settings = [book_settings(table, adapter, table.first_data_timeout_ms) for table, adapter in adapters]
     service = MarketDataService(None, OrderBookService(settings, metrics, random))
-    group = FeedGroup(feeds, None, Backoff(first_ms_max=250, delay_ms_max=5_000), random)
+    group = FeedGroup(feeds, None, FEED_RESTART_BACKOFF, random)
     rules = {adapter.venue: adapter.sequence_rule for _, adapter in adapters}
     return CaptureSession(service, group, rules, recorder, clock, log)
 
@@ -103,5 +106,5 @@ def replay_messages(recording: Recording, speed: float) -> Iterator[Publish | Lo
     reader, clock = open_recording(recording), SystemClock()
     adapter, symbols = reader.adapter, tuple(reader.registry.by_symbol)
     service = replay_service(adapter.venue, symbols, adapter.sequence_rule, pushes_snapshot=adapter.pushes_snapshot)
-    played = throttled(replay_events(recording, reader, clock), ReplayPacer(speed, clock))
-    return ReplayDriver(service, clock.monotonic_ns).run(played)
+    events = throttled(replay_events(recording, reader, clock), ReplayPacer(speed, clock))
+    return ReplayDriver(service, clock.monotonic_ns).run(events)

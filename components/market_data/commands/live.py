@@ -19,6 +19,7 @@ from components.runtime.process.manifest import read_manifest
 from components.runtime.service import MessageReceived, StreamBindings, StreamLost, StreamSynced
 
 SYNC_TIMEOUT_MS: Final = 5_000
+"""How long a running market_data may take to send the state of a stream."""
 POLL_MS: Final = 20
 
 
@@ -70,8 +71,8 @@ class BookReplica:
 
 def subscribe(stream: Stream) -> Iterator[tuple[Any, ...]]:
     """Yield the current state of a stream, then each message that follows; after a loss the state again."""
-    lines, clock = StreamBindings(component="command", subscribes={stream: None}), SystemClock()
-    bus = open_bus(_run_folder(), lines, clock=clock, metrics=Metrics("command", ""), log=logger())
+    bindings, clock = StreamBindings(component="command", subscribes={stream: None}), SystemClock()
+    bus = open_bus(_run_folder(), bindings, clock=clock, metrics=Metrics("command", ""), log=logger())
     until_ns: int | None = clock.monotonic_ns() + SYNC_TIMEOUT_MS * NS_PER_MS
     try:
         while until_ns is None or clock.monotonic_ns() < until_ns:
@@ -85,7 +86,7 @@ def subscribe(stream: Stream) -> Iterator[tuple[Any, ...]]:
                     yield (inbound.body,)
     finally:
         bus.close()
-    raise PeerUnreachable(f"market_data gave no snapshot of {stream.name} within {SYNC_TIMEOUT_MS} ms")
+    raise PeerUnreachable(f"market_data sent no snapshot of {stream.name} within {SYNC_TIMEOUT_MS} ms")
 
 
 def current_state(stream: Stream) -> tuple[Any, ...]:
@@ -93,13 +94,13 @@ def current_state(stream: Stream) -> tuple[Any, ...]:
     return next(subscribe(stream))
 
 
-def replicate(symbol: Symbol, messages: Iterable[tuple[Any, ...]]) -> Iterator[BookReplica]:
-    """Yield a book as it is, then again after each turn that changed it."""
+def replicate(symbol: Symbol, batches: Iterable[tuple[Any, ...]]) -> Iterator[BookReplica]:
+    """Yield a book after the first batch of messages, then after each batch that changed it."""
     book, is_first = BookReplica(symbol), True
-    for turn in messages:
-        applied = [book.apply(body) for body in turn]
+    for batch in batches:
+        applied = [book.apply(body) for body in batch]
         if is_first and not any(applied):
-            symbols = sorted({body.symbol for body in turn if isinstance(body, SymbolHealth)})
+            symbols = sorted({body.symbol for body in batch if isinstance(body, SymbolHealth)})
             book.reason = f"no such book; there is {', '.join(symbols) or 'none'}"
         if is_first or any(applied):
             yield book
@@ -115,7 +116,7 @@ def follow_messages(stream: Stream, symbol: str | None) -> Iterator[tuple[int, A
 
 
 def _run_folder() -> Path:
-    places = load_settings().paths
-    if read_manifest(places, "market_data") is None:
-        raise PeerUnreachable(f"market_data is not running ({places.manifest('market_data')})")
-    return places.run
+    paths = load_settings().paths
+    if read_manifest(paths, "market_data") is None:
+        raise PeerUnreachable(f"market_data is not running ({paths.manifest('market_data')})")
+    return paths.run

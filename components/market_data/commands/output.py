@@ -14,7 +14,7 @@ def message_fields(body: Any) -> dict[str, Any]:  # noqa: ANN401  # any message 
     return {"type": type(body).__name__, **struct_fields(body)}
 
 
-def struct_fields(struct: Any) -> dict[str, Any]:  # noqa: ANN401  # any of our values
+def struct_fields(struct: Any) -> dict[str, Any]:  # noqa: ANN401  # any message or report
     """Return the fields of a struct."""
     return asdict(struct)
 
@@ -54,7 +54,7 @@ def _format_level(side: str, level: tuple[Any, Any]) -> str:
     return f"  {side} {format_decimal(level[0]):>18} {format_decimal(level[1]):>18}"
 
 
-def _format_value(value: Any) -> str:  # noqa: ANN401  # any fact
+def _format_value(value: Any) -> str:  # noqa: ANN401  # any field value
     if not isinstance(value, tuple | list):
         return str(value)
     return ",".join("x".join(map(str, one)) if isinstance(one, tuple) else str(one) for one in value)

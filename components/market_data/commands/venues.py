@@ -1,6 +1,6 @@
 """Selects venues and symbols from command options, resolves their secrets, and lists instruments.
 
-Beside `xtrader up`, the venues are those of `up`.
+While `xtrader up` runs, its settings override the configuration files here too.
 """
 
 import asyncio
@@ -24,11 +24,44 @@ from components.runtime.config.settings import ConfigLayers, read_layers_with_ov
 from components.runtime.logs import redact
 from components.runtime.metrics import Metrics
 
+SHOWN_FIELDS: Final = (
+    "symbol",
+    "venue_symbol",
+    "instrument_type",
+    "base",
+    "quote",
+    "settle",
+    "is_inverse",
+    "contract_multiplier",
+    "tick",
+    "lot",
+    "is_trading",
+)
+
+
+def venues_to_query(venues: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver]:
+    """Return the tables of these venues, or of those with configured symbols, and the resolver of their secrets."""
+    layers = read_layers_with_overlay()
+    settings = layers.validate({"market_data": MarketDataConfig})
+    config = settings.table("market_data", MarketDataConfig)
+    tables = venue_tables(config, venues) if venues else list(config.venues)
+    if not tables:
+        raise UsageError("no crypto venue is configured: name one with --venue")
+    return tables, secret_resolver(layers)
+
+
+def venues_to_record(venues: Sequence[str], symbols: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver, Path]:
+    """Return the tables of the venues to record, the resolver of their secrets, and the state directory."""
+    layers = read_layers_with_overlay()
+    settings = layers.validate({"market_data": MarketDataConfig})
+    tables = select_venues(settings.table("market_data", MarketDataConfig), venues, symbols)
+    return tables, secret_resolver(layers), settings.paths.state
+
 
 def select_venues(config: MarketDataConfig, venues: Collection[str], symbols: Collection[str]) -> list[VenueConfig]:
     """Return the tables of the selected venues; symbols given as options replace the configured ones."""
     wanted = {venue.upper() for venue in venues} | {_venue_of(symbol) for symbol in symbols}
-    venue_tables(config, wanted)
+    venue_tables(config, wanted)  # raises if a venue is unknown
     tables = _all_tables(config)
     if symbols:
         tables = {venue: _with_symbols(table, symbols) for venue, table in tables.items()}
@@ -62,17 +95,6 @@ def _with_symbols(table: VenueConfig, symbols: Collection[str]) -> VenueConfig:
         raise UsageError(error.errors()[0]["msg"]) from None
 
 
-def venues_to_query(venues: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver]:
-    """Return the tables of these venues, or of those with configured symbols, and the resolver of their secrets."""
-    layers = read_layers_with_overlay()
-    settings = layers.validate({"market_data": MarketDataConfig})
-    config = settings.table("market_data", MarketDataConfig)
-    tables = venue_tables(config, venues) if venues else list(config.venues)
-    if not tables:
-        raise UsageError("no crypto venue is configured: name one with --venue")
-    return tables, secret_resolver(layers)
-
-
 def secret_resolver(layers: ConfigLayers) -> SecretResolver:
     """Return a function that resolves secret references and redacts their values from the log."""
     root = layers.validate({}).paths.root
@@ -83,29 +105,6 @@ def secret_resolver(layers: ConfigLayers) -> SecretResolver:
         return secret
 
     return resolve_secret
-
-
-def venues_to_record(venues: Sequence[str], symbols: Sequence[str]) -> tuple[list[VenueConfig], SecretResolver, Path]:
-    """Return the tables of the venues to record, the resolver of their secrets, and the state directory."""
-    layers = read_layers_with_overlay()
-    settings = layers.validate({"market_data": MarketDataConfig})
-    tables = select_venues(settings.table("market_data", MarketDataConfig), venues, symbols)
-    return tables, secret_resolver(layers), settings.paths.state
-
-
-SHOWN_FIELDS: Final = (
-    "symbol",
-    "venue_symbol",
-    "instrument_type",
-    "base",
-    "quote",
-    "settle",
-    "is_inverse",
-    "contract_multiplier",
-    "tick",
-    "lot",
-    "is_trading",
-)
 
 
 def list_instruments(

@@ -19,7 +19,7 @@ class DepthUpdate(Struct, frozen=True, gc=False):
 
     symbol: Symbol
     prev_id: int
-    """The id that this update follows: U - 1 on the spot market, pu, prevSeqId, prev_change_id."""
+    """The id that this update follows: Binance U - 1 (spot) or pu (futures), OKX prevSeqId, Deribit prev_change_id."""
     last_id: int
     bids: Levels
     asks: Levels
@@ -58,7 +58,7 @@ class StockFrame(Struct, frozen=True, gc=False):
 
 
 class StockFeedDown(Struct, frozen=True, gc=False):
-    """The connection ended or could not be made; `is_permanent` if a retry cannot help."""
+    """The connection ended or could not be opened; `is_permanent` if a retry cannot help."""
 
     reason: str
     is_permanent: bool
@@ -151,6 +151,7 @@ class FetchSnapshot(Struct, frozen=True, gc=False):
     venue: Venue
     symbol: Symbol
     epoch: int
+    """The synchronizer's attempt that requests it; a reply to an earlier attempt is ignored."""
 
 
 class Resubscribe(Struct, frozen=True, gc=False):

@@ -64,7 +64,7 @@ class Instrument(Struct, frozen=True, kw_only=True):
 
 
 class InstrumentRegistry:
-    """The instruments of one venue, found by unified symbol or by venue symbol; names are never parsed."""
+    """The instruments of one venue by unified symbol and by venue symbol; symbols are looked up, never parsed."""
 
     def __init__(self, instruments: Iterable[Instrument]) -> None:
         self.by_symbol: dict[Symbol, Instrument] = {}

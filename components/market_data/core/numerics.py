@@ -17,10 +17,16 @@ Level: TypeAlias = tuple[str, ...]
 Levels: TypeAlias = Sequence[Level]
 CACHE_SIZE_MAX: Final = 16_384
 """Prices of a book repeat, so each text is parsed once. A cache that reaches this size is cleared."""
+JsonNumber: TypeAlias = Any
+"""A JSON number: a fraction arrives as its own text (a decoder's float_hook=str), a whole number as an int."""
 DIGITS_MAX: Final = 20
+"""Digits on each side of the decimal point."""
 _SCALES: Final = tuple(10 ** (DIGITS_MAX - places) for places in range(DIGITS_MAX + 1))
 _PLAIN: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+").fullmatch
 _NUMBER: Final = re.compile(r"[0-9]{1,20}+(?:\.[0-9]{1,20}+)?+(?:[eE][+-]?[0-9]{1,2})?").fullmatch
+_CANONICAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,19}+)(?:\.[0-9]{0,19}[1-9])?").fullmatch
+"""Matches a text that is canonical already, so that nothing has to be computed for it."""
+_WHOLE_SUFFIX: Final = ".0"
 
 
 class InvalidNumber(ValueError):
@@ -101,13 +107,6 @@ def parse_quantity(text: str) -> Decimal:
 def canonical_levels(levels: Levels) -> list[list[str]]:
     """Return levels as canonical prices and quantities."""
     return [[format_decimal(parse_number(level[0])), format_decimal(parse_quantity(level[1]))] for level in levels]
-
-
-JsonNumber: TypeAlias = Any
-"""A JSON number: a fraction arrives as its own text (a decoder's float_hook=str), a whole number as an int."""
-_CANONICAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,19}+)(?:\.[0-9]{0,19}[1-9])?").fullmatch
-"""Matches a text that is canonical already, so that nothing has to be computed for it."""
-_WHOLE_SUFFIX: Final = ".0"
 
 
 class NumberTexts(dict[JsonNumber, str]):

@@ -1,9 +1,9 @@
-"""Bounded queues between a venue's socket and the service, with an overflow policy for each channel."""
+"""Bounded queues between a venue's socket and the service, each with its own overflow policy."""
 
 from collections import deque
 from collections.abc import Hashable, Mapping
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 
@@ -47,7 +47,7 @@ class BoundedQueue(Generic[Item]):
 
     def __init__(self, bounds: QueueBounds) -> None:
         if bounds.size_max < 1:
-            raise InvariantError(f"a queue of {bounds.size_max}")
+            raise InvariantError(f"size_max of a queue is {bounds.size_max}, below 1")
         self._size_max, self.policy = bounds.size_max, bounds.policy
         self._entries: deque[_Entry[Item]] = deque()
         self._by_key: dict[Hashable, _Entry[Item]] = {}
@@ -99,15 +99,12 @@ class BoundedQueue(Generic[Item]):
         return True
 
 
-FIRST_ORDER: Final = 0
-
-
 class ChannelQueues(Generic[QueueName, Item]):
     """Several queues that are read as one, in the order in which items were appended."""
 
     def __init__(self, bounds: Mapping[QueueName, QueueBounds]) -> None:
         self.queues: dict[QueueName, BoundedQueue[Item]] = {name: BoundedQueue(one) for name, one in bounds.items()}
-        self._order = FIRST_ORDER
+        self._order = 0
         self._count = 0
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The state of one quoted symbol after each quote, timeout and feed failure, and range checks of quotes and trades."""
+"""The state of one quoted symbol after each quote, timeout and feed failure; range checks of quotes and trades."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -9,11 +9,10 @@ from msgspec.structs import replace
 
 from components.contracts.market import BookState, Quote, Trade
 from components.contracts.values import ZERO
-from components.market_data.core.events import IssueKind
 
 NUMBER_MIN: Final = Decimal("1e-9")
 NUMBER_MAX: Final = Decimal("1e12")
-"""No share is priced or counted outside these bounds; beyond them arithmetic downstream would round or overflow."""
+"""Prices and sizes outside these bounds are rejected: arithmetic downstream would round or overflow."""
 
 
 class RejectReason(StrEnum):
@@ -32,7 +31,7 @@ class QuoteState(Struct, frozen=True, gc=False):
     since_ns: int
     quote: Quote | None = None
     venue_at_ns: int = 0
-    """Quotes older than this are rejected; 0 if the next quote may carry any time."""
+    """Quotes with an older timestamp are rejected; 0 accepts any."""
 
 
 def initial_quote_state(now_ns: int) -> QuoteState:
@@ -51,16 +50,10 @@ def apply_quote(current: QuoteState, quote: Quote) -> QuoteState | RejectReason:
     return QuoteState(state, reason, since_ns, quote, quote.venue_at_ns)
 
 
-def check_trade(trade: Trade) -> RejectReason | None:
-    """Return why a trade is rejected; None if it is valid."""
-    good = is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
-    return None if good else RejectReason.OUT_OF_RANGE
-
-
 def mark_untrusted(current: QuoteState, state: BookState, reason: str, now_ns: int) -> QuoteState:
-    """Return the state without trust.
+    """Return the state in which the last quote is not to be used any more.
 
-    The next quote may carry any time, because the venue's clock may have been set back.
+    The next quote is accepted with any timestamp, because the venue's clock may have been set back.
     """
     since_ns = current.since_ns if state is current.state else now_ns
     return replace(current, state=state, reason=reason, since_ns=since_ns, venue_at_ns=0)
@@ -76,26 +69,24 @@ def mark_stale_if_old(current: QuoteState, *, now_ns: int, age_ns_max: int) -> Q
     return mark_untrusted(current, BookState.STALE, f"no quote for {age_ns // 1_000_000} ms", now_ns)
 
 
+def is_in_range(*numbers: Decimal) -> bool:
+    """Return whether every number is finite, and zero or within the bounds of this module."""
+    return all(number.is_finite() and (number == ZERO or NUMBER_MIN <= number <= NUMBER_MAX) for number in numbers)
+
+
+def is_valid_quote(quote: Quote) -> bool:
+    """Return whether prices and sizes are in range; zero means that the side is absent."""
+    return is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size)
+
+
+def is_valid_trade(trade: Trade) -> bool:
+    """Return whether price and size are above zero and in range."""
+    return is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
+
+
 def _state_of(quote: Quote) -> tuple[BookState, str]:
     if not (quote.bid_price and quote.bid_size and quote.ask_price and quote.ask_size):
         return BookState.SYNCING, "one side is missing"
     if quote.bid_price >= quote.ask_price:
         return BookState.CROSSED, f"bid {quote.bid_price} >= ask {quote.ask_price}"
     return BookState.SYNCED, "quoted"
-
-
-def is_in_range(*numbers: Decimal) -> bool:
-    """Return whether every number is finite, and zero or within the bounds of this module."""
-    return all(number.is_finite() and (number == ZERO or NUMBER_MIN <= number <= NUMBER_MAX) for number in numbers)
-
-
-def quote_issue(quote: Quote) -> IssueKind | None:
-    """Return what is wrong with a quote, or None; a price of zero means that the side is absent."""
-    good = is_in_range(quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size)
-    return None if good else IssueKind.OUT_OF_RANGE
-
-
-def trade_issue(trade: Trade) -> IssueKind | None:
-    """Return what is wrong with a trade, or None."""
-    good = is_in_range(trade.price, trade.size) and trade.price > ZERO and trade.size > ZERO
-    return None if good else IssueKind.OUT_OF_RANGE

@@ -21,7 +21,8 @@ from components.market_data.core.events import DepthSnapshot, FeedMessage, Fetch
 SUFFIX: Final = ".jsonl"
 PARTIAL_SUFFIX: Final = ".part"
 TIMESTAMP_FORMAT: Final = "%Y%m%dT%H%M%S"
-NS_PER_S: Final = 1_000_000_000
+ReplayEvent: TypeAlias = tuple[int, FeedMessage | DepthSnapshot]
+"""A receive time and what was received; a fetched snapshot is the reply to the request that waits for one."""
 _FILE_NAME: Final = re.compile(r"([A-Z]{2,16})_(\d{8}T\d{6})_([1-9]\d{0,8})\.jsonl(\.part)?", re.ASCII)
 _SURROGATE: Final = b"\\ud"
 
@@ -62,7 +63,7 @@ def encode_line(frame: Frame) -> bytes:
 
 
 def decode_line(line: bytes, name: str, number: int) -> Frame:
-    """Decode one line; raise an error that names the file and the line if it is no recorded frame."""
+    """Decode one line; raise CorruptData, naming the file and the line, if it is not a recorded frame."""
     try:
         read = _decode(line) if _SURROGATE not in line else _decode_invalid_utf8(line)
         text = read.text.encode("utf-8", "surrogateescape")
@@ -135,10 +136,6 @@ def group_consecutive(paths: Iterable[Path]) -> list[list[Path]]:
     return recordings
 
 
-ReplayEvent: TypeAlias = tuple[int, FeedMessage | DepthSnapshot]
-"""What a recording contains at a time; a snapshot in it is the reply to the request that waits for one."""
-
-
 class SnapshotMatcher:
     """Pairs requests with recorded snapshots.
 
@@ -150,14 +147,14 @@ class SnapshotMatcher:
         self._snapshots: dict[Symbol, DepthSnapshot] = {}
 
     def match_request(self, request: FetchSnapshot) -> DepthSnapshot | None:
-        """Return the snapshot that waits; otherwise keep the request for the next one."""
+        """Return the snapshot that is waiting for a request; otherwise keep the request for the next snapshot."""
         snapshot = self._snapshots.pop(request.symbol, None)
         if snapshot is None:
             self._requests[request.symbol] = request
         return snapshot
 
     def match_snapshot(self, snapshot: DepthSnapshot) -> FetchSnapshot | None:
-        """Return the request that waits; otherwise keep the snapshot for the next one."""
+        """Return the request that is waiting for a snapshot; otherwise keep the snapshot for the next request."""
         request = self._requests.pop(snapshot.symbol, None)
         if request is None:
             self._snapshots[snapshot.symbol] = snapshot

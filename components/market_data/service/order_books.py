@@ -1,6 +1,6 @@
 """All order books: lifecycle, snapshot requests, audits, readiness and metrics.
 
-A book that fails does not affect others.
+A book that fails does not affect the others.
 """
 
 from collections import deque
@@ -37,7 +37,7 @@ from components.market_data.core.events import (
     SnapshotUnavailable,
 )
 from components.market_data.core.instruments import Instrument
-from components.market_data.core.quotes import quote_issue, trade_issue
+from components.market_data.core.quotes import is_valid_quote, is_valid_trade
 from components.market_data.service.published_book import PublishedBook
 from components.market_data.service.stream_stats import StreamStats
 from components.runtime.clock import NS_PER_MS, NS_PER_S
@@ -47,6 +47,7 @@ from components.runtime.service import CallVenue, Effect, Effects, EventLevel, L
 GAPS_KEPT_MAX: Final = 200
 """Recent gaps included in the snapshot for late subscribers."""
 AUDIT_EPOCH: Final = -1
+"""Epoch of a snapshot request whose reply is compared with the book; a synchronizer's own epochs are above 0."""
 BookFeedMessage: TypeAlias = InstrumentsLoaded | BookStreamUp | BookStreamDown | FeedUp | FeedDown | DecodedFrame
 
 
@@ -118,6 +119,20 @@ class OrderBookService:
                 return self._set_feed_state(message.venue, FeedState.DOWN, message.reason, now_ns, level)
         assert_never(message)
 
+    def on_frame(self, frame: DecodedFrame, now_ns: int) -> Effects:
+        """Handle the content of one frame."""
+        timed = self._stats[frame.venue].on_frame(frame.received_at_ns, frame.parse_ns, frame.bytes_count)
+        data = frame.data
+        effects = self._on_event(frame.venue, data[0], now_ns) if len(data) == 1 else self._on_events(frame, now_ns)
+        if timed and effects:
+            stats = self._stats[frame.venue]
+            return [
+                ObserveLatency(stats.observe_transform, now_ns),
+                *effects,
+                ObserveLatency(stats.observe_publish, now_ns),
+            ]
+        return effects
+
     def on_venue_reply(self, request: FeedRequest, reply: FeedReply, now_ns: int) -> Effects:
         """Handle the reply to a request of this service."""
         book = self._books.get(request.symbol)
@@ -140,7 +155,7 @@ class OrderBookService:
         assert_never(reply)
 
     def on_tick(self, now_ns: int) -> Effects:
-        """Check timeouts, staleness and pending requests of each book."""
+        """Check each book: timeouts, staleness, and whether a snapshot request is due."""
         effects: list[Effect] = []
         for book in self._books.values():
             sync = book.sync
@@ -174,34 +189,32 @@ class OrderBookService:
         snapshots = (book.snapshot() for book in self._books.values())
         return (*filter(None, snapshots), *self._healths(), *self._gaps)
 
-    def _healths(self) -> Iterator[SymbolHealth]:
-        yield from (book.health for book in self._books.values())
-        yield from self._unlisted.values()
-
     def unmet(self, now_ns: int, *, is_only_source: bool) -> tuple[str, ...]:
-        """Return the venues and books that readiness still waits for, for a limited time.
+        """Return the venues and books that readiness still waits for.
 
-        Beside other feeds a venue that stays away is only reported. If this is the only source (`is_only_source`), at
-        least one venue must be connected.
+        After `first_book_timeout_ms` a venue without connection no longer delays readiness; its health reports it. If
+        there is no other source of prices (`is_only_source`), at least one venue must be connected, without a limit.
         """
-        is_starting = {
-            venue: now_ns - self._started_at_ns <= self._first_book_timeout_ns(venue) for venue in self._feeds
-        }
+        starting = {venue: now_ns - self._started_at_ns <= self._first_book_timeout_ns(venue) for venue in self._feeds}
         down = [feed for feed in self._feeds.values() if feed.state is not FeedState.LIVE]
         none_connected = is_only_source and len(down) == len(self._feeds)
         unmet = [
-            f"feed {one.venue} is {one.state}: {one.reason}" for one in down if none_connected or is_starting[one.venue]
+            f"feed {one.venue} is {one.state}: {one.reason}" for one in down if none_connected or starting[one.venue]
         ]
         for venue, feed in self._feeds.items():
             if (
                 feed.state is FeedState.LIVE
                 and now_ns - feed.at_ns <= self._first_book_timeout_ns(venue)
-                and is_starting[venue]
+                and starting[venue]
             ):
                 unmet += [
                     f"book of {symbol}" for symbol in self._settings[venue].symbols if not self._is_resolved(symbol)
                 ]
         return tuple(unmet)
+
+    def _healths(self) -> Iterator[SymbolHealth]:
+        yield from (book.health for book in self._books.values())
+        yield from self._unlisted.values()
 
     def _first_book_timeout_ns(self, venue: Venue) -> int:
         return self._settings[venue].first_book_timeout_ms * NS_PER_MS
@@ -209,20 +222,6 @@ class OrderBookService:
     def _is_resolved(self, symbol: Symbol) -> bool:
         book = self._books.get(symbol)
         return symbol in self._rejected or (book is not None and book.sync.is_live)
-
-    def on_frame(self, frame: DecodedFrame, now_ns: int) -> Effects:
-        """Handle the content of one frame."""
-        timed = self._stats[frame.venue].on_frame(frame.received_at_ns, frame.parse_ns, frame.bytes_count)
-        data = frame.data
-        effects = self._on_event(frame.venue, data[0], now_ns) if len(data) == 1 else self._on_events(frame, now_ns)
-        if timed and effects:
-            stats = self._stats[frame.venue]
-            return [
-                ObserveLatency(stats.observe_transform, now_ns),
-                *effects,
-                ObserveLatency(stats.observe_publish, now_ns),
-            ]
-        return effects
 
     def _on_events(self, frame: DecodedFrame, now_ns: int) -> Effects:
         return [effect for one in frame.data for effect in self._on_event(frame.venue, one, now_ns)]
@@ -237,8 +236,7 @@ class OrderBookService:
             return self._on_decode_issue(venue, event, now_ns)  # type: ignore[arg-type]
         book = self._books.get(event.symbol)  # type: ignore[arg-type]
         if book is None:
-            self._decode_issues.labels(venue, IssueKind.UNLISTED).inc()
-            return ()
+            return self._count_rejected(venue, IssueKind.UNLISTED)
         return self._on_depth(book, event, now_ns)  # type: ignore[arg-type]
 
     def _on_depth(self, book: PublishedBook, event: DepthUpdate | DepthSnapshot, now_ns: int) -> Effects:
@@ -248,18 +246,18 @@ class OrderBookService:
         return effects if book.sync.is_live else [*effects, *self._request_resync(book, now_ns)]
 
     def _on_quote(self, venue: Venue, quote: Quote) -> Effects:
-        issue = quote_issue(quote) if quote.symbol in self._books else IssueKind.UNLISTED
-        if issue is not None:
-            self._decode_issues.labels(venue, issue).inc()
-            return ()
+        if quote.symbol not in self._books:
+            return self._count_rejected(venue, IssueKind.UNLISTED)
+        if not is_valid_quote(quote):
+            return self._count_rejected(venue, IssueKind.OUT_OF_RANGE)
         self._quotes[quote.symbol] = quote
         return (Publish(MARKET, quote, quote.venue_at_ns, quote.received_at_ns),)
 
     def _on_trade(self, venue: Venue, trade: Trade) -> Effects:
-        issue = trade_issue(trade) if trade.symbol in self._books else IssueKind.UNLISTED
-        if issue is not None:
-            self._decode_issues.labels(venue, issue).inc()
-            return ()
+        if trade.symbol not in self._books:
+            return self._count_rejected(venue, IssueKind.UNLISTED)
+        if not is_valid_trade(trade):
+            return self._count_rejected(venue, IssueKind.OUT_OF_RANGE)
         return (Publish(MARKET, trade, trade.venue_at_ns, trade.received_at_ns),)
 
     def _on_decode_issue(self, venue: Venue, issue: DecodeIssue, now_ns: int) -> Effects:
@@ -268,6 +266,10 @@ class OrderBookService:
         if book is None:
             return ()
         return book.on_decode_failure(f"a frame was {issue.kind}: {issue.detail}", now_ns)
+
+    def _count_rejected(self, venue: Venue, kind: IssueKind) -> Effects:
+        self._decode_issues.labels(venue, kind).inc()
+        return ()
 
     def _on_instruments(self, loaded: InstrumentsLoaded, now_ns: int) -> Effects:
         for instrument in loaded.instruments:

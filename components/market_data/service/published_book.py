@@ -42,7 +42,7 @@ class PublishedBook:
     )
 
     def __init__(
-        self, venue: Venue, instrument: Instrument, sync: BookSynchronizer, levels: int, gaps: "deque[BookGap]"
+        self, venue: Venue, instrument: Instrument, sync: BookSynchronizer, levels: int, gaps: deque[BookGap]
     ) -> None:
         """Start unpublished; `gaps` is the list of recent gaps that all books share."""
         self.sync, self.instrument = sync, instrument

@@ -13,8 +13,8 @@ from components.market_data.core.quotes import (
     QuoteState,
     RejectReason,
     apply_quote,
-    check_trade,
     initial_quote_state,
+    is_valid_trade,
     mark_stale_if_old,
     mark_untrusted,
 )
@@ -113,9 +113,10 @@ class QuoteService:
         return [publication, *effects] if outcome.state is BookState.SYNCED else [*effects, publication]
 
     def _on_trade(self, trade: Trade) -> Effects:
-        reason = check_trade(trade) if trade.symbol in self._states else RejectReason.UNLISTED
-        if reason is not None:
-            return self._metrics.count_rejected(reason)
+        if trade.symbol not in self._states:
+            return self._metrics.count_rejected(RejectReason.UNLISTED)
+        if not is_valid_trade(trade):
+            return self._metrics.count_rejected(RejectReason.OUT_OF_RANGE)
         self._metrics.trades.inc()
         return [Publish(MARKET, trade, event_at_ns=trade.venue_at_ns, received_at_ns=trade.received_at_ns)]
 
@@ -153,7 +154,7 @@ class QuoteService:
 
 
 class _QuoteMetrics:
-    """Counters of the stock feed; every label value is one of our own names."""
+    """Counters of the stock feed. Label values are constants of this system, never text from the venue."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.quotes = metrics.counter("market_quotes_total", "Quotes published")

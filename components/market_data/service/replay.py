@@ -30,13 +30,13 @@ TICK_NS: Final = 50_000_000
 """The tick interval of the live process."""
 TICKS_MAX: Final = 2_400
 """Two minutes: every timeout of a book has expired by then, so a longer pause in a recording has no further effect."""
+# As in config/base.toml; fixed here so that a replay does not depend on the configuration.
 LEVELS_PUBLISHED: Final = 20
 BOOK_AGE_MS_MAX: Final = 30_000
-"""Both as in config/base.toml; fixed here so that a replay does not depend on the configuration."""
 
 
 class ReplayDriver:
-    """Drives one service. The clock only measures the time that the work took, which is never published."""
+    """Runs one service on recorded time. The clock is used for latency statistics only, which are never published."""
 
     def __init__(self, service: Service, monotonic_ns: Callable[[], int]) -> None:
         self._service, self._monotonic_ns = service, monotonic_ns
@@ -102,7 +102,7 @@ def replay_service(
     venue: Venue, symbols: Sequence[Symbol], sequence_rule: SequenceRule, *, pushes_snapshot: bool
 ) -> MarketDataService:
     """Return a service for one recording that depends neither on the machine nor on the time of day."""
-    terms = VenueBookSettings(
+    settings = VenueBookSettings(
         venue=venue,
         symbols=tuple(symbols),
         sequence_rule=sequence_rule,
@@ -113,7 +113,7 @@ def replay_service(
         audit_every_s=0,
         sync_limits=SyncLimits(),
     )
-    return MarketDataService(None, OrderBookService((terms,), Metrics("rehearsal", ""), _no_jitter))
+    return MarketDataService(None, OrderBookService((settings,), Metrics("replay", ""), _no_jitter))
 
 
 def _no_jitter() -> float:

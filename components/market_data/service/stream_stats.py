@@ -1,13 +1,13 @@
 """Counters and latencies of each venue's stream, and the summary that is logged at the end."""
 
-from typing import Any
+from typing import Any, Final
 
 from components.contracts.values import Venue
 from components.market_data.core.book.synchronizer import SyncStats
 from components.runtime.metrics import Metrics
 
-NS_PER_US = 1_000
-SAMPLE_EVERY = 16
+NS_PER_US: Final = 1_000
+SAMPLE_EVERY: Final = 16
 """One in this many frames is timed through all stages; timing each would cost more than some of the stages."""
 
 
@@ -74,7 +74,7 @@ class StreamStats:
         self._frames.inc(self.frames - self._counted_frames)
         self._counted_frames = self.frames
         for outcome in SyncStats.__struct_fields__:
-            total = sum(getattr(tally, outcome) for tally in stats)
+            total = sum(getattr(one, outcome) for one in stats)
             # A replayed update is subtracted from `updates` for a moment; a counter may only increase.
             more = total - getattr(self._counted, outcome)
             if more > 0:

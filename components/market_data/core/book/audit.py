@@ -1,4 +1,4 @@
-"""Compares a live book with a snapshot that was fetched separately, where both have the same id."""
+"""Audits: compares a live book with a snapshot that was fetched separately, at a state where both have the same id."""
 
 from bisect import bisect_left, bisect_right
 from enum import StrEnum
@@ -11,8 +11,9 @@ from components.market_data.core.events import NO_ID, DepthSnapshot
 from components.market_data.core.numerics import InvalidNumber, Level, Levels, canonical_levels
 
 LEVELS_COMPARED: Final = 20
+"""Best levels compared per side."""
 STATES_MAX: Final = 256
-"""States kept while the reply is pending; a book that moved further is not judged."""
+"""States kept while the reply is pending; if the book changes more often, the audit is undecided."""
 
 
 class Verdict(StrEnum):
@@ -24,7 +25,7 @@ class Verdict(StrEnum):
 
 
 class _Top(Struct, frozen=True, gc=False):
-    """The best known levels of one side in canonical form."""
+    """The best levels of one side in canonical form; `known` counts those that the book's own snapshot covers."""
 
     levels: list[list[str]]
     known: int
@@ -50,7 +51,7 @@ class Audit:
         try:
             self._states[book_id] = _tops(book)
         except InvalidNumber:
-            # A level below the published ones may hold text that is not a valid number; no comparison is possible then.
+            # A level below the published ones may hold a text that is not a valid number; then nothing can be compared.
             return Verdict.UNDECIDED
         return None if self._snapshot is None else self._compare(self._snapshot, book_id)
 

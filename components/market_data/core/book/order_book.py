@@ -6,11 +6,14 @@ from typing import Final
 
 from components.market_data.core.numerics import InvalidNumber, Level, Levels, PriceKeys, parse_number
 
+PublishedLevels = tuple[tuple[Decimal, Decimal], ...]
+REMOVED: Final = Decimal(0)
+"""The quantity of a level that left the published top."""
 NO_LEVELS: Levels = ()
 NOT_CACHED: Final = -1
 QUANTITY_MIN: Final = 1e-20
 QUANTITY_MAX: Final = 1e20
-"""Values outside these bounds are no quantity of anything. A float compares a text with them exactly enough."""
+"""A quantity outside these bounds is invalid. They are so wide that comparing as floats is exact enough."""
 
 
 class BookSide:
@@ -79,7 +82,9 @@ class OrderBook:
         self._keys = PriceKeys()
         self.bids, self.asks = BookSide(self._keys), BookSide(self._keys)
         self.known_bid: int | None = None
+        """The price key of the last bid of a truncated snapshot; deeper bids are unknown. None: all are known."""
         self.known_ask: int | None = None
+        """The same for asks."""
 
     def apply_snapshot(self, bids: Levels, asks: Levels, *, depth_max: int = 0) -> None:
         """Replace all levels. If the snapshot was truncated at `depth_max` levels, deeper levels are unknown."""
@@ -122,8 +127,7 @@ class OrderBook:
 
 def _check_quantities(levels: Levels) -> None:
     """Raise on quantities that only float() accepts as numbers: 1_0, spaces, digits of other scripts."""
-    # One check of all texts together costs a quarter of one check each: without the points only ASCII digits may
-    # remain.
+    # All texts are checked as one, which costs a quarter of checking each: only points and ASCII digits are allowed.
     digits = "".join([level[1] for level in levels]).replace(".", "")
     if not (digits.isdigit() and digits.isascii()):
         for level in levels:
@@ -139,17 +143,13 @@ def _is_positive(quantity: str) -> bool:
     return False
 
 
-PublishedLevels = tuple[tuple[Decimal, Decimal], ...]
-REMOVED: Final = Decimal(0)
-
-
 class TopOfBook:
     """The levels of one book that were published last."""
 
     __slots__ = ("_asks", "_bids", "_count", "_is_plain", "_unit")
 
     def __init__(self, count: int, contract_multiplier: Decimal) -> None:
-        """Publish `count` levels a side; one unit of the venue's quantity is worth `contract_multiplier` of ours."""
+        """Publish `count` levels per side, with the venue's quantities multiplied by `contract_multiplier`."""
         self._count, self._unit = count, contract_multiplier
         self._is_plain = contract_multiplier == 1
         self._bids: list[Level] = []

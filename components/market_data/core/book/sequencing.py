@@ -25,7 +25,7 @@ class ResyncMethod(StrEnum):
 
 
 class SequenceRule(Protocol):
-    """Everything in which venues differ when their books are synchronized."""
+    """How one venue's updates and snapshots follow each other; the rest of the synchronization is the same for all."""
 
     @property
     def resync_method(self) -> ResyncMethod:
@@ -73,11 +73,6 @@ class RangeRule(Struct, frozen=True, gc=False, kw_only=True):
         return True
 
 
-def is_unnumbered(update: DepthUpdate) -> bool:
-    """Return whether the venue sent no ids."""
-    return update.last_id == NO_ID
-
-
 class ArrivalRule(Struct, frozen=True, gc=False):
     """Updates carry no ids, so each follows the one before it; the order of arrival on one connection loses nothing."""
 
@@ -95,3 +90,8 @@ class ArrivalRule(Struct, frozen=True, gc=False):
 
 
 ARRIVAL_RULE: Final = ArrivalRule()
+
+
+def is_unnumbered(update: DepthUpdate) -> bool:
+    """Return whether the venue sent no ids."""
+    return update.last_id == NO_ID

@@ -20,6 +20,7 @@ from components.market_data.core.events import DepthSnapshot, DepthUpdate
 NS_PER_MS: Final = 1_000_000
 DOUBLINGS_MAX: Final = 16
 FETCHES_BEFORE_FALLBACK: Final = 5
+"""Every fifth attempt in a row uses the rule's fallback method."""
 
 
 class SyncLimits(Struct, frozen=True, gc=False, kw_only=True):
@@ -35,12 +36,16 @@ class SyncLimits(Struct, frozen=True, gc=False, kw_only=True):
     retry_ms_first: int = 250
     retry_ms_max: int = 3_000
     crossed_events_max: int = 2
+    """A book that is crossed after this many updates in a row is resynchronized."""
     crossed_ms_max: int = 250
+    """A book that stays crossed for this long is resynchronized, even without a further update."""
     healthy_ms: int = 10_000
     """A book that loses sync sooner than this after its join waits longer each time before the next snapshot."""
     stale_events_max: int = 50
     stale_ms_max: int = 5_000
+    """This many updates with old ids in a row, or only such updates for this long: the venue reset its ids."""
     levels_max: int = 20_000
+    """A book with more levels on one side is resynchronized."""
     may_cross: bool = False
     """During an auction the best ask may be below the best bid."""
     ignore_timeouts: bool = False
@@ -68,10 +73,10 @@ class SyncResult(StrEnum):
 
     APPLIED = "applied"
     STALE = "stale"
-    BUFFERED = "kept"
-    SYNCED = "loaded"
+    BUFFERED = "buffered"
+    SYNCED = "synced"
     IGNORED = "ignored"
-    DESYNCED = "broken"
+    DESYNCED = "desynced"
     """The book is out of sync from here on."""
 
 
@@ -82,7 +87,7 @@ _APPLIED: Final = SyncResult.APPLIED
 
 
 class DetectedGap(Struct, frozen=True, gc=False):
-    """The expected id and the received one."""
+    """A gap: the id that the next update had to follow, and the id that the received one follows."""
 
     expected: int
     got: int
@@ -207,7 +212,7 @@ class BookSynchronizer:
         return method
 
     def check_timeouts(self, now_ns: int) -> bool:
-        """Check the conditions that depend on time; return False if the book is out of sync because of one."""
+        """Check the book's size and how long it has been crossed; return False if that ended its synchronization."""
         if not self._is_live or self._limits.ignore_timeouts:
             return True
         if self._crossed_count and now_ns - self._crossed_since_ns >= self._limits.crossed_ms_max * NS_PER_MS:
@@ -360,7 +365,7 @@ class BookSynchronizer:
         self.stats.snapshots += 1
         if snapshot.checksum and not self._sequence_rule.checksum_matches(self.book, snapshot.checksum):
             self.stats.checksum_mismatches += 1
-            return self._refetch(f"checksum {snapshot.checksum} of the image does not match", snapshot)
+            return self._refetch(f"checksum {snapshot.checksum} of the snapshot does not match", snapshot)
         self.last_id, self._is_live, self._is_joining = snapshot.last_id, True, not snapshot.is_pushed
         self.venue_at_ns, self.received_at_ns = snapshot.venue_at_ns, snapshot.received_at_ns
         self._resync_at_ns, self._live_since_ns = None, snapshot.received_at_ns
