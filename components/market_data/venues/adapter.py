@@ -1,4 +1,4 @@
-"""The interface of a venue: plan, encode, decode, limits; the code around it is the same for all venues."""
+"""The interface that each venue implements: plan connections, encode, decode, limits. All I/O is outside of it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -14,6 +14,17 @@ from components.market_data.core.events import DepthSnapshot, MarketEvent
 from components.market_data.core.instruments import Instrument, InstrumentRegistry
 from components.runtime.config.secrets import Secret
 
+DECODE_ERRORS: Final = (
+    ProtocolError,
+    msgspec.MsgspecError,
+    ValueError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What decoding a venue's bytes may raise, also by an oversight in a decoder; only those bytes are rejected then."""
+
 
 class Channel(StrEnum):
     """A kind of data that can be subscribed."""
@@ -24,7 +35,7 @@ class Channel(StrEnum):
 
 
 class Topic(Struct, frozen=True, gc=False):
-    """One subscription: a channel of an instrument, and the venue's own name of it."""
+    """One subscription: a channel of an instrument, and the venue's own name for it."""
 
     channel: Channel
     symbol: Symbol
@@ -37,7 +48,7 @@ class Limits(Struct, frozen=True, gc=False, kw_only=True):
     topics_per_request: int
     topics_per_connection: int
     sends_per_second: float
-    """Messages that we may send on one connection: subscriptions, pings and replies."""
+    """Messages that may be sent on one connection: subscriptions, pings and replies."""
     connects_per_second: float
     ping_after_idle_ms: int
     """Without a frame for this long a ping is sent.
@@ -207,14 +218,3 @@ class ApiCredentials:
     def reveal(self) -> tuple[str, str]:
         """Return both as text."""
         return self._key.reveal().decode(), self._secret.reveal().decode()
-
-
-DECODE_ERRORS: Final = (
-    ProtocolError,
-    msgspec.MsgspecError,
-    ValueError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    RecursionError,
-)

@@ -19,7 +19,7 @@ class TradeNovelty(StrEnum):
     NEW = "new"
     REPEATED = "repeated"
     """The cached trade that each subscription begins with."""
-    OUT_OF_ORDER = "behind"
+    OUT_OF_ORDER = "out_of_order"
     """Its id is not above the last one received on the same subscription."""
 
 

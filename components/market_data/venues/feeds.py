@@ -106,7 +106,7 @@ class VenueFeed:
             self._resubscribing -= 1
 
     def failure_events(self, reason: str) -> list[FeedMessage]:
-        """Return the events to deliver after run() failed: every open book and the feed are down."""
+        """Return the events to deliver after run() failed: every open book and the feed itself are down."""
         books = [symbol for supervisor in self._supervisors for symbol in supervisor.books]
         closed = [BookStreamDown(self.venue, symbol, reason, is_permanent=False) for symbol in books]
         return [*closed, FeedDown(self.venue, reason, is_permanent=False)]

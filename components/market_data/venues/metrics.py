@@ -1,4 +1,7 @@
-"""Counters of a venue's connections, requests and queues; every label value is one of our own names."""
+"""Counters of a venue's connections, requests and queues.
+
+Label values are constants of this system, never text from the venue.
+"""
 
 from enum import StrEnum
 from typing import Final
@@ -9,6 +12,8 @@ from components.market_data.core.queues import OverflowPolicy
 from components.market_data.venues.adapter import Channel
 from components.runtime.metrics import Metrics
 from components.runtime.retry import CircuitState
+
+BREAKER_STATE_VALUES: Final = {CircuitState.CLOSED: 0, CircuitState.PROBING: 1, CircuitState.OPEN: 2}
 
 
 class DisconnectReason(StrEnum):
@@ -54,9 +59,6 @@ class Transport(StrEnum):
 
     WEBSOCKET = "websocket"
     REST = "rest"
-
-
-BREAKER_STATE_VALUES: Final = {CircuitState.CLOSED: 0, CircuitState.PROBING: 1, CircuitState.OPEN: 2}
 
 
 class VenueMetrics:

@@ -1,12 +1,12 @@
-"""Limits on what we send to a venue: token-bucket rate limits, Retry-After delays, and a circuit breaker."""
+"""Limits on what is sent to a venue: token-bucket rate limits, Retry-After delays, and a circuit breaker."""
 
 import asyncio
 from email.utils import parsedate_to_datetime
 from typing import Final
 
 from components.market_data.venues.metrics import Transport, VenueMetrics
-from components.runtime.clock import NS_PER_MS, Clock
-from components.runtime.retry import NS_PER_S, CircuitBreaker, CircuitState, TokenBucket
+from components.runtime.clock import NS_PER_MS, NS_PER_S, Clock
+from components.runtime.retry import CircuitBreaker, CircuitState, TokenBucket
 
 BURST_SHARE: Final = 0.6
 """This share of one second's allowance may be sent at once and the rest is spread.
@@ -15,11 +15,14 @@ No second then exceeds the allowance.
 """
 TOO_MANY_REQUESTS: Final = 429
 BANNED: Final = 418
+"""Status of Binance for an address that ignored 429."""
 RATE_LIMITED_WAIT_MS: Final = 1_000
 """Used if a rate-limited reply carries no Retry-After."""
 BANNED_WAIT_MS: Final = 60_000
+"""Used if a ban carries no Retry-After."""
 RETRY_AFTER_S_MAX: Final = 86_400
 PROBE_WAIT_MS: Final = 50
+"""Delay before the breaker is checked again while another caller probes the venue."""
 
 
 class RateLimiter:

@@ -32,7 +32,11 @@ BINANCEUM: Final = Venue("BINANCEUM")
 OKX: Final = Venue("OKX")
 DERIBIT: Final = Venue("DERIBIT")
 ALPACA: Final = Venue("ALPACA")
-
+NO_URL: Final = "recorded://"
+"""No request is sent while a recording is read."""
+SecretResolver = Callable[[str], bytes]
+"""Returns the secret for a reference."""
+_DEFAULT_INSTRUMENT_TYPES: Final = (OkxInstrumentType.SPOT, OkxInstrumentType.SWAP, OkxInstrumentType.FUTURES)
 
 # Paths are matched first, because the sandbox serves the venues' paths on its own host. Older futures streams used the
 # same paths as the spot market; there the host decides, or a recorded HTTP request.
@@ -45,6 +49,7 @@ _VENUE_PATHS: Final = (
     (re.compile(r"/v\d+beta\d+/crypto/"), ALPACA),
 )
 _FUTURES_HOST: Final = re.compile(r"fstream")
+# Coin-margined futures, which are not supported.
 _OTHER_MARKET_HOST: Final = re.compile(r"dstream")
 _UNROUTED: Final = re.compile(r"/(ws|stream)(/|$)")
 _METADATA_PATH: Final = re.compile(r"/(exchangeInfo|public/instruments|public/get_instruments|latest/orderbooks)$")
@@ -59,11 +64,11 @@ def detect_venues(urls: Iterable[str]) -> list[Venue]:
     """Return the venues that the URLs of one recording belong to, in order; a valid recording has one."""
     found: dict[Venue, None] = {}
     is_unrouted = False
-    for address in urls:
-        venue = _detect_venue(address)
+    for url in urls:
+        venue = _detect_venue(url)
         if venue is not None:
             found[venue] = None
-        elif _is_unrouted(address):
+        elif _is_unrouted(url):
             is_unrouted = True
     if is_unrouted and not {BINANCE, BINANCEUM} & found.keys():
         found[BINANCE] = None
@@ -105,13 +110,6 @@ def snapshot_symbol(via: str, url: str) -> str | None:
         if pattern.match(parts.path):
             return next(iter(parse_qs(parts.query).get(key, ())), None)
     return None
-
-
-NO_URL: Final = "recorded://"
-"""No request is sent while a recording is read."""
-SecretResolver = Callable[[str], bytes]
-"""Returns the secret for a reference."""
-_DEFAULT_INSTRUMENT_TYPES: Final = (OkxInstrumentType.SPOT, OkxInstrumentType.SWAP, OkxInstrumentType.FUTURES)
 
 
 def create_adapter(table: VenueConfig, resolve_secret: SecretResolver) -> VenueAdapter:

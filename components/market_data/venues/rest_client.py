@@ -57,11 +57,11 @@ class RestClient:
         )
         self._circuit = CircuitGuard(clock, breaker, Transport.REST, metrics)
         self._waiting = 0
-        answer_s, connect_s = config.reply_timeout_ms / 1_000, config.connect_timeout_ms / 1_000
+        reply_s, connect_s = config.reply_timeout_ms / 1_000, config.connect_timeout_ms / 1_000
         self._client = httpx.AsyncClient(
             base_url=config.rest_url,
             headers={"User-Agent": "xtrader", "Accept-Encoding": "identity"},
-            timeout=httpx.Timeout(answer_s, connect=connect_s, pool=answer_s),
+            timeout=httpx.Timeout(reply_s, connect=connect_s, pool=reply_s),
             limits=httpx.Limits(
                 max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX, keepalive_expiry=IDLE_S_MAX
             ),
@@ -75,11 +75,11 @@ class RestClient:
 
     async def fetch_snapshot(self, symbol: Symbol) -> DepthSnapshot | SnapshotUnavailable:
         """Fetch a book snapshot."""
-        answer = await self.get(self._adapter.snapshot_request(symbol))
-        if isinstance(answer, RestFailure):
-            return SnapshotUnavailable(answer.reason, answer.retry_after_ms)
+        result = await self.get(self._adapter.snapshot_request(symbol))
+        if isinstance(result, RestFailure):
+            return SnapshotUnavailable(result.reason, result.retry_after_ms)
         try:
-            return self._adapter.decode_snapshot(symbol, answer.body, answer.received_at_ns)
+            return self._adapter.decode_snapshot(symbol, result.body, result.received_at_ns)
         except DECODE_ERRORS as error:
             self._metrics.request_finished(RequestOutcome.MALFORMED)
             return SnapshotUnavailable(f"undecodable: {error}"[:DETAIL_MAX], 0)
@@ -87,11 +87,11 @@ class RestClient:
     async def fetch_instruments(self) -> list[Instrument] | RestFailure:
         """Fetch all listed instruments."""
         bodies = []
-        for ask in self._adapter.instrument_requests():
-            answer = await self.get(ask)
-            if isinstance(answer, RestFailure):
-                return answer
-            bodies.append(answer.body)
+        for request in self._adapter.instrument_requests():
+            result = await self.get(request)
+            if isinstance(result, RestFailure):
+                return result
+            bodies.append(result.body)
         try:
             return self._adapter.decode_instruments(bodies)
         except DECODE_ERRORS as error:
@@ -99,26 +99,28 @@ class RestClient:
             return RestFailure(RequestOutcome.MALFORMED, f"undecodable: {error}"[:DETAIL_MAX])
 
     async def get(self, request: RestRequest) -> RestResult:
-        """Execute one request, or return at once that it would wait too long."""
-        answer = self._check_admission(request) or await self._wait_and_send(request)
-        if isinstance(answer, RestFailure):
-            self._metrics.request_finished(answer.outcome)
+        """Execute one request; fail at once if it would have to wait longer than `reply_timeout_ms`."""
+        result = self._check_admission(request) or await self._wait_and_send(request)
+        if isinstance(result, RestFailure):
+            self._metrics.request_finished(result.outcome)
         else:
             self._metrics.request_finished(RequestOutcome.OK)
-        return answer
+        return result
 
     def _check_admission(self, request: RestRequest) -> RestFailure | None:
-        restraint = self._circuit
-        if (wait_ms := restraint.paused_ms) > 0:
+        circuit = self._circuit
+        if (wait_ms := circuit.paused_ms) > 0:
             return RestFailure(RequestOutcome.RETRY_AFTER, f"the venue requested a delay of {wait_ms:.0f} ms", wait_ms)
-        if (wait_ms := restraint.open_ms) > 0:
+        if (wait_ms := circuit.open_ms) > 0:
             return RestFailure(
                 RequestOutcome.CIRCUIT_OPEN, "the circuit breaker is open after repeated failures", wait_ms
             )
         wait_ms = self._rate_limiter.wait_ms(request.weight)
         if self._waiting >= self._config.requests_queued_max or wait_ms > self._config.reply_timeout_ms:
             return RestFailure(
-                RequestOutcome.QUEUE_FULL, f"{self._waiting} requests are queued already", max(wait_ms, 1)
+                RequestOutcome.QUEUE_FULL,
+                f"{self._waiting} requests are queued; the rate limit delays this one by {wait_ms:.0f} ms",
+                max(wait_ms, 1),
             )
         return None
 
@@ -130,7 +132,7 @@ class RestClient:
         except TimeoutError:
             return RestFailure(
                 RequestOutcome.QUEUE_FULL,
-                "other requests were served first",
+                f"the rate limit did not allow it within {self._config.reply_timeout_ms} ms",
                 self._rate_limiter.wait_ms(request.weight),
             )
         finally:
@@ -138,7 +140,7 @@ class RestClient:
         # While this request waited, another response may have started a Retry-After delay.
         if self._circuit.paused_ms > 0 or not self._circuit.try_acquire():
             return self._check_admission(request) or RestFailure(
-                RequestOutcome.CIRCUIT_OPEN, "another request probes the venue"
+                RequestOutcome.CIRCUIT_OPEN, "the circuit breaker waits for another request that probes the venue"
             )
         return await self._send(request)
 

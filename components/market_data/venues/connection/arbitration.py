@@ -10,6 +10,7 @@ from components.market_data.core.events import NO_ID, DecodedFrame, DecodeIssue,
 from components.runtime.clock import NS_PER_MS
 
 HELD_FRAMES_MAX: Final = 20_000
+"""A bound on memory: with this many held frames the switch is made at once."""
 _TradeKey: TypeAlias = tuple[Symbol, str, str, int]
 
 
@@ -55,7 +56,7 @@ class Arbiter:
     def is_ready(self, now_ns: int, timeout_ms: int) -> bool:
         """Return whether every book on the new connection has caught up.
 
-        After `timeout_ms` quiet books are assumed to have.
+        After `timeout_ms`, or with HELD_FRAMES_MAX held frames, the other books are assumed to have.
         """
         if not self._subscribed_at_ns:
             return False

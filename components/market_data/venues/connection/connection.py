@@ -214,7 +214,7 @@ class Connection:
                 case ShutdownNotice(reason):
                     self._listener.on_shutdown_notice(self, f"shutdown notice: {reason}"[:REASON_MAX])
                 case _:
-                    """A heartbeat needs no action: the frame itself shows that the venue is alive."""
+                    pass  # a heartbeat: the frame itself shows that the venue is alive
 
     def _on_topics_subscribed(self, topics: Sequence[Topic]) -> None:
         if topics:

@@ -14,6 +14,10 @@ from components.market_data.venues.connection.subscriptions import TopicRejectio
 from components.market_data.venues.metrics import DisconnectReason, VenueMetrics
 from components.runtime.clock import Clock
 
+CLOSE_CODE_TOO_BIG: Final = 1009
+"""WebSocket close code: message too big."""
+REASON_MAX: Final = 300
+"""Characters to which a text from the venue or a library is cut."""
 FIRST_REQUEST_ID: Final = 1_000
 """Lower request ids are reserved for the adapter's own requests."""
 
@@ -66,10 +70,6 @@ class ConnectionListener(Protocol):
 
     def first_data_timeout_ms(self, name: str) -> int:
         """Return how long the first data of a topic may take."""
-
-
-CLOSE_CODE_TOO_BIG: Final = 1009
-REASON_MAX: Final = 300
 
 
 class Disconnect(Struct, frozen=True, gc=False):

@@ -16,10 +16,11 @@ TURN_FRAMES_MAX: Final = 64
 TURN_READS_MAX: Final = 256
 """Frames read per turn. Reading costs less than handling a frame, and queued quotes conflate."""
 CONTROL_QUEUE_MAX: Final = 1_000_000
+"""Far above any use, because messages without data are few; beyond it reading stops, and nothing is dropped."""
 
 
 class _QueueName(StrEnum):
-    CONTROL = "news"
+    CONTROL = "control"
     DEPTH = "depth"
     QUOTES = "quotes"
     TRADES = "trades"

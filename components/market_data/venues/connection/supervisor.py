@@ -57,6 +57,7 @@ class ConnectionSupervisor:
         self._open_books: dict[Symbol, Topic] = {}
         """The books that are subscribed."""
         self._reported: dict[Symbol, str] = {}
+        """The reason that was last reported for each book that is down."""
 
     @property
     def books(self) -> tuple[Symbol, ...]:
@@ -124,7 +125,7 @@ class ConnectionSupervisor:
     def on_no_data(self, connection: PlannedConnection, topic: Topic) -> None:
         """Try another connection for a book without data; the other books must not be interrupted."""
         self._timeouts.on_no_first_data(topic.name)
-        reason = f"{topic.symbol} was acknowledged twice, but no data came"
+        reason = f"{topic.symbol} was subscribed twice, but received no data"
         if self._current is not None and connection is self._current:
             if self._current.first_data_at_ns:
                 self._request_replacement(reason, must_replace=False)

@@ -34,13 +34,17 @@ from components.runtime.service import (
     VenueEventSource,
 )
 
+TICK_S: Final = 0.05
+NO_EPOCH: Final = -1
+"""Epoch of a request whose reply is only recorded."""
+
 
 class RecorderLimits(Struct, frozen=True, kw_only=True):
     """Bounds of the queue, and the size of one file."""
 
     queued_frames_max: int = 50_000
     queued_bytes_max: int = 64 * 1024 * 1024
-    """A frame that finds either bound reached is dropped and counted."""
+    """A frame that arrives while either bound is reached is dropped and counted."""
     file_bytes_max: int = 128 * 1024 * 1024
     file_s_max: int = 3_600
     write_every_s: float = 0.05
@@ -223,11 +227,6 @@ class _FileSeries:
         return RecordingFile(self._venue, began_at_s, max(taken, default=0) + 1, is_complete=False)
 
 
-TICK_S: Final = 0.05
-NO_EPOCH: Final = -1
-"""Epoch of a request whose reply is only recorded."""
-
-
 class LiveFeed(VenueEventSource, VenueClient, Protocol):
     """A feed that also executes requests."""
 
@@ -296,7 +295,7 @@ class CaptureSession:
             else:
                 self._start_request(Resubscribe(venue, symbol, NO_EPOCH))
 
-    def _deliver(self, message: Any) -> None:  # noqa: ANN401 -- the adapter's own vocabulary
+    def _deliver(self, message: Any) -> None:  # noqa: ANN401 -- as VenueEventSource declares it
         if isinstance(message, BookStreamUp):
             self._open_books[message.symbol] = message.venue
         elif isinstance(message, BookStreamDown):

@@ -52,7 +52,7 @@ class Recording:
                 raise UsageError(f"{path}: no such file")
 
     def __iter__(self) -> Iterator[Frame]:
-        """Yield every frame in order of receipt; raise an error if there is none."""
+        """Yield every frame in order of receipt; raise CorruptData if there is none."""
         is_empty = True
         for path in self._paths:
             for frame in _read_frames(path):
@@ -120,7 +120,9 @@ class RecordingSummary:
                 self.metadata.append(frame.text)
         venues = detect_venues(urls)
         if len(venues) != 1:
-            raise CorruptData(f"{name}: is of {', '.join(venues) or 'no known venue'}; exactly one is expected")
+            raise CorruptData(
+                f"{name}: contains frames of {', '.join(venues) or 'no known venue'}, but must be of exactly one venue"
+            )
         self.venue = venues[0]
 
     def venue_symbols(self) -> list[str]:

@@ -137,7 +137,7 @@ class ReplayFeed:
         deliver(FeedDown(self._reader.adapter.venue, "the recording has ended", is_permanent=True))
         await asyncio.get_running_loop().create_future()
 
-    async def call(self, request: Any) -> DepthSnapshot | SnapshotUnavailable | Resubscribed:  # noqa: ANN401 -- as the seam has it
+    async def call(self, request: Any) -> DepthSnapshot | SnapshotUnavailable | Resubscribed:  # noqa: ANN401 -- as VenueClient declares it
         """Return the next recorded snapshot."""
         if isinstance(request, Resubscribe):
             return Resubscribed()

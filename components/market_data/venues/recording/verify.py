@@ -20,7 +20,8 @@ from components.market_data.core.numerics import Level, canonical_levels
 from components.market_data.core.recording import Frame, Via
 from components.market_data.venues.recording.reader import RecordingReader
 
-BUFFERED_UPDATES_MAX = 1_000_000
+TOP_LEVELS: Final = 10
+BUFFERED_UPDATES_MAX: Final = 1_000_000
 """A recording may contain its snapshot long after its first update."""
 
 
@@ -37,7 +38,9 @@ class BookReport(Struct, frozen=True, kw_only=True):
     best_bid: list[str] | None
     best_ask: list[str] | None
     sha256_top10: str
+    """Of the best ten levels per side at the end."""
     sha256_chain_top10: str
+    """Of the hashes of all states."""
 
 
 class BookVerification:
@@ -66,24 +69,24 @@ class BookVerification:
     @property
     def is_verified(self) -> bool:
         """Return whether the book was in sync to its end, without gap, crossing or decode failure."""
-        tally = self.sync.stats
-        return self.sync.is_live and not (tally.gaps or tally.crossed or self.decode_failures)
+        stats = self.sync.stats
+        return self.sync.is_live and not (stats.gaps or stats.crossed or self.decode_failures)
 
     def report(self) -> BookReport:
         """Return the result."""
-        tally, depth = self.sync.stats, self.sync.book
-        bids, asks = depth.top(1)
+        stats, book = self.sync.stats, self.sync.book
+        bids, asks = book.top(1)
         return BookReport(
             venue=self.instrument.venue,
             symbol=self.instrument.symbol,
             frames=self.frames,
-            applied=tally.applied,
-            stale=tally.stale,
-            gaps=tally.gaps,
-            crossed=tally.crossed,
+            applied=stats.applied,
+            stale=stats.stale,
+            gaps=stats.gaps,
+            crossed=stats.crossed,
             best_bid=_best_level(bids),
             best_ask=_best_level(asks),
-            sha256_top10=top_fingerprint(depth),
+            sha256_top10=top_fingerprint(book),
             sha256_chain_top10=self.fingerprint.hexdigest(),
         )
 
@@ -96,24 +99,21 @@ def verify(frames: Iterable[Frame], reader: RecordingReader) -> list[BookVerific
     """Run every book of a recording through the synchronizer of live books; in order of first appearance."""
     books: dict[Symbol, BookVerification] = {}
     rule = reader.adapter.sequence_rule
+    kinds = DepthUpdate | DepthSnapshot | DecodeIssue
     for frame in frames:
-        kinds = DepthUpdate | DepthSnapshot | DecodeIssue
         events = [event for event in reader.decode(frame) if isinstance(event, kinds)]
-        for symbol in dict.fromkeys(datum.symbol for datum in events if datum.symbol is not None):
+        for symbol in dict.fromkeys(event.symbol for event in events if event.symbol is not None):
             if symbol not in books:
                 books[symbol] = BookVerification(reader.registry.by_symbol[symbol], rule)
             books[symbol].frames += frame.via is Via.STREAM
-        for datum in events:
-            if datum.symbol is not None:
-                books[datum.symbol].apply(datum)
+        for event in events:
+            if event.symbol is not None:
+                books[event.symbol].apply(event)
     return [book for book in books.values() if book.frames]
 
 
 def _best_level(levels: list[Level]) -> list[str] | None:
     return canonical_levels(levels)[0] if levels else None
-
-
-TOP_LEVELS: Final = 10
 
 
 def top_fingerprint(book: OrderBook) -> str:
