@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 import msgspec
@@ -24,9 +24,6 @@ from components.contracts.errors import (
     VenueError,
     VenueRejected,
 )
-
-if TYPE_CHECKING:
-    pass
 
 _encoder: Final = msgspec.json.Encoder(enc_hook=str, decimal_format="string", order="deterministic")
 json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON line.")
@@ -99,7 +96,7 @@ def print_result(facts: Mapping[str, Any] | msgspec.Struct, *, as_json: bool, te
         sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except OSError as error:
-        if error.errno == errno.EIO:  # the terminal was closed, which is treated like a closed pipe
+        if error.errno == errno.EIO:  # the terminal was closed; it is treated like a closed pipe
             raise BrokenPipeError(error.errno, "the terminal was closed") from error
         raise
 
@@ -117,15 +114,15 @@ def usage_error(message: str) -> NoReturn:
 def run_command(command: click.Command, args: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
-    A mistake is printed in one line; only a bug leaves a traceback in the log.
+    An expected failure is printed without a traceback; only a bug leaves one, in the log.
     """
     stdout = sys.stdout
     try:
         result = command.main(args, standalone_mode=False)
         sys.stdout.flush()
-    except SystemExit as left:
+    except SystemExit as requested:
         # click exits like this after a broken pipe and replaces standard output.
-        return _system_exit_code(left) if sys.stdout is stdout else EXIT_SIGPIPE
+        return _system_exit_code(requested) if sys.stdout is stdout else EXIT_SIGPIPE
     except click.Abort:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -154,7 +151,7 @@ def _report_failure(error: Exception) -> int:
 
 
 def _print_error(message: str) -> None:
-    """Print the error on standard error, unless that cannot be written either: the exit code is the same then."""
+    """Print the error on standard error, unless it cannot be written: the exit code is the same then."""
     try:
         for line in message.splitlines():
             click.echo(f"error: {line}", err=True)
@@ -163,12 +160,12 @@ def _print_error(message: str) -> None:
 
 
 def _primary_error(error: Exception) -> Exception:
-    # Concurrent tasks fail together; an error that was raised on purpose says most.
+    # Concurrent tasks fail together; among their errors a TradingError tells the user most.
     while isinstance(error, ExceptionGroup):
-        purposeful = error.subgroup(TradingError) or error
-        error = purposeful.exceptions[0]
+        expected = error.subgroup(TradingError) or error
+        error = expected.exceptions[0]
     return error
 
 
-def _system_exit_code(left: SystemExit) -> int:
-    return left.code if isinstance(left.code, int) else int(left.code is not None)
+def _system_exit_code(requested: SystemExit) -> int:
+    return requested.code if isinstance(requested.code, int) else int(requested.code is not None)

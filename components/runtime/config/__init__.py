@@ -1,1 +1,1 @@
-"""Layered, closed, validated configuration."""
+"""Layered, validated configuration: an unknown key is an error."""

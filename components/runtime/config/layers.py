@@ -37,6 +37,13 @@ class Layer:
         return below or next((origin for leaf, origin in self.origins.items() if path[: len(leaf)] == leaf), None)
 
 
+class EnvironmentOverlay(Struct, frozen=True):
+    """Environment variables that are valid while the process that wrote them is alive."""
+
+    pid: int
+    variables: dict[str, str]
+
+
 def read_file(path: Path) -> Layer:
     """Read a TOML file. Fractions become Decimal, so that no limit is a float."""
     label = f"{path.parent.name}/{path.name}"
@@ -47,9 +54,9 @@ def read_file(path: Path) -> Layer:
     except OSError as error:
         raise ConfigError(f"{label}: {error.strerror or error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{label}: is not TOML: {error}") from error
+        raise ConfigError(f"{label}: not valid TOML: {error}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{label}: is not UTF-8: {error}") from error
+        raise ConfigError(f"{label}: not valid UTF-8: {error}") from error
     return Layer(values, dict.fromkeys(_leaves(values, ()), label))
 
 
@@ -82,43 +89,6 @@ def merge(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _leaves(values: Mapping[str, Any], above: KeyPath) -> Iterator[KeyPath]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, (*above, key))
-        else:
-            yield (*above, key)
-
-
-def _key_path(name: str, file_values: Mapping[str, Any]) -> KeyPath:
-    parts = name.removeprefix(VARIABLE_PREFIX).split(SEPARATOR)
-    if len(parts) < 2 or not all(parts):
-        raise ConfigError(f"{name}: is not of the form XTRADER__TABLE__KEY")
-    path: KeyPath = ()
-    node: Any = file_values
-    for part in parts:
-        known = {key.lower(): key for key in node} if isinstance(node, dict) else {}
-        path = (*path, known.get(part.lower(), part.lower()))
-        node = node.get(path[-1]) if isinstance(node, dict) else None
-    return path
-
-
-def _put(values: dict[str, Any], path: KeyPath, value: object, name: str) -> None:
-    node = values
-    for part in path[:-1]:
-        node = node.setdefault(part, {})
-        if not isinstance(node, dict):
-            raise ConfigError(f"{name}: another variable already sets {part}")
-    node[path[-1]] = value
-
-
-class EnvironmentOverlay(Struct, frozen=True):
-    """Environment variables that are valid while the process that wrote them is alive."""
-
-    pid: int
-    variables: dict[str, str]
-
-
 def write_overlay(paths: Paths, variables: Mapping[str, str]) -> None:
     """Write the variables (mode 0600) for commands on the same run folder. Only keys of a sandbox may be written."""
     write_atomic(_overlay_path(paths), msgspec.json.encode(EnvironmentOverlay(os.getpid(), dict(variables))))
@@ -137,6 +107,36 @@ def read_overlay(paths: Paths) -> Mapping[str, str]:
 def remove_overlay(paths: Paths) -> None:
     """Remove the overlay at the end of `xtrader up`."""
     _overlay_path(paths).unlink(missing_ok=True)
+
+
+def _leaves(values: Mapping[str, Any], above: KeyPath) -> Iterator[KeyPath]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key)
+
+
+def _key_path(name: str, file_values: Mapping[str, Any]) -> KeyPath:
+    parts = name.removeprefix(VARIABLE_PREFIX).split(SEPARATOR)
+    if len(parts) < 2 or not all(parts):
+        raise ConfigError(f"{name}: must have the form XTRADER__TABLE__KEY")
+    path: KeyPath = ()
+    node: Any = file_values
+    for part in parts:
+        known = {key.lower(): key for key in node} if isinstance(node, dict) else {}
+        path = (*path, known.get(part.lower(), part.lower()))
+        node = node.get(path[-1]) if isinstance(node, dict) else None
+    return path
+
+
+def _put(values: dict[str, Any], path: KeyPath, value: object, name: str) -> None:
+    node = values
+    for part in path[:-1]:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"{name}: another variable already sets {part}")
+    node[path[-1]] = value
 
 
 def _overlay_path(paths: Paths) -> Path:

@@ -12,7 +12,7 @@ SECRET_REFERENCE_PATTERN: Final = re.compile(r"(env):([A-Za-z_][A-Za-z0-9_]*)|(f
 
 
 class Redacted:
-    """Marks a field whose value no message may repeat."""
+    """Marks a field whose value error messages must not repeat."""
 
 
 class VenueUrlMarker:
@@ -49,6 +49,7 @@ class RuntimeConfig(Table):
 
     state_dir: str = Field(min_length=1)
     run_dir: str
+    """Empty: a private folder is chosen whose path is short enough for sockets."""
     health_host: str = Field(min_length=1)
     health_port: int = Field(ge=0, le=65535)
     log_format: LogFormat

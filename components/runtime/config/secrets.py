@@ -1,4 +1,4 @@
-"""Secrets: resolved late from `env:` and `file:` references, never printed or pickled; the seal key file."""
+"""Secrets: resolved from `env:` and `file:` references when needed, never printed or pickled; the seal key file."""
 
 import os
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class Secret:
 
     @override
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a secret is not copied into anything")
+        raise TypeError("a secret cannot be pickled or copied")
 
 
 def resolve(reference: str, *, root: Path, environ: Mapping[str, str]) -> Secret:
@@ -78,9 +78,7 @@ def read_seal_key(paths: Paths) -> bytes:
         raise ConfigError(f"{path}: no such file; create the key with: xtrader config create-seal-key")
     key = read_private(path)
     if len(key) != SEAL_KEY_BYTES:
-        raise ConfigError(
-            f"{path}: {len(key)} bytes, a seal key has {SEAL_KEY_BYTES}; restore it from where it was kept"
-        )
+        raise ConfigError(f"{path}: {len(key)} bytes, a seal key has {SEAL_KEY_BYTES}; restore it from a backup")
     return key
 
 

@@ -27,6 +27,7 @@ from components.runtime.config.venue_hosts import LiveTradingSwitches, VenueHost
 from components.runtime.paths import Paths, choose_run_dir, fits_socket_paths
 
 M = TypeVar("M", bound=BaseModel)
+Origin: TypeAlias = Callable[[KeyPath], str]
 BASE: Final = "base"
 DEFAULT_ENV: Final = "dev"
 SHARED_PACKAGES: Final = frozenset({"contracts", "runtime"})
@@ -179,7 +180,7 @@ class ConfigLayers:
         folder = self.root / checked.runtime.run_dir
         if not fits_socket_paths(folder):
             where = self.origin(("runtime", "run_dir"))
-            raise ConfigError(f"{where}: runtime.run_dir: {folder}: is too long for the paths of sockets in it")
+            raise ConfigError(f"{where}: runtime.run_dir: {folder}: path too long for the sockets in it")
         return folder
 
 
@@ -218,29 +219,6 @@ def component_names() -> frozenset[str]:
     return frozenset(package.parent.name for package in COMPONENTS_DIR.glob("*/__init__.py")) - SHARED_PACKAGES
 
 
-def _config_folder(environ: Mapping[str, str]) -> Path:
-    folder = Path(environ.get("XTRADER_CONFIG_DIR") or COMPONENTS_DIR.parent / "config").resolve()
-    if not folder.is_dir():
-        raise ConfigError(f"{folder}: no such configuration folder; set XTRADER_CONFIG_DIR")
-    return folder
-
-
-def _environment_name(environ: Mapping[str, str]) -> str:
-    name = environ.get("XTRADER_ENV") or DEFAULT_ENV
-    if name == BASE or not re.fullmatch(r"[a-z][a-z0-9_-]{0,15}", name):
-        raise ConfigError(
-            f"XTRADER_ENV: {name!r} is not an environment; each has a file beside base.toml, such as dev or prod"
-        )
-    return name
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def disable_telemetry() -> None:
     """Disable the telemetry of libraries. Each reads its variable when it is first imported."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -249,9 +227,6 @@ def disable_telemetry() -> None:
 def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with some variables replaced, for a child process."""
     return {**os.environ, **overrides}
-
-
-Origin: TypeAlias = Callable[[KeyPath], str]
 
 
 def format_errors(error: ValidationError, model: type[BaseModel], origin: Origin) -> list[str]:
@@ -267,16 +242,39 @@ def disallowed_venue_urls(checked: BaseModel, policy: VenueHostPolicy, origin: O
     """Return one line for each configured venue URL that may not be used."""
     return [
         f"{origin(path)}: {'.'.join(path)}: {url}: {problem}"
-        for path, url in _addresses(checked, ())
+        for path, url in _venue_urls(checked, ())
         if (problem := policy.violation(url))
     ]
 
 
-def _addresses(model: BaseModel, above: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def _config_folder(environ: Mapping[str, str]) -> Path:
+    folder = Path(environ.get("XTRADER_CONFIG_DIR") or COMPONENTS_DIR.parent / "config").resolve()
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such configuration folder; set XTRADER_CONFIG_DIR")
+    return folder
+
+
+def _environment_name(environ: Mapping[str, str]) -> str:
+    name = environ.get("XTRADER_ENV") or DEFAULT_ENV
+    if name == BASE or not re.fullmatch(r"[a-z][a-z0-9_-]{0,15}", name):
+        raise ConfigError(
+            f"XTRADER_ENV: {name!r} is not the name of an environment, such as dev or prod (a file beside base.toml)"
+        )
+    return name
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _venue_urls(model: BaseModel, above: KeyPath) -> Iterator[tuple[KeyPath, str]]:
     for name, model_field in type(model).model_fields.items():
         value = getattr(model, name)
         if isinstance(value, BaseModel):
-            yield from _addresses(value, (*above, name))
+            yield from _venue_urls(value, (*above, name))
         elif any(isinstance(mark, VenueUrlMarker) for mark in model_field.metadata):
             yield (*above, name), value
 
@@ -284,17 +282,17 @@ def _addresses(model: BaseModel, above: KeyPath) -> Iterator[tuple[KeyPath, str]
 def _problem(detail: dict[str, Any], path: KeyPath, model: type[BaseModel]) -> str:
     field = _field(model, path)
     if detail["type"] == "extra_forbidden":
-        return _no_such(path, model)
+        return _unknown_key(path, model)
     if detail["type"] == "missing":
         return f"is missing{_allowed(field, ' (', ')')}"
-    rule = _allowed(field, "must be ", "") if _is_of_kind(detail["type"]) else ""
-    rule = rule or _reworded(detail["msg"])
+    rule = _allowed(field, "must be ", "") if _is_type_or_range_error(detail["type"]) else ""
+    rule = rule or _rule_text(detail["msg"])
     if field is not None and any(isinstance(mark, Redacted) for mark in field.metadata):
         return rule
-    return f"{_shown(detail['input'])}: {rule}"
+    return f"{_value_text(detail['input'])}: {rule}"
 
 
-def _no_such(path: KeyPath, model: type[BaseModel]) -> str:
+def _unknown_key(path: KeyPath, model: type[BaseModel]) -> str:
     holder = _model(model, path[:-1])
     known = list(holder.model_fields) if holder else []
     near = get_close_matches(path[-1], known, n=1)
@@ -316,9 +314,9 @@ def _field(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
     return holder.model_fields.get(path[-1]) if holder and path else None
 
 
-def _is_of_kind(detail: str) -> bool:
+def _is_type_or_range_error(error_type: str) -> bool:
     ranges = ("greater_than", "less_than", "finite_number", "int_from_float", "enum", "decimal_")
-    return detail.startswith(ranges) or detail.endswith(("_type", "_parsing"))
+    return error_type.startswith(ranges) or error_type.endswith(("_type", "_parsing"))
 
 
 def _allowed(field: FieldInfo | None, before: str, after: str) -> str:
@@ -347,12 +345,12 @@ def _kind(annotation: object) -> str:
     return KINDS.get(annotation, "")
 
 
-def _reworded(message: str) -> str:
+def _rule_text(message: str) -> str:
     message = message.removeprefix("Value error, ")
     subject, should, rest = message.partition(" should ")
     return f"must {rest}" if should and " " not in subject else message
 
 
-def _shown(value: object) -> str:
+def _value_text(value: object) -> str:
     text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= VALUE_LENGTH_MAX else f"{text[:VALUE_LENGTH_MAX]}…"

@@ -33,14 +33,14 @@ class LiveTradingSwitches:
     def missing(self) -> str | None:
         """Return why a live account may not be used, or None."""
         if self.env == NEVER_LIVE_ENVIRONMENT:
-            return f"is a live account, which {NEVER_LIVE_ENVIRONMENT} never reaches"
+            return f"is for live accounts, which {NEVER_LIVE_ENVIRONMENT} may not use"
         switches = {
             "venues.live_trading = true": self.config,
             f"XTRADER_LIVE_TRADING={self.account}": self.environment == self.account,
             f"a file keys/live that contains {self.account}": self.file == self.account,
         }
         missing = [name for name, agrees in switches.items() if not agrees]
-        return f"is a live account; missing: {', '.join(missing)}" if missing else None
+        return f"is for live accounts; missing: {', '.join(missing)}" if missing else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class VenueHostPolicy:
         """Return why the URL may not be used, or None."""
         parts = _split(url)
         if parts is None:
-            return "is no address of the form https://host[:port]/path"
+            return "is not a URL of the form https://host[:port]/path"
         host = (parts.hostname or "").rstrip(".")
         if host in LIVE_HOSTS and (missing_switches := self.live.missing):
             return f"{host} {missing_switches}"
         if host not in self.allowed_hosts:
             return f"{host} is not in venues.allowed_hosts ({', '.join(self.allowed_hosts) or 'empty'})"
         if parts.scheme in PLAINTEXT_SCHEMES and host not in LOOPBACK_HOSTS:
-            return f"{parts.scheme} would send keys in the clear; only loopback may"
+            return f"{parts.scheme} would send keys unencrypted; allowed for loopback hosts only"
         return None
 
     def check(self, url: str) -> None:
@@ -71,7 +71,7 @@ class VenueHostPolicy:
 
 
 def _split(url: str) -> SplitResult | None:
-    # URL parsers disagree about these characters, so one may see another host than the next.
+    # URL parsers disagree about these characters: the HTTP client could connect to another host than the one checked.
     if len(url) > URL_LENGTH_MAX or any(c in "\\@" or c <= " " or c > "~" for c in url):
         return None
     try:

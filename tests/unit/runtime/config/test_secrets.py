@@ -65,7 +65,7 @@ def test_a_secret_does_not_show_itself() -> None:
 
 
 def test_a_secret_is_not_copied_into_anything() -> None:
-    with pytest.raises(TypeError, match="a secret is not copied into anything"):
+    with pytest.raises(TypeError, match="a secret cannot be pickled or copied"):
         copy(Secret(VALUE.encode()))
 
 

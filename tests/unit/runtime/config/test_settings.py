@@ -138,8 +138,8 @@ def test_broken_toml_is_reported_with_its_line_for_every_file(folder: Configurat
     folder.write("base", "[runtime]\nstate_dir = \n")
     folder.write("dev", "[account\n")
     base, dev = problems(folder)
-    assert base == "config/base.toml: is not TOML: Invalid value (at line 2, column 13)"
-    assert dev.startswith("config/dev.toml: is not TOML: Expected ']' at the end of a table declaration (at line 1")
+    assert base == "config/base.toml: not valid TOML: Invalid value (at line 2, column 13)"
+    assert dev.startswith("config/dev.toml: not valid TOML: Expected ']' at the end of a table declaration (at line 1")
 
 
 def test_every_mistake_of_one_load_is_reported(folder: ConfigurationFolder) -> None:
@@ -165,13 +165,13 @@ def test_a_url_outside_the_allowed_hosts_is_reported_at_load(folder: Configurati
 
 
 def test_a_variable_without_a_key_is_reported(folder: ConfigurationFolder) -> None:
-    assert problems(folder, XTRADER__RISK="1") == ["XTRADER__RISK: is not of the form XTRADER__TABLE__KEY"]
+    assert problems(folder, XTRADER__RISK="1") == ["XTRADER__RISK: must have the form XTRADER__TABLE__KEY"]
 
 
 def test_an_unknown_environment_is_reported(folder: ConfigurationFolder) -> None:
     assert problems(folder, XTRADER_ENV="prd") == [f"config/prd.toml: no such file in {folder.root}"]
     assert problems(folder, XTRADER_ENV="../dev") == [
-        "XTRADER_ENV: '../dev' is not an environment; each has a file beside base.toml, such as dev or prod"
+        "XTRADER_ENV: '../dev' is not the name of an environment, such as dev or prod (a file beside base.toml)"
     ]
 
 
@@ -183,7 +183,7 @@ def test_a_missing_configuration_folder_is_reported(tmp_path: Path) -> None:
 def test_a_run_folder_too_long_for_sockets_is_reported(folder: ConfigurationFolder) -> None:
     long = "/x" * 50
     assert problems(folder, XTRADER__RUNTIME__RUN_DIR=long) == [
-        f"XTRADER__RUNTIME__RUN_DIR: runtime.run_dir: {long}: is too long for the paths of sockets in it"
+        f"XTRADER__RUNTIME__RUN_DIR: runtime.run_dir: {long}: path too long for the sockets in it"
     ]
 
 

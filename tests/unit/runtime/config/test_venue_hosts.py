@@ -55,16 +55,19 @@ def test_a_host_that_is_not_listed_is_refused(url: str) -> None:
     ],
 )
 def test_what_readers_could_take_differently_is_refused(url: str) -> None:
-    assert problem(url) == "is no address of the form https://host[:port]/path"
+    assert problem(url) == "is not a URL of the form https://host[:port]/path"
 
 
 def test_keys_are_not_sent_in_the_clear() -> None:
-    assert problem("http://paper-api.alpaca.markets") == "http would send keys in the clear; only loopback may"
+    assert (
+        problem("http://paper-api.alpaca.markets")
+        == "http would send keys unencrypted; allowed for loopback hosts only"
+    )
 
 
 @pytest.mark.parametrize("url", [LIVE, "wss://API.alpaca.markets./stream", "https://broker-api.alpaca.markets"])
 def test_a_live_account_is_always_refused_in_dev(url: str) -> None:
-    assert "is a live account, which dev never reaches" in (problem(url, replace(AGREED, env="dev")) or "")
+    assert "is for live accounts, which dev may not use" in (problem(url, replace(AGREED, env="dev")) or "")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,7 @@ def test_a_live_account_is_always_refused_in_dev(url: str) -> None:
     ],
 )
 def test_a_live_account_needs_all_three_switches(switches: LiveTradingSwitches, missing: str) -> None:
-    assert problem(LIVE, switches) == f"api.alpaca.markets is a live account; missing: {missing}"
+    assert problem(LIVE, switches) == f"api.alpaca.markets is for live accounts; missing: {missing}"
 
 
 def test_a_live_account_is_reached_when_all_three_agree() -> None:
