@@ -80,24 +80,24 @@ class Disk(Protocol):
         """Return random bytes for the id of a journal."""
 
 
-def _translated(
+def _raises_storage_error(
     call: Callable[Concatenate[Self, Where, Params], Result],
 ) -> Callable[Concatenate[Self, Where, Params], Result]:
     @wraps(call)
-    def translated(self: Self, where: Where, /, *args: Params.args, **named: Params.kwargs) -> Result:
+    def wrapper(self: Self, where: Where, /, *args: Params.args, **named: Params.kwargs) -> Result:
         try:
             return call(self, where, *args, **named)
         except OSError as error:
             path = where.path if isinstance(where, OpenFile) else where
             raise StorageError(f"{call.__name__} {path}: {error.strerror or error}") from error
 
-    return translated
+    return wrapper
 
 
 class RealDisk:
     """The files of the operating system."""
 
-    @_translated
+    @_raises_storage_error
     def make_folder(self, folder: Path) -> None:
         """Create the folder and its missing parents (mode 0700), each made durable in its parent."""
         missing = [one for one in (folder, *folder.parents) if not one.exists()]
@@ -105,7 +105,7 @@ class RealDisk:
             one.mkdir(mode=0o700, exist_ok=True)
             self.sync_folder(one.parent)
 
-    @_translated
+    @_raises_storage_error
     def names(self, folder: Path) -> list[str]:
         """Return the names in a folder, sorted; a missing folder is empty."""
         try:
@@ -113,12 +113,12 @@ class RealDisk:
         except (FileNotFoundError, NotADirectoryError):
             return []
 
-    @_translated
+    @_raises_storage_error
     def is_in_memory(self, folder: Path) -> bool:
         """Return whether the folder is on an in-memory file system, where a sync costs nothing and keeps nothing."""
         return file_system_of(folder.resolve(), MOUNTINFO.read_text()) in IN_MEMORY_FILE_SYSTEMS
 
-    @_translated
+    @_raises_storage_error
     def lock(self, path: Path) -> OpenFile:
         """Lock the file until it is closed. ResourceBusy names the process that holds it."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -132,32 +132,32 @@ class RealDisk:
         os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return OpenFile(descriptor, path)
 
-    @_translated
+    @_raises_storage_error
     def create(self, path: Path) -> OpenFile:
         """Create a file (mode 0600) for reading and writing; an existing one is an error."""
         return OpenFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), path)
 
-    @_translated
+    @_raises_storage_error
     def open(self, path: Path, *, writable: bool) -> OpenFile:
         """Open an existing file."""
         return OpenFile(os.open(path, (os.O_RDWR if writable else os.O_RDONLY) | os.O_CLOEXEC), path)
 
-    @_translated
+    @_raises_storage_error
     def close(self, file: OpenFile) -> None:
         """Close the file and release its lock."""
         os.close(file.descriptor)
 
-    @_translated
+    @_raises_storage_error
     def size(self, file: OpenFile) -> int:
         """Return the length in bytes."""
         return os.fstat(file.descriptor).st_size
 
-    @_translated
+    @_raises_storage_error
     def read(self, file: OpenFile, offset: int, count: int) -> bytes:
         """Return up to `count` bytes; fewer only at the end of the file."""
         return os.pread(file.descriptor, count, offset)
 
-    @_translated
+    @_raises_storage_error
     def write(self, file: OpenFile, offset: int, content: bytes) -> None:
         """Write all bytes at the offset. A short write means that the disk is full and raises StorageError."""
         written = os.pwrite(file.descriptor, content, offset)
@@ -166,22 +166,22 @@ class RealDisk:
                 f"write {file.path}: only {written} of {len(content)} bytes were written (No space left on device)"
             )
 
-    @_translated
+    @_raises_storage_error
     def truncate(self, file: OpenFile, size: int) -> None:
         """Truncate the file. It is durable only after fdatasync."""
         os.ftruncate(file.descriptor, size)
 
-    @_translated
+    @_raises_storage_error
     def fdatasync(self, file: OpenFile) -> None:
         """Make the file's content durable. After a failure its state is unknown: never retry."""
         os.fdatasync(file.descriptor)
 
-    @_translated
+    @_raises_storage_error
     def rename(self, path: Path, to: Path) -> None:
         """Rename the file. It is durable only after sync_folder."""
         path.rename(to)
 
-    @_translated
+    @_raises_storage_error
     def sync_folder(self, folder: Path) -> None:
         """Make the names in the folder durable."""
         _sync_folder(folder)
@@ -189,6 +189,9 @@ class RealDisk:
     def random_bytes(self, count: int) -> bytes:
         """Return random bytes for the id of a journal."""
         return os.urandom(count)
+
+
+REAL_DISK: Final = RealDisk()
 
 
 def file_system_of(folder: Path, mounts: str) -> str:
@@ -201,9 +204,6 @@ def file_system_of(folder: Path, mounts: str) -> str:
         if folder.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), right.split(" ")[0]
     return kind
-
-
-REAL_DISK: Final = RealDisk()
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -241,11 +241,26 @@ def make_private_folder(folder: Path) -> None:
             missing.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise StorageError(f"make {folder}: {error.strerror or error}") from error
+        raise StorageError(f"create {folder}: {error.strerror or error}") from error
     if not S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise ConfigError(f"{folder}: is not a folder of user {os.geteuid()}; move it away")
+        raise ConfigError(f"{folder}: must be a folder owned by user {os.geteuid()}; move it away")
     if found.st_mode & 0o077:
         raise ConfigError(f"{folder}: others may enter it; run: chmod 700 {folder}")
+
+
+def lock_holder(lock: Path) -> int | None:
+    """Return the process id that holds a lock, or None. It tries a shared lock and writes nothing."""
+    try:
+        with lock.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _holder_pid(file.read(20), lock)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"{lock}: {error.strerror or error}") from error
+    return None
 
 
 def _draft(path: Path, content: bytes, *, is_durable: bool) -> Path:
@@ -267,23 +282,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def lock_holder(lock: Path) -> int | None:
-    """Return the process id that holds a lock, or None. It tries a shared lock and writes nothing."""
-    try:
-        with lock.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return _holder_pid(file.read(20), lock)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise StorageError(f"{lock}: {error.strerror or error}") from error
-    return None
-
-
 def _holder_pid(content: bytes, lock: Path) -> int:
-    # A lock that was taken at this moment contains no process id yet, and 0 would address our whole process group.
+    # A lock that is being acquired contains no process id yet, and signalling 0 would reach our whole process group.
     if not content.isdigit() or int(content) == 0:
-        raise PeerUnreachable(f"{lock} was taken just now; try again")
+        raise PeerUnreachable(f"{lock} is being acquired at this moment; try again")
     return int(content)

@@ -1,1 +1,1 @@
-"""The append-only, hash-chained, crash-safe log."""
+"""The append-only, hash-chained, crash-safe journal: format, writer, group commit, reader."""

@@ -62,6 +62,16 @@ class Frame(NamedTuple):
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as it is stored; `digest` is the head of the chain after it."""
+
+    sequence: int
+    at_ns: int
+    payload: bytes
+    digest: bytes
+
+
 def genesis_digest(journal_id: str, owner: str, account: str) -> bytes:
     """Return the digest that the first record is chained to; it depends on the identity of the journal."""
     return blake2b(f"{journal_id}\0{owner}\0{account}".encode(), digest_size=DIGEST_BYTES).digest()
@@ -69,7 +79,7 @@ def genesis_digest(journal_id: str, owner: str, account: str) -> bytes:
 
 def pack_header(header: SegmentHeader) -> bytes:
     """Encode the header of a segment."""
-    owner, account = _name(header.owner), _name(header.account)
+    owner, account = _encode_name(header.owner), _encode_name(header.account)
     length = _SEAL.size + _HEADER.size + len(owner) + len(account)
     fields = _HEADER.pack(
         length, FORMAT_VERSION, bytes.fromhex(header.journal_id), header.created_at_ns, header.first_sequence,
@@ -77,6 +87,13 @@ def pack_header(header: SegmentHeader) -> bytes:
     )  # fmt: skip
     rest = fields + owner + account
     return _SEAL.pack(SEGMENT_MAGIC, crc32c(rest)) + rest
+
+
+def _encode_name(text: str) -> bytes:
+    encoded = text.encode()
+    if not 0 < len(encoded) <= 255:
+        raise ConfigError(f"a journal's owner and account have 1 to 255 bytes, not {len(encoded)}: {text!r}")
+    return encoded
 
 
 def unpack_header(start: bytes, path: Path) -> tuple[SegmentHeader, int] | None:
@@ -95,13 +112,6 @@ def unpack_header(start: bytes, path: Path) -> tuple[SegmentHeader, int] | None:
     names = start[_SEAL.size + _HEADER.size : length]
     owner, account = names[:owner_bytes].decode(errors="replace"), names[owner_bytes:].decode(errors="replace")
     return SegmentHeader(identity.hex(), owner, account, created, first, previous), length
-
-
-def _name(text: str) -> bytes:
-    encoded = text.encode()
-    if not 0 < len(encoded) <= 255:
-        raise ConfigError(f"a journal's owner and account have 1 to 255 bytes, not {len(encoded)}: {text!r}")
-    return encoded
 
 
 def frame_bytes(entries: Sequence[Entry]) -> int:
@@ -134,7 +144,7 @@ def unpack_frame_head(start: bytes, offset: int) -> FrameHead | None:
     """Decode the head of a frame, or return None if there is none at this offset.
 
     The frame contains its own offset. Therefore neither a payload that contains the bytes of a frame nor an old block
-    that a file system restores is taken for one.
+    that a file system restores is mistaken for one.
     """
     if len(start) < FRAME_HEADER_BYTES:
         return None
@@ -170,14 +180,4 @@ def unpack_records(frame: Frame, previous: bytes | None, path: Path) -> Iterator
         yield sequence, at_ns, body[start + RECORD_HEADER_BYTES : end], previous
         start = end
     if start != len(body):
-        raise CorruptData(f"{path}: record {expected} at offset {frame.offset} is not the last of its frame")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record as it is stored; `digest` is the head of the chain after it."""
-
-    sequence: int
-    at_ns: int
-    payload: bytes
-    digest: bytes
+        raise CorruptData(f"{path}: bytes follow record {expected}, the last of the frame at offset {frame.offset}")

@@ -10,9 +10,8 @@ from components.contracts.errors import InvariantError, StorageError
 from components.runtime.journal.format import PAYLOAD_BYTES_MAX, Entry
 from components.runtime.journal.journal import Journal
 
-FRAME_BYTES_TARGET: Final = (
-    1 << 20
-)  # a backlog is written in several frames, so that its first entries become durable early
+FRAME_BYTES_TARGET: Final = 1 << 20
+"""A backlog is written in several frames, so that its first entries become durable early."""
 
 
 class GroupCommitter:
@@ -42,11 +41,10 @@ class GroupCommitter:
         if self.failure is not None:
             raise StorageError(str(self.failure))
         if self._is_closing or len(payload) > PAYLOAD_BYTES_MAX:
-            raise InvariantError(
-                f"an entry of {len(payload)} bytes (at most {PAYLOAD_BYTES_MAX}), closed: {self._is_closing}"
-            )
+            problem = "the journal is closed" if self._is_closing else f"at most {PAYLOAD_BYTES_MAX} bytes are allowed"
+            raise InvariantError(f"an entry of {len(payload)} bytes was not appended: {problem}")
         if self._submitted - self._journal.last_sequence >= self._queue_max:
-            raise StorageError(f"{self._queue_max} entries wait for the disk")
+            raise StorageError(f"the disk is too slow: {self._queue_max} entries wait for the disk")
         self._submitted += 1
         self._queue.put((at_ns, payload))
         return self._submitted

@@ -25,9 +25,8 @@ from components.runtime.journal.format import (
 )
 from components.runtime.journal.reader import JournalReader, TornTail, segment_name, segments_in
 
-SEGMENT_BYTES_MAX: Final = (
-    64 << 20
-)  # small enough to copy and verify one at a time, large enough to keep their number low
+SEGMENT_BYTES_MAX: Final = 64 << 20
+"""Small enough to copy and verify one at a time, large enough to keep their number low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +43,17 @@ class Journal:
     def __init__(
         self, disk: Disk, folder: Path, lock: OpenFile, new_header: SegmentHeader, segment_bytes_max: int
     ) -> None:
-        scan, self._header, torn = recover(disk, folder, new_header)
+        reader, self._header, torn = recover(disk, folder, new_header)
         self._disk, self._folder, self._lock = disk, folder, lock
         self._segment_bytes_max = segment_bytes_max
         self._file = disk.open(folder / segment_name(self._header.first_sequence), writable=True)
-        self._index, self._end = scan.index, scan.end
+        self._index, self._end = reader.index, reader.end
         self._failure: str | None = None
         self.truncated = TruncatedTail(*torn) if torn else None
         self.in_memory = disk.is_in_memory(folder)
         self.journal_id = self._header.journal_id
-        self.last_sequence = scan.last_sequence
-        self.head = scan.head or self._header.previous
+        self.last_sequence = reader.last_sequence
+        self.head = reader.head or self._header.previous
 
     @classmethod
     def open(
@@ -87,7 +86,7 @@ class Journal:
         try:
             self._append(entries)
         except StorageError as failed:
-            # The state on disk after a failed sync is unknown, and a second sync would report success without cause.
+            # The state on disk after a failed sync is unknown, and a second sync may succeed although data is lost.
             self._failure = str(failed)
             raise
 
@@ -96,9 +95,9 @@ class Journal:
         first, last = max(from_sequence, 1), self.last_sequence
         if first > last:
             return
-        scan = JournalReader(self._disk, self._folder, self._index.find(first))
+        reader = JournalReader(self._disk, self._folder, self._index.find(first))
         read_to = first - 1
-        for record in starmap(Record, islice(scan.records(first), last - read_to)):
+        for record in starmap(Record, islice(reader.records(first), last - read_to)):
             yield record
             read_to = record.sequence
         if read_to < last:
@@ -132,9 +131,9 @@ class Journal:
 
 def read_to_end(disk: Disk, folder: Path) -> JournalReader:
     """Verify the chain from the first record to the end."""
-    scan = JournalReader(disk, folder)
-    deque(scan.records(), maxlen=0)
-    return scan
+    reader = JournalReader(disk, folder)
+    deque(reader.records(), maxlen=0)
+    return reader
 
 
 def recover(
@@ -145,25 +144,25 @@ def recover(
     Return its reader, the last segment's header, and what was truncated to which file.
     """
     torn = None
-    scan = _open_scan(disk, folder, new_header)
-    if scan.torn_tail is not None:
-        torn = scan.torn_tail.bytes_count, _truncate_tail(disk, folder, scan.torn_tail)
-        scan = _open_scan(disk, folder, new_header)
-    if scan.header is None or scan.torn_tail is not None:
+    reader = _open_reader(disk, folder, new_header)
+    if reader.torn_tail is not None:
+        torn = reader.torn_tail.bytes_count, _truncate_tail(disk, folder, reader.torn_tail)
+        reader = _open_reader(disk, folder, new_header)
+    if reader.header is None or reader.torn_tail is not None:
         raise InvariantError(f"{folder} is still torn after its tail was truncated")
-    _rewrite_last_frame(disk, folder / segment_name(scan.header.first_sequence), scan)
-    return scan, scan.header, torn
+    _rewrite_last_frame(disk, folder / segment_name(reader.header.first_sequence), reader)
+    return reader, reader.header, torn
 
 
-def _open_scan(disk: Disk, folder: Path, new_header: SegmentHeader) -> JournalReader:
+def _open_reader(disk: Disk, folder: Path, new_header: SegmentHeader) -> JournalReader:
     if not segments_in(disk, folder):
         disk.close(create_segment(disk, folder, new_header)[0])
-    scan = read_to_end(disk, folder)
-    found = scan.header or new_header
+    reader = read_to_end(disk, folder)
+    found = reader.header or new_header
     if (found.owner, found.account) != (new_header.owner, new_header.account):
         ours, theirs = (f"{one.owner} for account {one.account}" for one in (new_header, found))
         raise ConfigError(f"{folder} is the journal of {theirs}, not of {ours}")
-    return scan
+    return reader
 
 
 def _truncate_tail(disk: Disk, folder: Path, tail: TornTail) -> Path:
@@ -189,14 +188,14 @@ def _free_name(disk: Disk, folder: Path, name: str) -> Path:
     return folder / f"{name}-{taken + 1}"
 
 
-def _rewrite_last_frame(disk: Disk, path: Path, scan: JournalReader) -> None:
+def _rewrite_last_frame(disk: Disk, path: Path, reader: JournalReader) -> None:
     """Write the last frame again and sync it, before anything acts on it.
 
     A process that was killed may have left it unsynced; a sync that failed may have left pages that are marked clean
     but exist only in memory. Only writing marks them dirty, so that the next sync includes them.
     """
     file = disk.open(path, writable=True)
-    disk.write(file, scan.last_write_at, disk.read(file, scan.last_write_at, scan.end - scan.last_write_at))
+    disk.write(file, reader.last_write_at, disk.read(file, reader.last_write_at, reader.end - reader.last_write_at))
     disk.fdatasync(file)
     disk.sync_folder(path.parent)
     disk.close(file)

@@ -31,9 +31,24 @@ from components.runtime.journal.format import (
     unpack_records,
 )
 
-WINDOW_BYTES: Final = 1 << 20  # a segment of 64 MiB is never held in memory as a whole
-_NAME: Final = re.compile(r"\d{20}\.log")
-INDEX_INTERVAL_BYTES: Final = 1 << 18  # skipping a quarter of a MiB takes about a millisecond
+WINDOW_BYTES: Final = 1 << 20
+"""The part of a segment that is held in memory, unless one frame is larger; a segment has up to 64 MiB."""
+INDEX_INTERVAL_BYTES: Final = 1 << 18
+"""Skipping a quarter of a MiB takes about a millisecond."""
+_SEGMENT_NAME: Final = re.compile(r"\d{20}\.log")
+_identity: Final = attrgetter("journal_id", "owner", "account")
+_sequence: Final = attrgetter("sequence")
+
+
+class FrameLocation(NamedTuple):
+    """The location of a frame: its first record, its segment, its offset (0: the start of the segment)."""
+
+    sequence: int
+    segment: int
+    offset: int
+
+
+GENESIS: Final = FrameLocation(1, 1, 0)
 
 
 def segment_name(first_sequence: int) -> str:
@@ -43,7 +58,13 @@ def segment_name(first_sequence: int) -> str:
 
 def segments_in(disk: Disk, folder: Path) -> list[int]:
     """Return the first sequence of each segment, in order, from the file names."""
-    return [int(name[:20]) for name in disk.names(folder) if _NAME.fullmatch(name)]
+    return [int(name[:20]) for name in disk.names(folder) if _SEGMENT_NAME.fullmatch(name)]
+
+
+def segment_location(disk: Disk, folder: Path, sequence: int) -> FrameLocation:
+    """Return the start of the segment that holds a record, from the file names alone."""
+    first = max((one for one in segments_in(disk, folder) if one <= sequence), default=1)
+    return FrameLocation(first, first, 0)
 
 
 class Segment:
@@ -113,21 +134,6 @@ class Segment:
         return -1
 
 
-_identity: Final = attrgetter("journal_id", "owner", "account")
-_sequence: Final = attrgetter("sequence")
-
-
-class FrameLocation(NamedTuple):
-    """The location of a frame: its first record, its segment, its offset (0: the start of the segment)."""
-
-    sequence: int
-    segment: int
-    offset: int
-
-
-GENESIS: Final = FrameLocation(1, 1, 0)
-
-
 class SparseIndex:
     """A sparse index of frames, so that reading the newest records does not start at the oldest."""
 
@@ -159,12 +165,6 @@ class TornTail:
         return f"{self.path}: record {self.sequence} at offset {self.offset} is torn ({self.bytes_count} bytes)"
 
 
-def segment_location(disk: Disk, folder: Path, sequence: int) -> FrameLocation:
-    """Return the start of the segment that holds a record, from the file names alone."""
-    first = max((one for one in segments_in(disk, folder) if one <= sequence), default=1)
-    return FrameLocation(first, first, 0)
-
-
 class JournalReader:
     """Reads a journal from one location to its end. Afterwards its attributes hold what was found."""
 
@@ -172,7 +172,7 @@ class JournalReader:
         self._disk, self._folder, self._start = disk, folder, start
         self._segments = segments_in(disk, folder)
         if start.segment not in self._segments:
-            raise self._missing(start.segment)
+            raise self._missing_segment_error(start.segment)
         self.header: SegmentHeader | None = None  # of the last segment with a valid header
         self.last_sequence = start.sequence - 1
         self.head: bytes | None = None  # unknown until the first record is read
@@ -218,13 +218,13 @@ class JournalReader:
             raise CorruptData(f"{segment.path}: record {expected} does not follow from the one before it")
 
     def _records_of(self, segment: Segment, from_sequence: int) -> Iterator[UnpackedRecord]:
-        while self._step_over(segment, from_sequence):
+        while self._skip_frame(segment, from_sequence):
             pass
         while (frame := segment.frame_at(self.end)) is not None:
             self._check_order(segment, frame.first_sequence)
             yield from self._records_in(frame, segment, from_sequence)
 
-    def _step_over(self, segment: Segment, from_sequence: int) -> bool:
+    def _skip_frame(self, segment: Segment, from_sequence: int) -> bool:
         head = segment.head_at(self.end)
         if head is None or head.first_sequence + head.records > from_sequence:
             return False
@@ -245,8 +245,8 @@ class JournalReader:
 
     def _check_order(self, segment: Segment, sequence: int) -> None:
         if sequence != self.last_sequence + 1:
-            wrong = f"record {self.last_sequence + 1} is missing, record {sequence} comes next"
-            raise CorruptData(f"{segment.path}: at offset {self.end} {wrong}")
+            missing = f"record {self.last_sequence + 1} is missing, record {sequence} comes next"
+            raise CorruptData(f"{segment.path}: at offset {self.end} {missing}")
 
     def _classify_damage(self, segment: Segment, next_segments: list[int]) -> None:
         """Raise CorruptData if anything valid follows the damage; otherwise record a torn tail.
@@ -261,10 +261,10 @@ class JournalReader:
             return
         last = following[0] - 1
         what = f"record {damaged}" if last <= damaged else f"one of the records {damaged} to {last}"
-        where = f"at offset {self.end}" if self.end else "at offset 0 (the segment's header before it)"
+        where = f"at offset {self.end}" if self.end else "at offset 0 (or the segment header there)"
         raise CorruptData(f"{segment.path}: {what} {where} is damaged, and record {following[0]} is valid")
 
-    def _missing(self, first_sequence: int) -> UsageError | CorruptData:
+    def _missing_segment_error(self, first_sequence: int) -> UsageError | CorruptData:
         if not self._segments:
             return UsageError(f"{self._folder} holds no journal")
         return CorruptData(f"{self._folder}: record {first_sequence} is missing, the first segment begins later")
@@ -292,14 +292,14 @@ def read_records(folder: Path, from_sequence: int = 1, *, disk: Disk = REAL_DISK
 
 def verify_journal(folder: Path, *, disk: Disk = REAL_DISK) -> Verification:
     """Verify the chain from the first record on. A torn tail counts as a problem until the next start truncates it."""
-    scan, problem = JournalReader(disk, folder), None
+    reader, problem = JournalReader(disk, folder), None
     try:
-        for _ in scan.records():
+        for _ in reader.records():
             pass
     except CorruptData as damage:
         problem = str(damage)
     # An empty last segment has just been created by a writer: nothing is torn.
-    if scan.torn_tail is not None and (scan.torn_tail.bytes_count or scan.header is None):
-        problem = scan.torn_tail.description()
-    head_hash = (scan.head or b"").hex()
-    return Verification(problem is None, scan.last_sequence, scan.last_sequence, head_hash, problem)
+    if reader.torn_tail is not None and (reader.torn_tail.bytes_count or reader.header is None):
+        problem = reader.torn_tail.description()
+    head_hash = (reader.head or b"").hex()
+    return Verification(problem is None, reader.last_sequence, reader.last_sequence, head_hash, problem)

@@ -41,7 +41,7 @@ def test_a_folder_that_others_may_enter_is_rejected(tmp_path: Path) -> None:
 
 def test_a_link_in_place_of_a_folder_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    with pytest.raises(ConfigError, match="is not a folder of user"):
+    with pytest.raises(ConfigError, match="must be a folder owned by user"):
         make_private_folder(tmp_path / "link")
 
 
