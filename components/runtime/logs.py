@@ -173,7 +173,7 @@ class RateLimitedLog:
         self._logged_at_ns: dict[tuple[str, str], int] = {}
         self._unlogged: dict[tuple[str, str], int] = {}
 
-    def warning(self, event: str, kind: str = "", **fields: Any) -> None:  # noqa: ANN401  # a fact is anything
+    def warning(self, event: str, kind: str = "", **fields: Any) -> None:  # noqa: ANN401  # a field is anything
         """Count one event of this kind, and log it if a minute has passed since the last line."""
         now_ns, key = self._clock.monotonic_ns(), self._key(event, kind)
         logged_at_ns = self._logged_at_ns.get(key)

@@ -16,7 +16,9 @@ class Backoff:
     """Exponential backoff: how long to wait before each retry."""
 
     first_ms_max: int
+    """The bound of the first delay; it doubles with each failure."""
     delay_ms_max: int
+    """The bound of every delay."""
 
     def __post_init__(self) -> None:
         if not 0 < self.first_ms_max <= self.delay_ms_max:

@@ -125,9 +125,7 @@ Inbounds: TypeAlias = Sequence[Inbound]
 
 @final
 class Append(Struct, frozen=True, gc=False):
-    """Append this record to the journal.
-
-    Every later effect of the process waits until it is durable.
+    """Append this record to the journal. Every later effect of the process waits until it is durable.
 
     If the journal is published as an event stream, the record is published once it is durable.
     """
@@ -279,5 +277,5 @@ class StreamBindings:
     @property
     def streams(self) -> tuple[Stream, ...]:
         """Every stream of this process."""
-        record = () if self.journal_stream is None else (self.journal_stream,)
-        return (*self.subscribes, *self.publishes, *self.serves, *self.requests, *self.sends_commands, *record)
+        journal = () if self.journal_stream is None else (self.journal_stream,)
+        return (*self.subscribes, *self.publishes, *self.serves, *self.requests, *self.sends_commands, *journal)

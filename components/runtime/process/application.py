@@ -1,6 +1,6 @@
-"""Runs an application in a process: opens the bus and the committer, runs the service loop, closes in order.
+"""Runs an application in a process (bus, committer, service loop), and registers the process.
 
-It also registers the process: lock, manifest, ready file, health server, watchdog.
+The registration consists of lock, manifest, ready file, health server and watchdog.
 """
 
 import os
@@ -28,7 +28,7 @@ from components.runtime.service import Service, StreamBindings, VenueClient, Ven
 
 
 class ProcessContext(Protocol):
-    """What running an application needs of its process."""
+    """The parts of a process that an application uses."""
 
     name: str
     version: str
@@ -45,7 +45,7 @@ class ProcessContext(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A service and what it is connected to."""
+    """A service with its streams, its journal and its venue."""
 
     service: Service
     bindings: StreamBindings
@@ -106,9 +106,9 @@ def endpoints_of(run: Path, bindings: StreamBindings) -> dict[str, str]:
 
 
 class ProcessRegistration:
-    """How a running process is found and supervised; it ends when `held` is closed.
+    """Makes a running process known and supervised, until `held` is closed.
 
-    ResourceBusy names a process that already runs.
+    ResourceBusy names the process that already runs under this name.
     """
 
     def __init__(self, name: str, version: str, settings: Settings, clock: Clock, held: ExitStack) -> None:

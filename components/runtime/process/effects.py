@@ -122,9 +122,7 @@ class EffectExecutor:
             self.release_durable()
 
     def release_durable(self) -> None:
-        """Execute the effects whose records are durable now.
-
-        Raises StorageError if the journal failed.
+        """Execute the effects whose records are durable now. Raises StorageError if the journal failed.
 
         The records themselves are published last, so that an order leaves before its own record is published.
         """

@@ -20,20 +20,21 @@ from prometheus_client import Gauge
 
 from components.contracts.errors import ConfigError, ResourceBusy
 from components.runtime.cli import EXIT_BUG
-from components.runtime.clock import NS_PER_MS, Clock
+from components.runtime.clock import NS_PER_MS, NS_PER_S, Clock
 from components.runtime.filesystem import write_atomic
 from components.runtime.logs import logger
 from components.runtime.metrics import CONTENT_TYPE, Metrics
 
 STARTING: Final = ("starting",)
-READY_FILE_INTERVAL_NS: Final = 1_000_000_000
+READY_FILE_INTERVAL_NS: Final = NS_PER_S
 """How often the ready file is renewed. A check of its age should allow several intervals."""
 CONNECTIONS_MAX: Final = 16
 BACKLOG: Final = 128
 """Above this the kernel makes a client wait a second before it retries."""
 REQUEST_BYTES_MAX: Final = 4096
-CONNECTION_NS_MAX: Final = 2_000_000_000
+CONNECTION_NS_MAX: Final = 2 * NS_PER_S
 POLL_S: Final = 0.25
+"""How often connections are checked for their deadline, while there are any."""
 READ_BYTES: Final = 4096
 JSON: Final = "application/json"
 REASONS: Final = {
@@ -49,10 +50,10 @@ STDERR_FD: Final = 2
 
 
 class HealthState:
-    """Updated by the loop; read by the health server and the watchdog on their own threads."""
+    """The state of the loop: written by the loop, read by the health server and the watchdog on their own threads."""
 
     def __init__(self, clock: Clock, ready_file: Path, ready_gauge: Gauge) -> None:
-        """Start not ready; no report is expected before the first one."""
+        """Start not ready. The age of the loop counts only from the first report on."""
         self._clock = clock
         self._file = ready_file
         self._gauge = ready_gauge
@@ -71,7 +72,7 @@ class HealthState:
             self._renew()
 
     def age_ms(self) -> int:
-        """Return the time since the last report."""
+        """Return the time since the last report, in milliseconds."""
         return (self._clock.monotonic_ns() - self.reported_at_ns) // NS_PER_MS
 
     def stop(self) -> None:

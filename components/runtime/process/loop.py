@@ -167,7 +167,7 @@ class _AsyncDriver:
         self._service_loop = ServiceLoop(context, self._queue_call if context.venue is not None else None)
         self._calls: set[asyncio.Task[None]] = set()
         self._queued: deque[Any] = deque()
-        self._is_turn_due = False
+        self._is_drain_scheduled = False
 
     async def run(self) -> None:
         """Run until the service has drained."""
@@ -200,14 +200,14 @@ class _AsyncDriver:
             task.cancel()
 
     def _drain_bus(self) -> None:
-        self._is_turn_due = False
+        self._is_drain_scheduled = False
         self._service_loop.dispatch(self._bus.drain(DRAIN_MESSAGES_MAX))
         self._reschedule_if_readable()
 
     def _reschedule_if_readable(self) -> None:
         """Schedule another drain if messages are waiting: a send may have consumed the edge of the descriptor."""
-        if not self._is_turn_due and self._bus.is_readable():
-            self._is_turn_due = True
+        if not self._is_drain_scheduled and self._bus.is_readable():
+            self._is_drain_scheduled = True
             self._loop.call_soon(self._drain_bus)
 
     def _on_synced(self) -> None:

@@ -1,4 +1,4 @@
-"""An executable as a process: signals, configuration, logs, lock, and the run of its application.
+"""The process of one executable: signals, configuration, logs, lock, and the run of its application.
 
 Importing what a process is made of takes a quarter of a second. Therefore these imports happen inside `run_process`,
 when the signal handlers are installed, and `--help` does not pay for them.
@@ -29,9 +29,7 @@ M = TypeVar("M", bound="BaseModel")
 
 @contextmanager
 def run_process(name: str) -> Iterator["Process"]:
-    """Run an executable around a block that wires and runs its application.
-
-    A shutdown signal ends the block in order.
+    """Run an executable around a block that wires and runs its application. A shutdown signal ends the block in order.
 
     The command `run` imports its wiring inside the block, so that signals are handled and the lock is taken before
     that: `with run_process("risk") as process: from components.risk.wiring import risk; risk(process)`.
@@ -153,10 +151,10 @@ class Process:
         run_application(self, Application(service, bindings, journal, venue, feed, tick_ms))
 
 
-def _exit_on_thread_death(died: threading.ExceptHookArgs) -> None:
-    """End the whole process if one of its threads dies, because it would continue with half of its functions."""
+def _exit_on_thread_death(args: threading.ExceptHookArgs) -> None:
+    """End the whole process if one of its threads dies, because the other threads would continue without it."""
     from components.runtime.logs import logger
 
-    exc_info = (died.exc_type, died.exc_value, died.exc_traceback)
-    logger().critical("thread_died", thread=died.thread.name if died.thread else "", exc_info=exc_info)
+    exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
+    logger().critical("thread_died", thread=args.thread.name if args.thread else "", exc_info=exc_info)
     os._exit(EXIT_BUG)
