@@ -19,8 +19,8 @@ from components.contracts.values import AccountId
 SEALED_VERSION: Final = 1
 """The only version of sealed frames that is accepted."""
 SEAL_BYTES: Final = 32
-KEY_BYTES: Final = 32
-FRAME_BYTES_MAX: Final = 64 * 1024
+SEAL_KEY_BYTES: Final = 32
+SEALED_FRAME_BYTES_MAX: Final = 64 * 1024
 
 
 class SealedIntent(Message, frozen=True, tag="SealedIntent"):
@@ -50,8 +50,8 @@ class SealKey:
 
     def __init__(self, secret: bytes) -> None:
         """Accept exactly the bytes of the key file."""
-        if len(secret) != KEY_BYTES:
-            raise ConfigError(f"seal key: {len(secret)} bytes, must be {KEY_BYTES}")
+        if len(secret) != SEAL_KEY_BYTES:
+            raise ConfigError(f"seal key: {len(secret)} bytes, must be {SEAL_KEY_BYTES}")
         self._state = blake2b(key=secret, digest_size=SEAL_BYTES, person=b"xtrader-seal")
 
     def seal(self, body: bytes) -> bytes:
@@ -115,7 +115,7 @@ def _body(sealed: Sealed) -> bytes:
 
 
 def _open(frame: bytes, key: SealKey, account: AccountId, now_ns: int) -> Sealed:
-    if not SEAL_BYTES + 1 < len(frame) <= FRAME_BYTES_MAX:
+    if not SEAL_BYTES + 1 < len(frame) <= SEALED_FRAME_BYTES_MAX:
         raise InvalidApproval(RejectReason.MALFORMED, f"{len(frame)} bytes")
     body, seal = frame[:-SEAL_BYTES], frame[-SEAL_BYTES:]
     if body[0] != SEALED_VERSION:

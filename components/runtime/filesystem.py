@@ -17,8 +17,8 @@ from components.contracts.errors import ConfigError, PeerUnreachable, ResourceBu
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
-Self = TypeVar("Self")
-Where = TypeVar("Where", bound="Path | OpenFile")
+Instance = TypeVar("Instance")
+Target = TypeVar("Target", bound="Path | OpenFile")
 IN_MEMORY_FILE_SYSTEMS: Final = frozenset({"tmpfs", "ramfs"})
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
 
@@ -41,7 +41,7 @@ class Disk(Protocol):
         """Return the names in a folder, sorted; a missing folder is empty."""
 
     def is_in_memory(self, folder: Path) -> bool:
-        """Return whether the folder is on an in-memory file system, where a sync costs nothing and keeps nothing."""
+        """Return whether the folder is on an in-memory file system, target a sync costs nothing and keeps nothing."""
 
     def lock(self, path: Path) -> OpenFile:
         """Lock the file until it is closed. ResourceBusy names the process that holds it."""
@@ -81,14 +81,16 @@ class Disk(Protocol):
 
 
 def _raises_storage_error(
-    call: Callable[Concatenate[Self, Where, Params], Result],
-) -> Callable[Concatenate[Self, Where, Params], Result]:
+    call: Callable[Concatenate[Instance, Target, Params], Result],
+) -> Callable[Concatenate[Instance, Target, Params], Result]:
+    """Convert an OSError of this call to a StorageError that names the operation and the path."""
+
     @wraps(call)
-    def wrapper(self: Self, where: Where, /, *args: Params.args, **named: Params.kwargs) -> Result:
+    def wrapper(self: Instance, target: Target, /, *args: Params.args, **named: Params.kwargs) -> Result:
         try:
-            return call(self, where, *args, **named)
+            return call(self, target, *args, **named)
         except OSError as error:
-            path = where.path if isinstance(where, OpenFile) else where
+            path = target.path if isinstance(target, OpenFile) else target
             raise StorageError(f"{call.__name__} {path}: {error.strerror or error}") from error
 
     return wrapper
@@ -115,7 +117,7 @@ class RealDisk:
 
     @_raises_storage_error
     def is_in_memory(self, folder: Path) -> bool:
-        """Return whether the folder is on an in-memory file system, where a sync costs nothing and keeps nothing."""
+        """Return whether the folder is on an in-memory file system, target a sync costs nothing and keeps nothing."""
         return file_system_of(folder.resolve(), MOUNTINFO.read_text()) in IN_MEMORY_FILE_SYSTEMS
 
     @_raises_storage_error

@@ -19,7 +19,7 @@ from components.runtime.clock import NS_PER_S, Clock, SystemClock
 
 REDACTED: Final = "***"
 REDACTED_LENGTH_MIN: Final = 8
-"""A shorter secret would redact words that contain it by coincidence."""
+"""The length in characters. A shorter secret would redact words that contain it by coincidence."""
 _secrets: set[str] = set()
 _encoder: Final = msgspec.json.Encoder(enc_hook=str, decimal_format="string")
 
@@ -77,7 +77,7 @@ def logger() -> FilteringBoundLogger:
 
 
 def redact(secret: str) -> None:
-    """Redact this text in every log line."""
+    """Redact this text in every log line from now on, unless it is shorter than REDACTED_LENGTH_MIN."""
     if len(secret) >= REDACTED_LENGTH_MIN:
         _secrets.add(secret)
 
@@ -158,32 +158,3 @@ def _without_secrets(_logger: WrappedLogger, _method: str, line: Any) -> str:  #
     for secret in _secrets:
         text = text.replace(secret, REDACTED)
     return text
-
-
-class RateLimitedLog:
-    """Logs the first event of a kind at once, then at most one per minute, with the count since the last line."""
-
-    INTERVAL_NS: Final = 60 * NS_PER_S
-    KINDS_MAX: Final = 1_000
-
-    def __init__(self, log: FilteringBoundLogger, clock: Clock) -> None:
-        """Start with nothing logged."""
-        self._log = log
-        self._clock = clock
-        self._logged_at_ns: dict[tuple[str, str], int] = {}
-        self._unlogged: dict[tuple[str, str], int] = {}
-
-    def warning(self, event: str, kind: str = "", **fields: Any) -> None:  # noqa: ANN401  # a field is anything
-        """Count one event of this kind, and log it if a minute has passed since the last line."""
-        now_ns, key = self._clock.monotonic_ns(), self._key(event, kind)
-        logged_at_ns = self._logged_at_ns.get(key)
-        if logged_at_ns is not None and now_ns - logged_at_ns < self.INTERVAL_NS:
-            self._unlogged[key] = self._unlogged.get(key, 0) + 1
-            return
-        self._logged_at_ns[key] = now_ns
-        self._log.warning(event, kind=key[1], count=1 + self._unlogged.pop(key, 0), **fields)
-
-    def _key(self, event: str, kind: str) -> tuple[str, str]:
-        # Kinds may come from outside; beyond the bound they share one line.
-        key = (event, kind)
-        return key if key in self._logged_at_ns or len(self._logged_at_ns) < self.KINDS_MAX else (event, "others")

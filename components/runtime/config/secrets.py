@@ -11,11 +11,11 @@ from typing_extensions import override
 from components.contracts.errors import ConfigError
 from components.runtime.config.schema import SECRET_REFERENCE_PATTERN
 from components.runtime.filesystem import create_durable, make_private_folder
+from components.runtime.logs import REDACTED
 from components.runtime.paths import Paths
 
 SEAL_KEY_BYTES: Final = 32
 SECRET_BYTES_MAX: Final = 64 * 1024
-REDACTED: Final = "***"
 
 
 @final

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from components.contracts.errors import ConfigError
-
 LIVE_HOSTS: Final = frozenset({"api.alpaca.markets", "broker-api.alpaca.markets"})
 """Orders sent here move real money."""
 ENCRYPTED_SCHEMES: Final = frozenset({"https", "wss"})
@@ -63,11 +61,6 @@ class VenueHostPolicy:
         if parts.scheme in PLAINTEXT_SCHEMES and host not in LOOPBACK_HOSTS:
             return f"{parts.scheme} would send keys unencrypted; allowed for loopback hosts only"
         return None
-
-    def check(self, url: str) -> None:
-        """Raise ConfigError if the URL may not be used."""
-        if problem := self.violation(url):
-            raise ConfigError(f"{url}: {problem}")
 
 
 def _split(url: str) -> SplitResult | None:

@@ -77,7 +77,7 @@ class Process:
         return self.layers.validate({self.name: model}).table(self.name, model)
 
     def secret(self, reference: str) -> bytes:
-        """Return the secret of a reference. It is redacted from every log line."""
+        """Return the secret of a reference. It is redacted from every log line (see `logs.redact` for its bound)."""
         from components.runtime import logs
         from components.runtime.config.secrets import resolve
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.contracts.approval import (
-    FRAME_BYTES_MAX,
-    KEY_BYTES,
     SEAL_BYTES,
+    SEAL_KEY_BYTES,
+    SEALED_FRAME_BYTES_MAX,
     SEALED_VERSION,
     InvalidApproval,
     SealedControl,
@@ -136,7 +136,7 @@ def test_exactly_one_version_is_accepted_even_under_a_right_seal(version: int) -
 
 
 def test_a_frame_beyond_the_bound_is_not_even_hashed() -> None:
-    assert fault_of(sealed(bytes((SEALED_VERSION,)) + bytes(FRAME_BYTES_MAX))) is RejectReason.MALFORMED
+    assert fault_of(sealed(bytes((SEALED_VERSION,)) + bytes(SEALED_FRAME_BYTES_MAX))) is RejectReason.MALFORMED
 
 
 def test_terms_cannot_be_exchanged_between_two_approvals() -> None:
@@ -155,9 +155,9 @@ def test_an_opened_signal_cannot_be_changed_into_another() -> None:
         replace(signal, intent=INTENT)
 
 
-@pytest.mark.parametrize("length", [0, 1, KEY_BYTES - 1, KEY_BYTES + 1])
+@pytest.mark.parametrize("length", [0, 1, SEAL_KEY_BYTES - 1, SEAL_KEY_BYTES + 1])
 def test_a_key_of_another_length_is_no_key(length: int) -> None:
-    with pytest.raises(ConfigError, match=f"{length} bytes, must be {KEY_BYTES}"):
+    with pytest.raises(ConfigError, match=f"{length} bytes, must be {SEAL_KEY_BYTES}"):
         SealKey(bytes(length))
 
 

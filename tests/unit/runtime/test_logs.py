@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from components.runtime import logs
-from components.runtime.logs import LogFormat, LogLevel, RateLimitedLog
+from components.runtime.logs import LogFormat, LogLevel
 from tests.support.manual_clock import ManualClock
 
 
@@ -64,21 +64,3 @@ def test_a_warning_of_a_library_is_an_event(written: io.StringIO) -> None:
     logging.getLogger("some.library").warning("retrying %s", "soon")
     line = lines_of(written)[0]
     assert (line["event"], line["library"], line["detail"]) == ("library_log", "some.library", "retrying soon")
-
-
-def test_repeated_events_are_counted_and_logged_once_a_minute(written: io.StringIO) -> None:
-    clock = ManualClock()
-    sparing = RateLimitedLog(logs.configure("risk", style=LogFormat.JSON, to=written), clock)
-    for _ in range(5):
-        sparing.warning("frame_dropped", "malformed")
-    clock.advance_ms(60_000)
-    sparing.warning("frame_dropped", "malformed")
-    assert [line["count"] for line in lines_of(written)] == [1, 5]
-
-
-def test_kinds_from_outside_are_bounded(written: io.StringIO) -> None:
-    sparing = RateLimitedLog(logs.configure("risk", style=LogFormat.JSON, to=written), ManualClock())
-    for number in range(RateLimitedLog.KINDS_MAX + 100):
-        sparing.warning("frame_dropped", str(number))
-    assert len(lines_of(written)) == RateLimitedLog.KINDS_MAX + 1
-    assert lines_of(written)[-1]["kind"] == "others"

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from components.contracts.errors import ConfigError
 from components.runtime.config.venue_hosts import LiveTradingSwitches, VenueHostPolicy
 
 AGREED = LiveTradingSwitches(env="prod", account="paper", config=True, environment="paper", file="paper")
@@ -90,8 +89,3 @@ def test_a_live_account_is_reached_when_all_three_agree() -> None:
 
 def test_a_live_account_must_be_listed_too() -> None:
     assert "is not in venues.allowed_hosts" in (problem(LIVE, hosts=("127.0.0.1",)) or "")
-
-
-def test_a_refused_address_is_an_error_of_configuration() -> None:
-    with pytest.raises(ConfigError, match=r"^https://evil.example: evil.example is not in venues.allowed_hosts"):
-        VenueHostPolicy(HOSTS, AGREED).check("https://evil.example")
