@@ -6,7 +6,7 @@ Code above this module does not know the transport.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from components.contracts.errors import InvariantError, PeerUnreachable
 from components.contracts.streams import Stream, StreamClass
@@ -28,7 +28,7 @@ CLI_POLL_MS: Final = 20
 """How often a CLI command that waits runs recovery and retries."""
 FAST_POLLING_MS: Final = 500
 """How long fast polling goes on after a recovery request or a new subscription, because more requests are likely."""
-FrameHandler = Callable[[list[bytes]], Inbounds]
+FrameHandler: TypeAlias = Callable[[list[bytes]], Inbounds]
 
 
 class Bus(Protocol):

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 import msgspec
 
@@ -36,9 +36,10 @@ PAYLOAD_BYTES_MAX: Final = 1 << 20
 RECOVERY_BATCH_BYTES_MAX: Final = 2 * PAYLOAD_BYTES_MAX
 """The largest entry always fits into a batch, including the encoding overhead."""
 MESSAGE_KIND: Final = FrameKind.MESSAGE
+"""A constant, because looking up an enum member for each frame is slow."""
 RECOVERY_TOPIC: Final = b"recovery"
 """The topic of all frames on recovery sockets."""
-Decode = Callable[[bytes], Any]
+Decoder: TypeAlias = Callable[[bytes], Any]
 
 
 class FrameDefect(StrEnum):
@@ -92,17 +93,17 @@ def decode_header(frame: bytes) -> Header:
     return header
 
 
-def message_decoder(stream: Stream) -> Decode:
+def message_decoder(stream: Stream) -> Decoder:
     """Return the decoder of a stream's messages. Sealed frames pass undecoded; `contracts.approval` opens them."""
     return _DECODERS[stream.name]
 
 
-def reply_decoder(stream: Stream) -> Decode:
+def reply_decoder(stream: Stream) -> Decoder:
     """Return the decoder of a request stream's replies."""
     return _REPLY_DECODERS[stream.name]
 
 
-def typed_decoder(kinds: Any, bytes_max: int) -> Decode:  # noqa: ANN401 -- a union of types has no narrower type
+def typed_decoder(kinds: Any, bytes_max: int) -> Decoder:  # noqa: ANN401 -- a union of types has no narrower type
     """Return a decoder that reports every kind of invalid bytes as InvalidFrame."""
     decode = msgspec.msgpack.Decoder(kinds | _UnusedMember).decode
 
@@ -172,7 +173,7 @@ def _unsupported_version(version: int) -> InvalidFrame:
     return InvalidFrame(FrameDefect.VERSION, f"schema version {version}, only {sorted(SCHEMA_VERSIONS_READ)} are read")
 
 
-def _decoder(stream: Stream) -> Decode:
+def _decoder(stream: Stream) -> Decoder:
     match stream.stream_class:
         case StreamClass.SEALED:
             return _check_sealed

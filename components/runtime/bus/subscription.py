@@ -28,7 +28,7 @@ from components.runtime.service import Inbound, Inbounds, MessageReceived, Strea
 
 RETRY_MS_FIRST: Final = 100
 RETRY_MS_MAX: Final = 1_600
-MESSAGE: Final = int(FrameKind.MESSAGE)
+_MESSAGE_KIND: Final = int(FrameKind.MESSAGE)
 
 
 class SubscriptionState(Enum):
@@ -125,11 +125,11 @@ class StreamSubscription(ABC):
         return StreamOffset(self.stream.name, self.epoch, self.last_sequence)
 
     def on_frame(self, header: Header, payload: bytes) -> Inbounds:
-        """Handle one frame and return what can be delivered now. InvalidFrame leaves the subscription unchanged."""
+        """Handle one frame and return what can be delivered now. InvalidFrame leaves state and offset unchanged."""
         self._has_new_frame = True
         if (
             header.sequence == self.last_sequence + 1
-            and header.kind == MESSAGE
+            and header.kind == _MESSAGE_KIND
             and self.state is SubscriptionState.LIVE
             and header.epoch == self.epoch
             and header.run == self._run

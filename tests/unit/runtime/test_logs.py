@@ -1,4 +1,4 @@
-"""One event is one line, and repeated events are one line a minute."""
+"""One event is one line, whatever its fields contain."""
 
 import io
 import json
