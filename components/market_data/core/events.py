@@ -45,25 +45,6 @@ class DepthSnapshot(Struct, frozen=True, gc=False):
     checksum: int = 0
 
 
-class StockFeedUp(Struct, frozen=True, gc=False):
-    """The venue confirmed every symbol of the stock feed; prices follow."""
-
-
-class StockFrame(Struct, frozen=True, gc=False):
-    """One frame of the stock feed: the decoded messages, and the number of parts that could not be decoded."""
-
-    messages: tuple[Quote | Trade, ...]
-    unknown: int = 0
-    malformed: int = 0
-
-
-class StockFeedDown(Struct, frozen=True, gc=False):
-    """The connection ended or could not be opened; `is_permanent` if a retry cannot help."""
-
-    reason: str
-    is_permanent: bool
-
-
 class IssueKind(StrEnum):
     """What can be wrong with a part of a frame; each is counted by venue."""
 
@@ -130,6 +111,25 @@ class DecodedFrame(Struct, frozen=True, gc=False):
     received_at_ns: int
     parse_ns: int
     bytes_count: int
+
+
+class StockFeedUp(Struct, frozen=True, gc=False):
+    """The venue confirmed every symbol of the stock feed; prices follow."""
+
+
+class StockFrame(Struct, frozen=True, gc=False):
+    """One frame of the stock feed: the decoded messages, and the number of parts that could not be decoded."""
+
+    messages: tuple[Quote | Trade, ...]
+    unknown: int = 0
+    malformed: int = 0
+
+
+class StockFeedDown(Struct, frozen=True, gc=False):
+    """The connection ended or could not be opened; `is_permanent` if a retry cannot help."""
+
+    reason: str
+    is_permanent: bool
 
 
 FeedMessage: TypeAlias = (

@@ -78,16 +78,16 @@ class BoundedQueue(Generic[Item]):
             return
         if len(self._entries) >= self._size_max and not self._make_room():
             return
-        waiting = _Entry(order, key, item)
-        self._entries.append(waiting)
+        entry = _Entry(order, key, item)
+        self._entries.append(entry)
         if conflates:
-            self._by_key[key] = waiting
+            self._by_key[key] = entry
 
     def pop(self) -> Item:
         """Remove and return the next item."""
-        waiting = self._entries.popleft()
-        self._by_key.pop(waiting.key, None)
-        return waiting.item
+        entry = self._entries.popleft()
+        self._by_key.pop(entry.key, None)
+        return entry.item
 
     def _make_room(self) -> bool:
         if self.policy is OverflowPolicy.BLOCK:

@@ -38,8 +38,8 @@ SecretResolver = Callable[[str], bytes]
 """Returns the secret for a reference."""
 _DEFAULT_INSTRUMENT_TYPES: Final = (OkxInstrumentType.SPOT, OkxInstrumentType.SWAP, OkxInstrumentType.FUTURES)
 
-# Paths are matched first, because the sandbox serves the venues' paths on its own host. Older futures streams used the
-# same paths as the spot market; there the host decides, or a recorded HTTP request.
+# Paths are matched first, because the sandbox serves the paths of all venues on its own host. Binance's older futures
+# streams used the paths of the spot market; for these the host decides, or the URL of a recorded HTTP request.
 _VENUE_PATHS: Final = (
     (re.compile(r"/fapi/v\d+/"), BINANCEUM),
     (re.compile(r"/(public|market|private)/(ws|stream)(/|$)"), BINANCEUM),

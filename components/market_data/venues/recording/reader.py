@@ -1,4 +1,4 @@
-"""Reads recordings; the venue and its instruments are detected from the recording alone."""
+"""Reads recordings; the venue and its instruments are detected from the recorded frames alone."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
