@@ -15,7 +15,7 @@ COMPONENTS: Final = tuple(
 )
 """All components in the table of streams. Each publishes `health`."""
 HOP_BYTES_MAX: Final = 255
-"""The longest identity that ZeroMQ gives a hop; an encoded return address stores each length in one byte."""
+"""The longest identity of a hop in ZeroMQ; an encoded return address stores each length in one byte."""
 Envelope: TypeAlias = tuple[bytes, ...]
 """The hops of a request: the ZeroMQ identities along which its reply goes back."""
 

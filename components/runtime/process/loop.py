@@ -105,7 +105,7 @@ class ServiceLoop:
         return self._pause_ms
 
     def is_finished(self) -> bool:
-        """Return whether the loop ends: it was asked to stop, and has drained or exceeded the drain timeout."""
+        """Return whether the loop ends: a shutdown was requested, and it has drained or exceeded the drain timeout."""
         if self._drain_until_ns is None:
             if not self._context.should_stop():
                 return False
