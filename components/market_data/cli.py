@@ -49,7 +49,10 @@ def tail(symbol: str | None, stream: str, count: int | None, *, as_json: bool) -
 @click.argument("symbol")
 @json_option
 def quote(symbol: str, *, as_json: bool) -> int:
-    """Show the last quote of a symbol and its health; exit 1 if there is none."""
+    """Show the last quote of a symbol.
+
+    Prints its health too. Exit code 1 if there is no quote.
+    """
     from components.contracts.market import Quote, SymbolHealth
     from components.contracts.streams import MARKET
     from components.market_data.commands.live import current_state
@@ -75,7 +78,10 @@ def quote(symbol: str, *, as_json: bool) -> int:
 @click.option("--count", type=click.IntRange(min=1), help="With --watch: stop after printing the book this many times.")
 @json_option
 def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: bool) -> int:
-    """Show a book as it is published and its health; exit 1 if it is not in sync."""
+    """Show the published book of a symbol.
+
+    Exit code 1 if the book is not in sync.
+    """
     from components.contracts.market import BookState
     from components.contracts.streams import BOOKS
     from components.contracts.values import Symbol
@@ -93,10 +99,10 @@ def book(symbol: str, levels: int, count: int | None, *, watch: bool, as_json: b
 @click.option("--matching", default="", help="Only instruments whose unified or venue symbol contains this text.")
 @json_option
 def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int:
-    """List the instruments of the crypto venues; exit 1 if none is found.
+    """List the instruments of the crypto venues.
 
     Prints symbols, contract multipliers, tick and lot sizes. Without --venue the venues that have symbols in the
-    configuration are queried.
+    configuration are queried. Exit code 1 if no instrument is found.
     """
     from components.market_data.commands.output import format_fields
     from components.market_data.commands.venues import instrument_row, list_instruments, venues_to_query
@@ -111,7 +117,10 @@ def instruments(venues: tuple[str, ...], matching: str, *, as_json: bool) -> int
 @cli.command()
 @json_option
 def state(*, as_json: bool) -> int:
-    """Show each feed, and each symbol's last quote, its age and state; exit 1 if a symbol is not in sync."""
+    """Show the feeds and the last quote of each symbol.
+
+    Each quote is printed with its age and the state of its symbol. Exit code 1 if a symbol is not in sync.
+    """
     from components.contracts.market import BookState, FeedHealth, Quote, SymbolHealth
     from components.contracts.streams import MARKET
     from components.market_data.commands.live import current_state
@@ -146,10 +155,10 @@ def state(*, as_json: bool) -> int:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 @json_option
 def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
-    """Check recordings against their venues' sequence rules; exit 1 unless every book passes.
+    """Check recordings against their venues' rules.
 
-    A book passes if it is in sync to its end, without a gap, a crossed book or an undecodable message. Prints one line
-    per book. Consecutive files of one recording are read as one.
+    A book passes if it is in sync to its end, without a gap, a crossed state or an undecodable message. Prints one line
+    per book. Consecutive files of one recording are read as one. Exit code 1 if a book fails or a recording has none.
     """
     from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.core.recording import group_consecutive
@@ -182,7 +191,9 @@ def verify(files: tuple[Path, ...], *, as_json: bool) -> int:
 @click.option("--serve", is_flag=True, help="Publish on the bus in place of a live market_data, until SIGTERM.")
 @json_option
 def replay(files: tuple[Path, ...], *, speed: float, digest: bool, serve: bool, as_json: bool) -> None:
-    """Replay a recording (its files in order) and print the messages that it would publish.
+    """Replay a recording and print its messages.
+
+    FILES are the files of one recording, in order. The messages are those that a live process would have published.
 
     With --serve the messages are published on the bus instead. The quotes keep their recorded times, so risk rejects
     orders that are based on them.
@@ -268,9 +279,9 @@ def record(
     as_json: bool,
     **bounds: Any,  # noqa: ANN401  # numbers that click has validated
 ) -> int:
-    """Record the raw frames of live venues into files; nothing is published.
+    """Record the raw frames of live venues into files.
 
-    Exit 1 if frames were dropped or none was received.
+    Nothing is published. Exit code 1 if frames were dropped or none was received.
     """
     from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.commands.venues import venues_to_record
@@ -295,7 +306,7 @@ def record(
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @json_option
 def recordings(folder: Path | None, *, as_json: bool) -> None:
-    """List the files of recordings by venue and start time, oldest first."""
+    """List recording files by venue and start time."""
     from components.market_data.commands.output import format_fields, struct_fields
     from components.market_data.core.recording import list_files
     from components.runtime.config.settings import load_settings
