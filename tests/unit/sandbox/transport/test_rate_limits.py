@@ -38,4 +38,10 @@ def test_a_client_that_ignores_429_is_banned_beyond_the_minute() -> None:
 
 def test_an_allowance_slides_and_does_not_count_what_it_refused() -> None:
     allowance = SlidingWindowLimit(2, 1)
-    assert [allowance.try_acquire(at_ns) for at_ns in (0, 5, 6, SECOND_NS, SECOND_NS + 1)] == [True, True, False, True, False]
+    assert [allowance.try_acquire(at_ns) for at_ns in (0, 5, 6, SECOND_NS, SECOND_NS + 1)] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
